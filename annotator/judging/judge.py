@@ -1,0 +1,48 @@
+"""Judges: a response and its documents in, a verdict a sentence out.
+
+The interface every judge has, from word overlap to an LLM with a protocol. A judge never sees
+a file or a store: `annotate` gives it tasks and keeps what it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from schemas.records import Document, Response, Verdict
+from schemas.spans import Offsets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeTask:
+    """A response, its sentences as code-point offsets, and the documents to hold it against."""
+
+    response: Response
+    sentences: Sequence[Offsets]
+    documents: Sequence[Document]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeFailure:
+    """A response that could not be judged at all; `reason` is a short code."""
+
+    reason: str
+    detail: str
+
+
+class Judge(Protocol):
+    """A response and its documents in, verdicts out."""
+
+    name: str
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of this judge decides a verdict: it goes into the store's key."""
+
+    def notes(self) -> list[str]:
+        """Sentences a user must read before trusting the verdicts; printed first."""
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        """Yield finished batches; every task appears exactly once, with one verdict a sentence."""

@@ -1,0 +1,115 @@
+"""One SQLite file of finished calls, for sampling, questions and judging alike.
+
+The rule that makes a rerun free: a call is stored under its content key, in the same transaction
+as every other call of its batch, before anyone sees its result. A killed process therefore loses
+what was in flight and nothing else, and a batch is either wholly there or wholly absent.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from schemas.errors import InputError
+
+SCHEMA_VERSION = 1
+_LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables a statement
+
+
+class Store:
+    """Finished calls by content key. Use it as a context manager.
+
+    Values are JSON objects. A stored value is never changed: the first writer of a key wins,
+    so that finished rows stay what they were.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise InputError.of(
+                self.path, f"is no store that maskdpo can open ({error}); move it away to start anew"
+            ) from None
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")  # a paid call survives a power cut, not only a kill
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise InputError.of(
+                self.path,
+                f"has store version {version}, newer than the {SCHEMA_VERSION} this maskdpo "
+                "reads; upgrade maskdpo",
+            )
+        run(
+            "CREATE TABLE IF NOT EXISTS calls ("
+            " key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
+            " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
+        )
+        run(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The stored values of those keys that are there."""
+        found: dict[str, dict[str, Any]] = {}
+        for batch in _batches(keys, _LOOKUP_BATCH):
+            marks = ",".join("?" * len(batch))
+            rows = self._connection.execute(
+                f"SELECT key, value FROM calls WHERE key IN ({marks})", batch
+            )
+            found.update((key, json.loads(value)) for key, value in rows)
+        return found
+
+    def put_many(self, kind: str, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store finished calls in one transaction; keys already there keep their value."""
+        rows = [
+            (key, kind, json.dumps(value, ensure_ascii=False, sort_keys=True))
+            for key, value in values.items()
+        ]
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
+            )
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def count(self, kind: str) -> int:
+        """How many finished calls of `kind` the store holds."""
+        query = "SELECT count(*) FROM calls WHERE kind = ?"
+        return int(self._connection.execute(query, (kind,)).fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

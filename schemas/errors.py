@@ -1,0 +1,94 @@
+"""Every error a user can meet, and the exit code it ends a command with.
+
+    MaskDpoError                 the base: one clear sentence, no traceback
+    |- InputError          2     a file or a row is wrong; nothing was spent
+    |- ConfigError         2     a setting is wrong; nothing was spent
+    |- MissingPackageError 2     a verb needs an extra that is not installed
+    |- TooManyFailuresError 1    the work is done, with more failed rows than allowed
+    `- BackendError        3     a server or a device failed; rerun to continue
+
+A sentence names the thing, the bad value, what is allowed and, where there is one, the next
+command to run. A single bad row inside otherwise good work is no exception at all: it is a
+`Failure` record (see `schemas.records`), counted and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+MAX_FAULTS_SHOWN = 20
+
+
+class MaskDpoError(Exception):
+    """Base of all errors that are the user's to read; `exit_code` ends the command."""
+
+    exit_code = 1
+
+
+class ConfigError(MaskDpoError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    exit_code = 2
+
+
+class MissingPackageError(MaskDpoError):
+    """A package that only some verbs need is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the package {package!r}, which is not installed; get it with: "
+            f"pip install -c constraints.txt -e '.[{extra}]'   (maskdpo doctor lists all of them)"
+        )
+
+
+class TooManyFailuresError(MaskDpoError):
+    """The run is complete, yet more rows failed than `max_failed` allows."""
+
+    exit_code = 1
+
+
+class BackendError(MaskDpoError):
+    """A server or device failed. What was finished is kept; the same command continues."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing wrong with one input file; `line` counts from 1, None means the whole file."""
+
+    path: str
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.message}"
+
+
+class InputError(MaskDpoError):
+    """One or more faults in input files, all of them, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+        shown = [str(fault) for fault in self.faults[:MAX_FAULTS_SHOWN]]
+        if len(self.faults) > MAX_FAULTS_SHOWN:
+            shown.append(f"... and {len(self.faults) - MAX_FAULTS_SHOWN} more faults")
+        super().__init__("\n".join(shown))
+
+    @classmethod
+    def of(cls, path: object, message: str, *, line: int | None = None) -> InputError:
+        """An error of a single fault."""
+        return cls([Fault(path=str(path), line=line, message=message)])
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A hint for a mistyped name: ' (did you mean X?)' or, with nothing near, the known names."""
+    match = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(sorted(known))}"

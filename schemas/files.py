@@ -1,0 +1,167 @@
+"""Typed JSONL files: every fault named by file, line and field; every write all or nothing.
+
+Reading rules, the same for every stage:
+
+- lines end at "\n" only (U+2028 inside a string is text), blank lines are passed over;
+- a wrong row is a `Fault`; `read_records` collects all of them before it raises, so that a user
+  mends a file once;
+- the torn-tail rule: a last line without its newline that is no JSON was never finished
+  writing. It counts as "not done" and is warned of, never as a fault and never as a row;
+- a sidecar from a newer major format version, or of another stage, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import Fault, InputError
+from schemas.sidecar import check_sidecar
+from schemas.validation import describe_errors
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class TornTailWarning(UserWarning):
+    """The last line of a file was cut off while it was written, and is left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row(Generic[RecordT]):
+    """A record with the line it stands on (from 1)."""
+
+    line: int
+    record: RecordT
+
+
+def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
+    """All records of a file, or an InputError with every fault in it.
+
+    An empty file, a missing file and a duplicate `id` are faults.
+    """
+    return [row.record for row in read_rows(path, model)]
+
+
+def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
+    """`read_records`, with line numbers for messages that come later."""
+    path = Path(path)
+    check_sidecar(path, model.__name__)
+    rows: list[Row[RecordT]] = []
+    faults: list[Fault] = []
+    first_line_of: dict[str, int] = {}
+    for item in scan_rows(path, model):
+        if isinstance(item, Fault):
+            faults.append(item)
+            continue
+        identifier = getattr(item.record, "id", None)
+        if identifier is not None and identifier in first_line_of:
+            message = (
+                f"duplicate id {identifier!r}, first used on line {first_line_of[identifier]}; "
+                "ids must be unique in a file"
+            )
+            faults.append(Fault(path=str(path), line=item.line, message=message))
+            continue
+        if identifier is not None:
+            first_line_of[identifier] = item.line
+        rows.append(item)
+    if faults:
+        raise InputError(faults)
+    if not rows:
+        raise InputError.of(path, f"holds no rows; it should hold one {model.__name__} a line")
+    return rows
+
+
+def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
+    """Rows and faults in file order, streamed; for callers that keep good rows beside bad ones."""
+    path = Path(path)
+    for line, text in read_lines(path):
+        try:
+            yield Row(line=line, record=model.model_validate_json(text))
+        except ValidationError as error:
+            for message in describe_errors(error, model):
+                yield Fault(path=str(path), line=line, message=message)
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Non-blank lines with their numbers; a torn last line is left out with a warning."""
+    path = Path(path)
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
+    with handle:
+        for line, raw in enumerate(handle, start=1):
+            text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+            if not text.strip():
+                continue
+            if not raw.endswith(b"\n") and not _is_json(text):
+                warnings.warn(
+                    f"{path}:{line}: the last line is cut off and is left out; "
+                    "rerun what wrote the file to get the row back",
+                    TornTailWarning,
+                    stacklevel=2,
+                )
+                return
+            yield line, text
+
+
+def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
+    """Write one record a line, atomically; answers the number of rows."""
+    count = 0
+    with atomic_writer(path) as handle:
+        for record in records:
+            handle.write(record.model_dump_json() + "\n")
+            count += 1
+    return count
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write one indented JSON value, atomically."""
+    with atomic_writer(path) as handle:
+        json.dump(value, handle, ensure_ascii=False, indent=2, allow_nan=False)
+        handle.write("\n")
+
+
+@contextmanager
+def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
+    """A text handle whose file appears under `path` only when the block ends well.
+
+    The temporary file lies beside its target, so that the rename stays on one file system; it
+    is removed when the block raises. Symbolic links are written through, not replaced.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""Content keys: the same content gives the same key on every machine and in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def content_key(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of `value`: sorted keys, no spaces, UTF-8.
+
+    Raises TypeError for what JSON cannot hold, and ValueError for NaN: neither has one form.
+    """
+    canonical = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def stable_seed(base: int, identifier: str) -> int:
+    """A 63-bit seed for one row, from a run's seed and the row's id; never from its position."""
+    return int(content_key([base, identifier])[:16], 16) >> 1
+
+
+def stable_fraction(seed: int, name: str) -> float:
+    """A number in [0, 1) that depends on `name` alone, for splits that adding data cannot move."""
+    return stable_seed(seed, name) / 2.0**63

@@ -1,0 +1,64 @@
+"""Sentence labels, and the one policy that says which of them train on which side.
+
+The four ANAH labels (arXiv 2407.04693, section 3) come from judges that tell the kinds of
+hallucination apart; `hallucinated` from people and judges that do not. `undetermined` is what
+an honest judge says when it cannot tell: it always carries a reason, and is never counted as
+factual nor as hallucinated.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import field_validator
+
+from schemas.config import Section
+
+
+class Label(StrEnum):
+    """What a judge or a person says of one sentence."""
+
+    NO_HALLUCINATION = "no_hallucination"
+    CONTRADICTORY = "contradictory"
+    UNVERIFIABLE = "unverifiable"
+    NO_FACT = "no_fact"
+    HALLUCINATED = "hallucinated"
+    UNDETERMINED = "undetermined"
+
+
+CORRECT_LABELS = frozenset({Label.NO_HALLUCINATION})
+HALLUCINATED_LABELS = frozenset({Label.CONTRADICTORY, Label.UNVERIFIABLE, Label.HALLUCINATED})
+
+
+class Side(StrEnum):
+    """A side of a preference pair."""
+
+    CHOSEN = "chosen"
+    REJECTED = "rejected"
+
+
+class LabelPolicy(Section):
+    """Which labels train on which side of a pair (Mask-DPO, arXiv 2503.02846, section 3.3).
+
+    chosen    labels whose sentences train in the preferred answer
+    rejected  labels whose sentences train in the other answer
+    """
+
+    chosen: tuple[Label, ...] = (Label.NO_HALLUCINATION, Label.NO_FACT)
+    rejected: tuple[Label, ...] = (
+        Label.CONTRADICTORY,
+        Label.UNVERIFIABLE,
+        Label.HALLUCINATED,
+    )
+
+    @field_validator("chosen", "rejected")
+    @classmethod
+    def _undetermined_never_trains(cls, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        if Label.UNDETERMINED in labels:
+            raise ValueError("'undetermined' trains on neither side; remove it from the policy")
+        return labels
+
+    def weight(self, label: Label, side: Side) -> float:
+        """1.0 where a sentence of this label trains on this side, else 0.0 (masked)."""
+        kept = self.chosen if side is Side.CHOSEN else self.rejected
+        return 1.0 if label in kept else 0.0

@@ -1,0 +1,227 @@
+"""The records that stages hand to each other, one JSON object a line.
+
+One rule makes them correct: offsets are Unicode code points into the untouched text, so
+`text[start:end]` is the sentence, always. A record that breaks the rule is never built.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.labels import Label
+from schemas.spans import check_cover, check_order
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Identifier = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Record(BaseModel):
+    """Base of all records: strict types, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Message(Record):
+    """One turn of a conversation, as chat templates and servers take it."""
+
+    role: Role
+    content: str
+
+
+class Document(Record):
+    """A reference text that states what is true."""
+
+    id: Identifier
+    text: str
+    title: str = ""
+    topic: str = ""
+    language: str = ""
+    source: str = ""
+    license: str = ""
+
+
+class Question(Record):
+    """A prompt for the policy. `"question": "..."` is input shorthand for one user message."""
+
+    id: Identifier
+    topic: str = ""
+    language: str = ""
+    messages: list[Message] = Field(min_length=1)
+    document_ids: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_shorthand(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "question" in values:
+            if "messages" in values:
+                raise ValueError("give either 'question' or 'messages', not both")
+            values = dict(values)
+            content = values.pop("question")
+            if not isinstance(content, str) or not content.strip():
+                raise ValueError(f"'question' is {content!r}, but it must be a non-empty string")
+            values["messages"] = [{"role": "user", "content": content}]
+        return values
+
+    @model_validator(mode="after")
+    def _ends_with_user(self) -> Self:
+        if self.messages[-1].role != "user":
+            raise ValueError(
+                f"the last message has role {self.messages[-1].role!r}, but it must be 'user'"
+            )
+        return self
+
+
+class Response(Record):
+    """What a policy answered; `prompt` holds the messages exactly as sent, system included.
+
+    `reasoning` (a thinking model's private text) is kept apart and never judged nor trained.
+    """
+
+    id: Identifier
+    question_id: Identifier
+    topic: str = ""
+    language: str = ""
+    document_ids: list[str] = []
+    prompt: list[Message] = Field(min_length=1)
+    text: str
+    reasoning: str = ""
+    model: str = ""
+    sampling: dict[str, Any] = {}
+    finish_reason: FinishReason = "unknown"
+
+
+class Evidence(Record):
+    """A place in a document that a verdict rests on: `document.text[start:end]`."""
+
+    document_id: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    score: Fraction | None = None
+
+
+class Verdict(Record):
+    """What one judge or person said of one sentence. Never altered once made."""
+
+    label: Label
+    reason: str | None = None
+    confidence: Fraction | None = None
+    confidence_kind: Literal["votes", "logprob", "lexical"] | None = None
+    votes: dict[str, int] | None = None
+    evidence: list[Evidence] = []
+    rationale: str = ""
+    source: Literal["judge", "person"] = "judge"
+    judge: str = ""
+    protocol: str = ""
+
+    @model_validator(mode="after")
+    def _undetermined_has_a_reason(self) -> Self:
+        if self.label is Label.UNDETERMINED and not self.reason:
+            raise ValueError("label 'undetermined' needs a 'reason', such as 'not_labelled'")
+        return self
+
+
+class Sentence(Record):
+    """A sentence of a response with its verdict."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    verdict: Verdict
+
+
+class Annotation(Response):
+    """A response with a verdict for each of its sentences.
+
+    Sentences are sorted, disjoint and cover every non-space character of `text`.
+    """
+
+    sentences: list[Sentence]
+
+    @model_validator(mode="after")
+    def _sentences_cover_the_text(self) -> Self:
+        check_cover(self.text, [(item.start, item.end) for item in self.sentences])
+        return self
+
+
+class Failure(Record):
+    """A row that could not be made: data, not a crash. Kept in `NAME.failed.jsonl`."""
+
+    id: Identifier
+    stage: str
+    reason: str
+    detail: str = ""
+
+
+class CorrectionSpan(Record):
+    """A person's label for a place in a response."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    label: Label
+
+
+class Correction(Record):
+    """A person's verdicts on one response; `text_sha256` ties them to the text they saw."""
+
+    response_id: Identifier
+    text_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    spans: list[CorrectionSpan]
+    who: str
+    when: str
+    note: str = ""
+
+
+class Span(Record):
+    """A sentence of one side of a pair, with what is left of its verdict: label and weight."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    label: Label
+    weight: float = Field(ge=0.0)
+
+
+class Pair(Record):
+    """A preference pair. `prompt`, `chosen`, `rejected` are TRL's conversational columns.
+
+    The trainer reads `weight` of the spans and nothing else of the labels. Without spans on
+    both sides (None, not an empty list) a pair trains as plain DPO.
+    """
+
+    id: Identifier
+    prompt: list[Message] = Field(min_length=1)
+    chosen: list[Message] = Field(min_length=1, max_length=1)
+    rejected: list[Message] = Field(min_length=1, max_length=1)
+    chosen_spans: list[Span] | None = None
+    rejected_spans: list[Span] | None = None
+    chosen_score: Fraction | None = None
+    rejected_score: Fraction | None = None
+    chosen_finish_reason: FinishReason = "unknown"
+    rejected_finish_reason: FinishReason = "unknown"
+    question_id: str = ""
+    topic: str = ""
+    language: str = ""
+    policy: str = ""
+    judge: str = ""
+    chosen_id: str = ""
+    rejected_id: str = ""
+
+    @model_validator(mode="after")
+    def _sides_are_sound(self) -> Self:
+        for side, messages, spans in (
+            ("chosen", self.chosen, self.chosen_spans),
+            ("rejected", self.rejected, self.rejected_spans),
+        ):
+            if messages[0].role != "assistant":
+                raise ValueError(f"{side} has role {messages[0].role!r}, must be 'assistant'")
+            if spans is not None:
+                check_order(messages[0].content, [(s.start, s.end) for s in spans])
+        if self.prompt[-1].role != "user":
+            raise ValueError(f"the prompt ends with role {self.prompt[-1].role!r}, must be 'user'")
+        if (self.chosen_spans is None) != (self.rejected_spans is None):
+            raise ValueError("give spans on both sides, or on neither (plain DPO)")
+        return self

@@ -1,0 +1,69 @@
+"""The score of a response: one function for selecting pairs and for evaluating models.
+
+    score     correct / (correct + hallucinated); None when no sentence was decided either way
+    coverage  share of sentences a judge decided at all (not `undetermined`)
+    anah      1 - hallucinated / all, the score of arXiv 2407.04693, where no-fact sentences
+              count as fine; reported under its own name, never used for selection
+
+`no_fact` sentences are neither correct nor hallucinated: a response cannot raise its score with
+small talk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResponseScore:
+    """Sentence counts of one response, or of many added up."""
+
+    num_correct: int = 0
+    num_hallucinated: int = 0
+    num_no_fact: int = 0
+    num_undetermined: int = 0
+
+    @property
+    def num_sentences(self) -> int:
+        return (
+            self.num_correct + self.num_hallucinated + self.num_no_fact + self.num_undetermined
+        )
+
+    @property
+    def score(self) -> float | None:
+        decided = self.num_correct + self.num_hallucinated
+        return self.num_correct / decided if decided else None
+
+    @property
+    def coverage(self) -> float | None:
+        if not self.num_sentences:
+            return None
+        return 1.0 - self.num_undetermined / self.num_sentences
+
+    @property
+    def anah(self) -> float | None:
+        if not self.num_sentences:
+            return None
+        return 1.0 - self.num_hallucinated / self.num_sentences
+
+    def __add__(self, other: ResponseScore) -> ResponseScore:
+        return ResponseScore(
+            num_correct=self.num_correct + other.num_correct,
+            num_hallucinated=self.num_hallucinated + other.num_hallucinated,
+            num_no_fact=self.num_no_fact + other.num_no_fact,
+            num_undetermined=self.num_undetermined + other.num_undetermined,
+        )
+
+
+def score_labels(labels: Iterable[Label]) -> ResponseScore:
+    """Count the labels of one response's sentences."""
+    kept = list(labels)
+    return ResponseScore(
+        num_correct=sum(label in CORRECT_LABELS for label in kept),
+        num_hallucinated=sum(label in HALLUCINATED_LABELS for label in kept),
+        num_no_fact=sum(label is Label.NO_FACT for label in kept),
+        num_undetermined=sum(label is Label.UNDETERMINED for label in kept),
+    )

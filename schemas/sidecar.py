@@ -1,0 +1,142 @@
+"""Sidecars: what made a stage file, beside it as `NAME.meta.json`.
+
+Rows hold data; everything about the run that made them stands here: format and version, config,
+hashes of the inputs, package and model versions, counts, timings. Two runs of one config may
+differ in their sidecars (timings) and never in their rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.errors import InputError
+
+FORMAT_PREFIX = "maskdpo."
+# Major: a reader must refuse what is newer. Minor: fields were added, old readers still serve.
+FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
+    "document": (1, 0),
+    "question": (1, 0),
+    "response": (1, 0),
+    "annotation": (1, 0),
+    "correction": (1, 0),
+    "failure": (1, 0),
+    "pairs": (1, 0),
+}
+
+
+class Sidecar(BaseModel):
+    """The content of `NAME.meta.json`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: str
+    version: str
+    config: dict[str, Any] = {}
+    inputs: dict[str, dict[str, Any]] = {}
+    packages: dict[str, str] = {}
+    models: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    timings: dict[str, float] = {}
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """`responses.jsonl` -> `responses.jsonl.meta.json`."""
+    path = Path(path)
+    return path.with_name(path.name + ".meta.json")
+
+
+def make_sidecar(
+    kind: str,
+    *,
+    config: Mapping[str, Any],
+    inputs: Iterable[str | Path],
+    packages: Iterable[str] = (),
+    models: Mapping[str, str] | None = None,
+    counts: Mapping[str, int] | None = None,
+    timings: Mapping[str, float] | None = None,
+) -> Sidecar:
+    """A sidecar for a file of `kind` (a key of FORMAT_VERSIONS). Inputs are hashed here."""
+    major, minor = FORMAT_VERSIONS[kind]
+    return Sidecar(
+        format=FORMAT_PREFIX + kind,
+        version=f"{major}.{minor}",
+        config=dict(config),
+        inputs={Path(item).name: describe_file(item) for item in inputs},
+        packages={"python": platform.python_version()} | installed_versions(packages),
+        models=dict(models or {}),
+        counts=dict(counts or {}),
+        timings={key: round(value, 3) for key, value in (timings or {}).items()},
+    )
+
+
+def write_sidecar(path: str | Path, sidecar: Sidecar) -> None:
+    """Write the sidecar of the stage file `path`, atomically."""
+    from schemas.files import write_json
+
+    write_json(sidecar_path(path), sidecar.model_dump())
+
+
+def check_sidecar(path: str | Path, model_name: str) -> None:
+    """Raise InputError when `path` has a sidecar this program must not read past.
+
+    A file without a sidecar (made by hand, or elsewhere) is read as the current version.
+    """
+    meta_path = sidecar_path(path)
+    if not meta_path.exists():
+        return
+    try:
+        sidecar = Sidecar.model_validate(json.loads(meta_path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        message = f"is no readable sidecar ({reason}); remove it if {Path(path).name} is sound"
+        raise InputError.of(meta_path, message) from None
+    check_format(meta_path, sidecar.format, sidecar.version, expected=model_name.lower())
+
+
+def check_format(path: str | Path, format_name: str, version: str, *, expected: str) -> None:
+    """Raise InputError unless `format_name` and `version` can be read as `expected`."""
+    kind = format_name.removeprefix(FORMAT_PREFIX)
+    if expected in FORMAT_VERSIONS and kind != expected:
+        raise InputError.of(
+            path, f"says the file holds {format_name!r}, but {FORMAT_PREFIX + expected!r} is needed"
+        )
+    known_major = FORMAT_VERSIONS.get(kind, (1, 0))[0]
+    major = version.split(".")[0]
+    if not major.isdigit():
+        raise InputError.of(path, f"'version' is {version!r}, but it must look like '1.0'")
+    if int(major) > known_major:
+        raise InputError.of(
+            path,
+            f"has format version {version}, newer than the {known_major}.x this maskdpo reads; "
+            "upgrade maskdpo",
+        )
+
+
+def describe_file(path: str | Path) -> dict[str, Any]:
+    """SHA-256 and size of a file, without its folder: sidecars name no machine's paths."""
+    digest = hashlib.sha256()
+    size = 0
+    with Path(path).open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of the packages that are installed, without importing them."""
+    found = {}
+    for package in ("maskdpo", *packages):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,58 @@
+"""What every stage answers when it is done, and the rule for how many rows may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas.errors import TooManyFailuresError
+from schemas.files import write_records
+from schemas.records import Failure
+
+DEFAULT_MAX_FAILED = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """The outcome of one stage.
+
+    output      the file or folder written
+    num_rows    rows asked for: those written and those failed
+    failures    rows that could not be made, each with its reason
+    counts      named counts for the terminal and the sidecar
+    notes       sentences the user should read (a baseline judge says that it is one)
+    """
+
+    output: Path
+    num_rows: int
+    failures: Sequence[Failure] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def failures_path(output: str | Path) -> Path:
+    """`responses.jsonl` -> `responses.failed.jsonl`."""
+    output = Path(output)
+    return output.with_name(f"{output.stem}.failed{output.suffix}")
+
+
+def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
+    """Write the failed rows beside `output`; no failures, no file (a stale one is removed)."""
+    path = failures_path(output)
+    if failures:
+        write_records(path, failures)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def check_failures(result: StageResult, max_failed: float) -> None:
+    """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed."""
+    num_failed = len(result.failures)
+    if num_failed > max_failed * result.num_rows:
+        first = result.failures[0]
+        raise TooManyFailuresError(
+            f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
+            f"allows; the others are in {result.output}, the failed ones in "
+            f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
+        )

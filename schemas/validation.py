@@ -1,0 +1,69 @@
+"""pydantic's errors, said as one sentence each: field, bad value, what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import nearest
+
+MAX_VALUE_CHARS = 80
+
+
+def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One sentence a fault, in the order pydantic met them."""
+    return [_describe(detail, model) for detail in error.errors(include_url=False)]
+
+
+def show_value(value: object) -> str:
+    """A value as it stands in a message: its repr, cut to a line."""
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
+
+
+def _describe(detail: Any, model: type[BaseModel]) -> str:
+    location = tuple(detail["loc"])
+    field = _field_path(location)
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        known = _known_fields(model, location[:-1])
+        return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
+    if kind == "missing":
+        return f"required key {field!r} is missing"
+    if kind == "json_invalid":
+        return f"not valid JSON: {detail['ctx']['error']}"
+    message = detail["msg"]
+    if kind == "value_error":
+        reason = str(detail["ctx"]["error"])
+        return f"{field}: {reason}" if field else reason
+    message = message[0].lower() + message[1:]
+    if not field:
+        return f"{message}; found {show_value(detail['input'])}"
+    return f"{field!r} is {show_value(detail['input'])}, but {message}"
+
+
+def _field_path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
+    return path
+
+
+def _known_fields(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed at a place inside `model`; list indices do not change the type."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, str) and part in getattr(current, "model_fields", {}):
+            current = _first_model(current.model_fields[part].annotation) or current
+    return list(current.model_fields)
+
+
+def _first_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _first_model(argument)
+        if found is not None:
+            return found
+    return None
