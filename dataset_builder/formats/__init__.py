@@ -1,0 +1,1 @@
+"""Formats other than ours, read into the records of `schemas`."""
