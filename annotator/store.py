@@ -35,7 +35,8 @@ class Store:
             self._prepare()
         except sqlite3.DatabaseError as error:
             raise InputError.of(
-                self.path, f"is no store that maskdpo can open ({error}); move it away to start anew"
+                self.path,
+                f"is no store that maskdpo can open ({error}); move it away to start anew",
             ) from None
 
     def _prepare(self) -> None:
@@ -65,6 +66,15 @@ class Store:
                 f"SELECT key, value FROM calls WHERE key IN ({marks})", batch
             )
             found.update((key, json.loads(value)) for key, value in rows)
+        return found
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that are stored, without reading their values."""
+        found: set[str] = set()
+        for batch in _batches(keys, _LOOKUP_BATCH):
+            marks = ",".join("?" * len(batch))
+            rows = self._connection.execute(f"SELECT key FROM calls WHERE key IN ({marks})", batch)
+            found.update(key for (key,) in rows)
         return found
 
     def put_many(self, kind: str, values: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,0 +1,242 @@
+"""Replies from a local model, in fixed batches, through `transformers`.
+
+The rule: the batches are cut from all requests (by prompt length, then input order) before
+anyone asks what is stored, and each row draws from its own random stream. A reply therefore
+depends on its request and, through the last bits of floating point, on the batch it was
+planned into; a rerun plans the same batches, so it makes the same bytes.
+
+Nothing of a model folder is executed (`trust_remote_code` off) and only safetensors are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annotator.generation.backend import Outcome, Reply, Request, RequestFailure, one_line
+from annotator.generation.config import SampleConfig
+from annotator.generation.model_files import digest_model, locate_model
+from annotator.generation.model_loading import (
+    choose_device,
+    choose_dtype,
+    context_size,
+    end_tokens,
+    load_network,
+    load_tokenizer,
+)
+from annotator.generation.reasoning import split_reasoning
+from annotator.generation.row_noise import RowNoise
+from schemas.errors import BackendError, ConfigError, MissingPackageError
+from schemas.records import Message
+
+if TYPE_CHECKING:
+    import torch
+
+# Goes into the store's key: raise it when the way a reply is drawn changes.
+SAMPLER_VERSION = 1
+
+Prompt = tuple[str, list[int]]
+"""A rendered conversation and its token ids."""
+
+
+class TransformersBackend:
+    """A local folder or Hub model. Weights are loaded by the first `generate` that has work."""
+
+    def __init__(self, config: SampleConfig) -> None:
+        """Find the model; ConfigError or BackendError when there is none to load."""
+        _require_packages()
+        self._config = config
+        self._folder = locate_model(config.model, config.revision)
+        is_local = Path(config.model).expanduser().is_dir()
+        # Rows name no folder of this machine; the sidecar's digest says which model it was.
+        self.model = self._folder.resolve().name if is_local else config.model
+        self._device = choose_device(config.device)
+        self._dtype = choose_dtype(config.dtype, self._device, self._folder)
+        self._prompts: dict[tuple[Message, ...], Prompt | RequestFailure] = {}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Weights, tokenizer and template by content; number type; template variables."""
+        return {
+            "backend": "transformers",
+            "model_sha256": digest_model(self._folder),
+            "dtype": self._dtype,
+            "chat_template_kwargs": self._config.chat_template_kwargs,
+            "sampler_version": SAMPLER_VERSION,
+        }
+
+    def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """Batches of `batch_size` by prompt length; what cannot run stands alone.
+
+        A request that will fail must not share a batch: its batch would never be complete, and
+        every rerun would draw it again.
+        """
+        sound: list[tuple[int, int]] = []
+        groups: list[list[Request]] = []
+        for position, request in enumerate(requests):
+            prompt = self._prompt(request)
+            if isinstance(prompt, RequestFailure):
+                groups.append([request])
+            else:
+                sound.append((len(prompt[1]), position))
+        ordered = [requests[position] for _, position in sorted(sound)]
+        size = self._config.batch_size
+        groups += [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        return groups
+
+    def generate(
+        self, groups: Sequence[Sequence[Request]]
+    ) -> Iterator[list[tuple[Request, Outcome]]]:
+        """Yield each planned group whole."""
+        for group in groups:
+            outcomes: list[Outcome] = []
+            prompts: list[Prompt] = []
+            for request in group:
+                prompt = self._prompt(request)
+                if isinstance(prompt, RequestFailure):
+                    outcomes.append(prompt)
+                else:
+                    prompts.append(prompt)
+            if prompts:
+                outcomes += self._run_batch(prompts, [request.seed for request in group])
+            yield list(zip(group, outcomes, strict=True))
+
+    def _prompt(self, request: Request) -> Prompt | RequestFailure:
+        """The request's prompt; the K responses to a question share one rendering."""
+        messages = tuple(request.messages)
+        if messages not in self._prompts:
+            self._prompts[messages] = self._render(messages)
+        return self._prompts[messages]
+
+    def _render(self, messages: tuple[Message, ...]) -> Prompt | RequestFailure:
+        from jinja2 import TemplateError
+
+        try:
+            text = self._tokenizer.apply_chat_template(
+                [message.model_dump() for message in messages],
+                tokenize=False,
+                add_generation_prompt=True,
+                **self._config.chat_template_kwargs,
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            return RequestFailure(reason="chat_template", detail=one_line(str(error)))
+        # The template writes the special tokens itself; added ones would come twice.
+        tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not tokens:
+            return RequestFailure(reason="empty_prompt", detail="the chat template wrote no text")
+        room = self._context_size
+        if room is not None and len(tokens) + self._config.max_tokens > room:
+            detail = (
+                f"{len(tokens)} prompt tokens and max_tokens={self._config.max_tokens} exceed "
+                f"the model's context of {room}"
+            )
+            return RequestFailure(reason="prompt_too_long", detail=detail)
+        return text, tokens
+
+    def _run_batch(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        config = self._config
+        network = self._network
+        inputs_BT, mask_BT = self._pad_left([tokens for _, tokens in prompts])
+        width = inputs_BT.shape[1]
+        processors = LogitsProcessorList()
+        if config.temperature > 0.0:
+            noise = RowNoise(
+                seeds=seeds,
+                prompt_size=width,
+                temperature=config.temperature,
+                top_p=config.top_p,
+            )
+            processors.append(noise)
+        try:
+            with torch.inference_mode():
+                output_BT = network.generate(
+                    inputs_BT, attention_mask=mask_BT, logits_processor=processors
+                )
+        except torch.OutOfMemoryError:
+            raise BackendError(
+                f"{self._device} ran out of memory with batch_size={config.batch_size}; lower "
+                "batch_size or max_tokens and rerun to continue"
+            ) from None
+        rows = output_BT[:, width:].tolist()
+        return [self._read_row(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
+
+    def _pad_left(self, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and mask, both [B, T], with every prompt ending in the last column."""
+        import torch
+
+        width = max(map(len, rows))
+        ids = [[self._pad_token] * (width - len(row)) + row for row in rows]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        return (
+            torch.tensor(ids, device=self._device),
+            torch.tensor(mask, device=self._device),
+        )
+
+    def _read_row(self, row: list[int], prompt: Prompt) -> Reply:
+        """A reply ends before its first end token; without one it ran out of tokens."""
+        prompt_text, prompt_tokens = prompt
+        end = next((at for at, token in enumerate(row) if token in self._end_tokens), None)
+        text = self._tokenizer.decode(
+            row[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        template = str(self._tokenizer.chat_template)
+        reasoning, answer = split_reasoning(text, prompt=prompt_text, template=template)
+        return Reply(
+            text=answer,
+            reasoning=reasoning,
+            finish_reason="length" if end is None else "stop",
+            prompt_tokens=len(prompt_tokens),
+            completion_tokens=len(row) if end is None else end + 1,
+        )
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return load_tokenizer(self._folder)
+
+    @cached_property
+    def _end_tokens(self) -> list[int]:
+        return end_tokens(self._folder, self._tokenizer)
+
+    @cached_property
+    def _pad_token(self) -> int:
+        """Any id serves: padding is masked before the prompt and cut off after the end."""
+        padding = self._tokenizer.pad_token_id
+        return self._end_tokens[0] if padding is None else int(padding)
+
+    @cached_property
+    def _context_size(self) -> int | None:
+        room = context_size(self._folder)
+        if room is not None and self._config.max_tokens >= room:
+            raise ConfigError(
+                f"max_tokens is {self._config.max_tokens}, but {self.model} has a context of "
+                f"{room} tokens, prompt included; lower max_tokens"
+            )
+        return room
+
+    @cached_property
+    def _network(self) -> Any:
+        from transformers import GenerationConfig
+
+        network = load_network(self._folder, self._dtype, self._device)
+        # Ours alone: a model's own repetition penalty or top-k would change what is sampled.
+        network.generation_config = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=self._config.max_tokens,
+            eos_token_id=self._end_tokens,
+            pad_token_id=self._pad_token,
+        )
+        return network
+
+
+def _require_packages() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            error.name or "transformers", extra="train", needed_for="sampling from a local model"
+        ) from None
