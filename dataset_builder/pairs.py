@@ -1,0 +1,122 @@
+"""The rows of a data set folder: a pair from a choice, and a row a sentence.
+
+The rule: what is published names no machine. Models and judges that were given as a local path or
+a URL keep the last part of it only, and evidence is kept as ids and offsets, without text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.reasons import Unused
+from dataset_builder.select import Candidate, Choice
+from dataset_builder.weights import is_active, make_spans
+from schemas.hashing import content_key
+from schemas.labels import Side
+from schemas.records import Annotation, Message, Pair
+
+PAIR_ID_CHARS = 32
+NAME_SEPARATOR = " | "  # between the names of several models or judges in one column
+_SCHEME_AND_HOST = re.compile(r"[A-Za-z][\w+.-]*://[^/\s]*")
+_LOCAL_PATH = re.compile(r"^(?:[/\\~.]|[A-Za-z]:[/\\])|\\")
+
+
+def make_pair(choice: Choice, config: BuildConfig) -> Pair | Unused:
+    """The pair of a choice, or why a side has nothing to train on."""
+    chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
+    chosen_spans = make_spans(chosen.sentences, Side.CHOSEN, config)
+    rejected_spans = make_spans(rejected.sentences, Side.REJECTED, config)
+    if not is_active(chosen_spans):
+        return Unused.NO_ACTIVE_CHOSEN
+    if not is_active(rejected_spans):
+        return Unused.NO_ACTIVE_REJECTED
+    return Pair(
+        id=pair_id(choice),
+        prompt=chosen.prompt,
+        chosen=[Message(role="assistant", content=chosen.text)],
+        rejected=[Message(role="assistant", content=rejected.text)],
+        chosen_spans=chosen_spans,
+        rejected_spans=rejected_spans,
+        chosen_score=choice.chosen.score,
+        rejected_score=choice.rejected.score,
+        chosen_finish_reason=chosen.finish_reason,
+        rejected_finish_reason=rejected.finish_reason,
+        question_id=chosen.question_id,
+        topic=chosen.topic,
+        language=chosen.language or rejected.language,
+        policy=_join([public_name(chosen.model), public_name(rejected.model)]),
+        judge=_join(sorted(_judges(choice.chosen) | _judges(choice.rejected))),
+        chosen_id=chosen.id,
+        rejected_id=rejected.id,
+    )
+
+
+def pair_id(choice: Choice) -> str:
+    """A key of question, prompt and both texts: verdicts, settings and splits do not change it."""
+    chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
+    content = {
+        "question_id": chosen.question_id,
+        "prompt": [message.model_dump() for message in chosen.prompt],
+        "chosen": chosen.text,
+        "rejected": rejected.text,
+    }
+    return content_key(content)[:PAIR_ID_CHARS]
+
+
+def sentence_rows(annotation: Annotation) -> Iterator[dict[str, Any]]:
+    """One row a sentence, the fields those of `write.sentence_schema`.
+
+    A judge's free-text rationale stays behind: it may quote documents that may not be published.
+    """
+    for sentence in annotation.sentences:
+        verdict = sentence.verdict
+        yield {
+            "response_id": annotation.id,
+            "question_id": annotation.question_id,
+            "topic": annotation.topic,
+            "language": annotation.language,
+            "policy": public_name(annotation.model),
+            "start": sentence.start,
+            "end": sentence.end,
+            "text": annotation.text[sentence.start : sentence.end],
+            "label": verdict.label.value,
+            "reason": verdict.reason,
+            "confidence": verdict.confidence,
+            "confidence_kind": verdict.confidence_kind,
+            "votes": _votes(verdict.votes),
+            "evidence": [item.model_dump() for item in verdict.evidence],
+            "source": verdict.source,
+            "judge": public_name(verdict.judge),
+            "protocol": verdict.protocol,
+        }
+
+
+def public_name(name: str) -> str:
+    """A model's or judge's name as it may be published.
+
+    >>> public_name("Qwen/Qwen2.5-0.5B"), public_name("/home/me/models/mine/")
+    ('Qwen/Qwen2.5-0.5B', 'mine')
+    """
+    name = _SCHEME_AND_HOST.sub("", name)
+    if not _LOCAL_PATH.search(name):
+        return name
+    parts = [part for part in re.split(r"[/\\]+", name) if part.strip(".~ ")]
+    return parts[-1] if parts else ""
+
+
+def _judges(candidate: Candidate) -> set[str]:
+    verdicts = (sentence.verdict for sentence in candidate.annotation.sentences)
+    return {public_name(verdict.judge) for verdict in verdicts}
+
+
+def _join(names: Iterable[str]) -> str:
+    return NAME_SEPARATOR.join(dict.fromkeys(name for name in names if name))
+
+
+def _votes(votes: dict[str, int] | None) -> list[dict[str, Any]] | None:
+    if votes is None:
+        return None
+    return [{"answer": answer, "count": votes[answer]} for answer in sorted(votes)]

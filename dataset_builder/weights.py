@@ -1,0 +1,48 @@
+"""The one place where a verdict becomes a weight; the trainer reads the weight and nothing else.
+
+A sentence keeps its label whatever it weighs, and every sentence gets a span: 0 means masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dataset_builder.config import BuildConfig
+from schemas.labels import Side
+from schemas.records import Sentence, Span, Verdict
+
+
+def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -> list[Span]:
+    """A span for each sentence, in order, with its weight on this side of a pair."""
+    return [
+        Span(
+            start=sentence.start,
+            end=sentence.end,
+            label=sentence.verdict.label,
+            weight=weigh(sentence.verdict, side, config),
+        )
+        for sentence in sentences
+    ]
+
+
+def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
+    """The label policy's weight, or 0 where a judge was less sure than `min_confidence`."""
+    if not is_sure(verdict, config.min_confidence):
+        return 0.0
+    return config.policy.weight(verdict.label, side)
+
+
+def is_sure(verdict: Verdict, min_confidence: float) -> bool:
+    """Whether a verdict may train at all.
+
+    A judge's verdict without a confidence passes only where none is asked for: unknown is not
+    taken for sure. A person's verdict always passes.
+    """
+    if verdict.source == "person" or min_confidence == 0.0:
+        return True
+    return verdict.confidence is not None and verdict.confidence >= min_confidence
+
+
+def is_active(spans: Iterable[Span]) -> bool:
+    """Whether any span trains."""
+    return any(span.weight > 0.0 for span in spans)
