@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from schemas.errors import InputError
+from schemas.errors import BackendError, InputError
 
 SCHEMA_VERSION = 1
 _LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables a statement
@@ -29,14 +30,14 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
             self._prepare()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise InputError.of(
                 self.path,
-                f"is no store that maskdpo can open ({error}); move it away to start anew",
+                f"is no store that maskdpo can open ({error}); move it away",
             ) from None
 
     def _prepare(self) -> None:
@@ -78,20 +79,39 @@ class Store:
         return found
 
     def put_many(self, kind: str, values: Mapping[str, Mapping[str, Any]]) -> None:
-        """Store finished calls in one transaction; keys already there keep their value."""
+        """Store finished calls in one transaction; keys already there keep their value.
+
+        Raises BackendError, with nothing of `values` stored, when the disk is full or another
+        process holds the file for long.
+        """
         rows = [
             (key, kind, json.dumps(value, ensure_ascii=False, sort_keys=True))
             for key, value in values.items()
         ]
+        if not rows:
+            return
+        try:
+            with self._transaction():
+                self._connection.executemany(
+                    "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
+                )
+        except sqlite3.OperationalError as error:
+            raise BackendError(
+                f"{self.path}: finished calls cannot be stored ({error}); free the disk or the "
+                "lock, and rerun to continue"
+            ) from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
-            )
+            yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # A full disk has already rolled back by itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def count(self, kind: str) -> int:
         """How many finished calls of `kind` the store holds."""

@@ -7,9 +7,7 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|> {{ message.content }} {% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-SENTENCE = (
-    "where was born ? in the year a b c d e f g h one two three four five six seven eight nine"
-)
+SENTENCE = "where was born ? in the year a b c d e f g h one two three four five six seven eight"
 WORDS = SENTENCE.split()
 
 

@@ -1,0 +1,1 @@
+"""Text generation: messages in, replies out; and sampling a policy with it."""

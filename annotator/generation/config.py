@@ -100,9 +100,14 @@ class SampleConfig(Section):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        parts = urlsplit(url)
+        wanted = ValueError(f"base_url is {url!r}, but it must look like http://127.0.0.1:8000/v1")
+        try:
+            parts = urlsplit(url)
+            _ = parts.port  # read for its check of the range
+        except ValueError:
+            raise wanted from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url is {url!r}, but it must look like http://127.0.0.1:8000/v1")
+            raise wanted
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError(
                 "base_url must hold no credentials, query or fragment; "

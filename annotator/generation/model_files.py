@@ -89,9 +89,8 @@ def _download(model: str, revision: str | None) -> Path:
     """The Hub's safetensors and tokenizer of `model` in the local cache; nothing executable."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
-        GatedRepoError,
         HFValidationError,
-        RepositoryNotFoundError,
+        RepositoryNotFoundError,  # a gated repository, too
         RevisionNotFoundError,
     )
 
@@ -104,12 +103,7 @@ def _download(model: str, revision: str | None) -> Path:
                 ignore_patterns=list(OTHER_COPIES),
             )
         )
-    except (
-        GatedRepoError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    ) as error:
+    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigError(
             f"model {model!r} (revision {revision or 'main'}) is no folder here and cannot be had "
             f"from the Hub: {one_line(str(error))}"

@@ -254,9 +254,7 @@ def check_ids(path: Path, rows: Sequence[Row[Question]], num_responses: int) -> 
 def check_output(output: Path, questions: Path) -> None:
     """Raise ConfigError before anything is spent when `output` cannot become a file."""
     if output.is_dir():
-        raise ConfigError(
-            f"output {str(output)!r} is a folder; name a file, such as responses.jsonl"
-        )
+        raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
     if output.exists() and questions.exists() and output.samefile(questions):
         raise ConfigError(f"output {str(output)!r} is the questions file; name another file")
     try:
