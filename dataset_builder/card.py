@@ -26,6 +26,7 @@ TEMPLATE_NAME = "card.md.jinja"
 CONFIG_NAMES = ("pairs", "sentences")
 MAX_NAMES = 20
 MAX_NAME_CHARS = 100
+MAX_SETTING_CHARS = 500
 TAGS = ("dpo", "factuality", "hallucination", "mask-dpo", "preference")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~])")
@@ -64,7 +65,7 @@ def render_card(manifest: Mapping[str, Any], config: BuildConfig) -> str:
         policies=_names(manifest["policies"]),
         judges=_names(manifest["judges"]),
         settings=[
-            (_code(key), _code(json.dumps(value, ensure_ascii=False)))
+            (_code(key), _code(json.dumps(value, ensure_ascii=False), MAX_SETTING_CHARS))
             for key, value in manifest["config"].items()
         ],
         version=manifest["version"],
@@ -139,18 +140,20 @@ def _reasons(
 def _names(counted: Mapping[str, int]) -> list[tuple[Trusted, int]]:
     """Names with their counts, most frequent first, at most MAX_NAMES."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    shown = [(_code(name) if name else Trusted("not named"), count) for name, count in ordered]
+    shown = [(_code(name), count) for name, count in ordered]
     if len(shown) <= MAX_NAMES:
         return shown
     others = sum(count for _, count in shown[MAX_NAMES:])
     return [*shown[:MAX_NAMES], (Trusted(f"{len(shown) - MAX_NAMES} others"), others)]
 
 
-def _code(value: str) -> Trusted:
+def _code(value: str, max_chars: int = MAX_NAME_CHARS) -> Trusted:
     """A value as a code span that nothing inside can end, on one line, also within a table."""
     flat = " ".join(value.split()).replace("`", "'").replace("|", "/")
-    if len(flat) > MAX_NAME_CHARS:
-        flat = flat[: MAX_NAME_CHARS - 3] + "..."
+    if not flat:
+        return Trusted("not named")
+    if len(flat) > max_chars:
+        flat = flat[: max_chars - 3] + "..."
     return Trusted(f"`{flat}`")
 
 

@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.weights import is_active, make_spans
+from schemas.errors import ConfigError
+from schemas.labels import Label, LabelPolicy, Side
+from schemas.records import Sentence, Verdict
+
+FRACTIONS = st.floats(0.0, 1.0)
+VERDICTS = st.builds(
+    Verdict,
+    label=st.sampled_from(list(Label)),
+    reason=st.just("not_labelled"),
+    confidence=st.none() | FRACTIONS,
+    source=st.sampled_from(["judge", "person"]),
+)
+SENTENCES = st.lists(VERDICTS, max_size=6).map(
+    lambda verdicts: [
+        Sentence(start=2 * index, end=2 * index + 1, verdict=verdict)
+        for index, verdict in enumerate(verdicts)
+    ]
+)
+TRAINS = {
+    Side.CHOSEN: {Label.NO_HALLUCINATION, Label.NO_FACT},
+    Side.REJECTED: {Label.CONTRADICTORY, Label.UNVERIFIABLE, Label.HALLUCINATED},
+}
+
+
+@given(sentences=SENTENCES, side=st.sampled_from(Side), least=FRACTIONS)
+def test_a_span_for_every_sentence_weighted_by_policy_and_confidence(
+    sentences: list[Sentence], side: Side, least: float
+) -> None:
+    spans = make_spans(sentences, side, BuildConfig(min_confidence=least))
+    assert [(s.start, s.end, s.label) for s in spans] == [
+        (s.start, s.end, s.verdict.label) for s in sentences
+    ]
+    for sentence, span in zip(sentences, spans, strict=True):
+        verdict = sentence.verdict
+        unsure = verdict.source == "judge" and (
+            least > 0 and (verdict.confidence is None or verdict.confidence < least)
+        )
+        expected = 1.0 if verdict.label in TRAINS[side] and not unsure else 0.0
+        assert span.weight == expected
+    assert is_active(spans) == any(span.weight for span in spans)
+
+
+@given(sentences=SENTENCES, side=st.sampled_from(Side), low=FRACTIONS, high=FRACTIONS)
+def test_asking_for_more_confidence_never_adds_weight(
+    sentences: list[Sentence], side: Side, low: float, high: float
+) -> None:
+    low, high = sorted((low, high))
+    lenient = make_spans(sentences, side, BuildConfig(min_confidence=low))
+    strict = make_spans(sentences, side, BuildConfig(min_confidence=high))
+    assert all(a.weight >= b.weight for a, b in zip(lenient, strict, strict=True))
+
+
+@given(sentences=SENTENCES, chosen=st.sets(st.sampled_from(sorted(set(Label) - {"undetermined"}))))
+def test_the_policy_decides_which_labels_train(
+    sentences: list[Sentence], chosen: set[Label]
+) -> None:
+    config = BuildConfig(policy=LabelPolicy(chosen=tuple(chosen)))
+    for span in make_spans(sentences, Side.CHOSEN, config):
+        assert bool(span.weight) == (span.label in chosen)
+
+
+def test_settings_out_of_range_or_unknown_are_refused_by_name() -> None:
+    for values, words in (
+        ({"min_confidence": 1.5}, "'min_confidence' is 1.5"),
+        ({"test_share": 1.0}, "'test_share' is 1.0"),
+        ({"min_margn": 0.1}, "did you mean 'min_margin'?"),
+        ({"policy": {"chosen": ["undetermined"]}}, "trains on neither side"),
+        ({"policy": {"chosen": ["factual"]}}, "policy.chosen[0]"),
+        ({"license": "My Licence"}, "'license' is 'My Licence'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            BuildConfig.parse(values, where="build")
+        assert words in str(caught.value)
