@@ -1,0 +1,1 @@
+"""Judges, and the stages that use them: annotate and agreement."""

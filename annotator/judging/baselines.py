@@ -1,0 +1,58 @@
+"""The plain-overlap line: one number, one threshold. What a judge must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from annotator.judging.judge import JudgeFailure, JudgeTask
+from annotator.judging.lexical_features import content_tokens, coverage
+from annotator.judging.lexical_index import Corpus, index_document
+from annotator.judging.lexical_model import OVERLAP_THRESHOLD
+from annotator.judging.lexical_text import blank_citations, read_tokens
+from schemas.labels import Label
+from schemas.records import Verdict
+
+
+class OverlapJudge:
+    """Calls a sentence unsupported when its best passages cover too little of it.
+
+    The measure is idf-weighted coverage by the five best passages; the threshold is the one that
+    served best, on average, on the files of the lexical judge's fit (benchmarks/lexical_fit.py).
+    """
+
+    name = "overlap"
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Its one number."""
+        return {"judge": self.name, "threshold": OVERLAP_THRESHOLD}
+
+    def notes(self) -> list[str]:
+        """One line."""
+        return ["The overlap judge is one number against one threshold, for comparison only."]
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        """Yield one task at a time."""
+        for task in tasks:
+            yield [(task, self._judge_response(task))]
+
+    def _judge_response(self, task: JudgeTask) -> list[Verdict]:
+        documents = [item for item in task.documents if item.text.strip()]
+        if not documents:
+            missing = Verdict(
+                label=Label.UNDETERMINED, reason="no_document", judge=self.name, source="judge"
+            )
+            return [missing] * len(task.sentences)
+        corpus = Corpus([index_document(document) for document in documents])
+        text = blank_citations(task.response.text)
+        labels = [_label(text[start:end], corpus) for start, end in task.sentences]
+        return [Verdict(label=label, judge=self.name) for label in labels]
+
+
+def _label(sentence: str, corpus: Corpus) -> Label:
+    if not content_tokens(read_tokens(sentence)):
+        return Label.NO_FACT
+    supported = coverage(sentence, corpus) >= OVERLAP_THRESHOLD
+    return Label.NO_HALLUCINATION if supported else Label.UNVERIFIABLE

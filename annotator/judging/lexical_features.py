@@ -1,0 +1,208 @@
+"""What the lexical judge measures of a sentence: a dozen numbers in [0, 1] or close to it.
+
+Only features that travel between data sets are here: how much of the sentence its best passages
+cover, and what in particular is missing. Features of size and style (document length, brackets,
+quotes) tell data sets apart, not truth, and were left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from annotator.judging.lexical_align import Alignment, Match, align
+from annotator.judging.lexical_index import Corpus, PassageId
+from annotator.judging.lexical_text import Token, is_negation, read_tokens
+from annotator.judging.lexical_words import MONTHS, PERSONAL
+
+NUM_CANDIDATES = 24
+NUM_COVERING = 5
+_NUM_ALIGNED = 8
+_SUBJECT_WEIGHT = 0.3
+_SOFT_MATCH = 0.5
+
+FEATURES = (
+    "cover_1",
+    "cover_2",
+    "cover_5",
+    "cover_soft",
+    "pairs",
+    "run",
+    "missing_numbers",
+    "missing_names",
+    "absent_numbers",
+    "absent_names",
+    "negation",
+    "personal",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measures:
+    """A sentence held against a corpus.
+
+    values      one number a name of FEATURES
+    covering    the passages that cover it best together, best first, with the share each covers
+    alignment   a word-for-word agreement, or a swapped value, and the passage it was found in
+    mismatches  numbers, dates and names of the sentence that the covering passages lack
+    """
+
+    values: Mapping[str, float]
+    covering: Sequence[tuple[PassageId, float]]
+    alignment: tuple[PassageId, Alignment] | None
+    mismatches: Sequence[str]
+
+
+def content_tokens(tokens: Sequence[Token]) -> list[Token]:
+    """The words that carry something to check."""
+    return [token for token in tokens if not token.is_function]
+
+
+def measure(sentence: str, corpus: Corpus) -> Measures:
+    """All features of a sentence (citation markers already blanked) that has content words."""
+    tokens = read_tokens(sentence)
+    content = content_tokens(tokens)
+    weights = _weigh(content, corpus)
+    total = sum(weights.values())
+    candidates = corpus.best_passages(weights, limit=NUM_CANDIDATES)
+    keys_of = {place: _known_keys(place, corpus) for place in candidates}
+    order, shares = _cover(weights, candidates, keys_of)
+    top_keys = frozenset().union(*(keys_of[place] for place in order))
+    missing = {key: weight for key, weight in weights.items() if key not in top_keys}
+    absent = {key for key in missing if not corpus.count(key)}
+    numbers = {token.key for token in content if token.is_number or token.lower in MONTHS}
+    names = {token.key for token in content[1:] if token.is_name} - numbers
+    top_words = {key for key in top_keys if len(key) > 3}
+    soft = sum(weight * _soft_match(key, top_words) for key, weight in missing.items())
+    first = corpus.tokens(order[0]) if order else ()
+    values = {
+        "cover_1": sum(shares[:1]),
+        "cover_2": sum(shares[:2]),
+        "cover_5": sum(shares),
+        "cover_soft": sum(shares) + soft / total,
+        "pairs": _pair_share(tokens, [corpus.tokens(place) for place in order]),
+        "run": _longest_run(tokens, [corpus.tokens(place) for place in order]) / len(tokens),
+        "missing_numbers": _share(numbers, missing),
+        "missing_names": _share(names, missing),
+        "absent_numbers": _share(numbers, absent),
+        "absent_names": _share(names, absent),
+        "negation": float(_denies(tokens) != _denies(first)) if order else 0.0,
+        "personal": float(any(token.lower in PERSONAL for token in tokens)),
+    }
+    return Measures(
+        values=values,
+        covering=list(zip(order, shares, strict=True)),
+        alignment=_find_alignment(tokens, candidates[:_NUM_ALIGNED], corpus),
+        mismatches=sorted((numbers | names) & missing.keys()),
+    )
+
+
+def coverage(sentence: str, corpus: Corpus) -> float:
+    """Share in [0, 1] of the sentence's word weight that its five best passages hold."""
+    weights = _weigh(content_tokens(read_tokens(sentence)), corpus)
+    candidates = corpus.best_passages(weights, limit=NUM_CANDIDATES)
+    keys_of = {place: _known_keys(place, corpus) for place in candidates}
+    return sum(_cover(weights, candidates, keys_of)[1])
+
+
+def _weigh(content: Sequence[Token], corpus: Corpus) -> dict[str, float]:
+    """Word weights; words that only repeat whom the documents are about weigh less."""
+    weights = {}
+    for token in content:
+        scale = _SUBJECT_WEIGHT if token.key in corpus.subject else 1.0
+        weights[token.key] = scale * corpus.weight(token.key)
+    return weights
+
+
+def _known_keys(place: PassageId, corpus: Corpus) -> frozenset[str]:
+    subject = corpus.documents[place.document].subject
+    return subject.union(token.key for token in corpus.tokens(place))
+
+
+def _cover(
+    weights: Mapping[str, float],
+    candidates: Sequence[PassageId],
+    keys_of: Mapping[PassageId, frozenset[str]],
+) -> tuple[list[PassageId], list[float]]:
+    """Greedily up to NUM_COVERING passages by the share of new weight that each one covers."""
+    total = sum(weights.values())
+    left = dict(weights)
+    order: list[PassageId] = []
+    shares: list[float] = []
+    while len(order) < NUM_COVERING and left:
+        gains = {
+            place: sum(weight for key, weight in left.items() if key in keys_of[place])
+            for place in candidates
+            if place not in order
+        }
+        best = max(gains, key=lambda place: round(gains[place], 9), default=None)
+        if best is None or gains[best] <= 0:
+            break
+        order.append(best)
+        shares.append(gains[best] / total)
+        left = {key: weight for key, weight in left.items() if key not in keys_of[best]}
+    return order, shares
+
+
+def _share(keys: set[str], lacking: Mapping[str, float] | set[str]) -> float:
+    return sum(key in lacking for key in keys) / len(keys) if keys else 0.0
+
+
+def _denies(tokens: Sequence[Token]) -> bool:
+    return any(is_negation(token.lower) for token in tokens)
+
+
+def _soft_match(key: str, words: set[str]) -> float:
+    """The best Dice similarity of letter trigrams to any word, 0 below _SOFT_MATCH."""
+    if len(key) <= 3 or key[0].isdigit():
+        return 0.0
+    trigrams = _trigrams(key)
+    best = 0.0
+    for word in words:
+        if word[:2] == key[:2] or word[-3:] == key[-3:]:
+            other = _trigrams(word)
+            best = max(best, 2 * len(trigrams & other) / (len(trigrams) + len(other)))
+    return best if best >= _SOFT_MATCH else 0.0
+
+
+def _trigrams(word: str) -> set[str]:
+    padded = f"^{word}$"
+    return {padded[index : index + 3] for index in range(len(padded) - 2)}
+
+
+def _pair_share(tokens: Sequence[Token], passages: Sequence[Sequence[Token]]) -> float:
+    """Share of the sentence's neighbouring word pairs that stand in a covering passage."""
+    known = {(one.key, other.key) for passage in passages for one, other in pairwise(passage)}
+    pairs = [(one.key, other.key) for one, other in pairwise(tokens)]
+    return sum(pair in known for pair in pairs) / len(pairs) if pairs else 0.0
+
+
+def _longest_run(tokens: Sequence[Token], passages: Sequence[Sequence[Token]]) -> int:
+    """Length in words of the longest stretch of the sentence that stands in a passage."""
+    said = [token.key for token in tokens]
+    longest = 0
+    for passage in passages:
+        ending_at = {-1: 0}
+        places: dict[str, list[int]] = {}
+        for place, token in enumerate(passage):
+            places.setdefault(token.key, []).append(place)
+        for key in said:
+            ending_at = {place: ending_at.get(place - 1, 0) + 1 for place in places.get(key, ())}
+            longest = max(longest, *ending_at.values(), 0)
+    return longest
+
+
+def _find_alignment(
+    tokens: Sequence[Token], candidates: Sequence[PassageId], corpus: Corpus
+) -> tuple[PassageId, Alignment] | None:
+    """A passage that says the same if there is one, else the first with a swapped value."""
+    swapped = None
+    for place in candidates:
+        subject = corpus.documents[place.document].subject
+        found = align(tokens, corpus.tokens(place), subject)
+        if found is not None and found.match is Match.SAME:
+            return place, found
+        if found is not None and swapped is None:
+            swapped = place, found
+    return swapped

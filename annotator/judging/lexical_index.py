@@ -1,0 +1,109 @@
+"""Documents made ready for lookup: passages, where each word occurs, and whom they are about.
+
+An index is made once per document and used for every sentence held against it. Memory and time
+grow linearly with the text; the words of a passage are read again when it is a candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from annotator.judging.lexical_text import Token, blank_citations, read_tokens, split_passages
+from schemas.records import Document
+from schemas.spans import Offsets
+
+_MAX_SUBJECT_WORDS = 5
+
+
+class PassageId(NamedTuple):
+    """A passage by its document's place in the list and its own place in the document."""
+
+    document: int
+    passage: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentIndex:
+    """One document.
+
+    text      its text with citation markers blanked; offsets are those of the original
+    postings  word key -> numbers of the passages that hold it, ascending
+    subject   keys of the words that name what the document is about
+    """
+
+    text: str
+    passages: Sequence[Offsets]
+    postings: Mapping[str, Sequence[int]]
+    subject: frozenset[str]
+
+    def tokens(self, passage: int) -> tuple[Token, ...]:
+        """The words of a passage; their offsets count from the passage's start."""
+        start, end = self.passages[passage]
+        return read_tokens(self.text[start:end])
+
+
+def index_document(document: Document) -> DocumentIndex:
+    """Read a document once."""
+    text = blank_citations(document.text)
+    passages = split_passages(text)
+    postings: defaultdict[str, list[int]] = defaultdict(list)
+    for number, (start, end) in enumerate(passages):
+        for key in {token.key for token in read_tokens.__wrapped__(text[start:end])}:
+            postings[key].append(number)
+    opening = text[slice(*passages[0])] if passages else ""
+    return DocumentIndex(
+        text=text,
+        passages=passages,
+        postings=dict(postings),
+        subject=_find_subject(document.title, opening),
+    )
+
+
+def _find_subject(title: str, opening: str) -> frozenset[str]:
+    """The title's words and the name a document opens with.
+
+    A passage further on says `she` or nothing; a sentence that repeats the name is still
+    covered by it.
+    """
+    keys = {token.key for token in read_tokens(title) if not token.is_function}
+    name: list[str] = []
+    for token in read_tokens(opening):
+        if not token.is_name or len(name) == _MAX_SUBJECT_WORDS:
+            break
+        name.append(token.key)
+    return frozenset(keys | set(name))
+
+
+class Corpus:
+    """The documents one response is held against, with word weights taken over all of them."""
+
+    def __init__(self, documents: Sequence[DocumentIndex]) -> None:
+        self.documents = documents
+        self.num_passages = sum(len(document.passages) for document in documents)
+        self.subject = frozenset().union(*(document.subject for document in documents))
+
+    def count(self, key: str) -> int:
+        """How many passages hold the word."""
+        return sum(len(document.postings.get(key, ())) for document in self.documents)
+
+    def weight(self, key: str) -> float:
+        """Smoothed inverse passage frequency: 1 for a word in every passage, more if rarer."""
+        return 1.0 + math.log((self.num_passages + 1) / (self.count(key) + 1))
+
+    def tokens(self, place: PassageId) -> tuple[Token, ...]:
+        """The words of a passage."""
+        return self.documents[place.document].tokens(place.passage)
+
+    def best_passages(self, weights: Mapping[str, float], *, limit: int) -> list[PassageId]:
+        """Passages by the weight of the words they share with `weights`, best first."""
+        scores: defaultdict[PassageId, float] = defaultdict(float)
+        for key, weight in weights.items():
+            for number, document in enumerate(self.documents):
+                for passage in document.postings.get(key, ()):
+                    scores[PassageId(number, passage)] += weight
+        ranked = sorted(scores, key=lambda place: (-round(scores[place], 9), place))
+        return ranked[:limit]

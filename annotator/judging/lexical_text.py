@@ -1,0 +1,157 @@
+"""Words as the lexical judge sees them: one key a word, and what kind of word it is.
+
+The rule: two words that a reader takes for the same get the same key (`Works`/`working`,
+`1,000`/`1000`, `three`/`3`), and text without spaces between words (Chinese, Japanese, Korean,
+Thai) is read as overlapping character pairs. Scripts without rules of their own are compared
+word for word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from annotator.judging.lexical_words import ARTICLES, FUNCTION_WORDS, NEGATIONS, NUMBER_WORDS
+from schemas.spans import Offsets
+
+MAX_PASSAGE_CHARS = 600
+
+# Han, kana, Hangul, Thai, Lao, Myanmar, Khmer: scripts in which a space does not end a word.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003134f"
+)
+_TOKEN = re.compile(
+    rf"(?P<number>\d+(?:[.,]\d+)*(?:st|nd|rd|th|s)?(?![^\W\d_{_UNSPACED}]))"
+    rf"|(?P<unspaced>[{_UNSPACED}]+)"
+    rf"|(?P<word>[^\W_{_UNSPACED}]+(?:['’][^\W\d_{_UNSPACED}]+)*)",
+    re.IGNORECASE,
+)
+# [3], [1, 2], [4-6], [citation needed]: they tell of annotators' habits, not of facts.
+_CITATION = re.compile(r"\[(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation needed|note \d+)\]", re.I)
+# A passage ends at a line end, or where a sentence seems to; a wrong cut costs little, because
+# coverage is taken over several passages.
+_PASSAGE_END = re.compile(
+    r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)[.!?]+[\"'”’)\]]*\s+"
+    r"|[。！？]+[”’」』）\"]*|\n+"
+)
+
+_AMERICAN = {"isation": "ization", "ise": "ize", "our": "or", "tre": "ter"}
+_BRITISH = re.compile(r"(?<=[a-z]{3})(?:isation|ise|our|tre)(?=s?$|d$|ing$|ed$)")
+
+
+class Token(NamedTuple):
+    """A word at `[start, end)`; `key` is what it is compared by."""
+
+    key: str
+    start: int
+    end: int
+    is_number: bool
+    is_name: bool
+    is_function: bool
+    lower: str
+
+
+@lru_cache(maxsize=8192)
+def read_tokens(text: str) -> tuple[Token, ...]:
+    """The words of a sentence or passage in order; character pairs where words are unspaced."""
+    return tuple(_tokens(text))
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        surface = match.group()
+        if match.lastgroup == "unspaced":
+            yield from _character_pairs(surface, start)
+            continue
+        lower = surface.casefold().replace("’", "'")
+        is_number = match.lastgroup == "number" or lower in NUMBER_WORDS
+        is_function = not is_number and (lower in FUNCTION_WORDS or is_negation(lower))
+        yield Token(
+            key=_number_key(lower) if is_number else lower if is_function else stem(lower),
+            start=start,
+            end=end,
+            is_number=is_number,
+            is_name=not is_number and not is_function and surface[0].isupper(),
+            is_function=is_function,
+            lower=lower,
+        )
+
+
+def _character_pairs(run: str, offset: int) -> Iterator[Token]:
+    width = min(2, len(run))
+    for index in range(len(run) - width + 1):
+        pair = run[index : index + width]
+        start = offset + index
+        yield Token(pair, start, start + width, False, False, False, pair)
+
+
+def _number_key(lower: str) -> str:
+    if lower in NUMBER_WORDS:
+        return NUMBER_WORDS[lower]
+    digits = re.sub(r"(?:st|nd|rd|th|s)$", "", lower)
+    return re.sub(r",(?=\d{3})", "", digits)
+
+
+def stem(lower: str) -> str:
+    """An English word without its inflection, roughly; other words mostly as they are.
+
+    >>> [stem(word) for word in ("works", "working", "cities", "stopped", "moves", "moving")]
+    ['work', 'work', 'city', 'stop', 'mov', 'mov']
+    """
+    word = lower.removesuffix("'s").removesuffix("'")
+    if len(word) < 4 or not word.isascii():
+        return word
+    word = _BRITISH.sub(lambda match: _AMERICAN[match.group()], word)
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for suffix in ("ing", "ed", "ly"):
+        base = word.removesuffix(suffix)
+        if base != word and len(base) >= 3 and re.search("[aeiouy]", base):
+            word = base
+            if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lse":
+                word = word[:-1]
+            break
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def is_negation(lower: str) -> bool:
+    """Whether a word denies: not, never, n't, without, failed ..."""
+    return lower in NEGATIONS or lower.endswith("n't")
+
+
+def is_article(token: Token) -> bool:
+    """`a`, `an` or `the`, which change with the word they stand before."""
+    return token.lower in ARTICLES
+
+
+def blank_citations(text: str) -> str:
+    """`text` with citation markers such as [3] turned to spaces, so that offsets stay."""
+    return _CITATION.sub(lambda match: " " * len(match.group()), text)
+
+
+def split_passages(text: str) -> list[Offsets]:
+    """Sentence-like stretches of a document, trimmed, at most MAX_PASSAGE_CHARS long."""
+    passages: list[Offsets] = []
+    position = 0
+    for end in (*(match.end() for match in _PASSAGE_END.finditer(text)), len(text)):
+        while end - position > MAX_PASSAGE_CHARS:
+            cut = text.rfind(" ", position + 1, position + MAX_PASSAGE_CHARS)
+            cut = cut if cut > position else position + MAX_PASSAGE_CHARS
+            _add_trimmed(text, position, cut, passages)
+            position = cut
+        _add_trimmed(text, position, end, passages)
+        position = end
+    return passages
+
+
+def _add_trimmed(text: str, start: int, end: int, passages: list[Offsets]) -> None:
+    piece = text[start:end]
+    if piece.strip():
+        leading = len(piece) - len(piece.lstrip())
+        passages.append((start + leading, start + len(piece.rstrip())))

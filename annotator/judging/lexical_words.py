@@ -1,0 +1,45 @@
+"""Closed lists of English words that the lexical judge treats apart."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words that say nothing checkable of their own.
+FUNCTION_WORDS = _words("""
+    a about after again all also although am among an and any are around as at be became because
+    become been before being between both but by can could did do does doing down during each
+    either else etc even every few for from further get had has have having he her here hers him
+    himself his how however i if in include including into is it its itself just like made make
+    many may me might more most much must my near of off on once one only onto or other our out
+    over own per rather s same she should since so some such t than that the their them then
+    there these they this those through thus to together too towards under until up upon us use
+    used using various very via was we well were what when where whether which while who whom
+    whose why will with within would yet you your yours
+""")
+NEGATIONS = _words("""
+    no not never none nobody nothing neither nor without cannot unable failed fails fail lacks
+    lack false refused refuses denied denies unlikely
+""")
+# Who speaks of himself or to the reader seldom repeats a document.
+PERSONAL = _words("i me my mine we our us you your")
+PRONOUNS = _words("he she it they him her them his hers its their theirs")
+ARTICLES = _words("a an the")
+MONTHS = _words("""
+    january february march april june july august september october november december
+""")
+
+_COUNTED = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty
+"""
+# `one` is left out: it is a pronoun more often than a number.
+NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED.split()) if value > 1} | {
+    "first": "1",
+    "second": "2",
+    "third": "3",
+    "fourth": "4",
+    "fifth": "5",
+}

@@ -1,0 +1,95 @@
+"""From rows to judge tasks: which documents a response is held against, and its sentences.
+
+A response names its documents; one that names none is held against the documents of its topic;
+with neither, it goes to the judge without any, who can only call it undetermined. A response that
+cannot be judged is a `Failure`, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.judge import JudgeTask
+from annotator.text.language import resolve_language
+from annotator.text.sentences import split_sentences
+from schemas.files import Row
+from schemas.records import Document, Failure, Response
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedRows:
+    """Tasks in input order, and the rows that made none."""
+
+    tasks: Sequence[JudgeTask]
+    failures: Sequence[Failure]
+
+
+def prepare_tasks(
+    rows: Sequence[Row[Response]],
+    documents: Sequence[Document],
+    *,
+    config: AnnotateConfig,
+    responses: Path,
+) -> PreparedRows:
+    """Split every response and find its documents; `responses` is named in what went wrong."""
+    by_id = {document.id: document for document in documents}
+    by_topic: defaultdict[str, list[Document]] = defaultdict(list)
+    for document in documents:
+        by_topic[document.topic].append(document)
+    tasks: list[JudgeTask] = []
+    failures: list[Failure] = []
+    for row in rows:
+        response = row.record
+        fault = _find_fault(response, by_id, config.max_response_chars)
+        if fault is not None:
+            reason, message = fault
+            detail = f"{responses.name}:{row.line}: {message}"
+            failures.append(Failure(id=response.id, stage="annotate", reason=reason, detail=detail))
+            continue
+        found = _documents_of(response, by_id, by_topic)
+        sentences = split_response(response, config)
+        tasks.append(JudgeTask(response=response, sentences=sentences, documents=found))
+    return PreparedRows(tasks=tasks, failures=failures)
+
+
+def split_response(response: Response, config: AnnotateConfig) -> list[tuple[int, int]]:
+    """Sentence offsets; the language is the config's, else the row's, else the text's own."""
+    configured = config.text.language
+    if configured == "auto" and response.language:
+        configured = response.language
+    language = resolve_language(configured, response.text)
+    return split_sentences(response.text, language=language, splitter=config.text.splitter)
+
+
+def _find_fault(
+    response: Response, by_id: Mapping[str, Document], max_chars: int
+) -> tuple[str, str] | None:
+    """Why a response cannot be judged: a short code and a sentence."""
+    if not response.text.strip():
+        what = "only white space" if response.text else "empty"
+        return "empty_response", f"the text of response {response.id!r} is {what}"
+    if len(response.text) > max_chars:
+        return (
+            "response_too_long",
+            f"response {response.id!r} has {len(response.text)} characters, more than "
+            f"max_response_chars={max_chars}",
+        )
+    unknown = [name for name in response.document_ids if name not in by_id]
+    if unknown:
+        names = ", ".join(repr(name) for name in unknown)
+        return "missing_document", f"response {response.id!r} names {names}, which no document has"
+    return None
+
+
+def _documents_of(
+    response: Response,
+    by_id: Mapping[str, Document],
+    by_topic: Mapping[str, Sequence[Document]],
+) -> list[Document]:
+    if response.document_ids:
+        return [by_id[name] for name in dict.fromkeys(response.document_ids)]
+    return list(by_topic.get(response.topic, ())) if response.topic else []
