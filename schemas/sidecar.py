@@ -29,6 +29,7 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "correction": (1, 0),
     "failure": (1, 0),
     "pairs": (1, 0),
+    "training": (1, 0),
 }
 
 

@@ -1,0 +1,1 @@
+"""From pairs to weights: tokens and masks, the loss, the reference cache, the training run."""

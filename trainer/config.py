@@ -1,0 +1,135 @@
+"""The settings of the trainer: section `train` of a run config.
+
+Defaults are the published ones of Mask-DPO (arXiv 2503.02846, appendix; 4 GPUs x 8 pairs), less
+where a field says otherwise. `RUN_KEY_EXCLUDED` decides what makes two runs the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from schemas.config import Section
+
+EosPolicy = Literal["neither", "chosen", "both"]
+Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+
+
+class TrainConfig(Section):
+    """How to train a policy on preference pairs with sentence masks."""
+
+    model: str = Field(min_length=1, description="policy to train: a model folder or a Hub id")
+    revision: str | None = Field(default=None, description="branch, tag or commit of a Hub id")
+    chat_template_kwargs: dict[str, Any] = Field(
+        default={}, description="values for the chat template, such as enable_thinking: false"
+    )
+
+    use_spans: bool = Field(
+        default=True,
+        description="train on the spans' weights; false trains every answer token (stock DPO)",
+    )
+    eos: EosPolicy = Field(
+        default="neither",
+        description="sides whose end-of-text and template trailer train: neither, chosen or both",
+    )
+    beta: float = Field(default=0.1, gt=0, description="strength of the pull to the reference")
+    max_length: int = Field(
+        default=1024,
+        ge=2,
+        description="tokens of prompt and answer; longer answers are cut at the right",
+    )
+
+    epochs: float = Field(default=3.0, gt=0, description="passes over the training pairs")
+    max_steps: int | None = Field(
+        default=None, ge=1, description="stop after this many optimiser steps, whatever epochs says"
+    )
+    batch_size: int = Field(default=8, ge=1, description="pairs a device and step")
+    gradient_accumulation: int = Field(
+        default=1, ge=1, description="steps whose pairs make one optimiser step"
+    )
+    learning_rate: float = Field(default=5e-7, gt=0, description="peak learning rate")
+    lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        default="cosine", description="shape of the learning rate after warm-up"
+    )
+    warmup_ratio: float = Field(
+        default=0.03, ge=0, lt=1, description="share of the steps in which the rate rises"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay")
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW's first decay rate")
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1, description="AdamW's second decay rate")
+    adam_epsilon: float = Field(default=1e-8, gt=0, description="AdamW's denominator floor")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping; 0 for none")
+    gradient_checkpointing: bool = Field(
+        default=False, description="recompute activations: less memory, about a third more time"
+    )
+    seed: int = Field(default=42, ge=0, description="seed of the order of the pairs")
+
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="precision of the forward pass (weights and optimiser stay float32); auto: "
+        "bfloat16 on a GPU that has it, else float32",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where to train; auto takes a GPU when there is one"
+    )
+
+    reference_batch_size: int = Field(
+        default=16, ge=1, description="sequences a forward pass of the reference"
+    )
+    reference_dir: Path | None = Field(
+        default=None,
+        description="cache of reference log-probabilities [`reference` beside the output folder]",
+    )
+
+    evaluate: Literal["no", "epoch", "steps"] = Field(
+        default="epoch", description="when to measure the loss on the test split, if there is one"
+    )
+    eval_steps: int = Field(default=100, ge=1, description="steps apart, for evaluate: steps")
+    save: Literal["no", "epoch", "steps"] = Field(
+        default="epoch", description="when to keep a checkpoint that a killed run resumes from"
+    )
+    save_steps: int = Field(default=100, ge=1, description="steps apart, for save: steps")
+    keep_checkpoints: bool = Field(
+        default=False, description="keep the last checkpoint of a finished run"
+    )
+    resume: bool = Field(
+        default=True, description="continue a killed run; false starts over and deletes it"
+    )
+    logging_steps: int = Field(default=10, ge=1, description="optimiser steps a line of the log")
+    progress: bool = Field(default=True, description="show progress bars")
+    report_to: tuple[Reporter, ...] = Field(
+        default=(), description="trackers to report to, beside training_log.jsonl"
+    )
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_reporter_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+# A setting is excluded when it cannot change a weight of the trained model.
+RUN_KEY_EXCLUDED: Mapping[str, str] = {
+    "model": "the hash of its weights stands for it",
+    "revision": "the hash of the weights stands for it",
+    "device": "where, not what; results agree up to rounding",
+    "reference_batch_size": "how fast, not what",
+    "reference_dir": "where, not what",
+    "evaluate": "measures, changes nothing",
+    "eval_steps": "measures, changes nothing",
+    "save": "when to keep, not what",
+    "save_steps": "when to keep, not what",
+    "keep_checkpoints": "what to keep, not what it is",
+    "resume": "how to start, not where it ends",
+    "logging_steps": "measures, changes nothing",
+    "progress": "shows, changes nothing",
+    "report_to": "reports, changes nothing",
+}
+
+
+def run_settings(config: TrainConfig) -> dict[str, Any]:
+    """The settings that decide the trained weights, as plain JSON values."""
+    values = config.model_dump(mode="json")
+    return {name: value for name, value in values.items() if name not in RUN_KEY_EXCLUDED}

@@ -1,0 +1,124 @@
+"""Masks: the weight of every token, from the weights of the sentences it lies in.
+
+The rule: a token's weight is the smallest weight among the non-space characters it covers. So it
+trains if and only if all of them lie in spans with weight. From it follow the rest:
+
+- a character of the answer that lies in no span weighs 0;
+- white space follows the sentence before it (at the start of the answer, the sentence after it),
+  whether or not a span includes it: trimming a span, or stretching it over the white space at
+  its ends, changes no mask;
+- a token of white space alone has the smallest weight of that white space;
+- a token that reaches from the prompt into the answer weighs 0, even if only by a space;
+- the template's trailer (end-of-text and what follows) weighs what the `eos` policy says;
+- a token without characters of its own weighs what stands before it.
+
+Weights are floats, and 0 is a weight like any other: no label, id or sentinel stands for "masked".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from schemas.records import Span
+from schemas.spans import Offsets
+from trainer.render import Rendered
+
+# How byte-level BPE and SentencePiece write a space inside a token.
+_SPACE_MARKS = "Ġ▁"
+
+
+def weigh_characters(
+    rendered: Rendered, spans: Sequence[Span] | None, *, trailer_weight: float
+) -> list[float]:
+    """One weight a character of `rendered.text`; prompt and template before the answer weigh 0.
+
+    Span offsets count in the answer's content, of which the template may have trimmed the ends.
+    Without spans every character of the answer weighs 1 (plain DPO).
+    """
+    num_answer = rendered.end - rendered.start
+    if spans is None:
+        answer = [1.0] * num_answer
+    else:
+        answer = [0.0] * num_answer
+        for span in spans:
+            start = max(span.start - rendered.content_start, 0)
+            end = min(span.end - rendered.content_start, num_answer)
+            answer[start:end] = [span.weight] * max(end - start, 0)
+        answer = _lend_to_spaces(rendered.text[rendered.start : rendered.end], answer)
+    trailer = [trailer_weight] * (len(rendered.text) - rendered.end)
+    return [0.0] * rendered.start + answer + trailer
+
+
+def weigh_tokens(
+    rendered: Rendered, extents: Sequence[Offsets], character_weights: Sequence[float]
+) -> list[float]:
+    """One weight a token; `extents` come from `token_extents`.
+
+    A token without characters lends its weight from the character before it, if that is in the
+    answer or the trailer.
+    """
+    text, answer_start = rendered.text, rendered.start
+    weights = []
+    for start, end in extents:
+        if start == end:
+            weights.append(character_weights[start - 1] if start > answer_start else 0.0)
+        elif start < answer_start:
+            weights.append(0.0)
+        else:
+            covered = range(start, end)
+            words = [character_weights[at] for at in covered if not text[at].isspace()]
+            weights.append(min(words or [character_weights[at] for at in covered]))
+    return weights
+
+
+def token_extents(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -> list[Offsets]:
+    """The characters each token truly covers: offsets, with the spaces some tokenizers leave out.
+
+    Byte-level BPE with `trim_offsets` (GPT-2, RoBERTa, older Llama 3 files) reports "Ġcat" at
+    "cat" alone, others at " cat". Whether a token straddles prompt and answer hangs on that
+    space, so it is given back: as many spaces as the token's own text begins with, as long as no
+    token before claims them.
+
+    >>> token_extents("a cat", [(0, 1), (2, 5)], ["a", "Ġcat"])
+    [(0, 1), (1, 5)]
+    """
+    extents: list[Offsets] = []
+    reached = 0
+    for (given_start, end), token in zip(offsets, tokens, strict=True):
+        start = given_start
+        owed = len(token) - len(token.lstrip(_SPACE_MARKS))
+        owed -= len(text[start:end]) - len(text[start:end].lstrip())
+        while owed > 0 and start > reached and text[start - 1].isspace():
+            start -= 1
+            owed -= 1
+        extents.append((start, end))
+        reached = max(reached, end)
+    return extents
+
+
+def first_answer_token(rendered: Rendered, extents: Sequence[Offsets]) -> int:
+    """Index of the first token that reaches past the prompt; the number of tokens if none does."""
+    for index, (_, end) in enumerate(extents):
+        if end > rendered.start:
+            return index
+    return len(extents)
+
+
+def end_of_answer(rendered: Rendered, extents: Sequence[Offsets]) -> int:
+    """How many tokens are left when those that lie wholly in the trailer are taken off."""
+    count = len(extents)
+    while count and extents[count - 1][0] >= rendered.end:
+        count -= 1
+    return count
+
+
+def _lend_to_spaces(answer: str, weights: list[float]) -> list[float]:
+    """White space takes the weight of the last word character before it, else of the first one."""
+    first = next((w for w, c in zip(weights, answer, strict=True) if not c.isspace()), 0.0)
+    lent = accumulate(
+        zip(weights, answer, strict=True),
+        lambda last, item: last if item[1].isspace() else item[0],
+        initial=first,
+    )
+    return list(lent)[1:]

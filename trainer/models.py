@@ -1,0 +1,168 @@
+"""Finding, naming and loading the policy.
+
+The rule: a model is its content. Whatever it was called, it is resolved to a folder of
+safetensors, hashed, and loaded from that folder without running any code that came with it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import BackendError, ConfigError, InputError, MissingPackageError
+from schemas.hashing import content_key
+from schemas.sidecar import describe_file
+from trainer.config import TrainConfig
+
+if TYPE_CHECKING:
+    import torch
+
+_FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+
+
+def require_packages() -> None:
+    """Raise MissingPackageError unless what training needs is installed."""
+    import importlib.util
+
+    for package in ("torch", "transformers", "accelerate", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackageError(package, extra="train", needed_for="train")
+
+
+def quiet_library_bars() -> None:
+    """No bars of transformers' own for loading and saving: ours show what takes time."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def resolve_model(config: TrainConfig) -> Path:
+    """The local folder of `config.model`, fetched from the Hub when it is an id."""
+    folder = Path(config.model)
+    if not folder.is_dir():
+        if folder.is_absolute() or config.model.startswith(".") or folder.exists():
+            raise InputError.of(
+                folder, "is no model folder; train.model names a folder or a Hub id"
+            )
+        folder = _fetch(config.model, config.revision)
+    if not (folder / "config.json").is_file():
+        raise InputError.of(folder, "holds no config.json, so it is no model folder")
+    if not list(folder.glob("*.safetensors")):
+        raise InputError.of(
+            folder,
+            "holds no *.safetensors; weights in other formats (pickles) are not loaded, "
+            "convert them with save_pretrained",
+        )
+    return folder
+
+
+def hash_weights(folder: Path) -> str:
+    """Key of what a model computes: its weights and its configuration, whatever its name."""
+    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
+    return content_key([[path.name, describe_file(path)["sha256"]] for path in files])
+
+
+def hash_tokenizer(folder: Path) -> str:
+    """Key of how a model reads text: all small files of its folder, chat template included."""
+    names = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix in {".json", ".jinja", ".model", ".txt"}
+    )
+    return content_key([[path.name, describe_file(path)["sha256"]] for path in names])
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder. Raises InputError when there is none."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError.of(
+            folder, f"its tokenizer cannot be loaded: {_first_line(error)}"
+        ) from None
+
+
+def load_model(folder: Path, *, device: torch.device) -> Any:
+    """The policy in float32, dropout off, on `device`.
+
+    Dropout is off because policy and reference must agree before the first step (as in TRL).
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        model_config = AutoConfig.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        for name, value in model_config.to_dict().items():
+            if "drop" in name and isinstance(value, float):
+                setattr(model_config, name, 0.0)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=model_config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise InputError.of(folder, f"the model cannot be loaded: {_first_line(error)}") from None
+    return model.to(device)
+
+
+def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:
+    """Raise ConfigError when the tokenizer has ids for which the model has no embedding."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ConfigError(
+            f"{where}: the tokenizer has {len(tokenizer)} tokens, the model embeds {rows}; "
+            "they do not belong together"
+        )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a setting. Raises ConfigError when a GPU is asked for and there is none."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device is 'cuda', but torch finds no GPU; use 'cpu' or 'auto'")
+    use_gpu = name != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The precision of the forward pass: bfloat16 where asked for, or where a GPU is good at it."""
+    import torch
+
+    if name == "auto":
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if capable else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def _fetch(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    if not _HUB_ID.fullmatch(model):
+        raise InputError.of(model, "is neither a model folder nor a Hub id such as org/name")
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=_FETCHED))
+    except (HFValidationError, RepositoryNotFoundError):
+        raise InputError.of(
+            model, "is no model folder here, and the Hub has no such model (or it needs a token)"
+        ) from None
+    except Exception as error:  # network, disk, authentication: many types, one meaning
+        raise BackendError(
+            f"{model}: is no model folder here, and cannot be fetched from the Hub: "
+            f"{_first_line(error)}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

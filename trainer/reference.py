@@ -1,0 +1,147 @@
+"""The reference's log-probabilities: computed once, per token, and kept on disk.
+
+The rule: what is stored depends on the reference model, the precision and the token ids, and on
+nothing else. Masks, labels, beta and the loss are no part of the key, so relabelling a data set,
+or training on the same pairs with another setting, costs no new pass.
+
+    DIR/KEY of model and dtype/CONTENT.arrow     columns: key (of ids), logps (float32, one a
+                                                 completion token)
+
+Files appear whole (temporary file, then rename) and are never changed. A sequence may stand in
+two of them after a race; both hold the same values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import InputError
+from schemas.hashing import content_key
+from trainer.batches import collate_sequences
+from trainer.examples import TokenSequence
+from trainer.loss import completion_logps
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    Logps = np.ndarray[Any, np.dtype[np.float32]]
+
+FORMAT = 1
+SEQUENCES_A_FILE = 512  # at most this many are lost when a run is killed
+
+
+def sequence_key(sequence: TokenSequence) -> str:
+    """Content key of a token sequence and of where its completion begins."""
+    ids = array("q", [sequence.first, *sequence.token_ids])
+    return hashlib.sha256(ids.tobytes()).hexdigest()
+
+
+class ReferenceCache:
+    """Log-probabilities of completion tokens under one model at one precision."""
+
+    def __init__(self, folder: Path, *, weights_hash: str, dtype: str) -> None:
+        self.folder = folder / content_key([FORMAT, weights_hash, dtype])[:32]
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self, keys: set[str]) -> dict[str, Logps]:
+        """The stored values of those keys that are there. Raises InputError for a broken file."""
+        import pyarrow as pa
+
+        found: dict[str, Logps] = {}
+        for path in sorted(self.folder.glob("*.arrow")):
+            try:
+                with pa.OSFile(str(path)) as source:
+                    table = pa.ipc.open_file(source).read_all()
+                names, values = table["key"].to_pylist(), table["logps"].combine_chunks()
+            except (OSError, pa.ArrowInvalid, KeyError) as error:
+                reason = str(error).splitlines()[0]
+                message = f"is no readable reference cache ({reason}); delete it and rerun"
+                raise InputError.of(path, message) from None
+            for row, key in enumerate(names):
+                if key in keys:
+                    found[key] = values[row].values.to_numpy().copy()
+        return found
+
+    def store(self, values: Mapping[str, Logps]) -> None:
+        """Write one file with these sequences; it appears whole or not at all."""
+        import pyarrow as pa
+
+        keys = sorted(values)
+        table = pa.table(
+            {
+                "key": pa.array(keys),
+                "logps": pa.array([values[key] for key in keys], type=pa.list_(pa.float32())),
+            }
+        )
+        descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                with pa.ipc.new_file(handle, table.schema) as writer:
+                    writer.write_table(table)
+                handle.flush()
+                os.fsync(handle.fileno())
+            Path(name).replace(self.folder / f"{content_key(keys)[:32]}.arrow")
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def compute_missing(
+    model: Any,
+    missing: Mapping[str, TokenSequence],
+    cache: ReferenceCache,
+    *,
+    batch_size: int,
+    dtype: torch.dtype,
+    on_progress: Callable[[int], object],
+) -> None:
+    """Run the reference over sequences the cache lacks, and store them as it goes.
+
+    Longest first: what does not fit in memory says so at once.
+    """
+    order = sorted(missing, key=lambda key: (-len(missing[key].token_ids), key))
+    done: dict[str, Logps] = {}
+    for batch in _batches(order, batch_size):
+        rows = reference_logps(model, [missing[key] for key in batch], dtype=dtype)
+        done.update(zip(batch, rows, strict=True))
+        on_progress(len(batch))
+        if len(done) >= SEQUENCES_A_FILE:
+            cache.store(done)
+            done = {}
+    if done:
+        cache.store(done)
+
+
+def reference_logps(
+    model: Any, sequences: Sequence[TokenSequence], *, dtype: torch.dtype
+) -> list[Logps]:
+    """One float32 array a sequence: the log-probability of each of its completion tokens."""
+    import torch
+
+    device = next(model.parameters()).device
+    batch = {name: value.to(device) for name, value in collate_sequences(sequences).items()}
+    was_training = model.training
+    model.eval()
+    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    with torch.no_grad(), autocast:
+        logps = completion_logps(
+            model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+        )
+    model.train(was_training)
+    rows = logps.cpu().numpy()
+    return [
+        row[sequence.first : len(sequence.token_ids)].copy()
+        for row, sequence in zip(rows, sequences, strict=True)
+    ]
+
+
+def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]

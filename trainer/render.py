@@ -1,0 +1,154 @@
+"""Rendering: a conversation as the template writes it, with the answer's place in the text.
+
+The rule: the template is rendered on the whole conversation, once a side, and the answer is found
+by what the template puts around a stand-in for it, never by searching for the answer's own words
+(an answer "t" also occurs inside "<|im_start|>") and never by the length of a separately rendered
+prompt (templates add think blocks after it, and drop earlier reasoning).
+
+    render(prompt + stand-in) = head + stand-in + tail
+    render(prompt + answer)   = head + answer, perhaps trimmed + tail
+
+A template that trims the answer is followed; one that rewrites it makes the pair unusable; one
+that does not place it at all is refused before any pair is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.errors import ConfigError
+from schemas.records import Message
+
+# Letters and digits only: survives trimming, escaping, and templates that look for markup.
+STAND_IN = "answer0stand0in"
+PROBE_ANSWER = '  First & second: 1.5 <b>é</b>, "it\'s".\n\n- 你好 '
+
+
+class RenderError(Exception):
+    """One conversation cannot be rendered usefully; `reason` is the code it is counted under."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """What the template writes before and after the answer to one prompt."""
+
+    head: str
+    tail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rendered:
+    """A rendered conversation.
+
+    text              all of it, special tokens written out
+    start, end        `text[start:end]` is the answer as the template placed it
+    content_start     where that piece begins in the answer's content (a trimming template)
+    """
+
+    text: str
+    start: int
+    end: int
+    content_start: int
+
+
+def frame_prompt(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str, Any]) -> Frame:
+    """The text around any answer to `prompt`. Raises RenderError."""
+    text = "\n".join(message.content for message in prompt)
+    stand_in = STAND_IN
+    while stand_in in text:
+        stand_in += "0"
+    rendered = _apply_template(tokenizer, prompt, stand_in, kwargs)
+    count = rendered.count(stand_in)
+    if count != 1:
+        raise RenderError(
+            "answer_not_placed", f"the chat template writes the answer {count} times, must be once"
+        )
+    head, tail = rendered.split(stand_in)
+    return Frame(head=head, tail=tail)
+
+
+def render_answer(
+    tokenizer: Any, prompt: Sequence[Message], answer: str, frame: Frame, kwargs: Mapping[str, Any]
+) -> Rendered:
+    """The conversation with `answer`, and where the answer stands. Raises RenderError."""
+    text = _apply_template(tokenizer, prompt, answer, kwargs)
+    start, end = len(frame.head), len(text) - len(frame.tail)
+    placed = text[start:end]
+    framed = text.startswith(frame.head) and text.endswith(frame.tail) and start <= end
+    # Trimming takes white space off the ends; equal cores leave nothing else it could have done.
+    if not framed or placed.strip() != answer.strip():
+        raise RenderError("answer_rewritten", "the chat template changes the answer's words")
+    content_start = _leading_space(answer) - _leading_space(placed)
+    if content_start < 0 or answer[content_start : content_start + len(placed)] != placed:
+        raise RenderError("answer_rewritten", "the chat template adds white space to the answer")
+    return Rendered(text=text, start=start, end=end, content_start=content_start)
+
+
+def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) -> list[str]:
+    """Raise ConfigError unless masks can be made with this tokenizer; answers notes to the user.
+
+    It needs a chat template that places the answer, and character offsets.
+    """
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"{where}: the tokenizer {type(tokenizer).__name__} gives no character offsets, "
+            "without which sentences cannot be found among tokens; a fast tokenizer "
+            "(tokenizer.json) is needed"
+        )
+    if not tokenizer.chat_template:
+        raise ConfigError(
+            f"{where}: the tokenizer has no chat template, so there is no way to write a "
+            "conversation down; add chat_template.jinja to the model folder"
+        )
+    question = [Message(role="user", content="Which one?")]
+    try:
+        frame = frame_prompt(tokenizer, question, kwargs)
+        render_answer(tokenizer, question, PROBE_ANSWER, frame, kwargs)
+    except RenderError as error:
+        raise ConfigError(
+            f"{where}: answers cannot be found in what the chat template writes: {error.detail}; "
+            "the template must place the assistant's content once and unchanged (trimming is fine)"
+        ) from None
+    opening = _opening(tokenizer, question, kwargs)
+    if opening is None or frame.head.startswith(opening):
+        return []
+    return [
+        f"{where}: the chat template opens an answer to be generated with "
+        f"{opening[-40:]!r}, but a given answer with {frame.head[-40:]!r}; the model trains in "
+        "another context than it is sampled in (see chat_template_kwargs)"
+    ]
+
+
+def _opening(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str, Any]) -> str | None:
+    messages = [message.model_dump() for message in prompt]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **kwargs
+        )
+    except Exception:  # a template is a program; one without generation prompts still trains
+        return None
+    return text
+
+
+def _apply_template(
+    tokenizer: Any, prompt: Sequence[Message], answer: str, kwargs: Mapping[str, Any]
+) -> str:
+    messages = [message.model_dump() for message in prompt]
+    messages.append({"role": "assistant", "content": answer})
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **kwargs)
+    except Exception as error:  # a template is a program: what it raises is its own choice
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RenderError("template_refused", f"the chat template says: {detail}") from None
+    return text
+
+
+def _leading_space(text: str) -> int:
+    return len(text) - len(text.lstrip())

@@ -1,0 +1,274 @@
+"""`run_train`: from a data set and a policy to a trained model folder.
+
+The rule: read, check and mask everything first, then spend. A data set or a setting that cannot
+train is told before the model is loaded, with the count of every reason.
+
+    OUTPUT/
+        config.json, model.safetensors, tokenizer, chat template     the trained model
+        training_log.jsonl      a line a logging step
+        training.json           sidecar: key, settings, counts; `finished` once the model is whole
+        dropped.jsonl           pairs that could not train, each with its reason
+        checkpoints/            while running; see `trainer.run_folder`
+    OUTPUT/../reference/        log-probabilities of the reference; see `trainer.reference`
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import InputError
+from schemas.files import write_records
+from schemas.records import Failure
+from schemas.stage import StageResult, write_failures
+from trainer.batches import ReferencedExample
+from trainer.config import TrainConfig, run_settings
+from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
+from trainer.examples import Example, Prepared, TokenSequence, prepare_examples
+from trainer.fit import fit, save_model
+from trainer.models import (
+    check_vocabulary,
+    hash_tokenizer,
+    hash_weights,
+    load_model,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+    quiet_library_bars,
+    require_packages,
+    resolve_model,
+)
+from trainer.reference import ReferenceCache, compute_missing, sequence_key
+from trainer.render import check_tokenizer
+from trainer.run_folder import (
+    CHECKPOINTS,
+    FinishedRun,
+    RunIdentity,
+    claim_folder,
+    write_manifest,
+)
+
+logger = logging.getLogger(__name__)
+
+DROPPED = "dropped.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Both splits: the rows read, and what became of them."""
+
+    train_rows: PairSet
+    train: Prepared
+    test_rows: PairSet
+    test: Prepared
+
+    @property
+    def num_rows(self) -> int:
+        """Rows read, good and bad."""
+        return self.train_rows.num_rows + self.test_rows.num_rows
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Rows that are no pairs."""
+        return [*self.train_rows.failures, *self.test_rows.failures]
+
+    @property
+    def dropped(self) -> list[Failure]:
+        """Pairs that cannot train."""
+        return [*self.train.dropped, *self.test.dropped]
+
+    @property
+    def sequences(self) -> list[TokenSequence]:
+        """Both sides of every example."""
+        examples = [*self.train.examples, *self.test.examples]
+        return [side for example in examples for side in (example.chosen, example.rejected)]
+
+
+def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
+    """Train `config.model` on the pairs of `dataset` into the folder `output`.
+
+    Raises InputError (data or model unusable), ConfigError (a setting, or another run's folder),
+    BackendError (device, Hub, non-finite loss) and MissingPackageError.
+    """
+    require_packages()
+    quiet_library_bars()
+    files = find_pair_files(dataset)
+    model_folder = resolve_model(config)
+    weights_hash = hash_weights(model_folder)
+    identity = _identify(config, files, model_folder, weights_hash)
+    finished = claim_folder(output, identity, resume=config.resume)
+    if finished is not None:
+        return _finished_result(output, finished)
+
+    tokenizer = load_tokenizer(model_folder)
+    notes = check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
+    splits = _prepare_splits(files, tokenizer, config, dataset)
+    _write_rejects(splits, output)
+
+    started = time.monotonic()
+    device = pick_device(config.device)
+    dtype = pick_dtype(config.dtype, device)
+    model = load_model(model_folder, device=device)
+    check_vocabulary(model, tokenizer, where=str(model_folder))
+    cache_folder = config.reference_dir or output.parent / "reference"
+    cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
+    logps, reference_counts = _reference_logps(model, splits.sequences, cache, config, dtype)
+    referenced_at = time.monotonic()
+    num_steps = fit(
+        config,
+        model,
+        tokenizer,
+        train=_with_reference(splits.train.examples, logps),
+        test=_with_reference(splits.test.examples, logps),
+        output=output,
+        dtype=dtype,
+    )
+    save_model(model, tokenizer, source=model_folder, output=output)
+
+    counts = _count(splits) | reference_counts | {"steps": num_steps}
+    timings = {
+        "reference_seconds": referenced_at - started,
+        "train_seconds": time.monotonic() - referenced_at,
+    }
+    write_manifest(output, identity, finished=True, counts=counts, timings=timings)
+    if not config.keep_checkpoints:
+        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    return StageResult(
+        output=output,
+        num_rows=splits.num_rows,
+        failures=splits.failures,
+        counts=counts,
+        notes=notes + _drop_notes(splits, output),
+    )
+
+
+def _identify(
+    config: TrainConfig, files: PairFiles, model_folder: Path, weights_hash: str
+) -> RunIdentity:
+    return RunIdentity(
+        settings=run_settings(config),
+        content={
+            "weights": weights_hash,
+            "tokenizer": hash_tokenizer(model_folder),
+            "training pairs": files.fingerprint(),
+        },
+    )
+
+
+def _finished_result(output: Path, finished: FinishedRun) -> StageResult:
+    return StageResult(
+        output=output,
+        num_rows=finished.counts.get("rows", 0),
+        counts=finished.counts,
+        notes=[f"{output}: this run is finished, nothing to do (train.resume=false repeats it)"],
+    )
+
+
+def _prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, dataset: Path) -> Splits:
+    """Read and mask both splits. Raises InputError when no training pair is left."""
+    train_rows, test_rows = read_pairs(files.train), read_pairs(files.test)
+    splits = Splits(
+        train_rows=train_rows,
+        train=prepare_examples(train_rows.pairs, tokenizer, config),
+        test_rows=test_rows,
+        test=prepare_examples(test_rows.pairs, tokenizer, config),
+    )
+    if splits.train.examples:
+        return splits
+    if not train_rows.num_rows:
+        raise InputError.of(dataset, "holds no training pairs: its files have no rows")
+    lost = [*train_rows.failures, *splits.train.dropped]
+    raise InputError.of(
+        dataset,
+        f"no training pair is left of {train_rows.num_rows} ({_listed_reasons(lost)}; "
+        f"first: {lost[0].id}: {lost[0].detail})",
+    )
+
+
+def _reference_logps(
+    model: Any,
+    sequences: Sequence[TokenSequence],
+    cache: ReferenceCache,
+    config: TrainConfig,
+    dtype: Any,
+) -> tuple[Mapping[str, Any], dict[str, int]]:
+    """Log-probabilities by sequence key, with how many were computed and how many reused."""
+    from tqdm import tqdm
+
+    wanted = {sequence_key(sequence): sequence for sequence in sequences}
+    stored = cache.load(set(wanted))
+    missing = {key: sequence for key, sequence in wanted.items() if key not in stored}
+    logger.info("reference: %d sequences to compute, %d reused", len(missing), len(stored))
+    if missing:
+        with tqdm(total=len(missing), desc="reference", disable=not config.progress) as bar:
+            compute_missing(
+                model,
+                missing,
+                cache,
+                batch_size=config.reference_batch_size,
+                dtype=dtype,
+                on_progress=bar.update,
+            )
+        stored = cache.load(set(wanted))
+    return stored, {
+        "reference_computed": len(missing),
+        "reference_reused": len(wanted) - len(missing),
+    }
+
+
+def _with_reference(
+    examples: Sequence[Example], logps: Mapping[str, Any]
+) -> list[ReferencedExample]:
+    return [
+        ReferencedExample(
+            example=example,
+            chosen_logps=logps[sequence_key(example.chosen)],
+            rejected_logps=logps[sequence_key(example.rejected)],
+        )
+        for example in examples
+    ]
+
+
+def _count(splits: Splits) -> dict[str, int]:
+    """Counts of rows, pairs and tokens; tokens are completion tokens of the training split."""
+    sides = [
+        side for example in splits.train.examples for side in (example.chosen, example.rejected)
+    ]
+    counts = {
+        "rows": splits.num_rows,
+        "pairs": len(splits.train.examples),
+        "test_pairs": len(splits.test.examples),
+        "tokens": sum(side.num_completion for side in sides),
+        "active_tokens": sum(side.num_active for side in sides),
+    }
+    reasons = Counter(failure.reason for failure in splits.dropped)
+    return counts | {f"dropped_{reason}": count for reason, count in sorted(reasons.items())}
+
+
+def _write_rejects(splits: Splits, output: Path) -> None:
+    """Failed rows beside the folder, dropped pairs inside it."""
+    write_failures(output, splits.failures)
+    if splits.dropped:
+        write_records(output / DROPPED, splits.dropped)
+    else:
+        (output / DROPPED).unlink(missing_ok=True)
+
+
+def _drop_notes(splits: Splits, output: Path) -> list[str]:
+    if not splits.dropped:
+        return []
+    count = len(splits.dropped)
+    return [
+        f"{count} pairs could not train ({_listed_reasons(splits.dropped)}); see {output / DROPPED}"
+    ]
+
+
+def _listed_reasons(failures: Sequence[Failure]) -> str:
+    reasons = Counter(failure.reason for failure in failures)
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))

@@ -1,0 +1,157 @@
+"""The output folder of a run: whose it is, what in it can be continued, how it is marked finished.
+
+The rule: a folder belongs to one run, named by the key of everything that decides the trained
+weights. A checkpoint counts when its state file, which is written last, can be read; anything
+less was being written when the process died, and is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ConfigError, InputError
+from schemas.files import write_json
+from schemas.hashing import content_key
+from schemas.sidecar import FORMAT_PREFIX, check_format, make_sidecar
+from schemas.validation import show_value
+
+MANIFEST = "training.json"
+CHECKPOINTS = "checkpoints"
+STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """What makes two runs the same: settings that decide the result, and content hashes."""
+
+    settings: Mapping[str, Any]
+    content: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """One hash of all of it."""
+        return content_key([dict(self.settings), dict(self.content)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """The counts of a run that is already done."""
+
+    counts: Mapping[str, int]
+
+
+def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> FinishedRun | None:
+    """Make `output` this run's own; answers the finished run when there is nothing left to do.
+
+    Raises ConfigError when another run owns it, InputError when it is no run folder at all.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError.of(output, "is a file; the output of train is a folder")
+    if not resume:
+        _start_over(output)
+    manifest = _read_manifest(output / MANIFEST)
+    if manifest is None:
+        if output.is_dir() and any(output.iterdir()):
+            raise ConfigError(f"{output}: holds files but no training run; choose another output")
+        output.mkdir(parents=True, exist_ok=True)
+        write_manifest(output, identity, finished=False)
+        return None
+    if manifest.get("key") != identity.key:
+        if not manifest.get("finished") and last_checkpoint(output) is None:
+            write_manifest(output, identity, finished=False)  # nothing was done yet to mix up
+            return None
+        raise ConfigError(
+            f"{output}: holds another run ({_differences(manifest, identity)}); choose another "
+            "output, or set train.resume=false to delete it and start over"
+        )
+    if manifest.get("finished"):
+        return FinishedRun(counts=manifest.get("counts", {}))
+    return None
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest complete checkpoint of this run; incomplete ones are removed."""
+    folder = output / CHECKPOINTS
+    complete: list[tuple[int, Path]] = []
+    for path in sorted(folder.glob("checkpoint-*")):
+        step = _completed_step(path)
+        if step is None:
+            shutil.rmtree(path)
+        else:
+            complete.append((step, path))
+    return max(complete)[1] if complete else None
+
+
+def write_manifest(
+    output: Path,
+    identity: RunIdentity,
+    *,
+    finished: bool,
+    counts: Mapping[str, int] | None = None,
+    timings: Mapping[str, float] | None = None,
+) -> None:
+    """Write `training.json`, atomically."""
+    sidecar = make_sidecar(
+        "training",
+        config=identity.settings,
+        inputs=[],
+        packages=("torch", "transformers", "accelerate"),
+        models={"policy": identity.content["weights"]},
+        counts=counts,
+        timings=timings,
+    )
+    own = {"key": identity.key, "content": dict(identity.content), "finished": finished}
+    write_json(output / MANIFEST, sidecar.model_dump() | own)
+
+
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        name, version = manifest["format"], manifest["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        message = "is no readable training manifest; set train.resume=false to start over"
+        raise InputError.of(path, message) from None
+    check_format(path, str(name), str(version), expected="training")
+    return dict(manifest)
+
+
+def _start_over(output: Path) -> None:
+    """Delete a run folder, and nothing that is not one."""
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    path = output / MANIFEST
+    if not path.exists() or f'"{FORMAT_PREFIX}training"' not in path.read_text(encoding="utf-8"):
+        raise ConfigError(f"{output}: holds files but no training run, so it is not deleted")
+    shutil.rmtree(output)
+
+
+def _completed_step(checkpoint: Path) -> int | None:
+    try:
+        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+        return int(state["global_step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _differences(manifest: Mapping[str, Any], identity: RunIdentity) -> str:
+    """What differs, by name: 'learning_rate 1e-06 is now 5e-07'."""
+    before = manifest.get("config", {})
+    changed = [
+        f"{name} {show_value(before.get(name))} is now {show_value(value)}"
+        for name, value in identity.settings.items()
+        if before.get(name) != value
+    ]
+    hashes = manifest.get("content", {})
+    changed += [
+        f"the {name} changed"
+        for name, value in identity.content.items()
+        if hashes.get(name) != value
+    ]
+    return ", ".join(changed) or "of an earlier version"
