@@ -7,20 +7,30 @@ Worked example, against the passage `She works as a baker.` in a document about 
     She worked hard in her youth.    None    too little in common to say
 
 The rule: what is left after the common beginning and the common end are taken off is the value.
+Text without spaces between words is compared character by character.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from annotator.judging.lexical_text import Token, is_article, is_negation
-from annotator.judging.lexical_words import FUNCTION_WORDS, PRONOUNS
+from annotator.judging.lexical_text import Token, is_negation
+from annotator.judging.lexical_words import (
+    ARTICLES,
+    FUNCTION_CHARACTERS,
+    NEGATION_CHARACTERS,
+    PRONOUN_CHARACTERS,
+    PRONOUNS,
+)
 
+_MAX_TOKENS = 80
 _MAX_VALUE_WORDS = 3
-_MAX_WORDS = 60
+_MAX_VALUE_CHARACTERS = 7
 _MIN_FRAME_SHARE = 0.5
+_MIN_FRAME_SHARE_UNSPACED = 0.3
 _SUBJECT = "@"
 
 
@@ -40,6 +50,16 @@ class Alignment:
     stated: str = ""
 
 
+class _Unit(NamedTuple):
+    """What is compared: a word or a character, or the subject, whatever it is called."""
+
+    key: str
+    text: str
+    is_content: bool
+    is_negation: bool
+    is_character: bool
+
+
 def align(
     sentence: Sequence[Token], passage: Sequence[Token], subject: Set[str]
 ) -> Alignment | None:
@@ -47,58 +67,101 @@ def align(
 
     `subject` holds the word keys that name what the passage's document is about.
     """
-    if not sentence or len(sentence) > _MAX_WORDS or len(passage) > 2 * _MAX_WORDS:
+    if not sentence or len(sentence) > _MAX_TOKENS or len(passage) > 2 * _MAX_TOKENS:
         return None
-    said, stated = _canonical(sentence, subject), _canonical(passage, subject)
+    said, stated = list(_units(sentence, subject)), list(_units(passage, subject))
     start = _common_length(said, stated)
     left, right = said[start:], stated[start:]
     end = _common_length(left[::-1], right[::-1])
     value, other = left[: len(left) - end], right[: len(right) - end]
-    frame = said[: len(said) - len(left)] + left[len(left) - end :]
-    if max(len(value), len(other)) > _MAX_VALUE_WORDS or not _holds(frame, len(said)):
+    frame = said[:start] + left[len(left) - end :]
+    if not _is_value(value) or not _is_value(other) or not _holds(frame, said):
         return None
-    if any(map(is_negation, value)) != any(map(is_negation, other)):
+    if any(unit.is_negation for unit in value) != any(unit.is_negation for unit in other):
         return _swap(value, other)
-    if not any(map(_is_content, value)):
+    if not any(unit.is_content for unit in value):
         return Alignment(match=Match.SAME) if len(value) <= 1 else None
-    rephrased = any(_is_content(word) and word in other for word in value)
-    names_something = other == [_SUBJECT] or any(map(_is_content, other))
+    keys = {unit.key for unit in other}
+    rephrased = any(unit.is_content and unit.key in keys for unit in value)
+    names_something = keys == {_SUBJECT} or any(unit.is_content for unit in other)
     return _swap(value, other) if names_something and not rephrased else None
 
 
-def _canonical(tokens: Sequence[Token], subject: Set[str]) -> list[str]:
-    """Word keys without articles; a pronoun or a run of subject words becomes one mark."""
-    keys: list[str] = []
-    for token in tokens:
-        if is_article(token):
+def _units(tokens: Sequence[Token], subject: Set[str]) -> Iterator[_Unit]:
+    """Words without articles, and characters; the subject, named or not, becomes one unit."""
+    after_subject = False
+    for index, token in enumerate(tokens):
+        if token.lower in ARTICLES:
             continue
-        is_subject = token.lower in PRONOUNS or (token.is_name and token.key in subject)
-        if not is_subject:
-            keys.append(token.key)
-        elif not keys or keys[-1] != _SUBJECT:
-            keys.append(_SUBJECT)
-    return keys
+        for unit in _split_unit(tokens, index, subject):
+            is_subject = unit.key == _SUBJECT
+            if not (is_subject and after_subject):
+                yield unit
+            after_subject = is_subject
 
 
-def _common_length(left: Sequence[str], right: Sequence[str]) -> int:
+def _split_unit(tokens: Sequence[Token], index: int, subject: Set[str]) -> Iterator[_Unit]:
+    token = tokens[index]
+    if not token.is_pair:
+        is_subject = token.lower in PRONOUNS or token.key in subject
+        yield _Unit(
+            key=_SUBJECT if is_subject else token.key,
+            text=token.text,
+            is_content=not is_subject and not token.is_function,
+            is_negation=is_negation(token.lower),
+            is_character=False,
+        )
+        return
+    # Pairs overlap: each gives its first character, and the last pair of a run both.
+    before = tokens[index - 1] if index else None
+    after = tokens[index + 1] if index + 1 < len(tokens) else None
+    is_last = after is None or after.start != token.start + 1
+    named = token.key in subject
+    named_before = before is not None and before.end == token.start + 1 and before.key in subject
+    yield _character(token.text[0], named or named_before)
+    if is_last and len(token.text) > 1:
+        yield _character(token.text[1], named)
+
+
+def _character(text: str, named: bool) -> _Unit:
+    is_subject = named or text in PRONOUN_CHARACTERS
+    return _Unit(
+        key=_SUBJECT if is_subject else text,
+        text=text,
+        is_content=not is_subject and text not in FUNCTION_CHARACTERS,
+        is_negation=text in NEGATION_CHARACTERS,
+        is_character=True,
+    )
+
+
+def _common_length(left: Sequence[_Unit], right: Sequence[_Unit]) -> int:
     length = 0
     for one, other in zip(left, right, strict=False):
-        if one != other:
+        if one.key != other.key:
             break
         length += 1
     return length
 
 
-def _holds(frame: Sequence[str], num_words: int) -> bool:
-    """Whether the common words are enough to say that both speak of the same thing."""
-    if len(frame) < _MIN_FRAME_SHARE * num_words:
+def _is_value(units: Sequence[_Unit]) -> bool:
+    """Whether a stretch is short enough to be one value, or nothing at all."""
+    unspaced = any(unit.is_character for unit in units)
+    return len(units) <= (_MAX_VALUE_CHARACTERS if unspaced else _MAX_VALUE_WORDS)
+
+
+def _holds(frame: Sequence[_Unit], said: Sequence[_Unit]) -> bool:
+    """Whether the common part is enough to say that both speak of the same thing."""
+    unspaced = any(unit.is_character for unit in said)
+    share = _MIN_FRAME_SHARE_UNSPACED if unspaced else _MIN_FRAME_SHARE
+    if len(frame) < share * len(said):
         return False
-    return any(_is_content(word) for word in frame) or len(frame) > 2
+    return any(unit.is_content for unit in frame) or len(frame) > 2
 
 
-def _is_content(word: str) -> bool:
-    return word != _SUBJECT and word not in FUNCTION_WORDS
+def _swap(value: Sequence[_Unit], other: Sequence[_Unit]) -> Alignment:
+    return Alignment(match=Match.SWAP, said=_join(value), stated=_join(other))
 
 
-def _swap(value: Sequence[str], other: Sequence[str]) -> Alignment:
-    return Alignment(match=Match.SWAP, said=" ".join(value), stated=" ".join(other))
+def _join(units: Sequence[_Unit]) -> str:
+    separator = "" if any(unit.is_character for unit in units) else " "
+    return separator.join(unit.text for unit in units)

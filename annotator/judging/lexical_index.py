@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from annotator.judging.lexical_text import Token, blank_citations, read_tokens, split_passages
+from annotator.judging.lexical_text import (
+    Token,
+    blank_citations,
+    read_tokens,
+    scan_tokens,
+    split_passages,
+)
 from schemas.records import Document
 from schemas.spans import Offsets
 
@@ -52,7 +58,7 @@ def index_document(document: Document) -> DocumentIndex:
     passages = split_passages(text)
     postings: defaultdict[str, list[int]] = defaultdict(list)
     for number, (start, end) in enumerate(passages):
-        for key in {token.key for token in read_tokens.__wrapped__(text[start:end])}:
+        for key in {token.key for token in scan_tokens(text[start:end])}:
             postings[key].append(number)
     opening = text[slice(*passages[0])] if passages else ""
     return DocumentIndex(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from annotator.judging.lexical_words import ARTICLES, FUNCTION_WORDS, NEGATIONS, NUMBER_WORDS
+from annotator.judging.lexical_words import FUNCTION_WORDS, NEGATIONS, NUMBER_WORDS
 from schemas.spans import Offsets
 
 MAX_PASSAGE_CHARS = 600
@@ -23,10 +23,16 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003134f"
 )
+# Vowel signs and accents that Python's \w leaves out, and the letters of scripts that use them.
+_MARKED = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f"
+    "\u0900-\u0963\u0966-\u0df3"
+)
+_LETTER = rf"(?:[{_MARKED}]|[^\W_{_UNSPACED}])"
 _TOKEN = re.compile(
     rf"(?P<number>\d+(?:[.,]\d+)*(?:st|nd|rd|th|s)?(?![^\W\d_{_UNSPACED}]))"
     rf"|(?P<unspaced>[{_UNSPACED}]+)"
-    rf"|(?P<word>[^\W_{_UNSPACED}]+(?:['’][^\W\d_{_UNSPACED}]+)*)",
+    rf"|(?P<word>{_LETTER}+(?:['’]{_LETTER}+)*)",
     re.IGNORECASE,
 )
 # [3], [1, 2], [4-6], [citation needed]: they tell of annotators' habits, not of facts.
@@ -34,7 +40,7 @@ _CITATION = re.compile(r"\[(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation needed|
 # A passage ends at a line end, or where a sentence seems to; a wrong cut costs little, because
 # coverage is taken over several passages.
 _PASSAGE_END = re.compile(
-    r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)[.!?]+[\"'”’)\]]*\s+"
+    r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)[.!?؟۔।॥]+[\"'”’)\]]*\s+"
     r"|[。！？]+[”’」』）\"]*|\n+"
 )
 
@@ -43,24 +49,31 @@ _BRITISH = re.compile(r"(?<=[a-z]{3})(?:isation|ise|our|tre)(?=s?$|d$|ing$|ed$)"
 
 
 class Token(NamedTuple):
-    """A word at `[start, end)`; `key` is what it is compared by."""
+    """A word, or a pair of unspaced characters, at `[start, end)`; compared by `key`."""
 
     key: str
+    text: str
     start: int
     end: int
-    is_number: bool
-    is_name: bool
-    is_function: bool
-    lower: str
+    is_number: bool = False
+    is_name: bool = False
+    is_function: bool = False
+    is_pair: bool = False
+
+    @property
+    def lower(self) -> str:
+        """The word as it stands, without case."""
+        return self.text.casefold()
 
 
 @lru_cache(maxsize=8192)
 def read_tokens(text: str) -> tuple[Token, ...]:
     """The words of a sentence or passage in order; character pairs where words are unspaced."""
-    return tuple(_tokens(text))
+    return tuple(scan_tokens(text))
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def scan_tokens(text: str) -> Iterator[Token]:
+    """`read_tokens`, for a text that is read once."""
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         surface = match.group()
@@ -72,12 +85,12 @@ def _tokens(text: str) -> Iterator[Token]:
         is_function = not is_number and (lower in FUNCTION_WORDS or is_negation(lower))
         yield Token(
             key=_number_key(lower) if is_number else lower if is_function else stem(lower),
+            text=surface,
             start=start,
             end=end,
             is_number=is_number,
             is_name=not is_number and not is_function and surface[0].isupper(),
             is_function=is_function,
-            lower=lower,
         )
 
 
@@ -86,7 +99,7 @@ def _character_pairs(run: str, offset: int) -> Iterator[Token]:
     for index in range(len(run) - width + 1):
         pair = run[index : index + width]
         start = offset + index
-        yield Token(pair, start, start + width, False, False, False, pair)
+        yield Token(key=pair, text=pair, start=start, end=start + width, is_pair=True)
 
 
 def _number_key(lower: str) -> str:
@@ -123,11 +136,6 @@ def stem(lower: str) -> str:
 def is_negation(lower: str) -> bool:
     """Whether a word denies: not, never, n't, without, failed ..."""
     return lower in NEGATIONS or lower.endswith("n't")
-
-
-def is_article(token: Token) -> bool:
-    """`a`, `an` or `the`, which change with the word they stand before."""
-    return token.lower in ARTICLES
 
 
 def blank_citations(text: str) -> str:

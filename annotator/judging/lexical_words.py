@@ -27,6 +27,12 @@ NEGATIONS = _words("""
 PERSONAL = _words("i me my mine we our us you your")
 PRONOUNS = _words("he she it they him her them his hers its their theirs")
 ARTICLES = _words("a an the")
+# A sentence that ends on one of these was cut off.
+UNFINISHED_ENDS = _words("a an the and or of as")
+# The same for single characters of Chinese text.
+NEGATION_CHARACTERS = frozenset("不没未无非否")
+PRONOUN_CHARACTERS = frozenset("他她它其")
+FUNCTION_CHARACTERS = frozenset("的了是在和与也就都而及着一个于为之有被将")
 MONTHS = _words("""
     january february march april june july august september october november december
 """)
