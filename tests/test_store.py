@@ -1,0 +1,146 @@
+"""The store of finished calls: first writer wins, batches are whole or absent, kills lose nothing."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.store import SCHEMA_VERSION, Store
+from schemas.errors import BackendError, InputError
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "calls.db") as calls:
+        yield calls
+
+
+def test_a_stored_value_never_changes(store):
+    store.put_many("reply", {"k": {"text": "first"}})
+    store.put_many("reply", {"k": {"text": "second"}, "new": {"text": "third"}})
+    assert store.get_many(["k", "new"]) == {"k": {"text": "first"}, "new": {"text": "third"}}
+    assert store.count("reply") == 2
+
+
+def test_only_what_is_there_is_found_beyond_one_lookup_batch(store):
+    values = {f"k{n}": {"n": n} for n in range(1201)}
+    store.put_many("reply", values)
+    asked = [*values, "absent"]
+    assert store.get_many(asked) == values
+    assert store.present(asked) == set(values)
+
+
+def test_kinds_are_counted_apart(store):
+    store.put_many("reply", {"a": {}, "b": {}})
+    store.put_many("verdict", {"c": {}})
+    assert (store.count("reply"), store.count("verdict"), store.count("other")) == (2, 1, 0)
+
+
+def test_nothing_to_store_is_no_write(store):
+    store.put_many("reply", {})
+    assert store.count("reply") == 0
+
+
+@given(st.dictionaries(st.text(min_size=1), st.dictionaries(st.text(), json_values), max_size=4))
+def test_values_come_back_as_they_went_in(tmp_path_factory, values):
+    with Store(tmp_path_factory.mktemp("store") / "calls.db") as calls:
+        calls.put_many("reply", values)
+        assert calls.get_many(values) == values
+
+
+def test_a_batch_with_a_value_json_cannot_hold_leaves_nothing(store):
+    with pytest.raises(TypeError):
+        store.put_many("reply", {"a": {"n": 1}, "b": {"n": object()}})
+    assert store.count("reply") == 0
+
+
+def test_two_processes_share_a_store(tmp_path):
+    with Store(tmp_path / "calls.db") as first, Store(tmp_path / "calls.db") as second:
+        first.put_many("reply", {"a": {"from": 1}})
+        second.put_many("reply", {"a": {"from": 2}, "b": {"from": 2}})
+        assert first.get_many(["a", "b"]) == {"a": {"from": 1}, "b": {"from": 2}}
+
+
+def test_values_outlive_the_process(tmp_path):
+    with Store(tmp_path / "deep" / "calls.db") as calls:
+        calls.put_many("reply", {"a": {"text": "é 中"}})
+    with Store(tmp_path / "deep" / "calls.db") as calls:
+        assert calls.get_many(["a"]) == {"a": {"text": "é 中"}}
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path):
+    path = tmp_path / "calls.db"
+    path.write_text("this is a text file, and longer than a header of SQLite would be\n" * 9)
+    with pytest.raises(InputError, match=r"calls\.db: is no store that maskdpo can open"):
+        Store(path)
+
+
+def test_a_folder_is_no_store(tmp_path):
+    with pytest.raises(InputError, match="is no store"):
+        Store(tmp_path)
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(InputError, match="is no store"):
+        Store(tmp_path / "runs" / "calls.db")
+
+
+def test_a_newer_store_is_refused(tmp_path):
+    Store(tmp_path / "calls.db").close()
+    connection = sqlite3.connect(tmp_path / "calls.db")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(InputError, match="upgrade maskdpo"):
+        Store(tmp_path / "calls.db")
+
+
+def test_a_full_disk_is_a_backend_error_and_stores_nothing(store):
+    store.put_many("reply", {"before": {}})
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count={pages + 1}")
+    with pytest.raises(BackendError, match="cannot be stored .* rerun to continue"):
+        store.put_many("reply", {f"k{n}": {"text": "x" * 4000} for n in range(50)})
+    assert store.count("reply") == 1
+    store._connection.execute("PRAGMA max_page_count=1000000")
+    store.put_many("reply", {"after": {}})
+    assert store.count("reply") == 2
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from annotator.store import Store
+
+calls = Store(sys.argv[1])
+calls.put_many("reply", {f"done{n}": {} for n in range(10)})
+
+def kill_at_the_moment(statement):
+    if statement.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+calls._connection.set_trace_callback(kill_at_the_moment)
+calls.put_many("reply", {f"torn{n}": {} for n in range(10)})
+"""
+
+
+@pytest.mark.parametrize("moment", ["BEGIN", "INSERT", "COMMIT"])
+def test_a_killed_batch_is_wholly_absent_and_the_one_before_it_whole(tmp_path: Path, moment):
+    path = tmp_path / "calls.db"
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path), moment], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Store(path) as calls:
+        assert calls.present(f"done{n}" for n in range(10)) == {f"done{n}" for n in range(10)}
+        assert calls.count("reply") == 10
+        calls.put_many("reply", {f"torn{n}": {} for n in range(10)})
+        assert calls.count("reply") == 20
