@@ -110,6 +110,7 @@ def build_pairs(rows: Sequence[Annotation], config: BuildConfig) -> Built:
 
 def load_pairs(folder: str | Path, split: str) -> list[Pair]:
     """The pairs of one split of a data set folder, checked; row numbers in errors count from 0."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder = Path(folder)
@@ -118,9 +119,14 @@ def load_pairs(folder: str | Path, split: str) -> list[Pair]:
     if name not in manifest["files"]:
         known = sorted(key for key in manifest["files"] if key.startswith(f"{PAIRS_FORMAT}/"))
         raise InputError.of(folder, f"has no split {split!r}; it holds {', '.join(known)}")
+    try:
+        rows = pq.read_table(folder / name).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+        raise InputError.of(folder / name, message) from None
     pairs: list[Pair] = []
     faults: list[Fault] = []
-    for index, row in enumerate(pq.read_table(folder / name).to_pylist()):
+    for index, row in enumerate(rows):
         try:
             pairs.append(Pair.model_validate_json(json.dumps(row)))
         except ValidationError as error:

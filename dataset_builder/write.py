@@ -121,11 +121,13 @@ def new_folder(output: Path) -> Iterator[Path]:
     """
     output = output.resolve()
     check_replaceable(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(4)
     fresh = output.with_name(f".{output.name}.{token}.new")
     old = output.with_name(f".{output.name}.{token}.old")
-    fresh.mkdir()
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"output {output} cannot be written: {error.strerror or error}") from None
     try:
         yield fresh
         check_replaceable(output)  # the build took a while; someone may have put files there

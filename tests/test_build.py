@@ -127,6 +127,7 @@ def test_a_pairs_id_is_its_content_and_not_its_verdicts() -> None:
     first = pair([GOOD, GOOD])
     assert pair([GOOD, Label.NO_FACT]).id == first.id
     assert pair([GOOD, GOOD], topic="elsewhere").id == first.id
+    assert pair([GOOD, GOOD], question_id="r").id != first.id  # ids stay unique in the data set
     assert pair([GOOD]).id != first.id  # one sentence less
     assert pair([GOOD, GOOD], prompt=[{"role": "user", "content": "?"}]).id != first.id
 
@@ -445,6 +446,36 @@ def test_a_folder_of_ours_is_replaced_and_no_other(tmp_path: Path) -> None:
     assert (output / "README.md").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be written: "):
+        run_build(
+            BuildConfig(),
+            annotations=write_annotations(tmp_path / "annotations.jsonl", questions(2)),
+            output=tmp_path / "file" / "dataset",
+        )
+
+
+def test_a_damaged_data_set_is_named_by_file_and_row(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    output = build(tmp_path, questions(3), BuildConfig(test_share=0.0)).output
+    path = output / "pairs" / "train-00000-of-00001.parquet"
+    rows = read_parquet(path)
+    rows[1]["chosen_spans"][0]["end"] = 999
+    rows[2]["chosen_spans"][0]["label"] = "fine"
+    pq.write_table(pa.Table.from_pylist(rows, schema=pair_schema()), path)
+    with pytest.raises(InputError) as caught:
+        load_pairs(output, "train")
+    assert "row 1: " in str(caught.value.faults[0])
+    assert "ends past the text" in str(caught.value.faults[0])
+    assert "row 2: 'chosen_spans[0].label' is 'fine'" in str(caught.value.faults[1])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        load_pairs(output, "train")
+
+
 def test_an_output_that_is_a_file_is_refused_and_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "dataset").write_text("a file")
     with pytest.raises(ConfigError, match="is a file"):
@@ -463,9 +494,14 @@ def test_a_build_that_breaks_off_leaves_the_old_folder(tmp_path: Path) -> None:
             (folder / "README.md").write_text("half")
             raise RuntimeError("disk full")
 
-    with pytest.raises(RuntimeError):
-        break_off()
-    assert all_bytes(output) == before
+    def lose_the_new_folder() -> None:
+        with new_folder(output) as folder:
+            folder.rmdir()
+
+    for break_it, error in ((break_off, RuntimeError), (lose_the_new_folder, OSError)):
+        with pytest.raises(error):
+            break_it()
+        assert all_bytes(output) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations.jsonl", "dataset"]
 
 
@@ -497,6 +533,7 @@ def test_the_card_says_what_was_counted(tmp_path: Path) -> None:
 
 
 HOSTILE = [
+    "` <img src=x> `",
     "{{ 7 * 7 }}{% for x in y %}",
     "<script>alert(1)</script>",
     "a`b`\n---\n# Owned | c | d",

@@ -69,6 +69,15 @@ def test_a_row_becomes_an_annotation_with_its_gap_unlabelled(tmp_path: Path) -> 
     ]
 
 
+def test_spans_may_touch(tmp_path: Path) -> None:
+    spans = [
+        {"start": 0, "end": 5, "label": "factual"},
+        {"start": 5, "end": len(TEXT), "label": "hallucinated"},
+    ]
+    found = [(s.start, s.end) for s in read_one(tmp_path, sentences=spans).sentences]
+    assert found == [(0, 5), (5, len(TEXT))]
+
+
 def test_a_null_label_is_undetermined_and_no_fact_is_kept(tmp_path: Path) -> None:
     spans = [
         {"start": 13, "end": 26, "label": None},
@@ -112,11 +121,13 @@ def test_questions_of_one_group_stay_apart_and_rows_without_one_stand_alone(
         human_row(id="c"),
         human_row(id="d", question=" "),
         human_row(id="e", question="Another?"),
+        human_row(id="f", question="A third?"),
     )
     rows = {row.id: row for row in read_human_labels(path).annotations}
     assert {row.topic for row in rows.values()} == {"g1"}
     assert rows["a"].question_id == rows["c"].question_id == "g1"
     assert rows["b"].question_id == rows["e"].question_id != "g1"
+    assert rows["f"].question_id not in {"g1", rows["b"].question_id}
     assert rows["d"].question_id == "d"
     assert rows["d"].prompt[0].content == NO_QUESTION_PROMPT
 
