@@ -362,7 +362,7 @@ def test_a_server_that_dies_ends_the_run_and_a_rerun_pays_only_the_rest(sample):
         return echo(body) if len(server.asked) <= alive else None
 
     with ChatServer(die_after_ten) as server:
-        with pytest.raises(BackendError, match="stopped answering: .* the same command continues"):
+        with pytest.raises(BackendError, match=r"stopped answering: .* the same command continues"):
             sample(server, num_questions=50, concurrency=concurrency)
         # It gives up after a few failures; it does not run through the other ninety requests.
         assert len(server.asked) < alive + 8 + 2 * concurrency
@@ -454,7 +454,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_was_finished(tmp_path):
     ],
 )
 def test_a_base_url_must_be_http(url):
-    with pytest.raises(ConfigError, match="must look like http://127.0.0.1:8000/v1"):
+    with pytest.raises(ConfigError, match=r"must look like http://127\.0\.0\.1:8000/v1"):
         SampleConfig.parse({"model": "m", "base_url": url}, where="sample")
 
 

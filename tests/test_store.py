@@ -1,4 +1,4 @@
-"""The store of finished calls: first writer wins, batches are whole or absent, kills lose nothing."""
+"""The store of finished calls: first writer wins, batches are whole or absent."""
 
 import signal
 import sqlite3
@@ -110,7 +110,7 @@ def test_a_full_disk_is_a_backend_error_and_stores_nothing(store):
     store.put_many("reply", {"before": {}})
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count={pages + 1}")
-    with pytest.raises(BackendError, match="cannot be stored .* rerun to continue"):
+    with pytest.raises(BackendError, match=r"cannot be stored .* rerun to continue"):
         store.put_many("reply", {f"k{n}": {"text": "x" * 4000} for n in range(50)})
     assert store.count("reply") == 1
     store._connection.execute("PRAGMA max_page_count=1000000")
