@@ -18,7 +18,10 @@ from schemas.validation import describe_errors
 class Section(BaseModel):
     """A frozen group of settings. Build it with `parse` where the values come from a user."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Attribute docstrings are the settings' descriptions in every verb's --help.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:

@@ -1,0 +1,149 @@
+"""The run config: one YAML file, one section a room, composed here.
+
+Where each section lives:
+
+    run       here                              folder of the run, input files
+    sample    annotator/generation/config.py    policy, sampling
+    annotate  annotator/judging/config.py       judge, sentences
+    build     dataset_builder/config.py         selection, weights, split
+    train     trainer/config.py                 loss, optimiser, eos policy
+    evaluate  maskdpo/evaluation/config.py      models to compare
+
+Every section that stands in the file is checked, also those a verb does not use: a mistyped key
+of `train` is told before `sample` spends anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError
+
+from schemas.config import Section
+from schemas.errors import ConfigError, nearest
+from schemas.validation import describe_errors
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+_SECTIONS = {
+    "run": ("maskdpo.config", "RunSection"),
+    "sample": ("annotator.generation.config", "SampleConfig"),
+    "annotate": ("annotator.judging.config", "AnnotateConfig"),
+    "build": ("dataset_builder.config", "BuildConfig"),
+    "train": ("trainer.config", "TrainConfig"),
+    "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
+}
+
+
+class RunSection(Section):
+    """Where a run reads and writes. Stage files have fixed names inside `dir`."""
+
+    dir: Path = Field(default=Path("runs/default"), description="folder of the run's files")
+    questions: Path | None = Field(default=None, description="questions.jsonl [in dir]")
+    documents: Path | None = Field(default=None, description="documents.jsonl [in dir]")
+
+    def path(self, name: str) -> Path:
+        """A stage file of this run; questions and documents may live elsewhere."""
+        given = {"questions.jsonl": self.questions, "documents.jsonl": self.documents}.get(name)
+        return given or self.dir / name
+
+
+class RunConfig:
+    """The sections of one run config as raw values; `section` answers them checked."""
+
+    def __init__(self, values: Mapping[str, Mapping[str, Any]], *, where: str) -> None:
+        self._values = values
+        self._where = where
+        faults = [text for name in values for text in self._faults(name)]
+        if faults:
+            raise ConfigError("\n".join(faults))
+
+    def section(self, model: type[SectionT], name: str, **given: Any) -> SectionT:
+        """The checked section `name`; `given` options that are not None override the file."""
+        chosen = {key: value for key, value in given.items() if value is not None}
+        values = {**self._values.get(name, {}), **chosen}
+        return model.parse(values, where=f"{self._where}: {name}")
+
+    @property
+    def run(self) -> RunSection:
+        return self.section(RunSection, "run")
+
+    def _faults(self, name: str) -> list[str]:
+        """Faults of one section, less its missing keys: an option may still give those."""
+        model = section_model(name)
+        try:
+            model.model_validate(self._values[name])
+        except ValidationError as error:
+            texts = describe_errors(error, model)
+            kinds = [detail["type"] for detail in error.errors(include_url=False)]
+            return [
+                f"{self._where}: {name}: {text}"
+                for text, kind in zip(texts, kinds, strict=True)
+                if kind != "missing"
+            ]
+        return []
+
+
+def section_model(name: str) -> type[Section]:
+    """The pydantic model that owns the section `name`."""
+    module, attribute = _SECTIONS[name]
+    model: type[Section] = getattr(importlib.import_module(module), attribute)
+    return model
+
+
+def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
+    """The run config of a YAML file (or of defaults) with `section.key=value` overrides.
+
+    Raises ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
+    """
+    values = _read_yaml(path) if path else {}
+    where = str(path) if path else "settings"
+    for name, section in values.items():
+        if name not in _SECTIONS:
+            raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*_SECTIONS])}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{where}: section {name!r} must hold keys, found {section!r}")
+    for override in overrides:
+        _apply(values, override)
+    return RunConfig(values, where=where)
+
+
+def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {error.__class__.__name__}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: must hold sections ({', '.join(_SECTIONS)}), found {loaded!r}")
+    return {str(name): {} if section is None else section for name, section in loaded.items()}
+
+
+def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
+    """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
+    target, equals, raw = override.partition("=")
+    section, *keys = target.strip().split(".")
+    if not equals or not keys:
+        raise ConfigError(f"--set {override!r}: must look like section.key=value")
+    if section not in _SECTIONS:
+        raise ConfigError(f"--set: unknown section {section!r}; {nearest(section, [*_SECTIONS])}")
+    place = values.setdefault(section, {})
+    for key in keys[:-1]:
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {override!r}: {key!r} holds a value, not keys")
+    try:
+        place[keys[-1]] = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: {raw!r} is not valid YAML") from None

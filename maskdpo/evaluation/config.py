@@ -1,0 +1,37 @@
+"""Settings of `evaluate`: which models, on which questions, with how many samples."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from schemas.config import Section
+
+
+class EvaluateConfig(Section):
+    """What `evaluate` compares. How it samples and judges stands in `sample` and `annotate`."""
+
+    models: dict[str, str] = Field(
+        min_length=1,
+        description="name: folder or Hub id; the first is what the others are compared with",
+    )
+    num_responses: int | None = Field(
+        default=None, ge=1, description="responses a question; default: as in section sample"
+    )
+    temperature: float | None = Field(
+        default=None, ge=0.0, le=2.0, description="default: as in section sample"
+    )
+    seed: int = Field(default=1, ge=0, description="seed of the evaluation's own samples")
+    num_resamples: int = Field(
+        default=2000, ge=100, description="bootstrap resamples of the questions"
+    )
+    num_examples: int = Field(
+        default=6, ge=0, le=100, description="questions shown with their responses in the report"
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _names_make_folders(cls, models: dict[str, str]) -> dict[str, str]:
+        for name in models:
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"model name {name!r}: use letters, digits, '_' and '-' only")
+        return models

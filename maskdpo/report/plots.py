@@ -1,0 +1,155 @@
+"""The report's pictures, as inline SVG: the only module that draws.
+
+Pure functions from numbers to SVG text. Colours are told apart by lightness too, and every
+picture has a text alternative, which the page prints as the figure's caption.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
+
+_COLOURS = ("#4c566a", "#b48200", "#2a7f8e", "#7a3b8f", "#3b6e22", "#a33b3b")
+_CORRECT, _HALLUCINATED = "#2a7f8e", "#d98c3f"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """An SVG picture and the words that stand in for it."""
+
+    svg: str
+    caption: str
+
+
+def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Score of each model with its 95% interval."""
+    names = [name for name, row in models.items() if row["score"] is not None]
+    scores = [models[name]["score"] for name in names]
+    below = [score - _or(models[name]["low"], score) for name, score in zip(names, scores, strict=True)]
+    above = [_or(models[name]["high"], score) - score for name, score in zip(names, scores, strict=True)]
+
+    def draw(axes: Any) -> None:
+        axes.bar(names, scores, color=[_colour(index) for index in range(len(names))], width=0.6)
+        axes.errorbar(names, scores, yerr=[below, above], fmt="none", ecolor="black", capsize=5)
+        for index, score in enumerate(scores):
+            axes.annotate(f"{score:.3f}", (index, 0.02), ha="center", color="white")
+        axes.set_ylim(0, 1)
+        axes.set_ylabel("score")
+
+    listed = "; ".join(f"{name} {score:.3f}" for name, score in zip(names, scores, strict=True))
+    return Figure(svg=_draw(draw, width=1.6 * max(3, len(names))), caption=f"Scores: {listed}.")
+
+
+def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Correct and hallucinated sentences a response: a model may score by saying less."""
+    names = [name for name, row in models.items() if row["num_responses"]]
+    correct = [models[name]["correct_per_response"] for name in names]
+    wrong = [models[name]["hallucinated_per_response"] for name in names]
+
+    def draw(axes: Any) -> None:
+        axes.bar(names, correct, color=_CORRECT, label="correct", width=0.6)
+        axes.bar(
+            names, wrong, bottom=correct, color=_HALLUCINATED, label="hallucinated", hatch="//",
+            width=0.6,
+        )
+        axes.set_ylabel("sentences a response")
+        axes.legend(frameon=False)
+
+    listed = "; ".join(
+        f"{name} {right:.2f} correct, {bad:.2f} hallucinated"
+        for name, right, bad in zip(names, correct, wrong, strict=True)
+    )
+    return Figure(
+        svg=_draw(draw, width=1.6 * max(3, len(names))), caption=f"Sentences a response: {listed}."
+    )
+
+
+def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Every topic's score, model by model, in the order of the baseline's scores."""
+    names = list(models)
+    base = models[names[0]]["by_topic"]
+    topics = sorted(base, key=lambda topic: (_or(base[topic]["score"], -1.0), topic))
+
+    def draw(axes: Any) -> None:
+        for index, name in enumerate(names):
+            rows = models[name]["by_topic"]
+            points = [
+                (place, rows[topic]["score"])
+                for place, topic in enumerate(topics)
+                if topic in rows and rows[topic]["score"] is not None
+            ]
+            axes.plot(
+                [place for place, _ in points],
+                [score for _, score in points],
+                marker="osv^Dx"[index % 6],
+                linestyle="none",
+                markersize=4,
+                color=_colour(index),
+                label=name,
+            )
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel(f"topics, by the score of {names[0]}")
+        axes.set_ylabel("score")
+        axes.legend(frameon=False, fontsize="small")
+
+    return Figure(
+        svg=_draw(draw, width=8), caption=f"Scores of {len(topics)} topics; table below."
+    )
+
+
+def plot_curves(title: str, runs: Mapping[str, Curves], keys: Sequence[str]) -> Figure | None:
+    """One panel of training curves: each key of each run against optimiser steps."""
+    drawn = [
+        (run, key, curves[key]) for run, curves in runs.items() for key in keys if curves.get(key)
+    ]
+    if not drawn:
+        return None
+
+    def draw(axes: Any) -> None:
+        for run, key, points in drawn:
+            axes.plot(
+                [step for step, _ in points],
+                [value for _, value in points],
+                color=_colour(list(runs).index(run)),
+                linestyle=("-", "--", ":", "-.")[list(keys).index(key) % 4],
+                label=run if len(keys) == 1 else f"{run}: {key.rsplit('/', 1)[-1]}",
+            )
+        axes.set_xlabel("optimiser step")
+        axes.set_ylabel(title)
+        axes.legend(frameon=False, fontsize="x-small")
+
+    ends = "; ".join(
+        f"{run} {key} ends at {points[-1][1]:.4g}" for run, key, points in drawn
+    )
+    return Figure(svg=_draw(draw, width=5.2), caption=f"{title}: {ends}.")
+
+
+def _draw(draw: Any, *, width: float, height: float = 3.2) -> str:
+    """SVG text of one axes, without a date, with text as outlines (no font is needed)."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "maskdpo", "svg.fonttype": "path"}):
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure as Canvas
+
+        figure = Canvas(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]
+
+
+def _or(value: float | None, fallback: float) -> float:
+    return fallback if value is None else value

@@ -1,0 +1,103 @@
+"""What the verbs share: the config options, the settings list of --help, the closing lines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maskdpo.config import load_run_config, section_model
+from schemas.errors import Fault, InputError
+from schemas.stage import StageResult, check_failures, failures_path
+
+if TYPE_CHECKING:
+    from annotator.judging.config import AnnotateConfig
+
+INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class VerbCommand(click.Command):
+    """A command whose help ends with its config section's settings and with examples."""
+
+    def __init__(self, *args: Any, section: str = "", examples: str = "", **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.section = section
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.section:
+            fields = section_model(self.section).model_fields
+            title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, _describe_field(field)) for name, field in fields.items()]
+                )
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples.strip().splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+
+
+def _describe_field(field: Any) -> str:
+    text = field.description or ""
+    if field.is_required():
+        return f"{text} [required]".strip()
+    default = field.get_default(call_default_factory=True)
+    shown = default if isinstance(default, (str, int, float, bool, type(None))) else None
+    return text if shown is None or shown == "" else f"{text} [{shown}]".strip()
+
+
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb --config and --set, and pass it the loaded `RunConfig` as `config`."""
+
+    @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
+    @click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Override one setting; may be repeated.",
+    )
+    @functools.wraps(function)
+    def wrapped(config_path: Path | None, overrides: tuple[str, ...], **options: Any) -> Any:
+        return function(config=load_run_config(config_path, overrides), **options)
+
+    return wrapped
+
+
+def require_file(path: Path, *, made_by: str) -> Path:
+    """`path`, or an InputError that says which command makes it."""
+    if not path.exists():
+        raise InputError([Fault(path=str(path), line=None, message=f"not found; {made_by}")])
+    return path
+
+
+def announce_judge(settings: AnnotateConfig) -> None:
+    """Print, before anything else, what a user must know of the judge."""
+    from annotator.judging.judges import make_judge
+
+    for note in make_judge(settings).notes():
+        click.echo(f"note: {note}", err=True)
+
+
+def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
+    """Print what came out, then raise TooManyFailuresError if too much of it failed."""
+    for note in result.notes if with_notes else ():
+        click.echo(f"note: {note}", err=True)
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
+    click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
+    if result.failures:
+        reasons: dict[str, int] = {}
+        for failure in result.failures:
+            reasons[failure.reason] = reasons.get(failure.reason, 0) + 1
+        listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        click.echo(
+            f"{len(result.failures)} rows failed ({listed}); see {failures_path(result.output)}",
+            err=True,
+        )
+    check_failures(result, max_failed)

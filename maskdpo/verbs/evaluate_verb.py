@@ -1,0 +1,75 @@
+"""`maskdpo evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from maskdpo.config import RunConfig
+from maskdpo.verbs.common import (
+    FOLDER,
+    INPUT_FILE,
+    VerbCommand,
+    announce_judge,
+    config_options,
+    finish,
+    require_file,
+)
+from schemas.errors import ConfigError
+
+
+@click.command(
+    "evaluate",
+    cls=VerbCommand,
+    section="evaluate",
+    examples="""
+    maskdpo evaluate --config run.yaml
+    maskdpo evaluate --model base=./my-model --model mask_dpo=runs/mine/model \\
+        --questions unseen.jsonl --documents documents.jsonl --output evaluation
+    """,
+)
+@config_options
+@click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
+@click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+def command(
+    config: RunConfig,
+    models: tuple[str, ...],
+    questions: Path | None,
+    documents: Path | None,
+    output: Path | None,
+) -> None:
+    """Put the same questions to every model, judge the answers alike, compare and draw."""
+    from annotator.judging.config import AnnotateConfig
+    from maskdpo.evaluation.config import EvaluateConfig
+    from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+    from maskdpo.evaluation.show import print_scores
+
+    settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
+    annotate = config.section(AnnotateConfig, "annotate")
+    inputs = EvaluationInputs(
+        questions=questions or config.run.path("questions.jsonl"),
+        documents=documents or config.run.path("documents.jsonl"),
+        output=output or config.run.path("evaluation"),
+    )
+    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    samples = sample_configs(config, settings)
+    announce_judge(annotate)
+    result = run_evaluate(settings, samples, annotate, inputs)
+    print_scores(inputs.output / "scores.json")
+    finish(result, annotate.max_failed, with_notes=False)
+
+
+def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    models: dict[str, str] = {}
+    for item in given:
+        name, equals, model = item.partition("=")
+        if not (name and equals and model):
+            raise ConfigError(f"--model {item!r}: must look like NAME=FOLDER or NAME=HUB_ID")
+        if name in models:
+            raise ConfigError(f"--model {item!r}: the name {name!r} is given twice")
+        models[name] = model
+    return models or None

@@ -1,0 +1,54 @@
+"""`maskdpo sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from maskdpo.config import RunConfig
+from maskdpo.verbs.common import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    config_options,
+    finish,
+    require_file,
+)
+
+
+@click.command(
+    "sample",
+    cls=VerbCommand,
+    section="sample",
+    examples="""
+    maskdpo sample --config run.yaml
+    maskdpo sample --questions q.jsonl --model ./my-model --output responses.jsonl
+    maskdpo sample --questions q.jsonl --model my-model --output responses.jsonl \\
+        --set sample.backend=openai --set sample.base_url=http://127.0.0.1:8000/v1
+    """,
+)
+@config_options
+@click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
+@click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
+@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+def command(
+    config: RunConfig,
+    questions: Path | None,
+    model: str | None,
+    output: Path | None,
+    store: Path | None,
+) -> None:
+    """Sample K responses a question from the policy. A rerun continues where it was."""
+    from annotator.generation.config import SampleConfig
+    from annotator.generation.sample import run_sample
+
+    settings = config.section(SampleConfig, "sample", model=model)
+    output = output or config.run.path("responses.jsonl")
+    source = questions or config.run.path("questions.jsonl")
+    require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
+    result = run_sample(
+        settings, questions=source, output=output, store=store or output.parent / "store.sqlite"
+    )
+    finish(result, settings.max_failed)

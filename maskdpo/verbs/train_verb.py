@@ -1,0 +1,38 @@
+"""`maskdpo train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from maskdpo.config import RunConfig
+from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, require_file
+
+
+@click.command(
+    "train",
+    cls=VerbCommand,
+    section="train",
+    examples="""
+    maskdpo train --config run.yaml
+    maskdpo train --dataset dataset --model ./my-model --output model
+    maskdpo train --config run.yaml --set train.use_spans=false --output dpo-model
+    """,
+)
+@config_options
+@click.option("--dataset", type=FOLDER, help="Data set folder [RUN/dataset].")
+@click.option("--model", help="Model folder or Hub id to train.")
+@click.option("--output", type=FOLDER, help="Trained model [RUN/model].")
+def command(
+    config: RunConfig, dataset: Path | None, model: str | None, output: Path | None
+) -> None:
+    """Train a model with Mask-DPO on a built data set. A rerun continues."""
+    from trainer.config import TrainConfig
+    from trainer.run import run_train
+
+    settings = config.section(TrainConfig, "train", model=model)
+    source = dataset or config.run.path("dataset")
+    require_file(source, made_by="make it with: maskdpo build")
+    result = run_train(settings, dataset=source, output=output or config.run.path("model"))
+    finish(result, max_failed=1.0)
