@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -172,6 +173,7 @@ def test_the_bound_on_requests_in_flight_is_used_and_kept(sample):
 
     def wait_for_the_others(body):
         together.wait()
+        time.sleep(0.05)  # room for a fifth to show itself
         return echo(body)
 
     with ChatServer(wait_for_the_others) as server:
