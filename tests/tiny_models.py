@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+# Threads cost more than they give at this size, most of all beside other test processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SENTENCES = [
     "Ada Ling was born in Lima in 1871. She studied law, and then she wrote eleven novels.",

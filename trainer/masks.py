@@ -44,7 +44,8 @@ def weigh_characters(
         for span in spans:
             start = max(span.start - rendered.content_start, 0)
             end = min(span.end - rendered.content_start, num_answer)
-            answer[start:end] = [span.weight] * max(end - start, 0)
+            if start < end:  # else the template trimmed the whole span away
+                answer[start:end] = [span.weight] * (end - start)
         answer = _lend_to_spaces(rendered.text[rendered.start : rendered.end], answer)
     trailer = [trailer_weight] * (len(rendered.text) - rendered.end)
     return [0.0] * rendered.start + answer + trailer

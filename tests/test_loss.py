@@ -1,0 +1,225 @@
+"""The loss against arithmetic in plain Python, and the step against the mean over pairs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import byte_level_tokenizer, make_pair_values, tiny_llama
+
+from trainer.batches import ReferencedExample, collate_pairs, collate_sequences
+from trainer.config import TrainConfig
+from trainer.data import parse_pair
+from trainer.examples import Example, TokenSequence, prepare_examples
+from trainer.loss import completion_logps, mask_dpo_loss, select_logps
+from trainer.reference import reference_logps
+
+BETA = 0.3
+
+
+def make_examples(count: int, **settings: Any) -> tuple[list[Example], Any]:
+    tokenizer = byte_level_tokenizer()
+    pairs = [parse_pair(make_pair_values(index), f"pair-{index}") for index in range(count)]
+    config = TrainConfig.parse({"model": "m"} | settings, where="test")
+    return list(prepare_examples(pairs, tokenizer, config).examples), tokenizer
+
+
+def refer(examples: list[Example], model: Any) -> list[ReferencedExample]:
+    import torch
+
+    items = []
+    for example in examples:
+        chosen, rejected = reference_logps(
+            model, [example.chosen, example.rejected], dtype=torch.float32
+        )
+        items.append(
+            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
+        )
+    return items
+
+
+def plain_logp(logits: list[float], target: int) -> float:
+    largest = max(logits)
+    total = sum(math.exp(logit - largest) for logit in logits)
+    return math.log(math.exp(logits[target] - largest) / total)
+
+
+def plain_ratio(policy: Any, reference: Any, sequence: TokenSequence) -> float:
+    """Weighted log-ratio of one sequence, alone in its batch, in Python floats."""
+    import torch
+
+    ids = torch.tensor([sequence.token_ids])
+    with torch.no_grad():
+        ours = policy(input_ids=ids).logits[0].tolist()
+        theirs = reference(input_ids=ids).logits[0].tolist()
+    ratio = 0.0
+    for at in range(1, len(sequence.token_ids)):
+        token = sequence.token_ids[at]
+        gain = plain_logp(ours[at - 1], token) - plain_logp(theirs[at - 1], token)
+        ratio += sequence.weights[at] * gain
+    return ratio
+
+
+def plain_losses(policy: Any, reference: Any, examples: list[Example]) -> list[float]:
+    losses = []
+    for example in examples:
+        margin = plain_ratio(policy, reference, example.chosen)
+        margin -= plain_ratio(policy, reference, example.rejected)
+        losses.append(math.log(1.0 + math.exp(-BETA * margin)))
+    return losses
+
+
+@pytest.mark.parametrize("eos", ["neither", "chosen", "both"])
+@pytest.mark.parametrize("use_spans", [True, False])
+def test_equals_plain_python(eos: str, use_spans: bool) -> None:
+    examples, tokenizer = make_examples(3, eos=eos, use_spans=use_spans)
+    policy, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
+    batch = collate_pairs(refer(examples, reference))
+    logps = completion_logps(
+        policy, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    )
+    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    expected = plain_losses(policy, reference, examples)
+    assert losses.losses_B.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_token_id_zero_and_a_repeated_padding_id_train() -> None:
+    sequence = TokenSequence(token_ids=[5, 0, 0, 7], weights=[0.0, 1.0, 0.5, 1.0], first=1)
+    longer = TokenSequence(token_ids=[5, 1, 2, 3, 0, 0], weights=[0.0, 0, 0, 0, 1, 1], first=1)
+    policy, reference = tiny_llama(32, seed=1), tiny_llama(32, seed=2)
+    examples = [Example(id="a", chosen=sequence, rejected=longer)]
+    batch = collate_pairs(refer(examples, reference))
+    assert batch["completion_mask"].sum(dim=1).tolist() == [3, 5]
+    logps = completion_logps(
+        policy, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    )
+    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    expected = plain_losses(policy, reference, examples)
+    assert losses.losses_B.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_logps_are_float32_and_zero_off_the_completion() -> None:
+    import torch
+
+    examples, tokenizer = make_examples(2)
+    model = tiny_llama(len(tokenizer)).to(torch.bfloat16)
+    batch = collate_sequences([examples[0].chosen, examples[1].rejected])
+    logps = completion_logps(
+        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    )
+    assert logps.dtype == torch.float32
+    assert bool((logps[~batch["completion_mask"]] == 0).all())
+    assert bool((logps[batch["completion_mask"]] < 0).all())
+
+
+def test_a_model_that_scores_every_position_gives_the_same() -> None:
+    import torch
+
+    examples, tokenizer = make_examples(2)
+    model = tiny_llama(len(tokenizer))
+    batch = collate_sequences([examples[0].chosen, examples[1].rejected])
+
+    def scores_everything(*, logits_to_keep: Any, **inputs: Any) -> Any:
+        return model(**inputs)
+
+    arguments = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+    expected = completion_logps(model, *arguments)
+    assert torch.allclose(completion_logps(scores_everything, *arguments), expected)
+
+
+@given(
+    logits=st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=8),
+    pick=st.integers(0, 7),
+)
+@settings(max_examples=60, deadline=None)
+def test_select_logps_is_the_log_of_the_softmax(logits: list[float], pick: int) -> None:
+    import torch
+
+    target = pick % len(logits)
+    got = select_logps(torch.tensor([logits]), torch.tensor([target])).item()
+    largest = max(logits)
+    exact = logits[target] - largest - math.log(sum(math.exp(x - largest) for x in logits))
+    assert got == pytest.approx(exact, abs=2e-5)
+
+
+def test_masked_tokens_have_no_gradient_of_their_own() -> None:
+    """Changing the reference of masked tokens changes nothing; of active ones, the loss."""
+    import torch
+
+    weights = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
+    logps = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    losses = mask_dpo_loss(logps, torch.zeros(2, 3), weights, beta=BETA)
+    losses.losses_B.mean().backward()
+    assert logps.grad is not None
+    assert (logps.grad != 0).tolist() == (weights != 0).tolist()
+    pull = torch.sigmoid(-BETA * (logps[0, 1] - 2 * logps[1, 2])).item()
+    assert logps.grad[0, 1].item() == pytest.approx(-BETA * pull, rel=1e-5)
+    assert logps.grad[1, 2].item() == pytest.approx(2 * BETA * pull, rel=1e-5)
+
+
+def test_an_odd_number_of_sequences_is_refused() -> None:
+    import torch
+
+    with pytest.raises(ValueError, match="3 sequences are no pairs"):
+        mask_dpo_loss(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 2), beta=BETA)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(6, 1), (2, 3), (4, 2), (1, 6)])
+def test_a_step_is_the_mean_over_its_pairs_however_it_is_cut(
+    batch_size: int, accumulation: int, tmp_path: Path
+) -> None:
+    """(4, 2) makes batches of 4 and 2 pairs: a mean of their means would weigh pairs unequally."""
+    import torch
+    from transformers import PrinterCallback, TrainingArguments
+
+    from trainer.mask_dpo import MaskDpoTrainer
+
+    examples, tokenizer = make_examples(6)
+    model, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
+    items = refer(examples, reference)
+    batch = collate_pairs(items)
+    logps = completion_logps(
+        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    )
+    whole = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    whole.losses_B.mean().backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    model.zero_grad()
+
+    rate = 0.5
+    trainer = MaskDpoTrainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(tmp_path),
+            per_device_train_batch_size=batch_size,
+            gradient_accumulation_steps=accumulation,
+            num_train_epochs=1,
+            optim="sgd",
+            learning_rate=rate,
+            lr_scheduler_type="constant",
+            max_grad_norm=0.0,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            remove_unused_columns=False,
+        ),
+        tokenizer=tokenizer,
+        beta=BETA,
+        train_items=items,
+        eval_items=[],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    assert trainer.state.global_step == 1
+    logged = trainer.state.log_history[0]["loss"]
+    assert logged == pytest.approx(whole.losses_B.mean().item(), rel=1e-5)
+    for parameter, before, gradient in zip(model.parameters(), start, expected, strict=True):
+        moved = (before - parameter.detach()) / rate
+        assert torch.allclose(moved, gradient, rtol=1e-3, atol=2e-6)

@@ -1,0 +1,109 @@
+"""Every weight one and `eos: both` is stock DPO: loss and gradients as TRL 1.16 computes them.
+
+The peer is TRL's own trainer on its own data loader's batch, tokenised by TRL from the same
+conversations; nothing of its pipeline is re-implemented here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import (
+    byte_level_tokenizer,
+    make_pair_values,
+    tiny_llama,
+    unigram_tokenizer,
+)
+
+from trainer.batches import ReferencedExample, collate_pairs
+from trainer.config import TrainConfig
+from trainer.data import parse_pair
+from trainer.examples import prepare_examples
+from trainer.loss import completion_logps, mask_dpo_loss
+from trainer.reference import reference_logps
+
+pytest.importorskip("trl", reason="the peer of this test; installed with the extra 'dev'")
+
+BETA = 0.1
+TOLERANCE = 1e-5
+NUM_PAIRS = 4
+
+
+def trl_trainer(model: Any, reference: Any, tokenizer: Any, rows: list[Any], folder: Path) -> Any:
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    columns = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows]
+    return DPOTrainer(
+        model=model,
+        ref_model=reference,
+        args=DPOConfig(
+            output_dir=str(folder),
+            beta=BETA,
+            per_device_train_batch_size=NUM_PAIRS,
+            bf16=False,
+            gradient_checkpointing=False,
+            max_length=1024,
+            report_to=[],
+            use_cpu=True,
+        ),
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(columns),
+    )
+
+
+def our_loss(model: Any, reference: Any, tokenizer: Any, rows: list[Any]) -> Any:
+    import torch
+
+    config = TrainConfig(model="m", use_spans=False, eos="both", beta=BETA)
+    pairs = [parse_pair(row, row["id"]) for row in rows]
+    prepared = prepare_examples(pairs, tokenizer, config)
+    assert not prepared.dropped
+    items = []
+    for example in prepared.examples:
+        chosen, rejected = reference_logps(
+            reference, [example.chosen, example.rejected], dtype=torch.float32
+        )
+        items.append(
+            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
+        )
+    batch = collate_pairs(items)
+    logps = completion_logps(
+        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    )
+    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=config.beta)
+    return losses.losses_B.mean(), batch
+
+
+@pytest.mark.parametrize("make_tokenizer", [byte_level_tokenizer, unigram_tokenizer])
+def test_loss_and_every_gradient_equal_trl(make_tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    rows = [make_pair_values(index) for index in range(NUM_PAIRS)]
+    rows[1]["chosen"][0]["content"] += " 😀 And,  later,\n\n- 你好。"
+    model, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
+
+    trainer = trl_trainer(model, reference, tokenizer, rows, tmp_path)
+    (peer_batch,) = list(trainer.get_train_dataloader())
+    peer_loss = trainer.compute_loss(model, peer_batch)
+    peer_loss.backward()
+    peer_gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+
+    loss, batch = our_loss(model, reference, tokenizer, rows)
+    loss.backward()
+
+    ours = {tuple(r) for r in kept_ids(batch["input_ids"], batch["completion_mask"])}
+    peers = {tuple(r) for r in kept_ids(peer_batch["input_ids"], peer_batch["completion_mask"])}
+    assert ours == peers
+    assert loss.item() == pytest.approx(peer_loss.item(), abs=TOLERANCE)
+    assert abs(peer_loss.item() - 0.693147) > 100 * TOLERANCE  # policy and reference do differ
+    for name, parameter in model.named_parameters():
+        difference = (parameter.grad - peer_gradients[name]).abs().max().item()
+        assert difference < TOLERANCE, f"{name}: gradients differ by {difference}"
+        assert peer_gradients[name].abs().max().item() > 100 * TOLERANCE, f"{name} tests nothing"
+
+
+def kept_ids(input_ids: Any, mask: Any) -> list[list[int]]:
+    return [row[kept.bool()].tolist() for row, kept in zip(input_ids, mask, strict=True)]
