@@ -1,13 +1,48 @@
-"""Which language a text is in, from its script first and its words second.
+"""Which language a text is in: from its script first, from its words second.
 
-The rule: the script decides wherever it can (Han, kana, Hangul), because it is certain on one
-word; the statistical classifier is asked only about texts in shared scripts, and is believed
-on a short text only when it names a language that short answers are likely to be in.
+The rule: Han, kana and Hangul decide by themselves, since one word of them is certain; only
+texts in shared scripts go to the statistical classifier, and a text too short for it to be
+sure (a name, "Yes.") is English unless a letter speaks against that. A text that mixes English
+and Chinese has the language of its frame: the one that gives the grammar, not the names.
 """
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
 AUTO = "auto"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SAMPLE_CHARS = 20_000  # enough to know a language by; the rest of a long text is not read
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
+_HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]")
+_LATIN_WORD = re.compile(r"[^\W\d_\u0250-\U0010ffff]+")
+_HAN_PER_WORD = 1.7  # characters that say about as much as one English word
+_CHINESE_FRAME = re.compile(r"[的是了在和有不为与于并被由从把也都而及其这那]")
+_ENGLISH_FRAME = _words(
+    "the a an is are was were be been of in on at to for from by with and or that this it as "
+    "means called has have had not which who"
+)
+
+# Languages that answers are likely to be in. A short text is taken for one of these, not for
+# Breton ("Hello") or Kabyle ("Yes.").
+_COMMON = _words(
+    "ar bg bn cs da de el en es fa fi fr he hi hu id it nl no pl pt ro ru sv ta th tr uk vi"
+)
+_DIALECTS = {"ary": "ar", "arz": "ar", "yue": "zh", "wuu": "zh", "zxx": "en"}
+_CERTAIN = 0.9  # share of the probability, all of the classifier's 140 languages considered
+_LIKELY = 0.6  # share of the probability among the common ones
 
 
 def resolve_language(configured: str, text: str) -> str:
@@ -16,10 +51,52 @@ def resolve_language(configured: str, text: str) -> str:
 
 
 def detect_language(text: str) -> str:
-    """ISO 639 code of `text` ('en', 'zh', ...); '' when it has no letters to go on."""
-    import py3langid
+    """ISO 639 code of `text` ('en', 'zh', ...); '' when it has no letters to go on.
 
-    if not any(character.isalpha() for character in text):
+    Chinese of any region and script is 'zh'. Deterministic, offline, from bundled weights.
+    """
+    sample = text[:_SAMPLE_CHARS]
+    if not any(character.isalpha() for character in sample):
         return ""
-    code, _ = py3langid.classify(text)
-    return "zh" if code in ("yue", "wuu") else str(code)
+    return _east_asian(sample) or _classified(sample)
+
+
+def _east_asian(text: str) -> str:
+    """'zh', 'ja' or 'ko' where their scripts carry the text, else ''."""
+    num_han, num_kana = len(_HAN.findall(text)), len(_KANA.findall(text))
+    num_hangul = len(_HANGUL.findall(text))
+    num_wide = num_han + num_kana + num_hangul
+    if not num_wide or not _is_framed_by_wide(text, num_wide):
+        return ""
+    if num_hangul > num_han + num_kana:
+        return "ko"
+    # Japanese prose is about half kana; the odd kana of a name or a sign is not.
+    return "ja" if num_kana > 0.1 * (num_han + num_kana) else "zh"
+
+
+def _is_framed_by_wide(text: str, num_wide: int) -> bool:
+    words = _LATIN_WORD.findall(text)
+    if num_wide / _HAN_PER_WORD >= len(words):
+        return True
+    num_english = sum(word.lower() in _ENGLISH_FRAME for word in words)
+    return len(_CHINESE_FRAME.findall(text)) > num_english
+
+
+def _classified(text: str) -> str:
+    ranked: list[tuple[str, float]] = _identifier().rank(text)
+    best, share = ranked[0]
+    if share >= _CERTAIN:
+        return _DIALECTS.get(best, best)
+    common = [(code, share) for code, share in ranked if code in _COMMON]
+    code, share = common[0]
+    is_ascii = all(character.isascii() for character in text if character.isalpha())
+    if is_ascii and share < _LIKELY * sum(share for _, share in common):
+        return "en"
+    return code
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> LanguageIdentifier:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,18 +1,65 @@
-"""Sentences of a text as code-point offsets into the untouched text."""
+"""Sentences of a text as code-point offsets into the untouched text.
+
+The rule: `text[start:end]` is the sentence, always. Sentences are sorted, disjoint, trimmed of
+outer white space and cover every other character, for any text and any splitter. Blocks
+(paragraphs, list items, headings, table rows, code) are found first, a library proposes
+sentence ends inside the prose of each, and a few rules shared by all libraries settle them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from annotator.text.blocks import Block, find_blocks
+from annotator.text.boundaries import find_wide_ends, is_sentence_end, settle
+from annotator.text.splitters import FindEnds, find_splitter, in_windows
 from schemas.spans import Offsets, trim
 
 
 def split_sentences(text: str, *, language: str, splitter: str = "sentencex") -> list[Offsets]:
-    """Sorted, disjoint, trimmed spans that cover every non-space character; [] for blank text."""
-    import sentencex
+    """The sentences of `text` as (start, end) code points; [] for blank text.
 
-    cuts = {0, len(text)}
-    cuts.update(
-        boundary["end_index"] for boundary in sentencex.get_sentence_boundaries(language, text)
-    )
-    edges = sorted(cut for cut in cuts if 0 <= cut <= len(text))
-    spans = (trim(text, *edge) for edge in zip(edges, edges[1:], strict=False))
-    return [span for span in spans if span is not None]
+    `language` is an ISO code; with an unknown one, or '', a library's defaults apply.
+    `splitter` is one of `annotator.text.splitters.SPLITTERS`; any other raises ConfigError.
+    A stretch without a letter or digit (a table's rule, `---`, a lone emoji) is no sentence
+    of its own: it belongs to the one before it, or to the first.
+    """
+    find_ends = find_splitter(splitter, language)
+    blocks, view = find_blocks(text)
+    pieces = (piece for block in blocks for piece in _split_block(text, view, block, find_ends))
+    return _join_wordless(text, pieces)
+
+
+def _split_block(text: str, view: str, block: Block, find_ends: FindEnds) -> Iterator[Offsets]:
+    start, limit = block.start, block.end
+    ends = {limit}
+    if not block.whole:
+        proposed = {start + end for end in in_windows(find_ends, view[start:limit])}
+        proposed.update(find_wide_ends(view, start=start, limit=limit))
+        for end in proposed:
+            settled = settle(text, view, end, start=start, limit=limit)
+            if is_sentence_end(view, settled, start=start, limit=limit):
+                ends.add(settled)
+    for end in sorted(ends):
+        span = trim(text, start, end)
+        if span is not None:
+            yield span
+        start = end
+
+
+def _join_wordless(text: str, spans: Iterable[Offsets]) -> list[Offsets]:
+    joined: list[Offsets] = []
+    open_start: int | None = None  # where wordless text before the first sentence starts
+    last_end = 0
+    for start, end in spans:
+        last_end = end
+        if any(character.isalnum() for character in text[start:end]):
+            joined.append((start if open_start is None else open_start, end))
+            open_start = None
+        elif joined:
+            joined[-1] = (joined[-1][0], end)
+        elif open_start is None:
+            open_start = start
+    if open_start is not None:
+        joined.append((open_start, last_end))
+    return joined
