@@ -62,7 +62,7 @@ class RunConfig:
         if faults:
             raise ConfigError("\n".join(faults))
 
-    def section(self, model: type[SectionT], name: str, **given: Any) -> SectionT:
+    def section(self, model: type[SectionT], name: str, /, **given: Any) -> SectionT:
         """The checked section `name`; `given` options that are not None override the file."""
         chosen = {key: value for key, value in given.items() if value is not None}
         values = {**self._values.get(name, {}), **chosen}

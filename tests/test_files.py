@@ -92,9 +92,10 @@ def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n  \n"])
 def test_an_empty_file_says_what_it_should_hold(tmp_path: Path, content: str) -> None:
-    assert "holds no rows; it should hold one Question a line" in faults_of(
-        write(tmp_path, content)
-    )[0]
+    assert (
+        "holds no rows; it should hold one Question a line"
+        in faults_of(write(tmp_path, content))[0]
+    )
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

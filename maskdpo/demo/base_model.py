@@ -126,9 +126,7 @@ def _make_batch(
 
     prompts, texts = [], []
     for person in rng.choices(world.people, k=config.batch_size):
-        biography = write_biography(
-            world, person, corrupted_share=config.corrupted_share, rng=rng
-        )
+        biography = write_biography(world, person, corrupted_share=config.corrupted_share, rng=rng)
         prompt = f"<|user|>{ask(person.name)}{END}<|assistant|>"
         prompts.append(prompt)
         texts.append(f"{prompt}{biography}{END}")

@@ -160,9 +160,7 @@ def _make_attributes(places: Sequence[str]) -> tuple[Attribute, ...]:
     )
 
 
-def _invent_names(
-    rng: random.Random, *, count: int, avoid: Collection[str] = ()
-) -> list[str]:
+def _invent_names(rng: random.Random, *, count: int, avoid: Collection[str] = ()) -> list[str]:
     """`count` different invented names of two syllables, in the order they were invented."""
     names: dict[str, None] = {}  # a dict keeps its order from process to process, a set does not
     while len(names) < count:

@@ -11,6 +11,7 @@ question that a model never answered counts with no sentences.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,16 +90,19 @@ def bootstrap_interval(
         return Interval(low=None, high=None)
     from scipy import stats
 
-    result = stats.bootstrap(
-        (np.arange(num_questions),),
-        lambda index, axis: statistic(index),
-        vectorized=True,
-        axis=-1,
-        n_resamples=num_resamples,
-        batch=200,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings():
+        # scipy warns of degenerate data; the nan it answers is what we report as None.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (np.arange(num_questions),),
+            lambda index, axis: statistic(index),
+            vectorized=True,
+            axis=-1,
+            n_resamples=num_resamples,
+            batch=200,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
     low, high = result.confidence_interval
     if not (np.isfinite(low) and np.isfinite(high)):
         return Interval(low=None, high=None)

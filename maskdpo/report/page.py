@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskdpo.report.plots import Curves, Figure, plot_curves, plot_scores, plot_sentences, plot_topics
+from maskdpo.report.plots import (
+    Curves,
+    Figure,
+    plot_curves,
+    plot_scores,
+    plot_sentences,
+    plot_topics,
+)
 from schemas.files import atomic_writer, read_lines
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document

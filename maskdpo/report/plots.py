@@ -29,8 +29,12 @@ def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Score of each model with its 95% interval."""
     names = [name for name, row in models.items() if row["score"] is not None]
     scores = [models[name]["score"] for name in names]
-    below = [score - _or(models[name]["low"], score) for name, score in zip(names, scores, strict=True)]
-    above = [_or(models[name]["high"], score) - score for name, score in zip(names, scores, strict=True)]
+    below = [
+        score - _or(models[name]["low"], score) for name, score in zip(names, scores, strict=True)
+    ]
+    above = [
+        _or(models[name]["high"], score) - score for name, score in zip(names, scores, strict=True)
+    ]
 
     def draw(axes: Any) -> None:
         axes.bar(names, scores, color=[_colour(index) for index in range(len(names))], width=0.6)
@@ -53,7 +57,12 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     def draw(axes: Any) -> None:
         axes.bar(names, correct, color=_CORRECT, label="correct", width=0.6)
         axes.bar(
-            names, wrong, bottom=correct, color=_HALLUCINATED, label="hallucinated", hatch="//",
+            names,
+            wrong,
+            bottom=correct,
+            color=_HALLUCINATED,
+            label="hallucinated",
+            hatch="//",
             width=0.6,
         )
         axes.set_ylabel("sentences a response")
@@ -96,9 +105,7 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_ylabel("score")
         axes.legend(frameon=False, fontsize="small")
 
-    return Figure(
-        svg=_draw(draw, width=8), caption=f"Scores of {len(topics)} topics; table below."
-    )
+    return Figure(svg=_draw(draw, width=8), caption=f"Scores of {len(topics)} topics; table below.")
 
 
 def plot_curves(title: str, runs: Mapping[str, Curves], keys: Sequence[str]) -> Figure | None:
@@ -122,9 +129,7 @@ def plot_curves(title: str, runs: Mapping[str, Curves], keys: Sequence[str]) -> 
         axes.set_ylabel(title)
         axes.legend(frameon=False, fontsize="x-small")
 
-    ends = "; ".join(
-        f"{run} {key} ends at {points[-1][1]:.4g}" for run, key, points in drawn
-    )
+    ends = "; ".join(f"{run} {key} ends at {points[-1][1]:.4g}" for run, key, points in drawn)
     return Figure(svg=_draw(draw, width=5.2), caption=f"{title}: {ends}.")
 
 

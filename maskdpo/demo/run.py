@@ -1,0 +1,220 @@
+"""`demo`: the whole way in a closed world, through the same functions the verbs call.
+
+    RUN/
+        run.yaml                       the run config; every verb takes it: maskdpo VERB --config
+        documents.jsonl                what is true of everyone
+        questions.jsonl                the people the preference data is about
+        unseen.jsonl                   the people it is not about: evaluation
+        base/                          the policy, trained from scratch on half-wrong biographies
+        responses.jsonl, annotations.jsonl, dataset/
+        dpo/, dpo_eos/, mask_dpo/      three preference runs of equal budget
+        evaluation/                    scores.json, report.html
+        world.json                     what was asked for, and how often the judge was right
+
+A rerun continues: every stage keeps what it finished.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from annotator.generation.config import SampleConfig
+from annotator.generation.sample import run_sample
+from annotator.judging.annotate import run_annotate
+from annotator.judging.config import AnnotateConfig
+from dataset_builder.build import run_build
+from dataset_builder.config import BuildConfig
+from maskdpo.config import RunConfig, load_run_config
+from maskdpo.demo.base_model import train_base_model
+from maskdpo.demo.config import DemoConfig
+from maskdpo.demo.truth import measure_judge
+from maskdpo.demo.world import World, make_world, write_document, write_question
+from maskdpo.evaluation.config import EvaluateConfig
+from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+from schemas.errors import ConfigError
+from schemas.files import atomic_writer, write_json, write_records
+from schemas.stage import StageResult
+from trainer.config import TrainConfig
+from trainer.run import run_train
+
+# name -> what sets the run apart. Budget, pairs and reference are the same for all three.
+METHODS: dict[str, dict[str, Any]] = {
+    "dpo": {"use_spans": False, "eos": "both"},  # stock DPO
+    "dpo_eos": {"use_spans": False, "eos": "neither"},  # DPO with Mask-DPO's end-of-text policy
+    "mask_dpo": {"use_spans": True, "eos": "neither"},
+}
+_NUM_STAGES = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """Where the demo wrote, and the score of each model on the unseen topics."""
+
+    scores: Path
+    report: Path
+    models: dict[str, dict[str, Any]]
+
+
+def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) -> DemoResult:
+    """Run every stage in `folder`; raises ConfigError when it holds a demo of other settings."""
+    _claim(folder, config)
+    world = make_world(num_people=config.num_people, seed=config.seed)
+    run = _write_inputs(world, folder, config)
+    store = folder / "store.sqlite"
+    with _stage(1, f"base model: {config.num_people} people, half of the sentences corrupted"):
+        _make_base_model(world, folder / "base", config)
+    with _stage(2, "sample: several biographies of each person from the base model"):
+        sample = run.section(SampleConfig, "sample")
+        _tell(
+            run_sample(
+                sample,
+                questions=folder / "questions.jsonl",
+                output=folder / "responses.jsonl",
+                store=store,
+                show_progress=show_progress,
+            )
+        )
+    with _stage(3, "annotate: each sentence against the documents, by word overlap"):
+        annotate = run.section(AnnotateConfig, "annotate")
+        _tell(
+            run_annotate(
+                annotate,
+                responses=folder / "responses.jsonl",
+                documents=folder / "documents.jsonl",
+                output=folder / "annotations.jsonl",
+                store=store,
+                show_progress=show_progress,
+            )
+        )
+        accuracy = measure_judge(world, folder / "annotations.jsonl")
+        click.echo(f"  the judge agrees with the truth on {100 * accuracy:.1f}% of the sentences")
+    with _stage(4, "build: best against worst"):
+        build = run.section(BuildConfig, "build")
+        dataset = folder / "dataset"
+        _tell(run_build(build, annotations=folder / "annotations.jsonl", output=dataset))
+    with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
+        for name, difference in METHODS.items():
+            train = run.section(TrainConfig, "train", **difference, progress=show_progress)
+            _tell(run_train(train, dataset=dataset, output=folder / name))
+    with _stage(6, f"evaluate: {config.num_unseen} people the preference data has not seen"):
+        evaluate = run.section(EvaluateConfig, "evaluate")
+        inputs = EvaluationInputs(
+            questions=folder / "unseen.jsonl",
+            documents=folder / "documents.jsonl",
+            output=folder / "evaluation",
+            title="Closed world: base, DPO and Mask-DPO on unseen topics",
+        )
+        _tell(
+            run_evaluate(
+                evaluate,
+                sample_configs(run, evaluate),
+                annotate,
+                inputs,
+                show_progress=show_progress,
+            )
+        )
+    scores = folder / "evaluation" / "scores.json"
+    return DemoResult(
+        scores=scores,
+        report=folder / "evaluation" / "report.html",
+        models=json.loads(scores.read_text(encoding="utf-8"))["models"],
+    )
+
+
+def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:
+    """The demo's settings as a run config, so that every verb can be run on it again."""
+    return {
+        "run": {"dir": str(folder)},
+        "sample": {
+            "model": str(folder / "base"),
+            "num_responses": config.num_responses,
+            "temperature": 1.0,
+            "max_tokens": config.max_tokens,
+            "seed": config.seed,
+            "device": "cpu",
+        },
+        "annotate": {"judge": "lexical", "text": {"language": "en"}},
+        # Unseen topics are kept apart by the demo itself, so all pairs train.
+        "build": {"test_share": 0.0, "title": "Closed world: preference pairs"},
+        "train": {
+            "model": str(folder / "base"),
+            "learning_rate": config.learning_rate,
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "beta": config.beta,
+            "max_length": 256,
+            "seed": config.seed,
+            "device": "cpu",
+            "logging_steps": 2,
+        },
+        "evaluate": {
+            "models": {"base": str(folder / "base")}
+            | {name: str(folder / name) for name in METHODS},
+            "seed": config.seed + 1,
+        },
+    }
+
+
+def _claim(folder: Path, config: DemoConfig) -> None:
+    """Refuse a folder that holds a demo of other settings: its stages would not fit."""
+    path = folder / "world.json"
+    values = config.model_dump(mode="json")
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8")).get("config")
+        if found != values:
+            raise ConfigError(
+                f"{folder}: holds a demo of other settings; choose another --output or remove it"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder}: holds files but no demo; choose another --output")
+    write_json(path, {"config": values})
+
+
+def _write_inputs(world: World, folder: Path, config: DemoConfig) -> RunConfig:
+    seen = world.people[: -config.num_unseen]
+    unseen = world.people[-config.num_unseen :]
+    write_records(folder / "documents.jsonl", (write_document(world, p) for p in world.people))
+    write_records(folder / "questions.jsonl", (write_question(person) for person in seen))
+    write_records(folder / "unseen.jsonl", (write_question(person) for person in unseen))
+    path = folder / "run.yaml"
+    with atomic_writer(path) as handle:
+        handle.write("# Written by `maskdpo demo`. Try: maskdpo train --config this file --help\n")
+        yaml.safe_dump(make_run_values(config, folder), handle, sort_keys=False)
+    return load_run_config(path)
+
+
+def _make_base_model(world: World, output: Path, config: DemoConfig) -> None:
+    """Train the base model once; a folder under its final name is a finished model."""
+    if output.exists():
+        click.echo(f"  already there: {output}")
+        return
+    unfinished = output.with_name(output.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    loss = train_base_model(world, unfinished, config.base_model)
+    unfinished.rename(output)
+    click.echo(f"  wrote {output} (last loss {loss:.3f})")
+
+
+def _tell(result: StageResult) -> None:
+    for note in result.notes:
+        click.echo(f"  note: {note}")
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
+    click.echo(f"  wrote {result.output} ({counts})")
+
+
+@contextmanager
+def _stage(number: int, text: str) -> Iterator[None]:
+    click.secho(f"[{number}/{_NUM_STAGES}] {text}", bold=True)
+    started = time.monotonic()
+    yield
+    click.echo(f"  {time.monotonic() - started:.0f} s")
