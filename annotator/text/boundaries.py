@@ -7,7 +7,9 @@ they cost the same anywhere; and they hold for every library alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+
+from schemas.spans import Offsets
 
 
 def _words(text: str) -> frozenset[str]:
@@ -20,10 +22,12 @@ _NEVER_LAST = _words(
     "dr mr mrs ms mx messrs prof rev gen sen rep gov capt cmdr col lt sgt maj hon st mt "
     "approx e.g i.e cf viz vs"
 )
-_NOT_BEFORE_DIGITS = _words("fig figs vol vols ch sec eq eqs p pp ca c b d est")
+_NOT_BEFORE_DIGITS = _words(
+    "fig figs vol vols ch sec eq eqs p pp ca c b d est "
+    "jan feb mar apr jun jul aug sep sept oct nov dec"
+)
 _NOT_BEFORE_SMALL_LETTERS = _words(
-    "al etc inc ltd co corp jr sr u.s u.k u.n e.u a.m p.m b.c a.d ph.d jan feb mar apr jun jul "
-    "aug sep sept oct nov dec dept univ"
+    "al etc inc ltd co corp jr sr u.s u.k u.n e.u a.m p.m b.c a.d ph.d dept univ"
 )
 ENGLISH_ABBREVIATIONS = _NEVER_LAST
 
@@ -31,21 +35,25 @@ ENGLISH_ABBREVIATIONS = _NEVER_LAST
 # emphasis, references such as [3], and characters nobody sees.
 _TAIL = re.compile(
     r"(?:[.!?。！？｡…‼⁇⁈⁉;；]|[\"'”’»」』）)\]】》〉〕*~]|__|\[\d[\d,;–\- ]{0,30}\]"
-    r"|[\u200b\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\u202c\u2069]){0,64}"
+    r"|[\u200b\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\u202c\u2069]"
+    r"|[ \t]?[\u2600-\u27bf\U0001f000-\U0001faff]){0,64}"
 )
 _OPENERS = frozenset("“‘«「『（(《【〈〔[{")
 _EITHER_WAY = frozenset("\"'")
-_WORD_BEFORE = re.compile(r"[\w.&]+\Z")
+_WORD_BEFORE = re.compile(r"(?:[^\W\u3400-\u9fff]|[.&])+\Z")
 _AFTER = re.compile(r"\s*[\"'“‘(\[]?(.)?", re.DOTALL)
 _QUOTED_END = re.compile(r"[.!?…][\"'”’»]+\Z")
 
-_WIDE_END = re.compile(
-    r"[。！？｡；][。！？｡；?!…]*|(?<=[\u3400-\u9fff])[?!]+(?=[\u3400-\u9fff“「『（《])"
+_OWN_END = re.compile(
+    r"[。！？｡；][。！？｡；?!…]*"
+    r"|(?<=[\u3400-\u9fff])[?!]+(?=[\u3400-\u9fff“「『（《])"
+    r"|…(?=\s+[A-Z])"
+    r"|(?<=[a-z0-9][.!?])[)\]](?=\s+[A-Z])"  # (A sentence in brackets.)
 )
-_WIDE_PAIRS = re.compile(
-    r"“[^“”]{0,400}”|「[^「」]{0,400}」|『[^『』]{0,400}』|（[^（）]{0,400}）|《[^《》]{0,400}》"
-)
-_WIDE_CLOSERS = re.compile(r"[”」』）》’\"'*_~\s]*")
+_PAIR = r"“[^“”]{0,400}”|「[^「」]{0,400}」|『[^『』]{0,400}』|（[^（）]{0,400}）"
+_WIDE_PAIR = re.compile(_PAIR)
+_EMBEDDED = re.compile(rf"(?<=\w)(?:{_PAIR})(?=[\w，、])|《[^《》]{{0,400}}》")
+_WIDE_CLOSERS = re.compile(r"[”」』）’\"'*_~\s]*")
 
 
 def settle(text: str, view: str, end: int, *, start: int, limit: int) -> int:
@@ -73,6 +81,8 @@ def is_sentence_end(view: str, end: int, *, start: int, limit: int) -> bool:
     before = view[max(start, end - 40) : end]
     after = _AFTER.match(view, end, limit)
     following = (after.group(1) if after else None) or ""
+    if before.endswith((",", "，", "、")):
+        return False
     if _QUOTED_END.search(before) and following.islower():
         return False
     return not (before.endswith(".") and _abbreviates(before, following, view[end : end + 1]))
@@ -92,28 +102,33 @@ def _abbreviates(before: str, following: str, touching: str) -> bool:
     return (
         word in _NEVER_LAST
         or (word in _NOT_BEFORE_DIGITS and following.isdigit())
-        or (word in _NOT_BEFORE_SMALL_LETTERS and following.islower())
+        or (following.islower() and (len(word) == 1 or word in _NOT_BEFORE_SMALL_LETTERS))
     )
 
 
-def find_wide_ends(view: str, *, start: int, limit: int) -> Iterator[int]:
-    """Ends after CJK full stops, outside of quotations and brackets, closing marks included.
+def find_own_ends(view: str, *, start: int, limit: int) -> Iterator[int]:
+    """Ends that do not need a library: mostly CJK full stops, outside quotations and brackets.
 
-    The full-width semicolon counts: in Chinese it parts statements of their own.
+    The full-width semicolon counts: in Chinese it parts statements of their own. A full stop
+    that closes a quotation ends the sentence after the closing mark.
     """
-    pairs: Iterable[re.Match[str]] = _WIDE_PAIRS.finditer(view, start, limit)
-    protected = iter([match.span() for match in pairs])
-    inside = next(protected, None)
-    for match in _WIDE_END.finditer(view, start, limit):
-        while inside is not None and inside[1] <= match.start():
-            inside = next(protected, None)
-        if inside is None or match.start() < inside[0]:
+    pairs = _WIDE_PAIR.finditer(view, start, limit)
+    inside = next(pairs, None)
+    for match in _OWN_END.finditer(view, start, limit):
+        while inside is not None and inside.end() <= match.start():
+            inside = next(pairs, None)
+        if inside is None or match.start() < inside.start():
             yield match.end()
-        elif _closes(view, match.end(), inside[1]) and view[inside[1] - 1] != "》":
-            yield inside[1]
+        elif view[inside.end() - 1] != "）" and _WIDE_CLOSERS.fullmatch(
+            view, match.end(), inside.end()
+        ):
+            yield inside.end()
 
 
-def _closes(view: str, end: int, pair_end: int) -> bool:
-    """Whether a full stop is the last thing inside a quotation (not a remark in brackets)."""
-    closers = _WIDE_CLOSERS.match(view, end, pair_end)
-    return view[pair_end - 1] != "）" and closers is not None and closers.end() == pair_end
+def find_embedded(view: str, *, start: int, limit: int) -> list[Offsets]:
+    """Quotations and brackets inside a CJK clause, and titles: no sentence ends in (start, end].
+
+    Direct speech follows a colon, a comma or nothing, and is not embedded; what follows a word
+    and is followed by one (他把“你好。再见。”写在纸上) is a part of its clause.
+    """
+    return [match.span() for match in _EMBEDDED.finditer(view, start, limit)]

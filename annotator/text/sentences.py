@@ -8,10 +8,11 @@ sentence ends inside the prose of each, and a few rules shared by all libraries 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from annotator.text.blocks import Block, find_blocks
-from annotator.text.boundaries import find_wide_ends, is_sentence_end, settle
+from annotator.text.boundaries import find_embedded, find_own_ends, is_sentence_end, settle
 from annotator.text.splitters import FindEnds, find_splitter, in_windows
 from schemas.spans import Offsets, trim
 
@@ -31,20 +32,33 @@ def split_sentences(text: str, *, language: str, splitter: str = "sentencex") ->
 
 
 def _split_block(text: str, view: str, block: Block, find_ends: FindEnds) -> Iterator[Offsets]:
-    start, limit = block.start, block.end
-    ends = {limit}
-    if not block.whole:
-        proposed = {start + end for end in in_windows(find_ends, view[start:limit])}
-        proposed.update(find_wide_ends(view, start=start, limit=limit))
-        for end in proposed:
-            settled = settle(text, view, end, start=start, limit=limit)
-            if is_sentence_end(view, settled, start=start, limit=limit):
-                ends.add(settled)
-    for end in sorted(ends):
+    start = block.start
+    ends = [] if block.whole else _ends_in_prose(text, view, block, find_ends)
+    for end in (*ends, block.end):
         span = trim(text, start, end)
         if span is not None:
             yield span
         start = end
+
+
+def _ends_in_prose(text: str, view: str, block: Block, find_ends: FindEnds) -> list[int]:
+    """Where sentences end inside a block of prose, ascending."""
+    start, limit = block.start, block.end
+    proposed = {start + end for end in in_windows(find_ends, view[start:limit])}
+    proposed.update(find_own_ends(view, start=start, limit=limit))
+    settled = {settle(text, view, end, start=start, limit=limit) for end in proposed}
+    embedded = find_embedded(view, start=start, limit=limit)
+    return [
+        end
+        for end in sorted(settled)
+        if is_sentence_end(view, end, start=start, limit=limit) and not _lies_in(end, embedded)
+    ]
+
+
+def _lies_in(end: int, stretches: list[Offsets]) -> bool:
+    """Whether `end` lies in (first, last] of one of the stretches, which are sorted, disjoint."""
+    index = bisect_left(stretches, end, key=lambda stretch: stretch[0]) - 1
+    return index >= 0 and end <= stretches[index][1]
 
 
 def _join_wordless(text: str, spans: Iterable[Offsets]) -> list[Offsets]:
