@@ -36,8 +36,8 @@ from schemas.records import Annotation
 FIT_FILES = ("factcheck_bench", "expertqa_rand_val", "storysumm_val", "begin_wow_dev")
 HELD_OUT_FILES = ("wice_dev", "uhgeval_first500")
 FEATURE_NAMES = FEATURES
-SUPPORTING = frozenset({"cover_1", "cover_2", "cover_5", "cover_soft", "pairs", "run"})
-L2 = 0.03
+SUPPORTING = frozenset({"cover_1", "cover_2", "cover_5", "cover_soft"})
+L2 = 0.1
 NO_FACT_SCORE = 0.0
 THRESHOLDS = np.arange(0.2, 0.96, 0.01)
 

@@ -56,8 +56,10 @@ class _Unit(NamedTuple):
     key: str
     text: str
     is_content: bool
-    is_negation: bool
-    is_character: bool
+    is_negation: bool = False
+    is_number: bool = False
+    is_name: bool = False
+    is_character: bool = False
 
 
 def align(
@@ -76,8 +78,8 @@ def align(
     value, other = left[: len(left) - end], right[: len(right) - end]
     frame = said[:start] + left[len(left) - end :]
     if not _is_value(value) or not _is_value(other) or not _holds(frame, said):
-        return None
-    if any(unit.is_negation for unit in value) != any(unit.is_negation for unit in other):
+        return _align_reordered(said, stated)
+    if _denies(value) != _denies(other):
         return _swap(value, other)
     if not any(unit.is_content for unit in value):
         return Alignment(match=Match.SAME) if len(value) <= 1 else None
@@ -85,6 +87,29 @@ def align(
     rephrased = any(unit.is_content and unit.key in keys for unit in value)
     names_something = keys == {_SUBJECT} or any(unit.is_content for unit in other)
     return _swap(value, other) if names_something and not rephrased else None
+
+
+def _align_reordered(said: Sequence[_Unit], stated: Sequence[_Unit]) -> Alignment | None:
+    """A swap in words that stand in another order: `In 1934 she left school.`
+
+    Only where each side has exactly one content word that the other lacks, both of them numbers
+    or both of them names, and at least two in common.
+    """
+    if any(unit.is_character for unit in said) or _denies(said) != _denies(stated):
+        return None
+    words = {unit.key: unit for unit in said if unit.is_content}
+    others = {unit.key: unit for unit in stated if unit.is_content}
+    value = [unit for key, unit in words.items() if key not in others]
+    other = [unit for key, unit in others.items() if key not in words]
+    if len(value) != 1 or len(other) != 1 or len(words) < 3:
+        return None
+    are_numbers = value[0].is_number and other[0].is_number
+    are_names = value[0].is_name and other[0].is_name
+    return _swap(value, other) if are_numbers or are_names else None
+
+
+def _denies(units: Sequence[_Unit]) -> bool:
+    return any(unit.is_negation for unit in units)
 
 
 def _units(tokens: Sequence[Token], subject: Set[str]) -> Iterator[_Unit]:
@@ -109,7 +134,8 @@ def _split_unit(tokens: Sequence[Token], index: int, subject: Set[str]) -> Itera
             text=token.text,
             is_content=not is_subject and not token.is_function,
             is_negation=is_negation(token.lower),
-            is_character=False,
+            is_number=token.is_number,
+            is_name=token.is_name,
         )
         return
     # Pairs overlap: each gives its first character, and the last pair of a run both.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from annotator.judging.lexical_align import Alignment, Match, align
 from annotator.judging.lexical_index import Corpus, PassageId
@@ -21,14 +20,14 @@ NUM_COVERING = 5
 _NUM_ALIGNED = 8
 _SUBJECT_WEIGHT = 0.3
 _SOFT_MATCH = 0.5
+# A passage that shares less with a sentence says nothing of what the sentence denies.
+_MIN_COVER_TO_DENY = 0.6
 
 FEATURES = (
     "cover_1",
     "cover_2",
     "cover_5",
     "cover_soft",
-    "pairs",
-    "run",
     "missing_numbers",
     "missing_names",
     "absent_numbers",
@@ -76,18 +75,17 @@ def measure(sentence: str, corpus: Corpus) -> Measures:
     top_words = {key for key in top_keys if len(key) > 3}
     soft = sum(weight * _soft_match(key, top_words) for key, weight in missing.items())
     first = corpus.tokens(order[0]) if order else ()
+    speaks_of_same = sum(shares[:1]) >= _MIN_COVER_TO_DENY
     values = {
         "cover_1": sum(shares[:1]),
         "cover_2": sum(shares[:2]),
         "cover_5": sum(shares),
         "cover_soft": sum(shares) + soft / total,
-        "pairs": _pair_share(tokens, [corpus.tokens(place) for place in order]),
-        "run": _longest_run(tokens, [corpus.tokens(place) for place in order]) / len(tokens),
         "missing_numbers": _share(numbers, missing),
         "missing_names": _share(names, missing),
         "absent_numbers": _share(numbers, absent),
         "absent_names": _share(names, absent),
-        "negation": float(_denies(tokens) != _denies(first)) if order else 0.0,
+        "negation": float(speaks_of_same and _denies(tokens) != _denies(first)),
         "personal": float(any(token.lower in PERSONAL for token in tokens)),
     }
     return Measures(
@@ -169,28 +167,6 @@ def _soft_match(key: str, words: set[str]) -> float:
 def _trigrams(word: str) -> set[str]:
     padded = f"^{word}$"
     return {padded[index : index + 3] for index in range(len(padded) - 2)}
-
-
-def _pair_share(tokens: Sequence[Token], passages: Sequence[Sequence[Token]]) -> float:
-    """Share of the sentence's neighbouring word pairs that stand in a covering passage."""
-    known = {(one.key, other.key) for passage in passages for one, other in pairwise(passage)}
-    pairs = [(one.key, other.key) for one, other in pairwise(tokens)]
-    return sum(pair in known for pair in pairs) / len(pairs) if pairs else 0.0
-
-
-def _longest_run(tokens: Sequence[Token], passages: Sequence[Sequence[Token]]) -> int:
-    """Length in words of the longest stretch of the sentence that stands in a passage."""
-    said = [token.key for token in tokens]
-    longest = 0
-    for passage in passages:
-        ending_at = {-1: 0}
-        places: dict[str, list[int]] = {}
-        for place, token in enumerate(passage):
-            places.setdefault(token.key, []).append(place)
-        for key in said:
-            ending_at = {place: ending_at.get(place - 1, 0) + 1 for place in places.get(key, ())}
-            longest = max(longest, *ending_at.values(), 0)
-    return longest
 
 
 def _find_alignment(

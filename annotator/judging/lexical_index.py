@@ -6,6 +6,7 @@ grow linearly with the text; the words of a passage are read again when it is a 
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -106,10 +107,12 @@ class Corpus:
 
     def best_passages(self, weights: Mapping[str, float], *, limit: int) -> list[PassageId]:
         """Passages by the weight of the words they share with `weights`, best first."""
-        scores: defaultdict[PassageId, float] = defaultdict(float)
-        for key, weight in weights.items():
-            for number, document in enumerate(self.documents):
+        ranked: list[tuple[float, PassageId]] = []
+        for number, document in enumerate(self.documents):
+            scores: defaultdict[int, float] = defaultdict(float)
+            for key, weight in weights.items():
                 for passage in document.postings.get(key, ()):
-                    scores[PassageId(number, passage)] += weight
-        ranked = sorted(scores, key=lambda place: (-round(scores[place], 9), place))
-        return ranked[:limit]
+                    scores[passage] += weight
+            best = heapq.nsmallest(limit, ((-round(scores[key], 9), key) for key in scores))
+            ranked.extend((cost, PassageId(number, passage)) for cost, passage in best)
+        return [place for _, place in heapq.nsmallest(limit, ranked)]

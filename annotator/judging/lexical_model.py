@@ -14,20 +14,28 @@ from collections.abc import Mapping
 # Raised whenever a change to the judge can change a verdict: it is part of the content key.
 LEXICAL_VERSION = 1
 
-BIAS = 0.868
+BIAS = 0.971
 WEIGHTS: Mapping[str, float] = {
-    "cover_1": -0.325,
-    "cover_2": -0.367,
-    "cover_5": -0.408,
-    "cover_soft": -0.398,
-    "pairs": -0.374,
-    "run": -0.319,
-    "missing_numbers": 0.081,
-    "missing_names": 0.167,
-    "absent_numbers": 0.040,
-    "absent_names": 0.076,
-    "negation": 0.245,
-    "personal": 0.612,
+    "cover_1": -0.425,
+    "cover_2": -0.475,
+    "cover_5": -0.512,
+    "cover_soft": -0.503,
+    "missing_numbers": 0.085,
+    "missing_names": 0.156,
+    "absent_numbers": 0.056,
+    "absent_names": 0.094,
+    "negation": 0.072,
+    "personal": 0.606,
+}
+
+# Balanced accuracy against people, each file judged with weights fitted without it (same script).
+MEASURED: Mapping[str, float] = {
+    "wice_dev": 0.72,
+    "begin_wow_dev": 0.80,
+    "storysumm_val": 0.58,
+    "expertqa_rand_val": 0.56,
+    "factcheck_bench": 0.50,
+    "uhgeval_first500 (Chinese)": 0.98,
 }
 
 # Coverage by the five best passages at or above which the plain-overlap line calls a sentence

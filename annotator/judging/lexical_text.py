@@ -25,22 +25,24 @@ _UNSPACED = (
 )
 # Vowel signs and accents that Python's \w leaves out, and the letters of scripts that use them.
 _MARKED = (
-    "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f"
-    "\u0900-\u0963\u0966-\u0df3"
+    "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0df3"
 )
 _LETTER = rf"(?:[{_MARKED}]|[^\W_{_UNSPACED}])"
+# Possessive and bounded repeats keep every pattern linear on hostile text.
 _TOKEN = re.compile(
-    rf"(?P<number>\d+(?:[.,]\d+)*(?:st|nd|rd|th|s)?(?![^\W\d_{_UNSPACED}]))"
+    rf"(?P<number>\d++(?:[.,]\d++){{0,8}}+(?:st|nd|rd|th|s)?+(?![^\W\d_{_UNSPACED}]))"
     rf"|(?P<unspaced>[{_UNSPACED}]+)"
     rf"|(?P<word>{_LETTER}+(?:['’]{_LETTER}+)*)",
     re.IGNORECASE,
 )
 # [3], [1, 2], [4-6], [citation needed]: they tell of annotators' habits, not of facts.
-_CITATION = re.compile(r"\[(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation needed|note \d+)\]", re.I)
+_CITATION = re.compile(
+    r"\[(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,20}|citation needed|note \d+)\]", re.I
+)
 # A passage ends at a line end, or where a sentence seems to; a wrong cut costs little, because
 # coverage is taken over several passages.
 _PASSAGE_END = re.compile(
-    r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)[.!?؟۔।॥]+[\"'”’)\]]*\s+"
+    r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)(?<![.!?؟۔।॥])[.!?؟۔।॥]++[\"'”’)\]]{0,4}+\s++"
     r"|[。！？]+[”’」』）\"]*|\n+"
 )
 

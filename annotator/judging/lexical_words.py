@@ -28,7 +28,7 @@ PERSONAL = _words("i me my mine we our us you your")
 PRONOUNS = _words("he she it they him her them his hers its their theirs")
 ARTICLES = _words("a an the")
 # A sentence that ends on one of these was cut off.
-UNFINISHED_ENDS = _words("a an the and or of as")
+UNFINISHED_ENDS = _words("a an the and or")
 # The same for single characters of Chinese text.
 NEGATION_CHARACTERS = frozenset("不没未无非否")
 PRONOUN_CHARACTERS = frozenset("他她它其")
