@@ -101,7 +101,7 @@ def _exit_code(error: Exception) -> int:
     raise error
 
 
-def _show_warning(
+def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
     message: Warning | str,
     category: type[Warning],
     filename: str,

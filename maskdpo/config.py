@@ -70,6 +70,7 @@ class RunConfig:
 
     @property
     def run(self) -> RunSection:
+        """Where this run reads and writes."""
         return self.section(RunSection, "run")
 
     def _faults(self, name: str) -> list[str]:

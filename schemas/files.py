@@ -146,8 +146,9 @@ def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
+        temporary = Path(name)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -28,23 +28,25 @@ class ResponseScore:
 
     @property
     def num_sentences(self) -> int:
-        return (
-            self.num_correct + self.num_hallucinated + self.num_no_fact + self.num_undetermined
-        )
+        """All sentences, whatever their label."""
+        return self.num_correct + self.num_hallucinated + self.num_no_fact + self.num_undetermined
 
     @property
     def score(self) -> float | None:
+        """Correct / (correct + hallucinated)."""
         decided = self.num_correct + self.num_hallucinated
         return self.num_correct / decided if decided else None
 
     @property
     def coverage(self) -> float | None:
+        """Share of sentences that are not undetermined."""
         if not self.num_sentences:
             return None
         return 1.0 - self.num_undetermined / self.num_sentences
 
     @property
     def anah(self) -> float | None:
+        """1 - hallucinated / all."""
         if not self.num_sentences:
             return None
         return 1.0 - self.num_hallucinated / self.num_sentences

@@ -19,7 +19,8 @@ def check_order(text: str, spans: Sequence[Offsets]) -> None:
             raise ValueError(f"span {index} [{start}, {end}) is empty; 'end' must exceed 'start'")
         if end > len(text):
             raise ValueError(
-                f"span {index} [{start}, {end}) ends past the text, which has {len(text)} characters"
+                f"span {index} [{start}, {end}) ends past the text, "
+                f"which has {len(text)} characters"
             )
         if start < previous_end:
             raise ValueError(

@@ -32,9 +32,9 @@ class StageResult:
 
 
 def failures_path(output: str | Path) -> Path:
-    """`responses.jsonl` -> `responses.failed.jsonl`."""
+    """`responses.jsonl` -> `responses.failed.jsonl`, `dataset` -> `dataset.failed.jsonl`."""
     output = Path(output)
-    return output.with_name(f"{output.stem}.failed{output.suffix}")
+    return output.with_name(f"{output.stem}.failed{output.suffix or '.jsonl'}")
 
 
 def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:

@@ -1,0 +1,1 @@
+"""The closed world of `maskdpo demo`."""

@@ -73,7 +73,7 @@ def make_world(*, num_people: int, seed: int) -> World:
 def write_biography(
     world: World, person: Person, *, corrupted_share: float, rng: random.Random
 ) -> str:
-    """A biography of one sentence an attribute, each corrupted with probability `corrupted_share`."""
+    """One sentence an attribute, each corrupted with probability `corrupted_share`."""
     sentences = []
     for index, attribute in enumerate(world.attributes):
         value = person.facts[attribute.name]

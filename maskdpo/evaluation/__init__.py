@@ -1,0 +1,1 @@
+"""Models side by side: sampled alike, judged alike, scored with intervals."""

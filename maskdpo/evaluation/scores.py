@@ -86,7 +86,7 @@ def bootstrap_interval(
     seed: int,
 ) -> Interval:
     """A 95% percentile interval of `statistic`, which maps question indices [..., Q] to [...]."""
-    if num_questions < 2:  # noqa: PLR2004 - one question has no spread to resample
+    if num_questions < 2:
         return Interval(low=None, high=None)
     from scipy import stats
 

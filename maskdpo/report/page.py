@@ -97,7 +97,7 @@ def render_report(inputs: ReportInputs) -> str:
         scores=inputs.scores,
         models=models,
         figures=[plot_scores(models), plot_sentences(models), plot_topics(models)],
-        curves=_draw_curves(inputs.training_logs),
+        curves=_draw_curves(inputs.training_logs, list(models)),
         examples=make_examples(inputs.annotations, inputs.documents, inputs.num_examples),
         notes=inputs.notes,
     )
@@ -166,9 +166,9 @@ def read_training_log(path: Path) -> Curves:
     return curves
 
 
-def _draw_curves(logs: Mapping[str, Path]) -> list[Figure]:
+def _draw_curves(logs: Mapping[str, Path], models: Sequence[str]) -> list[Figure]:
     runs = {name: read_training_log(path) for name, path in logs.items() if path.exists()}
-    drawn = [plot_curves(title, runs, keys) for title, keys in _PANELS]
+    drawn = [plot_curves(title, runs, keys, models=models) for title, keys in _PANELS]
     return [figure for figure in drawn if figure is not None]
 
 

@@ -23,6 +23,7 @@ class Figure:
 
     svg: str
     caption: str
+    wide: bool = False
 
 
 def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -45,7 +46,7 @@ def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_ylabel("score")
 
     listed = "; ".join(f"{name} {score:.3f}" for name, score in zip(names, scores, strict=True))
-    return Figure(svg=_draw(draw, width=1.6 * max(3, len(names))), caption=f"Scores: {listed}.")
+    return Figure(svg=_draw(draw, width=_width(names)), caption=f"Scores: {listed}.")
 
 
 def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -66,15 +67,13 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
             width=0.6,
         )
         axes.set_ylabel("sentences a response")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     listed = "; ".join(
         f"{name} {right:.2f} correct, {bad:.2f} hallucinated"
         for name, right, bad in zip(names, correct, wrong, strict=True)
     )
-    return Figure(
-        svg=_draw(draw, width=1.6 * max(3, len(names))), caption=f"Sentences a response: {listed}."
-    )
+    return Figure(svg=_draw(draw, width=_width(names)), caption=f"Sentences a response: {listed}.")
 
 
 def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -105,11 +104,18 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_ylabel("score")
         axes.legend(frameon=False, fontsize="small")
 
-    return Figure(svg=_draw(draw, width=8), caption=f"Scores of {len(topics)} topics; table below.")
+    return Figure(
+        svg=_draw(draw, width=9), caption=f"Scores of {len(topics)} topics; table below.", wide=True
+    )
 
 
-def plot_curves(title: str, runs: Mapping[str, Curves], keys: Sequence[str]) -> Figure | None:
-    """One panel of training curves: each key of each run against optimiser steps."""
+def plot_curves(
+    title: str, runs: Mapping[str, Curves], keys: Sequence[str], *, models: Sequence[str]
+) -> Figure | None:
+    """One panel of training curves: each key of each run against optimiser steps.
+
+    `models` names all models of the page, so that a run has one colour in every picture.
+    """
     drawn = [
         (run, key, curves[key]) for run, curves in runs.items() for key in keys if curves.get(key)
     ]
@@ -121,7 +127,7 @@ def plot_curves(title: str, runs: Mapping[str, Curves], keys: Sequence[str]) -> 
             axes.plot(
                 [step for step, _ in points],
                 [value for _, value in points],
-                color=_colour(list(runs).index(run)),
+                color=_colour(models.index(run)),
                 linestyle=("-", "--", ":", "-.")[list(keys).index(key) % 4],
                 label=run if len(keys) == 1 else f"{run}: {key.rsplit('/', 1)[-1]}",
             )
@@ -150,6 +156,10 @@ def _draw(draw: Any, *, width: float, height: float = 3.2) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def _width(names: Sequence[str]) -> float:
+    return max(5.0, 1.2 * len(names))
 
 
 def _colour(index: int) -> str:

@@ -24,7 +24,8 @@ from maskdpo.verbs.common import (
     section="annotate",
     examples="""
     maskdpo annotate --config run.yaml
-    maskdpo annotate --responses responses.jsonl --documents documents.jsonl --output annotations.jsonl
+    maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
+        --output annotations.jsonl
     maskdpo annotate --config run.yaml --set annotate.text.language=zh
     """,
 )

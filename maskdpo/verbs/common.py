@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class VerbCommand(click.Command):
         self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the settings of the verb's section, then its examples as they stand."""
         if self.section:
             fields = section_model(self.section).model_fields
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
@@ -39,8 +41,8 @@ class VerbCommand(click.Command):
                 )
         if self.examples:
             with formatter.section("Examples"):
-                for line in self.examples.strip().splitlines():
-                    formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+                for line in textwrap.dedent(self.examples).strip().splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def _describe_field(field: Any) -> str:

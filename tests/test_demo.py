@@ -1,0 +1,134 @@
+"""The demo's world is sound, and its chain of real stages runs, resumes and adds up."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from annotator.text.sentences import split_sentences
+from maskdpo.demo.base_model import BaseModelConfig
+from maskdpo.demo.config import DemoConfig
+from maskdpo.demo.run import METHODS, run_demo
+from maskdpo.demo.truth import true_sentences
+from maskdpo.demo.world import make_world, write_biography, write_document
+from schemas.errors import ConfigError
+
+WORLD = make_world(num_people=30, seed=3)
+
+
+def test_a_world_follows_from_its_seed_in_every_process() -> None:
+    script = (
+        "from maskdpo.demo.world import *; w = make_world(num_people=30, seed=3); "
+        "print(write_document(w, w.people[7]).text)"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "11"},
+    )
+    assert other.stdout.strip() == write_document(WORLD, WORLD.people[7]).text
+    assert make_world(num_people=30, seed=4) != WORLD
+
+
+def test_names_and_values_are_told_apart() -> None:
+    names = [word for person in WORLD.people for word in person.name.split()]
+    values = [value for attribute in WORLD.attributes for value in attribute.values]
+    assert len(set(names)) == len(names)
+    assert len(set(values)) == len(values)  # no value could be true of two attributes
+    assert not set(names) & set(values)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_biographies_are_corrupted_as_asked(share: float) -> None:
+    rng = random.Random(0)
+    num_true = num_all = 0
+    for person in WORLD.people:
+        text = write_biography(WORLD, person, corrupted_share=share, rng=rng)
+        spans = split_sentences(text, language="en")
+        assert len(spans) == len(WORLD.attributes)
+        truth = true_sentences(WORLD, person)
+        num_true += sum(text[start:end] in truth for start, end in spans)
+        num_all += len(spans)
+    assert num_true / num_all == pytest.approx(1 - share, abs=0.08 if share == 0.5 else 0)
+
+
+TINY = DemoConfig(
+    num_people=9,
+    num_unseen=3,
+    num_responses=4,
+    epochs=3.0,
+    batch_size=2,
+    max_tokens=80,
+    base_model=BaseModelConfig(hidden_size=32, num_layers=2, num_steps=220, batch_size=16),
+)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    run_demo(TINY, folder, show_progress=False)
+    return folder
+
+
+def test_the_whole_way(demo: Path) -> None:
+    scores = json.loads((demo / "evaluation" / "scores.json").read_text())
+    assert list(scores["models"]) == ["base", *METHODS]
+    for row in scores["models"].values():
+        assert row["num_responses"] == TINY.num_unseen * TINY.num_responses
+        assert row["num_sentences"] == sum(
+            row[f"num_{kind}"] for kind in ("correct", "hallucinated", "no_fact", "undetermined")
+        )
+        assert 0 <= row["low"] <= row["score"] <= row["high"] <= 1
+    page = (demo / "evaluation" / "report.html").read_text()
+    assert page.count("<svg") >= 4  # scores, sentences, topics, and curves of the training runs
+    assert "Who is " in page
+
+
+def test_unseen_topics_are_not_in_the_preference_data(demo: Path) -> None:
+    import pyarrow.parquet as pq
+
+    unseen = {json.loads(line)["topic"] for line in (demo / "unseen.jsonl").open()}
+    (path,) = (demo / "dataset" / "pairs").glob("*.parquet")
+    trained = set(pq.read_table(path)["topic"].to_pylist())
+    assert trained
+    assert not trained & unseen
+
+
+def test_methods_differ_in_their_weights_alone(demo: Path) -> None:
+    runs = {name: json.loads((demo / name / "training.json").read_text()) for name in METHODS}
+    steps = {row["counts"]["steps"] for row in runs.values()}
+    pairs = {row["counts"]["pairs"] for row in runs.values()}
+    assert len(steps) == len(pairs) == 1
+    active = [runs[name]["counts"]["active_tokens"] for name in METHODS]
+    assert active[0] > active[1] > active[2]
+    weights = {(demo / name / "model.safetensors").read_bytes() for name in METHODS}
+    assert len(weights) == len(METHODS)
+
+
+def test_a_rerun_does_nothing_again(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {
+        name: (demo / name).read_bytes()
+        for name in ("responses.jsonl", "annotations.jsonl", "evaluation/scores.json")
+    }
+    run_demo(TINY, demo, show_progress=False)
+    said = capsys.readouterr().out
+    assert "already there" in said
+    num_sampled = (TINY.num_people - TINY.num_unseen) * TINY.num_responses
+    assert f"asked {num_sampled}, from_store {num_sampled}" in said
+    for name, content in before.items():
+        assert (demo / name).read_bytes() == content
+
+
+def test_other_settings_are_refused(demo: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="demo of other settings"):
+        run_demo(TINY.model_copy(update={"seed": 5}), demo)
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(ConfigError, match="holds files but no demo"):
+        run_demo(TINY, tmp_path)
