@@ -47,6 +47,8 @@ ENGLISH = {
     "emoji": "Great news! 🎉¦ We won. 😀",
     "month": "He was born on Jan. 5, 1900, in Rome.¦ He died in 1950.",
     "degree": "She has a Ph.D. in physics.¦ She teaches.",
+    "dotted name": "It is part of the .NET platform.¦ It is free.",
+    "letters in brackets": "The bases are **adenine (A)** and **thymine (T)**.¦ They pair.",
     "small letters": "it rains.¦ we stay in.",
 }
 
@@ -68,6 +70,8 @@ CHINESE = {
     "indented paragraphs": "\u3000\u3000【标题】\n¦\u3000\u3000正文开始。",
     "no stop at the end": "这是第一句。¦这是第二句",
     "two languages": "GPT-4由OpenAI发布。¦It is large.¦ 它很大。",
+    "initials": "法官T.S.塔库尔宣布禁令。¦他很严厉。",
+    "indented after a quotation": "他说：“好。”\n¦  1949年，他来了。",
     "url": "请看https://example.com/a.b。¦很有用。",
 }
 

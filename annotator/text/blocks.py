@@ -44,7 +44,7 @@ _NUMBER = re.compile(
     r")[*_]{0,3}"
 )
 _FIRST_NUMBERS = {"0", "1", "a", "A", "一", "①"}
-_CHINESE_INDENT = re.compile(r"[ \t]{2,}[“「《（【]?[\u3400-\u9fff]")
+_WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef”’…]\Z")
 
 # Emphasis, references after a full stop, and characters nobody sees.
 _BLANKED = re.compile(
@@ -208,10 +208,11 @@ class _Scanner:
             # "... in\n1999. Then" is prose that was wrapped there; a list starts at its start.
             value = next(group for group in number.groups() if group)
             announced = previous.text.endswith((":", "："))
-            return value in _FIRST_NUMBERS or announced or (self._numbered and len(value) <= 3)
-        if line.text.startswith("\u3000"):
-            return True
-        return not in_item and _CHINESE_INDENT.match(line.text) is not None
+            if value in _FIRST_NUMBERS or announced or (self._numbered and len(value) <= 3):
+                return True
+        # An indented line after a Chinese one is a paragraph; wrapped Chinese is not indented.
+        indented = line.text[0].isspace() and not in_item and _WIDE.search(previous.text)
+        return bool(indented) or line.text[0] == "\u3000"
 
     def _is_table(self, index: int) -> bool:
         line = self.lines[index]

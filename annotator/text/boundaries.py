@@ -77,12 +77,12 @@ def _opens(view: str, index: int, start: int) -> bool:
 
 
 def is_sentence_end(view: str, end: int, *, start: int, limit: int) -> bool:
-    """False for an end no sentence has: after a title, in a decimal, before `," he said`."""
+    """False for an end no sentence has: after a title, in a decimal, before `?" he said`."""
     before = view[max(start, end - 40) : end]
     after = _AFTER.match(view, end, limit)
     following = (after.group(1) if after else None) or ""
-    if before.endswith((",", "，", "、")):
-        return False
+    if before[-1:] in ",，、" or (before[-1:].isascii() and before[-1:].isalnum()):
+        return False  # nothing stops here: sentencex takes "thymine (T)" for a list
     if _QUOTED_END.search(before) and following.islower():
         return False
     return not (before.endswith(".") and _abbreviates(before, following, view[end : end + 1]))
@@ -90,10 +90,14 @@ def is_sentence_end(view: str, end: int, *, start: int, limit: int) -> bool:
 
 def _abbreviates(before: str, following: str, touching: str) -> bool:
     """Whether the full stop that `before` ends with marks an abbreviation or a decimal."""
+    if touching.isalnum() and before[-2:-1].isspace():
+        return True  # a name such as .NET
     match = _WORD_BEFORE.search(before[:-1])
     if match is None or not following:
         return False
     word = match.group()
+    if touching.isalpha() and len(word.rpartition(".")[2]) == 1:
+        return True  # initials without spaces
     if word == "No" and following.isdigit():
         return True
     if word[-1].isdigit() and touching.isdigit():
