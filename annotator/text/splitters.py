@@ -43,7 +43,7 @@ def in_windows(find_ends: FindEnds, text: str) -> list[int]:
     """`find_ends` over a text of any length, in time that grows with its length.
 
     A window starts at the last sentence end of the one before, so a sentence is seen whole
-    unless it is longer than a window; such a one is not cut, only read in pieces.
+    unless it is longer than a window; such a one is read in pieces, without its context.
     """
     ends: list[int] = []
     position, limit = 0, _WINDOW_CHARS - _WINDOW_MARGIN
