@@ -19,6 +19,7 @@ from annotator.judging.judges import make_judge
 from annotator.judging.stored_verdicts import pack_verdicts, task_key, unpack_verdicts
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.store import Store
+from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.records import Annotation, Document, Failure, Response, Sentence
 from schemas.sidecar import make_sidecar, write_sidecar
@@ -51,8 +52,10 @@ def run_annotate(
 
     Counts: `judged` and `from_store` (responses whose verdicts were made now, or found),
     `sentences`, and one `label_*` a label. Raises InputError, before anything is judged, when a
-    file cannot be read as what it should be.
+    file cannot be read as what it should be, and ConfigError when `output` is an input.
     """
+    if output.resolve() in {item.resolve() for item in (responses, documents) if item}:
+        raise ConfigError(f"{output} is an input and would be written over; name another output")
     started = time.perf_counter()
     rows = read_rows(responses, Response)
     known_documents = read_records(documents, Document) if documents is not None else []
@@ -146,8 +149,9 @@ def _annotations(
     labels: Counter[str],
 ) -> Iterator[Annotation]:
     """Annotations from the store in input order; `labels` is counted up on the way."""
-    for start in range(0, len(tasks), _WRITE_BATCH):
-        batch = list(zip(tasks, keys, strict=True))[start : start + _WRITE_BATCH]
+    pairs = list(zip(tasks, keys, strict=True))
+    for start in range(0, len(pairs), _WRITE_BATCH):
+        batch = pairs[start : start + _WRITE_BATCH]
         values = calls.get_many(key for _, key in batch)
         for task, key in batch:
             if key in failed:

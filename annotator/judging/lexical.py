@@ -40,7 +40,7 @@ _BATCH_CHARS = 2_000_000
 _CACHED_CHARS = 8_000_000
 
 _SMALL_TALK = re.compile(
-    r"(?:hi|hello|hey|thanks|thank you|sure|of course|certainly|absolutely|great question"
+    r"(?:hi|hello|hey|thanks(?! to)|thank you|sure|of course|certainly|absolutely|great question"
     r"|good question|you're welcome|no problem|i hope (?:this|that) helps|let me know"
     r"|feel free to|i'm sorry|i am sorry|i apologi[sz]e|as an ai|as a language model|好的|你好|您好"
     r"|谢谢|当然|希望(?:这|以上|对)|请问|如果您有)(?!\w)",
@@ -177,8 +177,10 @@ def lacks_fact(sentence: str) -> bool:
         return True
     if len(content) > _MAX_LEAD_IN_WORDS:
         return False
-    is_lead_in = _LEAD_IN.search(stripped) and not any(token.is_number for token in content)
-    return bool(is_lead_in or _SMALL_TALK.match(stripped))
+    if any(token.is_number for token in content):
+        return False
+    names = [token for token in content[1:] if token.is_name and token.lower != "ai"]
+    return bool(_LEAD_IN.search(stripped) or (_SMALL_TALK.match(stripped) and not names))
 
 
 def is_unfinished(sentence: str) -> bool:

@@ -1,0 +1,384 @@
+"""annotate: documents of a response, failed rows, reruns, and kills at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from annotator.judging import annotate
+from annotator.judging.annotate import run_annotate
+from annotator.judging.config import AnnotateConfig, LexicalConfig
+from annotator.judging.judge import JudgeFailure, JudgeTask
+from annotator.judging.lexical import LexicalJudge
+from annotator.text.config import TextConfig
+from schemas.errors import ConfigError, InputError
+from schemas.files import read_records, write_records
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Failure, Message, Response, Verdict
+from schemas.sidecar import sidecar_path
+from schemas.stage import StageResult, failures_path
+
+ENGLISH = AnnotateConfig(text=TextConfig(language="en"))
+MIRA = "Mira Tolvan was born in Karsted. She works as a baker."
+ODO = "Odo Prenn was born in Uldin. He works as a tailor."
+
+
+def make_response(identifier: str, text: str, **fields: object) -> Response:
+    return Response.model_validate(
+        {
+            "id": identifier,
+            "question_id": "q",
+            "prompt": [Message(role="user", content="Who?")],
+            "text": text,
+            **fields,
+        }
+    )
+
+
+class Run:
+    """A folder with the files of one annotate run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.responses = folder / "responses.jsonl"
+        self.documents = folder / "documents.jsonl"
+        self.output = folder / "annotations.jsonl"
+        self.store = folder / "store.sqlite"
+
+    def write(self, responses: Sequence[Response], documents: Sequence[Document]) -> None:
+        write_records(self.responses, responses)
+        write_records(self.documents, documents)
+
+    def annotate(
+        self, config: AnnotateConfig = ENGLISH, *, with_documents: bool = True
+    ) -> StageResult:
+        return run_annotate(
+            config,
+            responses=self.responses,
+            documents=self.documents if with_documents else None,
+            output=self.output,
+            store=self.store,
+            show_progress=False,
+        )
+
+    def labels(self) -> dict[str, list[str]]:
+        return {
+            row.id: [sentence.verdict.label.value for sentence in row.sentences]
+            for row in read_records(self.output, Annotation)
+        }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path)
+    documents = [
+        Document(id="mira", text=MIRA, topic="people"),
+        Document(id="odo", text=ODO, topic="people"),
+        Document(id="none", text="Nothing here.", topic="else"),
+    ]
+    made.write([make_response("a", "She works as a baker.", document_ids=["mira"])], documents)
+    return made
+
+
+def rewrite(run: Run, *responses: Response) -> None:
+    write_records(run.responses, responses)
+
+
+def test_a_response_is_held_against_its_own_documents_or_its_topic(run: Run) -> None:
+    said = "Odo Prenn works as a tailor."
+    rewrite(
+        run,
+        make_response("own", said, document_ids=["mira", "odo", "mira"], topic="else"),
+        make_response("topic", said, topic="people"),
+        make_response("wrong", said, document_ids=["mira"], topic="people"),
+        make_response("lost", said, topic="unheard of"),
+        make_response("untold", said),
+    )
+    run.annotate()
+    assert run.labels() == {
+        "own": ["no_hallucination"],
+        "topic": ["no_hallucination"],
+        "wrong": ["unverifiable"],
+        "lost": ["undetermined"],
+        "untold": ["undetermined"],
+    }
+    lost = read_records(run.output, Annotation)[3]
+    assert lost.sentences[0].verdict.reason == "no_document"
+
+
+def test_without_a_documents_file_everything_is_undetermined(run: Run) -> None:
+    result = run.annotate(with_documents=False)
+    assert result.failures[0].reason == "missing_document"
+    rewrite(run, make_response("a", "She works as a baker."))
+    run.annotate(with_documents=False)
+    assert run.labels() == {"a": ["undetermined"]}
+
+
+def test_bad_rows_are_recorded_and_good_ones_kept(run: Run) -> None:
+    rewrite(
+        run,
+        make_response("empty", ""),
+        make_response("good", "She works as a baker.", document_ids=["mira"]),
+        make_response("space", " \n\t　"),
+        make_response("lost", "She works.", document_ids=["mira", "nobody"]),
+        make_response("long", "She works as a baker. " * 100_000, document_ids=["mira"]),
+    )
+    result = run.annotate()
+    assert run.labels() == {"good": ["no_hallucination"]}
+    assert [(item.id, item.reason) for item in result.failures] == [
+        ("empty", "empty_response"),
+        ("space", "empty_response"),
+        ("lost", "missing_document"),
+        ("long", "response_too_long"),
+    ]
+    assert "responses.jsonl:4" in result.failures[2].detail
+    assert "'nobody'" in result.failures[2].detail
+    assert "max_response_chars=200000" in result.failures[3].detail
+    assert read_records(failures_path(run.output), Failure) == result.failures
+    assert result.num_rows == 5
+
+
+def test_mended_rows_leave_no_stale_failures(run: Run) -> None:
+    rewrite(run, make_response("a", " "))
+    run.annotate()
+    assert failures_path(run.output).exists()
+    rewrite(run, make_response("a", "She works as a baker.", document_ids=["mira"]))
+    run.annotate()
+    assert not failures_path(run.output).exists()
+
+
+def test_malformed_files_stop_the_run_before_anything_is_judged(run: Run) -> None:
+    good = run.responses.read_text(encoding="utf-8")
+    row = json.loads(good)
+    bad_rows = [json.dumps(row | {"id": "b", "text": 3}), json.dumps(row | {"txt": "x", "id": "c"})]
+    run.responses.write_text(good + "\n".join([*bad_rows, good]), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        run.annotate()
+    assert [fault.line for fault in caught.value.faults] == [2, 3, 4]
+    assert not run.output.exists()
+    assert not run.store.exists()
+    run.responses.write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="holds no rows"):
+        run.annotate()
+
+
+def test_an_input_is_never_written_over(run: Run) -> None:
+    before = run.responses.read_bytes()
+    run.output = run.responses
+    with pytest.raises(ConfigError, match="would be written over"):
+        run.annotate()
+    assert run.responses.read_bytes() == before
+
+
+def test_settings_out_of_range_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"lexical\.threshold"):
+        AnnotateConfig.parse({"lexical": {"threshold": 2}}, where="run.yaml")
+    with pytest.raises(ConfigError, match=r"max_responce_chars.*max_response_chars"):
+        AnnotateConfig.parse({"max_responce_chars": 5}, where="run.yaml")
+
+
+def test_a_rerun_judges_nothing_and_writes_the_same_bytes(run: Run) -> None:
+    first = run.annotate()
+    written = run.output.read_bytes()
+    second = run.annotate()
+    assert (first.counts["judged"], first.counts["from_store"]) == (1, 0)
+    assert (second.counts["judged"], second.counts["from_store"]) == (0, 1)
+    assert run.output.read_bytes() == written
+
+
+def test_only_what_decides_a_verdict_is_in_its_key(run: Run) -> None:
+    run.annotate()
+    said = "She works as a baker."
+    row = make_response("other", said, document_ids=["mira"], topic="t", model="m", reasoning="?")
+    rewrite(run, row)
+    assert run.annotate().counts["judged"] == 0
+    assert run.annotate(ENGLISH.model_copy(update={"max_failed": 0.5})).counts["judged"] == 0
+    strict = ENGLISH.model_copy(update={"lexical": LexicalConfig(threshold=0.4)})
+    assert run.annotate(strict).counts["judged"] == 1
+    rewrite(run, make_response("other", said, document_ids=["mira", "odo"]))
+    assert run.annotate().counts["judged"] == 1
+    write_records(run.documents, [Document(id=name, text=ODO) for name in ("mira", "odo")])
+    assert run.annotate().counts["judged"] == 1
+
+
+def test_evidence_carries_the_ids_of_this_run(run: Run) -> None:
+    run.annotate()
+    write_records(run.documents, [Document(id="renamed", text=MIRA)])
+    rewrite(run, make_response("a", "She works as a baker.", document_ids=["renamed"]))
+    result = run.annotate()
+    assert result.counts["from_store"] == 1
+    (annotation,) = read_records(run.output, Annotation)
+    evidence = annotation.sentences[0].verdict.evidence[0]
+    assert evidence.document_id == "renamed"
+    assert MIRA[evidence.start : evidence.end] == "She works as a baker."
+
+
+def test_equal_responses_are_judged_once_and_written_each(run: Run) -> None:
+    rows = [
+        make_response(str(index), "She works as a baker.", document_ids=["mira"])
+        for index in range(5)
+    ]
+    rewrite(run, *rows)
+    run.annotate()
+    with closing(sqlite3.connect(run.store)) as connection:
+        assert connection.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+    assert list(run.labels()) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_sidecar_tells_what_made_the_file(run: Run) -> None:
+    result = run.annotate()
+    sidecar = json.loads(sidecar_path(run.output).read_text(encoding="utf-8"))
+    assert sidecar["format"] == "maskdpo.annotation"
+    assert set(sidecar["inputs"]) == {"responses.jsonl", "documents.jsonl"}
+    assert sidecar["counts"]["label_no_hallucination"] == 1
+    assert sidecar["models"] == {"judge": "lexical"}
+    assert "baseline" in result.notes[0]
+
+
+class OddJudge:
+    """Answers too few verdicts, fails, or names a document it was not given, by what it reads."""
+
+    name = "odd"
+
+    def fingerprint(self) -> dict[str, object]:
+        return {"judge": self.name}
+
+    def notes(self) -> list[str]:
+        return []
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        verdict = Verdict(label=Label.NO_HALLUCINATION)
+        # Last first: batches may come in any order.
+        for task in reversed(tasks):
+            text = task.response.text
+            if "few" in text:
+                yield [(task, [])]
+            elif "fail" in text:
+                yield [(task, JudgeFailure(reason="timeout", detail="60 s"))]
+            elif "elsewhere" in text:
+                evidence = [{"document_id": "nowhere", "start": 0, "end": 1}]
+                changed = Verdict.model_validate({"label": verdict.label, "evidence": evidence})
+                yield [(task, [changed])]
+            else:
+                yield [(task, [verdict] * len(task.sentences))]
+
+
+def test_what_a_judge_cannot_answer_is_a_failed_row(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotate, "make_judge", lambda config: OddJudge())
+    texts = ["All is well.", "Too few.", "To fail.", "It stands elsewhere.", "Well again."]
+    rewrite(run, *(make_response(str(index), text) for index, text in enumerate(texts)))
+    result = run.annotate()
+    assert list(run.labels()) == ["0", "4"]
+    assert [(item.id, item.reason) for item in result.failures] == [
+        ("1", "verdict_count"),
+        ("2", "timeout"),
+        ("3", "evidence_not_found"),
+    ]
+    again = run.annotate()
+    assert (again.counts["judged"], again.counts["from_store"]) == (3, 2)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from annotator.judging.annotate import run_annotate
+from annotator.judging.config import AnnotateConfig
+folder = Path(sys.argv[1])
+result = run_annotate(
+    AnnotateConfig(text={"language": "en"}),
+    responses=folder / "responses.jsonl", documents=folder / "documents.jsonl",
+    output=folder / "annotations.jsonl", store=folder / "store.sqlite", show_progress=False,
+)
+print(result.counts["judged"], result.counts["from_store"])
+"""
+
+
+def write_large_run(folder: Path) -> Run:
+    """Some hundred responses with a long document each, so that judging takes seconds."""
+    rng = random.Random(3)
+    words = ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(3, 9))) for _ in range(3000)]
+
+    def prose(num_sentences: int) -> str:
+        return " ".join(
+            " ".join(rng.choices(words, k=12)).capitalize() + "." for _ in range(num_sentences)
+        )
+
+    documents = [Document(id=f"d{index}", text=prose(60)) for index in range(384)]
+    responses = [
+        make_response(
+            f"r{index}",
+            " ".join(rng.sample(document.text.split(". "), 3)) + ". " + prose(3),
+            document_ids=[document.id],
+        )
+        for index, document in enumerate(documents)
+    ]
+    folder.mkdir()
+    run = Run(folder)
+    run.write(responses, documents)
+    return run
+
+
+def count_stored(run: Run) -> int:
+    if not run.store.exists():
+        return 0
+    # Closed, not only committed: an open reader would keep the store's side files alive.
+    with closing(sqlite3.connect(f"file:{run.store}?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+        except sqlite3.OperationalError:  # not yet made, or locked while it is
+            return 0
+
+
+def start(run: Run) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(run.responses.parent)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_it_ends_the_same(tmp_path: Path) -> None:
+    killed = write_large_run(tmp_path / "killed")
+    whole = write_large_run(tmp_path / "whole")
+    kept = 0
+    for stop_at in (0, 1, 90, 200, 330):
+        process = start(killed)
+        while count_stored(killed) < stop_at:
+            assert process.poll() is None, "ended before it could be killed; make the run larger"
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert not killed.output.exists()
+        assert count_stored(killed) >= kept
+        kept = count_stored(killed)
+    assert 330 <= kept < 384
+    last = start(killed)
+    assert last.communicate()[0].split() == [str(384 - kept), str(kept)]
+    uninterrupted = start(whole)
+    assert uninterrupted.communicate()[0].split() == ["384", "0"]
+    assert killed.output.read_bytes() == whole.output.read_bytes()
+    leftovers = {path.name for path in killed.output.parent.iterdir()}
+    assert leftovers == {path.name for path in whole.output.parent.iterdir()}
+
+
+def test_the_lexical_judge_is_what_the_config_names() -> None:
+    judge = annotate.make_judge(AnnotateConfig(lexical=LexicalConfig(max_evidence=7)))
+    assert isinstance(judge, LexicalJudge)
+    assert judge.fingerprint()["config"] == {"threshold": 0.5, "max_evidence": 7}
