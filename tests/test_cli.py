@@ -228,9 +228,7 @@ def test_agreement_prints_a_table(run: Run, tmp_path: Path) -> None:
     assert "8 sentences of 4 responses in 4 groups" in out
 
 
-def test_a_span_past_the_end_is_named_and_the_others_are_imported(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_span_past_the_end_is_named_and_the_others_are_imported(run: Run, tmp_path: Path) -> None:
     bad = gold_row(2, sentences=[{"start": 0, "end": 99, "label": "factual"}])
     gold = write_lines(tmp_path / "gold.jsonl", [gold_row(1), bad, gold_row(3)])
     code, _, err = run(
@@ -262,9 +260,7 @@ def test_import_then_build(run: Run, tmp_path: Path) -> None:
     gold = write_lines(tmp_path / "gold.jsonl", rows)
     folder = tmp_path / "run"
     assert run("import", gold, "--set", f"run.dir={folder}")[0] == 0
-    code, out, err = run(
-        "build", "--set", f"run.dir={folder}", "--set", "build.test_share=0.0"
-    )
+    code, out, err = run("build", "--set", f"run.dir={folder}", "--set", "build.test_share=0.0")
     assert code == 0, err
     assert "pairs 1" in out
     assert (folder / "dataset" / "README.md").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -150,7 +149,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> No
         handle.write("half")
         raise RuntimeError
     assert path.read_text() == "old\n"
-    assert os.listdir(tmp_path) == ["out.jsonl"]
+    assert [item.name for item in tmp_path.iterdir()] == ["out.jsonl"]
 
 
 def test_a_link_is_written_through(tmp_path: Path) -> None:
