@@ -15,7 +15,7 @@ from trainer.batches import ReferencedExample, collate_pairs, collate_sequences
 from trainer.config import TrainConfig
 from trainer.data import parse_pair
 from trainer.examples import Example, TokenSequence, prepare_examples
-from trainer.loss import completion_logps, mask_dpo_loss, select_logps
+from trainer.loss import completion_logps, mask_dpo_loss
 from trainer.reference import reference_logps
 
 BETA = 0.3
@@ -116,19 +116,65 @@ def test_logps_are_float32_and_zero_off_the_completion() -> None:
     assert bool((logps[batch["completion_mask"]] < 0).all())
 
 
-def test_a_model_that_scores_every_position_gives_the_same() -> None:
-    import torch
-
+def test_the_output_matrix_meets_completion_rows_only() -> None:
     examples, tokenizer = make_examples(2)
     model = tiny_llama(len(tokenizer))
     batch = collate_sequences([examples[0].chosen, examples[1].rejected])
-
-    def scores_everything(*, logits_to_keep: Any, **inputs: Any) -> Any:
-        return model(**inputs)
-
+    seen = []
+    model.lm_head.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape)))
     arguments = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
-    expected = completion_logps(model, *arguments)
-    assert torch.allclose(completion_logps(scores_everything, *arguments), expected)
+    completion_logps(model, *arguments)
+    assert seen == [(1, int(batch["completion_mask"].sum()), len(tokenizer))]
+    model(input_ids=batch["input_ids"])
+    assert seen[1][:2] == tuple(batch["input_ids"].shape)  # and the model is left as it was
+
+
+def test_soft_capped_logits_stay_capped() -> None:
+    """Gemma 2 bends its logits after the output matrix: what trains is what it samples from."""
+    import torch
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    model = Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=48,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            final_logit_softcapping=0.5,
+            initializer_range=1.0,
+        )
+    ).eval()
+    sequence = TokenSequence(token_ids=[5, 9, 0, 7], weights=[0.0, 1.0, 1.0, 1.0], first=1)
+    (logps,) = reference_logps(model, [sequence], dtype=torch.float32)
+    with torch.no_grad():
+        exact = model(input_ids=torch.tensor([sequence.token_ids])).logits[0].log_softmax(-1)
+    expected = [exact[at - 1, sequence.token_ids[at]].item() for at in (1, 2, 3)]
+    assert logps.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_gradients_of_selected_logps_are_exact_in_every_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    import trainer.logps
+
+    monkeypatch.setattr(trainer.logps, "BLOCK_FLOATS", 20)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 8, generator=generator, requires_grad=True)
+    targets = torch.tensor([0, 7, 3, 3, 0, 1, 2])
+    pull = torch.randn(7, generator=generator)
+    (trainer.logps.select_logps(logits, targets) * pull).sum().backward()
+    ours, logits.grad = logits.grad, None
+    plain = logits.log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    assert torch.allclose(trainer.logps.select_logps(logits, targets), plain, atol=1e-6)
+    (plain * pull).sum().backward()
+    assert logits.grad is not None
+    assert torch.allclose(ours, logits.grad, atol=1e-6)
 
 
 @given(
@@ -138,6 +184,8 @@ def test_a_model_that_scores_every_position_gives_the_same() -> None:
 @settings(max_examples=60, deadline=None)
 def test_select_logps_is_the_log_of_the_softmax(logits: list[float], pick: int) -> None:
     import torch
+
+    from trainer.logps import select_logps
 
     target = pick % len(logits)
     got = select_logps(torch.tensor([logits]), torch.tensor([target])).item()

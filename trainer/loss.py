@@ -12,6 +12,8 @@ Shapes: B pairs, so 2B sequences (all chosen, then all rejected); T tokens; V vo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,43 +30,40 @@ class PairLosses:
     rejected_rewards_B: Tensor
 
 
-def select_logps(logits: Tensor, targets: Tensor) -> Tensor:
-    """Float32 log-probability of each target: [..., V] and [...] to [...].
-
-    The chosen logit less the log-sum-exp: no [..., V] of log-probabilities is kept for backward.
-    """
-    import torch
-
-    wide = logits.float()
-    chosen = wide.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    return chosen - torch.logsumexp(wide, dim=-1)
-
-
 def completion_logps(
     model: Any, input_ids_ST: Tensor, attention_mask_ST: Tensor, completion_mask_ST: Tensor
 ) -> Tensor:
     """Log-probability of every completion token, float32 [S, T]; 0 elsewhere.
 
-    Only positions at which some row predicts a completion token meet the output matrix: with a
-    large vocabulary the logits of the prompt are most of the memory of a step.
+    Only rows that predict a completion token meet the output matrix: with a large vocabulary the
+    logits of prompts and padding would be most of the memory of a step.
     """
-    import torch
+    from trainer.logps import select_logps
 
-    targets_T = completion_mask_ST[:, 1:].any(dim=0).nonzero().squeeze(-1)
-    output = model(
-        input_ids=input_ids_ST,
-        attention_mask=attention_mask_ST,
-        use_cache=False,
-        logits_to_keep=targets_T,
+    # Token t is predicted by the row at t-1.
+    rows_S, rows_T = completion_mask_ST[:, 1:].nonzero(as_tuple=True)
+    with _head_on(model, rows_S, rows_T):
+        output = model(input_ids=input_ids_ST, attention_mask=attention_mask_ST, use_cache=False)
+    logps_N = select_logps(output.logits.squeeze(0), input_ids_ST[rows_S, rows_T + 1])
+    full_ST = logps_N.new_zeros(input_ids_ST.shape)
+    return full_ST.index_put((rows_S, rows_T + 1), logps_N)
+
+
+@contextmanager
+def _head_on(model: Any, rows_S: Tensor, rows_T: Tensor) -> Iterator[None]:
+    """Within the block, the output matrix sees [1, N, H] of the hidden states instead of [S, T, H].
+
+    A hook on the matrix itself, and not a call of it: what a model does to its logits afterwards
+    (soft caps, scales) stays the model's own business.
+    """
+    head = model.get_output_embeddings()
+    handle = head.register_forward_pre_hook(
+        lambda _, arguments: (arguments[0][rows_S, rows_T].unsqueeze(0), *arguments[1:])
     )
-    logits = output.logits
-    if logits.shape[1] != targets_T.shape[0]:  # an architecture that scores every position
-        logits = logits[:, targets_T]
-    kept = completion_mask_ST[:, targets_T + 1]
-    logps = select_logps(logits, input_ids_ST[:, targets_T + 1])
-    logps = torch.where(kept, logps, torch.zeros_like(logps))
-    full_ST = logps.new_zeros(input_ids_ST.shape)
-    return full_ST.index_copy(1, targets_T + 1, logps)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def mask_dpo_loss(

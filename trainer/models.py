@@ -115,7 +115,12 @@ def load_model(folder: Path, *, device: torch.device) -> Any:
 
 
 def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:
-    """Raise ConfigError when the tokenizer has ids for which the model has no embedding."""
+    """Raise ConfigError when the tokenizer has ids for which the model has no embedding.
+
+    Or when there is no output matrix to score tokens with.
+    """
+    if model.get_output_embeddings() is None:
+        raise ConfigError(f"{where}: {type(model).__name__} has no output matrix to train with")
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise ConfigError(
