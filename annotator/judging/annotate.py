@@ -77,20 +77,13 @@ def run_annotate(
         "from_store": judged.num_from_store,
         "sentences": labels.total(),
     } | {f"label_{label}": count for label, count in sorted(labels.items())}
-    sidecar = make_sidecar(
-        "annotation",
-        config=config.model_dump(mode="json"),
-        inputs=[responses] if documents is None else [responses, documents],
-        packages=(config.text.splitter, "py3langid"),
-        models={"judge": judge.name},
-        counts=counts,
-        timings={
-            "split_s": split_at - started,
-            "judge_s": judged_at - split_at,
-            "write_s": time.perf_counter() - judged_at,
-        },
-    )
-    write_sidecar(output, sidecar)
+    timings = {
+        "split_s": split_at - started,
+        "judge_s": judged_at - split_at,
+        "write_s": time.perf_counter() - judged_at,
+    }
+    inputs = [responses] if documents is None else [responses, documents]
+    _describe_run(config, judge, output, inputs=inputs, counts=counts, timings=timings)
     return StageResult(
         output=output,
         num_rows=len(rows),
@@ -98,6 +91,28 @@ def run_annotate(
         counts=counts,
         notes=judge.notes(),
     )
+
+
+def _describe_run(
+    config: AnnotateConfig,
+    judge: Judge,
+    output: Path,
+    *,
+    inputs: Sequence[Path],
+    counts: Mapping[str, int],
+    timings: Mapping[str, float],
+) -> None:
+    """Write the sidecar of the output."""
+    sidecar = make_sidecar(
+        "annotation",
+        config=config.model_dump(mode="json"),
+        inputs=inputs,
+        packages=(config.text.splitter, "py3langid"),
+        models={"judge": judge.name},
+        counts=counts,
+        timings=timings,
+    )
+    write_sidecar(output, sidecar)
 
 
 def _judge_missing(

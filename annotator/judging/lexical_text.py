@@ -68,9 +68,16 @@ class Token(NamedTuple):
         return self.text.casefold()
 
 
-@lru_cache(maxsize=8192)
 def read_tokens(text: str) -> tuple[Token, ...]:
-    """The words of a sentence or passage in order; character pairs where words are unspaced."""
+    """The words of a sentence or passage in order; character pairs where words are unspaced.
+
+    What is no longer than a passage is remembered, which bounds the memory that takes.
+    """
+    return _remembered(text) if len(text) <= MAX_PASSAGE_CHARS else tuple(scan_tokens(text))
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> tuple[Token, ...]:
     return tuple(scan_tokens(text))
 
 
