@@ -77,8 +77,8 @@ class LexicalJudge:
         figures = ", ".join(f"{name} {value:.2f}" for name, value in MEASURED.items())
         return [
             "The lexical judge is a baseline (word overlap, for closed domains and smoke runs; the "
-            "line every real judge must beat). Its balanced accuracy against people, on files "
-            f"its weights were not fitted on: {figures}; 0.50 is chance."
+            "line every real judge must beat). Its balanced accuracy against people, each file "
+            f"judged by weights fitted without it: {figures}; 0.50 is chance."
         ]
 
     def judge(
