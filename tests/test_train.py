@@ -202,7 +202,7 @@ def test_a_killed_run_continues_to_the_same_weights(model_folder: Path, tmp_path
         "from transformers import TrainerCallback\n"
         "import trainer.mask_dpo as m\n"
         "slow = lambda self, *a, **k: time.sleep(0.05)\n"
-        "m.LogFile.on_step_end = slow\n"  # so that the kill comes in the middle
+        "m.LogFile.on_step_begin = slow\n"  # so that the kill comes in the middle
         "from trainer.config import TrainConfig\n"
         "from trainer.run import run_train\n"
         "run_train(TrainConfig.parse(json.loads(sys.argv[1]), where='test'),"
@@ -384,6 +384,42 @@ def test_a_loss_that_is_not_finite_stops_with_the_pairs(tmp_path: Path) -> None:
     ):
         train(tmp_path / "broken", write_dataset(tmp_path / "dataset"), tmp_path / "model")
     assert not (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(model_folder: Path, tmp_path: Path) -> None:
+    """One step at an absurd rate: the loss before it is fine, the weights after it are not."""
+    dataset = write_dataset(tmp_path / "dataset")
+    changes = {"max_steps": 1, "learning_rate": 1e39, "warmup_ratio": 0.0, "evaluate": "no"}
+    with pytest.raises(BackendError, match="weights are not finite"):
+        train(model_folder, dataset, tmp_path / "model", **changes)
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_a_short_run_still_has_a_curve(model_folder: Path, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    result = train(model_folder, dataset, tmp_path / "model", logging_steps=100)
+    steps = [line["step"] for line in log_of(result.output) if "loss" in line]
+    assert steps == [1, result.counts["steps"]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "bfloat16"},
+        {"gradient_checkpointing": True},
+        {"report_to": "tensorboard", "save": "no", "lr_scheduler": "constant"},
+    ],
+)
+def test_other_settings_train_too(
+    model_folder: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    result = train(model_folder, dataset, tmp_path / "model", **changes)
+    lines = [line for line in log_of(result.output) if "loss" in line]
+    assert lines[0]["rewards/margins"] == pytest.approx(0.0, abs=0.02)
+    assert lines[-1]["rewards/margins"] > 0.05
+    if "report_to" in changes:
+        assert list((result.output / "tensorboard").iterdir())
 
 
 def test_dropout_is_off_in_training_and_kept_in_the_saved_config(tmp_path: Path) -> None:

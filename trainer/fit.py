@@ -75,7 +75,10 @@ def fit(
 
 
 def save_model(model: Any, tokenizer: Any, *, source: Path, output: Path) -> None:
-    """Write the model, with the precision and dropout of its source: safetensors and text only."""
+    """Write the model, with the precision and dropout of its source: safetensors and text only.
+
+    Raises BackendError when a weight is not finite.
+    """
     from transformers import AutoConfig
 
     original = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=True)
@@ -84,6 +87,11 @@ def save_model(model: Any, tokenizer: Any, *, source: Path, output: Path) -> Non
             setattr(model.config, name, value)
     if original.dtype is not None:
         model = model.to(original.dtype)
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise BackendError(
+            f"{output}: the weights are not finite after the last step, so they are not saved; "
+            "lower train.learning_rate, and set train.resume=false to start over"
+        )
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
 

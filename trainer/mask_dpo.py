@@ -208,6 +208,11 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
             with atomic_writer(self.path) as handle:
                 handle.writelines(json.dumps(line) + "\n" for line in state.log_history)
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Log the first and the last step too: a run shorter than `logging_steps` has a curve."""
+        if state.global_step in (1, state.max_steps):
+            control.should_log = True
+
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Append the newest line."""
         if state.is_world_process_zero:
