@@ -1,0 +1,142 @@
+"""Measures sentence splitting: agreement with people's spans, and speed, beside the library alone.
+
+    python benchmarks/sentences.py                 generated biographies, whose sentences are known
+    python benchmarks/sentences.py --data DIR      human-labelled responses (JSONL files)
+
+Peer: each of the three libraries alone, its proposed ends taken as they are. Agreement is the
+share of the people's spans that come out exactly the same. Speed is CPU seconds of one core,
+ours over the peer's on the same texts, in turn, warm: the median of the runs with their spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from annotator.text.sentences import split_sentences
+from annotator.text.splitters import SPLITTERS, find_splitter
+from maskdpo.demo.world import make_world, write_biography
+from schemas.spans import Offsets, trim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text and the spans that people, or its maker, gave it."""
+
+    text: str
+    language: str
+    spans: frozenset[Offsets]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Measures sentence splitting beside its peer, each library alone.",
+        epilog="Prints a table and, as its last line, one JSON object.",
+    )
+    parser.add_argument("--data", type=Path, help="folder of human-label JSONL files")
+    parser.add_argument("--splitters", nargs="+", choices=SPLITTERS, default=list(SPLITTERS))
+    parser.add_argument("--runs", type=int, default=5, help="timed runs of each [5]")
+    arguments = parser.parse_args()
+    sets = read_sets(arguments.data) if arguments.data else {"biographies": make_biographies()}
+    rows = [
+        measure(name, texts, splitter, arguments.runs)
+        for splitter in arguments.splitters
+        for name, texts in sets.items()
+    ]
+    for row in rows:
+        print(
+            f"{row['splitter']:>10} {row['set']:>22}: spans {row['spans']:>5}; the same: ours "
+            f"{row['agreement']:.3f}, alone {row['agreement_alone']:.3f}; {row['per_s']:,.0f} "
+            f"sentences/s; time over the library alone {row['time_ratio']:.2f} "
+            f"({row['time_ratio_low']:.2f} to {row['time_ratio_high']:.2f})"
+        )
+    print(json.dumps({"benchmark": "sentences", "peer": "the library alone", "rows": rows}))
+
+
+def measure(name: str, texts: Sequence[Text], splitter: str, runs: int) -> dict[str, Any]:
+    """One set under one splitter, ours and the library alone in turn."""
+    ours = [split_sentences(t.text, language=t.language, splitter=splitter) for t in texts]
+    alone = [split_alone(t.text, t.language, splitter) for t in texts]
+    num_spans = sum(len(t.spans) for t in texts)
+    ratios, times = [], []
+    for _ in range(runs):
+        mine = clock(
+            lambda t: split_sentences(t.text, language=t.language, splitter=splitter), texts
+        )
+        ratios.append(mine / clock(lambda t: split_alone(t.text, t.language, splitter), texts))
+        times.append(mine)
+    return {
+        "set": name,
+        "splitter": splitter,
+        "spans": num_spans,
+        "agreement": count_same(texts, ours) / num_spans,
+        "agreement_alone": count_same(texts, alone) / num_spans,
+        "per_s": sum(map(len, ours)) / statistics.median(times),
+        "time_ratio": statistics.median(ratios),
+        "time_ratio_low": min(ratios),
+        "time_ratio_high": max(ratios),
+    }
+
+
+def split_alone(text: str, language: str, splitter: str) -> list[Offsets]:
+    """The library's own ends, trimmed; the peer."""
+    cuts = sorted({0, len(text), *find_splitter(splitter, language)(text)})
+    return [span for start, end in pairwise(cuts) if (span := trim(text, start, end))]
+
+
+def count_same(texts: Sequence[Text], found: Sequence[Sequence[Offsets]]) -> int:
+    """How many of the given spans were found exactly."""
+    return sum(len(t.spans & set(spans)) for t, spans in zip(texts, found, strict=True))
+
+
+def clock(split: Callable[[Text], object], texts: Sequence[Text]) -> float:
+    """CPU seconds to split every text once."""
+    started = time.process_time()
+    for text in texts:
+        split(text)
+    return time.process_time() - started
+
+
+def read_sets(folder: Path) -> dict[str, list[Text]]:
+    """Every JSONL file of `folder` whose responses mostly hold more than one span."""
+    sets = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        sets[path.stem] = [
+            Text(
+                text=row["response"],
+                language=row["language"],
+                spans=frozenset((span["start"], span["end"]) for span in row["sentences"]),
+            )
+            for row in rows
+        ]
+    if not sets:
+        sys.exit(f"{folder}: holds no .jsonl file")
+    return sets
+
+
+def make_biographies() -> list[Text]:
+    """Generated English text with known sentences: easy, so a check that all works."""
+    world = make_world(num_people=200, seed=0)
+    rng = random.Random(0)
+    made = []
+    for person in world.people:
+        text = write_biography(world, person, corrupted_share=0.5, rng=rng)
+        ends = [index + 1 for index, letter in enumerate(text) if letter == "."]
+        starts = [0, *(end + 1 for end in ends[:-1])]
+        spans = frozenset(zip(starts, ends, strict=True))
+        made.append(Text(text=text, language="en", spans=spans))
+    return made
+
+
+if __name__ == "__main__":
+    main()
