@@ -1,5 +1,6 @@
 """Measures the lexical judge on human labels, and makes its table of weights.
 
+    python benchmarks/lexical_fit.py                     a closed world, whose truth is known
     python benchmarks/lexical_fit.py --data DIR          figures of the judge as it stands
     python benchmarks/lexical_fit.py --data DIR --fit    also refits, and prints the new table
 
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +32,13 @@ from annotator.judging.lexical_features import FEATURES, measure
 from annotator.judging.lexical_index import Corpus, index_document
 from annotator.judging.lexical_model import BIAS, WEIGHTS
 from annotator.judging.lexical_text import blank_citations
+from annotator.text.sentences import split_sentences
 from dataset_builder.formats.human_labels import HumanLabels, read_human_labels
+from maskdpo.demo.truth import true_sentences
+from maskdpo.demo.world import make_world, write_biography, write_document, write_question
+from schemas.errors import MaskDpoError
 from schemas.labels import HALLUCINATED_LABELS, Label
-from schemas.records import Annotation
+from schemas.records import Annotation, Sentence, Verdict
 
 FIT_FILES = ("factcheck_bench", "expertqa_rand_val", "storysumm_val", "begin_wow_dev")
 HELD_OUT_FILES = ("wice_dev", "uhgeval_first500")
@@ -75,12 +82,62 @@ class Weights:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0] + " Peer: the plain-overlap line.",
+        epilog="Prints a table and, as its last line, one JSON object.",
+    )
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder of human-label JSONL files"
+        "--data", type=Path, help="folder of human-label JSONL files; without it, a closed world"
     )
     parser.add_argument("--fit", action="store_true", help="refit and print the table of weights")
     arguments = parser.parse_args()
+    if arguments.data is None:
+        if arguments.fit:
+            parser.error("--fit needs --data: a closed world is nothing to fit to")
+        measure_closed_world()
+        return
+    try:
+        measure_files(arguments)
+    except MaskDpoError as error:
+        sys.exit(f"error: {error}")
+
+
+def measure_closed_world() -> None:
+    """The judge and the peer on biographies of invented people, half of the sentences wrong."""
+    world = make_world(num_people=120, seed=1)
+    rng = random.Random(1)
+    gold = []
+    for person in world.people:
+        text = write_biography(world, person, corrupted_share=0.5, rng=rng)
+        truth = true_sentences(world, person)
+        sentences = []
+        for start, end in split_sentences(text, language="en"):
+            true = text[start:end] in truth
+            label = Label.NO_HALLUCINATION if true else Label.HALLUCINATED
+            verdict = Verdict(label=label, source="person")
+            sentences.append(Sentence(start=start, end=end, verdict=verdict))
+        question = write_question(person)
+        gold.append(
+            Annotation(
+                id=person.id,
+                question_id=question.id,
+                topic=person.id,
+                document_ids=question.document_ids,
+                prompt=question.messages,
+                text=text,
+                sentences=sentences,
+            )
+        )
+    documents = [write_document(world, person) for person in world.people]
+    report = measure_agreement(gold, documents, LexicalJudge()).to_dict()
+    peer = report["baselines"]["overlap"]["balanced_accuracy"]
+    print(f"balanced accuracy: lexical {report['balanced_accuracy']:.3f}, overlap {peer:.3f}")
+    files = {"closed_world": {"agreement": report}}
+    print(json.dumps({"benchmark": "lexical_fit", "peer": "plain overlap", "files": files}))
+
+
+def measure_files(arguments: argparse.Namespace) -> None:
+    """Figures of the human-labelled files, and the fit where it is asked for."""
     names = [*FIT_FILES, *HELD_OUT_FILES]
     labels = {name: read_human_labels(arguments.data / f"{name}.jsonl") for name in names}
     examples = {name: read_examples(labels[name]) for name in names}
