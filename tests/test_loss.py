@@ -258,7 +258,6 @@ def test_a_step_is_the_mean_over_its_pairs_however_it_is_cut(
             use_cpu=True,
             remove_unused_columns=False,
         ),
-        tokenizer=tokenizer,
         beta=BETA,
         train_items=items,
         eval_items=[],

@@ -25,7 +25,6 @@ LOG_FILE = "training_log.jsonl"
 def fit(
     config: TrainConfig,
     model: Any,
-    tokenizer: Any,
     *,
     train: Sequence[ReferencedExample],
     test: Sequence[ReferencedExample],
@@ -50,7 +49,6 @@ def fit(
     trainer = MaskDpoTrainer(
         model=model,
         args=_training_arguments(config, output, device, dtype, evaluates=bool(test)),
-        tokenizer=tokenizer,
         beta=config.beta,
         train_items=train,
         eval_items=test,

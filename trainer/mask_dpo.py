@@ -62,7 +62,6 @@ class MaskDpoTrainer(Trainer):  # type: ignore[misc]
         *,
         model: Any,
         args: Any,
-        tokenizer: Any,
         beta: float,
         train_items: Sequence[ReferencedExample],
         eval_items: Sequence[ReferencedExample],
@@ -76,7 +75,6 @@ class MaskDpoTrainer(Trainer):  # type: ignore[misc]
             data_collator=collate_pairs,
             train_dataset=PairDataset(train_items),
             eval_dataset=PairDataset(eval_items) if eval_items else None,
-            processing_class=tokenizer,
             callbacks=list(callbacks),
         )
 

@@ -6,6 +6,7 @@ safetensors, hashed, and loaded from that folder without running any code that c
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,16 @@ def require_packages() -> None:
     for package in ("torch", "transformers", "accelerate", "safetensors"):
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(package, extra="train", needed_for="train")
+
+
+def refuse_many_processes() -> None:
+    """Raise ConfigError under torchrun with several processes: they would write one folder."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count != "1":
+        raise ConfigError(
+            f"train runs in one process, and torchrun started {count} (WORLD_SIZE); "
+            "start it with maskdpo train"
+        )
 
 
 def quiet_library_bars() -> None:

@@ -41,6 +41,7 @@ from trainer.models import (
     pick_device,
     pick_dtype,
     quiet_library_bars,
+    refuse_many_processes,
     require_packages,
     resolve_model,
 )
@@ -97,6 +98,7 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     BackendError (device, Hub, non-finite loss) and MissingPackageError.
     """
     require_packages()
+    refuse_many_processes()
     quiet_library_bars()
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
@@ -123,7 +125,6 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     num_steps = fit(
         config,
         model,
-        tokenizer,
         train=_with_reference(splits.train.examples, logps),
         test=_with_reference(splits.test.examples, logps),
         output=output,
