@@ -92,3 +92,10 @@ def test_questions_and_documents_may_live_elsewhere(tmp_path: Path) -> None:
     run = load_run_config(config_file(tmp_path, "run: {dir: a, documents: b/d.jsonl}")).run
     assert run.path("documents.jsonl") == Path("b/d.jsonl")
     assert run.path("questions.jsonl") == Path("a/questions.jsonl")
+
+
+def test_a_bare_no_is_the_word_no(tmp_path: Path) -> None:
+    """YAML reads `no` as false; a user who writes `evaluate: no` means the word."""
+    config = load_run_config(config_file(tmp_path, "train: {model: m, evaluate: no, save: no}"))
+    settings = config.section(TrainConfig, "train")
+    assert (settings.evaluate, settings.save) == ("no", "no")

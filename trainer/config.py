@@ -104,6 +104,11 @@ class TrainConfig(Section):
         default=(), description="trackers to report to, beside training_log.jsonl"
     )
 
+    @field_validator("evaluate", "save", mode="before")
+    @classmethod
+    def _yaml_reads_no_as_false(cls, value: Any) -> Any:
+        return "no" if value is False else value
+
     @field_validator("report_to", mode="before")
     @classmethod
     def _one_reporter_is_a_list(cls, value: Any) -> Any:
