@@ -366,8 +366,9 @@ def test_a_server_that_dies_ends_the_run_and_a_rerun_pays_only_the_rest(sample):
     with ChatServer(die_after_ten) as server:
         with pytest.raises(BackendError, match=r"stopped answering: .* the same command continues"):
             sample(server, num_questions=50, concurrency=concurrency)
-        # It gives up after a few failures; it does not run through the other ninety requests.
-        assert len(server.asked) < alive + 8 + 2 * concurrency
+        # It gives up after 8 failures in a row, not after the other ninety requests. Each reply
+        # that was on its way when the server died may start the count anew.
+        assert len(server.asked) <= alive + 8 * (concurrency + 1) + concurrency
         answered = Counter(asked.seed for asked in server.asked[:alive])
     with ChatServer() as server:
         result, responses = sample(server, num_questions=50, concurrency=concurrency)
