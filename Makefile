@@ -23,7 +23,7 @@ setup: $(VENV)/.train             ## an environment in .venv with all that the v
 setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 
-demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, about ten minutes
+demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
 	@$(RUN)
 sample: $(VENV)/.train            ## questions -> responses.jsonl
 	@$(RUN)
