@@ -158,6 +158,7 @@ def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any
             "logging_steps": 2,
         },
         "evaluate": {
+            "questions": str(folder / "unseen.jsonl"),
             "models": {"base": str(folder / "base")}
             | {name: str(folder / name) for name in METHODS},
             "seed": config.seed + 1,

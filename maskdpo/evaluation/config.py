@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 
 from schemas.config import Section
@@ -13,6 +15,10 @@ class EvaluateConfig(Section):
     models: dict[str, str] = Field(
         min_length=1,
         description="name: folder or Hub id; the first is what the others are compared with",
+    )
+    questions: Path | None = Field(
+        default=None,
+        description="questions to ask, best of topics that training has not seen [run.questions]",
     )
     num_responses: int | None = Field(
         default=None, ge=1, description="responses a question; default: as in section sample"

@@ -31,7 +31,9 @@ from schemas.errors import ConfigError
 )
 @config_options
 @click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
-@click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@click.option(
+    "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
+)
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
 def command(
@@ -50,7 +52,7 @@ def command(
     settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
     annotate = config.section(AnnotateConfig, "annotate")
     inputs = EvaluationInputs(
-        questions=questions or config.run.path("questions.jsonl"),
+        questions=questions or settings.questions or config.run.path("questions.jsonl"),
         documents=documents or config.run.path("documents.jsonl"),
         output=output or config.run.path("evaluation"),
     )
