@@ -29,7 +29,8 @@ _PACKAGES = {
 }
 
 _VERBS = {
-    "sample": ("torch", "transformers"),
+    "sample (a server)": ("openai",),
+    "sample (a local model)": ("torch", "transformers"),
     "annotate": ("sentencex",),
     "import": (),
     "agreement": ("sentencex",),
@@ -74,7 +75,7 @@ def inspect_packages() -> list[PackageStatus]:
 
 
 def inspect_verbs() -> list[VerbStatus]:
-    """Every verb with what it lacks. `sample` from a server needs openai alone."""
+    """Every verb with what it lacks."""
     return [
         VerbStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _VERBS.items()

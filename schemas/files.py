@@ -163,6 +163,6 @@ def _umask() -> int:
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: nested deeper than any row of ours
         return False
     return True

@@ -3,7 +3,8 @@
     score     correct / (correct + hallucinated); None when no sentence was decided either way
     coverage  share of sentences a judge decided at all (not `undetermined`)
     anah      1 - hallucinated / all, the score of arXiv 2407.04693, where no-fact sentences
-              count as fine; reported under its own name, never used for selection
+              count as fine; over the sentences that were decided, since what is unknown is not
+              fine; reported under its own name, never used for selection
 
 `no_fact` sentences are neither correct nor hallucinated: a response cannot raise its score with
 small talk.
@@ -46,10 +47,9 @@ class ResponseScore:
 
     @property
     def anah(self) -> float | None:
-        """1 - hallucinated / all."""
-        if not self.num_sentences:
-            return None
-        return 1.0 - self.num_hallucinated / self.num_sentences
+        """1 - hallucinated / all that are not undetermined."""
+        judged = self.num_sentences - self.num_undetermined
+        return 1.0 - self.num_hallucinated / judged if judged else None
 
     def __add__(self, other: ResponseScore) -> ResponseScore:
         return ResponseScore(

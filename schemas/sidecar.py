@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from schemas.errors import InputError
 
@@ -94,12 +94,17 @@ def check_sidecar(path: str | Path, model_name: str) -> None:
     if not meta_path.exists():
         return
     try:
-        sidecar = Sidecar.model_validate(json.loads(meta_path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        message = f"is no readable sidecar ({reason}); remove it if {Path(path).name} is sound"
+        values = json.loads(meta_path.read_text(encoding="utf-8"))
+        # The version first, and leniently: what else a later format holds is not ours to judge.
+        format_name, version = str(values["format"]), str(values["version"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        message = (
+            f"is no readable sidecar ({reason}); it needs 'format' and 'version'. If "
+            f"{Path(path).name} was made by hand, remove the sidecar"
+        )
         raise InputError.of(meta_path, message) from None
-    check_format(meta_path, sidecar.format, sidecar.version, expected=model_name.lower())
+    check_format(meta_path, format_name, version, expected=model_name.lower())
 
 
 def check_format(path: str | Path, format_name: str, version: str, *, expected: str) -> None:
@@ -111,7 +116,7 @@ def check_format(path: str | Path, format_name: str, version: str, *, expected: 
         )
     known_major = FORMAT_VERSIONS.get(kind, (1, 0))[0]
     major = version.split(".")[0]
-    if not major.isdigit():
+    if not (major.isascii() and major.isdigit()):
         raise InputError.of(path, f"'version' is {version!r}, but it must look like '1.0'")
     if int(major) > known_major:
         raise InputError.of(

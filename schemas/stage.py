@@ -34,7 +34,7 @@ class StageResult:
 def failures_path(output: str | Path) -> Path:
     """`responses.jsonl` -> `responses.failed.jsonl`, `dataset` -> `dataset.failed.jsonl`."""
     output = Path(output)
-    return output.with_name(f"{output.stem}.failed{output.suffix or '.jsonl'}")
+    return output.with_name(output.name.removesuffix(".jsonl") + ".failed.jsonl")
 
 
 def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:

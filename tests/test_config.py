@@ -99,3 +99,8 @@ def test_a_bare_no_is_the_word_no(tmp_path: Path) -> None:
     config = load_run_config(config_file(tmp_path, "train: {model: m, evaluate: no, save: no}"))
     settings = config.section(TrainConfig, "train")
     assert (settings.evaluate, settings.save) == ("no", "no")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    message = error_of(tmp_path, "train:\n  model: a\n  model: b\n")
+    assert "run.yaml:3: not valid YAML: the key 'model' stands here twice" in message

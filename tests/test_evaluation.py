@@ -80,7 +80,7 @@ def test_counts_and_scores_are_pooled() -> None:
     row = compare({"m": rows}, ["a", "b", "c"])["models"]["m"]
     assert row["score"] == 3 / 5
     assert row["coverage"] == pytest.approx(6 / 7)
-    assert row["anah_score"] == pytest.approx(1 - 2 / 7)
+    assert row["anah_score"] == pytest.approx(1 - 2 / 6)
     assert (row["num_responses"], row["num_sentences"]) == (3, 7)
     assert row["correct_per_response"] == 1.0
     assert row["by_topic"]["topic of b"]["score"] == 0.0
@@ -208,7 +208,10 @@ def test_marked_sentences_and_gaps_are_the_response() -> None:
     assert pieces[-1].hint == "undetermined, test"
 
 
-def test_training_log_reads_past_a_torn_end(tmp_path: Path) -> None:
+def test_training_log_reads_past_rubbish_and_a_torn_end(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text('{"step": 2, "loss": 0.5, "note": "x"}\n{"step": 4, "loss"')
+    path.write_text(
+        'rubbish\n[1]\n{"step": "x", "loss": 1}\n{"step": 2, "loss": 0.5, "note": "x", "b": NaN}\n'
+        '{"step": 4, "loss"'
+    )
     assert read_training_log(path) == {"loss": [(2.0, 0.5)]}

@@ -18,6 +18,7 @@ from schemas.files import (
 )
 from schemas.records import Document, Question
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.stage import failures_path
 
 GOOD = '{"id": "q1", "question": "Who is Mira?"}\n'
 
@@ -192,8 +193,35 @@ def test_the_file_of_another_stage_is_refused(tmp_path: Path) -> None:
     assert "'maskdpo.question' is needed" in fault
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 3, "version": "1.0"}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": "1.0"}'])
 def test_a_broken_sidecar_is_a_sentence(tmp_path: Path, content: str) -> None:
     path = write(tmp_path, GOOD)
     sidecar_path(path).write_text(content)
     assert "no readable sidecar" in faults_of(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("output", "failed"),
+    [
+        ("responses.jsonl", "responses.failed.jsonl"),
+        ("dataset", "dataset.failed.jsonl"),
+        ("qwen2.5", "qwen2.5.failed.jsonl"),
+    ],
+)
+def test_failed_rows_lie_beside_their_output(output: str, failed: str) -> None:
+    assert failures_path(Path("a") / output) == Path("a") / failed
+
+
+@pytest.mark.parametrize("version", ["2", 2, "²", "x"])
+def test_any_other_version_is_refused_without_advice_to_remove_it(
+    tmp_path: Path, version: object
+) -> None:
+    (fault,) = faults_of(with_sidecar(tmp_path, version=version))
+    assert "newer than the 1.x" in fault or "must look like '1.0'" in fault
+    assert "remove" not in fault
+
+
+def test_a_torn_line_nested_too_deep_is_torn(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "[" * 100_000)
+    with pytest.warns(TornTailWarning):
+        assert len(read_records(path, Question)) == 1

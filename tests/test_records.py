@@ -142,13 +142,15 @@ def test_scores() -> None:
     )
     assert made.score == 0.75
     assert made.coverage == 0.75
-    assert made.anah == 0.875
+    assert made.anah == pytest.approx(1 - 1 / 6)
 
 
 def test_scores_of_nothing_are_none() -> None:
     empty = score_labels([])
     assert (empty.score, empty.coverage, empty.anah) == (None, None, None)
     assert score_labels([Label.NO_FACT, Label.UNDETERMINED]).score is None
+    unknown = score_labels([Label.UNDETERMINED] * 3)
+    assert (unknown.score, unknown.coverage, unknown.anah) == (None, 0.0, None)
 
 
 @given(st.lists(st.sampled_from(list(Label))), st.lists(st.sampled_from(list(Label))))

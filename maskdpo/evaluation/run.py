@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
+from annotator.generation.sample import make_backend, run_sample
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 from maskdpo.config import RunConfig
@@ -46,6 +46,9 @@ def run_evaluate(
     `output/NAME/`; everything finished is kept, so a rerun continues.
     """
     questions = read_records(inputs.questions, Question)
+    documents = {item.id: item for item in read_records(inputs.documents, Document)}
+    for sample in samples.values():
+        make_backend(sample)  # a model that is not there is told before the first one samples
     annotations: dict[str, list[Annotation]] = {}
     failures: list[Failure] = []
     notes: list[str] = []
@@ -78,7 +81,6 @@ def run_evaluate(
         seed=config.seed,
     )
     write_json(inputs.output / "scores.json", scores)
-    documents = {item.id: item for item in read_records(inputs.documents, Document)}
     write_report(
         inputs.output / "report.html",
         ReportInputs(

@@ -7,6 +7,7 @@ scripts and outside loads altogether, so that nothing in a response can run.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def make_examples(
         examples.append(
             Example(
                 question=one.prompt[-1].content,
-                documents=[documents[i].text for i in one.document_ids if i in documents],
+                documents=[documents[i].text for i in _document_ids(one) if i in documents],
                 answers=[
                     Answer(model=model, pieces=mark_sentences(item)) for model, item in row.items()
                 ],
@@ -152,16 +153,24 @@ def mark_sentences(annotation: Annotation) -> list[Piece]:
 
 
 def read_training_log(path: Path) -> Curves:
-    """Curves of a training_log.jsonl: for each numeric key, its (step, value) points."""
+    """Curves of a training_log.jsonl: for each numeric key, its (step, value) points.
+
+    A line that is no JSON object is passed over: a picture less is no reason to lose a report.
+    """
     curves: dict[str, list[tuple[float, float]]] = {}
     with warnings.catch_warnings():
         # A run still writing has a torn last line; the curves so far are what is wanted.
         warnings.simplefilter("ignore")
         for _, line in read_lines(path):
-            row = json.loads(line)
-            step = row.get("step")
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            step = row.get("step") if isinstance(row, dict) else None
+            if not isinstance(step, (int, float)):
+                continue
             for key, value in row.items():
-                if step is not None and key != "step" and isinstance(value, (int, float)):
+                if key != "step" and isinstance(value, (int, float)) and math.isfinite(value):
                     curves.setdefault(key, []).append((float(step), float(value)))
     return curves
 
@@ -170,6 +179,16 @@ def _draw_curves(logs: Mapping[str, Path], models: Sequence[str]) -> list[Figure
     runs = {name: read_training_log(path) for name, path in logs.items() if path.exists()}
     drawn = [plot_curves(title, runs, keys, models=models) for title, keys in _PANELS]
     return [figure for figure in drawn if figure is not None]
+
+
+def _document_ids(annotation: Annotation) -> list[str]:
+    """The documents a response names; where it names none, those its verdicts rest on."""
+    named = annotation.document_ids or [
+        evidence.document_id
+        for sentence in annotation.sentences
+        for evidence in sentence.verdict.evidence
+    ]
+    return list(dict.fromkeys(named))
 
 
 def _kind(label: Label) -> str:

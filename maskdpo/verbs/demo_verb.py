@@ -39,7 +39,10 @@ def command(output: Path, seed: int) -> None:
     result = run_demo(DemoConfig.parse({"seed": seed}, where="demo"), output)
     print_scores(result.scores)
     click.echo(f"report: {result.report}")
-    gain = result.models["mask_dpo"]["score"] - result.models["base"]["score"]
+    before, after = result.models["base"]["score"], result.models["mask_dpo"]["score"]
+    if before is None or after is None:
+        raise MaskDpoError("no sentence of the base model or of Mask-DPO could be judged")
+    gain = after - before
     if gain < LEAST_GAIN:
         raise MaskDpoError(
             f"Mask-DPO is {100 * gain:+.1f} points from the base model, less than the "

@@ -11,7 +11,6 @@ from maskdpo.verbs.common import (
     FOLDER,
     INPUT_FILE,
     VerbCommand,
-    announce_judge,
     config_options,
     finish,
     require_file,
@@ -59,10 +58,15 @@ def command(
     require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
     require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
     samples = sample_configs(config, settings)
-    announce_judge(annotate)
+    if questions is None and settings.questions is None:
+        click.echo(
+            f"note: asking {inputs.questions}, which the preference data may be made of; "
+            "--questions or evaluate.questions names questions of unseen topics",
+            err=True,
+        )
     result = run_evaluate(settings, samples, annotate, inputs)
     print_scores(inputs.output / "scores.json")
-    finish(result, annotate.max_failed, with_notes=False)
+    finish(result, annotate.max_failed)
 
 
 def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
