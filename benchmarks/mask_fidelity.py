@@ -413,6 +413,11 @@ def read_files(folder: Path | None) -> dict[str, list[LabelledResponse]]:
     """Labelled responses by file name, or the built-in ones."""
     if folder is None:
         return {"built_in": [join(parts) for parts in BUILT_IN]}
+    missing = [name for name in FILES if not (folder / f"{name}.jsonl").is_file()]
+    if missing:
+        sys.exit(
+            f"error: {folder}: holds no {', '.join(missing)} (.jsonl); --data names the folder"
+        )
     return {name: list(read_responses(folder / f"{name}.jsonl")) for name in FILES}
 
 
