@@ -1,0 +1,1 @@
+"""Questions and documents in, responses with a verdict for every sentence out."""
