@@ -11,19 +11,20 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from dataset_builder.card import render_card
 from dataset_builder.config import BuildConfig
-from dataset_builder.pairs import make_pair, public_name, sentence_rows
+from dataset_builder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.pairs import make_pair, sentence_rows
+from dataset_builder.provenance import Provenance
 from dataset_builder.reasons import EXPLANATIONS, FAULTY, Unused
 from dataset_builder.select import select_best_worst
 from dataset_builder.splits import Split, split_of
 from dataset_builder.write import (
-    CARD_NAME,
     MANIFEST_NAME,
     PAIRS_FORMAT,
     check_replaceable,
@@ -34,7 +35,7 @@ from dataset_builder.write import (
     write_parquet,
 )
 from schemas.errors import Fault, InputError
-from schemas.files import read_records, write_json
+from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Failure, Pair
 from schemas.sidecar import check_format, describe_file, make_sidecar
@@ -55,13 +56,24 @@ class Built:
     dropped: Mapping[str, Unused]
 
 
-def run_build(config: BuildConfig, *, annotations: Path, output: Path) -> StageResult:
+def run_build(
+    config: BuildConfig,
+    *,
+    annotations: Path,
+    output: Path,
+    agreement: Path | None = None,
+    draw: Draw | None = None,
+) -> StageResult:
     """Build the data set folder `output`, replacing one that `build` made before.
+
+    agreement   a report of `maskdpo agreement`, for the card
+    draw        makes the card's pictures from the statistics; none without it
 
     Raises InputError for a faulty annotations file and when no pair can be made, ConfigError when
     `output` holds anything else; nothing is written then.
     """
     check_replaceable(output)
+    measured = read_agreement(agreement) if agreement else None
     rows = sorted(read_records(annotations, Annotation), key=lambda row: (row.question_id, row.id))
     built = build_pairs(rows, config)
     counts = _count(rows, built)
@@ -72,8 +84,7 @@ def run_build(config: BuildConfig, *, annotations: Path, output: Path) -> StageR
         files = _write_data(folder, rows, built, config)
         counts |= _count_splits(files)
         manifest = _make_manifest(config, annotations, rows, files=files, counts=counts)
-        write_json(folder / MANIFEST_NAME, manifest)
-        (folder / CARD_NAME).write_text(render_card(manifest, config), encoding="utf-8")
+        finish_folder(folder, manifest | {"agreement": measured}, config, draw=draw)
     write_failures(output, failures)
     return StageResult(
         output=output,
@@ -205,18 +216,14 @@ def _make_manifest(
         packages=["pyarrow"],
         counts=counts,
     )
-    verdicts = [sentence.verdict for row in rows for sentence in row.sentences]
+    provenance = Provenance()
+    for _, responses in groupby(rows, key=lambda row: row.question_id):
+        provenance.add_question(list(responses))
     return {
         **sidecar.model_dump(exclude={"timings", "models"}),
-        "policies": _tally(public_name(row.model) for row in rows),
-        "judges": _tally(public_name(verdict.judge) for verdict in verdicts),
-        "languages": _tally(row.language for row in rows),
+        **provenance.to_dict(),
         "files": dict(files),
     }
-
-
-def _tally(names: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
 
 
 def _count(rows: Sequence[Annotation], built: Built) -> dict[str, int]:

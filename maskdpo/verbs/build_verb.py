@@ -29,13 +29,28 @@ from maskdpo.verbs.common import (
 @config_options
 @click.option("--annotations", type=INPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
-def command(config: RunConfig, annotations: Path | None, output: Path | None) -> None:
+@click.option("--agreement", type=INPUT_FILE, help="Output of maskdpo agreement, for the card.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+def command(
+    config: RunConfig,
+    annotations: Path | None,
+    output: Path | None,
+    agreement: Path | None,
+    plots: bool,
+) -> None:
     """Turn annotations into preference pairs with spans, weights, a card and a manifest."""
     from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
+    from maskdpo.report.dataset_plots import draw_dataset_plots
 
     settings = config.section(BuildConfig, "build")
     source = annotations or config.run.path("annotations.jsonl")
     require_file(source, made_by="make it with: maskdpo annotate (or maskdpo import)")
-    result = run_build(settings, annotations=source, output=output or config.run.path("dataset"))
+    result = run_build(
+        settings,
+        annotations=source,
+        output=output or config.run.path("dataset"),
+        agreement=agreement,
+        draw=draw_dataset_plots if plots else None,
+    )
     finish(result, max_failed=1.0)
