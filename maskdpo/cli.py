@@ -19,6 +19,7 @@ VERBS = {
     "import": "Turn human-labelled JSONL into annotations and documents.",
     "agreement": "Measure a judge against human sentence labels.",
     "build": "Turn annotations into a preference data set with masks.",
+    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
