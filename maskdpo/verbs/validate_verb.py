@@ -52,6 +52,7 @@ def command(
     from dataset_builder.validate import validate_folder
     from maskdpo.hub.fetch import find_dataset
     from maskdpo.report.dataset_table import print_statistics
+    from schemas.errors import InputError
 
     folder = find_dataset(dataset or str(config.run.path("dataset")), revision=revision)
     validation = validate_folder(folder)
@@ -64,8 +65,7 @@ def command(
         click.echo(f"... and {num_faults - show:,} more faults")
     if num_faults:
         listed = ", ".join(f"{kind} {count:,}" for kind, count in validation.by_kind.items())
-        click.echo(f"{num_faults:,} faults in {dataset or folder}: {listed}", err=True)
-        raise click.exceptions.Exit(2)
+        raise InputError.of(dataset or folder, f"has {num_faults:,} faults: {listed}")
     rows = ", ".join(f"{name} {count:,}" for name, count in validation.num_rows.items())
     click.echo(f"{dataset or folder} is sound (rows: {rows})")
     if statistics:
