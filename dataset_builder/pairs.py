@@ -7,16 +7,17 @@ a URL keep the last part of it only, and evidence is kept as ids and offsets, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.reasons import Unused
-from dataset_builder.select import Candidate, Choice
-from dataset_builder.weights import is_active, make_spans
+from dataset_builder.corrections import Replaced
+from dataset_builder.strategies import Candidate, Choice
+from dataset_builder.weights import make_spans
 from schemas.hashing import content_key
 from schemas.labels import Side
 from schemas.records import Annotation, Message, Pair
+from schemas.spans import Offsets
 
 PAIR_ID_CHARS = 32
 NAME_SEPARATOR = " | "  # between the names of several models or judges in one column
@@ -24,22 +25,16 @@ _SCHEME_AND_HOST = re.compile(r"[A-Za-z][\w+.-]*://[^/\s]*")
 _LOCAL_PATH = re.compile(r"^(?:[/\\~.]|[A-Za-z]:[/\\])|\\")
 
 
-def make_pair(choice: Choice, config: BuildConfig) -> Pair | Unused:
-    """The pair of a choice, or why a side has nothing to train on."""
+def make_pair(choice: Choice, config: BuildConfig) -> Pair:
+    """The pair of a choice, with a span for every sentence of both sides."""
     chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
-    chosen_spans = make_spans(chosen.sentences, Side.CHOSEN, config)
-    rejected_spans = make_spans(rejected.sentences, Side.REJECTED, config)
-    if not is_active(chosen_spans):
-        return Unused.NO_ACTIVE_CHOSEN
-    if not is_active(rejected_spans):
-        return Unused.NO_ACTIVE_REJECTED
     return Pair(
         id=pair_id(choice),
         prompt=chosen.prompt,
         chosen=[Message(role="assistant", content=chosen.text)],
         rejected=[Message(role="assistant", content=rejected.text)],
-        chosen_spans=chosen_spans,
-        rejected_spans=rejected_spans,
+        chosen_spans=make_spans(chosen.sentences, Side.CHOSEN, config),
+        rejected_spans=make_spans(rejected.sentences, Side.REJECTED, config),
         chosen_score=choice.chosen.score,
         rejected_score=choice.rejected.score,
         chosen_finish_reason=chosen.finish_reason,
@@ -66,11 +61,16 @@ def pair_id(choice: Choice) -> str:
     return content_key(content)[:PAIR_ID_CHARS]
 
 
-def sentence_rows(annotation: Annotation) -> Iterator[dict[str, Any]]:
+def sentence_rows(
+    annotation: Annotation, replaced: Mapping[Offsets, Replaced] | None = None
+) -> Iterator[dict[str, Any]]:
     """One row a sentence, the fields those of `write.sentence_schema`.
+
+    replaced    what people's corrections replaced, by the offsets of the sentence there now
 
     A judge's free-text rationale stays behind: it may quote documents that may not be published.
     """
+    origins = replaced or {}
     for sentence in annotation.sentences:
         verdict = sentence.verdict
         yield {
@@ -91,6 +91,7 @@ def sentence_rows(annotation: Annotation) -> Iterator[dict[str, Any]]:
             "source": verdict.source,
             "judge": public_name(verdict.judge),
             "protocol": verdict.protocol,
+            "correction": _correction(origins.get((sentence.start, sentence.end))),
         }
 
 
@@ -105,6 +106,25 @@ def public_name(name: str) -> str:
         return name
     parts = [part for part in re.split(r"[/\\]+", name) if part.strip(".~ ")]
     return parts[-1] if parts else ""
+
+
+def _correction(replaced: Replaced | None) -> dict[str, Any] | None:
+    if replaced is None:
+        return None
+    return {
+        "who": replaced.who,
+        "when": replaced.when,
+        "replaced": [
+            {
+                "start": sentence.start,
+                "end": sentence.end,
+                "label": sentence.verdict.label.value,
+                "source": sentence.verdict.source,
+                "judge": public_name(sentence.verdict.judge),
+            }
+            for sentence in replaced.sentences
+        ],
+    }
 
 
 def _judges(candidate: Candidate) -> set[str]:
