@@ -14,7 +14,7 @@ RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
 
 .PHONY: help setup setup-dev setup-vllm demo test check format clean
-.PHONY: sample annotate import agreement build validate train evaluate doctor schema
+.PHONY: sample annotate import agreement build validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -36,6 +36,10 @@ agreement: $(VENV)/.train         ## a judge against human labels (ARGS="--gold 
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)
 validate: $(VENV)/.train          ## check dataset/, all faults, row by row
+	@$(RUN)
+push: $(VENV)/.train              ## dataset/ or model/ -> the Hub (ARGS="dataset --repo ORG/NAME")
+	@$(RUN)
+export: $(VENV)/.train            ## dataset/ or annotations -> another format (ARGS="--format csv --output to_check.csv")
 	@$(RUN)
 train: $(VENV)/.train             ## dataset/, model -> model/
 	@$(RUN)

@@ -16,10 +16,12 @@ import click
 VERBS = {
     "sample": "Sample K responses a question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
-    "import": "Turn human-labelled JSONL into annotations and documents.",
+    "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
     "agreement": "Measure a judge against human sentence labels.",
     "build": "Turn annotations into a preference data set with masks.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
+    "push": "Push a data set or model to the Hub: one commit, private unless told otherwise.",
+    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",

@@ -487,7 +487,7 @@ def test_no_row_that_parquet_can_hold_breaks_the_check(row: Row) -> None:
 
 def test_a_valid_pair_and_sentence_have_no_fault() -> None:
     assert list(pair_faults(valid_pair())) == []
-    row = {name: None for name in sentence_schema().names} | {
+    row = dict.fromkeys(sentence_schema().names) | {
         "response_id": "r",
         "question_id": "q",
         "start": 0,
