@@ -21,6 +21,7 @@ import sqlite3
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -181,11 +182,17 @@ def words(text: str) -> list[str]:
 
 
 def _signature(features: frozenset[str]) -> MinHash:
-    from datasketch import MinHash
-
-    signature = MinHash(num_perm=NUM_PERMUTATIONS, seed=_SEED)
+    signature = _empty_signature().copy()
     signature.update_batch([feature.encode("utf-8", "surrogatepass") for feature in features])
     return signature
+
+
+@lru_cache(maxsize=1)
+def _empty_signature() -> MinHash:
+    """Drawing the permutations takes longer than hashing a prompt."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=NUM_PERMUTATIONS, seed=_SEED)
 
 
 def _runs(found: Sequence[str], length: int, *, whole: bool) -> Iterator[bytes]:

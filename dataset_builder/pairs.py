@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dataset_builder.config import BuildConfig
@@ -95,6 +96,7 @@ def sentence_rows(
         }
 
 
+@lru_cache(maxsize=1_000)  # one name stands on many sentences
 def public_name(name: str) -> str:
     """A model's or judge's name as it may be published.
 
