@@ -121,7 +121,7 @@ class _Tallies:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Scale:
+class Scale:
     """How a summary's whole numbers are read: value = number / steps; and its histogram's span."""
 
     steps: int
@@ -129,9 +129,9 @@ class _Scale:
     high: float | None = None
 
 
-_FRACTION = _Scale(steps=SCORE_STEPS, low=0.0, high=1.0)
-_CHARACTERS = _Scale(steps=1)
-_SUMMARIES: Mapping[str, _Scale] = {
+_FRACTION = Scale(steps=SCORE_STEPS, low=0.0, high=1.0)
+_CHARACTERS = Scale(steps=1)
+_SUMMARIES: Mapping[str, Scale] = {
     "score_chosen": _FRACTION,
     "score_rejected": _FRACTION,
     "margin": _FRACTION,
@@ -166,7 +166,7 @@ def write_statistics(folder: Path) -> dict[str, Any]:
     return statistics
 
 
-def summarise(tally: Mapping[int, int], scale: _Scale) -> dict[str, Any]:
+def summarise(tally: Mapping[int, int], scale: Scale) -> dict[str, Any]:
     """Mean, quantiles and histogram of a tally {whole number: how often}."""
     numbers = sorted(number for number, count in tally.items() if count)
     count = sum(tally.values())
@@ -200,7 +200,7 @@ def summarise(tally: Mapping[int, int], scale: _Scale) -> dict[str, Any]:
     }
 
 
-def _edges(numbers: Sequence[int], scale: _Scale) -> list[float]:
+def _edges(numbers: Sequence[int], scale: Scale) -> list[float]:
     """Even bins over the scale's span; lengths in two bins a doubling: ... 32, 48, 64, 96 ..."""
     if scale.low is not None and scale.high is not None:
         width = (scale.high - scale.low) / NUM_BINS
@@ -343,7 +343,7 @@ def _topic_rates(tallies: _Tallies) -> Tally:
 
 def _length_bias(tallies: _Tallies) -> dict[str, Any]:
     names = ("chosen_longer", "equal", "chosen_shorter")
-    ratio = summarise(tallies.ratios, _Scale(steps=LOG_STEPS, low=-1.0, high=1.0))["median"]
+    ratio = summarise(tallies.ratios, Scale(steps=LOG_STEPS, low=-1.0, high=1.0))["median"]
     return {
         **{name: tallies.longer[name] for name in names},
         "median_log2_ratio": ratio,
