@@ -149,9 +149,11 @@ def _dataset_info(name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "config_name": name,
         "features": yaml_features(schema),
         "splits": [
-            {"name": str(split), "num_examples": entry["rows"]} for split, _, entry in files
+            {"name": str(split), "num_bytes": entry["raw_bytes"], "num_examples": entry["rows"]}
+            for split, _, entry in files
         ],
         "download_size": sum(entry["bytes"] for _, _, entry in files),
+        "dataset_size": sum(entry["raw_bytes"] for _, _, entry in files),
     }
 
 

@@ -37,15 +37,28 @@ def finish_folder(
     statistics = write_statistics(folder)
     pictures = list(draw(statistics, folder)) if draw else []
     made = [STATISTICS_NAME, *(name for name, _ in pictures)]
+    files = {
+        name: {**entry, "raw_bytes": _raw_bytes(folder / name)}
+        for name, entry in manifest["files"].items()
+    }
     final = {
         **manifest,
-        "files": {**manifest["files"], **{name: describe_file(folder / name) for name in made}},
+        "files": {**files, **{name: describe_file(folder / name) for name in made}},
         "pictures": [{"file": name, "alt": text} for name, text in pictures],
     }
     write_json(folder / MANIFEST_NAME, final)
     card = render_card(final, config, statistics)
     (folder / CARD_NAME).write_text(card, encoding="utf-8")
     return final
+
+
+def _raw_bytes(path: Path) -> int:
+    """Bytes of a Parquet file's columns before compression, which the Hub shows as the size."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    groups = range(metadata.num_row_groups)
+    return sum(metadata.row_group(index).total_byte_size for index in groups)
 
 
 def read_agreement(path: Path) -> dict[str, Any]:

@@ -113,8 +113,10 @@ def join_card(card: CardText) -> str:
     if card.state is not None:
         state = {"header": dict(card.state.header), "sections": dict(card.state.sections)}
         parts.append(f"<!-- maskdpo:state {json.dumps(state, sort_keys=True)} -->")
-    header = f"---\n{card.header}---\n\n" if card.header else ""
-    return header + "\n\n".join(part for part in parts if part) + "\n"
+    body = "\n\n".join(part for part in parts if part) + "\n"
+    # A body that begins with '---' would be read as a header.
+    is_headed = bool(card.header) or body.startswith("---")
+    return (f"---\n{card.header}---\n\n" if is_headed else "") + body
 
 
 def split_card(text: str) -> CardText:
@@ -153,7 +155,10 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
     if not values:
         return ""
     text: str = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=1_000)
-    return text
+    if yaml.safe_load(text) == values:
+        return text
+    escaped: str = yaml.safe_dump(dict(values), sort_keys=False, width=1_000)
+    return escaped  # PyYAML writes U+0085 and its like as line ends, unless they are escaped
 
 
 def escape_markdown(value: object) -> object:

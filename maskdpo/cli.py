@@ -19,6 +19,7 @@ VERBS = {
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
     "agreement": "Measure a judge against human sentence labels.",
     "build": "Turn annotations into a preference data set with masks.",
+    "merge": "Put together the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
     "push": "Push a data set or model to the Hub: one commit, private unless told otherwise.",
     "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
