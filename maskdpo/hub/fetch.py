@@ -38,19 +38,26 @@ def find_dataset(name: str, *, revision: str | None = None) -> Path:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
+    """The commit is asked for first: a stale copy in the cache is never taken for the Hub's."""
+    import httpx2
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
     try:
+        commit = HfApi().dataset_info(name, revision=revision).sha
         path = snapshot_download(
-            name, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS)
+            name, repo_type="dataset", revision=commit, allow_patterns=list(PATTERNS)
         )
+    except OfflineModeIsEnabled:
+        message = "is no folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub"
+        raise InputError.of(name, message) from None
     except GatedRepoError:
         message = "is gated on the Hub; ask for access there, then log in with: hf auth login"
         raise InputError.of(name, message) from None
@@ -62,10 +69,12 @@ def _download(name: str, revision: str | None) -> Path:
         raise InputError.of(name, message) from None
     except RevisionNotFoundError:
         raise InputError.of(name, f"has no revision {revision!r} on the Hub") from None
-    except LocalEntryNotFoundError:
-        message = f"{name}: is no folder here, and the Hub cannot be reached; rerun to try again"
-        raise BackendError(message) from None
     except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no status")
+        status = error.response.status_code
         raise BackendError(f"{name}: the Hub answered {status}; rerun to try again") from None
+    except (httpx2.HTTPError, LocalEntryNotFoundError) as error:
+        raise BackendError(
+            f"{name} is no folder here, and the connection to the Hub broke "
+            f"({type(error).__name__}); rerun to try again"
+        ) from None
     return Path(path)
