@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Strategy, Weighting
 from dataset_builder.markdown import (
     Trusted,
     code,
@@ -31,6 +31,7 @@ SECTIONS = (
     "splits",
     "source",
     "labels",
+    "pictures",
     "agreement",
     "selection",
     "settings",
@@ -58,6 +59,18 @@ SUMMARIES = (
     ("active_share_chosen", "share of chosen that trains"),
     ("active_share_rejected", "share of rejected that trains"),
 )
+STRATEGIES = {
+    Strategy.BEST_WORST: "Of each question's responses the highest score is chosen and the lowest "
+    "rejected (Mask-DPO, arXiv 2503.02846).",
+    Strategy.MIRRORED: "A question's responses, ordered by score, are paired from both ends: best "
+    "with worst, second with second worst, and so on.",
+    Strategy.ABOVE_MARGIN: "All pairs of a question's responses above the least margin are taken, "
+    "widest first, up to `max_pairs`.",
+    Strategy.TWO_SIGMA: "Of each question's responses the highest score is chosen; rejected is the "
+    "one nearest to two standard deviations below the mean (arXiv 2502.16825).",
+    Strategy.LENGTH_MATCHED: "Of each question's responses the widest pair of nearly equal length "
+    "is taken (`max_length_ratio`), against length bias.",
+}
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 
@@ -93,6 +106,9 @@ def render_card(
             (code(key), code(json.dumps(value, ensure_ascii=False), MAX_SETTING_CHARS))
             for key, value in manifest["config"].items()
         ],
+        "strategy": Trusted(STRATEGIES[config.strategy]),
+        "confidence": config.weighting is Weighting.CONFIDENCE,
+        "corrected": bool(counts.get("corrections")),
         "version": manifest["version"],
     }
     sections = render_sections(TEMPLATE, SECTIONS, values)

@@ -162,7 +162,9 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
 
 
 def escape_markdown(value: object) -> object:
-    """What goes into a card for each expression of a template."""
+    """What goes into a card for each expression of a template: safe text, readable counts."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     if isinstance(value, Trusted) or not isinstance(value, str):
         return value
     return _MARKDOWN.sub(r"\\\1", escape(" ".join(value.split()), quote=False))

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from dataset_builder.build import run_build
 from dataset_builder.card import SECTIONS, yaml_features
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Strategy
 from dataset_builder.markdown import (
     CardState,
     CardText,
@@ -197,6 +197,21 @@ def test_nothing_in_data_or_settings_is_markup_or_template(tmp_path: Path) -> No
     assert html.count("<h1>") == 1
     segments = split_card((result.output / "README.md").read_text(encoding="utf-8")).segments
     assert [segment.name for segment in segments if segment.name] == list(SECTIONS)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_the_card_says_how_pairs_were_chosen(tmp_path: Path, strategy: Strategy) -> None:
+    words = {
+        Strategy.BEST_WORST: "the highest score is chosen and the lowest rejected",
+        Strategy.MIRRORED: "paired from both ends",
+        Strategy.ABOVE_MARGIN: "All pairs",
+        Strategy.TWO_SIGMA: "two standard deviations below the mean",
+        Strategy.LENGTH_MATCHED: "nearly equal length",
+    }
+    rows = questions(2, texts=None)
+    config = BuildConfig(strategy=strategy, max_length_ratio=9.0)
+    body = read_card(build(tmp_path, rows, config).output)[1]
+    assert [key for key, text in words.items() if text in body] == [strategy]
 
 
 # --- found again -----------------------------------------------------------------------------

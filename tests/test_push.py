@@ -444,3 +444,116 @@ def test_a_repository_name_that_is_none_is_said(
     assert done.code == 2
     assert words in done.err
     assert hub.requests == []
+
+
+# --- models --------------------------------------------------------------------------------------
+
+TRAINING = {
+    "format": "maskdpo.training",
+    "version": "1.0",
+    "config": {"beta": 0.1, "learning_rate": 5e-7, "use_spans": True},
+    "counts": {"pairs": 90, "test_pairs": 10, "steps": 12, "tokens": 1000, "active_tokens": 400},
+    "packages": {"torch": "2.13.0"},
+    "content": {"weights": "ab" * 32, "training pairs": "cd" * 32},
+    "finished": True,
+}
+SCORES = {
+    "score": "correct / (correct + hallucinated) sentences",
+    "interval": "95% percentile bootstrap",
+    "models": {
+        name: {
+            "score": score,
+            "low": score - 0.05,
+            "high": score + 0.05,
+            "num_responses": 30,
+            "correct_per_response": 3.0,
+            "hallucinated_per_response": 2.0,
+        }
+        for name, score in (("base", 0.5), ("mask_dpo", 0.6))
+    },
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    folder = tmp_path / "model"
+    (folder / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    save_file({"weight": np.zeros((2, 2), np.float32)}, folder / "model.safetensors")
+    for name, values in {
+        "config.json": {"model_type": "llama", "_name_or_path": "/home/ana/models/base"},
+        "tokenizer_config.json": {"name_or_path": "/home/ana/models/base"},
+        "training.json": TRAINING,
+    }.items():
+        (folder / name).write_text(json.dumps(values), encoding="utf-8")
+    for name in ("optimizer.pt", "pytorch_model.bin", "dropped.jsonl", "modeling_own.py"):
+        (folder / name).write_bytes(b"stays here")
+    (folder / "checkpoints" / "checkpoint-1" / "model.safetensors").write_bytes(b"stays here")
+    return folder
+
+
+def test_a_model_goes_out_with_its_card_and_nothing_that_runs(
+    hub: LoopbackHub, client: HubProcess, model: Path, tmp_path: Path
+) -> None:
+    scores = tmp_path / "scores.json"
+    scores.write_text(json.dumps(SCORES), encoding="utf-8")
+    facts = ("--base", "org/base", "--dataset", "org/pairs", "--scores", str(scores))
+    refused = push(client, model, *facts, code=2)
+    assert "names no licence" in refused.err
+    done = push(client, model, *facts, "--license", "apache-2.0")
+    assert "5 files are not sent" in done.err
+    repo = hub.repos["models", REPO]
+    assert (repo.private, len(repo.commits)) == (True, 2)
+    files = repo.files()
+    assert set(files) == {
+        ".gitattributes",
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "tokenizer_config.json",
+        "training.json",
+    }
+    assert not any(b"/home/ana" in content for content in files.values())
+    card = files["README.md"].decode()
+    header = header_of(card)
+    assert header["base_model"] == "org/base"
+    assert header["datasets"] == ["org/pairs"]
+    for line in (
+        f'AutoModelForCausalLM.from_pretrained("{REPO}")',
+        "| base model | `org/base` |",
+        "| data set | `org/pairs` |",
+        "| training pairs | 90 |",
+        "| tokens that trained | 400 of 1,000 completion tokens (40.0%) |",
+        "| `mask_dpo` | 0.600 | 0.550 to 0.650 | 3.000 | 2.000 | 30 |",
+        "| `learning_rate` | `5e-07` |",
+    ):
+        assert line in card
+    edited = card.replace("## Limits\n", "## Limits\n\n- English only.\n").encode()
+    repo.commit("main", "by hand", {**files, "README.md": edited})
+    push(client, model, *facts, "--license", "apache-2.0")
+    assert "- English only." in repo.files()["README.md"].decode()
+
+
+def test_a_model_that_is_not_whole_is_not_sent(
+    hub: LoopbackHub, client: HubProcess, model: Path
+) -> None:
+    (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-3])
+    assert "is no whole safetensors file" in push(client, model, code=2).err
+    (model / "training.json").write_text(json.dumps(TRAINING | {"finished": False}))
+    assert "is not finished" in push(client, model, code=2).err
+    assert hub.requests == []
+
+
+def test_a_models_card_names_the_base_of_the_run_config(
+    hub: LoopbackHub, client: HubProcess, model: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text("train: {model: /home/ana/models/tiny}\n", encoding="utf-8")
+    push(client, model, "--config", str(run), "--license", "mit")
+    card = hub.repos["models", REPO].files()["README.md"].decode()
+    assert "| base model | `tiny` |" in card
+    assert "| data set | not named |" in card
+    assert "pushed without scores" in card
+    assert "base_model" not in header_of(card)
