@@ -54,7 +54,7 @@ def command(
 
     SOURCE is a data set folder [RUN/dataset] for trl and published, and annotations
     [RUN/annotations.jsonl] for the others. What a format cannot say is refused and recorded
-    beside the output; the rest is written. The formats: docs/dataset-format.md.
+    beside the output; the rest is written. The formats: docs/formats.md.
     """
     from dataset_builder.formats.export import ExportFormat, run_export
 

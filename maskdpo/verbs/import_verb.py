@@ -70,7 +70,7 @@ def command(
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
     .jsonl or .parquet), and csv or parquet (a sheet of maskdpo export that people have filled
     in). What nobody labelled becomes `undetermined: not_labelled`. A bad row is recorded beside
-    the output; the others are imported. The formats: docs/dataset-format.md.
+    the output; the others are imported. The formats: docs/formats.md.
     """
     require_file(source, made_by="SOURCE is the file to import")
     annotations = output or config.run.path("annotations.jsonl")
