@@ -3,9 +3,9 @@
     python benchmarks/build_scale.py [--repeats 3] [--output build_scale.json]
 
 Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twice as many, near
-duplicates removed, each build in a process of its own. Both sizes are built in turn; `ratio_at_double`
-is the ratio of the medians; `seconds` and `peak_mb` are those of the first size, and `noise` gives
-least and most. The peak is the process's largest resident set, as the kernel counts it.
+duplicates removed, each build in a process of its own, the two sizes in turn. `seconds` and
+`peak_mb` are the medians at the first size, `ratio_at_double` is the ratio of the medians of
+`seconds`, and `noise` gives least and most. The peak is the largest resident set of the process.
 
     target    180 s and 1,536 MB at the first size, a ratio of at most 2.2
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 MIN_LETTERS = 40  # a name or "Yes." looks like any language
-CERTAIN = 0.95
+CERTAIN = 0.95  # share of the probability that must speak against the language
 _SAMPLE_CHARS = 2_000
 _EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
 _LETTERS_PER_CHARACTER = 3  # what one Han or Hangul character says, in Latin letters
@@ -36,10 +36,9 @@ def is_in_another_language(text: str, language: str) -> bool:
     sample = text[:_SAMPLE_CHARS]
     if not declared or declared not in _identifier().labels or not _is_long_enough(sample):
         return False
-    detected, share = _identifier().classify(sample)
-    if detected == declared or share < CERTAIN:
-        return False
-    return not any(declared in group and detected in group for group in _GROUPS)
+    alike = {declared}.union(*(group for group in _GROUPS if declared in group))
+    share = sum(share for code, share in _identifier().rank(sample) if code in alike)
+    return share < 1.0 - CERTAIN
 
 
 def _is_long_enough(text: str) -> bool:
