@@ -6,6 +6,7 @@ Reads human-labelled files (docs/dataset-format.md) and takes every response
 
     ours -> published Mask-DPO JSON -> ours            as written, and
     ours -> published, all white space lost -> ours    as a sentence splitter may leave it;
+    the same of its text said twice in a row           every sentence repeats;
     ours -> human labels -> ours                       the whole file.
 
 Same spans and labels, character for character, or the run fails. What the published format has no
@@ -24,8 +25,14 @@ from typing import Any
 
 from dataset_builder.formats.export import ExportFormat, run_export
 from dataset_builder.formats.human_labels import read_human_labels, run_import
-from dataset_builder.formats.published import LABELS, PublishedItem, make_item, read_item
-from schemas.records import Annotation
+from dataset_builder.formats.published import (
+    LABELS,
+    LabelledSpan,
+    PublishedItem,
+    make_item,
+    read_item,
+)
+from schemas.labels import Label
 from schemas.stage import StageResult
 
 
@@ -54,17 +61,16 @@ def measure(path: Path) -> dict[str, Any]:
     for row in rows:
         unsayable = sorted({item.verdict.label.value for item in row.sentences} - sayable())
         try:
-            same = round_trip(row)
+            spans = [(item.start, item.end, item.verdict.label) for item in row.sentences]
+            same = round_trip(row.text, spans) and round_trip(*twice(row.text, spans))
         except ValueError:
             refused[" and ".join(unsayable) or "other"] += 1
             continue
         if unsayable:
             counts["differ"] += 1  # it should have been refused
             continue
-        texts = [row.text[item.start : item.end] for item in row.sentences]
         counts["same" if same else "differ"] += 1
-        counts["same_sentences"] += len(texts) if same else 0
-        counts["with_repeated_sentences"] += len(set(texts)) < len(texts)
+        counts["same_sentences"] += len(spans) if same else 0
     with tempfile.TemporaryDirectory() as folder:
         result = through_human_labels(path, Path(folder))
         back = read_human_labels(result.output).annotations
@@ -79,15 +85,25 @@ def sayable() -> set[str]:
     return {label.value for label in LABELS.values()}
 
 
-def round_trip(row: Annotation) -> bool:
-    """Whether the response comes back the same, with its white space and without it."""
-    spans = [(item.start, item.end, item.verdict.label) for item in row.sentences]
-    item = make_item(row.text, spans)
+def round_trip(text: str, spans: list[LabelledSpan]) -> bool:
+    """Whether a response comes back the same, with its white space and without it."""
+    item = make_item(text, spans)
     squeezed = ["".join(sentence.split()) for sentence in item["sents"]]
     return all(
-        read_item(row.text, PublishedItem(sents=sents, type=item["type"])) == spans
+        read_item(text, PublishedItem(sents=sents, type=item["type"])) == spans
         for sents in (item["sents"], squeezed)
     )
+
+
+def twice(text: str, spans: list[LabelledSpan]) -> tuple[str, list[LabelledSpan]]:
+    """The response said twice, the second time with every label turned."""
+    shift = len(text) + 1
+    turned = {
+        Label.HALLUCINATED: Label.NO_HALLUCINATION,
+        Label.NO_HALLUCINATION: Label.HALLUCINATED,
+    }
+    again = [(start + shift, end + shift, turned.get(label, label)) for start, end, label in spans]
+    return f"{text}\n{text}", [*spans, *again]
 
 
 def through_human_labels(path: Path, folder: Path) -> StageResult:

@@ -564,6 +564,20 @@ def test_the_verbs_export_and_import(
     assert "give --who NAME" in capsys.readouterr().err
     assert run(*arguments, "--who", "A") == 0
     assert len(read_records(corrections, Correction)) == 1
+    rebuilt = tmp_path / "rebuilt"
+    settings = ("--set", "build.test_share=0", "--set", "build.near_duplicate=0", "--no-plots")
+    arguments = ("build", "--annotations", back, "--corrections", corrections, "--output", rebuilt)
+    assert run(*arguments, *settings) == 0
+    assert "label hallucinated" in capsys.readouterr().out
+    changed = [
+        before.chosen_id
+        for before, after in zip(
+            load_pairs(folder, "train"), load_pairs(rebuilt, "train"), strict=True
+        )
+        if before.chosen_spans != after.chosen_spans
+    ]
+    (corrected,) = read_records(corrections, Correction)
+    assert changed == [corrected.response_id]
 
 
 def test_an_annotation_of_the_tests_is_what_the_sheet_shows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -47,6 +48,12 @@ from maskdpo.verbs.common import (
     multiple=True,
     help="Questions kept for evaluation: training questions like them are dropped.",
 )
+@click.option(
+    "--documents",
+    type=INPUT_FILE,
+    multiple=True,
+    help="Documents to quote as evidence, where their own licence permits it; a file or pattern.",
+)
 @click.option("--shard", metavar="I/N", help="Build part I of N; put them together with merge.")
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
 @click.option("--agreement", type=INPUT_FILE, help="Output of maskdpo agreement, for the card.")
@@ -57,6 +64,7 @@ def command(
     annotations: tuple[Path, ...],
     corrections: tuple[Path, ...],
     evaluation_questions: tuple[Path, ...],
+    documents: tuple[Path, ...],
     shard: str | None,
     output: Path | None,
     agreement: Path | None,
@@ -66,7 +74,9 @@ def command(
     from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
     from dataset_builder.spool import Shard
+    from dataset_builder.statistics import STATISTICS_NAME
     from maskdpo.report.dataset_plots import draw_dataset_plots
+    from maskdpo.report.dataset_table import print_statistics
 
     settings = config.section(BuildConfig, "build")
     sources = annotations or (config.run.path("annotations.jsonl"),)
@@ -83,8 +93,12 @@ def command(
             evaluation_questions,
             made_by="--evaluation-questions wants JSONL; see: maskdpo schema question",
         ),
+        documents=expand_inputs(
+            documents, made_by="--documents wants JSONL; see: maskdpo schema document"
+        ),
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
         draw=draw_dataset_plots if plots else None,
     )
     finish(result, max_failed=1.0)
+    print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
