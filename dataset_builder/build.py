@@ -8,7 +8,7 @@ one row group a file, whatever the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from typing import Any
 
 from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt_text
 from dataset_builder.config import BuildConfig
+from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.provenance import Provenance
@@ -68,11 +69,13 @@ class Inputs:
 
     corrections           people's verdicts, which beat the annotations'
     evaluation_questions  what no training question may be like
+    documents             quoted as evidence where their licence permits it
     """
 
     annotations: Sequence[Path]
     corrections: Sequence[Path] = ()
     evaluation_questions: Sequence[Path] = ()
+    documents: Sequence[Path] = ()
 
 
 def run_build(
@@ -82,6 +85,7 @@ def run_build(
     output: Path,
     corrections: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
+    documents: Sequence[Path] = (),
     shard: Shard | None = None,
     agreement: Path | None = None,
     draw: Draw | None = None,
@@ -102,6 +106,7 @@ def run_build(
         annotations=paths,
         corrections=sorted(corrections),
         evaluation_questions=sorted(evaluation_questions),
+        documents=sorted(documents),
     )
     part = shard or Shard()
     with new_folder(output) as folder:
@@ -173,7 +178,12 @@ def make_manifest(
 
 def describe_inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
     """Hash and size of each input by its name; where several have one name, they are numbered."""
-    paths = [*inputs.annotations, *inputs.corrections, *inputs.evaluation_questions]
+    paths = [
+        *inputs.annotations,
+        *inputs.corrections,
+        *inputs.evaluation_questions,
+        *inputs.documents,
+    ]
     entries = [(path.name, describe_file(path)) for path in paths]
     found: dict[str, dict[str, Any]] = {}
     for name, entry in sorted(entries, key=lambda item: (item[0], item[1]["sha256"])):
@@ -199,26 +209,36 @@ def _build_data(
     ):
         spool.load(inputs.annotations, inputs.corrections)
         find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
+        quotes = Quotes(spool.connection, config.quote_licenses)
+        for path in inputs.documents:
+            quotes.add_all(path)
         for responses in spool.questions():
             given = {row.id: spool.corrections_of(row.id) for row in responses}
             outcome = build_question(responses, config, corrections=given, find_leak=find_leak)
             tally.add(outcome)
             provenance.add_question(outcome.rows)
-            _write_outcome(outcome, writer)
+            describe = quotes.describe if inputs.documents else describe_place
+            for licenses in _write_outcome(outcome, writer, describe):
+                provenance.quoted.update(licenses)
         spool.raise_faults()
         tally.refuse(_stray(correction) for correction in spool.stray_corrections())
         tally.counts["topics"] = spool.num_topics()
     return tally, provenance, writer.files()
 
 
-def _write_outcome(outcome: Outcome, writer: DataWriter) -> None:
+def _write_outcome(
+    outcome: Outcome, writer: DataWriter, describe: DescribeEvidence
+) -> Iterator[list[str]]:
+    """Write the rows of one question; answers the licences of what each sentence quotes."""
     if outcome.split is None:
         return
     for pair in outcome.pairs:
         writer.add(PAIRS, outcome.split, pair.model_dump(mode="json"))
     for row in outcome.rows:
-        for values in sentence_rows(row, outcome.replaced.get(row.id)):
+        replaced = outcome.replaced.get(row.id)
+        for values in sentence_rows(row, replaced, describe=describe):
             writer.add(SENTENCES, outcome.split, values)
+            yield [item["license"] for item in values["evidence"] if item["license"]]
 
 
 def _make_leak_finder(

@@ -95,8 +95,10 @@ def render_card(
         "protocols": counted_names(_named(manifest.get("protocols", {}))),
         "sampling": counted_names(_named(manifest.get("sampling", {}))),
         "system_prompts": counted_names(_named(manifest.get("system_prompts", {}))),
+        "quoted": counted_names(manifest.get("quoted", {})),
         "num_responses": _range(manifest.get("responses_per_question", {})),
         "agreement": _agreement(manifest.get("agreement")),
+        "interval": _interval(manifest.get("agreement") or {}),
         "figures": _figures(statistics["all"] if statistics else {}),
         "longer": _longer_share(statistics["all"] if statistics else {}),
         "pictures": [
@@ -240,6 +242,11 @@ def _agreement(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
         (code(name), [_figure(line.get(key)) for key in AGREEMENT_FIGURES]) for name, line in lines
     ]
     return {**report, "rows": rows}
+
+
+def _interval(report: Mapping[str, Any]) -> Trusted:
+    low, high = (report.get(f"balanced_accuracy_{end}") for end in ("low", "high"))
+    return Trusted("" if low is None or high is None else f"{low:.3f} to {high:.3f}")
 
 
 def _figure(value: float | None) -> Trusted:

@@ -90,6 +90,21 @@ class BuildConfig(Section):
     seed: int = 0
     """Another seed draws other topics for `test`."""
 
+    quote_licenses: tuple[str, ...] = (
+        "cc0-1.0",
+        "cc-by-3.0",
+        "cc-by-4.0",
+        "cc-by-sa-3.0",
+        "cc-by-sa-4.0",
+        "odc-by",
+        "pddl",
+        "public-domain",
+    )
+    """Documents under these licences are quoted as evidence; of others, ids and offsets go out.
+
+    Needs `--documents`, whose rows say their `license`.
+    """
+
     title: str = Field(default="Preference pairs with sentence spans", min_length=1, max_length=200)
     """The heading of the data set's card."""
 

@@ -1,7 +1,8 @@
 """The rows of a data set folder: a pair from a choice, and a row a sentence.
 
 The rule: what is published names no machine. Models and judges that were given as a local path or
-a URL keep the last part of it only, and evidence is kept as ids and offsets, without text.
+a URL keep the last part of it only, and evidence is kept as ids and offsets, with its text only
+where the document's licence permits it (`dataset_builder.evidence`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from dataset_builder.config import BuildConfig
 from dataset_builder.corrections import Replaced
+from dataset_builder.evidence import DescribeEvidence, describe_place
 from dataset_builder.strategies import Candidate, Choice
 from dataset_builder.weights import make_spans
 from schemas.hashing import content_key
@@ -63,11 +65,15 @@ def pair_id(choice: Choice) -> str:
 
 
 def sentence_rows(
-    annotation: Annotation, replaced: Mapping[Offsets, Replaced] | None = None
+    annotation: Annotation,
+    replaced: Mapping[Offsets, Replaced] | None = None,
+    *,
+    describe: DescribeEvidence = describe_place,
 ) -> Iterator[dict[str, Any]]:
     """One row a sentence, the fields those of `write.sentence_schema`.
 
     replaced    what people's corrections replaced, by the offsets of the sentence there now
+    describe    makes the columns of a piece of evidence; its text only where that is permitted
 
     A judge's free-text rationale stays behind: it may quote documents that may not be published.
     """
@@ -88,7 +94,7 @@ def sentence_rows(
             "confidence": verdict.confidence,
             "confidence_kind": verdict.confidence_kind,
             "votes": _votes(verdict.votes),
-            "evidence": [item.model_dump() for item in verdict.evidence],
+            "evidence": [describe(item) for item in verdict.evidence],
             "source": verdict.source,
             "judge": public_name(verdict.judge),
             "protocol": verdict.protocol,

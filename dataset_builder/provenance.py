@@ -31,6 +31,7 @@ class Provenance:
     sampling                 responses by sampling settings (JSON, without the seed)
     system_prompts           responses by SHA-256 of their system message; "" without one
     responses_per_question   questions by how many responses they have (K)
+    quoted                   pieces of evidence whose text is given, by the document's licence
     """
 
     policies: Counter[str] = field(default_factory=Counter)
@@ -40,6 +41,7 @@ class Provenance:
     sampling: Counter[str] = field(default_factory=Counter)
     system_prompts: Counter[str] = field(default_factory=Counter)
     responses_per_question: Counter[str] = field(default_factory=Counter)
+    quoted: Counter[str] = field(default_factory=Counter)
 
     def add_question(self, rows: Sequence[Annotation]) -> None:
         """Count the responses to one question, all of them."""

@@ -289,3 +289,8 @@ def _evidence_faults(index: int, item: Row | None) -> Iterator[RowFault]:
     start, end = item["start"], item["end"]
     if start is None or end is None or not 0 <= start <= end:
         yield FaultKind.EVIDENCE, f"'evidence[{index}]' [{start}, {end}) is no place"
+        return
+    text = item["text"]
+    if text is not None and (len(text) != end - start or not item["license"]):
+        message = f"'evidence[{index}].text' has {len(text)} characters and licence "
+        yield FaultKind.EVIDENCE, message + f"{item['license']!r}, not {end - start} and a licence"

@@ -59,7 +59,14 @@ def sentence_schema() -> Any:
 
     text, whole = pa.string(), pa.int64()
     evidence = pa.struct(
-        [("document_id", text), ("start", whole), ("end", whole), ("score", pa.float64())]
+        [
+            ("document_id", text),
+            ("start", whole),
+            ("end", whole),
+            ("score", pa.float64()),
+            ("text", text),
+            ("license", text),
+        ]
     )
     replaced = pa.struct(
         [("start", whole), ("end", whole), ("label", text), ("source", text), ("judge", text)]
