@@ -290,7 +290,7 @@ def _evidence_faults(index: int, item: Row | None) -> Iterator[RowFault]:
     if start is None or end is None or not 0 <= start <= end:
         yield FaultKind.EVIDENCE, f"'evidence[{index}]' [{start}, {end}) is no place"
         return
-    text = item["text"]
-    if text is not None and (len(text) != end - start or not item["license"]):
+    text, permit = item.get("text"), item.get("license")
+    if text is not None and (len(text) != end - start or not permit):
         message = f"'evidence[{index}].text' has {len(text)} characters and licence "
-        yield FaultKind.EVIDENCE, message + f"{item['license']!r}, not {end - start} and a licence"
+        yield FaultKind.EVIDENCE, message + f"{permit!r}, not {end - start} and a licence"

@@ -123,7 +123,7 @@ class _Run:
                 name, sentence_schema(), last.check_row, id_column="response_id"
             )
             yield from last.close()
-        if sentences:
+        if sentences and all(name in self.rows for name in sentences):
             yield from self._missing_sentences()
         yield from row_count_faults(manifest, self.rows)
 
@@ -146,7 +146,8 @@ class _Run:
                 if faults:
                     return
                 row = 0
-                for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=schema.names):
+                known = [column for column in schema.names if column in file.schema_arrow.names]
+                for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=known):
                     for values in batch.to_pylist():
                         place = _Place(split=split, file=name, row=row)
                         for kind, message in check(values, place):

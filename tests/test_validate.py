@@ -52,17 +52,18 @@ def read(folder: Path, name: str) -> list[Row]:
     return rows
 
 
-def write(folder: Path, name: str, rows: list[Row], *, seal: bool = True) -> None:
-    """Rewrite a file; `seal` also makes the manifest's hash and row count agree with it."""
+def write(folder: Path, name: str, rows: list[Row], *, sealed: bool = True) -> None:
+    """Rewrite a file, and unless told otherwise let the manifest agree with it."""
     schema = pair_schema() if name.startswith("pairs") else sentence_schema()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / name)
-    if seal:
-        change_manifest(
-            folder,
-            lambda manifest: manifest["files"].update(
-                {name: describe_file(folder / name) | {"rows": len(rows)}}
-            ),
-        )
+    if sealed:
+        seal(folder, name, len(rows))
+
+
+def seal(folder: Path, name: str, num_rows: int) -> None:
+    """Make the manifest's hash and row count agree with a file."""
+    described = describe_file(folder / name) | {"rows": num_rows}
+    change_manifest(folder, lambda manifest: manifest["files"].update({name: described}))
 
 
 def change_manifest(folder: Path, change: Change) -> None:
@@ -271,11 +272,11 @@ def test_a_response_of_a_pair_without_sentences_is_told(folder: Path) -> None:
 
 
 def other_bytes(folder: Path) -> None:
-    write(folder, TRAIN, read(folder, TRAIN)[::-1], seal=False)
+    write(folder, TRAIN, read(folder, TRAIN)[::-1], sealed=False)
 
 
 def other_rows(folder: Path) -> None:
-    write(folder, TRAIN, read(folder, TRAIN)[:-1], seal=False)
+    write(folder, TRAIN, read(folder, TRAIN)[:-1], sealed=False)
 
 
 def drop_column(folder: Path) -> None:
@@ -381,6 +382,35 @@ def test_pairs_without_spans_are_plain_dpo_and_no_fault(folder: Path) -> None:
     rows[0] |= {"chosen_spans": None, "rejected_spans": None}
     write(folder, TRAIN, rows)
     assert found_in(folder) == set()
+
+
+def test_a_data_set_without_the_optional_columns_is_sound(folder: Path) -> None:
+    for name in (SENTENCES, SENTENCES_TEST):
+        rows = read(folder, name)
+        table = pa.Table.from_pylist(rows, schema=sentence_schema()).drop_columns(["correction"])
+        index = table.column_names.index("evidence")
+        plain = pa.list_(
+            pa.struct(
+                [
+                    ("score", pa.float32()),
+                    ("document_id", pa.large_string()),
+                    ("start", pa.int32()),
+                    ("end", pa.int32()),
+                ]
+            )
+        )
+        place = {"document_id": "d", "start": 0, "end": 9, "score": None}
+        evidence = pa.array([[place] for _ in rows], type=plain)
+        pq.write_table(table.set_column(index, "evidence", evidence), folder / name)
+        seal(folder, name, len(rows))
+    assert found_in(folder) == set()
+
+
+def test_sentences_that_cannot_be_read_are_one_fault_not_thousands(folder: Path) -> None:
+    table = pq.read_table(folder / SENTENCES)
+    pq.write_table(table.drop_columns(["label"]), folder / SENTENCES)
+    seal(folder, SENTENCES, table.num_rows)
+    assert found_in(folder) == {(K.COLUMN, SENTENCES, None)}
 
 
 def test_what_is_kept_of_very_many_faults_is_bounded(folder: Path) -> None:
