@@ -147,17 +147,20 @@ def split_card(text: str) -> CardText:
 
 def digest(value: Any) -> str:
     """A short key of a header value or of a section's text."""
-    return content_key(value.strip() if isinstance(value, str) else value)[:DIGEST_CHARS]
+    if isinstance(value, str):
+        return content_key(value.strip())[:DIGEST_CHARS]
+    return content_key(json.loads(json.dumps(value, default=str)))[:DIGEST_CHARS]  # YAML has dates
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
     """YAML in the order of the keys, one line a value; nothing for no values."""
     if not values:
         return ""
-    text: str = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=1_000)
-    if yaml.safe_load(text) == values:
+    plain = json.loads(json.dumps(dict(values), default=str))  # no two values are one object
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1_000)
+    if yaml.safe_load(text) == plain:
         return text
-    escaped: str = yaml.safe_dump(dict(values), sort_keys=False, width=1_000)
+    escaped: str = yaml.safe_dump(plain, sort_keys=False, width=1_000)
     return escaped  # PyYAML writes U+0085 and its like as line ends, unless they are escaped
 
 

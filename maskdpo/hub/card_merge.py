@@ -110,10 +110,15 @@ def _write_header(merged: Mapping[str, Any], found: Mapping[str, Any], text: str
     chunks = _chunks(text)
     if list(chunks) != list(found):  # flow style, anchors, odd keys: the values are what counts
         return dump_yaml(merged)
-    return "".join(
+    kept = "".join(
         chunks[key] if key in found and found[key] == value else dump_yaml({key: value})
         for key, value in merged.items()
     )
+    try:
+        is_sound = (yaml.safe_load(kept) or {}) == merged
+    except yaml.YAMLError:
+        is_sound = False  # a value pointed to a line that is gone
+    return kept if is_sound else dump_yaml(merged)
 
 
 def _chunks(text: str) -> dict[str, str]:
