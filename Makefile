@@ -14,7 +14,7 @@ RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
 
 .PHONY: help setup setup-dev setup-vllm demo test check format clean
-.PHONY: sample annotate import agreement build train evaluate doctor schema
+.PHONY: sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -34,6 +34,14 @@ import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotat
 agreement: $(VENV)/.train         ## a judge against human labels (ARGS="--gold labels.jsonl")
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
+	@$(RUN)
+merge: $(VENV)/.train             ## the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
+	@$(RUN)
+validate: $(VENV)/.train          ## check dataset/, all faults, row by row
+	@$(RUN)
+push: $(VENV)/.train              ## dataset/ or model/ -> the Hub (ARGS="dataset --repo ORG/NAME")
+	@$(RUN)
+export: $(VENV)/.train            ## dataset/ or annotations -> another format (ARGS="--format csv --output to_check.csv")
 	@$(RUN)
 train: $(VENV)/.train             ## dataset/, model -> model/
 	@$(RUN)

@@ -2,44 +2,52 @@
 
 The rule that makes it correct: the folder is a function of the annotations' content and the
 settings. Rows are ordered by question and response id, not by the input's order, and every
-response of the input is either in a pair or counted under a reason.
+response of the input is either in a pair or counted under a reason. Memory holds one question and
+one row group a file, whatever the input.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import ValidationError
-
-from dataset_builder.card import render_card
+from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt_text
 from dataset_builder.config import BuildConfig
-from dataset_builder.pairs import make_pair, public_name, sentence_rows
-from dataset_builder.reasons import EXPLANATIONS, FAULTY, Unused
-from dataset_builder.select import select_best_worst
-from dataset_builder.splits import Split, split_of
+from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
+from dataset_builder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.pairs import sentence_rows
+from dataset_builder.provenance import Provenance
+from dataset_builder.question import Outcome, build_question
+from dataset_builder.read import load_pairs
+from dataset_builder.reasons import Unused
+from dataset_builder.spool import Shard, Spool
+from dataset_builder.tally import (
+    Tally,
+    make_notes,
+    order_counts,
+    say_why_no_pairs,
+    sort_failures,
+)
 from dataset_builder.write import (
-    CARD_NAME,
-    MANIFEST_NAME,
+    PAIRS,
     PAIRS_FORMAT,
+    SENTENCES,
+    DataWriter,
     check_replaceable,
     new_folder,
-    pair_schema,
-    parquet_name,
-    sentence_schema,
-    write_parquet,
 )
-from schemas.errors import Fault, InputError
-from schemas.files import read_records, write_json
-from schemas.labels import Label
-from schemas.records import Annotation, Failure, Pair
-from schemas.sidecar import check_format, describe_file, make_sidecar
+from schemas.errors import InputError
+from schemas.files import read_records
+from schemas.records import Annotation, Correction, Failure, Pair, Question
+from schemas.sidecar import describe_file, make_sidecar
 from schemas.stage import StageResult, write_failures
-from schemas.validation import describe_errors
+
+__all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
+
+FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,36 +63,81 @@ class Built:
     dropped: Mapping[str, Unused]
 
 
-def run_build(config: BuildConfig, *, annotations: Path, output: Path) -> StageResult:
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The files of a build, in any order; of each kind their rows are one set.
+
+    corrections           people's verdicts, which beat the annotations'
+    evaluation_questions  what no training question may be like
+    documents             quoted as evidence where their licence permits it
+    """
+
+    annotations: Sequence[Path]
+    corrections: Sequence[Path] = ()
+    evaluation_questions: Sequence[Path] = ()
+    documents: Sequence[Path] = ()
+
+
+def run_build(
+    config: BuildConfig,
+    *,
+    annotations: Path | Sequence[Path],
+    output: Path,
+    corrections: Sequence[Path] = (),
+    evaluation_questions: Sequence[Path] = (),
+    documents: Sequence[Path] = (),
+    shard: Shard | None = None,
+    agreement: Path | None = None,
+    draw: Draw | None = None,
+) -> StageResult:
     """Build the data set folder `output`, replacing one that `build` made before.
 
-    Raises InputError for a faulty annotations file and when no pair can be made, ConfigError when
-    `output` holds anything else; nothing is written then.
+    shard       build these questions only; `dataset_builder.merge` puts the parts together
+    agreement   a report of `maskdpo agreement`, for the card
+    draw        makes the card's pictures from the statistics; none without it
+
+    Raises InputError for faulty files and when no pair can be made, ConfigError when `output`
+    holds anything else; nothing is written then.
     """
     check_replaceable(output)
-    rows = sorted(read_records(annotations, Annotation), key=lambda row: (row.question_id, row.id))
-    built = build_pairs(rows, config)
-    counts = _count(rows, built)
-    if not built.pairs:
-        raise InputError.of(annotations, _say_why_no_pairs(counts))
-    failures = _failures(rows, built)
+    measured = read_agreement(agreement) if agreement else None
+    paths = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    inputs = Inputs(
+        annotations=paths,
+        corrections=sorted(corrections),
+        evaluation_questions=sorted(evaluation_questions),
+        documents=sorted(documents),
+    )
+    part = shard or Shard()
     with new_folder(output) as folder:
-        files = _write_data(folder, rows, built, config)
-        counts |= _count_splits(files)
-        manifest = _make_manifest(config, annotations, rows, files=files, counts=counts)
-        write_json(folder / MANIFEST_NAME, manifest)
-        (folder / CARD_NAME).write_text(render_card(manifest, config), encoding="utf-8")
+        tally, provenance, files = _build_data(config, inputs, folder, part)
+        counts = order_counts(tally.counts, files)
+        if not counts["pairs"] and part.count == 1:
+            raise InputError.of(_name_all(paths), say_why_no_pairs(counts))
+        manifest = {
+            **make_manifest(config, inputs=describe_inputs(inputs), counts=counts, files=files),
+            **provenance.to_dict(),
+            "agreement": measured,
+            **({"shard": str(part)} if part.count > 1 else {}),
+        }
+        finish_folder(folder, manifest, config, draw=draw)
+    failures = sort_failures(tally.failures)
     write_failures(output, failures)
     return StageResult(
         output=output,
-        num_rows=len(rows),
+        num_rows=counts["responses"] + counts.get("corrections_refused", 0),
         failures=failures,
         counts=counts,
-        notes=_notes(counts, config),
+        notes=make_notes(counts, config) if part.count == 1 else [],
     )
 
 
-def build_pairs(rows: Sequence[Annotation], config: BuildConfig) -> Built:
+def build_pairs(
+    rows: Iterable[Annotation],
+    config: BuildConfig,
+    *,
+    corrections: Mapping[str, Sequence[Correction]] | None = None,
+) -> Built:
     """Select and weigh, question by question; pure, and the same for any order of `rows`."""
     questions: dict[str, list[Annotation]] = {}
     for row in rows:
@@ -93,194 +146,134 @@ def build_pairs(rows: Sequence[Annotation], config: BuildConfig) -> Built:
     unused: dict[str, Unused] = {}
     dropped: dict[str, Unused] = {}
     for question_id, responses in sorted(questions.items()):
-        selection = select_best_worst(responses, min_margin=config.min_margin)
-        unused.update(selection.unused)
-        if selection.dropped is not None:
-            dropped[question_id] = selection.dropped
-        for choice in selection.choices:
-            pair = make_pair(choice, config)
-            if isinstance(pair, Pair):
-                pairs.append(pair)
-                continue
-            dropped[question_id] = pair
-            unused[choice.chosen.annotation.id] = pair
-            unused[choice.rejected.annotation.id] = pair
+        outcome = build_question(responses, config, corrections=corrections)
+        pairs.extend(outcome.pairs)
+        unused.update(outcome.selection.unused)
+        if outcome.selection.dropped is not None:
+            dropped[question_id] = outcome.selection.dropped
     return Built(pairs=pairs, unused=unused, dropped=dropped)
 
 
-def load_pairs(folder: str | Path, split: str) -> list[Pair]:
-    """The pairs of one split of a data set folder, checked; row numbers in errors count from 0."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    folder = Path(folder)
-    manifest = _read_manifest(folder)
-    name = f"{PAIRS_FORMAT}/{split}-00000-of-00001.parquet"
-    if name not in manifest["files"]:
-        known = sorted(key for key in manifest["files"] if key.startswith(f"{PAIRS_FORMAT}/"))
-        raise InputError.of(folder, f"has no split {split!r}; it holds {', '.join(known)}")
-    try:
-        rows = pq.read_table(folder / name).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-        raise InputError.of(folder / name, message) from None
-    pairs: list[Pair] = []
-    faults: list[Fault] = []
-    for index, row in enumerate(rows):
-        try:
-            pairs.append(Pair.model_validate_json(json.dumps(row)))
-        except ValidationError as error:
-            faults.extend(
-                Fault(path=str(folder / name), line=None, message=f"row {index}: {message}")
-                for message in describe_errors(error, Pair)
-            )
-    if faults:
-        raise InputError(faults)
-    return pairs
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST_NAME
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        check_format(path, manifest["format"], manifest["version"], expected=PAIRS_FORMAT)
-        files = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        message = f"is no data set of ours: {MANIFEST_NAME} is missing or unreadable"
-        raise InputError.of(folder, message) from None
-    return {**manifest, "files": files}
-
-
-def _write_data(
-    folder: Path, rows: Sequence[Annotation], built: Built, config: BuildConfig
-) -> dict[str, dict[str, Any]]:
-    """Write the Parquet files that have rows; answers their hash, size and rows by name."""
-    files: dict[str, dict[str, Any]] = {}
-    in_a_topic = [row for row in rows if built.unused.get(row.id) is not Unused.TOPICS_DIFFER]
-    for split in Split:
-        tables = (
-            ("pairs", pair_schema(), _pair_rows(built.pairs, split, config)),
-            ("sentences", sentence_schema(), _sentence_rows(in_a_topic, split, config)),
-        )
-        for config_name, schema, table_rows in tables:
-            name = parquet_name(config_name, split)
-            count = write_parquet(folder / name, table_rows, schema)
-            if count:
-                files[name] = describe_file(folder / name) | {"rows": count}
-    return files
-
-
-def _pair_rows(pairs: Iterable[Pair], split: Split, config: BuildConfig) -> Iterator[Any]:
-    return (pair.model_dump(mode="json") for pair in pairs if _split(pair, config) is split)
-
-
-def _sentence_rows(rows: Iterable[Annotation], split: Split, config: BuildConfig) -> Iterator[Any]:
-    for row in rows:
-        if _split(row, config) is split:
-            yield from sentence_rows(row)
-
-
-def _split(row: Pair | Annotation, config: BuildConfig) -> Split:
-    return split_of(
-        topic=row.topic,
-        question_id=row.question_id,
-        seed=config.seed,
-        test_share=config.test_share,
-    )
-
-
-def _make_manifest(
+def make_manifest(
     config: BuildConfig,
-    annotations: Path,
-    rows: Sequence[Annotation],
     *,
-    files: Mapping[str, Mapping[str, Any]],
+    inputs: Mapping[str, Mapping[str, Any]],
     counts: Mapping[str, int],
+    files: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What made the folder. No timings: two builds of one input are the same, byte for byte."""
     sidecar = make_sidecar(
         PAIRS_FORMAT,
         config=config.model_dump(mode="json"),
-        inputs=[annotations],
+        inputs=[],
         packages=["pyarrow"],
         counts=counts,
     )
-    verdicts = [sentence.verdict for row in rows for sentence in row.sentences]
     return {
         **sidecar.model_dump(exclude={"timings", "models"}),
-        "policies": _tally(public_name(row.model) for row in rows),
-        "judges": _tally(public_name(verdict.judge) for verdict in verdicts),
-        "languages": _tally(row.language for row in rows),
+        "inputs": {name: dict(entry) for name, entry in inputs.items()},
         "files": dict(files),
     }
 
 
-def _tally(names: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
-
-
-def _count(rows: Sequence[Annotation], built: Built) -> dict[str, int]:
-    """Counts of the input and of what became of it; reasons without a case are left out."""
-    verdicts = [sentence.verdict for row in rows for sentence in row.sentences]
-    labels = Counter(verdict.label for verdict in verdicts)
-    unused, dropped = Counter(built.unused.values()), Counter(built.dropped.values())
-    num_persons = sum(verdict.source == "person" for verdict in verdicts)
-    return {
-        "responses": len(rows),
-        "questions": len({row.question_id for row in rows}),
-        "topics": len({row.topic or row.question_id for row in rows}),
-        "sentences": len(verdicts),
-        "verdicts_person": num_persons,
-        "verdicts_judge": len(verdicts) - num_persons,
-        **{f"label_{label}": labels[label] for label in Label if labels[label]},
-        "pairs": len(built.pairs),
-        "active_chosen": _num_active(pair.chosen_spans or [] for pair in built.pairs),
-        "active_rejected": _num_active(pair.rejected_spans or [] for pair in built.pairs),
-        **{f"unused_{reason}": unused[reason] for reason in Unused if unused[reason]},
-        **{f"dropped_{reason}": dropped[reason] for reason in Unused if dropped[reason]},
-    }
-
-
-def _num_active(sides: Iterable[Iterable[Any]]) -> int:
-    return sum(span.weight > 0.0 for spans in sides for span in spans)
-
-
-def _count_splits(files: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    return {
-        f"{config_name}_{split}": files.get(parquet_name(config_name, split), {}).get("rows", 0)
-        for config_name in ("pairs", "sentences")
-        for split in Split
-    }
-
-
-def _failures(rows: Sequence[Annotation], built: Built) -> list[Failure]:
-    found = []
-    for row in rows:
-        reason = built.unused.get(row.id)
-        if reason in FAULTY:
-            detail = f"question {row.question_id!r}: {EXPLANATIONS[reason]}"
-            found.append(Failure(id=row.id, stage="build", reason=reason, detail=detail))
+def describe_inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
+    """Hash and size of each input by its name; where several have one name, they are numbered."""
+    paths = [
+        *inputs.annotations,
+        *inputs.corrections,
+        *inputs.evaluation_questions,
+        *inputs.documents,
+    ]
+    entries = [(path.name, describe_file(path)) for path in paths]
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in sorted(entries, key=lambda item: (item[0], item[1]["sha256"])):
+        number = 2
+        unique = name
+        while unique in found:
+            unique = f"{name} ({number})"
+            number += 1
+        found[unique] = entry
     return found
 
 
-def _say_why_no_pairs(counts: Mapping[str, int]) -> str:
-    reasons = [
-        f"{counts[f'dropped_{reason}']} x {reason} ({text})"
-        for reason, text in EXPLANATIONS.items()
-        if f"dropped_{reason}" in counts
-    ]
-    return (
-        f"gives no pair: of {counts['questions']} questions with {counts['responses']} responses, "
-        + "; ".join(reasons)
+def _build_data(
+    config: BuildConfig, inputs: Inputs, folder: Path, shard: Shard
+) -> tuple[Tally, Provenance, dict[str, dict[str, Any]]]:
+    """Write the Parquet files, question by question."""
+    tally, provenance = Tally(), Provenance()
+    with (
+        # Beside the data: as large as the index of the input, and gone before the folder is moved.
+        TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
+        Spool(Path(scratch), config, shard) as spool,
+        DataWriter(folder) as writer,
+    ):
+        spool.load(inputs.annotations, inputs.corrections)
+        find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
+        quotes = Quotes(spool.connection, config.quote_licenses)
+        for path in inputs.documents:
+            quotes.add_all(path)
+        for responses in spool.questions():
+            given = {row.id: spool.corrections_of(row.id) for row in responses}
+            outcome = build_question(responses, config, corrections=given, find_leak=find_leak)
+            tally.add(outcome)
+            provenance.add_question(outcome.rows)
+            describe = quotes.describe if inputs.documents else describe_place
+            for licenses in _write_outcome(outcome, writer, describe):
+                provenance.quoted.update(licenses)
+        spool.raise_faults()
+        tally.refuse(_stray(correction) for correction in spool.stray_corrections())
+        tally.counts["topics"] = spool.num_topics()
+    return tally, provenance, writer.files()
+
+
+def _write_outcome(
+    outcome: Outcome, writer: DataWriter, describe: DescribeEvidence
+) -> Iterator[list[str]]:
+    """Write the rows of one question; answers the licences of what each sentence quotes."""
+    if outcome.split is None:
+        return
+    for pair in outcome.pairs:
+        writer.add(PAIRS, outcome.split, pair.model_dump(mode="json"))
+    for row in outcome.rows:
+        replaced = outcome.replaced.get(row.id)
+        for values in sentence_rows(row, replaced, describe=describe):
+            writer.add(SENTENCES, outcome.split, values)
+            yield [item["license"] for item in values["evidence"] if item["license"]]
+
+
+def _make_leak_finder(
+    config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
+) -> FindLeak:
+    """What tells of a training question whether it is too like another that train must not hold."""
+    near = None
+    if config.near_duplicate:
+        near = NearDuplicates(spool.connection, threshold=config.near_duplicate)
+        near.add_all(spool.test_prompts())
+    kept = EvaluationQuestions(spool.connection, num_words=config.decontaminate_words)
+    for path in evaluation_questions:
+        for question in read_records(path, Question):
+            kept.add(prompt_text(question.messages))
+
+    def find_leak(responses: Sequence[Annotation]) -> Unused | None:
+        for text in sorted({prompt_text(row.prompt) for row in responses}):
+            if kept.has(text):
+                return Unused.IN_EVALUATION
+            if near is not None and near.has(text):
+                return Unused.NEAR_DUPLICATE
+        return None
+
+    return find_leak
+
+
+def _stray(correction: Correction) -> Failure:
+    return Failure(
+        id=correction.response_id,
+        stage="correct",
+        reason="unknown_response",
+        detail="no annotation has this id, so the correction changes nothing",
     )
 
 
-def _notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
-    notes = []
-    for split, share in ((Split.TRAIN, 1.0), (Split.TEST, config.test_share)):
-        if share and not counts[f"pairs_{split}"]:
-            notes.append(
-                f"the split '{split}' of 'pairs' is empty and not written: the {counts['topics']} "
-                f"topics all fell elsewhere (test_share={config.test_share:g}, seed={config.seed})"
-            )
-    return notes
+def _name_all(paths: Sequence[Path]) -> str:
+    others = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+    return f"{paths[0]}{others}"

@@ -1,22 +1,26 @@
 """The rows of a data set folder: a pair from a choice, and a row a sentence.
 
 The rule: what is published names no machine. Models and judges that were given as a local path or
-a URL keep the last part of it only, and evidence is kept as ids and offsets, without text.
+a URL keep the last part of it only, and evidence is kept as ids and offsets, with its text only
+where the document's licence permits it (`dataset_builder.evidence`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.reasons import Unused
-from dataset_builder.select import Candidate, Choice
-from dataset_builder.weights import is_active, make_spans
+from dataset_builder.corrections import Replaced
+from dataset_builder.evidence import DescribeEvidence, describe_place
+from dataset_builder.strategies import Candidate, Choice
+from dataset_builder.weights import make_spans
 from schemas.hashing import content_key
 from schemas.labels import Side
 from schemas.records import Annotation, Message, Pair
+from schemas.spans import Offsets
 
 PAIR_ID_CHARS = 32
 NAME_SEPARATOR = " | "  # between the names of several models or judges in one column
@@ -24,22 +28,16 @@ _SCHEME_AND_HOST = re.compile(r"[A-Za-z][\w+.-]*://[^/\s]*")
 _LOCAL_PATH = re.compile(r"^(?:[/\\~.]|[A-Za-z]:[/\\])|\\")
 
 
-def make_pair(choice: Choice, config: BuildConfig) -> Pair | Unused:
-    """The pair of a choice, or why a side has nothing to train on."""
+def make_pair(choice: Choice, config: BuildConfig) -> Pair:
+    """The pair of a choice, with a span for every sentence of both sides."""
     chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
-    chosen_spans = make_spans(chosen.sentences, Side.CHOSEN, config)
-    rejected_spans = make_spans(rejected.sentences, Side.REJECTED, config)
-    if not is_active(chosen_spans):
-        return Unused.NO_ACTIVE_CHOSEN
-    if not is_active(rejected_spans):
-        return Unused.NO_ACTIVE_REJECTED
     return Pair(
         id=pair_id(choice),
         prompt=chosen.prompt,
         chosen=[Message(role="assistant", content=chosen.text)],
         rejected=[Message(role="assistant", content=rejected.text)],
-        chosen_spans=chosen_spans,
-        rejected_spans=rejected_spans,
+        chosen_spans=make_spans(chosen.sentences, Side.CHOSEN, config),
+        rejected_spans=make_spans(rejected.sentences, Side.REJECTED, config),
         chosen_score=choice.chosen.score,
         rejected_score=choice.rejected.score,
         chosen_finish_reason=chosen.finish_reason,
@@ -66,11 +64,20 @@ def pair_id(choice: Choice) -> str:
     return content_key(content)[:PAIR_ID_CHARS]
 
 
-def sentence_rows(annotation: Annotation) -> Iterator[dict[str, Any]]:
+def sentence_rows(
+    annotation: Annotation,
+    replaced: Mapping[Offsets, Replaced] | None = None,
+    *,
+    describe: DescribeEvidence = describe_place,
+) -> Iterator[dict[str, Any]]:
     """One row a sentence, the fields those of `write.sentence_schema`.
+
+    replaced    what people's corrections replaced, by the offsets of the sentence there now
+    describe    makes the columns of a piece of evidence; its text only where that is permitted
 
     A judge's free-text rationale stays behind: it may quote documents that may not be published.
     """
+    origins = replaced or {}
     for sentence in annotation.sentences:
         verdict = sentence.verdict
         yield {
@@ -87,13 +94,15 @@ def sentence_rows(annotation: Annotation) -> Iterator[dict[str, Any]]:
             "confidence": verdict.confidence,
             "confidence_kind": verdict.confidence_kind,
             "votes": _votes(verdict.votes),
-            "evidence": [item.model_dump() for item in verdict.evidence],
+            "evidence": [describe(item) for item in verdict.evidence],
             "source": verdict.source,
             "judge": public_name(verdict.judge),
             "protocol": verdict.protocol,
+            "correction": _correction(origins.get((sentence.start, sentence.end))),
         }
 
 
+@lru_cache(maxsize=1_000)  # one name stands on many sentences
 def public_name(name: str) -> str:
     """A model's or judge's name as it may be published.
 
@@ -105,6 +114,25 @@ def public_name(name: str) -> str:
         return name
     parts = [part for part in re.split(r"[/\\]+", name) if part.strip(".~ ")]
     return parts[-1] if parts else ""
+
+
+def _correction(replaced: Replaced | None) -> dict[str, Any] | None:
+    if replaced is None:
+        return None
+    return {
+        "who": replaced.who,
+        "when": replaced.when,
+        "replaced": [
+            {
+                "start": sentence.start,
+                "end": sentence.end,
+                "label": sentence.verdict.label.value,
+                "source": sentence.verdict.source,
+                "judge": public_name(sentence.verdict.judge),
+            }
+            for sentence in replaced.sentences
+        ],
+    }
 
 
 def _judges(candidate: Candidate) -> set[str]:

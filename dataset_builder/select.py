@@ -1,42 +1,38 @@
-"""Which responses to a question make a pair: the best against the worst.
-
-Mask-DPO (arXiv 2503.02846) prefers the response with the most correct sentences over the one with
-the fewest. Counts favour long answers, so the score decides here, correct / (correct +
-hallucinated), and the paper's counts only break ties:
-
-    chosen    highest score, then most correct sentences, then fewest undetermined, then least id
-    rejected  lowest score, then fewest correct sentences, then most hallucinated, then least id
+"""Which responses to a question can be compared, and what becomes of each of them.
 
 The rule that makes it correct: a pair's scores differ. A higher score has at least one correct
 sentence and a lower one at least one hallucinated sentence, so both sides have what to learn from.
-Selection depends on the set of responses alone, not on their order.
+Selection depends on the set of responses alone, not on their order, and every response is either
+in a choice or has a reason. Which of the comparable responses are paired is `strategies`' part,
+and what bars a response from a side is `bounds`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dataset_builder.bounds import bar_chosen, bar_rejected
+from dataset_builder.config import BuildConfig, Strategy
+from dataset_builder.language import is_in_another_language
 from dataset_builder.reasons import Unused
+from dataset_builder.strategies import (
+    Candidate,
+    Choice,
+    admits,
+    best_of,
+    choosable,
+    is_wide_enough,
+    pick_above_margin,
+    pick_best_worst,
+    pick_length_matched,
+    pick_mirrored,
+    pick_two_sigma,
+    rejectable,
+    worst_of,
+)
 from schemas.records import Annotation
-from schemas.scores import ResponseScore, score_labels
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """A response with the counts of its sentences and the score they give."""
-
-    annotation: Annotation
-    counts: ResponseScore
-    score: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """Two responses to one question; `chosen` has the higher score."""
-
-    chosen: Candidate
-    rejected: Candidate
+from schemas.scores import score_labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,38 +47,28 @@ class Selection:
     dropped: Unused | None = None
 
 
-def select_best_worst(responses: Sequence[Annotation], *, min_margin: float) -> Selection:
-    """At most one choice out of the responses to one question (ids unique, not empty)."""
+def select(responses: Sequence[Annotation], config: BuildConfig) -> Selection:
+    """The choices out of the responses to one question (ids unique, not empty)."""
     fault = find_fault(responses)
     if fault is not None:
-        return _drop([row.id for row in responses], fault)
-    candidates, unused = comparable(responses)
+        return drop([row.id for row in responses], fault)
+    candidates, unused = comparable(responses, config)
     ids = [candidate.annotation.id for candidate in candidates]
-    choice = choose(candidates, min_margin=min_margin)
-    if isinstance(choice, Unused):
-        return _drop(ids, choice, unused)
-    used = {choice.chosen.annotation.id, choice.rejected.annotation.id}
+    choices = _pick(candidates, config)
+    if not choices:
+        return drop(ids, explain(candidates, config), unused)
+    used = {side.annotation.id for choice in choices for side in (choice.chosen, choice.rejected)}
     return Selection(
-        choices=(choice,),
+        choices=choices,
         unused={**unused, **{name: Unused.BETWEEN for name in ids if name not in used}},
     )
 
 
-def choose(candidates: Sequence[Candidate], *, min_margin: float) -> Choice | Unused:
-    """The best against the worst of these, or why they make no pair."""
-    if not candidates:
-        return Unused.NOTHING_DECIDED
-    if len(candidates) == 1:
-        return Unused.NO_OTHER_RESPONSE
-    best = min(candidates, key=_preference)
-    worst = min(candidates, key=_aversion)
-    if not best.counts.num_correct:
-        return Unused.NOTHING_CORRECT
-    if best.score == worst.score:
-        return Unused.SCORES_TIED
-    if best.score - worst.score < min_margin:
-        return Unused.BELOW_MIN_MARGIN
-    return Choice(chosen=best, rejected=worst)
+def drop(
+    ids: Sequence[str], reason: Unused, unused: Mapping[str, Unused] | None = None
+) -> Selection:
+    """The selection of a question that gives no pair: all of `ids` are unused for one reason."""
+    return Selection(unused={**(unused or {}), **dict.fromkeys(ids, reason)}, dropped=reason)
 
 
 def find_fault(responses: Sequence[Annotation]) -> Unused | None:
@@ -97,7 +83,9 @@ def find_fault(responses: Sequence[Annotation]) -> Unused | None:
     return None
 
 
-def comparable(responses: Sequence[Annotation]) -> tuple[list[Candidate], dict[str, Unused]]:
+def comparable(
+    responses: Sequence[Annotation], config: BuildConfig
+) -> tuple[list[Candidate], dict[str, Unused]]:
     """The responses that have a score, each text once (least id), and why the others are out."""
     candidates: list[Candidate] = []
     unused: dict[str, Unused] = {}
@@ -108,33 +96,59 @@ def comparable(responses: Sequence[Annotation]) -> tuple[list[Candidate], dict[s
             unused[row.id] = Unused.NOTHING_DECIDED
         elif row.text in texts:
             unused[row.id] = Unused.DUPLICATE_TEXT
+        elif config.check_language and is_in_another_language(row.text, row.language):
+            unused[row.id] = Unused.LANGUAGE_DIFFERS
         else:
             texts.add(row.text)
-            candidates.append(Candidate(annotation=row, counts=counts, score=counts.score))
+            candidates.append(
+                Candidate(
+                    annotation=row,
+                    counts=counts,
+                    score=counts.score,
+                    barred_chosen=bar_chosen(row, counts, config),
+                    barred_rejected=bar_rejected(row, counts, config),
+                )
+            )
     return candidates, unused
 
 
-def _preference(candidate: Candidate) -> tuple[float, int, int, str]:
-    counts = candidate.counts
-    return (
-        -candidate.score,
-        -counts.num_correct,
-        counts.num_undetermined,
-        candidate.annotation.id,
-    )
+def explain(candidates: Sequence[Candidate], config: BuildConfig) -> Unused:
+    """Why these make no pair: the first reason that holds of the best and the worst of them."""
+    if len(candidates) < 2:
+        return Unused.NO_OTHER_RESPONSE if candidates else Unused.NOTHING_DECIDED
+    best, worst = best_of(candidates), worst_of(candidates)
+    if not best.counts.num_correct:
+        return Unused.NOTHING_CORRECT
+    if best.score == worst.score:
+        return Unused.SCORES_TIED
+    if not is_wide_enough(best, worst, min_margin=config.min_margin):
+        return Unused.BELOW_MIN_MARGIN
+    if _has_admitted_pair(candidates, config):
+        return Unused.LENGTHS_DIFFER  # the only bound that a strategy adds of its own
+    return best.barred_chosen or worst.barred_rejected or Unused.BETWEEN
 
 
-def _aversion(candidate: Candidate) -> tuple[float, int, int, str]:
-    counts = candidate.counts
-    return (
-        candidate.score,
-        counts.num_correct,
-        -counts.num_hallucinated,
-        candidate.annotation.id,
-    )
+def _has_admitted_pair(candidates: Sequence[Candidate], config: BuildConfig) -> bool:
+    chosen, rejected = list(choosable(candidates)), list(rejectable(candidates))
+    if not chosen or not rejected:
+        return False
+    return admits(best_of(chosen), worst_of(rejected), min_margin=config.min_margin)
 
 
-def _drop(
-    ids: Sequence[str], reason: Unused, unused: Mapping[str, Unused] | None = None
-) -> Selection:
-    return Selection(unused={**(unused or {}), **dict.fromkeys(ids, reason)}, dropped=reason)
+_STRATEGIES: Mapping[Strategy, Callable[[Sequence[Candidate], BuildConfig], list[Choice]]] = {
+    Strategy.BEST_WORST: lambda rows, config: pick_best_worst(rows, min_margin=config.min_margin),
+    Strategy.MIRRORED: lambda rows, config: pick_mirrored(
+        rows, min_margin=config.min_margin, max_pairs=config.max_pairs
+    ),
+    Strategy.ABOVE_MARGIN: lambda rows, config: pick_above_margin(
+        rows, min_margin=config.min_margin, max_pairs=config.max_pairs
+    ),
+    Strategy.TWO_SIGMA: lambda rows, config: pick_two_sigma(rows, min_margin=config.min_margin),
+    Strategy.LENGTH_MATCHED: lambda rows, config: pick_length_matched(
+        rows, min_margin=config.min_margin, max_length_ratio=config.max_length_ratio
+    ),
+}
+
+
+def _pick(candidates: Sequence[Candidate], config: BuildConfig) -> list[Choice]:
+    return _STRATEGIES[config.strategy](candidates, config)

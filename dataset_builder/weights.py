@@ -1,13 +1,14 @@
 """The one place where a verdict becomes a weight; the trainer reads the weight and nothing else.
 
 A sentence keeps its label whatever it weighs, and every sentence gets a span: 0 means masked.
+People's corrections are verdicts by the time they come here (`corrections`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Weighting
 from schemas.labels import Side
 from schemas.records import Sentence, Span, Verdict
 
@@ -26,10 +27,10 @@ def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -
 
 
 def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
-    """The label policy's weight, or 0 where a judge was less sure than `min_confidence`."""
+    """The label policy's weight times what the verdict's confidence leaves of it."""
     if not is_sure(verdict, config.min_confidence):
         return 0.0
-    return config.policy.weight(verdict.label, side)
+    return config.policy.weight(verdict.label, side) * _trust(verdict, config.weighting)
 
 
 def is_sure(verdict: Verdict, min_confidence: float) -> bool:
@@ -46,3 +47,9 @@ def is_sure(verdict: Verdict, min_confidence: float) -> bool:
 def is_active(spans: Iterable[Span]) -> bool:
     """Whether any span trains."""
     return any(span.weight > 0.0 for span in spans)
+
+
+def _trust(verdict: Verdict, weighting: Weighting) -> float:
+    if weighting is Weighting.BINARY or verdict.source == "person":
+        return 1.0
+    return verdict.confidence or 0.0

@@ -12,18 +12,18 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.splits import Split
 from schemas.errors import ConfigError
 from schemas.records import Pair
-from schemas.sidecar import FORMAT_PREFIX
+from schemas.sidecar import FORMAT_PREFIX, describe_file
 
 CARD_NAME = "README.md"
 MANIFEST_NAME = "manifest.json"
 PAIRS_FORMAT = "pairs"
+PAIRS, SENTENCES = "pairs", "sentences"  # the configurations
 ROWS_PER_GROUP = 1_000
 
 
@@ -59,8 +59,19 @@ def sentence_schema() -> Any:
 
     text, whole = pa.string(), pa.int64()
     evidence = pa.struct(
-        [("document_id", text), ("start", whole), ("end", whole), ("score", pa.float64())]
+        [
+            ("document_id", text),
+            ("start", whole),
+            ("end", whole),
+            ("score", pa.float64()),
+            ("text", text),
+            ("license", text),
+        ]
     )
+    replaced = pa.struct(
+        [("start", whole), ("end", whole), ("label", text), ("source", text), ("judge", text)]
+    )
+    correction = pa.struct([("who", text), ("when", text), ("replaced", pa.list_(replaced))])
     return pa.schema(
         [
             ("response_id", text),
@@ -80,37 +91,97 @@ def sentence_schema() -> Any:
             ("source", text),
             ("judge", text),
             ("protocol", text),
+            ("correction", correction),
         ]
     )
 
 
+class TableWriter:
+    """One Parquet file, row by row, in row groups of ROWS_PER_GROUP. No row, no file."""
+
+    def __init__(self, path: Path, schema: Any) -> None:
+        self.path = path
+        self.num_rows = 0
+        self._schema = schema
+        self._writer: Any = None
+        self._rows: list[Mapping[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append a row whose keys are the schema's columns."""
+        self._rows.append(row)
+        if len(self._rows) == ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and the file's end."""
+        if self._rows:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(
+                self.path,
+                self._schema,
+                version="2.6",
+                data_page_version="1.0",
+                compression="zstd",
+                compression_level=3,
+                use_dictionary=True,
+            )
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self.num_rows += len(self._rows)
+        self._rows = []
+
+
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: Any) -> int:
     """Write rows in row groups of ROWS_PER_GROUP; answers how many. No row, no file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    writer = None
-    count = 0
+    writer = TableWriter(path, schema)
     try:
-        remaining = iter(rows)
-        while batch := list(islice(remaining, ROWS_PER_GROUP)):
-            if writer is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                writer = pq.ParquetWriter(
-                    path,
-                    schema,
-                    version="2.6",
-                    data_page_version="1.0",
-                    compression="zstd",
-                    compression_level=3,
-                    use_dictionary=True,
-                )
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            count += len(batch)
+        for row in rows:
+            writer.add(row)
     finally:
-        if writer is not None:
-            writer.close()
-    return count
+        writer.close()
+    return writer.num_rows
+
+
+class DataWriter:
+    """The Parquet files of a data set folder, all splits of both configurations at once.
+
+    Use it as a context manager; `files` describes them once it has closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tables = {
+            parquet_name(name, split): TableWriter(folder / parquet_name(name, split), schema)
+            for split in Split
+            for name, schema in ((PAIRS, pair_schema()), (SENTENCES, sentence_schema()))
+        }
+
+    def __enter__(self) -> DataWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table in self._tables.values():
+            table.close()
+
+    def add(self, config_name: str, split: Split, row: Mapping[str, Any]) -> None:
+        """Append a row to `pairs` or `sentences`; rows come in the order of their questions."""
+        self._tables[parquet_name(config_name, split)].add(row)
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """Hash, size and rows of each file by name; splits without rows have none."""
+        return {
+            name: describe_file(self._folder / name) | {"rows": table.num_rows}
+            for name, table in self._tables.items()
+            if table.num_rows
+        }
 
 
 @contextmanager

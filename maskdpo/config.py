@@ -68,6 +68,10 @@ class RunConfig:
         values = {**self._values.get(name, {}), **chosen}
         return model.parse(values, where=f"{self._where}: {name}")
 
+    def given(self, name: str, key: str) -> Any:
+        """One setting as the file or an override gives it, unchecked; None when neither does."""
+        return self._values.get(name, {}).get(key)
+
     @property
     def run(self) -> RunSection:
         """Where this run reads and writes."""

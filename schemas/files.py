@@ -93,13 +93,20 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """Non-blank lines with their numbers; a torn last line is left out with a warning."""
+    return ((line, text) for line, _, text in read_places(path))
+
+
+def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
+    """`read_lines`, with the byte at which each text begins, for those who come back to it."""
     path = Path(path)
     try:
         handle = path.open("rb")
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
+    end = 0
     with handle:
         for line, raw in enumerate(handle, start=1):
+            end += len(raw)
             text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
             if not text.strip():
                 continue
@@ -111,7 +118,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
                     stacklevel=2,
                 )
                 return
-            yield line, text
+            yield line, end - len(text), text
 
 
 def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from build_rows import (
     BAD,
     GOOD,
@@ -20,7 +19,6 @@ from build_rows import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig
@@ -194,7 +192,8 @@ def test_sentences_hold_every_response_with_its_text_and_evidence(tmp_path: Path
     assert all(texts[row["response_id"]][row["start"] : row["end"]] == row["text"] for row in found)
     lonely = next(row for row in found if row["response_id"] == "lonely")
     assert lonely["votes"] == [{"answer": "no", "count": 1}, {"answer": "yes", "count": 3}]
-    assert lonely["evidence"] == verdict["evidence"]
+    place = {"text": None, "license": None}  # no document gave a licence
+    assert lonely["evidence"] == [verdict["evidence"][0] | place]
     assert lonely["confidence"] == 0.75
     assert not any(b"SECRET" in content for content in all_bytes(result.output).values())
 
@@ -221,7 +220,8 @@ def test_the_manifest_names_content_and_no_place(tmp_path: Path) -> None:
     for name, entry in manifest["files"].items():
         content = (result.output / name).read_bytes()
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
-        assert entry["rows"] == len(read_parquet(result.output / name))
+        if name.endswith(".parquet"):
+            assert entry["rows"] == len(read_parquet(result.output / name))
     assert manifest["inputs"].keys() == {"annotations.jsonl"}
     assert manifest["policies"] == {"mine": 60}
     assert manifest["counts"] == dict(result.counts)
@@ -505,62 +505,7 @@ def test_a_build_that_breaks_off_leaves_the_old_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations.jsonl", "dataset"]
 
 
-# --- the card --------------------------------------------------------------------------------
-
-
-def test_the_card_says_what_was_counted(tmp_path: Path) -> None:
-    result = build(tmp_path, questions(30), BuildConfig(license="cc-by-4.0"))
-    card = (result.output / "README.md").read_text(encoding="utf-8")
-    _, header, body = card.split("---\n", 2)
-    values = yaml.safe_load(header)
-    assert values["license"] == "cc-by-4.0"
-    assert values["language"] == ["en"]
-    assert values["size_categories"] == ["n<1K"]
-    assert [(item["config_name"], item.get("default")) for item in values["configs"]] == [
-        ("pairs", True),
-        ("sentences", None),
-    ]
-    counts = result.counts
-    for line in (
-        f"| train | {counts['pairs_train']} | {counts['sentences_train']} |",
-        "| `some/model` | 90 |",
-        "| `j` | 150 |",
-        "| `no_hallucination` | 90 | 60.0% |",
-        "| `between` | neither the best nor the worst response to its question | 30 |",
-    ):
-        assert line in body
-    assert "No licence" not in body
-
-
-HOSTILE = [
-    "` <img src=x> `",
-    "{{ 7 * 7 }}{% for x in y %}",
-    "<script>alert(1)</script>",
-    "a`b`\n---\n# Owned | c | d",
-    "[x](javascript:alert(1)) ![i](http://h/p.png)",
-]
-
-
-def test_nothing_in_data_or_settings_is_markup_or_template(tmp_path: Path) -> None:
-    rows = [
-        row
-        for index, text in enumerate(HOSTILE)
-        for row in questions(1, model=text, verdict={"judge": text}, topic=text, language=text)
-        for row in [row | {"id": f"{row['id']}{index}", "question_id": f"{text}{index}"}]
-    ]
-    result = build(tmp_path, rows, BuildConfig(title=" ".join(HOSTILE)))
-    card = (result.output / "README.md").read_text(encoding="utf-8")
-    header, body = card.removeprefix("---\n").split("\n---\n", 1)
-    assert yaml.safe_load(header)["pretty_name"] == " ".join(HOSTILE)
-    assert "language" not in yaml.safe_load(header)
-    html = MarkdownIt("commonmark").enable("table").render(body)
-    assert "49" not in html.split("</h1>")[0]
-    assert "{{ 7 * 7 }}{% for x in y %}" in html
-    for tag in ("<script", "<img", 'javascript:alert(1)"', "<hr"):
-        assert tag not in html
-    assert html.count("<h1>") == 1
-    names = len(HOSTILE)
-    assert html.count("<tr>") == 6 + 2 + 2 * names + 2 + 1 + 7  # heads, splits, names, labels, ...
+# --- published names ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

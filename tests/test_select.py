@@ -4,8 +4,11 @@ from build_rows import BAD, DECIDED, GOOD, annotation, responses
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset_builder.config import BuildConfig
 from dataset_builder.reasons import Unused
-from dataset_builder.select import Choice, Selection, select_best_worst
+from dataset_builder.select import Selection
+from dataset_builder.select import select as select_with
+from dataset_builder.strategies import Choice
 from schemas.labels import Label
 from schemas.records import Annotation
 
@@ -14,7 +17,7 @@ MARGINS = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 
 
 def select(rows: list[Annotation], min_margin: float = 0.0) -> Selection:
-    return select_best_worst(rows, min_margin=min_margin)
+    return select_with(rows, BuildConfig(min_margin=min_margin))
 
 
 def only_choice(rows: list[Annotation]) -> tuple[str, str]:

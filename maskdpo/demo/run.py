@@ -41,6 +41,7 @@ from maskdpo.demo.truth import measure_judge
 from maskdpo.demo.world import World, make_world, write_document, write_question
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+from maskdpo.report.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
 from schemas.files import atomic_writer, write_json, write_records
 from schemas.stage import StageResult
@@ -101,7 +102,14 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
     with _stage(4, "build: best against worst"):
         build = run.section(BuildConfig, "build")
         dataset = folder / "dataset"
-        _tell(run_build(build, annotations=folder / "annotations.jsonl", output=dataset))
+        _tell(
+            run_build(
+                build,
+                annotations=folder / "annotations.jsonl",
+                output=dataset,
+                draw=draw_dataset_plots,
+            )
+        )
     with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
         for name, difference in METHODS.items():
             train = run.section(TrainConfig, "train", **difference, progress=show_progress)

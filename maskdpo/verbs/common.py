@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import glob
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,25 @@ def require_file(path: Path, *, made_by: str) -> Path:
     if not path.exists():
         raise InputError([Fault(path=str(path), line=None, message=f"not found; {made_by}")])
     return path
+
+
+def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
+    """The files that paths and glob patterns name, each once, sorted.
+
+    A path that exists is taken as it stands, whatever its characters. Raises InputError for a
+    path or pattern that names no file.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        if pattern.exists():
+            found.add(pattern)
+            continue
+        names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
+        files = [path for path in map(Path, names) if path.is_file()]
+        if not files:
+            require_file(pattern, made_by=made_by)
+        found.update(files)
+    return sorted(found)
 
 
 def announce_judge(settings: AnnotateConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ from maskdpo.verbs.common import (
 )
 from schemas.stage import DEFAULT_MAX_FAILED
 
+FORMATS = ("human_labels", "published", "trl", "csv", "parquet")
+
 
 @click.command(
     "import",
@@ -24,12 +27,27 @@ from schemas.stage import DEFAULT_MAX_FAILED
     examples="""
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
+    maskdpo import --format published pairs.json --output annotations.jsonl
+    maskdpo import --format csv checked.csv --who "A. Reader" --output corrections.jsonl
     """,
 )
 @config_options
 @click.argument("source", type=INPUT_FILE)
-@click.option("--output", type=OUTPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet.",
+)
+@click.option(
+    "--output",
+    type=OUTPUT_FILE,
+    help="Annotations [RUN/annotations.jsonl]; of a sheet: corrections [RUN/corrections.jsonl].",
+)
 @click.option("--documents-output", type=OUTPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
 @click.option(
     "--max-failed",
     type=click.FloatRange(0.0, 1.0),
@@ -39,22 +57,39 @@ from schemas.stage import DEFAULT_MAX_FAILED
 )
 def command(
     config: RunConfig,
+    *,
     source: Path,
+    format_name: str,
     output: Path | None,
     documents_output: Path | None,
+    who: str,
     max_failed: float,
 ) -> None:
-    """Turn human-labelled JSONL (SOURCE) into annotations and documents.
+    """Turn what others made (SOURCE) into annotations and documents, or into corrections.
 
-    What people left unlabelled becomes `undetermined: not_labelled`. A bad row is recorded
-    beside the output; the others are imported. The format: docs/dataset-format.md.
+    Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
+    .jsonl or .parquet), and csv or parquet (a sheet of maskdpo export that people have filled
+    in). What nobody labelled becomes `undetermined: not_labelled`. A bad row is recorded beside
+    the output; the others are imported. The formats: docs/formats.md.
     """
-    from dataset_builder.formats.human_labels import run_import
+    require_file(source, made_by="SOURCE is the file to import")
+    annotations = output or config.run.path("annotations.jsonl")
+    if format_name == "human_labels":
+        from dataset_builder.formats.human_labels import run_import
 
-    require_file(source, made_by="SOURCE is a JSONL file of labelled responses")
-    result = run_import(
-        source=source,
-        annotations=output or config.run.path("annotations.jsonl"),
-        documents=documents_output or config.run.path("documents.jsonl"),
-    )
+        documents = documents_output or config.run.path("documents.jsonl")
+        result = run_import(source=source, annotations=annotations, documents=documents)
+    elif format_name in ("published", "trl"):
+        from dataset_builder.formats.pairs_in import run_import_pairs
+
+        result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
+    else:
+        from dataset_builder.formats.spreadsheet import run_import_corrections
+
+        result = run_import_corrections(
+            source=source,
+            output=output or config.run.path("corrections.jsonl"),
+            who=who,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
     finish(result, max_failed)

@@ -1,0 +1,136 @@
+"""Measures `build` at ANAH-v2's size: time, peak memory, and how both grow with the data.
+
+    python benchmarks/build_scale.py [--repeats 3] [--output build_scale.json]
+
+Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twice as many, near
+duplicates removed, each build in a process of its own, the two sizes in turn. `seconds` and
+`peak_mb` are the medians at the first size, `ratio_at_double` is the ratio of the medians of
+`seconds`, and `noise` gives least and most. The peak is the largest resident set of the process.
+
+    target    180 s and 1,536 MB at the first size, a ratio of at most 2.2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scale_rows import FULL_RESPONSES, write_rows
+
+MAX_SECONDS = 180.0
+MAX_PEAK_MB = 1_536.0
+MAX_RATIO = 2.2
+BUILD = """
+import json, sys
+from pathlib import Path
+from dataset_builder.build import run_build
+from dataset_builder.config import BuildConfig
+
+result = run_build(BuildConfig(), annotations=Path(sys.argv[1]), output=Path(sys.argv[2]))
+print(json.dumps(dict(result.counts)))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One build: wall-clock seconds, peak resident megabytes, and what it counted."""
+
+    seconds: float
+    peak_mb: float
+    counts: dict[str, int]
+
+
+def build_once(annotations: Path, output: Path) -> Run:
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(annotations), str(output)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    # wait4 tells the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        sys.exit("the build failed; its message stands above")
+    return Run(
+        seconds=time.perf_counter() - started,
+        peak_mb=usage.ru_maxrss / 1_024,
+        counts=json.loads(printed.splitlines()[-1]),
+    )
+
+
+def summarise(single: Sequence[Run], double: Sequence[Run]) -> dict[str, Any]:
+    """The report; figures are medians."""
+    counts = single[0].counts
+    assert all(run.counts == counts for run in single)
+    seconds, at_double = (_median(runs, "seconds") for runs in (single, double))
+    peak, peak_at_double = (_median(runs, "peak_mb") for runs in (single, double))
+    ratio = at_double / seconds
+    return {
+        "responses": counts["responses"],
+        "sentences": counts["sentences"],
+        "seconds": round(seconds, 1),
+        "peak_mb": round(peak, 1),
+        "ratio_at_double": round(ratio, 3),
+        "seconds_at_double": round(at_double, 1),
+        "peak_mb_at_double": round(peak_at_double, 1),
+        "noise": {
+            "seconds": _range(single, "seconds"),
+            "seconds_at_double": _range(double, "seconds"),
+            "peak_mb": _range(single, "peak_mb"),
+            "repeats": len(single),
+        },
+        "counts": counts,
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+        "met": seconds <= MAX_SECONDS and peak <= MAX_PEAK_MB and ratio <= MAX_RATIO,
+    }
+
+
+def _median(runs: Sequence[Run], name: str) -> float:
+    return statistics.median(getattr(run, name) for run in runs)
+
+
+def _range(runs: Sequence[Run], name: str) -> list[float]:
+    values = [round(getattr(run, name), 1) for run in runs]
+    return [min(values), max(values)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--responses", type=int, default=FULL_RESPONSES)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--scratch", type=Path, help="where the data go [the temporary folder]")
+    parser.add_argument("--output", type=Path, help="also write the report to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
+        folder = Path(name)
+        sizes = {1: folder / "single.jsonl", 2: folder / "double.jsonl"}
+        for factor, path in sizes.items():
+            write_rows(path, factor * arguments.responses)
+        runs: dict[int, list[Run]] = {1: [], 2: []}
+        for _ in range(arguments.repeats):
+            for factor, path in sizes.items():  # in turn, so that a slow spell meets both
+                run = build_once(path, folder / "dataset")
+                runs[factor].append(run)
+                said = f"{run.counts['responses']:,} responses: {run.seconds:.1f} s"
+                print(f"{said}, {run.peak_mb:.0f} MB", file=sys.stderr)
+    report = json.dumps(summarise(runs[1], runs[2]), indent=2)
+    print(report)
+    if arguments.output:
+        arguments.output.write_text(report + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Round trips of real responses through other formats: nothing lost, or refused with a reason.
+
+    python benchmarks/format_round_trips.py labels.jsonl [more.jsonl ...] [--json FILE]
+
+Reads human-labelled files (docs/dataset-format.md) and takes every response
+
+    ours -> published Mask-DPO JSON -> ours            as written, and
+    ours -> published, all white space lost -> ours    as a sentence splitter may leave it;
+    the same of its text said twice in a row           every sentence repeats;
+    ours -> human labels -> ours                       the whole file.
+
+Same spans and labels, character for character, or the run fails. What the published format has no
+word for is refused and counted by label.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.formats.export import ExportFormat, run_export
+from dataset_builder.formats.human_labels import read_human_labels, run_import
+from dataset_builder.formats.published import (
+    LABELS,
+    LabelledSpan,
+    PublishedItem,
+    make_item,
+    read_item,
+)
+from schemas.labels import Label
+from schemas.stage import StageResult
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    report = {path.name: measure(path) for path in arguments.files}
+    total: Counter[str] = Counter()
+    for row in report.values():
+        total.update({key: value for key, value in row.items() if isinstance(value, int)})
+    report["all"] = dict(total)
+    text = json.dumps(report, indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if total["differ"] or total["human_labels_differ"]:
+        sys.exit("a round trip changed something")
+
+
+def measure(path: Path) -> dict[str, Any]:
+    rows = read_human_labels(path).annotations
+    counts: Counter[str] = Counter(responses=len(rows))
+    refused: Counter[str] = Counter()
+    for row in rows:
+        unsayable = sorted({item.verdict.label.value for item in row.sentences} - sayable())
+        try:
+            spans = [(item.start, item.end, item.verdict.label) for item in row.sentences]
+            same = round_trip(row.text, spans) and round_trip(*twice(row.text, spans))
+        except ValueError:
+            refused[" and ".join(unsayable) or "other"] += 1
+            continue
+        if unsayable:
+            counts["differ"] += 1  # it should have been refused
+            continue
+        counts["same" if same else "differ"] += 1
+        counts["same_sentences"] += len(spans) if same else 0
+    with tempfile.TemporaryDirectory() as folder:
+        result = through_human_labels(path, Path(folder))
+        back = read_human_labels(result.output).annotations
+    before = {row.id: row for row in rows}
+    counts["human_labels_differ"] = (
+        sum(before[row.id] != row for row in back) + len(rows) - len(back)
+    )
+    return {**counts, "refused": sum(refused.values()), "refused_by_label": dict(refused)}
+
+
+def sayable() -> set[str]:
+    return {label.value for label in LABELS.values()}
+
+
+def round_trip(text: str, spans: list[LabelledSpan]) -> bool:
+    """Whether a response comes back the same, with its white space and without it."""
+    item = make_item(text, spans)
+    squeezed = ["".join(sentence.split()) for sentence in item["sents"]]
+    return all(
+        read_item(text, PublishedItem(sents=sents, type=item["type"])) == spans
+        for sents in (item["sents"], squeezed)
+    )
+
+
+def twice(text: str, spans: list[LabelledSpan]) -> tuple[str, list[LabelledSpan]]:
+    """The response said twice, the second time with every label turned."""
+    shift = len(text) + 1
+    turned = {
+        Label.HALLUCINATED: Label.NO_HALLUCINATION,
+        Label.NO_HALLUCINATION: Label.HALLUCINATED,
+    }
+    again = [(start + shift, end + shift, turned.get(label, label)) for start, end, label in spans]
+    return f"{text}\n{text}", [*spans, *again]
+
+
+def through_human_labels(path: Path, folder: Path) -> StageResult:
+    annotations, documents = folder / "annotations.jsonl", folder / "documents.jsonl"
+    run_import(source=path, annotations=annotations, documents=documents)
+    return run_export(
+        source=annotations,
+        output=folder / "labels.jsonl",
+        format_name=ExportFormat.HUMAN_LABELS,
+        documents=documents,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""`export`: our files into the formats of others.
+
+    trl, published       a data set folder -> a folder with SPLIT.jsonl
+    human_labels         annotations.jsonl -> one JSONL file
+    csv, parquet         annotations.jsonl -> one table, a row a sentence
+
+The rule: lossless, or loud. A row the format cannot say is refused as a `Failure` with the reason
+beside the output, the others are written, and `lossy` is asked for by name. Rows are streamed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dataset_builder.formats.human_labels_out import human_row
+from dataset_builder.formats.published import published_row
+from dataset_builder.formats.spreadsheet import sheet_rows, write_csv, write_sheet_parquet
+from dataset_builder.formats.trl import trl_row
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files import atomic_writer, read_records, scan_rows
+from schemas.records import Annotation, Document, Failure, Pair
+from schemas.sidecar import check_sidecar
+from schemas.stage import StageResult, write_failures
+from schemas.validation import describe_errors
+
+
+class ExportFormat(StrEnum):
+    """A format `export` writes."""
+
+    TRL = "trl"
+    PUBLISHED = "published"
+    HUMAN_LABELS = "human_labels"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+OF_PAIRS = frozenset({ExportFormat.TRL, ExportFormat.PUBLISHED})
+MADE_FOR = {
+    ExportFormat.TRL: "a DPO trainer that reads prompt, chosen and rejected",
+    ExportFormat.PUBLISHED: "the published Mask-DPO code",
+    ExportFormat.HUMAN_LABELS: "maskdpo import and maskdpo agreement",
+    ExportFormat.CSV: "a spreadsheet; come back with maskdpo import --format csv",
+    ExportFormat.PARQUET: "a notebook; come back with maskdpo import --format parquet",
+}
+
+
+def run_export(
+    *,
+    source: Path,
+    output: Path,
+    format_name: ExportFormat,
+    documents: Path | None = None,
+    lossy: bool = False,
+) -> StageResult:
+    """Write `source` in another format; which of both is file or folder, the module says.
+
+    documents   texts for the rows of human labels
+
+    Raises InputError for a source that cannot be read, ConfigError for an output in the way.
+    """
+    refused: list[Failure] = []
+    if format_name in OF_PAIRS:
+        counts = _export_pairs(source, output, _pair_writer(format_name, lossy), refused)
+    elif format_name is ExportFormat.HUMAN_LABELS:
+        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
+    else:
+        counts = _export_sheet(source, output, format_name)
+    write_failures(output, refused)
+    num_rows = sum(counts.values()) if format_name in OF_PAIRS else counts["responses"]
+    return StageResult(
+        output=output,
+        num_rows=num_rows + len(refused),
+        failures=refused,
+        counts=counts,
+        notes=[f"for {MADE_FOR[format_name]}"],
+    )
+
+
+def _refuse(refused: list[Failure], identifier: str, detail: str) -> None:
+    """Record a row the format cannot say."""
+    refused.append(Failure(id=identifier, stage="export", reason="cannot_be_said", detail=detail))
+
+
+def _pair_writer(format_name: ExportFormat, lossy: bool) -> Callable[[Pair], dict[str, Any]]:
+    if format_name is ExportFormat.TRL:
+        return trl_row
+    return lambda pair: published_row(pair, lossy=lossy)
+
+
+def _export_pairs(
+    folder: Path,
+    output: Path,
+    make_row: Callable[[Pair], dict[str, Any]],
+    refused: list[Failure],
+) -> dict[str, int]:
+    """One SPLIT.jsonl a split; answers the rows of each."""
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output {output} is a file, but a folder of splits is written")
+    paths = sorted((folder / "pairs").glob("*.parquet"))
+    if not paths:
+        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    counts: dict[str, int] = {}
+    for split in dict.fromkeys(path.name.split("-")[0] for path in paths):
+        of_split = [path for path in paths if path.name.split("-")[0] == split]
+        with atomic_writer(output / f"{split}.jsonl") as handle:
+            counts[split] = 0
+            for pair in _read_pairs(of_split):
+                try:
+                    row = make_row(pair)
+                except ValueError as error:
+                    _refuse(refused, pair.id, str(error))
+                    continue
+                handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+                counts[split] += 1
+    return counts
+
+
+def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        row = 0
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1_024):
+                    for values in batch.to_pylist():
+                        known = {
+                            name: values[name]
+                            for name in Pair.model_fields
+                            if values.get(name) is not None
+                        }
+                        yield Pair.model_validate_json(json.dumps(known))
+                        row += 1
+        except ValidationError as error:
+            message = f"row {row}: {describe_errors(error, Pair)[0]} (see maskdpo validate)"
+            raise InputError.of(path, message) from None
+        except (OSError, pa.ArrowException) as error:
+            message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+            raise InputError.of(path, message) from None
+
+
+def _export_human_labels(
+    source: Path, output: Path, documents: Path | None, refused: list[Failure], *, lossy: bool
+) -> dict[str, int]:
+    texts: Mapping[str, str] = (
+        {row.id: row.text for row in read_records(documents, Document)} if documents else {}
+    )
+    counts = {"responses": 0, "sentences": 0, "documents_left_out": 0}
+    with atomic_writer(output) as handle:
+        for annotation in _annotations(source):
+            try:
+                row = human_row(annotation, texts, lossy=lossy)
+            except ValueError as error:
+                _refuse(refused, annotation.id, str(error))
+                continue
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+            counts["responses"] += 1
+            counts["sentences"] += len(annotation.sentences)
+            counts["documents_left_out"] += sum(
+                name not in texts for name in annotation.document_ids
+            )
+    return counts
+
+
+def _export_sheet(source: Path, output: Path, format_name: ExportFormat) -> dict[str, int]:
+    counts = {"responses": 0}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for annotation in _annotations(source):
+            counts["responses"] += 1
+            yield from sheet_rows(annotation)
+
+    write = write_csv if format_name is ExportFormat.CSV else write_sheet_parquet
+    num_sentences = write(output, rows())
+    return {**counts, "sentences": num_sentences}
+
+
+def _annotations(source: Path) -> Iterator[Annotation]:
+    """The annotations of a file, streamed; at a fault the export ends and writes nothing."""
+    check_sidecar(source, Annotation.__name__)
+    count = 0
+    for item in scan_rows(source, Annotation):
+        if isinstance(item, Fault):
+            raise InputError([item])
+        count += 1
+        yield item.record
+    if not count:
+        raise InputError.of(source, "holds no rows; it should hold one Annotation a line")

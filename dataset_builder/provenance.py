@@ -1,0 +1,87 @@
+"""Where the responses of a data set come from: tallies of who wrote and judged them, and how.
+
+The rule that makes them safe to publish and to merge: every value is a count, and every name is
+public (no path, no host). Tallies of two shards add up to those of the whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from dataset_builder.pairs import public_name
+from schemas.records import Annotation
+
+NUM_HASH_CHARS = 16
+# What differs from response to response, or names a machine, and says nothing of the settings.
+NOT_SETTINGS = frozenset({"seed", "base_url", "device", "api_key", "url", "host"})
+
+
+@dataclass(kw_only=True)
+class Provenance:
+    """Counts by name; fed question by question, so that memory stays with the names.
+
+    policies                 responses by who wrote them
+    judges, protocols        sentences by who judged them, and how
+    languages                responses by language
+    sampling                 responses by sampling settings (JSON, without the seed)
+    system_prompts           responses by SHA-256 of their system message; "" without one
+    responses_per_question   questions by how many responses they have (K)
+    quoted                   pieces of evidence whose text is given, by the document's licence
+    """
+
+    policies: Counter[str] = field(default_factory=Counter)
+    judges: Counter[str] = field(default_factory=Counter)
+    protocols: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    sampling: Counter[str] = field(default_factory=Counter)
+    system_prompts: Counter[str] = field(default_factory=Counter)
+    responses_per_question: Counter[str] = field(default_factory=Counter)
+    quoted: Counter[str] = field(default_factory=Counter)
+
+    def add_question(self, rows: Sequence[Annotation]) -> None:
+        """Count the responses to one question, all of them."""
+        self.responses_per_question[str(len(rows))] += 1
+        for row in rows:
+            self.policies[public_name(row.model)] += 1
+            self.languages[row.language] += 1
+            self.sampling[_describe_sampling(row.sampling)] += 1
+            self.system_prompts[_hash_system_prompt(row)] += 1
+            for sentence in row.sentences:
+                self.judges[public_name(sentence.verdict.judge)] += 1
+                self.protocols[sentence.verdict.protocol] += 1
+
+    def to_dict(self) -> dict[str, dict[str, int]]:
+        """The tallies as they stand in a manifest, names sorted."""
+        return {name: dict(sorted(tally.items())) for name, tally in vars(self).items()}
+
+
+def add_provenance(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """The tallies of several manifests, added up: those of the shards of one build."""
+    total = Provenance()
+    for part in parts:
+        for name, tally in vars(total).items():
+            tally.update(part.get(name, {}))
+    return total.to_dict()
+
+
+def _describe_sampling(sampling: Mapping[str, Any]) -> str:
+    settings = {
+        name: value
+        for name, value in sampling.items()
+        if name not in NOT_SETTINGS and isinstance(value, (int, float, bool))
+    }
+    return json.dumps(settings, sort_keys=True) if settings else ""
+
+
+def _hash_system_prompt(row: Annotation) -> str:
+    system = "\n".join(message.content for message in row.prompt if message.role == "system")
+    return (
+        sha256(system.encode("utf-8", "surrogatepass")).hexdigest()[:NUM_HASH_CHARS]
+        if system
+        else ""
+    )

@@ -1,0 +1,261 @@
+"""The input's rows, one question at a time, in memory that does not grow with the input.
+
+The rule: files are read twice and never held. The first reading keeps, in a scratch database on
+disk, where each row lies and which question it answers; the second goes from question to question
+in order of their ids and checks each row wholly. So the order of rows and files decides nothing,
+and every fault of every file is found before anything takes its place.
+
+A shard (`--shard 2/4`) takes the questions whose hash falls to it. It reads the rest for ids,
+topics and test prompts alone, since what may stay in train depends on all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dataset_builder.cleaning import prompt_text
+from dataset_builder.config import BuildConfig
+from dataset_builder.splits import Split, split_of
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files import read_places, read_rows
+from schemas.hashing import stable_fraction
+from schemas.records import Annotation, Correction, Identifier, Message
+from schemas.sidecar import check_sidecar
+from schemas.validation import describe_errors
+
+MAX_OPEN_FILES = 64
+_SHARD_SEED = 0  # not the seed of splits: a shard has its part of both
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """Part `index` (from 1) of `count`; a question's part depends on its id alone."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`'2/4'`; ConfigError for anything else."""
+        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise ConfigError(
+                f"shard is {text!r}, but it must look like 2/4: a part from 1 up to the number "
+                "of parts"
+            )
+        return cls(index=int(match[1]), count=int(match[2]))
+
+    def has(self, question_id: str) -> bool:
+        """Whether this part takes the question."""
+        if self.count == 1:
+            return True
+        return int(stable_fraction(_SHARD_SEED, question_id) * self.count) == self.index - 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+class _Head(BaseModel):
+    """What the first reading looks at. The second checks all of it, and what is left out here."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    id: Identifier
+    question_id: Identifier
+    topic: str = ""
+    prompt: list[Message]
+
+
+class Spool:
+    """Rows by question. Use it as a context manager; `load` first.
+
+    faults    what is wrong with the files, in no order; complete once `questions` has ended
+    """
+
+    def __init__(self, folder: Path, config: BuildConfig, shard: Shard) -> None:
+        self.faults: list[Fault] = []
+        self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
+        self._config = config
+        self._shard = shard
+        self._paths: list[Path] = []
+        self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
+        for statement in (
+            "PRAGMA journal_mode=OFF",
+            "PRAGMA synchronous=OFF",
+            "PRAGMA cache_size=-32768",
+            "PRAGMA temp_store=FILE",
+            f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
+            "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
+            " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
+            "CREATE TABLE prompts (question_id TEXT, topic TEXT, text TEXT,"
+            " PRIMARY KEY (question_id, text)) WITHOUT ROWID",
+            "CREATE TABLE corrections (response_id TEXT, value TEXT)",
+            "BEGIN",  # one transaction to the end: nothing of this file is ever kept
+        ):
+            self.connection.execute(statement)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._open.values():
+            handle.close()
+        self.connection.close()
+
+    def load(self, annotations: Sequence[Path], corrections: Sequence[Path] = ()) -> None:
+        """Read all files once. Raises InputError for one that cannot be read at all."""
+        for path in annotations:
+            check_sidecar(path, Annotation.__name__)
+        for path in annotations:
+            self._load_file(path)
+        for path in corrections:
+            for row in read_rows(path, Correction):
+                values = (row.record.response_id, row.record.model_dump_json())
+                self.connection.execute("INSERT INTO corrections VALUES (?, ?)", values)
+        self.connection.execute("CREATE INDEX of_response ON corrections (response_id)")
+        self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
+
+    def questions(self) -> Iterator[list[Annotation]]:
+        """The responses of each question of this shard, by question id, then by id.
+
+        From the first fault on nothing more is given, and the rest is read for its faults.
+        """
+        rows = self._execute(
+            "SELECT question_id, file, line, start, size FROM rows WHERE mine "
+            "ORDER BY question_id, id"
+        )
+        for _, places in groupby(rows, key=lambda row: row[0]):
+            responses = [self._read(*place[1:]) for place in places]
+            sound = [response for response in responses if response is not None]
+            if not self.faults:
+                yield sound
+
+    def raise_faults(self) -> None:
+        """Raise InputError when any file has a fault, by file and line."""
+        if self.faults:
+            order = {str(path): number for number, path in enumerate(self._paths)}
+            raise InputError(
+                sorted(self.faults, key=lambda fault: (order[fault.path], fault.line or 0))
+            )
+
+    def corrections_of(self, response_id: str) -> list[Correction]:
+        """The corrections of one response, in no order."""
+        rows = self._execute("SELECT value FROM corrections WHERE response_id = ?", response_id)
+        return [Correction.model_validate_json(value) for (value,) in rows]
+
+    def stray_corrections(self) -> Iterator[Correction]:
+        """Corrections of responses that no file holds; the first shard tells of them."""
+        if self._shard.index != 1:
+            return
+        rows = self._execute(
+            "SELECT value FROM corrections WHERE response_id NOT IN (SELECT id FROM rows)"
+        )
+        for (value,) in rows:
+            yield Correction.model_validate_json(value)
+
+    def test_prompts(self) -> Iterator[tuple[str, str]]:
+        """(topic, prompt text) of every question of the split test, in every shard."""
+        yield from self._execute(
+            "SELECT topic, text FROM prompts WHERE question_id IN ("
+            " SELECT question_id FROM rows GROUP BY question_id HAVING MIN(topic) = MAX(topic)"
+            ") ORDER BY question_id, text"
+        )
+
+    def num_topics(self) -> int:
+        """Topics, each counted in the shard of its least question, so that shards add up."""
+        rows = self._execute(
+            "SELECT MIN(question_id) FROM rows GROUP BY IIF(topic = '', question_id, topic)"
+        )
+        return sum(self._shard.has(question_id) for (question_id,) in rows)
+
+    def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
+        return self.connection.execute(statement, values)
+
+    def _load_file(self, path: Path) -> None:
+        number = len(self._paths)
+        self._paths.append(path)
+        num_before = len(self.faults)
+        is_empty = True
+        for line, start, text in read_places(path):
+            is_empty = False
+            try:
+                head = _Head.model_validate_json(text)
+            except ValidationError:
+                self._check(path, line, text)
+                continue
+            self._keep(head, file=number, line=line, start=start, size=len(text))
+        if is_empty and len(self.faults) == num_before:
+            message = f"holds no rows; it should hold one {Annotation.__name__} a line"
+            self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _keep(self, head: _Head, *, file: int, line: int, start: int, size: int) -> None:
+        mine = _falls_to(self._shard, head.question_id)
+        kept = self.connection.execute(
+            "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (head.id, head.question_id, head.topic, mine, file, line, start, size),
+        )
+        if not kept.rowcount:
+            self._refuse_twin(head.id, file=file, line=line)
+        elif self._config.near_duplicate and self._is_test(head.topic, head.question_id):
+            self.connection.execute(
+                "INSERT OR IGNORE INTO prompts VALUES (?, ?, ?)",
+                (head.question_id, head.topic or head.question_id, prompt_text(head.prompt)),
+            )
+
+    def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:
+        query = "SELECT file, line FROM rows WHERE id = ?"
+        first_file, first_line = self._execute(query, identifier).fetchone()
+        place = f"line {first_line}"
+        if first_file != file:
+            place = f"{self._paths[first_file]}:{first_line}"
+        message = (
+            f"duplicate id {identifier!r}, first used on {place}; "
+            f"ids must be unique in {'a file' if first_file == file else 'all files of a build'}"
+        )
+        self.faults.append(Fault(path=str(self._paths[file]), line=line, message=message))
+
+    def _is_test(self, topic: str, question_id: str) -> bool:
+        return _split(topic, question_id, self._config.seed, self._config.test_share) is Split.TEST
+
+    def _read(self, file: int, line: int, start: int, size: int) -> Annotation | None:
+        handle = self._handle(file)
+        handle.seek(start)
+        return self._check(self._paths[file], line, handle.read(size))
+
+    def _check(self, path: Path, line: int, text: bytes) -> Annotation | None:
+        try:
+            return Annotation.model_validate_json(text)
+        except ValidationError as error:
+            self.faults.extend(
+                Fault(path=str(path), line=line, message=message)
+                for message in describe_errors(error, Annotation)
+            )
+        return None
+
+    def _handle(self, file: int) -> IO[bytes]:
+        handle = self._open.pop(file, None) or self._paths[file].open("rb")
+        self._open[file] = handle  # the last used stays longest
+        if len(self._open) > MAX_OPEN_FILES:
+            _, oldest = self._open.popitem(last=False)
+            oldest.close()
+        return handle
+
+
+@lru_cache(maxsize=10_000)
+def _falls_to(shard: Shard, question_id: str) -> bool:
+    return shard.has(question_id)
+
+
+@lru_cache(maxsize=10_000)
+def _split(topic: str, question_id: str, seed: int, test_share: float) -> Split:
+    return split_of(topic=topic, question_id=question_id, seed=seed, test_share=test_share)

@@ -1,0 +1,211 @@
+"""The ways to pair the responses to one question, each a pure function with its source.
+
+    best_worst      the best against the worst: Mask-DPO (arXiv 2503.02846)
+    mirrored        the best with the worst, the second best with the second worst, and so on: the
+                    same rule again on what is left; our closed world learns more from it than from
+                    best against worst at an equal rate
+    above_margin    every better response against every worse one, as FactTune does
+                    (arXiv 2311.08401), the widest margins first, capped a question
+    two_sigma       the best against the one whose score lies nearest to mean - 2 sigma, since the
+                    very worst of many samples is an outlier (arXiv 2502.16825)
+    length_matched  the widest margin among pairs of nearly equal length, so that length cannot
+                    stand for quality (the bias: arXiv 2310.03716)
+
+Mask-DPO prefers the response with the most correct sentences over the one with the fewest. Counts
+favour long answers, so the score decides here, correct / (correct + hallucinated), and the
+paper's counts only break ties:
+
+    preference  highest score, then most correct sentences, then fewest undetermined, then least id
+    aversion    lowest score, then fewest correct sentences, then most hallucinated, then least id
+
+The rule they share is `admits`: scores differ by the margin, and neither side is barred.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dataset_builder.reasons import Unused
+from schemas.records import Annotation
+from schemas.scores import ResponseScore
+
+_SLACK = 1e-9  # 0.9 - 0.4 is 0.5 to a person who asks for a margin of 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A response with the counts of its sentences and the score they give.
+
+    barred_chosen, barred_rejected    the bound that keeps it from a side, if any
+    """
+
+    annotation: Annotation
+    counts: ResponseScore
+    score: float
+    barred_chosen: Unused | None = None
+    barred_rejected: Unused | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Two responses to one question; `chosen` has the higher score."""
+
+    chosen: Candidate
+    rejected: Candidate
+
+    @property
+    def margin(self) -> float:
+        """Difference of the scores, above 0."""
+        return self.chosen.score - self.rejected.score
+
+
+def admits(chosen: Candidate, rejected: Candidate, *, min_margin: float) -> bool:
+    """Whether these two may be a pair."""
+    return (
+        chosen.barred_chosen is None
+        and rejected.barred_rejected is None
+        and is_wide_enough(chosen, rejected, min_margin=min_margin)
+    )
+
+
+def is_wide_enough(chosen: Candidate, rejected: Candidate, *, min_margin: float) -> bool:
+    """Whether the scores differ, and by the margin."""
+    margin = chosen.score - rejected.score
+    return margin > 0.0 and margin >= min_margin - _SLACK
+
+
+def pick_best_worst(candidates: Sequence[Candidate], *, min_margin: float) -> list[Choice]:
+    """At most one choice."""
+    return pick_mirrored(candidates, min_margin=min_margin, max_pairs=1)
+
+
+def pick_mirrored(
+    candidates: Sequence[Candidate], *, min_margin: float, max_pairs: int
+) -> list[Choice]:
+    """Choices that share no response, each the best against the worst of what is left."""
+    preferred = sorted(choosable(candidates), key=preference)
+    averted = sorted(rejectable(candidates), key=aversion)
+    used: set[str] = set()
+    choices: list[Choice] = []
+    for chosen in preferred:
+        rejected = next((item for item in averted if item.annotation.id not in used), None)
+        if len(choices) == max_pairs or rejected is None or chosen.annotation.id in used:
+            break
+        # Further on, chosen only gets worse and rejected better: the first refusal is the last.
+        if not admits(chosen, rejected, min_margin=min_margin):
+            break
+        used |= {chosen.annotation.id, rejected.annotation.id}
+        choices.append(Choice(chosen=chosen, rejected=rejected))
+    return choices
+
+
+def pick_above_margin(
+    candidates: Sequence[Candidate], *, min_margin: float, max_pairs: int
+) -> list[Choice]:
+    """The `max_pairs` widest admitted pairs; a response may stand in several.
+
+    Only the best and the worst `max_pairs` can be in one of them, which bounds the work: any pair
+    with a chosen one further down has `max_pairs` wider ones before it.
+    """
+    preferred = heapq.nsmallest(max_pairs, choosable(candidates), key=preference)
+    averted = heapq.nsmallest(max_pairs, rejectable(candidates), key=aversion)
+    choices = _admitted(preferred, averted, min_margin=min_margin)
+    return heapq.nsmallest(max_pairs, choices, key=_width)
+
+
+def pick_two_sigma(candidates: Sequence[Candidate], *, min_margin: float) -> list[Choice]:
+    """The best against the admitted response nearest to mean - 2 sigma (of all, population)."""
+    preferred = sorted(choosable(candidates), key=preference)[:1]
+    choices = list(_admitted(preferred, rejectable(candidates), min_margin=min_margin))
+    if not choices:
+        return []
+    mean = math.fsum(item.score for item in candidates) / len(candidates)
+    variance = math.fsum((item.score - mean) ** 2 for item in candidates) / len(candidates)
+    target = mean - 2.0 * math.sqrt(variance)
+    return [
+        min(
+            choices,
+            key=lambda choice: (abs(choice.rejected.score - target), aversion(choice.rejected)),
+        )
+    ]
+
+
+def pick_length_matched(
+    candidates: Sequence[Candidate], *, min_margin: float, max_length_ratio: float
+) -> list[Choice]:
+    """The widest admitted pair whose longer text has at most `max_length_ratio` x the shorter's."""
+    choices = _admitted(
+        list(choosable(candidates)), list(rejectable(candidates)), min_margin=min_margin
+    )
+    matched = (choice for choice in choices if length_ratio(choice) <= max_length_ratio)
+    best = min(
+        matched,
+        key=lambda choice: (-choice.margin, length_ratio(choice), _width(choice)),
+        default=None,
+    )
+    return [] if best is None else [best]
+
+
+def length_ratio(choice: Choice) -> float:
+    """Characters of the longer text for each of the shorter; at least 1."""
+    lengths = len(choice.chosen.annotation.text), len(choice.rejected.annotation.text)
+    return max(lengths) / min(lengths)  # a text with a decided sentence is not empty
+
+
+def best_of(candidates: Iterable[Candidate]) -> Candidate:
+    """The first by preference."""
+    return min(candidates, key=preference)
+
+
+def worst_of(candidates: Iterable[Candidate]) -> Candidate:
+    """The first by aversion."""
+    return min(candidates, key=aversion)
+
+
+def choosable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Those that no bound bars from being chosen."""
+    return (item for item in candidates if item.barred_chosen is None)
+
+
+def rejectable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Those that no bound bars from being rejected."""
+    return (item for item in candidates if item.barred_rejected is None)
+
+
+def preference(candidate: Candidate) -> tuple[float, int, int, str]:
+    """Sort key of the chosen side."""
+    counts = candidate.counts
+    return (
+        -candidate.score,
+        -counts.num_correct,
+        counts.num_undetermined,
+        candidate.annotation.id,
+    )
+
+
+def aversion(candidate: Candidate) -> tuple[float, int, int, str]:
+    """Sort key of the rejected side."""
+    counts = candidate.counts
+    return (
+        candidate.score,
+        counts.num_correct,
+        -counts.num_hallucinated,
+        candidate.annotation.id,
+    )
+
+
+def _admitted(
+    preferred: Iterable[Candidate], averted: Iterable[Candidate], *, min_margin: float
+) -> Iterator[Choice]:
+    worse = list(averted)
+    for chosen in preferred:
+        for rejected in worse:
+            if admits(chosen, rejected, min_margin=min_margin):
+                yield Choice(chosen=chosen, rejected=rejected)
+
+
+def _width(choice: Choice) -> tuple[object, ...]:
+    return (-choice.margin, preference(choice.chosen), aversion(choice.rejected))

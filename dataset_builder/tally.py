@@ -1,0 +1,163 @@
+"""The counts of a build: what came in, and what became of each response and question.
+
+The rule: every count is a sum over questions, so the counts of shards add up to those of the
+whole, and two sums always close:
+
+    responses = responses_in_pairs + all unused_*
+    questions = questions_in_pairs + all dropped_*
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.question import Outcome
+from dataset_builder.reasons import EXPLANATIONS, FAULTY, LEAKING, Unused
+from dataset_builder.splits import Split
+from dataset_builder.write import PAIRS, SENTENCES, parquet_name
+from schemas.labels import Label
+from schemas.records import Failure
+
+# The first stand in every manifest, the others where there is a case.
+_ALWAYS = (
+    "responses",
+    "questions",
+    "topics",
+    "sentences",
+    "verdicts_person",
+    "verdicts_judge",
+    "pairs",
+    "responses_in_pairs",
+    "questions_in_pairs",
+    "active_chosen",
+    "active_rejected",
+)
+_SOMETIMES = (
+    "corrections",
+    "corrections_refused",
+    *(f"label_{label}" for label in Label),
+    *(f"unused_{reason}" for reason in Unused),
+    *(f"dropped_{reason}" for reason in Unused),
+)
+_ROWS = tuple(f"{name}_{split}" for name in (PAIRS, SENTENCES) for split in Split)
+LEAK_SHARE_TOLD = 0.2
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts, and the rows that failed; fed question by question."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one question."""
+        counts, selection = self.counts, outcome.selection
+        counts["questions"] += 1
+        counts["responses"] += len(outcome.rows)
+        counts["corrections"] += outcome.num_corrections
+        for row in outcome.rows:
+            counts["sentences"] += len(row.sentences)
+            for sentence in row.sentences:
+                counts[f"label_{sentence.verdict.label}"] += 1
+                counts[f"verdicts_{sentence.verdict.source}"] += 1
+        counts["pairs"] += len(outcome.pairs)
+        counts["responses_in_pairs"] += len(outcome.rows) - len(selection.unused)
+        counts["questions_in_pairs"] += selection.dropped is None
+        for pair in outcome.pairs:
+            counts["active_chosen"] += _num_active(pair.chosen_spans or ())
+            counts["active_rejected"] += _num_active(pair.rejected_spans or ())
+        for reason in selection.unused.values():
+            counts[f"unused_{reason}"] += 1
+        if selection.dropped is not None:
+            counts[f"dropped_{selection.dropped}"] += 1
+        self._add_failures(outcome)
+
+    def refuse(self, refused: Iterable[Failure]) -> None:
+        """Count corrections that were not applied."""
+        for failure in refused:
+            self.counts["corrections_refused"] += 1
+            self.failures.append(failure)
+
+    def _add_failures(self, outcome: Outcome) -> None:
+        self.refuse(outcome.refused)
+        reason = outcome.selection.dropped
+        if reason not in FAULTY or reason is None:
+            return
+        for row in outcome.rows:
+            detail = f"question {row.question_id!r}: {EXPLANATIONS[reason]}"
+            self.failures.append(Failure(id=row.id, stage="build", reason=reason, detail=detail))
+
+
+def order_counts(
+    counts: Mapping[str, int], files: Mapping[str, Mapping[str, Any]]
+) -> dict[str, int]:
+    """Counts as they stand in a manifest: one order, the rows a split last."""
+    rows = {
+        f"{name}_{split}": files.get(parquet_name(name, split), {}).get("rows", 0)
+        for name in (PAIRS, SENTENCES)
+        for split in Split
+    }
+    return {
+        **{name: counts.get(name, 0) for name in _ALWAYS},
+        **{name: counts[name] for name in _SOMETIMES if counts.get(name)},
+        **rows,
+    }
+
+
+def add_counts(parts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """The counts of several shards, added up, without the rows a split."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update({name: count for name, count in part.items() if name not in _ROWS})
+    return total
+
+
+def sort_failures(failures: Iterable[Failure]) -> list[Failure]:
+    """Failures in one order, whatever order they were found in."""
+    return sorted(failures, key=lambda row: (row.stage, row.id, row.reason, row.detail))
+
+
+def say_why_no_pairs(counts: Mapping[str, int]) -> str:
+    """The end of a sentence that begins with the input's name."""
+    reasons = [
+        f"{counts[f'dropped_{reason}']} x {reason} ({text})"
+        for reason, text in EXPLANATIONS.items()
+        if counts.get(f"dropped_{reason}")
+    ]
+    return (
+        f"gives no pair: of {counts['questions']} questions with {counts['responses']} responses, "
+        + "; ".join(reasons)
+    )
+
+
+def make_notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
+    """What a user should know of a data set beyond its counts."""
+    notes = []
+    for split, share in ((Split.TRAIN, 1.0), (Split.TEST, config.test_share)):
+        if share and not counts[f"{PAIRS}_{split}"]:
+            notes.append(
+                f"the split '{split}' of 'pairs' is empty and not written: the {counts['topics']} "
+                f"topics all fell elsewhere (test_share={config.test_share:g}, seed={config.seed})"
+            )
+    num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
+    if num_leaking > LEAK_SHARE_TOLD * counts["questions"]:
+        notes.append(
+            f"{num_leaking} of {counts['questions']} questions were dropped from train as too like "
+            "others; if their prompts only share a template, raise near_duplicate "
+            f"({config.near_duplicate:g}) or decontaminate_words ({config.decontaminate_words})"
+        )
+    if counts.get("corrections_refused"):
+        notes.append(
+            f"{counts['corrections_refused']} corrections were refused and change nothing; "
+            "the failed rows say why"
+        )
+    return notes
+
+
+def _num_active(spans: Iterable[Any]) -> int:
+    return sum(span.weight > 0.0 for span in spans)

@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: fetching data sets from it, and pushing data sets and models to it."""
