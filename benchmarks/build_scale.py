@@ -3,9 +3,14 @@
     python benchmarks/build_scale.py [--repeats 3] [--output build_scale.json]
 
 Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twice as many, near
-duplicates removed, each build in a process of its own, the two sizes in turn. `seconds` and
-`peak_mb` are the medians at the first size, `ratio_at_double` is the ratio of the medians of
-`seconds`, and `noise` gives least and most. The peak is the largest resident set of the process.
+duplicates removed, each build in a process of its own, the two sizes and the peer in turn.
+`seconds` and `peak_mb` are the medians at the first size, `ratio_at_double` is the median of the
+ratios of neighbouring runs, and `noise` gives least and most. The peak is the largest resident set
+of the process.
+
+Peer: `datasets` reading the same JSONL and writing it as Parquet, which is the least a builder
+must do and nothing of what it is for: no checks, selection, weights, duplicates or splits.
+`seconds_over_peer` is the ratio of neighbouring runs, median with its spread.
 
     target    180 s and 1,536 MB at the first size, a ratio of at most 2.2
 """
@@ -41,6 +46,16 @@ result = run_build(BuildConfig(), annotations=Path(sys.argv[1]), output=Path(sys
 print(json.dumps(dict(result.counts)))
 """
 
+PEER = """
+import json, sys, tempfile
+from datasets import load_dataset
+
+with tempfile.TemporaryDirectory(dir=sys.argv[2] + "/..") as cache:
+    rows = load_dataset("json", data_files=sys.argv[1], cache_dir=cache, split="train")
+    rows.to_parquet(cache + "/rows.parquet")
+    print(json.dumps({"responses": len(rows)}))
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -51,10 +66,10 @@ class Run:
     counts: dict[str, int]
 
 
-def build_once(annotations: Path, output: Path) -> Run:
+def run_once(program: str, annotations: Path, output: Path) -> Run:
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(annotations), str(output)],
+        [sys.executable, "-c", program, str(annotations), str(output)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -63,7 +78,7 @@ def build_once(annotations: Path, output: Path) -> Run:
     # wait4 tells the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
     _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
-        sys.exit("the build failed; its message stands above")
+        sys.exit("a run failed; its message stands above")
     return Run(
         seconds=time.perf_counter() - started,
         peak_mb=usage.ru_maxrss / 1_024,
@@ -71,14 +86,18 @@ def build_once(annotations: Path, output: Path) -> Run:
     )
 
 
-def summarise(single: Sequence[Run], double: Sequence[Run]) -> dict[str, Any]:
+def summarise(single: Sequence[Run], double: Sequence[Run], peer: Sequence[Run]) -> dict[str, Any]:
     """The report; figures are medians."""
     counts = single[0].counts
     assert all(run.counts == counts for run in single)
     seconds, at_double = (_median(runs, "seconds") for runs in (single, double))
     peak, peak_at_double = (_median(runs, "peak_mb") for runs in (single, double))
-    ratio = at_double / seconds
+    growths = [later.seconds / run.seconds for run, later in zip(single, double, strict=True)]
+    over_peer = [run.seconds / other.seconds for run, other in zip(single, peer, strict=True)]
+    ratio = statistics.median(growths)
     return {
+        "benchmark": "build_scale",
+        "peer": "datasets: the same JSONL to Parquet",
         "responses": counts["responses"],
         "sentences": counts["sentences"],
         "seconds": round(seconds, 1),
@@ -90,8 +109,12 @@ def summarise(single: Sequence[Run], double: Sequence[Run]) -> dict[str, Any]:
             "seconds": _range(single, "seconds"),
             "seconds_at_double": _range(double, "seconds"),
             "peak_mb": _range(single, "peak_mb"),
+            "ratio_at_double": _spread(growths),
             "repeats": len(single),
         },
+        "peer_seconds": round(_median(peer, "seconds"), 1),
+        "seconds_over_peer": round(statistics.median(over_peer), 2),
+        "seconds_over_peer_spread": _spread(over_peer),
         "counts": counts,
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
         "met": seconds <= MAX_SECONDS and peak <= MAX_PEAK_MB and ratio <= MAX_RATIO,
@@ -107,6 +130,10 @@ def _range(runs: Sequence[Run], name: str) -> list[float]:
     return [min(values), max(values)]
 
 
+def _spread(ratios: Sequence[float]) -> list[float]:
+    return [round(min(ratios), 2), round(max(ratios), 2)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--responses", type=int, default=FULL_RESPONSES)
@@ -120,13 +147,16 @@ def main() -> None:
         for factor, path in sizes.items():
             write_rows(path, factor * arguments.responses)
         runs: dict[int, list[Run]] = {1: [], 2: []}
+        peer: list[Run] = []
         for _ in range(arguments.repeats):
             for factor, path in sizes.items():  # in turn, so that a slow spell meets both
-                run = build_once(path, folder / "dataset")
+                run = run_once(BUILD, path, folder / "dataset")
                 runs[factor].append(run)
                 said = f"{run.counts['responses']:,} responses: {run.seconds:.1f} s"
                 print(f"{said}, {run.peak_mb:.0f} MB", file=sys.stderr)
-    report = json.dumps(summarise(runs[1], runs[2]), indent=2)
+            peer.append(run_once(PEER, sizes[1], folder / "dataset"))
+            print(f"peer: {peer[-1].seconds:.1f} s, {peer[-1].peak_mb:.0f} MB", file=sys.stderr)
+    report = json.dumps(summarise(runs[1], runs[2], peer))
     print(report)
     if arguments.output:
         arguments.output.write_text(report + "\n", encoding="utf-8")

@@ -38,7 +38,7 @@ def is_in_another_language(text: str, language: str) -> bool:
         return False
     alike = {declared}.union(*(group for group in _GROUPS if declared in group))
     share = sum(share for code, share in _identifier().rank(sample) if code in alike)
-    return share < 1.0 - CERTAIN
+    return bool(share < 1.0 - CERTAIN)
 
 
 def _is_long_enough(text: str) -> bool:
