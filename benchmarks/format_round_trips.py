@@ -1,5 +1,6 @@
 """Round trips of real responses through other formats: nothing lost, or refused with a reason.
 
+    python benchmarks/format_round_trips.py                      generated biographies
     python benchmarks/format_round_trips.py labels.jsonl [more.jsonl ...] [--json FILE]
 
 Reads human-labelled files (docs/dataset-format.md) and takes every response
@@ -9,6 +10,9 @@ Reads human-labelled files (docs/dataset-format.md) and takes every response
     the same of its text said twice in a row           every sentence repeats;
     ours -> human labels -> ours                       the whole file.
 
+Peer: a reader that looks each sentence up in the response by itself, as one would in a line of
+code; `peer_differ_*` counts the responses it gets wrong. Without white space it finds nothing.
+
 Same spans and labels, character for character, or the run fails. What the published format has no
 word for is refused and counted by label.
 """
@@ -17,6 +21,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -32,21 +38,33 @@ from dataset_builder.formats.published import (
     make_item,
     read_item,
 )
+from maskdpo.demo.truth import true_sentences
+from maskdpo.demo.world import make_world, write_biography, write_document
 from schemas.labels import Label
 from schemas.stage import StageResult
 
+LABEL_WORDS = {True: "factual", False: "hallucinated"}
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0] + " Peer: looking each sentence up by itself.",
+        epilog="Prints a line a file and, as its last line, one JSON object.",
+    )
+    parser.add_argument("files", nargs="*", type=Path, help="human-labelled JSONL files")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
-    report = {path.name: measure(path) for path in arguments.files}
+    with tempfile.TemporaryDirectory() as folder:
+        files = arguments.files or [write_biographies(Path(folder) / "biographies.jsonl")]
+        report = {path.name: measure(path) for path in files}
     total: Counter[str] = Counter()
     for row in report.values():
         total.update({key: value for key, value in row.items() if isinstance(value, int)})
-    report["all"] = dict(total)
-    text = json.dumps(report, indent=2)
+    for name, row in report.items():
+        print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
+    peer = "each sentence looked up by itself"
+    values = {"benchmark": "format_round_trips", "peer": peer, **total, "files": report}
+    text = json.dumps(values)
     print(text)
     if arguments.json:
         arguments.json.write_text(text + "\n", encoding="utf-8")
@@ -54,7 +72,36 @@ def main() -> None:
         sys.exit("a round trip changed something")
 
 
+def write_biographies(path: Path) -> Path:
+    """A human-labelled file about invented people, for a run without data."""
+    world = make_world(num_people=100, seed=0)
+    rng = random.Random(0)
+    with path.open("w", encoding="utf-8") as lines:
+        for person in world.people:
+            text = write_biography(world, person, corrupted_share=0.5, rng=rng)
+            truth = true_sentences(world, person)
+            sentences = [
+                {"start": m.start(), "end": m.end(), "label": LABEL_WORDS[m.group() in truth]}
+                for m in re.finditer(r"[^ ][^.]*\.", text)
+            ]
+            document = write_document(world, person)
+            row = {
+                "id": person.id,
+                "source": "generated",
+                "language": "en",
+                "group": person.id,
+                "question": f"Who is {person.name}?",
+                "documents": [{"id": document.id, "text": document.text}],
+                "response": text,
+                "generator": "generated",
+                "sentences": sentences,
+            }
+            lines.write(json.dumps(row) + "\n")
+    return path
+
+
 def measure(path: Path) -> dict[str, Any]:
+    """Counts of one file: the same, refused, different, and different by the peer."""
     rows = read_human_labels(path).annotations
     counts: Counter[str] = Counter(responses=len(rows))
     refused: Counter[str] = Counter()
@@ -70,6 +117,8 @@ def measure(path: Path) -> dict[str, Any]:
             counts["differ"] += 1  # it should have been refused
             continue
         counts["same" if same else "differ"] += 1
+        counts["peer_differ_as_written"] += not looked_up(row.text, spans)
+        counts["peer_differ_said_twice"] += not looked_up(*twice(row.text, spans))
         counts["same_sentences"] += len(spans) if same else 0
     with tempfile.TemporaryDirectory() as folder:
         result = through_human_labels(path, Path(folder))
@@ -93,6 +142,11 @@ def round_trip(text: str, spans: list[LabelledSpan]) -> bool:
         read_item(text, PublishedItem(sents=sents, type=item["type"])) == spans
         for sents in (item["sents"], squeezed)
     )
+
+
+def looked_up(text: str, spans: list[LabelledSpan]) -> bool:
+    """The peer: whether each sentence, looked up by itself, is found where it was."""
+    return all(text.find(text[start:end]) == start for start, end, _ in spans)
 
 
 def twice(text: str, spans: list[LabelledSpan]) -> tuple[str, list[LabelledSpan]]:
