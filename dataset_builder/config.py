@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.config import Section
 from schemas.labels import LabelPolicy
+from schemas.stage import DEFAULT_MAX_FAILED
 
 
 class Strategy(StrEnum):
@@ -103,6 +104,13 @@ class BuildConfig(Section):
     """Documents under these licences are quoted as evidence; of others, ids and offsets go out.
 
     Needs `--documents`, whose rows say their `license`.
+    """
+
+    max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
+    """Share of the responses that may be recorded as failed rows before the exit code is 1.
+
+    A response that was read and not chosen is no failure; one whose question disagrees with
+    itself (two prompts, two topics) is.
     """
 
     title: str = Field(default="Preference pairs with sentence spans", min_length=1, max_length=200)

@@ -323,3 +323,25 @@ def test_help_is_quick() -> None:
     )
     assert "Verbs, in the order of a run" in result.stdout
     assert result.stderr.strip() == "[]"
+
+
+def test_a_build_of_mostly_failed_rows_ends_with_1(run: Run, tmp_path: Path) -> None:
+    """Two topics under one question fail both responses; the other question makes its pair."""
+    verdicts = {
+        "r1": ("no_hallucination", "a"),
+        "r2": ("hallucinated", "a"),
+        "r3": ("no_hallucination", "a"),
+        "r4": ("hallucinated", "b"),
+    }
+    rows = [
+        response(index, f"Answer {index}.", topic=topic, question_id=f"q{(index + 1) // 2}")
+        | {"sentences": [{"start": 0, "end": 9, "verdict": {"label": label}}]}
+        for index, (label, topic) in enumerate(verdicts.values(), start=1)
+    ]
+    source = write_lines(tmp_path / "annotations.jsonl", rows)
+    arguments = ("build", "--annotations", source, "--output", tmp_path / "dataset", "--no-plots")
+    code, _, err = run(*arguments, "--set", "build.test_share=0")
+    assert code == 1
+    assert "2 of 4 rows failed, more than max_failed=0.05" in err
+    assert (tmp_path / "dataset" / "manifest.json").exists()
+    assert run(*arguments, "--set", "build.max_failed=0.5")[0] == 0

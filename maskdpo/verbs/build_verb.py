@@ -100,5 +100,5 @@ def command(
         agreement=agreement,
         draw=draw_dataset_plots if plots else None,
     )
-    finish(result, max_failed=1.0)
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
+    finish(result, settings.max_failed)

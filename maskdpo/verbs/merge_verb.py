@@ -30,6 +30,7 @@ def command(
 
     What comes out is, byte for byte, what the build in one piece would have written.
     """
+    from dataset_builder.config import BuildConfig
     from dataset_builder.merge import run_merge
     from maskdpo.report.dataset_plots import draw_dataset_plots
 
@@ -38,4 +39,4 @@ def command(
         output=output or config.run.path("dataset"),
         draw=draw_dataset_plots if plots else None,
     )
-    finish(result, max_failed=1.0)
+    finish(result, config.section(BuildConfig, "build").max_failed)
