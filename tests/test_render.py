@@ -209,3 +209,26 @@ def test_earlier_turns_never_train() -> None:
     head = tokenizer.decode(example.chosen.token_ids[: example.chosen.first])
     assert head.endswith("And when?<|end|>\n<|start|>assistant\n")
     assert not any(example.chosen.weights[: example.chosen.first])
+
+
+def test_the_templates_own_markers_count_even_where_no_flag_says_so() -> None:
+    """DeepSeek-like: turn markers that are added tokens but not special ones."""
+    markers = ["<|User|>", "<|Assistant|>"]
+    template = (
+        "{% for m in messages %}{{ '<|' + m['role'].capitalize() + '|>' + m['content'] }}"
+        "{% endfor %}{{ '<|end|>' }}"
+    )
+    tokenizer = byte_level_tokenizer(template=template)
+    tokenizer.add_tokens(markers, special_tokens=False)
+    assert not any(
+        token.special
+        for token in tokenizer.added_tokens_decoder.values()
+        if token.content in markers
+    )
+    plain = {"chosen_spans": None, "rejected_spans": None}
+    assert prepare(tokenizer, make_pair(**plain)) == "kept"
+    answer = answer_of("Yes.<|User|>And what?<|Assistant|>Fine.")
+    assert prepare(tokenizer, make_pair(chosen=answer, **plain)) == "control_token"
+    # An added token that the template does not write is a word like any other.
+    tokenizer.add_tokens(["Karsted"], special_tokens=False)
+    assert prepare(tokenizer, make_pair(chosen=answer_of("In Karsted."), **plain)) == "kept"

@@ -449,3 +449,77 @@ def test_every_excluded_setting_exists() -> None:
     with pytest.raises(ConfigError, match="did you mean 'beta'"):
         TrainConfig.parse({"model": "m", "betta": 1}, where="run.yaml: train")
     assert all(field.description for field in TrainConfig.model_fields.values())
+
+
+def test_what_a_run_reads_is_never_its_output(tmp_path: Path) -> None:
+    """`resume: false` deletes the output: the policy and the data must survive every such call."""
+    policy = save_model_folder(tmp_path / "policy")
+    dataset = write_dataset(tmp_path / "work" / "dataset")
+    before = weights_of(policy)
+    for output in (policy, policy / "inside", tmp_path, dataset, tmp_path / "work"):
+        with pytest.raises(ConfigError, match="overlap"):
+            train(policy, dataset, output, resume=False)
+    with pytest.raises(ConfigError, match="reference_dir"):
+        cache = tmp_path / "out" / "cache"
+        train(policy, dataset, tmp_path / "out", resume=False, reference_dir=cache)
+    assert weights_of(policy) == before
+    assert (dataset / "manifest.json").exists()
+
+
+def test_starting_over_deletes_no_strange_file(model_folder: Path, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    train(model_folder, dataset, tmp_path / "out")
+    notes = tmp_path / "out" / "my notes.txt"
+    notes.write_text("keep me")
+    with pytest.raises(ConfigError, match=r"holds my notes\.txt"):
+        train(model_folder, dataset, tmp_path / "out", resume=False)
+    assert notes.read_text() == "keep me"
+    notes.unlink()
+    train(model_folder, dataset, tmp_path / "out", resume=False)
+
+
+def test_a_finished_run_whose_weights_are_gone_runs_again(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    train(model_folder, dataset, tmp_path / "out")
+    before = weights_of(tmp_path / "out")
+    (tmp_path / "out" / "model.safetensors").unlink()
+    train(model_folder, dataset, tmp_path / "out")
+    assert weights_of(tmp_path / "out") == before
+
+
+def test_a_row_nested_too_deep_costs_no_good_row(model_folder: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "pairs.jsonl", [make_pair_values(index) for index in range(3)])
+    with path.open("a") as lines:
+        lines.write("[" * 100_000 + "\n")
+    result = train(model_folder, path, tmp_path / "out")
+    assert result.counts["pairs"] == 3
+    assert len(result.failures) == 1
+    again = train(model_folder, path, tmp_path / "out")
+    assert again.failures == result.failures  # the exit code of a rerun is that of the run
+
+
+@pytest.mark.parametrize("name", ["add_generation_prompt", "continue_final_message", "tokenize"])
+def test_arguments_that_are_no_template_variables_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        TrainConfig.parse({"model": "m", "chat_template_kwargs": {name: True}}, where="test")
+
+
+def test_the_verb_takes_a_file_and_ends_with_1_when_too_many_rows_are_no_pairs(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from maskdpo.cli import main
+
+    rows = [make_pair_values(0), {"chosen": 3}]
+    path = write_rows(tmp_path / "pairs.jsonl", rows)
+    settings = ["train.max_steps=1", "train.device=cpu", "train.progress=false"]
+    arguments = ["maskdpo", "train", "--dataset", str(path), "--model", str(model_folder)]
+    arguments += ["--output", str(tmp_path / "out")]
+    for setting in settings:
+        arguments += ["--set", setting]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert (tmp_path / "out" / "model.safetensors").exists()

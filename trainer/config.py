@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from schemas.chat import check_template_kwargs
 from schemas.config import Section
+from schemas.stage import DEFAULT_MAX_FAILED
 
 EosPolicy = Literal["neither", "chosen", "both"]
 Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -99,10 +101,19 @@ class TrainConfig(Section):
         default=True, description="continue a killed run; false starts over and deletes it"
     )
     logging_steps: int = Field(default=10, ge=1, description="optimiser steps a line of the log")
+    max_failed: float = Field(
+        default=DEFAULT_MAX_FAILED, ge=0, le=1, description="share of rows that may be no pairs"
+    )
     progress: bool = Field(default=True, description="show progress bars")
     report_to: tuple[Reporter, ...] = Field(
         default=(), description="trackers to report to, beside training_log.jsonl"
     )
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _are_template_variables(cls, values: dict[str, Any]) -> dict[str, Any]:
+        check_template_kwargs(values)
+        return values
 
     @field_validator("evaluate", "save", mode="before")
     @classmethod
@@ -129,6 +140,7 @@ RUN_KEY_EXCLUDED: Mapping[str, str] = {
     "keep_checkpoints": "what to keep, not what it is",
     "resume": "how to start, not where it ends",
     "logging_steps": "measures, changes nothing",
+    "max_failed": "an exit code, not a weight",
     "progress": "shows, changes nothing",
     "report_to": "reports, changes nothing",
 }

@@ -161,7 +161,7 @@ def _read_values(path: Path) -> Iterator[tuple[int, object]]:
     for line, text in read_lines(path):
         try:
             yield line, json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield line, f"not valid JSON: {error}"
 
 

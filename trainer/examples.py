@@ -16,12 +16,12 @@ Reasons for a drop:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.labels import Side
-from schemas.records import Failure, FinishReason, Pair, Span
+from schemas.records import Failure, FinishReason, Message, Pair, Span
 from trainer.config import TrainConfig
 from trainer.masks import (
     end_of_answer,
@@ -95,9 +95,11 @@ class Encoder:
     def __init__(self, tokenizer: Any, config: TrainConfig) -> None:
         self._tokenizer = tokenizer
         self._config = config
-        self._control_ids = {
-            index for index, token in tokenizer.added_tokens_decoder.items() if token.special
-        } | set(tokenizer.all_special_ids)
+        self._control_ids = (
+            {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+            | set(tokenizer.all_special_ids)
+            | _template_ids(tokenizer, config.chat_template_kwargs)
+        )
 
     def encode(self, pair: Pair) -> Example:
         """The example of one pair. Raises RenderError with the reason when it cannot train."""
@@ -153,6 +155,25 @@ class Encoder:
                 continue
             marker = text[start:end].strip()
             raise RenderError("control_token", f"{where} holds the control token {marker!r}")
+
+
+def _template_ids(tokenizer: Any, kwargs: Mapping[str, Any]) -> set[int]:
+    """Added tokens that the template itself writes around messages.
+
+    Some tokenizers hold their turn markers as added tokens that are not flagged special; in a
+    message they would start a turn all the same.
+    """
+    user, reply = Message(role="user", content="Yes?"), Message(role="assistant", content="Yes.")
+    added = set(tokenizer.added_tokens_decoder)
+    found: set[int] = set()
+    for prompt in ([user], [user, reply, user], [Message(role="system", content="Yes."), user]):
+        try:
+            frame = frame_prompt(tokenizer, prompt, kwargs)
+        except RenderError:
+            continue  # a template may refuse a system message
+        for text in (frame.head, frame.tail):
+            found |= added & set(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return found
 
 
 def encode_rendered(

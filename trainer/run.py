@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
-from schemas.files import write_records
+from schemas.files import read_records, write_records
 from schemas.records import Failure
-from schemas.stage import StageResult, write_failures
+from schemas.stage import StageResult, failures_path, write_failures
 from trainer.batches import ReferencedExample
 from trainer.config import TrainConfig, run_settings
 from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
@@ -52,6 +52,7 @@ from trainer.run_folder import (
     FinishedRun,
     RunIdentity,
     claim_folder,
+    refuse_overlap,
     write_manifest,
 )
 
@@ -103,6 +104,7 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
     weights_hash = hash_weights(model_folder)
+    refuse_overlap(output, model=model_folder, dataset=dataset, reference=config.reference_dir)
     identity = _identify(config, files, model_folder, weights_hash)
     finished = claim_folder(output, identity, resume=config.resume)
     if finished is not None:
@@ -166,9 +168,16 @@ def _finished_result(output: Path, finished: FinishedRun) -> StageResult:
     return StageResult(
         output=output,
         num_rows=finished.counts.get("rows", 0),
+        failures=_read_failures(output),
         counts=finished.counts,
         notes=[f"{output}: this run is finished, nothing to do (train.resume=false repeats it)"],
     )
+
+
+def _read_failures(output: Path) -> list[Failure]:
+    """The failed rows a finished run left beside its folder."""
+    path = failures_path(output)
+    return read_records(path, Failure) if path.exists() else []
 
 
 def _prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, dataset: Path) -> Splits:

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,19 @@ from schemas.validation import show_value
 
 MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"
+# What a run leaves in its folder: the model with its tokenizer, and the run's own files.
+_WRITTEN = (
+    "*.json",
+    "*.jsonl",
+    "*.safetensors",
+    "*.jinja",
+    "merges.txt",
+    "vocab.txt",
+    "*.model",
+    "README.md",
+    "tensorboard",
+    CHECKPOINTS,
+)
 STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 
 
@@ -69,9 +83,31 @@ def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> Finish
             f"{output}: holds another run ({_differences(manifest, identity)}); choose another "
             "output, or set train.resume=false to delete it and start over"
         )
-    if manifest.get("finished"):
+    if manifest.get("finished") and _holds_a_model(output):
         return FinishedRun(counts=manifest.get("counts", {}))
     return None
+
+
+def refuse_overlap(output: Path, *, model: Path, dataset: Path, reference: Path | None) -> None:
+    """Raise ConfigError where writing or deleting `output` could harm what the run reads.
+
+    `resume: false` deletes the output folder, and a run writes a model into it: neither may be
+    the policy's own folder, the data, a folder around them, or one inside them.
+    """
+    mine = output.resolve()
+    for name, path in (("the policy", model), ("the data set", dataset)):
+        other = path.resolve()
+        if mine == other or mine in other.parents or other in mine.parents:
+            raise ConfigError(
+                f"{output}: the output folder and {name} ({path}) overlap; choose another output"
+            )
+    if reference is not None:
+        other = reference.resolve()
+        if mine == other or mine in other.parents:
+            raise ConfigError(
+                f"{output}: train.reference_dir ({reference}) lies in the output folder, which "
+                "resume: false deletes; choose another reference_dir"
+            )
 
 
 def last_checkpoint(output: Path) -> Path | None:
@@ -129,7 +165,21 @@ def _start_over(output: Path) -> None:
     path = output / MANIFEST
     if not path.exists() or f'"{FORMAT_PREFIX}training"' not in path.read_text(encoding="utf-8"):
         raise ConfigError(f"{output}: holds files but no training run, so it is not deleted")
+    strange = [item.name for item in output.iterdir() if not _is_ours(item.name)]
+    if strange:
+        raise ConfigError(
+            f"{output}: holds {', '.join(sorted(strange)[:5])}, which no training run writes, so "
+            "it is not deleted; move that away or choose another output"
+        )
     shutil.rmtree(output)
+
+
+def _is_ours(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in _WRITTEN)
+
+
+def _holds_a_model(output: Path) -> bool:
+    return (output / "config.json").exists() and any(output.glob("*.safetensors"))
 
 
 def _completed_step(checkpoint: Path) -> int | None:

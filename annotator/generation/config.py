@@ -10,28 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
-
-# Arguments of `apply_chat_template` that are not variables of a template. Setting one of them
-# would change what the backend does with the prompt instead of what the template writes.
-RESERVED_TEMPLATE_KWARGS = frozenset(
-    {
-        "add_generation_prompt",
-        "chat_template",
-        "continue_final_message",
-        "conversation",
-        "max_length",
-        "messages",
-        "padding",
-        "return_assistant_tokens_mask",
-        "return_dict",
-        "return_tensors",
-        "tokenize",
-        "tokenizer_kwargs",
-        "truncation",
-    }
-)
 
 
 class SampleConfig(Section):
@@ -118,12 +99,7 @@ class SampleConfig(Section):
     @field_validator("chat_template_kwargs")
     @classmethod
     def _are_template_variables(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        reserved = sorted(RESERVED_TEMPLATE_KWARGS & values.keys())
-        if reserved:
-            raise ValueError(
-                f"chat_template_kwargs holds {', '.join(reserved)}, which sampling sets itself; "
-                "only variables of the chat template are allowed"
-            )
+        check_template_kwargs(values)
         return values
 
     @model_validator(mode="after")

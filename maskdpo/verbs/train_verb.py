@@ -21,7 +21,11 @@ from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, re
     """,
 )
 @config_options
-@click.option("--dataset", type=FOLDER, help="Data set folder [RUN/dataset].")
+@click.option(
+    "--dataset",
+    type=click.Path(path_type=Path),
+    help="Data set folder, or a .parquet or .jsonl file of pairs [RUN/dataset].",
+)
 @click.option("--model", help="Model folder or Hub id to train.")
 @click.option("--output", type=FOLDER, help="Trained model [RUN/model].")
 def command(
@@ -35,4 +39,4 @@ def command(
     source = dataset or config.run.path("dataset")
     require_file(source, made_by="make it with: maskdpo build")
     result = run_train(settings, dataset=source, output=output or config.run.path("model"))
-    finish(result, max_failed=1.0)
+    finish(result, settings.max_failed)
