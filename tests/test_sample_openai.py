@@ -472,3 +472,31 @@ def test_loopback_goes_through_no_proxy(sample, monkeypatch):
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")
     with ChatServer() as server:
         assert len(sample(server)[1]) == 6
+
+
+def test_a_server_that_forgets_the_model_midway_says_what_is_kept(sample):
+    """Before any reply it is the config's fault; after some it is the server's, and they stay."""
+
+    def forget_after_six(body):
+        return (
+            echo(body) if len(server.asked) <= 6 else as_json(404, {"error": {"message": "gone"}})
+        )
+
+    with ChatServer(forget_after_six) as server:
+        with pytest.raises(BackendError, match=r"404 .* owed replies are kept .* continues"):
+            sample(server, num_questions=20, concurrency=2)
+    with ChatServer() as server:
+        result, responses = sample(server, num_questions=20, concurrency=2)
+    assert result.counts["from_store"] >= 4
+    assert len(responses) == 40
+
+
+def test_the_store_is_neither_output_nor_input(tmp_path):
+    for name in ("responses.jsonl", "questions.jsonl"):
+        with pytest.raises(ConfigError, match="is also the output or the questions file"):
+            run_sample(
+                SampleConfig(backend="openai", model="policy"),
+                questions=tmp_path / "questions.jsonl",
+                output=tmp_path / "responses.jsonl",
+                store=tmp_path / name,
+            )

@@ -61,7 +61,7 @@ def run_sample(
     device fails; what was finished by then is in `store`, and the same call continues.
     """
     started = time.monotonic()
-    check_output(output, questions)
+    check_output(output, questions, store)
     rows = read_rows(questions, Question)
     check_ids(questions, rows, config.num_responses)
     backend = make_backend(config)
@@ -226,7 +226,10 @@ def fetch_replies(
                         failed[key] = outcome
                     progress.update(key in owed)
                 calls.put_many(REPLY_KIND, replies)
-        except BackendError as error:
+        except (BackendError, ConfigError) as error:
+            # A server that refuses key or model in the middle has been paid for what came before.
+            if isinstance(error, ConfigError) and not calls.present(owed):
+                raise
             raise BackendError(
                 f"{error} ({len(owed & calls.present(owed))} of {len(owed)} owed replies are kept "
                 f"in {calls.path}; the same command continues)"
@@ -251,8 +254,10 @@ def check_ids(path: Path, rows: Sequence[Row[Question]], num_responses: int) -> 
         raise InputError(faults)
 
 
-def check_output(output: Path, questions: Path) -> None:
+def check_output(output: Path, questions: Path, store: Path) -> None:
     """Raise ConfigError before anything is spent when `output` cannot become a file."""
+    if store.resolve() in (output.resolve(), questions.resolve()):
+        raise ConfigError(f"store {str(store)!r} is also the output or the questions file")
     if output.is_dir():
         raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
     if output.exists() and questions.exists() and output.samefile(questions):

@@ -56,6 +56,8 @@ def run_annotate(
     """
     if output.resolve() in {item.resolve() for item in (responses, documents) if item}:
         raise ConfigError(f"{output} is an input and would be written over; name another output")
+    if store.resolve() in {item.resolve() for item in (responses, documents, output) if item}:
+        raise ConfigError(f"store {store} is also an input or the output; name another store")
     started = time.perf_counter()
     rows = read_rows(responses, Response)
     known_documents = read_records(documents, Document) if documents is not None else []
