@@ -32,9 +32,15 @@ class Store:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError.of(
+                self.path.parent,
+                f"cannot be made a folder ({error.strerror}); choose another",
+            ) from None
+        try:
             self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
             self._prepare()
-        except (sqlite3.DatabaseError, OSError) as error:
+        except sqlite3.DatabaseError as error:
             raise InputError.of(
                 self.path,
                 f"is no store that maskdpo can open ({error}); move it away",
@@ -61,28 +67,32 @@ class Store:
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The stored values of those keys that are there."""
         found: dict[str, dict[str, Any]] = {}
-        for batch in _batches(keys, _LOOKUP_BATCH):
-            marks = ",".join("?" * len(batch))
-            rows = self._connection.execute(
-                f"SELECT key, value FROM calls WHERE key IN ({marks})", batch
-            )
-            found.update((key, json.loads(value)) for key, value in rows)
+        with self._faults_said():
+            for batch in _batches(keys, _LOOKUP_BATCH):
+                marks = ",".join("?" * len(batch))
+                rows = self._connection.execute(
+                    f"SELECT key, value FROM calls WHERE key IN ({marks})", batch
+                )
+                found.update((key, json.loads(value)) for key, value in rows)
         return found
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that are stored, without reading their values."""
         found: set[str] = set()
-        for batch in _batches(keys, _LOOKUP_BATCH):
-            marks = ",".join("?" * len(batch))
-            rows = self._connection.execute(f"SELECT key FROM calls WHERE key IN ({marks})", batch)
-            found.update(key for (key,) in rows)
+        with self._faults_said():
+            for batch in _batches(keys, _LOOKUP_BATCH):
+                marks = ",".join("?" * len(batch))
+                rows = self._connection.execute(
+                    f"SELECT key FROM calls WHERE key IN ({marks})", batch
+                )
+                found.update(key for (key,) in rows)
         return found
 
     def put_many(self, kind: str, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Store finished calls in one transaction; keys already there keep their value.
 
         Raises BackendError, with nothing of `values` stored, when the disk is full or another
-        process holds the file for long.
+        process holds the file for long; InputError when the file is damaged.
         """
         rows = [
             (key, kind, json.dumps(value, ensure_ascii=False, sort_keys=True))
@@ -90,15 +100,28 @@ class Store:
         ]
         if not rows:
             return
+        with self._faults_said(), self._transaction():
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
+            )
+
+    @contextmanager
+    def _faults_said(self) -> Iterator[None]:
+        """SQLite's errors as sentences: what can pass (a lock, a full disk), and damage."""
         try:
-            with self._transaction():
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
-                )
-        except sqlite3.OperationalError as error:
-            raise BackendError(
-                f"{self.path}: finished calls cannot be stored ({error}); free the disk or the "
-                "lock, and rerun to continue"
+            yield
+        except (sqlite3.DatabaseError, ValueError) as error:
+            # Text that is no UTF-8 is an OperationalError too, one without SQLite's own code.
+            may_pass = isinstance(error, sqlite3.OperationalError) and "decode" not in str(error)
+            if may_pass:
+                raise BackendError(
+                    f"{self.path}: finished calls cannot be stored or read ({error}); free the "
+                    "disk or the lock, and rerun to continue"
+                ) from None
+            raise InputError.of(
+                self.path,
+                f"is damaged ({error}); move it away to start anew (files already "
+                "written stay valid, and sqlite3's .recover may save its rows)",
             ) from None
 
     @contextmanager
@@ -116,7 +139,8 @@ class Store:
     def count(self, kind: str) -> int:
         """How many finished calls of `kind` the store holds."""
         query = "SELECT count(*) FROM calls WHERE kind = ?"
-        return int(self._connection.execute(query, (kind,)).fetchone()[0])
+        with self._faults_said():
+            return int(self._connection.execute(query, (kind,)).fetchone()[0])
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

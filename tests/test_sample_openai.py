@@ -482,9 +482,11 @@ def test_a_server_that_forgets_the_model_midway_says_what_is_kept(sample):
             echo(body) if len(server.asked) <= 6 else as_json(404, {"error": {"message": "gone"}})
         )
 
-    with ChatServer(forget_after_six) as server:
-        with pytest.raises(BackendError, match=r"404 .* owed replies are kept .* continues"):
-            sample(server, num_questions=20, concurrency=2)
+    with (
+        ChatServer(forget_after_six) as server,
+        pytest.raises(BackendError, match=r"404 .* owed replies are kept .* continues"),
+    ):
+        sample(server, num_questions=20, concurrency=2)
     with ChatServer() as server:
         result, responses = sample(server, num_questions=20, concurrency=2)
     assert result.counts["from_store"] >= 4

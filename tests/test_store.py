@@ -93,8 +93,17 @@ def test_a_folder_is_no_store(tmp_path):
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(InputError, match="is no store"):
-        Store(tmp_path / "runs" / "calls.db")
+    for folder in (tmp_path / "runs", tmp_path / "runs" / "deep"):
+        with pytest.raises(InputError, match="cannot be made a folder") as caught:
+            Store(folder / "calls.db")
+        assert str(caught.value).startswith(f"{folder}: ")
+
+
+def test_a_damaged_value_is_no_answer(store):
+    store.put_many("reply", {"k": {"text": "first"}})
+    store._connection.execute("UPDATE calls SET value = substr(value, 1, 5)")
+    with pytest.raises(InputError, match="is damaged"):
+        store.get_many(["k"])
 
 
 def test_a_newer_store_is_refused(tmp_path):
