@@ -6,6 +6,7 @@ Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twi
 duplicates removed, each build in a process of its own, the two sizes in turn. `seconds` and
 `peak_mb` are the medians at the first size, `ratio_at_double` is the ratio of the medians of
 `seconds`, and `noise` gives least and most. The peak is the largest resident set of the process.
+Where seconds spread and processor seconds do not, the machine had other work.
 
     target    180 s and 1,536 MB at the first size, a ratio of at most 2.2
 """
@@ -44,9 +45,10 @@ print(json.dumps(dict(result.counts)))
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One build: wall-clock seconds, peak resident megabytes, and what it counted."""
+    """One build: wall-clock and processor seconds, peak resident megabytes, and its counts."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     counts: dict[str, int]
 
@@ -66,6 +68,7 @@ def build_once(annotations: Path, output: Path) -> Run:
         sys.exit("the build failed; its message stands above")
     return Run(
         seconds=time.perf_counter() - started,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
         peak_mb=usage.ru_maxrss / 1_024,
         counts=json.loads(printed.splitlines()[-1]),
     )
@@ -89,6 +92,8 @@ def summarise(single: Sequence[Run], double: Sequence[Run]) -> dict[str, Any]:
         "noise": {
             "seconds": _range(single, "seconds"),
             "seconds_at_double": _range(double, "seconds"),
+            "cpu_seconds": _range(single, "cpu_seconds"),
+            "cpu_seconds_at_double": _range(double, "cpu_seconds"),
             "peak_mb": _range(single, "peak_mb"),
             "repeats": len(single),
         },
