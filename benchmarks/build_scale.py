@@ -6,7 +6,7 @@ Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twi
 duplicates removed, each build in a process of its own, the two sizes and the peer in turn.
 `seconds` and `peak_mb` are the medians at the first size, `ratio_at_double` is the median of the
 ratios of neighbouring runs, and `noise` gives least and most. The peak is the largest resident set
-of the process.
+of the process. Where seconds spread and processor seconds do not, the machine had other work.
 
 Peer: `datasets` reading the same JSONL and writing it as Parquet, which is the least a builder
 must do and nothing of what it is for: no checks, selection, weights, duplicates or splits.
@@ -59,9 +59,10 @@ with tempfile.TemporaryDirectory(dir=sys.argv[2] + "/..") as cache:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One build: wall-clock seconds, peak resident megabytes, and what it counted."""
+    """One build: wall-clock and processor seconds, peak resident megabytes, and its counts."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     counts: dict[str, int]
 
@@ -81,6 +82,7 @@ def run_once(program: str, annotations: Path, output: Path) -> Run:
         sys.exit("a run failed; its message stands above")
     return Run(
         seconds=time.perf_counter() - started,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
         peak_mb=usage.ru_maxrss / 1_024,
         counts=json.loads(printed.splitlines()[-1]),
     )
@@ -108,6 +110,8 @@ def summarise(single: Sequence[Run], double: Sequence[Run], peer: Sequence[Run])
         "noise": {
             "seconds": _range(single, "seconds"),
             "seconds_at_double": _range(double, "seconds"),
+            "cpu_seconds": _range(single, "cpu_seconds"),
+            "cpu_seconds_at_double": _range(double, "cpu_seconds"),
             "peak_mb": _range(single, "peak_mb"),
             "ratio_at_double": _spread(growths),
             "repeats": len(single),
