@@ -99,6 +99,27 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
         assert str(caught.value).startswith(f"{folder}: ")
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda calls: calls.get_many(["k150"]),
+        lambda calls: calls.present(["k150"]),
+        lambda calls: calls.count("reply"),
+        lambda calls: calls.put_many("reply", {"k150x": {}}),
+    ],
+    ids=["get_many", "present", "count", "put_many"],
+)
+def test_a_damaged_store_is_named_with_its_remedy(tmp_path, use):
+    path = tmp_path / "calls.db"
+    with Store(path) as calls:
+        calls.put_many("reply", {f"k{n}": {"text": "x" * 500} for n in range(300)})
+    content = path.read_bytes()
+    page = 4096  # the first page, which names the tables, stays whole: the store opens
+    path.write_bytes(content[:page] + b"\xa5" * (len(content) - page))
+    with Store(path) as calls, pytest.raises(InputError, match=r"is damaged .*move it away"):
+        use(calls)
+
+
 def test_a_damaged_value_is_no_answer(store):
     store.put_many("reply", {"k": {"text": "first"}})
     store._connection.execute("UPDATE calls SET value = substr(value, 1, 5)")
