@@ -232,3 +232,14 @@ def test_the_templates_own_markers_count_even_where_no_flag_says_so() -> None:
     # An added token that the template does not write is a word like any other.
     tokenizer.add_tokens(["Karsted"], special_tokens=False)
     assert prepare(tokenizer, make_pair(chosen=answer_of("In Karsted."), **plain)) == "kept"
+
+
+def test_white_space_and_words_that_a_template_writes_are_no_markers() -> None:
+    template = (
+        "{% for m in messages %}{{ m['role'] + '\n\n' + m['content'] }}{% endfor %}{{ '<|end|>' }}"
+    )
+    tokenizer = byte_level_tokenizer(template=template)
+    tokenizer.add_tokens(["\n\n", "user", "assistant"], special_tokens=False)
+    plain = {"chosen_spans": None, "rejected_spans": None}
+    answer = answer_of("The user asked.\n\nThe assistant answered.")
+    assert prepare(tokenizer, make_pair(chosen=answer, **plain)) == "kept"

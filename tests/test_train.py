@@ -459,7 +459,7 @@ def test_what_a_run_reads_is_never_its_output(tmp_path: Path) -> None:
     for output in (policy, policy / "inside", tmp_path, dataset, tmp_path / "work"):
         with pytest.raises(ConfigError, match="overlap"):
             train(policy, dataset, output, resume=False)
-    with pytest.raises(ConfigError, match="reference_dir"):
+    with pytest.raises(ConfigError, match=r"choose another train\.reference_dir"):
         cache = tmp_path / "out" / "cache"
         train(policy, dataset, tmp_path / "out", resume=False, reference_dir=cache)
     assert weights_of(policy) == before
@@ -475,6 +475,12 @@ def test_starting_over_deletes_no_strange_file(model_folder: Path, tmp_path: Pat
         train(model_folder, dataset, tmp_path / "out", resume=False)
     assert notes.read_text() == "keep me"
     notes.unlink()
+    before = weights_of(tmp_path / "out")
+    empty = tmp_path / "bad.jsonl"
+    empty.write_text('{"chosen": 3}\n')
+    with pytest.raises(InputError):  # refused before anything of the old run is deleted
+        train(model_folder, empty, tmp_path / "out", resume=False)
+    assert weights_of(tmp_path / "out") == before
     train(model_folder, dataset, tmp_path / "out", resume=False)
 
 

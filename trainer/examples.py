@@ -164,7 +164,12 @@ def _template_ids(tokenizer: Any, kwargs: Mapping[str, Any]) -> set[int]:
     message they would start a turn all the same.
     """
     user, reply = Message(role="user", content="Yes?"), Message(role="assistant", content="Yes.")
-    added = set(tokenizer.added_tokens_decoder)
+    # White space and plain words may be added tokens too, and are no markers.
+    added = {
+        index
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.content.strip() and not token.content.isalnum()
+    }
     found: set[int] = set()
     for prompt in ([user], [user, reply, user], [Message(role="system", content="Yes."), user]):
         try:

@@ -104,15 +104,19 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
     weights_hash = hash_weights(model_folder)
-    refuse_overlap(output, model=model_folder, dataset=dataset, reference=config.reference_dir)
+    cache_folder = config.reference_dir or output.parent / "reference"
+    refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
     identity = _identify(config, files, model_folder, weights_hash)
-    finished = claim_folder(output, identity, resume=config.resume)
-    if finished is not None:
-        return _finished_result(output, finished)
+    if config.resume:
+        finished = claim_folder(output, identity, resume=True)
+        if finished is not None:
+            return _finished_result(output, finished)
 
     tokenizer = load_tokenizer(model_folder)
     notes = check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
     splits = _prepare_splits(files, tokenizer, config, dataset)
+    if not config.resume:  # deletes what is there: only once nothing can be refused any more
+        claim_folder(output, identity, resume=False)
     _write_rejects(splits, output)
 
     started = time.monotonic()
@@ -120,7 +124,6 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     dtype = pick_dtype(config.dtype, device)
     model = load_model(model_folder, device=device)
     check_vocabulary(model, tokenizer, where=str(model_folder))
-    cache_folder = config.reference_dir or output.parent / "reference"
     cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
     logps, reference_counts = _reference_logps(model, splits.sequences, cache, config, dtype)
     referenced_at = time.monotonic()

@@ -25,16 +25,23 @@ MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"
 # What a run leaves in its folder: the model with its tokenizer, and the run's own files.
 _WRITTEN = (
-    "*.json",
-    "*.jsonl",
-    "*.safetensors",
-    "*.jinja",
+    "config.json",
+    "generation_config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
     "merges.txt",
-    "vocab.txt",
-    "*.model",
-    "README.md",
+    "spiece.model",
+    "chat_template.*",
+    "training.json",
+    "training_log.jsonl",
+    "dropped.jsonl",
     "tensorboard",
     CHECKPOINTS,
+    ".*.json*",  # a temporary file of a write that was killed
 )
 STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 
@@ -105,8 +112,8 @@ def refuse_overlap(output: Path, *, model: Path, dataset: Path, reference: Path 
         other = reference.resolve()
         if mine == other or mine in other.parents:
             raise ConfigError(
-                f"{output}: train.reference_dir ({reference}) lies in the output folder, which "
-                "resume: false deletes; choose another reference_dir"
+                f"{output}: the cache of reference log-probabilities ({reference}) lies in the "
+                "output folder, which resume: false deletes; choose another train.reference_dir"
             )
 
 
