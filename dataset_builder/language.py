@@ -37,7 +37,7 @@ def is_in_another_language(text: str, language: str) -> bool:
     if not declared or declared not in _identifier().labels or not _is_long_enough(sample):
         return False
     alike = {declared}.union(*(group for group in _GROUPS if declared in group))
-    share = sum(share for code, share in _identifier().rank(sample) if code in alike)
+    share: float = sum(share for code, share in _identifier().rank(sample) if code in alike)
     return share < 1.0 - CERTAIN
 
 
