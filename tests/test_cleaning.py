@@ -42,7 +42,7 @@ def near(prompts: list[str], threshold: float) -> NearDuplicates:
     return found
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)  # the first example imports datasketch
 @given(
     prompts=st.lists(PROMPTS, max_size=4),  # too few topics to have a template
     asked=PROMPTS,

@@ -17,9 +17,11 @@ from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label, Side
 from schemas.records import Annotation
 
 SHARES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
-CONFIGS = st.builds(
+STRATEGIES = st.sampled_from(list(Strategy))
+LENIENT = st.builds(BuildConfig, strategy=STRATEGIES, max_pairs=st.integers(1, 4))
+STRICT = st.builds(
     BuildConfig,
-    strategy=st.sampled_from(list(Strategy)),
+    strategy=STRATEGIES,
     min_margin=SHARES,
     max_pairs=st.integers(1, 4),
     max_length_ratio=st.sampled_from([1.0, 1.5, 9.0]),
@@ -28,6 +30,9 @@ CONFIGS = st.builds(
     min_active_sentences=st.integers(1, 3),
     min_active_characters=st.sampled_from([1, 8, 20]),
 )
+CONFIGS = LENIENT | STRICT
+# Mostly decided: undecided sentences alone make few pairs to choose from.
+SIDES = st.lists(st.sampled_from([GOOD, BAD]) | LABELS, min_size=1, max_size=5)
 TRAINS = {
     Side.CHOSEN: CORRECT_LABELS | {Label.NO_FACT},
     Side.REJECTED: HALLUCINATED_LABELS,
@@ -37,7 +42,7 @@ TRAINS = {
 @st.composite
 def distinct_responses(draw: st.DrawFn) -> list[Annotation]:
     """Responses of different texts and lengths, so that none is left out as a copy."""
-    sides = draw(st.lists(st.lists(LABELS, min_size=1, max_size=5), min_size=1, max_size=8))
+    sides = draw(st.lists(SIDES, min_size=1, max_size=8))
     rows = []
     for index, labels in enumerate(sides):
         texts = [f"{index}" + "x" * draw(st.integers(0, 9)) + "." for _ in labels]
@@ -194,15 +199,29 @@ def test_length_matched_takes_the_widest_pair_of_like_length(
 
 
 def test_two_sigma_passes_over_the_outlier() -> None:
-    good = [annotation(f"g{i:02d}", [GOOD] * 19 + [BAD], texts=words(i)) for i in range(18)]
-    middle = annotation("middle", [GOOD, BAD] * 10, texts=words(50))
-    outlier = annotation("outlier", [BAD] * 20, texts=words(51))
-    rows = [*good, middle, outlier]
-    # mean 0.88, sigma 0.228: the target is 0.424, next to the middle one's 0.5.
+    def row(name: str, num_good: int, number: int) -> Annotation:
+        labels = [GOOD] * num_good + [BAD] * (20 - num_good)
+        return annotation(name, labels, texts=words(number))
+
+    rows = [row(f"g{number:02d}", 19, number) for number in range(16)]
+    rows += [row("near", 13, 50), row("middle", 10, 51), row("outlier", 0, 52)]
+    # Mean 0.861, sigma 0.234: two sigma below is 0.39, next to the middle one's 0.5. One sigma
+    # below is 0.63, next to 0.65.
     (choice,) = select_as(Strategy.TWO_SIGMA, BuildConfig(), rows).choices
     assert choice.rejected.annotation.id == "middle"
     (choice,) = select_as(Strategy.BEST_WORST, BuildConfig(), rows).choices
     assert choice.rejected.annotation.id == "outlier"
+
+
+def test_above_margin_goes_on_to_the_second_best_before_the_last() -> None:
+    labels = {"a": [GOOD], "b": [GOOD] * 4 + [BAD], "y": [GOOD, BAD], "z": [BAD]}
+    rows = [annotation(name, found) for name, found in labels.items()]
+    config = BuildConfig(max_pairs=3, strategy=Strategy.ABOVE_MARGIN)
+    assert [ids(choice) for choice in select(rows, config).choices] == [
+        ("a", "z"),
+        ("b", "z"),
+        ("a", "y"),
+    ]
 
 
 def words(number: int) -> list[str]:
