@@ -41,6 +41,10 @@ class Store:
             self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
             self._prepare()
         except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise BackendError(
+                    f"{self.path}: another process holds it ({error}); wait, then rerun"
+                ) from None
             raise InputError.of(
                 self.path,
                 f"is no store that maskdpo can open ({error}); move it away",

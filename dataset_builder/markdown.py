@@ -121,7 +121,8 @@ def join_card(card: CardText) -> str:
 
 def split_card(text: str) -> CardText:
     """Take a card apart. Markers count on a line of their own; a begin without its end is text."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    # A lone carriage return ends a line too, and must not become one with a line feed after it.
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = _HEADER.match(text)
     header, body = (found[1], text[found.end() :]) if found else ("", text)
     states = list(_STATE.finditer(body))
