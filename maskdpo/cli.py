@@ -14,6 +14,7 @@ import warnings
 import click
 
 VERBS = {
+    "questions": "Have a writer model ask questions that your documents answer.",
     "sample": "Sample K responses a question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",

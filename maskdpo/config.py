@@ -3,6 +3,7 @@
 Where each section lives:
 
     run       here                              folder of the run, input files
+    questions annotator/generation/questions_config.py    writer model, questions a document
     sample    annotator/generation/config.py    policy, sampling
     annotate  annotator/judging/config.py       judge, sentences
     build     dataset_builder/config.py         selection, weights, split
@@ -31,6 +32,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 _SECTIONS = {
     "run": ("maskdpo.config", "RunSection"),
+    "questions": ("annotator.generation.questions_config", "QuestionsConfig"),
     "sample": ("annotator.generation.config", "SampleConfig"),
     "annotate": ("annotator.judging.config", "AnnotateConfig"),
     "build": ("dataset_builder.config", "BuildConfig"),

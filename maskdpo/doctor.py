@@ -30,6 +30,8 @@ _PACKAGES = {
 }
 
 _VERBS = {
+    "questions (a server)": ("openai",),
+    "questions (a local model)": ("torch", "transformers"),
     "sample (a server)": ("openai",),
     "sample (a local model)": ("torch", "transformers"),
     "annotate": ("sentencex",),
