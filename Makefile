@@ -14,7 +14,7 @@ RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
 
 .PHONY: help setup setup-dev setup-vllm demo test check format clean
-.PHONY: ingest sample annotate import agreement build merge validate export push train evaluate doctor schema
+.PHONY: ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -26,6 +26,8 @@ setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which
 demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
 	@$(RUN)
 ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
+	@$(RUN)
+questions: $(VENV)/.train         ## documents, a writer model -> questions.jsonl
 	@$(RUN)
 sample: $(VENV)/.train            ## questions -> responses.jsonl
 	@$(RUN)

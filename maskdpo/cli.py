@@ -15,6 +15,7 @@ import click
 
 VERBS = {
     "ingest": "Turn a folder of txt, md, html and pdf files into documents.",
+    "questions": "Have a writer model ask questions that your documents answer.",
     "sample": "Sample K responses a question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",

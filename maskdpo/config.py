@@ -4,6 +4,7 @@ Where each section lives:
 
     run       here                              folder of the run, input files
     ingest    annotator/text/ingest_config.py   reading documents
+    questions annotator/generation/questions_config.py    writer model, questions a document
     sample    annotator/generation/config.py    policy, sampling
     annotate  annotator/judging/config.py       judge, sentences
     build     dataset_builder/config.py         selection, weights, split
@@ -33,6 +34,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 _SECTIONS = {
     "run": ("maskdpo.config", "RunSection"),
     "ingest": ("annotator.text.ingest_config", "IngestConfig"),
+    "questions": ("annotator.generation.questions_config", "QuestionsConfig"),
     "sample": ("annotator.generation.config", "SampleConfig"),
     "annotate": ("annotator.judging.config", "AnnotateConfig"),
     "build": ("dataset_builder.config", "BuildConfig"),

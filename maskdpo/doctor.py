@@ -42,6 +42,8 @@ _VERBS = {
         "mdit-py-plugins",
         "charset-normalizer",
     ),
+    "questions (a server)": ("openai",),
+    "questions (a local model)": ("torch", "transformers"),
     "sample (a server)": ("openai",),
     "sample (a local model)": ("torch", "transformers"),
     "annotate": ("sentencex",),

@@ -12,7 +12,8 @@ from sample_server import ChatServer, completion
 
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.prompts import neutralise, wrap
+from annotator.judging.prompts import wrap
+from annotator.text.neutral import neutralise
 from schemas.files import read_records
 from schemas.records import Annotation
 
