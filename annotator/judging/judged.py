@@ -121,7 +121,7 @@ def judge_gold(
     outcomes: dict[str, list[Verdict]] = {}
     progress = tqdm(
         total=len(tasks),
-        desc=f"agreement: {judge.name}",
+        desc="agreement",
         unit="response",
         disable=None if show_progress else True,  # None: only where stderr is a terminal
     )

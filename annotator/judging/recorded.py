@@ -10,7 +10,7 @@ same id, or a sentence cut elsewhere, is `undetermined`, with its reason:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from schemas.records import Annotation, Verdict
 from schemas.sidecar import describe_file
 from schemas.spans import Offsets, trim
 
+_MAX_MAKERS = 3
 NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no_matching_span"
 
 
@@ -32,13 +33,7 @@ class RecordedJudge:
         self._annotations = annotations
         self._path = path
         self._sha256 = sha256
-        makers = {
-            sentence.verdict.judge
-            for annotation in annotations.values()
-            for sentence in annotation.sentences
-            if sentence.verdict.judge
-        }
-        self.name = " | ".join(sorted(makers)) or path.name
+        self.name = _name_makers(annotations.values()) or path.name
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -83,6 +78,21 @@ class RecordedJudge:
         }
         missing = Verdict(label=Label.UNDETERMINED, reason=NO_MATCHING_SPAN, judge=self.name)
         return [by_place.get(_place(text, offsets), missing) for offsets in task.sentences]
+
+
+def _name_makers(annotations: Iterable[Annotation]) -> str:
+    """Who made the verdicts, in one short line."""
+    makers = sorted(
+        {
+            sentence.verdict.judge
+            for annotation in annotations
+            for sentence in annotation.sentences
+            if sentence.verdict.judge
+        }
+    )
+    named = " | ".join(makers[:_MAX_MAKERS])
+    more = len(makers) - _MAX_MAKERS
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _place(text: str, offsets: Offsets) -> Offsets:
