@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dataset_builder.finish import read_agreement
 from maskdpo.agreement.show import clean
 from maskdpo.cli import main
 
@@ -116,6 +117,9 @@ def test_one_object_with_figures_lines_and_slices(measure: Measure, tmp_path: Pa
     assert set(values["by_language"]) == {"en", "zh"}
     assert values["calibration"]["num_sentences"] == 28
     assert "comparison" not in values
+    card = read_agreement(output)
+    assert (card["judge"], card["num_groups"]) == ("lexical", 14)
+    assert list(card["baselines"]) == ["majority", "overlap", "lexical"]
 
 
 def test_imported_labels_measure_the_same(run: Run, measure: Measure, gold: Path) -> None:
@@ -336,6 +340,9 @@ def test_the_terminal_shows_lines_slices_and_confidence(run: Run, gold: Path) ->
     assert "!: fewer than 20 sentences" in out
     assert "expected calibration error" in out
     assert "28 sentences of 14 responses in 14 groups; people call 15 hallucinated" in out
+    assert "fewer than 10 groups" not in out
+    few = write_lines(gold, [row | {"group": "one"} for row in read_lines(gold)])
+    assert "fewer than 10 groups" in run("agreement", "--gold", few)[1]
 
 
 def evil_verdicts(measure: Measure, tmp_path: Path) -> Path:
@@ -474,3 +481,23 @@ def test_clean_text_is_one_line_of_printable_letters() -> None:
     assert clean("\x1b]0;x\x07\u200b\u202e") == "?]0;x???"
     assert clean("米拉[/bold]") == "米拉[/bold]"
     assert clean("x" * 30, 10) == "x" * 7 + "..."
+
+
+def test_the_guide_shows_what_comes_out(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of docs/agreement.md, run: its console blocks are what the terminal shows."""
+    guide = (Path(__file__).parent.parent / "docs" / "agreement.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, kind in (("labels.jsonl", "json"), ("strict.yaml", "yaml")):
+        Path(name).write_text(block_after(guide, f"```{kind}\n"), "utf-8")
+    _, out, _ = run("agreement", "--gold", "labels.jsonl")
+    assert block_after(guide, "$ maskdpo agreement --gold labels.jsonl\n").strip() == out.strip()
+    _, out, _ = run("agreement", "--gold", "labels.jsonl", "--compare", "lexical", "strict.yaml")
+    shown = block_after(guide, "--compare lexical strict.yaml\n...\n").strip()
+    assert shown.removesuffix("...").strip() in out
+
+
+def block_after(text: str, start: str) -> str:
+    """What stands between `start` and the end of its fenced block."""
+    return text.split(start, 1)[1].split("```", 1)[0]

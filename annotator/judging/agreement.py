@@ -38,6 +38,7 @@ from schemas.records import Annotation, Document, Verdict
 
 DEFAULT_RESAMPLES = 2000
 MIN_SLICE_SENTENCES = 20
+MIN_GROUPS = 10  # with fewer, a bootstrap over groups gives intervals that are too narrow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +116,11 @@ class AgreementReport:
     def sentences(self) -> list[JudgedSentence]:
         """The sentences that people labelled, with the judge's verdicts."""
         return labelled_sentences(self.judged)
+
+    @property
+    def has_few_groups(self) -> bool:
+        """Whether the intervals rest on too few groups to be believed."""
+        return 0 < self.num_groups < MIN_GROUPS
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: the judge's line is flat, all else is nested under its name."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from annotator.judging.agreement import (
+    MIN_GROUPS,
     MIN_SLICE_SENTENCES,
     Agreement,
     AgreementReport,
@@ -47,6 +48,8 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
         f"{first.num_groups} groups; people call {first.num_hallucinated} hallucinated\n"
         f"hall.: hallucinated, fact.: all else; intervals: 95% bootstrap over groups"
     )
+    if first.has_few_groups:
+        click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals are too narrow")
     for report in reports:
         _print_abstentions(report)
     for report in reports:
