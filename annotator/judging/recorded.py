@@ -34,6 +34,7 @@ class RecordedJudge:
         self._path = path
         self._sha256 = sha256
         self.name = _name_makers(annotations.values()) or path.name
+        self.reads_prompt = False
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,6 +52,10 @@ class RecordedJudge:
             f"Verdicts of {self.name} are read from {self._path.name} "
             f"({len(self._annotations):,} responses), not made now."
         ]
+
+    def closing_notes(self) -> list[str]:
+        """Nothing."""
+        return []
 
     def judge(
         self, tasks: Sequence[JudgeTask]
@@ -77,7 +82,11 @@ class RecordedJudge:
             for sentence in found.sentences
         }
         missing = Verdict(label=Label.UNDETERMINED, reason=NO_MATCHING_SPAN, judge=self.name)
-        return [by_place.get(_place(text, offsets), missing) for offsets in task.sentences]
+        known = {document.id for document in task.documents}
+        return [
+            _keep_known(by_place.get(_place(text, offsets), missing), known)
+            for offsets in task.sentences
+        ]
 
 
 def _name_makers(annotations: Iterable[Annotation]) -> str:
@@ -93,6 +102,14 @@ def _name_makers(annotations: Iterable[Annotation]) -> str:
     named = " | ".join(makers[:_MAX_MAKERS])
     more = len(makers) - _MAX_MAKERS
     return f"{named} and {more} more" if more > 0 else named
+
+
+def _keep_known(verdict: Verdict, known: set[str]) -> Verdict:
+    """The verdict, less evidence in documents that this run was not given."""
+    kept = [item for item in verdict.evidence if item.document_id in known]
+    if len(kept) == len(verdict.evidence):
+        return verdict
+    return verdict.model_copy(update={"evidence": kept})
 
 
 def _place(text: str, offsets: Offsets) -> Offsets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +14,14 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     config_options,
+    paid_options,
+    print_table,
     require_file,
 )
 from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
 
 
 @click.command(
@@ -31,6 +37,7 @@ from schemas.errors import ConfigError
     """,
 )
 @config_options
+@paid_options
 @click.option(
     "--gold",
     type=INPUT_FILE,
@@ -78,6 +85,8 @@ from schemas.errors import ConfigError
 def command(
     config: RunConfig,
     *,
+    limits: Limits,
+    retry_failed: bool,
     gold: Path,
     documents: Path | None,
     judge: str | None,
@@ -92,7 +101,7 @@ def command(
 ) -> None:
     """Measure a judge against people's sentence labels, or compare two; plain lines beside it."""
     from maskdpo.agreement.gold import read_gold
-    from maskdpo.agreement.judges import find_judges
+    from maskdpo.agreement.judges import PaidCalls, find_judges
     from maskdpo.agreement.run import AgreementFiles, run_agreement
     from maskdpo.agreement.show import print_agreement, print_notes
 
@@ -100,7 +109,9 @@ def command(
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
     folder = output.parent if output else config.run.dir
-    judges = find_judges(compare or [judge], config, store=store or folder / "agreement.sqlite")
+    paid = PaidCalls(
+        path=store or folder / "agreement.sqlite", limits=limits, retry_failed=retry_failed
+    )
     files = AgreementFiles(
         output=output,
         disagreements=disagreements,
@@ -110,8 +121,12 @@ def command(
     labels = read_gold(
         gold, documents=documents, default_documents=config.run.path("documents.jsonl")
     )
-    print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
-    result = run_agreement(labels, judges, files)
+    with paid:
+        judges = find_judges(compare or [judge], config, paid=paid)
+        print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
+        result = run_agreement(labels, judges, files)
+    for meter in paid.meters:
+        print_table(meter.rows())
     if as_json:
         # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
