@@ -89,7 +89,13 @@ class VllmBackend:
         # Rows name no folder of this machine; the sidecar's digest says which model it was.
         self.model = self._folder.resolve().name if is_local else config.model
         # vllm is built for one kind of device, and its torch sees that one.
-        self._dtype = choose_dtype(config.dtype, choose_device("auto"), self._folder)
+        device = choose_device("auto")
+        self._dtype = choose_dtype(config.dtype, device, self._folder)
+        self._engine_settings: dict[str, Any] = {"enable_prefix_caching": True}
+        if device.type == "cpu":
+            # vllm's CPU sampler dies of a seeded request whose prompt it reads in chunks.
+            self._engine_settings["enable_chunked_prefill"] = False
+        self._engine_settings |= config.engine
         max_context = config.engine.get("max_model_len")
         self._prompts = PromptRenderer(
             self._folder,
@@ -210,7 +216,7 @@ class VllmBackend:
             os.environ.setdefault(name, value)
         from vllm import LLM
 
-        settings: dict[str, Any] = {"enable_prefix_caching": True} | dict(self._config.engine)
+        settings = self._engine_settings
         try:
             return LLM(
                 model=str(self._folder),

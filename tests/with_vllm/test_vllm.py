@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -21,8 +23,10 @@ from annotator.generation.backend import Decoding, Reply, Request, RequestFailur
 from annotator.generation.backends import make_backend
 from annotator.generation.config import ModelConfig, SampleConfig
 from annotator.generation.sample import run_sample
+from annotator.generation.stored_calls import unpack
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.reading import is_json_alone
 from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Message, Response
@@ -41,9 +45,13 @@ DOCUMENTS = [
     {"id": "d0", "text": "Ada Ling was born in Lima in 1871. She wrote eleven novels."},
     {"id": "d1", "text": "河流发源于北方，全长1204公里。冬天常常结冰。", "language": "zh"},
 ]
+# Why a reply that came is of no use; all else would be a fault of ours or of the server.
+SAID = (None, "unparsable", "ambiguous", "cut_off", "empty_reply", "wrong_ids")
 RESPONSES = [
     ("r0", "d0", "en", "Ada Ling was born in Lima. She wrote twelve novels."),
     ("r1", "d1", "zh", "河流发源于南方。它全长1204公里。"),
+    ("r2", "d0", "en", "She was born in 1871. She was a lawyer. She lived in Oslo."),
+    ("r3", "d1", "zh", "冬天河流结冰。它流入海洋。"),
 ]
 
 
@@ -140,13 +148,15 @@ def check_structured(backend):
 
 
 def check_logprobs(backend):
-    found, _ = ask(backend, [request("p", "Is it true?", logprobs=True, schema=SCHEMA)])
-    reply = found["p"]
-    assert isinstance(reply, Reply)
-    assert reply.logprobs
-    assert all(value <= 0.0 for _, value in reply.logprobs)
-    # A Chinese character of several tokens has no text token by token.
-    if reply.text.isascii():
+    """The tokens spell the reply, Chinese characters of several tokens included."""
+    names = [f"p{n}" for n in range(6)]
+    asked = [request(name, "Is it true?", logprobs=True, schema=SCHEMA) for name in names]
+    found, _ = ask(backend, asked)
+    assert any("不确定" in outcome.text for outcome in found.values())
+    for reply in found.values():
+        assert isinstance(reply, Reply)
+        assert reply.logprobs
+        assert all(value <= 0.0 for _, value in reply.logprobs)
         assert "".join(text for text, _ in reply.logprobs).startswith(reply.text)
 
 
@@ -168,7 +178,8 @@ def judge(folder, settings, protocol):
     for name, values in (("documents", DOCUMENTS), ("responses", rows)):
         lines = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
         (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    llm = settings | {"protocol": protocol, "max_tokens": 96, "temperature": 0.7}
+    llm = settings | {"protocol": protocol, "max_tokens": 192, "temperature": 0.7}
+    llm |= {"evidence": "keep"}  # a random model quotes nothing that is there
     return run_annotate(
         AnnotateConfig.parse({"judge": "llm", "llm": llm}, where="annotate"),
         responses=folder / "responses.jsonl",
@@ -179,18 +190,31 @@ def judge(folder, settings, protocol):
     )
 
 
+def judge_replies(folder):
+    with closing(sqlite3.connect(folder / "calls.db")) as store:
+        rows = store.execute("SELECT value FROM calls WHERE kind = 'judge'").fetchall()
+    replies = [unpack(json.loads(value)) for (value,) in rows]
+    return [reply for reply in replies if isinstance(reply, Reply)]
+
+
 def check_judging(folder, settings, protocol):
-    """A random judge is seldom right; every sentence has a verdict with its reason all the same."""
+    """A random judge is seldom usable; every sentence has a label, or the reason why not."""
     result = judge(folder, settings, protocol)
-    assert result.counts["judged"] == 2
-    assert result.counts["sentences"] == 4
+    assert result.counts["judged"] == 4
+    assert result.counts["sentences"] == 9
     annotations = read_records(result.output, Annotation)
     verdicts = [item.verdict for row in annotations for item in row.sentences]
     for verdict in verdicts:
         assert verdict.protocol == protocol
         # No server, template or context stood in the way: what failed is what the judge said.
         assert (verdict.label is Label.UNDETERMINED) == (verdict.reason is not None)
-        assert verdict.reason in (None, "unparsable", "length", "evidence_not_found"), verdict
+        assert verdict.reason in SAID, verdict
+    if protocol == "sentence":  # `response` wants the sentence echoed, `anah` tags in free text
+        assert any(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
+    if protocol != "anah":
+        whole = [reply.text for reply in judge_replies(folder) if reply.finish_reason == "stop"]
+        assert whole
+        assert all(is_json_alone(text) for text in whole)
     content = result.output.read_bytes()
     again = judge(folder, settings, protocol)
     assert again.counts["judged"] == 0

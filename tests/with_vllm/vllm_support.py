@@ -55,8 +55,10 @@ def write_servable_model(folder: Path, *, seed: int = 0) -> Path:
         bias_V = network.lm_head.weight[:, 0]
         bias_V.zero_()
         for token, text in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))):
-            if text in ('"', "]", "}", tokenizer.eos_token):
-                bias_V[token] = 0.8
+            if text in ('"', "]"):
+                bias_V[token] = 3.0
+            elif text == tokenizer.eos_token:
+                bias_V[token] = 1.5
             elif text[0] in "ĠĊĉč":  # how byte-level tokenizers write white space
                 bias_V[token] = -2.5
     network.save_pretrained(folder)
@@ -72,7 +74,8 @@ def serve(folder: Path, *, name: str, log: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", SERVER, "--model", str(folder), "--served-model-name", name]
     command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    command += ["--enforce-eager", "--enable-prompt-tokens-details"]
+    # vllm's CPU sampler dies of a seeded request whose prompt it reads in chunks.
+    command += ["--enforce-eager", "--enable-prompt-tokens-details", "--no-enable-chunked-prefill"]
     environment = os.environ | {"VLLM_NO_USAGE_STATS": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(
