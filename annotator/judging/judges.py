@@ -30,7 +30,13 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
 
             if store is None or config.llm is None:
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
-            return LlmJudge(config=config.llm, store=store, meter=meter)
+            return LlmJudge(
+                config=config.llm,
+                retrieval=config.retrieval,
+                splitter=config.text.splitter,
+                store=store,
+                meter=meter,
+            )
         case "replay":
             from annotator.judging.recorded import RecordedJudge
 
