@@ -151,3 +151,10 @@ def test_documents_by_id_by_topic_or_by_searching_all(tmp_path, documents):
     with ChatServer(ScriptedJudge(truths)) as server:
         labels = annotate(tmp_path, server, documents=documents)
     assert labels == {text: (LABELS[label], None) for text, (label, _) in truths.items()}
+
+
+@given(st.text(max_size=200), st.text(max_size=40))
+def test_an_estimate_of_tokens_grows_with_the_text(text, more):
+    assert estimate_tokens("") == 0
+    assert 0 <= estimate_tokens(text) <= estimate_tokens(text + more) + 1
+    assert estimate_tokens("water " * 1000) == pytest.approx(1000, rel=0.1)

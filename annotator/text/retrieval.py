@@ -72,8 +72,8 @@ class PassageIndex:
         self._vocabulary: dict[str, int] = {}
         # Nothing to index (blank documents) is no error: every search then finds nothing.
         self._bm25: Any = None
-        if self.passages:
-            ids = [self._intern(self._searched(passage)) for passage in self.passages]
+        ids = [self._intern(self._searched(passage)) for passage in self.passages]
+        if self._vocabulary:
             self._bm25 = bm25s.BM25(method="lucene")
             corpus = (ids, self._vocabulary)
             self._bm25.index(corpus, show_progress=False, create_empty_token=False)
