@@ -16,15 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "with_vllm")]
-
-from vllm_support import serve, write_servable_model
-
 from annotator.generation.backend import Backend, Decoding, Reply, Request
 from annotator.generation.backends import make_backend
 from annotator.generation.config import ModelConfig
 from schemas.records import Message
+
+# The tests' tiny model and server serve here, too.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "with_vllm"))
 
 SCHEMA = {
     "type": "object",
@@ -99,11 +97,14 @@ def follows(reply: Reply) -> bool:
 
 
 def main() -> None:
+    from vllm_support import serve, write_servable_model
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="a model folder (default: a tiny random one)")
     parser.add_argument("--count", type=int, default=128, help="requests a measurement")
     arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, of two engines one after another
     with tempfile.TemporaryDirectory() as place:
         model = arguments.model or write_servable_model(Path(place) / "tiny")
         local = {"model": str(model), "dtype": "float32", "batch_size": 64}
