@@ -23,7 +23,7 @@ PORT   ?= 8000
 GPU    ?= 0
 
 .PHONY: help setup setup-dev setup-vllm demo test test-vllm serve-judge need-model check format clean
-.PHONY: sample annotate import agreement build merge validate export push train evaluate doctor schema
+.PHONY: ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -33,6 +33,10 @@ setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 
 demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
+	@$(RUN)
+ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
+	@$(RUN)
+questions: $(VENV)/.train         ## documents, a writer model -> questions.jsonl
 	@$(RUN)
 sample: $(VENV)/.train            ## questions -> responses.jsonl
 	@$(RUN)

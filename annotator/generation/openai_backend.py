@@ -41,7 +41,13 @@ PROBE_TIMEOUT_S = 30.0
 SERVER_FAILURES = frozenset(
     {"connection", "timeout", "http_429", "http_502", "http_503", "http_504"}
 )
+# Each call makes the client's pool look at all of its connections; a few a client stay quick.
+CALLS_A_LANE = 4
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+Clients = dict[str, "list[openai.AsyncOpenAI]"]
+"""A few clients for each server, by its address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +82,7 @@ class OpenAIBackend:
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
         self._body = RequestBody(config=config)
         self._is_probed = False
+        self._num_sent = 0
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -108,14 +115,18 @@ class OpenAIBackend:
         refuses the key or the model: in both cases after yielding all that had come in.
         """
         with asyncio.Runner() as runner:
-            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
+            num_lanes = -(-self._config.concurrency // CALLS_A_LANE)
+            clients = {
+                item.url: [self._make_client(item.url) for _ in range(num_lanes)]
+                for item in self._pool.endpoints
+            }
             try:
                 if not self._is_probed:
                     runner.run(self._probe_all(clients))
                     self._is_probed = True
                 yield from self._pump(runner, clients, take)
             finally:
-                runner.run(_close_all(clients.values()))
+                runner.run(_close_all(clients))
 
     def _make_client(self, url: str) -> openai.AsyncOpenAI:
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -132,7 +143,7 @@ class OpenAIBackend:
         )
 
     def _pump(
-        self, runner: asyncio.Runner, clients: dict[str, openai.AsyncOpenAI], take: Take
+        self, runner: asyncio.Runner, clients: Clients, take: Take
     ) -> Iterator[list[Finished]]:
         loop = runner.get_loop()
         in_flight: set[asyncio.Task[_Answered]] = set()
@@ -178,7 +189,7 @@ class OpenAIBackend:
         )
         raise BackendError(named)
 
-    async def _ask(self, clients: dict[str, openai.AsyncOpenAI], request: Request) -> _Answered:
+    async def _ask(self, clients: Clients, request: Request) -> _Answered:
         """One request, on the server with most room, and once on another if that one loses it."""
         first = self._pool.choose(time.monotonic()) or self._pool.endpoints[0]
         answer = await self._ask_one(clients, first, request)
@@ -188,13 +199,14 @@ class OpenAIBackend:
                 return await self._ask_one(clients, other, request)
         return answer
 
-    async def _ask_one(
-        self, clients: dict[str, openai.AsyncOpenAI], endpoint: Endpoint, request: Request
-    ) -> _Answered:
+    async def _ask_one(self, clients: Clients, endpoint: Endpoint, request: Request) -> _Answered:
         endpoint.num_under_way += 1
         sent = time.monotonic()
         try:
-            outcome = await self._call(clients[endpoint.url], endpoint, request)
+            lanes = clients[endpoint.url]
+            self._num_sent += 1
+            lane = lanes[self._num_sent % len(lanes)]
+            outcome = await self._call(lane, endpoint, request)
         finally:
             endpoint.num_under_way -= 1
         answer = _Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
@@ -208,16 +220,19 @@ class OpenAIBackend:
     async def _call(
         self, client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request
     ) -> Outcome:
+        from httpx2 import Response
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
+        messages = [message.model_dump() for message in request.messages]
         body = self._body
         while True:
             fields = body.fields(request)
             try:
-                answer = await client.chat.completions.with_raw_response.create(
-                    model=self.model,
-                    messages=[message.model_dump() for message in request.messages],  # type: ignore[misc]
-                    extra_body=fields,
+                # The body as it stands: the client's typed call walks it again, item by item.
+                answer = await client.post(
+                    "/chat/completions",
+                    cast_to=Response,
+                    body={"model": self.model, "messages": messages, **fields},
                 )
             except APITimeoutError:
                 detail = f"no answer within {self._config.timeout_s:g} s"
@@ -237,10 +252,12 @@ class OpenAIBackend:
             self._body = RequestBody(config=self._config, refused=self._body.refused | body.refused)
             return read_completion(answer.content)
 
-    async def _probe_all(self, clients: dict[str, openai.AsyncOpenAI]) -> None:
+    async def _probe_all(self, clients: Clients) -> None:
         """Ask each server what it serves before anything is spent; one that answers is enough."""
         endpoints = self._pool.endpoints
-        silent = await asyncio.gather(*(self._probe(clients[item.url], item) for item in endpoints))
+        silent = await asyncio.gather(
+            *(self._probe(clients[item.url][0], item) for item in endpoints)
+        )
         if not all(silent):
             now = time.monotonic()
             for endpoint, why in zip(endpoints, silent, strict=True):
@@ -325,5 +342,5 @@ async def _settle(tasks: set[asyncio.Task[_Answered]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _close_all(clients: Any) -> None:
-    await asyncio.gather(*(client.close() for client in clients))
+async def _close_all(clients: Clients) -> None:
+    await asyncio.gather(*(lane.close() for lanes in clients.values() for lane in lanes))

@@ -62,12 +62,10 @@ class CascadeJudge:
         for batch in self._first.judge(tasks):
             settled: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]] = []
             for task, outcome in batch:
-                if isinstance(outcome, JudgeFailure):
-                    settled.append((task, outcome))
-                    continue
-                numbers = [n for n, item in enumerate(outcome) if self._is_unsure(item)]
+                verdicts = self._known(task, outcome)
+                numbers = [n for n, item in enumerate(verdicts) if self._is_unsure(item)]
                 if not numbers:
-                    settled.append((task, outcome))
+                    settled.append((task, verdicts))
                     continue
                 part = JudgeTask(
                     response=task.response,
@@ -75,7 +73,7 @@ class CascadeJudge:
                     documents=task.documents,
                 )
                 second_tasks.append(part)
-                unsure[id(part)] = (task, outcome, numbers)
+                unsure[id(part)] = (task, verdicts, numbers)
             yield settled
         for batch in self._second.judge(second_tasks):
             yield [self._join(*unsure[id(part)], outcome) for part, outcome in batch]
@@ -95,13 +93,23 @@ class CascadeJudge:
         verdicts = list(first)
         for place, number in enumerate(numbers):
             verdicts[number] = (
-                Verdict(
-                    label=Label.UNDETERMINED,
-                    reason=second.reason,
-                    rationale=second.detail,
-                    judge=self._second.name,
-                )
+                self._unknown(second, self._second)
                 if isinstance(second, JudgeFailure)
                 else second[place]
             )
         return task, verdicts
+
+    def _known(self, task: JudgeTask, outcome: list[Verdict] | JudgeFailure) -> list[Verdict]:
+        """What the first judge says of each sentence; one that failed says it is unknown."""
+        if isinstance(outcome, JudgeFailure):
+            return [self._unknown(outcome, self._first)] * len(task.sentences)
+        return outcome
+
+    @staticmethod
+    def _unknown(failure: JudgeFailure, judge: Judge) -> Verdict:
+        return Verdict(
+            label=Label.UNDETERMINED,
+            reason=failure.reason,
+            rationale=failure.detail,
+            judge=judge.name,
+        )

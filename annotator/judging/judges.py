@@ -30,13 +30,19 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
 
             if store is None or config.llm is None:
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
-            return LlmJudge(config=config.llm, store=store, meter=meter)
+            return LlmJudge(
+                config=config.llm,
+                retrieval=config.retrieval,
+                splitter=config.text.splitter,
+                store=store,
+                meter=meter,
+            )
         case "replay":
-            from annotator.judging.replay import ReplayJudge
+            from annotator.judging.recorded import RecordedJudge
 
             if config.replay is None:
                 raise ConfigError("the judge 'replay' needs replay.annotations")
-            return ReplayJudge(config.replay)
+            return RecordedJudge.read(config.replay.annotations)
         case "cascade":
             from annotator.judging.cascade import CascadeJudge
 
@@ -45,3 +51,10 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
                 first=_make(config.cascade.first, config, store, meter),
                 second=_make(config.cascade.second, config, store, meter),
             )
+
+
+def asks_a_model(config: AnnotateConfig) -> bool:
+    """Whether the judge of `config` makes calls that are paid for and kept in a store."""
+    if config.judge == "cascade":
+        return "llm" in (config.cascade.first, config.cascade.second)
+    return config.judge == "llm"

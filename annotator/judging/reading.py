@@ -6,16 +6,12 @@ a label that is none, a quote that is no text are faults, named so that the mode
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.generation.json_reply import find_json_objects
 from schemas.labels import Label
-
-MAX_REPLY_CHARS = 200_000
-_MAX_OBJECTS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,37 +61,11 @@ def read_label(value: object) -> Label | None:
     return _NAMES.get(words)
 
 
-def find_objects(text: str) -> Iterator[dict[str, Any]]:
-    """The outermost JSON objects in `text`, in order, prose and code fences passed over.
-
-    An object that names a key twice is none: there is no telling which value was meant.
-    """
-    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
-    position, found = 0, 0
-    text = text[:MAX_REPLY_CHARS]
-    while found < _MAX_OBJECTS and (position := text.find("{", position)) >= 0:
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            position += 1
-            continue
-        found += 1
-        if isinstance(value, dict):
-            yield value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return values
-
-
 def read_object(text: str, key: str) -> dict[str, Any] | ReplyFault:
     """The one object in `text` that has `key`; a fault for none, and for two that differ."""
     if not text.strip():
         return ReplyFault(reason="empty_reply", detail="it is empty")
-    found = [value for value in find_objects(text) if key in value]
+    found = [value for value in find_json_objects(text) if key in value]
     if not found:
         return ReplyFault(reason="unparsable", detail=f"it holds no JSON object with {key!r}")
     if any(value != found[0] for value in found):
@@ -112,15 +82,6 @@ def read_quotes(value: object) -> list[str] | None:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None
     return [item.strip() for item in value if item.strip()]
-
-
-def is_json_alone(text: str) -> bool:
-    """Whether a reply is one JSON value and nothing else, as a schema makes it."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 _TAG = re.compile(r"[<＜《\[【]\s*/?\s*([^<>＜＞《》\[\]【】]{1,40}?)\s*[>＞》\]】]")

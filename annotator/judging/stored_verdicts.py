@@ -30,7 +30,9 @@ KEY_VERSION = 1
 
 
 # Undetermined for what the task is, not for what went wrong: asking again would not help.
-SETTLED_REASONS = frozenset({"no_document", "unfinished_sentence", "not_labelled"})
+SETTLED_REASONS = frozenset(
+    {"no_document", "unfinished_sentence", "not_labelled", "no_matching_span"}
+)
 
 
 class TaskKeys:

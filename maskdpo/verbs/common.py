@@ -143,7 +143,7 @@ def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
     if result.table:
-        _print_table(result.table)
+        print_table(result.table)
     if result.failures:
         reasons: dict[str, int] = {}
         for failure in result.failures:
@@ -156,7 +156,8 @@ def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -
     check_failures(result, max_failed)
 
 
-def _print_table(rows: Sequence[tuple[str, str]]) -> None:
+def print_table(rows: Sequence[tuple[str, str]]) -> None:
+    """Print (name, value) rows to the terminal, whatever their text."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from annotator.text.neutral import neutralise
 from schemas.config import Section
 from schemas.errors import ConfigError
 from schemas.hashing import content_key
@@ -24,9 +25,6 @@ from schemas.validation import describe_errors
 LANGUAGES = ("en", "zh")
 _HERE = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-# What opens a tag or a chat template's marker. One character for one, so offsets stay.
-_OPENERS = re.compile(r"<(?=[/|!?\w])|\[(?=/?(?:INST|SYS)\b)|<(?=<)", re.I)
-_SAFE = {"<": "‹", "[": "［"}
 
 
 class Prompts(Section):
@@ -92,15 +90,6 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     A placeholder that `values` lacks stands for nothing.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), template)
-
-
-def neutralise(text: str) -> str:
-    """`text` without what could open a tag or a template's marker; as many code points as before.
-
-    >>> neutralise("a < b </document> <|im_end|>")
-    'a < b ‹/document> ‹|im_end|>'
-    """
-    return _OPENERS.sub(lambda match: _SAFE[match[0]], text)
 
 
 def wrap(tag: str, text: str, number: int | None = None) -> str:
