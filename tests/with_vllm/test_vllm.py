@@ -26,7 +26,6 @@ from annotator.generation.sample import run_sample
 from annotator.generation.stored_calls import unpack
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.reading import is_json_alone
 from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Message, Response
@@ -214,7 +213,8 @@ def check_judging(folder, settings, protocol):
     if protocol != "anah":
         whole = [reply.text for reply in judge_replies(folder) if reply.finish_reason == "stop"]
         assert whole
-        assert all(is_json_alone(text) for text in whole)
+        for text in whole:
+            assert isinstance(json.loads(text), dict)  # nothing around it
     content = result.output.read_bytes()
     again = judge(folder, settings, protocol)
     assert again.counts["judged"] == 0
