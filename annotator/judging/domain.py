@@ -241,15 +241,20 @@ def render_guidance(domain: Domain) -> str:
         lines = [f"- {term}{words['colon']}{said}" for term, said in domain.glossary.items()]
         parts.append("\n".join([words["glossary"], *lines]))
     if domain.examples:
-        shown = [_render_example(example, words) for example in domain.examples]
-        parts.append("\n\n".join([words["examples"], *shown]))
+        shown, document = [words["examples"]], None
+        for example in domain.examples:
+            shown.append(_render_example(example, words, after=document))
+            document = example.document
+        parts.append("\n\n".join(shown))
     return "\n\n" + neutralise("\n\n".join(parts))
 
 
-def _render_example(example: DomainExample, words: dict[str, str]) -> str:
+def _render_example(example: DomainExample, words: dict[str, str], *, after: str | None) -> str:
+    """One example; its document is left out where it is the one shown just before (`after`)."""
+    shown = [] if example.document == after else [f"{words['document']}{example.document}"]
     return "\n".join(
         [
-            f"{words['document']}{example.document}",
+            *shown,
             f"{words['sentence']}{example.sentence}",
             f"{words['label']}{_JUDGE_WORDS[example.label]}",
             f"{words['reason']}{example.reason}",

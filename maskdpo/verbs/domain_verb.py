@@ -190,6 +190,8 @@ def _try(
         if asks_a_model(config):
             calls = stack.enter_context(Store(store, retry_failed=retry_failed))
             calls.begin_run("domain check", {})
+        else:
+            click.echo("note: this judge reads no guidance, so its labels are not the domain's")
         announce_judge(config)
         judge = make_judge(config, store=calls, meter=meter, domain=domain)
         judged = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
