@@ -77,5 +77,13 @@ $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
 	@$(PIP) -e '.[train,dev]' && touch $@
+# vllm chooses torch and its companions by exact version, so it goes in first; constraints.txt, made
+# for another torch, is left aside. On a CPU torch's media packages are taken out again: what PyPI
+# has of them is built for CUDA, and no text model needs them.
 .venv-vllm/.ready: $(DEPS)
-	@$(PYTHON) -m venv .venv-vllm && .venv-vllm/bin/python -m pip install -q -e '.[vllm]' && touch $@
+	@echo "installing vllm ($(VLLM)) into .venv-vllm; many minutes the first time"
+	@$(PYTHON) -m venv .venv-vllm
+	@$(VLLM_PIP) install $(VLLM_$(VLLM))
+	@$(if $(filter cpu,$(VLLM)),$(VLLM_PIP:-q=-q -q) uninstall -y torchvision torchaudio torchcodec)
+	@$(VLLM_PIP) install $(shell $(PYTHON) -c 'import tomllib; print(*(repr(d) for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))') pytest hypothesis
+	@$(VLLM_PIP) install --no-deps -e . && touch $@

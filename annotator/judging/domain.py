@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from annotator.text.config import TextConfig
+from annotator.text.config import RetrievalConfig, TextConfig
 from annotator.text.language import AUTO, detect_language
 from annotator.text.neutral import neutralise
 from schemas.config import Section
@@ -113,11 +113,15 @@ class Domain(Section):
     text: TextConfig = TextConfig()
     """The sentence splitter; `annotate.text` overrides it."""
 
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """What a judge model is shown of long documents; `annotate.retrieval` overrides it, key by
+    key."""
+
     label_policy: LabelPolicy = LabelPolicy()
     """Which labels train on which side. It belongs into section `build` of the run config, as
     `policy`; `maskdpo domain check` prints the line."""
 
-    @field_validator("guidance", "glossary", "text", mode="before")
+    @field_validator("guidance", "glossary", "text", "retrieval", mode="before")
     @classmethod
     def _only_comments_is_empty(cls, value: object) -> object:
         return {} if value is None else value

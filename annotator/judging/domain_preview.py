@@ -16,12 +16,13 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import JUDGED_LABELS, Domain, DomainExample, render_guidance
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
-from annotator.judging.material import Material, whole_documents
+from annotator.judging.material import Material
 from annotator.judging.prompts import load_prompts
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import judge_response
 from annotator.judging.protocol_sentence import judge_sentence
 from annotator.judging.protocol_steps import ProtocolSettings
+from annotator.judging.shown import Shower
 from annotator.judging.tasks import split_response
 from annotator.text.language import AUTO, resolve_language
 from annotator.text.token_estimate import estimate_tokens
@@ -153,9 +154,12 @@ def preview_protocols(
 ) -> list[ProtocolPreview]:
     """What each protocol would ask about `task`, under the judge's settings in `config`.
 
-    `config` holds the domain's defaults already (`with_domain`). Raises ConfigError for a
-    wrong folder of prompts.
+    `config` holds the domain's defaults already (`with_domain`); one of the task's documents has
+    text. Raises ConfigError for a wrong folder of prompts.
     """
+    shown = Shower(config.retrieval, splitter=config.text.splitter).show(task)
+    if shown is None:
+        raise ValueError(f"the documents of {task.response.id!r} are blank: nothing is asked")
     llm = config.llm or LlmConfig(model="judge", prompt_language=domain.prompt_language)
     language: str = llm.prompt_language
     if language == AUTO:
@@ -163,8 +167,8 @@ def preview_protocols(
     material = Material(
         task=task,
         prompts=load_prompts(language, llm.prompts),
-        excerpts=whole_documents(task),
-        own={},
+        excerpts=shown.excerpts,
+        own=shown.own,
         guidance=render_guidance(domain),
     )
     settings = ProtocolSettings(judge=llm.model, max_tokens=llm.max_tokens, evidence="keep")
@@ -228,6 +232,8 @@ def _dialogues(
 ) -> list[Dialogue[list[Verdict]]]:
     numbers = range(len(material.task.sentences))
     if protocol == "response":
+        if material.own:  # as the judge does: not all passages fit one prompt
+            window = 1
         starts = range(0, len(numbers), window)
         return [judge_response(material, numbers[n : n + window], settings) for n in starts]
     judge = judge_anah if protocol == "anah" else judge_sentence

@@ -46,6 +46,8 @@ def _make(
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
             return LlmJudge(
                 config=config.llm,
+                retrieval=config.retrieval,
+                splitter=config.text.splitter,
                 store=store,
                 meter=meter,
                 guidance=guidance,

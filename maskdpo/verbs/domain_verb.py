@@ -160,10 +160,12 @@ def _read_tasks(config: AnnotateConfig, documents: Path, responses: Path) -> Seq
     prepared = prepare_tasks(
         rows, read_records(documents, Document), config=config, responses=responses
     )
-    if not prepared.tasks:
-        details = [failure.detail for failure in prepared.failures[:1]] or ["it is empty"]
-        raise InputError.of(responses, f"no response can be judged: {details[0]}")
-    return prepared.tasks
+    tasks = [task for task in prepared.tasks if any(item.text.strip() for item in task.documents)]
+    if not tasks:
+        details = [failure.detail for failure in prepared.failures[:1]]
+        why = details[0] if details else "none has a document with text"
+        raise InputError.of(responses, f"no response can be judged: {why}")
+    return tasks
 
 
 def _try(
