@@ -115,9 +115,8 @@ def make(tmp_path, monkeypatch):
     binaries = tmp_path / ".venv" / "bin"
     binaries.mkdir(parents=True)
     (binaries / "python").symlink_to(sys.executable)
-    script = (
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'from maskdpo.cli import main; main()' \"$@\"\n"
-    )
+    call = "from maskdpo.cli import main; main()"
+    script = f"#!/bin/sh\nexec '{sys.executable}' -c '{call}' \"$@\"\n"
     (binaries / "maskdpo").write_text(script)
     (binaries / "maskdpo").chmod(0o755)
     (tmp_path / ".venv" / ".train").touch()  # newer than what it depends on: nothing is installed
@@ -149,7 +148,7 @@ def fill_sheet(folder):
         reader = csv.DictReader(file)
         names, rows = reader.fieldnames, list(reader)
     for row in rows:
-        row["person_label"] = "no_hallucination" if row["sentence"] in right else "contradictory"
+        row["person_label"] = "no_hallucination" if row["text"] in right else "contradictory"
     with (folder / "checked.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
