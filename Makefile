@@ -23,7 +23,7 @@ PORT   ?= 8000
 GPU    ?= 0
 
 .PHONY: help setup setup-dev setup-vllm demo test test-vllm serve-judge need-model check format clean
-.PHONY: ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
+.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -34,6 +34,8 @@ setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which
 
 demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
 	@$(RUN)
+domain: $(VENV)/.train            ## a domain of your own (ARGS="new NAME", ARGS="check NAME")
+	@$(VENV)/bin/maskdpo domain $(ARGS) $(if $(CONFIG),--config $(CONFIG))
 ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
 	@$(RUN)
 questions: $(VENV)/.train         ## documents, a writer model -> questions.jsonl

@@ -28,6 +28,7 @@ from pydantic import Field, ValidationError
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.validation import describe_errors
+from schemas.yaml_files import read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -134,42 +135,12 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
 
 
 def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {_yaml_problem(error)}") from None
+    loaded = read_yaml(path)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: must hold sections ({', '.join(_SECTIONS)}), found {loaded!r}")
     return {str(name): {} if section is None else section for name, section in loaded.items()}
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or type(error).__name__)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, which takes the last of two equal keys in silence; this one refuses."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As its base, once every key of the mapping is known to stand there once."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here twice", key_node.start_mark
-                )
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _apply(values: dict[str, dict[str, Any]], override: str) -> None:

@@ -35,6 +35,7 @@ _PACKAGES = {
 }
 
 _VERBS = {
+    "domain": ("sentencex",),
     "ingest": (
         "pypdfium2",
         "selectolax",

@@ -19,6 +19,8 @@ from annotator.generation.config import Prices
 from annotator.generation.live import LiveLine, say
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.domain import find_domain
+from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.judges import make_judge
 from annotator.judging.stored_verdicts import (
@@ -71,6 +73,7 @@ def run_annotate(
         raise ConfigError(f"{output} is an input and would be written over; name another output")
     if store.resolve() in {item.resolve() for item in (responses, documents, output) if item}:
         raise ConfigError(f"store {store} is also an input or the output; name another store")
+    config = with_domain(config)
     started = time.perf_counter()
     rows = read_rows(responses, Response)
     known_documents = read_records(documents, Document) if documents is not None else []
@@ -103,6 +106,8 @@ def run_annotate(
         "write_s": time.perf_counter() - judged_at,
     }
     inputs = [responses] if documents is None else [responses, documents]
+    if config.domain is not None:
+        inputs.append(find_domain(config.domain))
     _describe_run(config, judge, output, inputs=inputs, counts=counts, timings=timings)
     return StageResult(
         output=output,

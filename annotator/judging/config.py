@@ -74,6 +74,11 @@ class AnnotateConfig(Section):
     cascade: CascadeConfig = CascadeConfig()
     """Used when `judge` is `cascade`: {first, second, min_confidence}."""
 
+    domain: str | None = None
+    """What the documents are about: a name (`general`, `biography`, `medical`, `legal`,
+    `zh_general`, or one made with `maskdpo domain new`) or a file. A judge model reads its
+    guidance; its language and splitter hold where `text` does not set them."""
+
     text: TextConfig = TextConfig()
     """Language of the responses and the sentence splitter."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from annotator.generation.usage import Meter
 from annotator.judging.config import AnnotateConfig, JudgeName
+from annotator.judging.domain import Domain, guidance_id, load_domain, render_guidance
+from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge
 from annotator.judging.lexical import LexicalJudge
 from annotator.store import Store
@@ -11,17 +13,29 @@ from schemas.errors import ConfigError
 
 
 def make_judge(
-    config: AnnotateConfig, *, store: Store | None = None, meter: Meter | None = None
+    config: AnnotateConfig,
+    *,
+    store: Store | None = None,
+    meter: Meter | None = None,
+    domain: Domain | None = None,
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
-    A judge model keeps its calls in `store` and counts them with `meter`; the others need
-    neither. Raises ConfigError and BackendError where a model, prompts or a file are missing.
+    A judge model keeps its calls in `store`, counts them with `meter`, and reads the guidance of
+    `domain` (of the one that `config.domain` names, where None); the others need nothing of
+    this. Raises ConfigError and BackendError where a model, prompts or a file are missing.
     """
-    return _make(config.judge, config, store, meter or Meter())
+    if domain is None and config.domain is not None:
+        domain = load_domain(config.domain)
+    guidance = ""
+    if domain is not None:
+        config, guidance = with_domain(config, domain), render_guidance(domain)
+    return _make(config.judge, config, store, meter or Meter(), guidance)
 
 
-def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: Meter) -> Judge:
+def _make(
+    name: JudgeName, config: AnnotateConfig, store: Store | None, meter: Meter, guidance: str
+) -> Judge:
     match name:
         case "lexical":
             return LexicalJudge(config.lexical)
@@ -36,6 +50,8 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
                 splitter=config.text.splitter,
                 store=store,
                 meter=meter,
+                guidance=guidance,
+                guidance_id=guidance_id(guidance),
             )
         case "replay":
             from annotator.judging.recorded import RecordedJudge
@@ -48,8 +64,8 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
 
             return CascadeJudge(
                 config.cascade,
-                first=_make(config.cascade.first, config, store, meter),
-                second=_make(config.cascade.second, config, store, meter),
+                first=_make(config.cascade.first, config, store, meter, guidance),
+                second=_make(config.cascade.second, config, store, meter, guidance),
             )
 
 

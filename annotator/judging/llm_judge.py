@@ -59,15 +59,16 @@ class LlmJudge:
     reads_prompt: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
-        self.name = self.config.model
         self._backend = make_backend(self.config)
+        # The backend's own word: rows name no folder of this machine.
+        self.name = self._backend.model
         self._shower = Shower(self.retrieval, splitter=self.splitter)
         # Read now: a wrong folder is told before anything is spent.
         self._prompts = {
             language: load_prompts(language, self.config.prompts) for language in LANGUAGES
         }
         self._settings = ProtocolSettings(
-            judge=self.config.model,
+            judge=self.name,
             max_tokens=self.config.max_tokens,
             temperature=self.config.temperature,
             votes=self.config.votes,

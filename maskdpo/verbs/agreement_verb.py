@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     "--gold",
     type=INPUT_FILE,
     required=True,
-    help="People's labels: human-label JSONL, or annotations of people.",
+    help="People's labels: human-label JSONL, annotations of people, or the corrections of a "
+    "checked sheet of RUN/annotations.jsonl.",
 )
 @click.option(
     "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."
@@ -119,7 +120,10 @@ def command(
         report=report,
     )
     labels = read_gold(
-        gold, documents=documents, default_documents=config.run.path("documents.jsonl")
+        gold,
+        documents=documents,
+        default_documents=config.run.path("documents.jsonl"),
+        annotations=config.run.path("annotations.jsonl"),
     )
     with paid:
         judges = find_judges(compare or [judge], config, paid=paid)

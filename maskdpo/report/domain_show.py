@@ -1,0 +1,139 @@
+"""What `domain check` prints: the domain, the messages a judge gets, tokens, sentences, verdicts.
+
+The rule: domains, documents and verdicts are data. They are printed without what a terminal would
+obey; line ends stay, everything else that is no printable letter becomes '?'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from annotator.judging.domain_preview import describe_verdict
+from annotator.judging.judge import JudgeFailure
+
+if TYPE_CHECKING:
+    from annotator.judging.domain import Domain
+    from annotator.judging.domain_preview import ProtocolPreview, TriedSentence
+    from annotator.judging.judge import JudgeTask
+    from schemas.records import Verdict
+
+MAX_MESSAGE_CHARS = 20_000
+
+
+def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]) -> None:
+    """Print what the domain sets, the lines for the run config, and what looks not meant.
+
+    `name` is what the user calls it by: a name or a path.
+    """
+    from annotator.judging.domain import render_guidance
+    from annotator.text.token_estimate import estimate_tokens
+
+    num_tokens = estimate_tokens(render_guidance(domain))
+    click.echo(f"domain {escape(domain.name)}  ({escape(str(path))})")
+    click.echo(
+        f"  language {escape(domain.language)}, splitter {domain.text.splitter}, "
+        f"{len(domain.guidance)} labels with guidance, {len(domain.glossary)} terms, "
+        f"{len(domain.examples)} examples; guidance about {num_tokens} tokens a call"
+    )
+    click.echo("  use it, in the run config:")
+    said = json.dumps(name, ensure_ascii=False)
+    click.echo(f"    annotate:\n      domain: {escape(said)}")
+    click.echo(f"    build:\n      {policy_line(domain)}")
+    for doubt in doubts:
+        click.echo(f"note: {escape(doubt)}", err=True)
+
+
+def policy_line(domain: Domain) -> str:
+    """The domain's label policy as a line of the run config's section `build`."""
+    policy = domain.label_policy
+    chosen, rejected = (", ".join(labels) for labels in (policy.chosen, policy.rejected))
+    return f"policy: {{chosen: [{chosen}], rejected: [{rejected}]}}"
+
+
+def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None:
+    """Print the messages of the first call of each wanted protocol, then the counts of all.
+
+    Of `anah` the last call of a sentence is printed, which holds the whole conversation.
+    """
+    printed: set[str] = set()
+    for preview in previews:
+        if wanted not in ("all", preview.protocol):
+            continue
+        shown = preview.calls[2] if preview.protocol == "anah" else preview.calls[0]
+        click.echo(f"\n=== protocol {preview.protocol}: what the judge is sent")
+        for message in shown.messages:
+            is_known = message.role == "system" and message.content in printed
+            click.echo(f"--- {message.role}" + (" (as above)" if is_known else ""))
+            if not is_known:
+                printed.add(message.content)
+                click.echo(_cut(escape(message.content)))
+    click.echo("\n=== for this response, about (tokens are estimated)")
+    for preview in previews:
+        click.echo(
+            f"  {preview.protocol:<9} calls {len(preview.calls):>3}, prompt tokens "
+            f"{preview.num_tokens:>7,}" + (", at most" if preview.protocol == "anah" else "")
+        )
+
+
+def print_sentences(task: JudgeTask) -> None:
+    """Print the sentences that the splitter finds, with their offsets."""
+    click.echo(f"\n=== {len(task.sentences)} sentences found")
+    for start, end in task.sentences:
+        click.echo(f"  [{start}, {end}) {_one_line(task.response.text[start:end])}")
+
+
+def print_trials(
+    trials: Sequence[TriedSentence],
+    outcomes: Sequence[Sequence[Verdict] | JudgeFailure],
+    *,
+    judge: str,
+) -> None:
+    """Print the verdict of each tried sentence, beside the owner's label where there is one."""
+    click.echo(f"\n=== dry run: {len(trials)} sentences judged by {_one_line(judge)}")
+    num_known = num_same = 0
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        click.echo(f"  {_one_line(trial.sentence)}")
+        if isinstance(outcome, JudgeFailure):
+            click.echo(f"    failed: {_one_line(outcome.reason)}: {_one_line(outcome.detail)}")
+            continue
+        label, quotes, rationale = describe_verdict(outcome[0], trial.task)
+        if trial.expected is None:
+            click.echo(f"    {_one_line(label)}")
+        else:
+            is_same = outcome[0].label is trial.expected
+            num_known, num_same = num_known + 1, num_same + is_same
+            told = "as your example says" if is_same else f"your example says {trial.expected}"
+            click.echo(f"    {_one_line(label)}; {told}")
+        for quote in quotes:
+            click.echo(f"    quote: {_one_line(quote)}")
+        if rationale:
+            click.echo(f"    because: {_one_line(rationale)}")
+    if num_known:
+        click.echo(f"  {num_same} of {num_known} as the examples say")
+
+
+def escape(text: str) -> str:
+    """`text` without control characters that a terminal would obey; line ends stay.
+
+    >>> escape("red \\x1b[31m")
+    'red ?[31m'
+    """
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else " " if letter.isspace() else "?"
+        for letter in text
+    )
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_MESSAGE_CHARS:
+        return text
+    return f"{text[:MAX_MESSAGE_CHARS]}\n[{len(text) - MAX_MESSAGE_CHARS} characters more]"
+
+
+def _one_line(text: str) -> str:
+    return escape(" ".join(text.split()))
