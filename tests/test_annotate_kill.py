@@ -27,13 +27,28 @@ NUM_RESPONSES = 6
 NUM_CALLS = {"response": 12, "sentence": 24, "anah": 6 * (1 + 2 + 3 + 3)}
 NUM_KILLS = {"response": 6, "sentence": 7, "anah": 7}
 WAIT_S = 60
+# What a run imports at the latest; a name that is not there is left out, and only costs time.
+IMPORTED = (
+    "pytest.__main__",
+    "psutil",
+    "tqdm",
+    "sentencex",
+    "openai.resources.chat",
+    "httpcore2._async.connection_pool",
+    "httpcore._async.connection_pool",
+    "h11",
+    "anyio._backends._asyncio",
+    "annotator.generation.openai_backend",
+    "annotator.judging.llm_judge",
+    "annotator.judging.annotate",
+)
 
 
 @pytest.fixture(scope="module")
 def processes():
     """Makes processes that start with all imports done."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "openai", "psutil", "test_annotate_kill"])
+    context.set_forkserver_preload(list(IMPORTED))
     return context
 
 
