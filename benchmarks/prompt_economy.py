@@ -301,6 +301,7 @@ class Tally:
 
     @property
     def num_tokens(self) -> int:
+        """Prompt tokens of all calls."""
         return sum(self.tokens_of)
 
     @property
@@ -317,6 +318,7 @@ class Tally:
         return shared / self.num_tokens
 
     def figures(self) -> dict[str, float]:
+        """What is printed: averages a response, and what the cache for all serves."""
         count = len(self.tokens_of)
         return {
             "calls_per_response": round(self.num_calls / count, 3),

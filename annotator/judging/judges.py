@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from annotator.generation.estimate import Estimator
 from annotator.generation.usage import Meter
 from annotator.judging.config import AnnotateConfig, JudgeName
 from annotator.judging.judge import Judge
@@ -11,17 +12,29 @@ from schemas.errors import ConfigError
 
 
 def make_judge(
-    config: AnnotateConfig, *, store: Store | None = None, meter: Meter | None = None
+    config: AnnotateConfig,
+    *,
+    store: Store | None = None,
+    meter: Meter | None = None,
+    estimators: list[Estimator] | None = None,
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
     A judge model keeps its calls in `store` and counts them with `meter`; the others need
-    neither. Raises ConfigError and BackendError where a model, prompts or a file are missing.
+    neither. With `estimators`, a judge model asks nothing: it adds the estimator there that counts
+    what it would ask. Raises ConfigError and BackendError where a model, prompts or a file are
+    missing.
     """
-    return _make(config.judge, config, store, meter or Meter())
+    return _make(config.judge, config, store, meter or Meter(), estimators)
 
 
-def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: Meter) -> Judge:
+def _make(
+    name: JudgeName,
+    config: AnnotateConfig,
+    store: Store | None,
+    meter: Meter,
+    estimators: list[Estimator] | None,
+) -> Judge:
     match name:
         case "lexical":
             return LexicalJudge(config.lexical)
@@ -30,7 +43,14 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
 
             if store is None or config.llm is None:
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
-            return LlmJudge(config=config.llm, store=store, meter=meter)
+            judge = LlmJudge(config=config.llm, store=store, meter=meter)
+            if estimators is None:
+                return judge
+            from annotator.judging.estimate import ForeseenJudge
+
+            foreseen = ForeseenJudge(judge)
+            estimators.append(foreseen.estimator)
+            return foreseen
         case "replay":
             from annotator.judging.recorded import RecordedJudge
 
@@ -42,8 +62,8 @@ def _make(name: JudgeName, config: AnnotateConfig, store: Store | None, meter: M
 
             return CascadeJudge(
                 config.cascade,
-                first=_make(config.cascade.first, config, store, meter),
-                second=_make(config.cascade.second, config, store, meter),
+                first=_make(config.cascade.first, config, store, meter, estimators),
+                second=_make(config.cascade.second, config, store, meter, estimators),
             )
 
 
