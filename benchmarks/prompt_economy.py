@@ -41,6 +41,7 @@ from annotator.judging.llm_config import LlmConfig
 from annotator.judging.llm_judge import LlmJudge
 from annotator.judging.material import Material
 from annotator.store import Store
+from annotator.text.config import RetrievalConfig
 from dataset_builder.formats.human_labels import read_human_labels
 from schemas.labels import Label
 from schemas.records import Message
@@ -75,7 +76,11 @@ def main() -> int:
     for name in PROTOCOLS:
         with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "store") as store:
             judge = LlmJudge(
-                config=LlmConfig(model="oracle", protocol=name), store=store, meter=Meter()
+                config=LlmConfig(model="oracle", protocol=name),
+                retrieval=RetrievalConfig(max_tokens=10**9),  # whole documents, as the peer's
+                splitter="sentencex",
+                store=store,
+                meter=Meter(),
             )
             for case in cases:
                 tallies[name].add(calls_of(judge, case), encode)

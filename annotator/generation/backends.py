@@ -13,6 +13,10 @@ def make_backend(config: ModelConfig) -> Backend:
             from annotator.generation.openai_backend import OpenAIBackend
 
             return OpenAIBackend(config)
+        case "vllm":
+            from annotator.generation.vllm_backend import VllmBackend
+
+            return VllmBackend(config)
         case "transformers":
             from annotator.generation.transformers_backend import TransformersBackend
 

@@ -35,17 +35,18 @@ class Prices(Section):
 class ModelConfig(Section):
     """Which model answers and how it is reached: a policy, a writer of questions or a judge."""
 
-    backend: Literal["transformers", "openai"] = Field(
+    backend: Literal["transformers", "openai", "vllm"] = Field(
         default="transformers",
-        description="'transformers' runs a model here; 'openai' asks any OpenAI-compatible server",
+        description="'transformers' runs a model here; 'openai' asks any OpenAI-compatible server; "
+        "'vllm' runs a model here with vllm, in the environment of make setup-vllm",
     )
     model: str = Field(
         min_length=1,
-        description="a local folder or Hub id (transformers), or the name a server serves",
+        description="a local folder or Hub id (transformers, vllm), or the name a server serves",
     )
     revision: str | None = Field(
         default=None,
-        description="transformers: branch, tag or commit on the Hub; openai: a label of your "
+        description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
         "own for what stands behind the served name. A new revision means new replies.",
     )
     seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
@@ -54,7 +55,7 @@ class ModelConfig(Section):
         description="variables for the chat template, such as {enable_thinking: false}",
     )
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = Field(
-        default=64, description="transformers: replies drawn together, and stored together"
+        default=64, description="transformers, vllm: replies drawn together, and stored together"
     )
     device: str = Field(
         default="auto",
@@ -63,7 +64,11 @@ class ModelConfig(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers: auto is float32 on a CPU and the model's own on CUDA",
+        description="transformers, vllm: auto is float32 on a CPU and the model's own on CUDA",
+    )
+    engine: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="vllm: further engine arguments, such as {tensor_parallel_size: 2}",
     )
     base_url: str = Field(
         default="http://127.0.0.1:8000/v1", description="openai: where the server listens"

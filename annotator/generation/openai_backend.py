@@ -41,13 +41,11 @@ PROBE_TIMEOUT_S = 30.0
 SERVER_FAILURES = frozenset(
     {"connection", "timeout", "http_429", "http_502", "http_503", "http_504"}
 )
-# Each call makes the client's pool look at all of its connections; a few a client stay quick.
-CALLS_A_LANE = 4
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-Clients = dict[str, "list[openai.AsyncOpenAI]"]
-"""A few clients for each server, by its address."""
+Clients = dict[str, "openai.AsyncOpenAI"]
+"""One client a server, by its address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +80,6 @@ class OpenAIBackend:
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
         self._body = RequestBody(config=config)
         self._is_probed = False
-        self._num_sent = 0
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -115,11 +112,7 @@ class OpenAIBackend:
         refuses the key or the model: in both cases after yielding all that had come in.
         """
         with asyncio.Runner() as runner:
-            num_lanes = -(-self._config.concurrency // CALLS_A_LANE)
-            clients = {
-                item.url: [self._make_client(item.url) for _ in range(num_lanes)]
-                for item in self._pool.endpoints
-            }
+            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
             try:
                 if not self._is_probed:
                     runner.run(self._probe_all(clients))
@@ -129,7 +122,7 @@ class OpenAIBackend:
                 runner.run(_close_all(clients))
 
     def _make_client(self, url: str) -> openai.AsyncOpenAI:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI, DefaultAioHttpClient
 
         config = self._config
         is_loopback = urlsplit(url).hostname in LOOPBACK_HOSTS
@@ -139,7 +132,7 @@ class OpenAIBackend:
             timeout=config.timeout_s,
             max_retries=config.max_retries,
             # A proxy from the environment cannot reach this machine's own servers.
-            http_client=DefaultAsyncHttpxClient(trust_env=not is_loopback),
+            http_client=DefaultAioHttpClient(trust_env=not is_loopback),
         )
 
     def _pump(
@@ -203,10 +196,7 @@ class OpenAIBackend:
         endpoint.num_under_way += 1
         sent = time.monotonic()
         try:
-            lanes = clients[endpoint.url]
-            self._num_sent += 1
-            lane = lanes[self._num_sent % len(lanes)]
-            outcome = await self._call(lane, endpoint, request)
+            outcome = await self._call(clients[endpoint.url], endpoint, request)
         finally:
             endpoint.num_under_way -= 1
         answer = _Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
@@ -221,7 +211,7 @@ class OpenAIBackend:
         self, client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request
     ) -> Outcome:
         from httpx2 import Response
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
+        from openai import APIConnectionError, APIStatusError
 
         messages = [message.model_dump() for message in request.messages]
         body = self._body
@@ -234,10 +224,10 @@ class OpenAIBackend:
                     cast_to=Response,
                     body={"model": self.model, "messages": messages, **fields},
                 )
-            except APITimeoutError:
-                detail = f"no answer within {self._config.timeout_s:g} s"
-                return RequestFailure(reason="timeout", detail=detail)
             except APIConnectionError as error:
+                if _timed_out(error):
+                    detail = f"no answer within {self._config.timeout_s:g} s"
+                    return RequestFailure(reason="timeout", detail=detail)
                 detail = self._safe_line(error.__cause__ or error)
                 return RequestFailure(reason="connection", detail=detail)
             except APIStatusError as error:
@@ -255,9 +245,7 @@ class OpenAIBackend:
     async def _probe_all(self, clients: Clients) -> None:
         """Ask each server what it serves before anything is spent; one that answers is enough."""
         endpoints = self._pool.endpoints
-        silent = await asyncio.gather(
-            *(self._probe(clients[item.url][0], item) for item in endpoints)
-        )
+        silent = await asyncio.gather(*(self._probe(clients[item.url], item) for item in endpoints))
         if not all(silent):
             now = time.monotonic()
             for endpoint, why in zip(endpoints, silent, strict=True):
@@ -316,6 +304,16 @@ class OpenAIBackend:
         return one_line(text.replace(self._key, "***") if self._key else text)
 
 
+def _timed_out(error: BaseException) -> bool:
+    """Whether an error began as a time-out. The client says so of a server that hung up, too."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, TimeoutError):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
 class _ServedModel(BaseModel):
     id: str
 
@@ -343,4 +341,4 @@ async def _settle(tasks: set[asyncio.Task[_Answered]]) -> None:
 
 
 async def _close_all(clients: Clients) -> None:
-    await asyncio.gather(*(lane.close() for lanes in clients.values() for lane in lanes))
+    await asyncio.gather(*(client.close() for client in clients.values()))

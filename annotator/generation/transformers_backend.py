@@ -24,31 +24,25 @@ from annotator.generation.backend import (
     Request,
     RequestFailure,
     Take,
-    one_line,
 )
 from annotator.generation.config import ModelConfig
 from annotator.generation.model_files import digest_model, locate_model
 from annotator.generation.model_loading import (
     choose_device,
     choose_dtype,
-    context_size,
     end_tokens,
     load_network,
-    load_tokenizer,
 )
+from annotator.generation.prompts import Prompt, PromptRenderer
 from annotator.generation.reasoning import split_reasoning
 from annotator.generation.row_noise import RowNoise
-from schemas.errors import BackendError, ConfigError, MissingPackageError
-from schemas.records import Message
+from schemas.errors import BackendError, MissingPackageError
 
 if TYPE_CHECKING:
     import torch
 
 # Goes into the store's key: raise it when the way a reply is drawn changes.
 SAMPLER_VERSION = 1
-
-Prompt = tuple[str, list[int]]
-"""A rendered conversation and its token ids."""
 
 
 class TransformersBackend:
@@ -66,7 +60,9 @@ class TransformersBackend:
         self.model = self._folder.resolve().name if is_local else config.model
         self._device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self._device, self._folder)
-        self._prompts: dict[tuple[tuple[Message, ...], int], Prompt | RequestFailure] = {}
+        self._prompts = PromptRenderer(
+            self._folder, model=self.model, template_kwargs=config.chat_template_kwargs
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Weights, tokenizer and template by content; number type; template variables."""
@@ -88,11 +84,11 @@ class TransformersBackend:
         A request that will fail must not share a batch: its batch would never be complete, and
         every rerun would draw it again. The renderings of the calls before are let go of.
         """
-        self._prompts.clear()
+        self._prompts.forget()
         sound: defaultdict[tuple[float, float, int], list[tuple[int, int]]] = defaultdict(list)
         groups: list[list[Request]] = []
         for position, request in enumerate(requests):
-            prompt = self._prompt(request)
+            prompt = self._prompts.render(request)
             if isinstance(prompt, RequestFailure):
                 groups.append([request])
             else:
@@ -112,7 +108,7 @@ class TransformersBackend:
             outcomes: list[Outcome] = []
             prompts: list[Prompt] = []
             for request in group:
-                prompt = self._prompt(request)
+                prompt = self._prompts.render(request)
                 if isinstance(prompt, RequestFailure):
                     outcomes.append(prompt)
                 else:
@@ -121,38 +117,6 @@ class TransformersBackend:
                 seeds = [request.seed for request in group]
                 outcomes += self._run_batch(prompts, seeds, group[0].decoding)
             yield list(zip(group, outcomes, strict=True))
-
-    def _prompt(self, request: Request) -> Prompt | RequestFailure:
-        """The request's prompt; the K responses to a question share one rendering."""
-        key = (tuple(request.messages), request.decoding.max_tokens)
-        if key not in self._prompts:
-            self._prompts[key] = self._render(*key)
-        return self._prompts[key]
-
-    def _render(self, messages: tuple[Message, ...], max_tokens: int) -> Prompt | RequestFailure:
-        from jinja2 import TemplateError
-
-        try:
-            text = self._tokenizer.apply_chat_template(
-                [message.model_dump() for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                **self._config.chat_template_kwargs,
-            )
-        except (TemplateError, TypeError, ValueError) as error:
-            return RequestFailure(reason="chat_template", detail=one_line(str(error)))
-        # The template writes the special tokens itself; added ones would come twice.
-        tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if not tokens:
-            return RequestFailure(reason="empty_prompt", detail="the chat template wrote no text")
-        room = self._context_size(max_tokens)
-        if room is not None and len(tokens) + max_tokens > room:
-            detail = (
-                f"{len(tokens)} prompt tokens and max_tokens={max_tokens} exceed "
-                f"the model's context of {room}"
-            )
-            return RequestFailure(reason="prompt_too_long", detail=detail)
-        return text, tokens
 
     def _run_batch(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], decoding: Decoding
@@ -204,10 +168,10 @@ class TransformersBackend:
         """A reply ends before its first end token; without one it ran out of tokens."""
         prompt_text, prompt_tokens = prompt
         end = next((at for at, token in enumerate(row) if token in self._end_tokens), None)
-        text = self._tokenizer.decode(
+        text = self._prompts.tokenizer.decode(
             row[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        template = str(self._tokenizer.chat_template)
+        template = str(self._prompts.tokenizer.chat_template)
         reasoning, answer = split_reasoning(text, prompt=prompt_text, template=template)
         return Reply(
             text=answer,
@@ -218,32 +182,14 @@ class TransformersBackend:
         )
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return load_tokenizer(self._folder)
-
-    @cached_property
     def _end_tokens(self) -> list[int]:
-        return end_tokens(self._folder, self._tokenizer)
+        return end_tokens(self._folder, self._prompts.tokenizer)
 
     @cached_property
     def _pad_token(self) -> int:
         """Any id serves: padding is masked before the prompt and cut off after the end."""
-        padding = self._tokenizer.pad_token_id
+        padding = self._prompts.tokenizer.pad_token_id
         return self._end_tokens[0] if padding is None else int(padding)
-
-    @cached_property
-    def _context(self) -> int | None:
-        return context_size(self._folder)
-
-    def _context_size(self, max_tokens: int) -> int | None:
-        """The model's context; ConfigError where replies alone would fill it."""
-        room = self._context
-        if room is not None and max_tokens >= room:
-            raise ConfigError(
-                f"max_tokens is {max_tokens}, but {self.model} has a context of "
-                f"{room} tokens, prompt included; lower max_tokens"
-            )
-        return room
 
     @cached_property
     def _network(self) -> Any:

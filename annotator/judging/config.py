@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from annotator.judging.llm_config import LlmConfig
-from annotator.text.config import TextConfig
+from annotator.text.config import RetrievalConfig, TextConfig
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
 
@@ -76,6 +76,14 @@ class AnnotateConfig(Section):
 
     text: TextConfig = TextConfig()
     """Language of the responses and the sentence splitter."""
+
+    documents: Literal["auto", "ids", "topic", "corpus"] = "auto"
+    """What a response is held against: `ids` (the documents it names), `topic` (those of its
+    topic), `auto` (its ids, else its topic), `corpus` (those of all documents that a search by
+    question and sentences finds)."""
+
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """What a judge model is shown of long documents: {max_tokens, passage_sentences, ...}."""
 
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
     """Share of the responses that may fail before the command ends with exit code 1."""

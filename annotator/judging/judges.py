@@ -43,7 +43,13 @@ def _make(
 
             if store is None or config.llm is None:
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
-            judge = LlmJudge(config=config.llm, store=store, meter=meter)
+            judge = LlmJudge(
+                config=config.llm,
+                retrieval=config.retrieval,
+                splitter=config.text.splitter,
+                store=store,
+                meter=meter,
+            )
             if estimators is None:
                 return judge
             from annotator.judging.estimate import ForeseenJudge

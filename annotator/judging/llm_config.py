@@ -13,10 +13,10 @@ from annotator.generation.config import ModelConfig
 class LlmConfig(ModelConfig):
     """A judge model and how it is asked. Section `annotate.llm`."""
 
-    backend: Literal["transformers", "openai"] = Field(
+    backend: Literal["transformers", "openai", "vllm"] = Field(
         default="openai",
-        description="'openai' asks any OpenAI-compatible server; 'transformers' runs the "
-        "judge here",
+        description="'openai' asks any OpenAI-compatible server; 'vllm' and 'transformers' run "
+        "the judge here",
     )
     protocol: Literal["response", "sentence", "anah"] = Field(
         default="response",

@@ -17,13 +17,15 @@ from annotator.generation.stored_calls import StoredCalls
 from annotator.generation.usage import Meter
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.llm_config import LlmConfig
-from annotator.judging.material import Material, whole_documents
+from annotator.judging.material import Material
 from annotator.judging.prompts import LANGUAGES, load_prompts
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import judge_response
 from annotator.judging.protocol_sentence import judge_sentence
 from annotator.judging.protocol_steps import PROTOCOL_VERSION, ProtocolSettings
+from annotator.judging.shown import Shower
 from annotator.store import Store
+from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.language import resolve_language
 from schemas.labels import Label
 from schemas.records import Verdict
@@ -47,6 +49,8 @@ class LlmJudge:
     """Asks a model about every sentence. `store` keeps the calls, `meter` counts them."""
 
     config: LlmConfig
+    retrieval: RetrievalConfig
+    splitter: SplitterName
     store: Store
     meter: Meter
     guidance: str = ""
@@ -57,6 +61,7 @@ class LlmJudge:
     def __post_init__(self) -> None:
         self.name = self.config.model
         self._backend = make_backend(self.config)
+        self._shower = Shower(self.retrieval, splitter=self.splitter)
         # Read now: a wrong folder is told before anything is spent.
         self._prompts = {
             language: load_prompts(language, self.config.prompts) for language in LANGUAGES
@@ -82,6 +87,8 @@ class LlmJudge:
             "prompts": {name: prompts.sha256 for name, prompts in self._prompts.items()},
             "prompt_language": config.prompt_language,
             "guidance": self.guidance_id,
+            "retrieval": self.retrieval.model_dump(),
+            "splitter": self.splitter,
             "window": config.window if config.protocol == "response" else None,
             "votes": config.votes,
             "temperature": config.temperature,
@@ -156,15 +163,19 @@ class LlmJudge:
 
     def prepare(self, task: JudgeTask) -> Material | None:
         """A task as it is shown; None where there is no document to hold it against."""
-        excerpts = whole_documents(task)
-        if not excerpts:
+        shown = self._shower.show(task)
+        if shown is None:
             return None
         language: str = self.config.prompt_language
         if language == "auto":
             language = task.response.language or resolve_language("auto", task.response.text)
         prompts = self._prompts["zh" if language.split("-")[0] == "zh" else "en"]
         return Material(
-            task=task, prompts=prompts, excerpts=excerpts, own={}, guidance=self.guidance
+            task=task,
+            prompts=prompts,
+            excerpts=shown.excerpts,
+            own=shown.own,
+            guidance=self.guidance,
         )
 
     def dialogues_of(self, material: Material) -> Iterator[tuple[int, Dialogue[list[Verdict]]]]:

@@ -6,7 +6,7 @@ byte, so that a server's prefix cache serves it; only the tail differs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annotator.judging.judge import JudgeTask
@@ -36,7 +36,7 @@ class Material:
     task: JudgeTask
     prompts: Prompts
     excerpts: Sequence[Excerpt]
-    own: dict[int, Sequence[Excerpt]]
+    own: Mapping[int, Sequence[Excerpt]]
     guidance: str = ""
 
     @property
@@ -73,12 +73,3 @@ class Material:
             body = f"{title}\n\n{text}" if title else text
             shown.append(wrap("document", body, excerpt.document + 1))
         return "\n".join(shown)
-
-
-def whole_documents(task: JudgeTask) -> list[Excerpt]:
-    """Every document of a task, whole; blank ones left out."""
-    return [
-        Excerpt(document=number, spans=[(0, len(document.text))])
-        for number, document in enumerate(task.documents)
-        if document.text.strip()
-    ]

@@ -1,12 +1,14 @@
 """From rows to judge tasks: which documents a response is held against, and its sentences.
 
 A response names its documents; one that names none is held against the documents of its topic;
-with neither, it goes to the judge without any, who can only call it undetermined. A response that
+with neither, it goes to the judge without any, who can only call it undetermined. With
+`documents: corpus`, a search over all documents decides instead. A response that
 cannot be judged is a `Failure`, and the others go on.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
 from annotator.text.language import resolve_language
+from annotator.text.retrieval import PassageIndex
 from annotator.text.sentences import split_sentences
 from schemas.files import Row
 from schemas.records import Document, Failure, Response
@@ -40,6 +43,9 @@ def prepare_tasks(
     by_topic: defaultdict[str, list[Document]] = defaultdict(list)
     for document in documents:
         by_topic[document.topic].append(document)
+    corpus = None
+    if config.documents == "corpus" and documents:
+        corpus = PassageIndex(documents, config.retrieval, splitter=config.text.splitter)
     tasks: list[JudgeTask] = []
     failures: list[Failure] = []
     for row in rows:
@@ -50,8 +56,11 @@ def prepare_tasks(
             detail = f"{responses.name}:{row.line}: {message}"
             failures.append(Failure(id=response.id, stage="annotate", reason=reason, detail=detail))
             continue
-        found = _documents_of(response, by_id, by_topic)
         sentences = split_response(response, config)
+        if corpus is not None:
+            found = _search(corpus, documents, response, sentences)
+        else:
+            found = _documents_of(response, by_id, by_topic, config.documents)
         tasks.append(JudgeTask(response=response, sentences=sentences, documents=found))
     return PreparedRows(tasks=tasks, failures=failures)
 
@@ -89,7 +98,23 @@ def _documents_of(
     response: Response,
     by_id: Mapping[str, Document],
     by_topic: Mapping[str, Sequence[Document]],
+    chosen: str,
 ) -> list[Document]:
-    if response.document_ids:
+    if response.document_ids and chosen != "topic":
         return [by_id[name] for name in dict.fromkeys(response.document_ids)]
+    if chosen == "ids":
+        return []
     return list(by_topic.get(response.topic, ())) if response.topic else []
+
+
+def _search(
+    corpus: PassageIndex,
+    documents: Sequence[Document],
+    response: Response,
+    sentences: Sequence[tuple[int, int]],
+) -> list[Document]:
+    """The documents that hold a passage found for one of the sentences, in their order."""
+    texts = [response.text[start:end] for start, end in sentences]
+    found = corpus.find(response.prompt[-1].content, texts)
+    passages = found.shared if found.shared is not None else itertools.chain(*found.own)
+    return [documents[number] for number in sorted({passage.document for passage in passages})]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.config import Section
 
@@ -24,3 +24,30 @@ class TextConfig(Section):
         "'sentencex' (rules for some 300 languages), 'spacy' (its rule-based sentencizer, no "
         "trained pipeline), 'nltk' (the Punkt algorithm without trained data).",
     )
+
+
+class RetrievalConfig(Section):
+    """What a judge model is shown of documents that do not fit its prompt."""
+
+    max_tokens: int = Field(
+        default=6_000,
+        ge=64,
+        description="documents up to this many tokens are shown whole; of longer ones, the "
+        "passages that bear on the sentences, up to this many",
+    )
+    passage_sentences: int = Field(default=4, ge=1, le=100, description="sentences a passage")
+    overlap: int = Field(
+        default=1, ge=0, le=50, description="sentences that a passage shares with the next"
+    )
+    passages_a_sentence: int = Field(
+        default=6, ge=1, le=1_000, description="passages looked for each sentence, best first"
+    )
+
+    @model_validator(mode="after")
+    def _passages_go_on(self) -> Self:
+        if self.overlap >= self.passage_sentences:
+            raise ValueError(
+                f"overlap is {self.overlap}, but it must be below passage_sentences="
+                f"{self.passage_sentences}"
+            )
+        return self

