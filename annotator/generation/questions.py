@@ -17,6 +17,7 @@ from annotator.generation.backend import Backend
 from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.dialogue import call_key
+from annotator.generation.estimate import Estimate, Estimator, look_into
 from annotator.generation.live import LiveLine, say
 from annotator.generation.near_questions import find_repeats
 from annotator.generation.question_dialogue import (
@@ -122,6 +123,33 @@ def run_questions(
         counts=counts,
         notes=[*_notes(config, counts), *backend.notes()],
         table=meter.rows(),
+    )
+
+
+def estimate_questions(
+    config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
+) -> Estimate:
+    """What `run_questions` would still ask; asks nothing and writes nothing.
+
+    A document's next call is counted, not what its reply may lead to.
+    """
+    rows = read_rows(documents, Document)
+    _check_ids(documents, rows, config.num_questions)
+    fingerprint = make_backend(config).fingerprint()
+    with look_into(store, retry_failed=retry_failed) as calls:
+        estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
+        for row in rows:
+            estimator.follow(write_questions(row.record, config), None)
+    length = "the stored ones" if estimator.knows_replies else f"max_tokens={config.max_tokens}"
+    return Estimate(
+        prices=config.prices,
+        num_calls=estimator.num_calls,
+        num_stored=estimator.num_stored,
+        tokens=estimator.tokens,
+        notes=[
+            "one call a document is counted; missing questions and unusable replies cost up to "
+            f"three more. Replies are taken to be as long as {length}"
+        ],
     )
 
 

@@ -20,6 +20,7 @@ from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
 from annotator.generation.dialogue import Ask, Dialogue, call_key
+from annotator.generation.estimate import Estimate, Estimator, look_into
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
@@ -130,6 +131,31 @@ def run_sample(
         counts=counts,
         notes=[*_notes(config, counts), *backend.notes()],
         table=meter.rows(),
+    )
+
+
+def estimate_sample(
+    config: SampleConfig, *, questions: Path, store: Path, retry_failed: bool = False
+) -> Estimate:
+    """What `run_sample` would still ask; asks nothing and writes nothing."""
+    rows = read_rows(questions, Question)
+    check_ids(questions, rows, config.num_responses)
+    fingerprint = make_backend(config).fingerprint()
+    with look_into(store, retry_failed=retry_failed) as calls:
+        estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
+        for slot in make_slots(config, fingerprint, [row.record for row in rows]):
+            estimator.follow(_ask_once(slot.ask), None)
+    note = (
+        "replies are taken to be as long as the stored ones"
+        if estimator.knows_replies
+        else f"replies are taken to be as long as max_tokens={config.max_tokens} allows"
+    )
+    return Estimate(
+        prices=config.prices,
+        num_calls=estimator.num_calls,
+        num_stored=estimator.num_stored,
+        tokens=estimator.tokens,
+        notes=[note],
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from annotator.generation.estimate import Estimator
 from annotator.generation.usage import Meter
 from annotator.judging.config import AnnotateConfig, JudgeName
 from annotator.judging.domain import Domain, guidance_id, load_domain, render_guidance
@@ -12,47 +15,66 @@ from annotator.store import Store
 from schemas.errors import ConfigError
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Means:
+    """What a judge model needs beside its settings."""
+
+    store: Store | None
+    meter: Meter
+    guidance: str
+    estimators: list[Estimator] | None
+
+
 def make_judge(
     config: AnnotateConfig,
     *,
     store: Store | None = None,
     meter: Meter | None = None,
     domain: Domain | None = None,
+    estimators: list[Estimator] | None = None,
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
     A judge model keeps its calls in `store`, counts them with `meter`, and reads the guidance of
     `domain` (of the one that `config.domain` names, where None); the others need nothing of
-    this. Raises ConfigError and BackendError where a model, prompts or a file are missing.
+    this. With `estimators`, a judge model asks nothing: it adds the estimator there that counts
+    what it would ask. Raises ConfigError and BackendError where a model, prompts or a file are
+    missing.
     """
     if domain is None and config.domain is not None:
         domain = load_domain(config.domain)
     guidance = ""
     if domain is not None:
         config, guidance = with_domain(config, domain), render_guidance(domain)
-    return _make(config.judge, config, store, meter or Meter(), guidance)
+    means = _Means(store=store, meter=meter or Meter(), guidance=guidance, estimators=estimators)
+    return _make(config.judge, config, means)
 
 
-def _make(
-    name: JudgeName, config: AnnotateConfig, store: Store | None, meter: Meter, guidance: str
-) -> Judge:
+def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
     match name:
         case "lexical":
             return LexicalJudge(config.lexical)
         case "llm":
             from annotator.judging.llm_judge import LlmJudge
 
-            if store is None or config.llm is None:
+            if means.store is None or config.llm is None:
                 raise ConfigError("the judge 'llm' needs its section and a store for its calls")
-            return LlmJudge(
+            judge = LlmJudge(
                 config=config.llm,
                 retrieval=config.retrieval,
                 splitter=config.text.splitter,
-                store=store,
-                meter=meter,
-                guidance=guidance,
-                guidance_id=guidance_id(guidance),
+                store=means.store,
+                meter=means.meter,
+                guidance=means.guidance,
+                guidance_id=guidance_id(means.guidance),
             )
+            if means.estimators is None:
+                return judge
+            from annotator.judging.estimate import ForeseenJudge
+
+            foreseen = ForeseenJudge(judge)
+            means.estimators.append(foreseen.estimator)
+            return foreseen
         case "replay":
             from annotator.judging.recorded import RecordedJudge
 
@@ -64,8 +86,8 @@ def _make(
 
             return CascadeJudge(
                 config.cascade,
-                first=_make(config.cascade.first, config, store, meter, guidance),
-                second=_make(config.cascade.second, config, store, meter, guidance),
+                first=_make(config.cascade.first, config, means),
+                second=_make(config.cascade.second, config, means),
             )
 
 

@@ -14,9 +14,11 @@ from maskdpo.verbs.common import (
     VerbCommand,
     announce_judge,
     config_options,
+    estimate_option,
     finish,
     paid_options,
     require_file,
+    show_estimate,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @paid_options
+@estimate_option
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @click.option("--documents", type=INPUT_FILE, help="Reference documents [RUN/documents.jsonl].")
 @click.option("--output", type=OUTPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
@@ -48,6 +51,7 @@ def command(
     *,
     limits: Limits,
     retry_failed: bool,
+    estimate_only: bool,
     responses: Path | None,
     documents: Path | None,
     output: Path | None,
@@ -56,6 +60,7 @@ def command(
     """Label each sentence of each response against its documents. A rerun continues."""
     from annotator.judging.annotate import run_annotate
     from annotator.judging.config import AnnotateConfig
+    from annotator.judging.estimate import estimate_annotate
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
@@ -63,13 +68,25 @@ def command(
     require_file(source, made_by="make it with: maskdpo sample")
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
+    store = store or output.parent / "store.sqlite"
+    if estimate_only:
+        show_estimate(
+            estimate_annotate(
+                settings,
+                responses=source,
+                documents=references,
+                store=store,
+                retry_failed=retry_failed,
+            )
+        )
+        return
     announce_judge(settings)
     result = run_annotate(
         settings,
         responses=source,
         documents=references,
         output=output,
-        store=store or output.parent / "store.sqlite",
+        store=store,
         limits=limits,
         retry_failed=retry_failed,
     )

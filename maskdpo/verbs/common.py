@@ -16,6 +16,7 @@ from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
 
 if TYPE_CHECKING:
+    from annotator.generation.estimate import Estimate
     from annotator.judging.config import AnnotateConfig
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -125,6 +126,22 @@ def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(limits=limits, retry_failed=retry_failed, **options)
 
     return wrapped
+
+
+estimate_option = click.option(
+    "--estimate",
+    "estimate_only",
+    is_flag=True,
+    help="Print calls, tokens and cost still owed; ask nothing, write nothing.",
+)
+
+
+def show_estimate(estimate: Estimate) -> None:
+    """Print what a run would still ask, and what that leaves out."""
+    for note in estimate.notes:
+        click.echo(f"note: {note}", err=True)
+    for name, value in estimate.rows():
+        click.echo(f"{name}: {value}")
 
 
 def announce_judge(settings: AnnotateConfig) -> None:

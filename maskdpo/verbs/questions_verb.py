@@ -13,9 +13,11 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     config_options,
+    estimate_option,
     finish,
     paid_options,
     require_file,
+    show_estimate,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @paid_options
+@estimate_option
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--model", help="Writer: model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
@@ -44,24 +47,31 @@ def command(
     *,
     limits: Limits,
     retry_failed: bool,
+    estimate_only: bool,
     documents: Path | None,
     model: str | None,
     output: Path | None,
     store: Path | None,
 ) -> None:
     """Have a writer model ask questions that your documents answer. A rerun continues."""
-    from annotator.generation.questions import run_questions
+    from annotator.generation.questions import estimate_questions, run_questions
     from annotator.generation.questions_config import QuestionsConfig
 
     settings = config.section(QuestionsConfig, "questions", model=model)
     source = documents or config.run.path("documents.jsonl")
     output = output or config.run.path("questions.jsonl")
     require_file(source, made_by="give --documents FILE, one JSON object a line, or run.documents")
+    store = store or output.parent / "store.sqlite"
+    if estimate_only:
+        show_estimate(
+            estimate_questions(settings, documents=source, store=store, retry_failed=retry_failed)
+        )
+        return
     result = run_questions(
         settings,
         documents=source,
         output=output,
-        store=store or output.parent / "store.sqlite",
+        store=store,
         limits=limits,
         retry_failed=retry_failed,
     )

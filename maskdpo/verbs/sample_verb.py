@@ -13,9 +13,11 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     config_options,
+    estimate_option,
     finish,
     paid_options,
     require_file,
+    show_estimate,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @paid_options
+@estimate_option
 @click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
 @click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
@@ -44,6 +47,7 @@ def command(
     *,
     limits: Limits,
     retry_failed: bool,
+    estimate_only: bool,
     questions: Path | None,
     model: str | None,
     output: Path | None,
@@ -51,17 +55,23 @@ def command(
 ) -> None:
     """Sample K responses a question from the policy. A rerun continues where it was."""
     from annotator.generation.config import SampleConfig
-    from annotator.generation.sample import run_sample
+    from annotator.generation.sample import estimate_sample, run_sample
 
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
     source = questions or config.run.path("questions.jsonl")
     require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
+    store = store or output.parent / "store.sqlite"
+    if estimate_only:
+        show_estimate(
+            estimate_sample(settings, questions=source, store=store, retry_failed=retry_failed)
+        )
+        return
     result = run_sample(
         settings,
         questions=source,
         output=output,
-        store=store or output.parent / "store.sqlite",
+        store=store,
         limits=limits,
         retry_failed=retry_failed,
     )

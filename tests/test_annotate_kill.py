@@ -1,0 +1,174 @@
+"""`annotate` killed at any moment and continued; two at once on one store: each call paid once.
+
+Runs are processes forked from a server that has imported everything, so that twenty kills cost
+seconds.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+
+import pytest
+from judge_server import ScriptedJudge
+from judge_support import make_world
+from sample_server import ChatServer
+
+from annotator.judging.annotate import run_annotate
+from annotator.judging.config import AnnotateConfig
+
+CONCURRENCY = 4
+NUM_RESPONSES = 6
+# Calls of an uninterrupted run; a window of two sentences gives `response` some to be killed at.
+NUM_CALLS = {"response": 12, "sentence": 24, "anah": 6 * (1 + 2 + 3 + 3)}
+NUM_KILLS = {"response": 6, "sentence": 7, "anah": 7}
+WAIT_S = 60
+# What a run imports at the latest; a name that is not there is left out, and only costs time.
+IMPORTED = (
+    "pytest.__main__",
+    "psutil",
+    "tqdm",
+    "sentencex",
+    "openai.resources.chat",
+    "httpcore2._async.connection_pool",
+    "httpcore._async.connection_pool",
+    "h11",
+    "anyio._backends._asyncio",
+    "annotator.generation.openai_backend",
+    "annotator.judging.llm_judge",
+    "annotator.judging.annotate",
+)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Makes processes that start with all imports done."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))
+    return context
+
+
+def annotate(folder, base_url, protocol, output="annotations.jsonl", barrier=None):
+    """One run, in a process of its own; its server key is the name of its output."""
+    os.environ["OPENAI_API_KEY"] = output
+    config = AnnotateConfig.parse(
+        {
+            "judge": "llm",
+            "llm": {
+                "model": "judge",
+                "base_url": base_url,
+                "protocol": protocol,
+                "window": 2,
+                "concurrency": CONCURRENCY,
+            },
+        },
+        where="annotate",
+    )
+    if barrier is not None:
+        barrier.wait(WAIT_S)
+    run_annotate(
+        config,
+        responses=folder / "responses.jsonl",
+        documents=folder / "documents.jsonl",
+        output=folder / output,
+        store=folder / "store.sqlite",
+        show_progress=False,
+    )
+
+
+def annotate_killed_at(processes, folder, judge, protocol, moment):
+    """Run until request `moment` arrives, then SIGKILL (None: to the end): exit code, bodies."""
+    started = threading.Event()
+
+    def strike(count):
+        if count == moment:
+            started.wait(WAIT_S)
+            process.kill()
+
+    with ChatServer(judge, on_request=strike) as server:
+        process = processes.Process(target=annotate, args=(folder, server.base_url, protocol))
+        process.start()
+        started.set()
+        process.join(WAIT_S)
+    return process.exitcode, bodies(server)
+
+
+def bodies(server):
+    """Each request that arrived, as a text."""
+    return [json.dumps(call.body, sort_keys=True) for call in server.asked]
+
+
+def late(judge, seed):
+    """The judge, each answer a little late, so that what is in flight at a kill differs."""
+    source = random.Random(seed)
+    delays = [source.uniform(0.0, 0.01) for _ in range(100)]
+
+    def answer(body):
+        time.sleep(delays[len(json.dumps(body)) % len(delays)])
+        return judge(body)
+
+    return answer
+
+
+@pytest.mark.parametrize("protocol", NUM_CALLS)
+def test_a_kill_at_any_moment_costs_what_was_in_flight_and_changes_no_byte(
+    processes, tmp_path, protocol
+):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    judge = ScriptedJudge(make_world(whole, num_responses=NUM_RESPONSES))
+    code, uninterrupted = annotate_killed_at(processes, whole, judge, protocol, None)
+    assert code == 0
+    assert len(set(uninterrupted)) == len(uninterrupted) == NUM_CALLS[protocol]
+    expected = (whole / "annotations.jsonl").read_bytes()
+    source = random.Random(f"kills of {protocol}")
+    moments = source.sample(range(1, NUM_CALLS[protocol] + 1), NUM_KILLS[protocol])
+    for moment in moments:
+        folder = tmp_path / f"killed-at-{moment}"
+        folder.mkdir()
+        make_world(folder, num_responses=NUM_RESPONSES)
+        slow = late(judge, moment)
+        code, before = annotate_killed_at(processes, folder, slow, protocol, moment)
+        assert code == -signal.SIGKILL
+        assert not (folder / "annotations.jsonl").exists()
+        code, after = annotate_killed_at(processes, folder, slow, protocol, None)
+        assert code == 0
+        assert (folder / "annotations.jsonl").read_bytes() == expected
+        asked = Counter(before + after)
+        assert asked.keys() == set(uninterrupted)
+        assert max(asked.values()) <= 2
+        assert asked.total() - NUM_CALLS[protocol] <= CONCURRENCY
+
+
+@pytest.mark.parametrize("protocol", NUM_CALLS)
+def test_two_processes_on_one_store_ask_nothing_twice(processes, tmp_path, protocol):
+    judge = ScriptedJudge(make_world(tmp_path, num_responses=NUM_RESPONSES))
+
+    def slow(body):
+        time.sleep(0.05)  # long enough for both to have calls under way
+        return judge(body)
+
+    barrier = processes.Barrier(2)
+    outputs = ("first.jsonl", "second.jsonl")
+    with ChatServer(slow) as server:
+        running = [
+            processes.Process(
+                target=annotate, args=(tmp_path, server.base_url, protocol, output, barrier)
+            )
+            for output in outputs
+        ]
+        for process in running:
+            process.start()
+        for process in running:
+            process.join(WAIT_S)
+    assert [process.exitcode for process in running] == [0, 0]
+    assert {call.authorization for call in server.asked} == {f"Bearer {name}" for name in outputs}
+    asked = bodies(server)
+    assert len(set(asked)) == len(asked) == NUM_CALLS[protocol]
+    first, second = ((tmp_path / name).read_bytes() for name in outputs)
+    assert first == second
+    assert first.count(b"\n") == NUM_RESPONSES
