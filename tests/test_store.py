@@ -174,3 +174,78 @@ def test_a_killed_batch_is_wholly_absent_and_the_one_before_it_whole(tmp_path: P
         assert calls.count("reply") == 10
         calls.put_many("reply", {f"torn{n}": {} for n in range(10)})
         assert calls.count("reply") == 20
+
+
+def test_failures_are_rows_until_a_retry(tmp_path):
+    path = tmp_path / "calls.db"
+    with Store(path) as calls:
+        calls.begin_run("sample", {})
+        calls.put_many("reply", {"good": {"n": 1}, "bad": {"n": 2}}, failed={"bad"})
+        assert calls.present(["good", "bad"]) == {"good", "bad"}
+        assert (calls.count("reply", failed=True), calls.count("reply", failed=False)) == (1, 1)
+    with Store(path, retry_failed=True) as calls:
+        calls.begin_run("sample", {})
+        assert calls.present(["good", "bad"]) == {"good"}
+        calls.put_many("reply", {"bad": {"n": 3}, "good": {"n": 4}}, failed={"bad"})
+        # Failed again in this run: it is there now, and not asked a third time.
+        assert calls.get_many(["good", "bad"]) == {"good": {"n": 1}, "bad": {"n": 3}}
+    with Store(path, retry_failed=True) as calls:
+        calls.begin_run("sample", {})
+        calls.put_many("reply", {"bad": {"n": 5}})
+        assert calls.get_many(["bad"]) == {"bad": {"n": 5}}
+    with Store(path, retry_failed=True) as calls:
+        calls.begin_run("sample", {})
+        assert calls.present(["bad"]) == {"bad"}
+        calls.mark_failed(["good"])
+        assert calls.count("reply", failed=True) == 1
+
+
+def test_a_run_is_told_the_settings_of_the_last_one_of_its_stage(store):
+    assert store.begin_run("sample", {"a": 1}) is None
+    assert store.begin_run("annotate", {"b": 2}) is None
+    assert store.begin_run("sample", {"a": 3}) == {"a": 1}
+
+
+def test_a_store_of_version_1_is_taken_over(tmp_path):
+    path = tmp_path / "calls.db"
+    old = sqlite3.connect(path)
+    old.execute(
+        "CREATE TABLE calls (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
+        " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
+    )
+    old.execute("INSERT INTO calls (key, kind, value) VALUES ('k', 'reply', '{\"n\": 1}')")
+    old.execute("PRAGMA user_version=1")
+    old.commit()
+    old.close()
+    with Store(path) as calls:
+        assert calls.get_many(["k"]) == {"k": {"n": 1}}
+        calls.put_many("reply", {"new": {}}, failed={"new"})
+        assert calls.count("reply", failed=True) == 1
+
+
+CLAIMER = """
+import sys, time
+from annotator.store import Store
+store = Store(sys.argv[1])
+print(sorted(store.claim(["a", "b"])), flush=True)
+time.sleep(60)
+"""
+
+
+def test_claims_hold_while_their_owner_lives(tmp_path):
+    path = tmp_path / "calls.db"
+    command = [sys.executable, "-c", CLAIMER, str(path)]
+    with Store(path) as calls:
+        assert calls.claim(["b"]) == {"b"}
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert other.stdout.readline().strip() == "['a']"
+        assert calls.claim(["a", "b", "c"]) == {"b", "c"}
+        other.kill()
+        other.wait()
+        assert calls.claim(["a"]) == {"a"}
+        calls.put_many("reply", {"a": {}})
+        calls.release(["c"])
+        with sqlite3.connect(path) as look:
+            assert look.execute("SELECT key FROM claims").fetchall() == [("b",)]
+    with sqlite3.connect(path) as look:
+        assert look.execute("SELECT count(*) FROM claims").fetchone() == (0,)
