@@ -18,8 +18,8 @@ from dataset_builder.pairs import public_name
 from dataset_builder.statistics import STATISTICS_NAME, write_statistics
 from dataset_builder.write import CARD_NAME, MANIFEST_NAME
 from schemas.errors import InputError
-from schemas.files import write_json
 from schemas.sidecar import describe_file
+from schemas.writing import write_json
 
 # Statistics and a folder in; writes PNG files there; (path in the folder, text in words) of each.
 Draw = Callable[[Mapping[str, Any], Path], Sequence[tuple[str, str]]]

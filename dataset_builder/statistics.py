@@ -43,8 +43,8 @@ from typing import Any
 
 from dataset_builder.splits import Split
 from schemas.errors import InputError
-from schemas.files import write_json
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
+from schemas.writing import write_json
 
 STATISTICS_NAME = "statistics.json"
 FORMAT = "maskdpo.statistics"

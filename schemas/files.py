@@ -13,20 +13,18 @@ Reading rules, the same for every stage:
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
 from schemas.sidecar import check_sidecar
 from schemas.validation import describe_errors
+from schemas.writing import atomic_writer
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -129,42 +127,6 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
             handle.write(record.model_dump_json() + "\n")
             count += 1
     return count
-
-
-def write_json(path: str | Path, value: object) -> None:
-    """Write one indented JSON value, atomically."""
-    with atomic_writer(path) as handle:
-        json.dump(value, handle, ensure_ascii=False, indent=2, allow_nan=False)
-        handle.write("\n")
-
-
-@contextmanager
-def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
-    """A text handle whose file appears under `path` only when the block ends well.
-
-    The temporary file lies beside its target, so that the rename stays on one file system; it
-    is removed when the block raises. Symbolic links are written through, not replaced.
-    """
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _is_json(text: bytes) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from schemas.errors import InputError
+from schemas.writing import write_json
 
 FORMAT_PREFIX = "maskdpo."
 # Major: a reader must refuse what is newer. Minor: fields were added, old readers still serve.
@@ -80,8 +81,6 @@ def make_sidecar(
 
 def write_sidecar(path: str | Path, sidecar: Sidecar) -> None:
     """Write the sidecar of the stage file `path`, atomically."""
-    from schemas.files import write_json
-
     write_json(sidecar_path(path), sidecar.model_dump())
 
 

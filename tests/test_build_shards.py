@@ -16,9 +16,9 @@ from dataset_builder.merge import run_merge
 from dataset_builder.spool import Shard, Spool
 from maskdpo.cli import cli
 from schemas.errors import ConfigError, InputError
-from schemas.files import write_json
 from schemas.records import Correction
 from schemas.stage import StageResult, failures_path
+from schemas.writing import write_json
 
 CONFIG = BuildConfig(test_share=0.3)
 COPIED = [{"role": "user", "content": "Who ran the mill at Karsted?"}]

@@ -295,7 +295,7 @@ def test_questions_are_checked_before_the_model(sample, tmp_path):
     with pytest.raises(InputError, match=r"questions\.jsonl:2"):
         sample(model="./nowhere")
     (place / "questions.jsonl").write_text(json.dumps({"id": "x" * 511, "question": "b"}) + "\n")
-    with pytest.raises(InputError, match="'id' has 511 characters, but sampling allows 510"):
+    with pytest.raises(InputError, match="'id' has 511 characters, but 510 are allowed here"):
         sample(model="./nowhere")
 
 

@@ -25,7 +25,7 @@ import torch
 from transformers import ProgressCallback, Trainer, TrainerCallback
 
 from schemas.errors import BackendError
-from schemas.files import atomic_writer
+from schemas.writing import atomic_writer
 from trainer.batches import ReferencedExample, collate_pairs
 from trainer.loss import PairLosses, completion_logps, mask_dpo_loss
 

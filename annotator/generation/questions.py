@@ -18,6 +18,7 @@ from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.dialogue import call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.near_questions import find_repeats
 from annotator.generation.question_dialogue import (
@@ -32,8 +33,8 @@ from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.store import Store
-from schemas.errors import BackendError, ConfigError, Fault, InputError, LimitReachedError
-from schemas.files import Row, read_rows, write_records
+from schemas.errors import BackendError, ConfigError, LimitReachedError
+from schemas.files import read_rows, write_records
 from schemas.records import Document, Failure, Message, Question
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, write_failures
@@ -42,7 +43,6 @@ STAGE = "questions"
 STORE_KIND = "questions"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
-MAX_ID_CHARS = 512
 
 PAPER_FIGURES = (
     "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
@@ -73,9 +73,10 @@ def run_questions(
     same call continues.
     """
     started = time.monotonic()
-    _check_output(output, documents, store)
+    check_output(output, documents, store, what="documents")
+    _keep_own_questions(output)
     rows = read_rows(documents, Document)
-    _check_ids(documents, rows, config.num_questions)
+    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
     known = [row.record for row in rows]
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
@@ -134,7 +135,7 @@ def estimate_questions(
     A document's next call is counted, not what its reply may lead to.
     """
     rows = read_rows(documents, Document)
-    _check_ids(documents, rows, config.num_questions)
+    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
@@ -271,37 +272,10 @@ def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     return notes
 
 
-def _check_ids(path: Path, rows: Sequence[Row[Document]], num_questions: int) -> None:
-    """Raise InputError where a document's id leaves no room for a question's number."""
-    longest = MAX_ID_CHARS - len(f"-q{num_questions - 1}")
-    faults = [
-        Fault(
-            path=str(path),
-            line=row.line,
-            message=f"'id' has {len(row.record.id)} characters, but {longest} are allowed here: "
-            "question ids are made of it",
-        )
-        for row in rows
-        if len(row.record.id) > longest
-    ]
-    if faults:
-        raise InputError(faults)
-
-
-def _check_output(output: Path, documents: Path, store: Path) -> None:
-    """Raise ConfigError before anything is spent when `output` cannot or must not be written."""
-    if store.resolve() in (output.resolve(), documents.resolve()):
-        raise ConfigError(f"store {str(store)!r} is also the output or the documents file")
-    if output.is_dir():
-        raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
-    if output.exists() and documents.exists() and output.samefile(documents):
-        raise ConfigError(f"output {str(output)!r} is the documents file; name another file")
+def _keep_own_questions(output: Path) -> None:
+    """Raise ConfigError where `output` holds questions that nobody here made."""
     if output.exists() and not sidecar_path(output).exists():
         raise ConfigError(
             f"output {str(output)!r} holds questions of your own (it has no "
             f"{sidecar_path(output).name}); move it away, or name another file with --output"
         )
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"output {str(output)!r} cannot be made: {error.strerror}") from None

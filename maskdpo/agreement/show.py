@@ -25,7 +25,7 @@ from annotator.judging.compare import CLUSTER_NOTE, Comparison
 if TYPE_CHECKING:
     from annotator.judging.calibration import Calibration
     from annotator.judging.disagreements import Disagreement
-    from maskdpo.agreement.run import AgreementResult
+    from maskdpo.agreement.result import AgreementResult
 
 WIDTH = 80
 MAX_SLICES = 20

@@ -43,8 +43,9 @@ from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
 from maskdpo.report.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
-from schemas.files import atomic_writer, write_json, write_records
+from schemas.files import write_records
 from schemas.stage import StageResult
+from schemas.writing import atomic_writer, write_json
 from trainer.config import TrainConfig
 from trainer.run import run_train
 

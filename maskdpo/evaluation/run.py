@@ -18,9 +18,10 @@ from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.scores import compare_models
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError
-from schemas.files import read_records, write_json
+from schemas.files import read_records
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
+from schemas.writing import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

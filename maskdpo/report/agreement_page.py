@@ -17,10 +17,10 @@ from annotator.judging.disagreements import Disagreement
 from maskdpo.report.agreement_plots import plot_agreement, plot_reliability, plot_risk_coverage
 from maskdpo.report.page import page_template
 from maskdpo.report.plots import Figure
-from schemas.files import atomic_writer
+from schemas.writing import atomic_writer
 
 if TYPE_CHECKING:
-    from maskdpo.agreement.run import AgreementResult
+    from maskdpo.agreement.result import AgreementResult
 
 MAX_DISAGREEMENTS = 50
 MAX_SLICES = 50

@@ -22,10 +22,11 @@ from maskdpo.report.plots import (
     plot_sentences,
     plot_topics,
 )
-from schemas.files import atomic_writer, read_lines
+from schemas.files import read_lines
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document
 from schemas.spans import gaps
+from schemas.writing import atomic_writer
 
 if TYPE_CHECKING:
     from jinja2 import Template

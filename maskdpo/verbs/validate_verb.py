@@ -73,7 +73,7 @@ def command(
 
 
 def _write_report(path: Path, validation: Validation) -> None:
-    from schemas.files import write_json
+    from schemas.writing import write_json
 
     write_json(
         path,

@@ -1,0 +1,30 @@
+"""What measuring judges comes to, for the terminal, the files and the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotator.judging.agreement import AgreementReport
+from annotator.judging.compare import Comparison
+from annotator.judging.disagreements import Disagreement
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementResult:
+    """One report a judge, the comparison where there are two, and where each judge differs."""
+
+    gold: str
+    reports: Sequence[AgreementReport]
+    comparison: Comparison | None
+    disagreements: Mapping[str, Sequence[Disagreement]]
+    notes: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON object: the first judge's report, flat; a second one under `compared_with`."""
+        values = {"gold": self.gold, **self.reports[0].to_dict()}
+        if self.comparison is not None:
+            values["compared_with"] = self.reports[1].to_dict()
+            values["comparison"] = self.comparison.to_dict()
+        return values
