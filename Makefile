@@ -14,7 +14,7 @@ RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
 
 .PHONY: help setup setup-dev setup-vllm demo test check format clean
-.PHONY: sample annotate import agreement build merge validate export push train evaluate doctor schema
+.PHONY: ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -24,6 +24,10 @@ setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 
 demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
+	@$(RUN)
+ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
+	@$(RUN)
+questions: $(VENV)/.train         ## documents, a writer model -> questions.jsonl
 	@$(RUN)
 sample: $(VENV)/.train            ## questions -> responses.jsonl
 	@$(RUN)
@@ -71,5 +75,13 @@ $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
 	@$(PIP) -e '.[train,dev]' && touch $@
+# vllm chooses torch and its companions by exact version, so it goes in first; constraints.txt, made
+# for another torch, is left aside. On a CPU torch's media packages are taken out again: what PyPI
+# has of them is built for CUDA, and no text model needs them.
 .venv-vllm/.ready: $(DEPS)
-	@$(PYTHON) -m venv .venv-vllm && .venv-vllm/bin/python -m pip install -q -e '.[vllm]' && touch $@
+	@echo "installing vllm ($(VLLM)) into .venv-vllm; many minutes the first time"
+	@$(PYTHON) -m venv .venv-vllm
+	@$(VLLM_PIP) install $(VLLM_$(VLLM))
+	@$(if $(filter cpu,$(VLLM)),$(VLLM_PIP:-q=-q -q) uninstall -y torchvision torchaudio torchcodec)
+	@$(VLLM_PIP) install $(shell $(PYTHON) -c 'import tomllib; print(*(repr(d) for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))') pytest hypothesis
+	@$(VLLM_PIP) install --no-deps -e . && touch $@

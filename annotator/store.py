@@ -3,33 +3,59 @@
 The rule that makes a rerun free: a call is stored under its content key, in the same transaction
 as every other call of its batch, before anyone sees its result. A killed process therefore loses
 what was in flight and nothing else, and a batch is either wholly there or wholly absent.
+
+Failures are rows, too: a rerun serves them as it serves replies, until `retry_failed` is asked
+for. What is under way is claimed (annotator/claims.py), so that two processes on one store never
+ask the same. Nothing is held in memory: a store may grow past it.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from annotator.claims import Claims
 from schemas.errors import BackendError, InputError
 
-SCHEMA_VERSION = 1
+# 1: calls(key, kind, value, created). 2: `failed` and `run` of a call; runs; claims.
+SCHEMA_VERSION = 2
 _LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables a statement
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS calls ("
+    " key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
+    " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
+    " failed INTEGER NOT NULL DEFAULT 0, run INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS runs ("
+    " id INTEGER PRIMARY KEY, stage TEXT NOT NULL, settings TEXT NOT NULL,"
+    " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+    "CREATE TABLE IF NOT EXISTS claims ("
+    " key TEXT PRIMARY KEY, process INTEGER NOT NULL, started REAL NOT NULL) WITHOUT ROWID",
+)
+_FROM_VERSION_1 = (
+    "ALTER TABLE calls ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE calls ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+)
 
 
 class Store:
     """Finished calls by content key. Use it as a context manager.
 
-    Values are JSON objects. A stored value is never changed: the first writer of a key wins,
-    so that finished rows stay what they were.
+    Values are JSON objects. A stored value is never changed: the first writer of a key wins, so
+    that finished rows stay what they were. Only a failed row gives way to a later one.
+
+    With `retry_failed`, failed rows of earlier runs count as absent.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, retry_failed: bool = False) -> None:
         self.path = Path(path)
+        self._retry_failed = retry_failed
+        self._run = 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -40,6 +66,7 @@ class Store:
         try:
             self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
             self._prepare()
+            self._claims = Claims(self.path)
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise BackendError(
@@ -54,59 +81,112 @@ class Store:
         run = self._connection.execute
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")  # a paid call survives a power cut, not only a kill
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise InputError.of(
-                self.path,
-                f"has store version {version}, newer than the {SCHEMA_VERSION} this maskdpo "
-                "reads; upgrade maskdpo",
-            )
-        run(
-            "CREATE TABLE IF NOT EXISTS calls ("
-            " key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
-            " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
-        )
-        run(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if self._version() == SCHEMA_VERSION:
+            return
+        with self._transaction():
+            version = self._version()  # again: another process may have been quicker
+            if version > SCHEMA_VERSION:
+                raise InputError.of(
+                    self.path,
+                    f"has store version {version}, newer than the {SCHEMA_VERSION} this maskdpo "
+                    "reads; upgrade maskdpo",
+                )
+            for statement in _FROM_VERSION_1 if version == 1 else ():
+                run(statement)
+            for statement in _TABLES:
+                run(statement)
+            run(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def begin_run(self, stage: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Note a run and its settings; answers the settings of the stage's last run, if any."""
+        with self._faults_said(), self._transaction():
+            last = self._connection.execute(
+                "SELECT settings FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1", (stage,)
+            ).fetchone()
+            row = self._connection.execute(
+                "INSERT INTO runs (stage, settings) VALUES (?, ?) RETURNING id",
+                (stage, json.dumps(settings, ensure_ascii=False, sort_keys=True)),
+            ).fetchone()
+        self._run = int(row[0])
+        return json.loads(last[0]) if last else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The stored values of those keys that are there."""
-        found: dict[str, dict[str, Any]] = {}
         with self._faults_said():
-            for batch in _batches(keys, _LOOKUP_BATCH):
-                marks = ",".join("?" * len(batch))
-                rows = self._connection.execute(
-                    f"SELECT key, value FROM calls WHERE key IN ({marks})", batch
-                )
-                found.update((key, json.loads(value)) for key, value in rows)
-        return found
+            return {key: json.loads(value) for key, value in self._lookup("key, value", keys)}
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that are stored, without reading their values."""
-        found: set[str] = set()
         with self._faults_said():
-            for batch in _batches(keys, _LOOKUP_BATCH):
-                marks = ",".join("?" * len(batch))
-                rows = self._connection.execute(
-                    f"SELECT key FROM calls WHERE key IN ({marks})", batch
-                )
-                found.update(key for (key,) in rows)
-        return found
+            return {key for (key,) in self._lookup("key", keys)}
 
-    def put_many(self, kind: str, values: Mapping[str, Mapping[str, Any]]) -> None:
-        """Store finished calls in one transaction; keys already there keep their value.
+    def _lookup(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        valid = "AND (failed = 0 OR run = ?)" if self._retry_failed else ""
+        extra = [self._run] if self._retry_failed else []
+        for batch in _batches(keys, _LOOKUP_BATCH):
+            marks = ",".join("?" * len(batch))
+            yield from self._connection.execute(
+                f"SELECT {columns} FROM calls WHERE key IN ({marks}) {valid}", [*batch, *extra]
+            )
 
-        Raises BackendError, with nothing of `values` stored, when the disk is full or another
-        process holds the file for long; InputError when the file is damaged.
+    def put_many(
+        self,
+        kind: str,
+        values: Mapping[str, Mapping[str, Any]],
+        *,
+        failed: Collection[str] = frozenset(),
+    ) -> None:
+        """Store finished calls in one transaction and let go of their claims.
+
+        Keys already there keep their value, unless it is a failed one; `failed` names the keys
+        of `values` that are failures. Raises BackendError, with nothing of `values` stored, when
+        the disk is full or another process holds the file for long; InputError when the file is
+        damaged.
         """
         rows = [
-            (key, kind, json.dumps(value, ensure_ascii=False, sort_keys=True))
+            (
+                key,
+                kind,
+                json.dumps(value, ensure_ascii=False, sort_keys=True),
+                int(key in failed),
+                self._run,
+            )
             for key, value in values.items()
         ]
         if not rows:
             return
         with self._faults_said(), self._transaction():
             self._connection.executemany(
-                "INSERT OR IGNORE INTO calls (key, kind, value) VALUES (?, ?, ?)", rows
+                "INSERT INTO calls (key, kind, value, failed, run) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
+                " failed = excluded.failed, run = excluded.run WHERE calls.failed",
+                rows,
+            )
+            self._connection.executemany(
+                "DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows]
+            )
+
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that are this process's to ask; the others are under way elsewhere."""
+        with self._faults_said():
+            return self._claims.claim(keys)
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Let go of claims whose calls were not made after all."""
+        with self._faults_said():
+            self._claims.release(keys)
+
+    def mark_failed(self, keys: Iterable[str]) -> None:
+        """Count stored calls as failed: their replies came, and were of no use."""
+        rows = [(self._run, key) for key in keys]
+        if not rows:
+            return
+        with self._faults_said(), self._transaction():
+            self._connection.executemany(
+                "UPDATE calls SET failed = 1, run = ? WHERE key = ? AND NOT failed", rows
             )
 
     @contextmanager
@@ -140,14 +220,17 @@ class Store:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def count(self, kind: str) -> int:
-        """How many finished calls of `kind` the store holds."""
+    def count(self, kind: str, *, failed: bool | None = None) -> int:
+        """How many calls of `kind` the store holds: all, the failed, or the good ones."""
         query = "SELECT count(*) FROM calls WHERE kind = ?"
+        if failed is not None:
+            query += " AND failed = 1" if failed else " AND failed = 0"
         with self._faults_said():
             return int(self._connection.execute(query, (kind,)).fetchone()[0])
 
     def close(self) -> None:
-        """Close the file; safe to call twice."""
+        """Close the file and let go of what was claimed; safe to call twice."""
+        self._claims.close()
         self._connection.close()
 
     def __enter__(self) -> Self:

@@ -267,7 +267,9 @@ def describe(name: str, labels: HumanLabels, examples: dict[str, Examples]) -> d
     return {
         "in_fit": name in FIT_FILES,
         "num_sentences": len(own.gold),
-        "agreement": {key: rounded(value) for key, value in report.items() if key != "baselines"},
+        "agreement": {
+            key: rounded(value) for key, value in report.items() if not isinstance(value, dict)
+        },
         "committed_auc": round(area_under_curve(own.gold, committed.score(own)), 3),
         "committed_calibration_error": round(calibration_error(own.gold, committed.score(own)), 3),
         "other_files_balanced_accuracy": round(balanced_accuracy(own.gold, score >= 0.5), 3),

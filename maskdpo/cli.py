@@ -14,10 +14,12 @@ import warnings
 import click
 
 VERBS = {
+    "ingest": "Turn a folder of txt, md, html and pdf files into documents.",
+    "questions": "Have a writer model ask questions that your documents answer.",
     "sample": "Sample K responses a question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
-    "agreement": "Measure a judge against human sentence labels.",
+    "agreement": "Measure a judge against human sentence labels, or compare two.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Put together the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",

@@ -3,6 +3,8 @@
 Where each section lives:
 
     run       here                              folder of the run, input files
+    ingest    annotator/text/ingest_config.py   reading documents
+    questions annotator/generation/questions_config.py    writer model, questions a document
     sample    annotator/generation/config.py    policy, sampling
     annotate  annotator/judging/config.py       judge, sentences
     build     dataset_builder/config.py         selection, weights, split
@@ -31,6 +33,8 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 _SECTIONS = {
     "run": ("maskdpo.config", "RunSection"),
+    "ingest": ("annotator.text.ingest_config", "IngestConfig"),
+    "questions": ("annotator.generation.questions_config", "QuestionsConfig"),
     "sample": ("annotator.generation.config", "SampleConfig"),
     "annotate": ("annotator.judging.config", "AnnotateConfig"),
     "build": ("dataset_builder.config", "BuildConfig"),
@@ -55,9 +59,16 @@ class RunSection(Section):
 class RunConfig:
     """The sections of one run config as raw values; `section` answers them checked."""
 
-    def __init__(self, values: Mapping[str, Mapping[str, Any]], *, where: str) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Mapping[str, Any]],
+        *,
+        where: str,
+        overrides: Iterable[str] = (),
+    ) -> None:
         self._values = values
         self._where = where
+        self._overrides = tuple(overrides)
         faults = [text for name in values for text in self._faults(name)]
         if faults:
             raise ConfigError("\n".join(faults))
@@ -71,6 +82,10 @@ class RunConfig:
     def given(self, name: str, key: str) -> Any:
         """One setting as the file or an override gives it, unchecked; None when neither does."""
         return self._values.get(name, {}).get(key)
+
+    def beside(self, path: Path) -> RunConfig:
+        """The run config of another file, under the overrides of this one."""
+        return load_run_config(path, self._overrides)
 
     @property
     def run(self) -> RunSection:
@@ -107,6 +122,7 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
     """
     values = _read_yaml(path) if path else {}
     where = str(path) if path else "settings"
+    overrides = tuple(overrides)
     for name, section in values.items():
         if name not in _SECTIONS:
             raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*_SECTIONS])}")
@@ -114,7 +130,7 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
             raise ConfigError(f"{where}: section {name!r} must hold keys, found {section!r}")
     for override in overrides:
         _apply(values, override)
-    return RunConfig(values, where=where)
+    return RunConfig(values, where=where, overrides=overrides)
 
 
 def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:

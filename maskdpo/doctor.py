@@ -16,6 +16,11 @@ _PACKAGES = {
     "sentencex": ("", "sentences (default splitter)"),
     "spacy": ("", "sentences (splitter: spacy)"),
     "nltk": ("", "sentences (splitter: nltk)"),
+    "pypdfium2": ("", "reading PDF documents"),
+    "selectolax": ("", "reading HTML documents"),
+    "markdown-it-py": ("", "reading Markdown documents"),
+    "mdit-py-plugins": ("", "reading Markdown documents"),
+    "charset-normalizer": ("", "reading text files that are not UTF-8"),
     "openai": ("", "sampling from a server"),
     "datasets": ("", "reading and writing data sets"),
     "huggingface_hub": ("", "pushing to the Hub"),
@@ -30,6 +35,15 @@ _PACKAGES = {
 }
 
 _VERBS = {
+    "ingest": (
+        "pypdfium2",
+        "selectolax",
+        "markdown-it-py",
+        "mdit-py-plugins",
+        "charset-normalizer",
+    ),
+    "questions (a server)": ("openai",),
+    "questions (a local model)": ("torch", "transformers"),
     "sample (a server)": ("openai",),
     "sample (a local model)": ("torch", "transformers"),
     "annotate": ("sentencex",),

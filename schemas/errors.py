@@ -5,7 +5,8 @@
     |- ConfigError         2     a setting is wrong; nothing was spent
     |- MissingPackageError 2     a verb needs an extra that is not installed
     |- TooManyFailuresError 1    the work is done, with more failed rows than allowed
-    `- BackendError        3     a server or a device failed; rerun to continue
+    |- BackendError        3     a server or a device failed; rerun to continue
+    `- LimitReachedError   3     a limit on calls, tokens or money; raise it and rerun to continue
 
 A sentence names the thing, the bad value, what is allowed and, where there is one, the next
 command to run. A single bad row inside otherwise good work is no exception at all: it is a
@@ -39,9 +40,15 @@ class MissingPackageError(MaskDpoError):
     exit_code = 2
 
     def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
+        # vllm pins its own torch, so it has an environment of its own.
+        how = (
+            "make setup-vllm, and run this verb there: .venv-vllm/bin/maskdpo"
+            if extra == "vllm"
+            else f"pip install -c constraints.txt -e '.[{extra}]'"
+        )
         super().__init__(
             f"{needed_for} needs the package {package!r}, which is not installed; get it with: "
-            f"pip install -c constraints.txt -e '.[{extra}]'   (maskdpo doctor lists all of them)"
+            f"{how}   (maskdpo doctor lists all of them)"
         )
 
 
@@ -53,6 +60,12 @@ class TooManyFailuresError(MaskDpoError):
 
 class BackendError(MaskDpoError):
     """A server or device failed. What was finished is kept; the same command continues."""
+
+    exit_code = 3
+
+
+class LimitReachedError(MaskDpoError):
+    """A limit on calls, tokens or money was met. What was paid for is kept."""
 
     exit_code = 3
 

@@ -22,6 +22,7 @@ class StageResult:
     failures    rows that could not be made, each with its reason
     counts      named counts for the terminal and the sidecar
     notes       sentences the user should read (a baseline judge says that it is one)
+    table       what the stage cost, as (name, value) rows
     """
 
     output: Path
@@ -29,6 +30,7 @@ class StageResult:
     failures: Sequence[Failure] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    table: Sequence[tuple[str, str]] = ()
 
 
 def failures_path(output: str | Path) -> Path:

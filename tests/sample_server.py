@@ -98,6 +98,7 @@ class ChatServer:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128  # many clients connect at once, and a test must not lose one
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """A killed client's broken pipe is expected here."""

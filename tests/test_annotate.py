@@ -249,6 +249,10 @@ class OddJudge:
     """Answers too few verdicts, fails, or names a document it was not given, by what it reads."""
 
     name = "odd"
+    reads_prompt = False
+
+    def closing_notes(self) -> list[str]:
+        return []
 
     def fingerprint(self) -> dict[str, object]:
         return {"judge": self.name}
@@ -278,7 +282,7 @@ class OddJudge:
 def test_what_a_judge_cannot_answer_is_a_failed_row(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotate, "make_judge", lambda config: OddJudge())
+    monkeypatch.setattr(annotate, "make_judge", lambda config, **_: OddJudge())
     texts = ["All is well.", "Too few.", "To fail.", "It stands elsewhere.", "Well again."]
     rewrite(run, *(make_response(str(index), text) for index, text in enumerate(texts)))
     result = run.annotate()

@@ -189,7 +189,7 @@ def test_a_prompt_that_does_not_fit_is_a_row_and_not_asked_with_others(sample, t
     with pytest.raises(Exception, match="3 of 9 rows failed"):
         check_failures(result, 0.05)
     again, _ = sample()
-    assert again.counts == result.counts | {"from_store": 6}
+    assert again.counts == result.counts | {"from_store": 9}
 
 
 def test_a_template_that_refuses_a_conversation_is_a_row(sample, tmp_path):

@@ -31,7 +31,7 @@ def no_key(monkeypatch):
 def sample(tmp_path):
     """Sample `num_questions` questions from a server; answers (StageResult, responses)."""
 
-    def run(server, *, num_questions=3, **settings):
+    def run(server, *, num_questions=3, retry_failed=False, **settings):
         base_url = server if isinstance(server, str) else server.base_url
         values = {"backend": "openai", "model": "policy", "base_url": base_url, "max_retries": 0}
         config = SampleConfig.parse(values | {"num_responses": 2} | settings, where="sample")
@@ -41,6 +41,7 @@ def sample(tmp_path):
             questions=tmp_path / "questions.jsonl",
             output=tmp_path / "responses.jsonl",
             store=tmp_path / "calls.db",
+            retry_failed=retry_failed,
             show_progress=False,
         )
         text = result.output.read_text()
@@ -264,7 +265,9 @@ def test_one_bad_answer_is_a_row_and_costs_no_good_one(sample, monkeypatch, reas
         assert all("\n" not in row.detail and KEY not in row.detail for row in failures)
         assert (result.num_rows, result.counts["failed"]) == (6, 2)
     with ChatServer() as server:
-        result, responses = sample(server)
+        assert sample(server)[0].failures == failures
+        assert len(server.asked) == 0
+        result, responses = sample(server, retry_failed=True)
         assert len(server.asked) == 2
     assert len(responses) == 6
     assert not (tmp_path / "responses.failed.jsonl").exists()

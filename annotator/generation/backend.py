@@ -7,7 +7,7 @@ raises `BackendError` or `ConfigError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,23 +17,48 @@ MAX_DETAIL_CHARS = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Decoding:
+    """How a reply is drawn.
+
+    max_tokens  longest reply, in tokens
+    schema      a JSON Schema the reply should follow; a server may ignore it, so whoever reads
+                the reply validates it
+    logprobs    ask for the log-probability of each reply token; a server may not tell
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    schema: Mapping[str, Any] | None = None
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """One conversation to continue. `seed` makes its reply its own, wherever it is batched."""
 
     id: str
     messages: Sequence[Message]
     seed: int
+    decoding: Decoding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the model said. Token counts are None where the server does not tell."""
+    """What the model said. Token counts are None where the server does not tell.
+
+    cached_tokens  those of `prompt_tokens` that the server took from its prefix cache
+    logprobs       (text of a token, natural log of its probability), in order, where asked for
+                   and told; the texts joined are `text`, but for what a server strips
+    """
 
     text: str
     finish_reason: FinishReason
     reasoning: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    logprobs: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +70,14 @@ class RequestFailure:
 
 
 Outcome = Reply | RequestFailure
+Finished = tuple[Request, Outcome]
+
+Take = Callable[[int], Sequence[Sequence[Request]]]
+"""`take(limit)`: at most `limit` planned groups that are ready to run; none when none is ready.
+
+New requests may grow out of replies, so an empty answer means "not now" while anything is under
+way, and the end when nothing is.
+"""
 
 
 class Backend(Protocol):
@@ -56,6 +89,8 @@ class Backend(Protocol):
     """
 
     model: str
+    streams: bool
+    """Whether requests are answered one by one (a server), in no group with others."""
 
     def fingerprint(self) -> dict[str, Any]:
         """What of this backend decides a reply's content: it goes into the store's key."""
@@ -67,14 +102,16 @@ class Backend(Protocol):
         on `requests` alone, never on what is stored.
         """
 
-    def generate(
-        self, groups: Sequence[Sequence[Request]]
-    ) -> Iterator[list[tuple[Request, Outcome]]]:
-        """Yield finished work; every request appears exactly once.
+    def generate(self, take: Take) -> Iterator[list[Finished]]:
+        """Run what `take` hands out until it hands out nothing and nothing is under way.
 
-        The caller stores a yielded list in one transaction before it asks for the next. A
-        group of more than one request is yielded whole.
+        Every request is yielded exactly once; a group of more than one request is yielded
+        whole. The caller stores a yielded list in one transaction before it asks for the next,
+        and `take` is called only after that.
         """
+
+    def notes(self) -> list[str]:
+        """Sentences about what a server would not do as asked, for the end of a run."""
 
 
 def one_line(text: str) -> str:

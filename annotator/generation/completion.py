@@ -37,6 +37,7 @@ class _Message(BaseModel):
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _Completion(BaseModel):
@@ -72,7 +73,34 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
         finish_reason=FINISH_REASONS.get(choice.finish_reason or "", "unknown"),
         prompt_tokens=_token_count(completion.usage, "prompt_tokens"),
         completion_tokens=_token_count(completion.usage, "completion_tokens"),
+        cached_tokens=_cached_count(completion.usage),
+        logprobs=_read_logprobs(choice.logprobs),
     )
+
+
+class _TokenLogprob(BaseModel):
+    token: str
+    logprob: float
+
+
+class _Logprobs(BaseModel):
+    content: list[_TokenLogprob]
+
+
+def _read_logprobs(value: Any) -> tuple[tuple[str, float], ...]:
+    """The reply's tokens with their log-probabilities; () where the server tells none we know."""
+    if value is None:
+        return ()
+    try:
+        content = _Logprobs.model_validate(value).content
+    except ValidationError:
+        return ()
+    return tuple((item.token, item.logprob) for item in content)
+
+
+def _cached_count(usage: Any) -> int | None:
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    return _token_count(details, "cached_tokens")
 
 
 def _token_count(usage: Any, name: str) -> int | None:

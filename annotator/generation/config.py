@@ -1,6 +1,6 @@
-"""Settings of `sample`: the policy, how its replies are drawn, and how it is reached.
+"""Settings of the models that are asked: which one, how it is reached, how `sample` draws.
 
-Only part of them decides what a reply says; which part is the table in `sample.reply_key`.
+Only part of them decides what a reply says; which part is the table in `dialogue.call_key`.
 """
 
 from __future__ import annotations
@@ -15,40 +15,47 @@ from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
 
 
-class SampleConfig(Section):
-    """Settings of `maskdpo sample`."""
+class Prices(Section):
+    """What a model's tokens cost, for estimates and limits; all zero where nobody is paid."""
 
-    backend: Literal["transformers", "openai"] = Field(
+    prompt: float = Field(default=0.0, ge=0.0, description="a million prompt tokens")
+    cached: float | None = Field(
+        default=None, ge=0.0, description="a million cached prompt tokens; default: as `prompt`"
+    )
+    completion: float = Field(default=0.0, ge=0.0, description="a million completion tokens")
+    currency: str = Field(default="USD", min_length=1, max_length=8)
+
+    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
+        """The price of so many tokens; `cached` of the `prompt` tokens came from a cache."""
+        per_cached = self.prompt if self.cached is None else self.cached
+        spent = (prompt - cached) * self.prompt + cached * per_cached + completion * self.completion
+        return spent / 1e6
+
+
+class ModelConfig(Section):
+    """Which model answers and how it is reached: a policy, a writer of questions or a judge."""
+
+    backend: Literal["transformers", "openai", "vllm"] = Field(
         default="transformers",
-        description="'transformers' runs a model here; 'openai' asks any OpenAI-compatible server",
+        description="'transformers' runs a model here; 'openai' asks any OpenAI-compatible server; "
+        "'vllm' runs a model here with vllm, in the environment of make setup-vllm",
     )
     model: str = Field(
         min_length=1,
-        description="a local folder or Hub id (transformers), or the name a server serves (openai)",
+        description="a local folder or Hub id (transformers, vllm), or the name a server serves",
     )
     revision: str | None = Field(
         default=None,
-        description="transformers: branch, tag or commit on the Hub; openai: a label of your own "
-        "for what stands behind the served name. A new revision means new replies.",
+        description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
+        "own for what stands behind the served name. A new revision means new replies.",
     )
-    num_responses: int = Field(default=8, ge=1, le=10_000, description="responses a question")
-    temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="0 takes the likeliest")
-    top_p: float = Field(
-        default=1.0, gt=0.0, le=1.0, description="nucleus mass; 1 keeps all tokens"
-    )
-    max_tokens: int = Field(default=512, ge=1, description="longest reply, in tokens")
-    seed: int = Field(default=0, ge=0, description="each response has its own seed made from this")
-    system_prompt: str | None = Field(
-        default=None,
-        min_length=1,
-        description="sent first, except where a question brings a system message of its own",
-    )
+    seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
     chat_template_kwargs: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="variables for the chat template, such as {enable_thinking: false}",
     )
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = Field(
-        default=64, description="transformers: replies drawn together, and stored together"
+        default=64, description="transformers, vllm: replies drawn together, and stored together"
     )
     device: str = Field(
         default="auto",
@@ -57,15 +64,38 @@ class SampleConfig(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers: auto is float32 on a CPU and the model's own type on CUDA",
+        description="transformers, vllm: auto is float32 on a CPU and the model's own on CUDA",
+    )
+    engine: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="vllm: further engine arguments, such as {tensor_parallel_size: 2}",
     )
     base_url: str = Field(
         default="http://127.0.0.1:8000/v1", description="openai: where the server listens"
+    )
+    base_urls: tuple[str, ...] = Field(
+        default=(),
+        description="openai: several servers of one model, in place of base_url; each is checked "
+        "first, and calls go to the one with the fewest under way",
     )
     api_key_env: str = Field(
         default="OPENAI_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="openai: name of the environment variable that holds the key, if one is needed",
+    )
+    params: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="openai: fields of the request that this model needs, such as "
+        "{reasoning_effort: low}; null leaves out one we would send, such as {temperature: null}",
+    )
+    extra_body: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="openai: fields outside the API's own, such as {top_k: 20}",
+    )
+    structured: Literal["response_format", "structured_outputs", "none"] = Field(
+        default="response_format",
+        description="openai: how a JSON Schema is sent where one is wanted; vllm also takes "
+        "structured_outputs. Replies are validated whatever the server does with it",
     )
     concurrency: int = Field(default=16, ge=1, le=4096, description="openai: requests in flight")
     timeout_s: float = Field(
@@ -74,27 +104,21 @@ class SampleConfig(Section):
     max_retries: int = Field(
         default=2, ge=0, le=20, description="openai: retries of a request, made by the client"
     )
-    max_failed: float = Field(
-        default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0, description="share of rows that may fail"
+    prices: Prices = Field(
+        default=Prices(), description="per million tokens: {prompt, cached, completion, currency}"
     )
 
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        wanted = ValueError(f"base_url is {url!r}, but it must look like http://127.0.0.1:8000/v1")
-        try:
-            parts = urlsplit(url)
-            _ = parts.port  # read for its check of the range
-        except ValueError:
-            raise wanted from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise wanted
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError(
-                "base_url must hold no credentials, query or fragment; "
-                "a key belongs in the environment variable that api_key_env names"
-            )
-        return url
+        return check_base_url(url)
+
+    @field_validator("base_urls")
+    @classmethod
+    def _are_http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(urls)) != len(urls):
+            raise ValueError("base_urls names one server twice; name each once")
+        return tuple(check_base_url(url) for url in urls)
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -102,8 +126,58 @@ class SampleConfig(Section):
         check_template_kwargs(values)
         return values
 
+    @field_validator("params", "extra_body")
+    @classmethod
+    def _leave_ours_alone(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        taken = sorted({"messages", "model", "stream", "n", "seed"} & set(values))
+        if taken:
+            raise ValueError(f"{taken[0]!r} is set by maskdpo itself; leave it out")
+        return values
+
     @model_validator(mode="after")
     def _device_can_compute(self) -> Self:
         if self.device == "cpu" and self.dtype == "float16":
             raise ValueError("dtype float16 needs a CUDA device; use float32 or bfloat16 on a CPU")
         return self
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every server of this model."""
+        return self.base_urls or (self.base_url,)
+
+
+class SampleConfig(ModelConfig):
+    """Settings of `maskdpo sample`."""
+
+    num_responses: int = Field(default=8, ge=1, le=10_000, description="responses a question")
+    temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="0 takes the likeliest")
+    top_p: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="nucleus mass; 1 keeps all tokens"
+    )
+    max_tokens: int = Field(default=512, ge=1, description="longest reply, in tokens")
+    system_prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        description="sent first, except where a question brings a system message of its own",
+    )
+    max_failed: float = Field(
+        default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0, description="share of rows that may fail"
+    )
+
+
+def check_base_url(url: str) -> str:
+    """`url`, or a ValueError that says what a server's address looks like."""
+    wanted = ValueError(f"base_url is {url!r}, but it must look like http://127.0.0.1:8000/v1")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read for its check of the range
+    except ValueError:
+        raise wanted from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise wanted
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(
+            "base_url must hold no credentials, query or fragment; "
+            "a key belongs in the environment variable that api_key_env names"
+        )
+    return url

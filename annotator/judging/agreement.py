@@ -9,54 +9,94 @@ The rules of the count, the same for a judge and for the lines beside it:
   people's sentences that the judge decided, and every other figure is over those decided;
 - intervals resample groups (the topic, else the question), never single sentences: sentences
   about one source text are not independent.
+
+What each figure is, and when it is None: annotator/judging/agreement_figures.py. Calibration:
+annotator/judging/calibration.py.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from annotator.judging.agreement_figures import Figure, count_groups, estimate_figures
 from annotator.judging.baselines import OverlapJudge
-from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
-from schemas.errors import InputError
-from schemas.labels import HALLUCINATED_LABELS, Label
-from schemas.records import Annotation, Document
+from annotator.judging.calibration import Calibration, measure_calibration
+from annotator.judging.judge import Judge
+from annotator.judging.judged import (
+    JudgedResponse,
+    JudgedSentence,
+    judge_gold,
+    labelled_sentences,
+    make_gold_tasks,
+)
+from annotator.judging.lexical import LexicalJudge
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Verdict
 
-if TYPE_CHECKING:
-    import numpy as np
-
-_INTERVAL = (2.5, 97.5)
+DEFAULT_RESAMPLES = 2000
+MIN_SLICE_SENTENCES = 20
+MIN_GROUPS = 10  # with fewer, a bootstrap over groups gives intervals that are too narrow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """Figures of one line; None where a figure is not defined.
+    """One line: a judge's figures by name (FIGURES of agreement_figures), each with its interval.
 
-    balanced_accuracy  mean of the recalls of both classes; None unless both occur among the
-                       decided sentences
-    f1_hallucinated    F1 of the hallucinated class; None when neither side names any
-    kappa              Cohen's kappa; None when chance alone would agree always
-    coverage           share of people's sentences that were decided; None without any sentence
-    low, high          95% interval of the balanced accuracy; None with fewer than two groups, or
-                       when fewer than half of the resamples hold both classes
+    num_decided  sentences the judge decided; every figure but coverage is over these
+    abstentions  the others by reason, most frequent first
     """
 
-    balanced_accuracy: float | None
-    balanced_accuracy_low: float | None
-    balanced_accuracy_high: float | None
-    f1_hallucinated: float | None
-    kappa: float | None
-    coverage: float | None
+    num_decided: int
+    abstentions: Mapping[str, int]
+    figures: Mapping[str, Figure]
+
+    def __getitem__(self, name: str) -> Figure:
+        return self.figures[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat: NAME, NAME_low and NAME_high of each figure."""
+        values: dict[str, Any] = {
+            "num_decided": self.num_decided,
+            "abstentions": dict(self.abstentions),
+        }
+        for name, figure in self.figures.items():
+            values[name] = figure.value
+            values[f"{name}_low"] = figure.low
+            values[f"{name}_high"] = figure.high
+        return values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgreementSlice:
+    """The sentences of one source or language; `is_small` below MIN_SLICE_SENTENCES."""
+
+    num_sentences: int
+    num_hallucinated: int
+    num_groups: int
+    is_small: bool
+    agreement: Agreement
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat JSON object."""
+        return {
+            "num_sentences": self.num_sentences,
+            "num_hallucinated": self.num_hallucinated,
+            "num_groups": self.num_groups,
+            "is_small": self.is_small,
+        } | self.agreement.to_dict()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgreementReport:
     """A judge against people's labels, with the lines that cost nothing beside it.
 
-    num_sentences, num_responses and num_groups count what people labelled; baselines are
-    `majority` (always the more frequent class) and `overlap` (plain coverage, one threshold).
+    num_sentences, num_responses and num_groups count what people labelled. baselines are
+    `majority` (always the more frequent class), `overlap` (plain coverage, one threshold) and
+    `lexical` (the lexical judge with its own defaults). by_source and by_language are sorted by
+    name. calibration is None for a judge that gives no confidence.
     """
 
     judge: str
@@ -64,24 +104,46 @@ class AgreementReport:
     num_hallucinated: int
     num_responses: int
     num_groups: int
+    num_resamples: int
     agreement: Agreement
-    baselines: dict[str, Agreement]
+    calibration: Calibration | None
+    baselines: Mapping[str, Agreement]
+    by_source: Mapping[str, AgreementSlice]
+    by_language: Mapping[str, AgreementSlice]
+    judged: Sequence[JudgedResponse]
+
+    @property
+    def sentences(self) -> list[JudgedSentence]:
+        """The sentences that people labelled, with the judge's verdicts."""
+        return labelled_sentences(self.judged)
+
+    @property
+    def has_few_groups(self) -> bool:
+        """Whether the intervals rest on too few groups to be believed."""
+        return 0 < self.num_groups < MIN_GROUPS
 
     def to_dict(self) -> dict[str, Any]:
-        """One flat JSON object; the baselines are nested under their names."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        del values["agreement"], values["baselines"]
-        lines = {name: asdict(line) for name, line in self.baselines.items()}
-        return values | asdict(self.agreement) | {"baselines": lines}
+        """One JSON object: the judge's line is flat, all else is nested under its name."""
+        return {
+            "judge": self.judge,
+            "num_sentences": self.num_sentences,
+            "num_hallucinated": self.num_hallucinated,
+            "num_responses": self.num_responses,
+            "num_groups": self.num_groups,
+            "interval": f"95% percentile bootstrap over {self.num_groups} groups, "
+            f"{self.num_resamples} resamples",
+            **self.agreement.to_dict(),
+            "calibration": self.calibration.to_dict() if self.calibration else None,
+            "baselines": {name: line.to_dict() for name, line in self.baselines.items()},
+            "by_source": {name: part.to_dict() for name, part in self.by_source.items()},
+            "by_language": {name: part.to_dict() for name, part in self.by_language.items()},
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Decision:
-    """One sentence people labelled; `judged` is None where the judge did not decide."""
-
-    group: str
-    gold: bool
-    judged: bool | None
+class _Resampling:
+    seed: int
+    num_resamples: int
 
 
 def measure_agreement(
@@ -90,7 +152,7 @@ def measure_agreement(
     judge: Judge,
     *,
     seed: int = 0,
-    num_resamples: int = 2000,
+    num_resamples: int = DEFAULT_RESAMPLES,
 ) -> AgreementReport:
     """Judge every response of `gold` and compare with its labels (rules: the module's docstring).
 
@@ -98,142 +160,110 @@ def measure_agreement(
     document that is not among `documents`. One class only, nothing decided, nothing labelled:
     figures that are then undefined are None.
     """
-    tasks = _make_tasks(gold, documents)
-    decisions = _compare(gold, tasks, judge)
-    majority_is_hallucinated = 2 * sum(item.gold for item in decisions) > len(decisions)
-    majority = [
-        _Decision(group=item.group, gold=item.gold, judged=majority_is_hallucinated)
-        for item in decisions
+    return measure_judges(gold, documents, [judge], seed=seed, num_resamples=num_resamples)[0]
+
+
+def measure_judges(
+    gold: Sequence[Annotation],
+    documents: Sequence[Document],
+    judges: Sequence[Judge],
+    *,
+    seed: int = 0,
+    num_resamples: int = DEFAULT_RESAMPLES,
+    show_progress: bool = False,
+) -> list[AgreementReport]:
+    """`measure_agreement` of several judges on the same sentences; baselines are judged once."""
+    resampling = _Resampling(seed=seed, num_resamples=num_resamples)
+    tasks = make_gold_tasks(gold, documents)
+    # What costs nothing first: a fault it meets is met before anything is paid for.
+    lexical = LexicalJudge()
+    by_lexical = judge_gold(gold, tasks, lexical, show_progress=show_progress)
+    by_overlap = judge_gold(gold, tasks, OverlapJudge(), show_progress=show_progress)
+    baselines = {
+        "majority": _summarise(_majority(labelled_sentences(by_lexical)), resampling),
+        "overlap": _summarise(labelled_sentences(by_overlap), resampling),
+        "lexical": _summarise(labelled_sentences(by_lexical), resampling),
+    }
+    reports = []
+    for judge in judges:
+        judged = by_lexical
+        if judge.fingerprint() != lexical.fingerprint():
+            judged = judge_gold(gold, tasks, judge, show_progress=show_progress)
+        reports.append(_report(judge.name, judged, baselines, resampling))
+    return reports
+
+
+def largest_first(slices: Mapping[str, AgreementSlice]) -> list[tuple[str, AgreementSlice]]:
+    """Slices as people want to read them: by number of sentences, then by name."""
+    return sorted(slices.items(), key=lambda item: (-item[1].num_sentences, item[0]))
+
+
+def _report(
+    judge: str,
+    judged: Sequence[JudgedResponse],
+    baselines: Mapping[str, Agreement],
+    resampling: _Resampling,
+) -> AgreementReport:
+    sentences = labelled_sentences(judged)
+    decided = [
+        (item.verdict.confidence, item.is_right) for item in sentences if item.is_right is not None
     ]
-    overlap = _compare(gold, tasks, OverlapJudge())
-    labelled = [item for item in gold if any(map(_is_labelled, _labels(item)))]
     return AgreementReport(
-        judge=judge.name,
-        num_sentences=len(decisions),
-        num_hallucinated=sum(item.gold for item in decisions),
-        num_responses=len(labelled),
-        num_groups=len({_group(item) for item in labelled}),
-        agreement=_summarise(decisions, seed=seed, num_resamples=num_resamples),
-        baselines={
-            "majority": _summarise(majority, seed=seed, num_resamples=num_resamples),
-            "overlap": _summarise(overlap, seed=seed, num_resamples=num_resamples),
-        },
+        judge=judge,
+        num_sentences=len(sentences),
+        num_hallucinated=sum(item.is_hallucinated for item in sentences),
+        num_responses=len(judged),
+        num_groups=len({item.group for item in sentences}),
+        num_resamples=resampling.num_resamples,
+        agreement=_summarise(sentences, resampling),
+        calibration=measure_calibration(decided),
+        baselines=baselines,
+        by_source=_slice(sentences, lambda item: item.source, resampling),
+        by_language=_slice(sentences, lambda item: item.language, resampling),
+        judged=judged,
     )
 
 
-def _make_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -> list[JudgeTask]:
-    by_id = {document.id: document for document in documents}
-    tasks = []
-    for annotation in gold:
-        unknown = [name for name in annotation.document_ids if name not in by_id]
-        if unknown:
-            message = f"names document {unknown[0]!r}, which is not among the documents"
-            raise InputError.of(f"annotation {annotation.id!r}", message)
-        tasks.append(
-            JudgeTask(
-                response=annotation,
-                sentences=[(item.start, item.end) for item in annotation.sentences],
-                documents=[by_id[name] for name in annotation.document_ids],
-            )
-        )
-    return tasks
-
-
-def _compare(
-    gold: Sequence[Annotation], tasks: Sequence[JudgeTask], judge: Judge
-) -> list[_Decision]:
-    """People's labelled sentences with what the judge says of each, in the order of `gold`."""
-    judged: dict[str, list[Label]] = {}
-    for batch in judge.judge(tasks):
-        for task, outcome in batch:
-            if isinstance(outcome, JudgeFailure):
-                judged[task.response.id] = [Label.UNDETERMINED] * len(task.sentences)
-            else:
-                judged[task.response.id] = [verdict.label for verdict in outcome]
+def _majority(sentences: Sequence[JudgedSentence]) -> list[JudgedSentence]:
+    """The same sentences under the more frequent class of them all; a tie is factual."""
+    is_hallucinated = 2 * sum(item.is_hallucinated for item in sentences) > len(sentences)
+    label = Label.HALLUCINATED if is_hallucinated else Label.NO_HALLUCINATION
+    verdict = Verdict(label=label, judge="majority")
     return [
-        _Decision(
-            group=_group(annotation),
-            gold=person in HALLUCINATED_LABELS,
-            judged=label in HALLUCINATED_LABELS if _is_labelled(label) else None,
-        )
-        for annotation in gold
-        for person, label in zip(_labels(annotation), judged[annotation.id], strict=True)
-        if _is_labelled(person)
+        JudgedSentence(gold=item.gold, sentence=item.sentence, verdict=verdict)
+        for item in sentences
     ]
 
 
-def _labels(annotation: Annotation) -> list[Label]:
-    return [sentence.verdict.label for sentence in annotation.sentences]
+def _slice(
+    sentences: Sequence[JudgedSentence],
+    name_of: Callable[[JudgedSentence], str],
+    resampling: _Resampling,
+) -> dict[str, AgreementSlice]:
+    parts: dict[str, list[JudgedSentence]] = {}
+    for item in sentences:
+        parts.setdefault(name_of(item), []).append(item)
+    return {
+        name: AgreementSlice(
+            num_sentences=len(part),
+            num_hallucinated=sum(item.is_hallucinated for item in part),
+            num_groups=len({item.group for item in part}),
+            is_small=len(part) < MIN_SLICE_SENTENCES,
+            agreement=_summarise(part, resampling),
+        )
+        for name, part in sorted(parts.items())
+    }
 
 
-def _is_labelled(label: Label) -> bool:
-    return label is not Label.UNDETERMINED
-
-
-def _group(annotation: Annotation) -> str:
-    return annotation.topic or annotation.question_id
-
-
-def _summarise(decisions: Sequence[_Decision], *, seed: int, num_resamples: int) -> Agreement:
-    decided = [item for item in decisions if item.judged is not None]
-    counts = _count_by_group(decided)
-    total = counts.sum(axis=0)
-    low, high = _bootstrap(counts, seed=seed, num_resamples=num_resamples)
-    return Agreement(
-        balanced_accuracy=_balanced_accuracy(*total.tolist()),
-        balanced_accuracy_low=low,
-        balanced_accuracy_high=high,
-        f1_hallucinated=_f1(*total.tolist()),
-        kappa=_kappa(*total.tolist()),
-        coverage=len(decided) / len(decisions) if decisions else None,
+def _summarise(sentences: Sequence[JudgedSentence], resampling: _Resampling) -> Agreement:
+    counts = count_groups((item.group, item.is_hallucinated, item.judged) for item in sentences)
+    reasons = Counter(
+        item.verdict.reason or Label.UNDETERMINED.value for item in sentences if item.judged is None
     )
-
-
-def _count_by_group(decided: Sequence[_Decision]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """[G, 4]: true positives, false negatives, false positives, true negatives a group."""
-    import numpy as np
-
-    column = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}
-    rows: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for item in decided:
-        if item.judged is not None:
-            rows[item.group][column[item.gold, item.judged]] += 1
-    return np.array(list(rows.values()), dtype=np.int64).reshape(-1, 4)
-
-
-def _balanced_accuracy(tp: int, fn: int, fp: int, tn: int) -> float | None:
-    if not tp + fn or not fp + tn:
-        return None
-    return (tp / (tp + fn) + tn / (fp + tn)) / 2
-
-
-def _f1(tp: int, fn: int, fp: int, tn: int) -> float | None:
-    return 2 * tp / (2 * tp + fn + fp) if tp + fn + fp else None
-
-
-def _kappa(tp: int, fn: int, fp: int, tn: int) -> float | None:
-    total = tp + fn + fp + tn
-    if not total:
-        return None
-    by_chance = ((tp + fn) * (tp + fp) + (fp + tn) * (fn + tn)) / total**2
-    return ((tp + tn) / total - by_chance) / (1 - by_chance) if by_chance < 1 else None
-
-
-def _bootstrap(
-    counts: np.ndarray[Any, np.dtype[np.int64]], *, seed: int, num_resamples: int
-) -> tuple[float | None, float | None]:
-    """Percentile interval of the balanced accuracy over resampled groups."""
-    import numpy as np
-
-    num_groups = len(counts)
-    if num_groups < 2:
-        return None, None
-    generator = np.random.default_rng(seed)
-    draws = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), num_resamples)
-    tp, fn, fp, tn = (draws @ counts).T
-    whole = (tp + fn > 0) & (fp + tn > 0)
-    if 2 * whole.sum() < num_resamples:
-        return None, None
-    recalls = tp[whole] / (tp + fn)[whole], tn[whole] / (fp + tn)[whole]
-    low, high = np.percentile((recalls[0] + recalls[1]) / 2, _INTERVAL)
-    return float(low), float(high)
+    return Agreement(
+        num_decided=len(sentences) - reasons.total(),
+        abstentions=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        figures=estimate_figures(
+            counts, seed=resampling.seed, num_resamples=resampling.num_resamples
+        ),
+    )

@@ -12,15 +12,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from annotator.generation.changes import describe_changes
+from annotator.generation.config import Prices
+from annotator.generation.live import LiveLine, say
+from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.judges import make_judge
-from annotator.judging.stored_verdicts import pack_verdicts, task_key, unpack_verdicts
+from annotator.judging.stored_verdicts import (
+    TaskKeys,
+    may_be_retried,
+    pack_verdicts,
+    unpack_verdicts,
+)
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.store import Store
 from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
+from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Response, Sentence
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
@@ -46,6 +57,8 @@ def run_annotate(
     documents: Path | None,
     output: Path,
     store: Path,
+    limits: Limits = NO_LIMITS,
+    retry_failed: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
@@ -63,10 +76,15 @@ def run_annotate(
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
-    judge = make_judge(config)
-    keys = [task_key(task, judge) for task in prepared.tasks]
-    with Store(store) as calls:
-        judged = _judge_missing(judge, prepared.tasks, keys, calls, show_progress=show_progress)
+    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
+    with Store(store, retry_failed=retry_failed) as calls:
+        judge = make_judge(config, store=calls, meter=meter)
+        task_keys = TaskKeys(judge)
+        keys = [task_keys.key(task) for task in prepared.tasks]
+        _say_what_changed(calls, task_keys.fingerprint, keys, show=show_progress)
+        judged = _judge_missing(
+            judge, prepared.tasks, keys, calls, meter=meter, show_progress=show_progress
+        )
         judged_at = time.perf_counter()
         labels: Counter[str] = Counter()
         write_records(output, _annotations(prepared.tasks, keys, calls, judged.failures, labels))
@@ -91,8 +109,35 @@ def run_annotate(
         num_rows=len(rows),
         failures=failures,
         counts=counts,
-        notes=judge.notes(),
+        notes=[*judge.notes(), *_failure_note(labels), *judge.closing_notes()],
+        table=meter.rows() if meter.num_asked or meter.num_served else (),
     )
+
+
+def _say_what_changed(
+    calls: Store, fingerprint: Mapping[str, Any], keys: Sequence[str], *, show: bool
+) -> None:
+    """Before anything is spent: which settings differ from the last run's, and what they cost."""
+    before = calls.begin_run(STAGE, fingerprint)
+    changed = describe_changes(
+        before,
+        fingerprint,
+        num_stored=calls.count(STORE_KIND),
+        num_serving=len(calls.present(set(keys))),
+    )
+    if changed:
+        say(changed.replace("stored calls", "stored responses' verdicts"), show=show)
+
+
+def _failure_note(labels: Counter[str]) -> list[str]:
+    """What to do about undetermined sentences, where there are any."""
+    count = labels[Label.UNDETERMINED.value]
+    if not count:
+        return []
+    return [
+        f"{count} of {labels.total()} sentences are undetermined and train on neither side; "
+        "what failed is kept as it is, and --retry-failed asks it again"
+    ]
 
 
 def _describe_run(
@@ -123,22 +168,15 @@ def _judge_missing(
     keys: Sequence[str],
     calls: Store,
     *,
+    meter: Meter,
     show_progress: bool,
 ) -> _Judged:
     """Judge each content key the store lacks, once, and store batch by batch."""
-    from tqdm import tqdm
-
-    found = set(calls.get_many(keys))
+    found = calls.present(set(keys))
     missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
     key_of = {id(task): key for key, task in missing.items()}
     failures: dict[str, JudgeFailure] = {}
-    progress = tqdm(
-        total=len(missing),
-        desc="annotate",
-        unit="response",
-        disable=None if show_progress else True,  # None: only where stderr is a terminal
-    )
-    with progress:
+    with LiveLine(STAGE, total=len(missing), unit="response", show=show_progress) as live:
         for batch in judge.judge(list(missing.values())):
             values = {}
             for task, outcome in batch:
@@ -148,8 +186,9 @@ def _judge_missing(
                     failures[key] = packed
                 else:
                     values[key] = packed
-            calls.put_many(STORE_KIND, values)
-            progress.update(len(batch))
+            retriable = {key for key, value in values.items() if may_be_retried(value)}
+            calls.put_many(STORE_KIND, values, failed=retriable)
+            live.update(len(batch), meter)
     num_from_store = sum(key in found for key in keys)
     return _Judged(
         failures=failures,

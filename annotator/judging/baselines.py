@@ -22,6 +22,7 @@ class OverlapJudge:
     """
 
     name = "overlap"
+    reads_prompt = False
 
     def fingerprint(self) -> dict[str, Any]:
         """Its one number."""
@@ -30,6 +31,10 @@ class OverlapJudge:
     def notes(self) -> list[str]:
         """One line."""
         return ["The overlap judge is one number against one threshold, for comparison only."]
+
+    def closing_notes(self) -> list[str]:
+        """Nothing."""
+        return []
 
     def judge(
         self, tasks: Sequence[JudgeTask]

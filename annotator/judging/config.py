@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from annotator.judging.llm_config import LlmConfig
 from annotator.text.config import TextConfig
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
@@ -22,14 +24,55 @@ class LexicalConfig(Section):
     """Passages named as evidence of a verdict, best first."""
 
 
+JudgeName = Literal["llm", "lexical", "replay", "cascade"]
+SingleJudgeName = Literal["llm", "lexical", "replay"]
+
+
+class ReplayConfig(Section):
+    """Settings of the replay judge."""
+
+    annotations: Path
+    """annotations.jsonl whose verdicts are taken over, by response id, text and offsets."""
+
+
+class CascadeConfig(Section):
+    """Settings of the cascade: who is asked first, and who where the first is unsure."""
+
+    first: SingleJudgeName = "lexical"
+    """Asked about every sentence."""
+
+    second: SingleJudgeName = "llm"
+    """Asked where the first is undetermined or less sure than `min_confidence`."""
+
+    min_confidence: float = Field(default=0.9, ge=0.0, le=1.0)
+    """A verdict of the first with this confidence stands. One without a confidence stands, too."""
+
+    @model_validator(mode="after")
+    def _two_judges(self) -> Self:
+        if self.first == self.second:
+            raise ValueError(f"first and second are both {self.first!r}; name two judges")
+        return self
+
+
 class AnnotateConfig(Section):
     """Settings of `annotate`."""
 
-    judge: Literal["lexical"] = "lexical"
-    """Who judges. `lexical` is a baseline: word overlap, no model, no network."""
+    judge: JudgeName = "lexical"
+    """Who judges: `llm` (a judge model and a protocol), `lexical` (a baseline: word overlap, no
+    model, no network), `replay` (verdicts made earlier or elsewhere), `cascade` (a second judge
+    where the first is unsure)."""
+
+    llm: LlmConfig | None = None
+    """The judge model: {model, protocol, base_url, ...}; see docs/judging.md."""
 
     lexical: LexicalConfig = LexicalConfig()
     """Used when `judge` is `lexical`."""
+
+    replay: ReplayConfig | None = None
+    """Used when `judge` is `replay`: {annotations: FILE}."""
+
+    cascade: CascadeConfig = CascadeConfig()
+    """Used when `judge` is `cascade`: {first, second, min_confidence}."""
 
     text: TextConfig = TextConfig()
     """Language of the responses and the sentence splitter."""
@@ -39,3 +82,17 @@ class AnnotateConfig(Section):
 
     max_response_chars: int = Field(default=200_000, ge=1)
     """A longer response is recorded as a failed row (`response_too_long`) and not judged."""
+
+    @model_validator(mode="after")
+    def _judge_is_described(self) -> Self:
+        asked = {self.judge}
+        if self.judge == "cascade":
+            asked = {self.cascade.first, self.cascade.second}
+        if "llm" in asked and self.llm is None:
+            raise ValueError(
+                "the judge 'llm' needs a section llm with at least a model, such as "
+                "--set annotate.llm.model=my-judge"
+            )
+        if "replay" in asked and self.replay is None:
+            raise ValueError("the judge 'replay' needs replay.annotations, a file of verdicts")
+        return self

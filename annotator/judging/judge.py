@@ -35,12 +35,17 @@ class Judge(Protocol):
     """A response and its documents in, verdicts out."""
 
     name: str
+    reads_prompt: bool
+    """Whether a verdict also depends on the question and on the row's language."""
 
     def fingerprint(self) -> dict[str, Any]:
         """What of this judge decides a verdict: it goes into the store's key."""
 
     def notes(self) -> list[str]:
         """Sentences a user must read before trusting the verdicts; printed first."""
+
+    def closing_notes(self) -> list[str]:
+        """Sentences about how the judging went, for the end of a run."""
 
     def judge(
         self, tasks: Sequence[JudgeTask]

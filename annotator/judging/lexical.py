@@ -57,6 +57,7 @@ class LexicalJudge:
     """Judges by word overlap; see the module's docstring for what it is good for."""
 
     name = "lexical"
+    reads_prompt = False
 
     def __init__(self, config: LexicalConfig | None = None) -> None:
         self._config = config or LexicalConfig()
@@ -80,6 +81,10 @@ class LexicalJudge:
             "line every real judge must beat). Its balanced accuracy against people, each file "
             f"judged by weights fitted without it: {figures}; 0.50 is chance."
         ]
+
+    def closing_notes(self) -> list[str]:
+        """Nothing."""
+        return []
 
     def judge(
         self, tasks: Sequence[JudgeTask]

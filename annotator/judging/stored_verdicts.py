@@ -6,13 +6,13 @@
 | sentence offsets                        | one verdict a sentence; another splitter, other ones |
 | title and text of each document, in order | it is what the response is held against            |
 | the judge's fingerprint                 | name, version, weights, settings                     |
+| the question and the row's language     | only for a judge that reads them (`reads_prompt`)    |
 
 | does not count                          | because                                              |
 |-----------------------------------------|------------------------------------------------------|
 | ids of response, question and documents | names; evidence is stored by the document's place    |
-| topic, language, model, sampling        | no judge sees them; they act through the rows above  |
-| prompt                                  | not read by any judge so far; one that reads it adds |
-|                                         | it to its own tasks' key, and says so here           |
+| topic, model, sampling                  | no judge sees them; they act through the rows above  |
+| system message, earlier turns           | no judge sees them                                   |
 | max_failed, timings, file names         | they decide no verdict                               |
 """
 
@@ -23,22 +23,54 @@ from typing import Any
 
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from schemas.hashing import content_key
-from schemas.records import Verdict
+from schemas.labels import Label
+from schemas.records import Document, Verdict
 
 KEY_VERSION = 1
 
 
-def task_key(task: JudgeTask, judge: Judge) -> str:
-    """The content key of judging `task` with `judge` (see the tables above)."""
-    return content_key(
-        {
+# Undetermined for what the task is, not for what went wrong: asking again would not help.
+SETTLED_REASONS = frozenset(
+    {"no_document", "unfinished_sentence", "not_labelled", "no_matching_span"}
+)
+
+
+class TaskKeys:
+    """The content keys of judging tasks with one judge (see the tables above)."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.fingerprint = judge.fingerprint()
+        self._reads_prompt = judge.reads_prompt
+        self._digests: dict[int, tuple[Document, str]] = {}
+
+    def key(self, task: JudgeTask) -> str:
+        """The key of one task."""
+        value: dict[str, Any] = {
             "kind": "verdict",
             "version": KEY_VERSION,
             "text": task.response.text,
             "sentences": [list(offsets) for offsets in task.sentences],
-            "documents": [content_key([item.title, item.text]) for item in task.documents],
-            "judge": judge.fingerprint(),
+            "documents": [self._digest(item) for item in task.documents],
+            "judge": self.fingerprint,
         }
+        if self._reads_prompt:
+            value["question"] = task.response.prompt[-1].content
+            value["language"] = task.response.language
+        return content_key(value)
+
+    def _digest(self, document: Document) -> str:
+        """A document's digest, made once: responses to one question share their documents."""
+        if id(document) not in self._digests:
+            # Kept beside its digest, so that no other document gets its place in memory.
+            self._digests[id(document)] = document, content_key([document.title, document.text])
+        return self._digests[id(document)][1]
+
+
+def may_be_retried(value: Mapping[str, Any]) -> bool:
+    """Whether packed verdicts lack one for a fault that asking again may mend."""
+    return any(
+        item["label"] == Label.UNDETERMINED and item.get("reason") not in SETTLED_REASONS
+        for item in value["verdicts"]
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from annotator.generation.backends import make_backend
 from annotator.generation.config import SampleConfig
-from annotator.generation.sample import make_backend, run_sample
+from annotator.generation.sample import run_sample
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 from maskdpo.config import RunConfig

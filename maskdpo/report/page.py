@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maskdpo.report.plots import (
     Curves,
@@ -26,6 +26,9 @@ from schemas.files import atomic_writer, read_lines
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document
 from schemas.spans import gaps
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # The panels of training curves: axis title, keys of training_log.jsonl drawn in it.
 _PANELS = (
@@ -85,15 +88,8 @@ def write_report(path: Path, inputs: ReportInputs) -> None:
 
 def render_report(inputs: ReportInputs) -> str:
     """The page as HTML text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("maskdpo.report"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["percent"] = _percent
-    environment.filters["number"] = _number
     models = inputs.scores["models"]
-    return environment.get_template("report.html.jinja").render(
+    return page_template("report.html.jinja").render(
         title=inputs.title,
         scores=inputs.scores,
         models=models,
@@ -102,6 +98,19 @@ def render_report(inputs: ReportInputs) -> str:
         examples=make_examples(inputs.annotations, inputs.documents, inputs.num_examples),
         notes=inputs.notes,
     )
+
+
+def page_template(name: str) -> Template:
+    """A template of this room; everything it is given is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("maskdpo.report"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["number"] = _number
+    environment.filters["figure"] = _figure
+    return environment.get_template(name)
 
 
 def make_examples(
@@ -205,3 +214,7 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -46,7 +46,7 @@ def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_ylabel("score")
 
     listed = "; ".join(f"{name} {score:.3f}" for name, score in zip(names, scores, strict=True))
-    return Figure(svg=_draw(draw, width=_width(names)), caption=f"Scores: {listed}.")
+    return Figure(svg=draw_svg(draw, width=_width(names)), caption=f"Scores: {listed}.")
 
 
 def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -73,7 +73,9 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         f"{name} {right:.2f} correct, {bad:.2f} hallucinated"
         for name, right, bad in zip(names, correct, wrong, strict=True)
     )
-    return Figure(svg=_draw(draw, width=_width(names)), caption=f"Sentences a response: {listed}.")
+    return Figure(
+        svg=draw_svg(draw, width=_width(names)), caption=f"Sentences a response: {listed}."
+    )
 
 
 def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -105,7 +107,9 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.legend(frameon=False, fontsize="small")
 
     return Figure(
-        svg=_draw(draw, width=9), caption=f"Scores of {len(topics)} topics; table below.", wide=True
+        svg=draw_svg(draw, width=9),
+        caption=f"Scores of {len(topics)} topics; table below.",
+        wide=True,
     )
 
 
@@ -136,10 +140,10 @@ def plot_curves(
         axes.legend(frameon=False, fontsize="x-small")
 
     ends = "; ".join(f"{run} {key} ends at {points[-1][1]:.4g}" for run, key, points in drawn)
-    return Figure(svg=_draw(draw, width=5.2), caption=f"{title}: {ends}.")
+    return Figure(svg=draw_svg(draw, width=5.2), caption=f"{title}: {ends}.")
 
 
-def _draw(draw: Any, *, width: float, height: float = 3.2) -> str:
+def draw_svg(draw: Any, *, width: float, height: float = 3.2) -> str:
     """SVG text of one axes, without a date, with text as outlines (no font is needed)."""
     import matplotlib as mpl
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +13,15 @@ from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
-    announce_judge,
     config_options,
+    paid_options,
+    print_table,
     require_file,
 )
+from schemas.errors import ConfigError
 
-_COLUMNS = ("balanced_accuracy", "f1_hallucinated", "kappa", "coverage")
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
 
 
 @click.command(
@@ -27,56 +30,108 @@ _COLUMNS = ("balanced_accuracy", "f1_hallucinated", "kappa", "coverage")
     section="annotate",
     examples="""
     maskdpo agreement --gold labels.jsonl
-    maskdpo agreement --gold labels.jsonl --judge lexical --json
+    maskdpo agreement --gold labels.jsonl --judge judge.yaml --output agreement.json \\
+        --disagreements disagreements.jsonl --report agreement.html
+    maskdpo agreement --gold labels.jsonl --compare lexical judge.yaml
+    maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
     """,
 )
 @config_options
-@click.option("--gold", type=INPUT_FILE, required=True, help="Human-labelled JSONL.")
-@click.option("--judge", help="Judge to measure; the same as annotate.judge.")
+@paid_options
+@click.option(
+    "--gold",
+    type=INPUT_FILE,
+    required=True,
+    help="People's labels: human-label JSONL, or annotations of people.",
+)
+@click.option(
+    "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."
+)
+@click.option(
+    "--judge",
+    metavar="JUDGE",
+    help="Judge to measure: its name, a run config (.yaml) whose section annotate says it, or "
+    "annotations made earlier (.jsonl) [annotate.judge].",
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="JUDGE JUDGE",
+    help="Measure two judges and test their difference.",
+)
+@click.option(
+    "--store",
+    type=OUTPUT_FILE,
+    help="Finished calls of paid judges [agreement.sqlite beside the output, else in RUN].",
+)
 @click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not a table.")
+@click.option(
+    "--disagreements", type=OUTPUT_FILE, help="Write every disagreement to this JSONL file."
+)
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Disagreements to print of each judge, the surest first.",
+)
+@click.option(
+    "--annotations-output",
+    type=OUTPUT_FILE,
+    help="Write the judge's verdicts as annotations, to be named by --judge again.",
+)
+@click.option("--report", type=OUTPUT_FILE, help="Write an HTML page with pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not tables.")
 def command(
-    config: RunConfig, gold: Path, judge: str | None, output: Path | None, as_json: bool
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    gold: Path,
+    documents: Path | None,
+    judge: str | None,
+    compare: tuple[str, str] | None,
+    store: Path | None,
+    output: Path | None,
+    disagreements: Path | None,
+    show: int,
+    annotations_output: Path | None,
+    report: Path | None,
+    as_json: bool,
 ) -> None:
-    """Measure a judge against human sentence labels, with two plain baselines beside it."""
-    from annotator.judging.agreement import measure_agreement
-    from annotator.judging.config import AnnotateConfig
-    from annotator.judging.judges import make_judge
-    from dataset_builder.formats.human_labels import read_human_labels
-    from schemas.files import write_json
+    """Measure a judge against people's sentence labels, or compare two; plain lines beside it."""
+    from maskdpo.agreement.gold import read_gold
+    from maskdpo.agreement.judges import PaidCalls, find_judges
+    from maskdpo.agreement.run import AgreementFiles, run_agreement
+    from maskdpo.agreement.show import print_agreement, print_notes
 
-    settings = config.section(AnnotateConfig, "annotate", judge=judge)
-    require_file(gold, made_by="--gold takes a JSONL file of labelled responses")
-    announce_judge(settings)
-    labels = read_human_labels(gold)
-    report = measure_agreement(labels.annotations, labels.documents, make_judge(settings))
-    values = {"gold": gold.name, **report.to_dict()}
-    if output:
-        write_json(output, values)
-    if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
-    else:
-        _print_table(values)
-
-
-def _print_table(values: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", *_COLUMNS, title=f"{values['gold']}: agreement with people")
-    table.add_row(values["judge"], *(_show(values[column]) for column in _COLUMNS))
-    for name, row in values["baselines"].items():
-        table.add_row(name, *(_show(row.get(column)) for column in _COLUMNS))
-    console = Console()
-    console.print(table)
-    low, high = values["balanced_accuracy_low"], values["balanced_accuracy_high"]
-    console.print(
-        f"{values['num_sentences']} sentences of {values['num_responses']} responses in "
-        f"{values['num_groups']} groups; balanced accuracy {_show(low)} to {_show(high)} "
-        "(95% bootstrap over groups)",
-        highlight=False,
+    if compare and judge:
+        raise ConfigError("--judge and --compare: give either one judge or two to compare")
+    require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
+    folder = output.parent if output else config.run.dir
+    paid = PaidCalls(
+        path=store or folder / "agreement.sqlite", limits=limits, retry_failed=retry_failed
     )
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    files = AgreementFiles(
+        output=output,
+        disagreements=disagreements,
+        annotations=annotations_output,
+        report=report,
+    )
+    labels = read_gold(
+        gold, documents=documents, default_documents=config.run.path("documents.jsonl")
+    )
+    with paid:
+        judges = find_judges(compare or [judge], config, paid=paid)
+        print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
+        result = run_agreement(labels, judges, files)
+    for meter in paid.meters:
+        print_table(meter.rows())
+    if as_json:
+        # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
+        click.echo(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        print_agreement(result, num_shown=show)
+    for path in (output, disagreements, annotations_output, report):
+        if path:
+            click.echo(f"wrote {path}", err=True)

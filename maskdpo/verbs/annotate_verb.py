@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +15,12 @@ from maskdpo.verbs.common import (
     announce_judge,
     config_options,
     finish,
+    paid_options,
     require_file,
 )
+
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
 
 
 @click.command(
@@ -27,15 +32,22 @@ from maskdpo.verbs.common import (
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl
     maskdpo annotate --config run.yaml --set annotate.text.language=zh
+    maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
+        --output annotations.jsonl --set annotate.judge=llm --set annotate.llm.model=my-judge \\
+        --set annotate.llm.base_url=http://127.0.0.1:8000/v1 --max-calls 1000
     """,
 )
 @config_options
+@paid_options
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @click.option("--documents", type=INPUT_FILE, help="Reference documents [RUN/documents.jsonl].")
 @click.option("--output", type=OUTPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
 @click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
 def command(
     config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
     responses: Path | None,
     documents: Path | None,
     output: Path | None,
@@ -58,5 +70,7 @@ def command(
         documents=references,
         output=output,
         store=store or output.parent / "store.sqlite",
+        limits=limits,
+        retry_failed=retry_failed,
     )
-    finish(result, settings.max_failed, with_notes=False)
+    finish(result, settings.max_failed, with_notes=settings.judge != "lexical")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,12 +99,41 @@ def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
     return sorted(found)
 
 
+def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
+
+    It is passed them as `limits` (annotator.generation.usage.Limits) and `retry_failed`.
+    """
+
+    @click.option("--max-calls", type=click.IntRange(0), help="Stop before a call more than this.")
+    @click.option("--max-tokens", type=click.IntRange(0), help="Stop before more tokens than this.")
+    @click.option(
+        "--max-cost", type=click.FloatRange(0.0), help="Stop before it costs more than this."
+    )
+    @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
+    @functools.wraps(function)
+    def wrapped(
+        max_calls: int | None,
+        max_tokens: int | None,
+        max_cost: float | None,
+        retry_failed: bool,
+        **options: Any,
+    ) -> Any:
+        from annotator.generation.usage import Limits
+
+        limits = Limits(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost)
+        return function(limits=limits, retry_failed=retry_failed, **options)
+
+    return wrapped
+
+
 def announce_judge(settings: AnnotateConfig) -> None:
-    """Print, before anything else, what a user must know of the judge."""
+    """Print, before anything else, what a user must know of a judge that needs no model."""
     from annotator.judging.judges import make_judge
 
-    for note in make_judge(settings).notes():
-        click.echo(f"note: {note}", err=True)
+    if settings.judge == "lexical":
+        for note in make_judge(settings).notes():
+            click.echo(f"note: {note}", err=True)
 
 
 def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
@@ -113,6 +142,8 @@ def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -
         click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
+    if result.table:
+        print_table(result.table)
     if result.failures:
         reasons: dict[str, int] = {}
         for failure in result.failures:
@@ -123,3 +154,17 @@ def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -
             err=True,
         )
     check_failures(result, max_failed)
+
+
+def print_table(rows: Sequence[tuple[str, str]]) -> None:
+    """Print (name, value) rows to the terminal, whatever their text."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))  # Text: what a server said is no markup
+    Console(stderr=True).print(table)

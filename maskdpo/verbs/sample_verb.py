@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,12 @@ from maskdpo.verbs.common import (
     VerbCommand,
     config_options,
     finish,
+    paid_options,
     require_file,
 )
+
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
 
 
 @click.command(
@@ -29,12 +34,16 @@ from maskdpo.verbs.common import (
     """,
 )
 @config_options
+@paid_options
 @click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
 @click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
 def command(
     config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
     questions: Path | None,
     model: str | None,
     output: Path | None,
@@ -49,6 +58,11 @@ def command(
     source = questions or config.run.path("questions.jsonl")
     require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
     result = run_sample(
-        settings, questions=source, output=output, store=store or output.parent / "store.sqlite"
+        settings,
+        questions=source,
+        output=output,
+        store=store or output.parent / "store.sqlite",
+        limits=limits,
+        retry_failed=retry_failed,
     )
     finish(result, settings.max_failed)

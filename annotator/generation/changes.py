@@ -1,0 +1,53 @@
+"""What a changed config means for what is already paid for, said before more is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.validation import show_value
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted names.
+
+    >>> flatten({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def name_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One phrase a setting that differs, by name: `temperature 0.0 -> 0.7`."""
+    old, new = flatten(before), flatten(now)
+    return [
+        f"{name} {_show(old, name)} -> {_show(new, name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def describe_changes(
+    before: Mapping[str, Any] | None, now: Mapping[str, Any], *, num_stored: int, num_serving: int
+) -> str | None:
+    """A sentence on what a changed config costs; None when nothing changed or nothing is stored.
+
+    `num_stored` calls of this kind are in the store, `num_serving` of them serve this run.
+    """
+    changes = name_changes(before, now) if before is not None else []
+    if not changes or not num_stored:
+        return None
+    return (
+        f"since the last run on this store changed: {'; '.join(changes)}. Of {num_stored:,} "
+        f"stored calls {num_serving:,} still serve this run; the others stay in the store"
+    )
+
+
+def _show(values: Mapping[str, Any], name: str) -> str:
+    return show_value(values[name]) if name in values else "(unset)"

@@ -1,0 +1,44 @@
+"""JSON objects out of whatever a model says: fenced, with prose around, cut off in the middle.
+
+The rule: only what parses as JSON is taken, nothing is mended. An object that names a key twice
+is none: there is no telling which value was meant. What an object means, and whether it is
+believed, is for the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_MAX_OBJECTS = 256
+_MAX_SCANNED_CHARS = 200_000  # no reply that we ask for is longer
+
+
+def find_json_objects(text: str) -> list[dict[str, Any]]:
+    """The outermost JSON objects in `text`, in order; those of an array count one by one.
+
+    Of an object that is cut off, the whole objects inside are found.
+
+    >>> find_json_objects('Sure! {"a": 1} and [{"b": 2}, 3] {"c": [{"d": 4}, {"e"')
+    [{'a': 1}, {'b': 2}, {'d': 4}]
+    """
+    text = text[:_MAX_SCANNED_CHARS]
+    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
+    found: list[dict[str, Any]] = []
+    place = text.find("{")
+    while place != -1 and len(found) < _MAX_OBJECTS:
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):  # RecursionError: nested deeper than any reply of use
+            end = place + 1
+        else:
+            found.append(value)
+        place = text.find("{", end)
+    return found
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return values

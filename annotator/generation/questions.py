@@ -1,0 +1,279 @@
+"""`questions`: from documents, N questions each by a writer model, each call paid for once.
+
+The rule: a question is decided by its document and the settings, and its id by its document and
+its place among that document's questions. Repeats across documents are taken out at the end, in
+document order, without renumbering, so a document more changes no id. The file is written
+when everything has been asked, in document order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from annotator.generation.backend import Backend
+from annotator.generation.backends import make_backend
+from annotator.generation.changes import describe_changes
+from annotator.generation.dialogue import call_key
+from annotator.generation.live import LiveLine, say
+from annotator.generation.near_questions import find_repeats
+from annotator.generation.question_dialogue import (
+    Written,
+    cut_window,
+    topic_of,
+    write_questions,
+)
+from annotator.generation.questions_config import QuestionsConfig
+from annotator.generation.questions_prompt import PROMPT_VERSION
+from annotator.generation.run_dialogues import run_dialogues
+from annotator.generation.stored_calls import StoredCalls
+from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.store import Store
+from schemas.errors import BackendError, ConfigError, Fault, InputError, LimitReachedError
+from schemas.files import Row, read_rows, write_records
+from schemas.records import Document, Failure, Message, Question
+from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.stage import StageResult, write_failures
+
+STAGE = "questions"
+STORE_KIND = "questions"
+# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
+MAX_ID_CHARS = 512
+
+PAPER_FIGURES = (
+    "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
+    "2,682 questions over 894 topics reach 65.04, as many over 2,682 topics 69.03; three questions "
+    "a topic over 894 / 1,788 / 2,682 topics reach 65.04 / 71.56 / 77.53"
+)
+
+
+def run_questions(
+    config: QuestionsConfig,
+    *,
+    documents: Path,
+    output: Path,
+    store: Path,
+    limits: Limits = NO_LIMITS,
+    retry_failed: bool = False,
+    show_progress: bool = True,
+) -> StageResult:
+    """Ask the writer model for `num_questions` questions a document, keep the sound ones.
+
+    A document without a sound question is no row of `output` but of its `.failed` file, with
+    its reason. Counts: `documents`, `questions`, `topics`, `short` (documents with some questions,
+    but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
+    saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
+
+    Raises InputError and ConfigError before anything is spent, BackendError when the server or
+    device fails, LimitReachedError at a limit; what was answered by then is in `store`, and the
+    same call continues.
+    """
+    started = time.monotonic()
+    _check_output(output, documents, store)
+    rows = read_rows(documents, Document)
+    _check_ids(documents, rows, config.num_questions)
+    known = [row.record for row in rows]
+    backend = make_backend(config)
+    fingerprint = backend.fingerprint()
+    meter = Meter(prices=config.prices, limits=limits)
+    with Store(store, retry_failed=retry_failed) as opened:
+        settings = fingerprint | config.model_dump(include=set(DECIDING))
+        settings["prompt_version"] = PROMPT_VERSION
+        before = opened.begin_run(STAGE, settings)
+        calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
+        if before is not None and before != settings:
+            changed = describe_changes(
+                before,
+                settings,
+                num_stored=opened.count(STORE_KIND),
+                num_serving=_count_serving(backend, calls, known, config),
+            )
+            if changed:
+                say(changed, show=show_progress)
+        written = _ask_all(backend, calls, known, config, show_progress=show_progress)
+    questions, num_repeated = _collect(known, written)
+    write_records(output, questions)
+    failures = [
+        Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
+        for item in known
+        if not (result := written[item.id]).questions
+    ]
+    write_failures(output, failures)
+    counts = _count(config, known, written, questions, num_repeated, meter)
+    models = {"writer": backend.model}
+    models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
+    sidecar = make_sidecar(
+        "question",
+        config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
+        inputs=[documents],
+        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        models=models,
+        counts=counts,
+        timings={"total_s": time.monotonic() - started},
+    )
+    write_sidecar(output, sidecar)
+    return StageResult(
+        output=output,
+        num_rows=len(known),
+        failures=failures,
+        counts=counts,
+        notes=[*_notes(config, counts), *backend.notes()],
+        table=meter.rows(),
+    )
+
+
+def _ask_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    *,
+    show_progress: bool,
+) -> dict[str, Written]:
+    """What each document's dialogue came to, by document id."""
+    written: dict[str, Written] = {}
+    num_before = calls.store.count(STORE_KIND)
+    dialogues = ((item.id, write_questions(item, config)) for item in documents)
+    with LiveLine(STAGE, total=len(documents), unit="document", show=show_progress) as live:
+        try:
+            for done in run_dialogues(backend, calls, dialogues):
+                written.update(done)
+                calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+                live.update(len(done), calls.meter)
+        except LimitReachedError:
+            raise
+        except (BackendError, ConfigError) as error:
+            # A server that refuses key or model in the middle has been paid for what came before.
+            num_kept = calls.store.count(STORE_KIND) - num_before
+            if isinstance(error, ConfigError) and not num_kept:
+                raise
+            raise BackendError(
+                f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
+                "the same command continues)"
+            ) from None
+    return written
+
+
+def _count_serving(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Iterable[Document],
+    config: QuestionsConfig,
+) -> int:
+    """How many stored calls serve these dialogues: each is followed as far as the store goes."""
+    fingerprint = backend.fingerprint()
+    serving: set[str] = set()
+    for document in documents:
+        dialogue = write_questions(document, config)
+        try:
+            ask = next(dialogue)
+            while answers := calls.find([key := call_key(calls.kind, fingerprint, ask)]):
+                serving.add(key)
+                ask = dialogue.send(answers[key])
+        except StopIteration:
+            pass
+    return len(serving)
+
+
+def _collect(
+    documents: Sequence[Document], written: Mapping[str, Written]
+) -> tuple[list[Question], int]:
+    """Questions in document order without repeats across documents; and how many repeated."""
+    questions = [
+        Question(
+            id=f"{document.id}-q{number}",
+            topic=topic_of(document),
+            language=written[document.id].language,
+            messages=[Message(role="user", content=text)],
+            document_ids=[document.id],
+        )
+        for document in documents
+        for number, text in enumerate(written[document.id].questions)
+    ]
+    repeats = find_repeats([(item.topic, item.messages[0].content) for item in questions])
+    return [item for place, item in enumerate(questions) if place not in repeats], len(repeats)
+
+
+def _count(  # noqa: PLR0917 - all that is counted, in one place
+    config: QuestionsConfig,
+    documents: Sequence[Document],
+    written: Mapping[str, Written],
+    questions: Sequence[Question],
+    num_repeated: int,
+    meter: Meter,
+) -> dict[str, int]:
+    left_out: Counter[str] = Counter()
+    for result in written.values():
+        left_out.update(result.dropped)
+    left_out["repeated_across_documents"] = num_repeated
+    num_of = Counter(item.document_ids[0] for item in questions)
+    has_some = [item.id for item in documents if written[item.id].questions]
+    return {
+        "documents": len(documents),
+        "questions": len(questions),
+        "topics": len({item.topic for item in questions}),
+        "short": sum(num_of[name] < config.num_questions for name in has_some),
+        "failed": len(documents) - len(has_some),
+        "cut_documents": sum(
+            cut_window(item.text, config.max_document_tokens) != item.text for item in documents
+        ),
+        "from_store": meter.num_served,
+        **{f"left_out_{name}": number for name, number in sorted(left_out.items()) if number},
+    }
+
+
+def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+    notes: list[str] = []
+    if counts["short"]:
+        notes.append(
+            f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "
+            "questions; what was left out is counted by reason"
+        )
+    if counts["cut_documents"]:
+        notes.append(
+            f"of {counts['cut_documents']:,} documents the writer saw only the beginning, about "
+            f"max_document_tokens={config.max_document_tokens} tokens"
+        )
+    notes.append(
+        f"{counts['questions']:,} questions over {counts['topics']:,} topics; {PAPER_FIGURES}"
+    )
+    return notes
+
+
+def _check_ids(path: Path, rows: Sequence[Row[Document]], num_questions: int) -> None:
+    """Raise InputError where a document's id leaves no room for a question's number."""
+    longest = MAX_ID_CHARS - len(f"-q{num_questions - 1}")
+    faults = [
+        Fault(
+            path=str(path),
+            line=row.line,
+            message=f"'id' has {len(row.record.id)} characters, but {longest} are allowed here: "
+            "question ids are made of it",
+        )
+        for row in rows
+        if len(row.record.id) > longest
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def _check_output(output: Path, documents: Path, store: Path) -> None:
+    """Raise ConfigError before anything is spent when `output` cannot or must not be written."""
+    if store.resolve() in (output.resolve(), documents.resolve()):
+        raise ConfigError(f"store {str(store)!r} is also the output or the documents file")
+    if output.is_dir():
+        raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
+    if output.exists() and documents.exists() and output.samefile(documents):
+        raise ConfigError(f"output {str(output)!r} is the documents file; name another file")
+    if output.exists() and not sidecar_path(output).exists():
+        raise ConfigError(
+            f"output {str(output)!r} holds questions of your own (it has no "
+            f"{sidecar_path(output).name}); move it away, or name another file with --output"
+        )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output {str(output)!r} cannot be made: {error.strerror}") from None

@@ -1,0 +1,60 @@
+"""Answers as the store keeps them, and the one place where calls meet the store.
+
+The rule: an answer that goes back into a dialogue is the stored one, never the one just
+received. Two processes, or two equal calls of one run, therefore go on from the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from annotator.generation.backend import (
+    Finished,
+    Outcome,
+    Reply,
+    RequestFailure,
+)
+from annotator.generation.usage import Meter
+from annotator.store import Store
+
+
+class StoredCalls:
+    """The calls of one kind in a store, counted by a meter."""
+
+    def __init__(self, store: Store, *, kind: str, meter: Meter) -> None:
+        self.store = store
+        self.kind = kind
+        self.meter = meter
+
+    def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
+        """The answers that are there."""
+        return {key: unpack(value) for key, value in self.store.get_many(keys).items()}
+
+    def keep(self, finished: Sequence[Finished]) -> None:
+        """Store finished requests, whose ids are their keys, and count what they cost."""
+        failed = {request.id for request, item in finished if isinstance(item, RequestFailure)}
+        values = {request.id: pack(outcome) for request, outcome in finished}
+        self.store.put_many(self.kind, values, failed=failed)
+        for request, outcome in finished:
+            self.meter.finish(request, outcome)
+
+
+def pack(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as a JSON object, less what is unset."""
+    if isinstance(outcome, RequestFailure):
+        return {"failure": {"reason": outcome.reason, "detail": outcome.detail}}
+    values = asdict(outcome)
+    for name in ("cached_tokens", "logprobs"):
+        if not values[name]:
+            del values[name]
+    return values
+
+
+def unpack(value: Mapping[str, Any]) -> Outcome:
+    """The outcome again."""
+    if "failure" in value:
+        return RequestFailure(**value["failure"])
+    logprobs = tuple((str(text), float(number)) for text, number in value.get("logprobs", ()))
+    return Reply(**{**value, "logprobs": logprobs})

@@ -1,0 +1,184 @@
+"""The LLM judge: a protocol over a backend, every call through the store.
+
+The rule: a verdict rests on stored calls and on nothing else, so a rerun comes to the same
+verdicts without asking, and a kill costs what was in flight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotator.generation.backends import make_backend
+from annotator.generation.dialogue import Dialogue
+from annotator.generation.run_dialogues import run_dialogues
+from annotator.generation.stored_calls import StoredCalls
+from annotator.generation.usage import Meter
+from annotator.judging.judge import JudgeFailure, JudgeTask
+from annotator.judging.llm_config import LlmConfig
+from annotator.judging.material import Material, whole_documents
+from annotator.judging.prompts import LANGUAGES, load_prompts
+from annotator.judging.protocol_anah import judge_anah
+from annotator.judging.protocol_response import judge_response
+from annotator.judging.protocol_sentence import judge_sentence
+from annotator.judging.protocol_steps import PROTOCOL_VERSION, ProtocolSettings
+from annotator.store import Store
+from annotator.text.language import resolve_language
+from schemas.labels import Label
+from schemas.records import Verdict
+
+CALL_KIND = "judge"
+# Dialogues of a local model that run side by side, in batches of its size.
+_BATCHES_A_WINDOW = 4
+
+
+@dataclass(kw_only=True, eq=False)
+class _Pending:
+    """A task under way: the verdicts so far, and how many sentences still lack one."""
+
+    task: JudgeTask
+    verdicts: list[Verdict | None]
+    num_owed: int
+
+
+@dataclass(kw_only=True)
+class LlmJudge:
+    """Asks a model about every sentence. `store` keeps the calls, `meter` counts them."""
+
+    config: LlmConfig
+    store: Store
+    meter: Meter
+    guidance: str = ""
+    guidance_id: str = ""
+    name: str = field(init=False)
+    reads_prompt: bool = field(init=False, default=True)
+
+    def __post_init__(self) -> None:
+        self.name = self.config.model
+        self._backend = make_backend(self.config)
+        # Read now: a wrong folder is told before anything is spent.
+        self._prompts = {
+            language: load_prompts(language, self.config.prompts) for language in LANGUAGES
+        }
+        self._settings = ProtocolSettings(
+            judge=self.config.model,
+            max_tokens=self.config.max_tokens,
+            temperature=self.config.temperature,
+            votes=self.config.votes,
+            logprobs=self.config.confidence == "logprob",
+            seed=self.config.seed,
+            evidence=self.config.evidence,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Backend, protocol, wording and settings: all that decides a verdict."""
+        config = self.config
+        return {
+            "judge": "llm",
+            "backend": self._backend.fingerprint(),
+            "protocol": config.protocol,
+            "protocol_version": PROTOCOL_VERSION,
+            "prompts": {name: prompts.sha256 for name, prompts in self._prompts.items()},
+            "prompt_language": config.prompt_language,
+            "guidance": self.guidance_id,
+            "window": config.window if config.protocol == "response" else None,
+            "votes": config.votes,
+            "temperature": config.temperature,
+            "confidence": config.confidence,
+            "max_tokens": config.max_tokens,
+            "evidence": config.evidence,
+            "seed": config.seed if config.temperature else None,
+        }
+
+    def notes(self) -> list[str]:
+        """What a user must know before trusting the verdicts."""
+        return [
+            f"{self.name} judges with the protocol {self.config.protocol!r}; measure it against "
+            "people's labels with: maskdpo agreement"
+        ]
+
+    def closing_notes(self) -> list[str]:
+        """What the servers would not do."""
+        return self._backend.notes()
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        """Yield tasks as their last sentence is judged; what cannot be known is undetermined.
+
+        Raises LimitReachedError at a limit of the meter, BackendError when servers are gone.
+        """
+        pending: dict[int, _Pending] = {}
+        calls = StoredCalls(self.store, kind=CALL_KIND, meter=self.meter)
+        window = self.config.batch_size * _BATCHES_A_WINDOW
+        unasked: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]] = []
+        dialogues = self._dialogues(tasks, pending, unasked)
+        for done in run_dialogues(self._backend, calls, dialogues, window=window):
+            finished, unasked[:] = list(unasked), []
+            for name, verdicts in done:
+                number, _, first = name.partition(":")
+                item = pending[int(number)]
+                for offset, verdict in enumerate(verdicts):
+                    item.verdicts[int(first) + offset] = verdict
+                    self.meter.labels[verdict.label.value] += 1
+                item.num_owed -= len(verdicts)
+                if not item.num_owed:
+                    del pending[int(number)]
+                    whole = [verdict for verdict in item.verdicts if verdict is not None]
+                    finished.append((item.task, whole))
+            yield finished
+        if unasked:
+            yield unasked
+
+    def _dialogues(
+        self,
+        tasks: Sequence[JudgeTask],
+        pending: dict[int, _Pending],
+        unasked: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]],
+    ) -> Iterator[tuple[str, Dialogue[list[Verdict]]]]:
+        """The dialogues of each task, made when there is room for them."""
+        for number, task in enumerate(tasks):
+            material = self.prepare(task)
+            if material is None or not task.sentences:
+                verdict = Verdict(
+                    label=Label.UNDETERMINED,
+                    reason="no_document",
+                    judge=self.name,
+                    protocol=self.config.protocol,
+                )
+                unasked.append((task, [verdict] * len(task.sentences)))
+                continue
+            size = len(task.sentences)
+            pending[number] = _Pending(task=task, verdicts=[None] * size, num_owed=size)
+            for first, dialogue in self.dialogues_of(material):
+                yield f"{number}:{first}", dialogue
+
+    def prepare(self, task: JudgeTask) -> Material | None:
+        """A task as it is shown; None where there is no document to hold it against."""
+        excerpts = whole_documents(task)
+        if not excerpts:
+            return None
+        language: str = self.config.prompt_language
+        if language == "auto":
+            language = task.response.language or resolve_language("auto", task.response.text)
+        prompts = self._prompts["zh" if language.split("-")[0] == "zh" else "en"]
+        return Material(
+            task=task, prompts=prompts, excerpts=excerpts, own={}, guidance=self.guidance
+        )
+
+    def dialogues_of(self, material: Material) -> Iterator[tuple[int, Dialogue[list[Verdict]]]]:
+        """(number of the first sentence, dialogue) in sentence order."""
+        count = len(material.task.sentences)
+        if self.config.protocol != "response":
+            judge = judge_anah if self.config.protocol == "anah" else judge_sentence
+            for number in range(count):
+                yield number, judge(material, number, self._settings)
+            return
+        start = 0
+        while start < count:
+            end = min(start + self.config.window, count)
+            if material.own:  # not all passages fit one prompt: a sentence a window
+                end = start + 1
+            yield start, judge_response(material, range(start, end), self._settings)
+            start = end

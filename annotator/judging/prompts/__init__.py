@@ -1,0 +1,98 @@
+"""The judge's prompts: YAML files, one a language, and the code that reads and fills them.
+
+The rule: content (documents, questions, responses) is put into a user message between tags of
+ours, one pass over the template, and cannot hold such a tag itself. A text that closes a tag,
+pretends to be the next message or gives orders is therefore seen, quoted, and nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from annotator.text.neutral import neutralise
+from schemas.config import Section
+from schemas.errors import ConfigError
+from schemas.hashing import content_key
+from schemas.validation import describe_errors
+
+LANGUAGES = ("en", "zh")
+_HERE = Path(__file__).parent
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+class Prompts(Section):
+    """The wording of one language. An empty `system` sends no system message."""
+
+    version: int = Field(ge=1)
+    system: str
+    prefix: str
+    sentence: str
+    response: str
+    anah_fact: str
+    anah_points: str
+    anah_verdict: str
+    repair: str
+
+    @property
+    def sha256(self) -> str:
+        """The digest that goes into keys and sidecars."""
+        return content_key(self.model_dump())
+
+
+def load_prompts(language: str, folder: Path | None = None) -> Prompts:
+    """The prompts for texts of `language`: Chinese ones for 'zh', else English ones.
+
+    `folder` may hold files of the same names; a key given there replaces ours. Raises
+    ConfigError for a folder without such a file, bad YAML, an unknown or empty key.
+    """
+    name = "zh" if language.split("-")[0].lower() == "zh" else "en"
+    values = dict(_read(_HERE / f"{name}.yaml"))
+    if folder is None:
+        return Prompts.model_validate(values)
+    if not folder.is_dir():
+        raise ConfigError(f"prompts {str(folder)!r} is no folder; give one that holds en.yaml")
+    own = folder / f"{name}.yaml"
+    if not own.exists() and not any((folder / f"{other}.yaml").exists() for other in LANGUAGES):
+        raise ConfigError(f"prompts {str(folder)!r} holds neither en.yaml nor zh.yaml")
+    values |= _read(own) if own.exists() else {}
+    try:
+        return Prompts.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{own}: {describe_errors(error, Prompts)[0]}") from None
+
+
+@lru_cache(maxsize=16)
+def _read_cached(path: Path, _changed: int) -> Mapping[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold prompts by name, found {type(values).__name__}")
+    return values
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    return _read_cached(path, path.stat().st_mtime_ns)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """`template` with its {{placeholders}} replaced, in one pass: what is put in is not read again.
+
+    A placeholder that `values` lacks stands for nothing.
+    """
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), template)
+
+
+def wrap(tag: str, text: str, number: int | None = None) -> str:
+    """`text` as delimited content; `number` tells one such element from the next."""
+    name = tag if number is None else f'{tag} id="{number}"'
+    return f"<{name}>\n{neutralise(text)}\n</{tag}>"

@@ -1,0 +1,257 @@
+"""`ingest`: a folder of txt, md, html and pdf files in, documents out.
+
+The rule: a document's text is made here once and never again, since every offset of a verdict
+refers to it. What decides it is the file and the settings, in the order of the files' names:
+the same folder gives the same bytes, and nothing is invented that neither file nor settings say.
+
+What a document is made of, the first that there is:
+
+    id         the path in the folder
+    title      front matter, the only first heading, the page's or PDF's title; else the file's name
+    topic      front matter; else the file's path, its folder or its title (setting `topic`)
+    language   front matter; the setting `language`; else detected in the text
+    source     front matter, a page's canonical address; else the path in the folder
+    license    front matter, page or PDF; the setting `license`; 'see' the nearest LICENSE file; ''
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from annotator.text.folder import FoundFile, FoundFiles, find_files, read_file, stem_of
+from annotator.text.ingest_config import IngestConfig
+from annotator.text.language import resolve_language
+from annotator.text.reading.file_text import FileText, UnreadableError
+from annotator.text.reading.read import FORMAT_OF_SUFFIX
+from annotator.text.reading.worker import ReaderProcess
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files import write_records
+from schemas.records import Document, Failure
+from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.stage import StageResult, failures_path, write_failures
+
+STAGE = "ingest"
+_NAMES_SHOWN = 3
+_PACKAGES = ("selectolax", "pypdfium2", "markdown-it-py", "mdit-py-plugins", "charset-normalizer")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Outcome:
+    """What reading the files came to, filled in while documents are written.
+
+    digest    of all that was read, names and bytes, in order
+    """
+
+    failures: list[Failure] = field(default_factory=list)
+    duplicates: list[Failure] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    guessed: list[str] = field(default_factory=list)  # 'notes.txt (gb18030)'
+    half_blank: list[str] = field(default_factory=list)  # 'scan.pdf (3 of 10 pages)'
+    first_with: dict[bytes, str] = field(default_factory=dict)  # hash of a text -> id
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    num_bytes: int = 0
+
+
+def run_ingest(
+    config: IngestConfig, *, folder: Path, output: Path, show_progress: bool = True
+) -> StageResult:
+    """Read every file under `folder` and write `output`, its sidecar and its failed rows.
+
+    Files that give no text, and second files with a text seen before (reason `duplicate`), stand
+    in the `.failed` file; duplicates are told in a note and are no failures. Raises InputError
+    when `folder` is missing, holds nothing to read, or nothing in it can be read; then nothing is
+    written. Raises ConfigError when `output` is a folder or a file to be read.
+    """
+    started = time.perf_counter()
+    if output.is_dir():
+        raise ConfigError(f"output {str(output)!r} is a folder; name a file in it")
+    own = [output, sidecar_path(output), failures_path(output)]
+    found = find_files(folder, ignored=own if output.suffix == ".jsonl" else own[1:])
+    _refuse(found, folder, output)
+    outcome = _Outcome()
+    write_records(output, _make_documents(config, folder, found, outcome, show=show_progress))
+    write_failures(output, [*outcome.failures, *outcome.duplicates])
+    num_failed = len(outcome.failures)
+    counts = {
+        "documents": len(outcome.first_with),
+        "failed": num_failed,
+        "duplicates": len(outcome.duplicates),
+        **{name: outcome.counts[name] for name in sorted(outcome.counts)},
+    }
+    sidecar = make_sidecar(
+        "document",
+        config=config.model_dump(mode="json"),
+        inputs=[],
+        packages=(*_PACKAGES, "py3langid"),
+        counts=counts,
+        timings={"total_s": time.perf_counter() - started},
+    )
+    name = folder.resolve().name or "/"
+    inputs = {
+        name: {
+            "sha256": outcome.digest.hexdigest(),
+            "bytes": outcome.num_bytes,
+            "files": len(found.files),
+        }
+    }
+    write_sidecar(output, sidecar.model_copy(update={"inputs": inputs}))
+    return StageResult(
+        output=output,
+        num_rows=len(outcome.first_with) + num_failed,
+        failures=outcome.failures,
+        counts=counts,
+        notes=_notes(found, outcome, failures_path(output)),
+    )
+
+
+def make_document(
+    config: IngestConfig, file: FoundFile, text: FileText, *, folder_name: str
+) -> Document:
+    """The record of one file, filled as the table above says."""
+    path = PurePosixPath(file.id)
+    title = text.title or PurePosixPath(stem_of(file.id)).name
+    parent = str(path.parent) if path.parent != PurePosixPath() else folder_name
+    topic = {"file": stem_of(file.id), "folder": parent, "title": title}[config.topic]
+    see = f"see {file.license_file}" if file.license_file else ""
+    return Document(
+        id=file.id,
+        text=text.text,
+        title=title,
+        topic=text.topic or topic,
+        language=text.language or resolve_language(config.language, text.text),
+        source=text.source or file.id,
+        license=text.license or config.license or see,
+    )
+
+
+def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:
+    """Raise before anything is read where nothing can come of it, or an input would be lost."""
+    if not found.files:
+        others = f" (it holds {_shown_counts(found)})" if found.unknown_suffixes else ""
+        raise InputError.of(
+            folder, f"holds no file to read{others}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
+        )
+    if output.exists() and any(output.samefile(file.path) for file in found.files):
+        raise ConfigError(f"{output} is a file to read and would be written over; name another")
+
+
+def _make_documents(
+    config: IngestConfig, folder: Path, found: FoundFiles, outcome: _Outcome, *, show: bool
+) -> Iterator[Document]:
+    """Documents in the order of the files; what else comes of them goes into `outcome`."""
+    from tqdm import tqdm
+
+    outcome.failures += [
+        Failure(id=identifier, stage=STAGE, reason="unreadable", detail=f"folder: {reason}")
+        for identifier, reason in found.unreadable_folders
+    ]
+    folder_name = folder.resolve().name
+    with ReaderProcess(memory_mb=config.max_memory_mb, seconds=config.max_seconds) as reader:
+        for file in tqdm(
+            found.files,
+            desc=STAGE,
+            unit="file",
+            disable=None if show else True,  # None: only where stderr is a terminal
+        ):
+            try:
+                text = _read(config, file, reader, outcome)
+            except UnreadableError as error:
+                outcome.failures.append(_failure(file, error.reason, error.detail))
+                continue
+            key = hashlib.sha256(text.text.encode()).digest()
+            first = outcome.first_with.setdefault(key, file.id)
+            if first != file.id:
+                outcome.duplicates.append(_failure(file, "duplicate", f"same text as {first}"))
+                continue
+            document = make_document(config, file, text, folder_name=folder_name)
+            _tally(file, text, document, outcome)
+            yield document
+    if not outcome.first_with:
+        raise InputError(
+            [
+                Fault(path=str(folder / failure.id), line=None, message=_said(failure))
+                for failure in outcome.failures
+            ]
+        )
+
+
+def _read(
+    config: IngestConfig, file: FoundFile, reader: ReaderProcess, outcome: _Outcome
+) -> FileText:
+    data = read_file(file.path, max_bytes=int(config.max_file_mb * 1_000_000))
+    outcome.digest.update(f"{file.id}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+    outcome.num_bytes += len(data)
+    return reader.read(
+        data,
+        format_name=file.format_name,
+        max_chars=config.max_document_chars,
+        encoding=config.encoding,
+        language=config.language,
+    )
+
+
+def _tally(file: FoundFile, text: FileText, document: Document, outcome: _Outcome) -> None:
+    outcome.counts[f"format_{file.format_name}"] += 1
+    outcome.counts[f"language_{document.language or 'unknown'}"] += 1
+    outcome.counts["characters"] += len(text.text)
+    if text.encoding:
+        outcome.guessed.append(f"{file.id} ({text.encoding})")
+    if text.num_blank_pages:
+        outcome.half_blank.append(f"{file.id} ({text.num_blank_pages} of {text.num_pages})")
+
+
+def _failure(file: FoundFile, reason: str, detail: str) -> Failure:
+    return Failure(id=file.id, stage=STAGE, reason=reason, detail=detail)
+
+
+def _said(failure: Failure) -> str:
+    return f"{failure.detail} ({failure.reason})"
+
+
+def _notes(found: FoundFiles, outcome: _Outcome, failed_path: Path) -> list[str]:
+    """What a reader of the output should know: all that was passed over, guessed or missing."""
+    notes = []
+    if found.unknown_suffixes:
+        notes.append(
+            f"left out: {_shown_counts(found)}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
+        )
+    if found.num_hidden or found.num_links:
+        notes.append(
+            f"left out: {found.num_hidden} hidden files or folders, {found.num_links} symbolic "
+            "links (they are not followed)"
+        )
+    if outcome.duplicates:
+        names = _shown_names([failure.id for failure in outcome.duplicates])
+        notes.append(
+            f"{len(outcome.duplicates)} files repeat the text of another and were left out: "
+            f"{names}; all of them are in {failed_path.name}"
+        )
+    if outcome.guessed:
+        notes.append(
+            f"{len(outcome.guessed)} files are not UTF-8 and were read as what they seem to be: "
+            f"{_shown_names(outcome.guessed)}; if one is wrong, set ingest.encoding"
+        )
+    if outcome.half_blank:
+        notes.append(
+            f"{len(outcome.half_blank)} PDFs have pages without text, perhaps scanned ones: "
+            f"{_shown_names(outcome.half_blank)}"
+        )
+    return notes
+
+
+def _shown_counts(found: FoundFiles) -> str:
+    ordered = sorted(found.unknown_suffixes.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{count} {suffix}" for suffix, count in ordered[:10]]
+    if len(ordered) > 10:
+        shown.append(f"{sum(count for _, count in ordered[10:])} others")
+    return ", ".join(shown)
+
+
+def _shown_names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, ..."

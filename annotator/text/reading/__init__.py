@@ -1,0 +1,1 @@
+"""Readers of files, one module a format: bytes in, text and what the file says of itself out."""

@@ -1,0 +1,45 @@
+"""Which reader reads which file."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from annotator.text.language import AUTO
+from annotator.text.reading.file_text import FileText, UnreadableError
+from annotator.text.reading.html import read_html
+from annotator.text.reading.markdown import read_markdown
+from annotator.text.reading.pdf import read_pdf
+from annotator.text.reading.plain import read_plain
+
+FORMAT_OF_SUFFIX = {
+    ".txt": "txt",
+    ".text": "txt",
+    ".md": "md",
+    ".markdown": "md",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".pdf": "pdf",
+}
+
+
+def find_format(name: str) -> str | None:
+    """'txt', 'md', 'html', 'pdf', or None for a name with an ending that nothing here reads."""
+    return FORMAT_OF_SUFFIX.get(PurePath(name).suffix.lower())
+
+
+def read_bytes(
+    data: bytes, *, format_name: str, max_chars: int, encoding: str = AUTO, language: str = AUTO
+) -> FileText:
+    """The text of a file of that format. Raises UnreadableError."""
+    if format_name == "pdf":
+        text = read_pdf(data, max_chars=max_chars)
+    elif format_name == "html":
+        text = read_html(data, encoding=encoding, language=language)
+    elif format_name == "md":
+        text = read_markdown(data, encoding=encoding, language=language)
+    else:
+        text = read_plain(data, encoding=encoding, language=language)
+    if len(text.text) > max_chars:
+        raise UnreadableError("too_large", f"it holds more than {max_chars:,} characters")
+    return text

@@ -1,0 +1,1 @@
+"""`agreement`: judges measured against people's labels, compared, listed and drawn."""

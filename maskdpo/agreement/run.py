@@ -1,0 +1,133 @@
+"""`agreement`: one judge or two against people's labels; a result, and the files asked for.
+
+Everything that can be wrong with the inputs is told before a judge is asked anything, and files
+are written when all judges are done, each whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from annotator.judging.agreement import AgreementReport, measure_judges
+from annotator.judging.compare import Comparison, compare_judges
+from annotator.judging.disagreements import Disagreement, list_disagreements
+from maskdpo.agreement.gold import Gold
+from maskdpo.agreement.judges import NamedJudge
+from schemas.errors import ConfigError
+from schemas.files import write_json, write_records
+from schemas.sidecar import make_sidecar, write_sidecar
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementFiles:
+    """What to write, each only where it is named.
+
+    output         the result as JSON
+    disagreements  one Disagreement a line, of all judges
+    annotations    the judge's verdicts on the labelled responses; of one judge only
+    report         an HTML page with pictures
+    """
+
+    output: Path | None = None
+    disagreements: Path | None = None
+    annotations: Path | None = None
+    report: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementResult:
+    """One report a judge, the comparison where there are two, and where each judge differs."""
+
+    gold: str
+    reports: Sequence[AgreementReport]
+    comparison: Comparison | None
+    disagreements: Mapping[str, Sequence[Disagreement]]
+    notes: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON object: the first judge's report, flat; a second one under `compared_with`."""
+        values = {"gold": self.gold, **self.reports[0].to_dict()}
+        if self.comparison is not None:
+            values["compared_with"] = self.reports[1].to_dict()
+            values["comparison"] = self.comparison.to_dict()
+        return values
+
+
+def run_agreement(
+    gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles, *, show_progress: bool = True
+) -> AgreementResult:
+    """Measure one judge, or compare two, on `gold`, and write `files`.
+
+    Raises ConfigError, before anything is judged, for an output that is also an input.
+    """
+    _check_files(gold, judges, files)
+    documents = {document.id: document for document in gold.documents}
+    measured = measure_judges(
+        gold.annotations,
+        gold.documents,
+        [named.judge for named in judges],
+        show_progress=show_progress,
+    )
+    reports = [
+        replace(report, judge=named.name) for report, named in zip(measured, judges, strict=True)
+    ]
+    comparison = None
+    if len(reports) == 2:
+        comparison = compare_judges(reports[0].sentences, reports[1].sentences)
+    result = AgreementResult(
+        gold=gold.inputs[0].name,
+        reports=reports,
+        comparison=comparison,
+        disagreements={
+            report.judge: list_disagreements(report.sentences, documents, judge=report.judge)
+            for report in reports
+        },
+        notes=[*gold.notes(), *(note for named in judges for note in named.judge.notes())],
+    )
+    _write_files(result, gold, files)
+    return result
+
+
+def _check_files(gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles) -> None:
+    """Raise ConfigError for an output that is an input or another output."""
+    if files.annotations and len(judges) != 1:
+        raise ConfigError("--annotations-output holds one judge's verdicts; measure them singly")
+    taken = {path.resolve(): "an input" for path in gold.inputs}
+    taken |= {named.path.resolve(): "an input" for named in judges if named.path}
+    for name in ("output", "disagreements", "annotations", "report"):
+        path: Path | None = getattr(files, name)
+        if path is None:
+            continue
+        other = taken.setdefault(path.resolve(), f"the {name} file")
+        if other != f"the {name} file":
+            raise ConfigError(f"{name} {path} is also {other}; name another file")
+
+
+def _write_files(result: AgreementResult, gold: Gold, files: AgreementFiles) -> None:
+    if files.output:
+        write_json(files.output, result.to_dict())
+    if files.disagreements:
+        rows = [row for rows in result.disagreements.values() for row in rows]
+        write_records(files.disagreements, rows)
+    if files.annotations:
+        _write_annotations(files.annotations, result.reports[0], gold)
+    if files.report:
+        from maskdpo.report.agreement_page import write_agreement_page
+
+        write_agreement_page(files.report, result)
+
+
+def _write_annotations(path: Path, report: AgreementReport, gold: Gold) -> None:
+    """The judge's verdicts on people's own sentences: what `--judge FILE.jsonl` reads again."""
+    count = write_records(path, (response.to_annotation() for response in report.judged))
+    sidecar = make_sidecar(
+        "annotation",
+        config={"made_by": "agreement"},
+        inputs=gold.inputs,
+        models={"judge": report.judge},
+        counts={"responses": count},
+    )
+    write_sidecar(path, sidecar)

@@ -1,0 +1,96 @@
+"""The page of `agreement`: how judges agree with people, on one HTML page that opens offline.
+
+As in `page`: everything a model, a document or a person said is escaped by the template engine,
+and the page forbids scripts and outside loads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annotator.judging.agreement import AgreementReport, AgreementSlice, largest_first
+from annotator.judging.compare import CLUSTER_NOTE
+from annotator.judging.disagreements import Disagreement
+from maskdpo.report.agreement_plots import plot_agreement, plot_reliability, plot_risk_coverage
+from maskdpo.report.page import page_template
+from maskdpo.report.plots import Figure
+from schemas.files import atomic_writer
+
+if TYPE_CHECKING:
+    from maskdpo.agreement.run import AgreementResult
+
+MAX_DISAGREEMENTS = 50
+MAX_SLICES = 50
+
+Slices = Sequence[tuple[str, Sequence[tuple[str, AgreementSlice]]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeSection:
+    """What the page shows of one judge; `letter` stands for it in the pictures."""
+
+    letter: str
+    report: AgreementReport
+    slices: Slices
+    disagreements: Sequence[Disagreement]
+    num_disagreements: int
+
+
+def write_agreement_page(path: Path, result: AgreementResult) -> None:
+    """Draw and write the page, atomically."""
+    page = render_agreement_page(result)
+    with atomic_writer(path) as handle:
+        handle.write(page)
+
+
+def render_agreement_page(result: AgreementResult) -> str:
+    """The page as HTML text."""
+    letters = ["judge"] if len(result.reports) == 1 else ["A", "B"]
+    reports = dict(zip(letters, result.reports, strict=True))
+    first = result.reports[0]
+    sections = [
+        JudgeSection(
+            letter=letter,
+            report=report,
+            slices=_list_slices(report),
+            disagreements=result.disagreements[report.judge][:MAX_DISAGREEMENTS],
+            num_disagreements=len(result.disagreements[report.judge]),
+        )
+        for letter, report in reports.items()
+    ]
+    return page_template("agreement.html.jinja").render(
+        title=f"{result.gold}: agreement with people",
+        notes=list(dict.fromkeys(result.notes)),
+        first=first,
+        interval=first.to_dict()["interval"],
+        sections=sections,
+        lines=[
+            *((f"{name}: {report.judge}", report.agreement) for name, report in reports.items()),
+            *first.baselines.items(),
+        ],
+        figures=_draw(reports),
+        comparison=result.comparison,
+        cluster_note=CLUSTER_NOTE,
+    )
+
+
+def _draw(reports: Mapping[str, AgreementReport]) -> list[Figure]:
+    lines = {name: report.agreement for name, report in reports.items()}
+    figures = [plot_agreement(lines, next(iter(reports.values())).baselines)]
+    calibrated = {
+        name: report.calibration
+        for name, report in reports.items()
+        if report.calibration is not None
+    }
+    if calibrated:
+        figures += [plot_reliability(calibrated), plot_risk_coverage(calibrated)]
+    return figures
+
+
+def _list_slices(report: AgreementReport) -> Slices:
+    """(source or language, its slices from large to small), where there is more than one."""
+    kinds = (("source", report.by_source), ("language", report.by_language))
+    return [(kind, largest_first(slices)[:MAX_SLICES]) for kind, slices in kinds if len(slices) > 1]

@@ -1,0 +1,68 @@
+"""`maskdpo questions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.config import RunConfig
+from maskdpo.verbs.common import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    config_options,
+    finish,
+    paid_options,
+    require_file,
+)
+
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
+
+
+@click.command(
+    "questions",
+    cls=VerbCommand,
+    section="questions",
+    examples="""
+    maskdpo questions --config run.yaml
+    maskdpo questions --documents documents.jsonl --model ./my-writer --output questions.jsonl
+    maskdpo questions --documents documents.jsonl --model my-writer --output questions.jsonl \\
+        --set questions.backend=openai --set questions.base_url=http://127.0.0.1:8000/v1
+    """,
+)
+@config_options
+@paid_options
+@click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option("--model", help="Writer: model folder, Hub id, or the name a server gives it.")
+@click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    documents: Path | None,
+    model: str | None,
+    output: Path | None,
+    store: Path | None,
+) -> None:
+    """Have a writer model ask questions that your documents answer. A rerun continues."""
+    from annotator.generation.questions import run_questions
+    from annotator.generation.questions_config import QuestionsConfig
+
+    settings = config.section(QuestionsConfig, "questions", model=model)
+    source = documents or config.run.path("documents.jsonl")
+    output = output or config.run.path("questions.jsonl")
+    require_file(source, made_by="give --documents FILE, one JSON object a line, or run.documents")
+    result = run_questions(
+        settings,
+        documents=source,
+        output=output,
+        store=store or output.parent / "store.sqlite",
+        limits=limits,
+        retry_failed=retry_failed,
+    )
+    finish(result, settings.max_failed)
