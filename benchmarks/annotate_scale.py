@@ -125,7 +125,9 @@ def write_rows(folder: Path, num_responses: int, *, seed: int = 0) -> None:
     """responses.jsonl and documents.jsonl; half of the sentences of a response are wrong."""
     folder.mkdir()
     rng = random.Random(seed)
-    vocabulary = sorted({"".join(rng.choices(SYLLABLES, k=rng.randint(2, 4))) for _ in range(4_000)})
+    vocabulary = sorted(
+        {"".join(rng.choices(SYLLABLES, k=rng.randint(2, 4))) for _ in range(4_000)}
+    )
     with (
         (folder / "responses.jsonl").open("w", encoding="utf-8", newline="\n") as responses,
         (folder / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as documents,

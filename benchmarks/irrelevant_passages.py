@@ -1,7 +1,6 @@
-"""Measures how many verdicts of the lexical judge change when irrelevant passages join its documents.
+"""Measures how many verdicts of the lexical judge irrelevant passages change.
 
-    python benchmarks/irrelevant_passages.py                 a closed world, English and Chinese
-    python benchmarks/irrelevant_passages.py --data DIR      human-labelled files, one by one
+    python benchmarks/irrelevant_passages.py --data DIR [--file wice_dev]
 
 Thirty passages, runs of whole lines of at least 200 characters drawn (seeded) from the documents
 of other groups of the same file, are added to every document: before its text, after it, or
@@ -121,7 +120,9 @@ def main() -> None:
         description=__doc__.splitlines()[0] + " Peer: the plain-overlap line.",
         epilog="Prints a table and, as its last line, one JSON object.",
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of human-label JSONL files")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of human-label JSONL files"
+    )
     parser.add_argument("--file", action="append", choices=FILES, help="only this file; repeatable")
     parser.add_argument("--passages", type=int, default=30, help="passages added to a document")
     parser.add_argument("--seed", type=int, default=0)
