@@ -338,17 +338,17 @@ SENTENCES_ZH = [
     "托尔万兄弟制造了第一台机车，并于1923年卖给农民。",
     "这条铁路在战争之前把盐运到乌尔丁港口。",
 ]
-# Words and years of the sentences turn up in the noise, but nowhere together.
+# Single words of the sentences turn up in the noise: it must not make them common, nor known.
 NOISE = [
     f"{opening} in {year}. {ending}"
     for opening, ending in (
-        ("Salt was dear in the south", "Queens wore it around the neck."),
+        ("Salt was dear in the mountains", "Cooks wore it around the neck."),
         ("A harbour is a shelter for ships", "Timber is stored on the quay."),
-        ("Some engines run on sunflower oil", "They were named for a flower."),
+        ("Some engines run on sunflower oil", "They were bought for a penny."),
         ("Many a war began over a bridge", "Nobody sold the stones."),
         ("The opera season opened late", "Brothers sang the duet."),
     )
-    for year in range(1919, 1925)
+    for year in range(1931, 1937)
 ]
 NOISE_ZH = [
     f"{opening}，时间是{year}年。{ending}"
@@ -359,7 +359,7 @@ NOISE_ZH = [
         ("许多战争因桥而起", "没有人卖石头。"),
         ("歌剧季开幕很晚", "兄弟二人合唱。"),
     )
-    for year in range(1919, 1925)
+    for year in range(1931, 1937)
 ]
 
 
