@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 
 from annotator.judging.agreement import measure_agreement
 from annotator.judging.lexical import LexicalJudge, lacks_fact, settled_score
-from annotator.judging.lexical_features import FEATURES, measure
+from annotator.judging.lexical_features import FEATURES, coverage, measure
 from annotator.judging.lexical_index import Corpus, index_document
 from annotator.judging.lexical_model import BIAS, WEIGHTS
 from annotator.judging.lexical_text import blank_citations
@@ -55,17 +55,14 @@ class Examples:
 
     features  [N, F] in the order of FEATURE_NAMES
     settled   [N] the judge's score where a rule decides without weights, else nan
+    coverage  [N] share of each sentence that its five best passages cover (the plain-overlap line)
     gold      [N] True where people say hallucinated
     """
 
     features: np.ndarray
     settled: np.ndarray
+    coverage: np.ndarray
     gold: np.ndarray
-
-    @property
-    def coverage(self) -> np.ndarray:
-        """[N] share of each sentence that its five best passages cover."""
-        return self.features[:, FEATURE_NAMES.index("cover_5")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +155,13 @@ def read_examples(labels: HumanLabels) -> Examples:
         for annotation in labels.annotations
         for row in _rows(annotation, [documents[name] for name in annotation.document_ids])
     ]
-    features, settled, gold = zip(*rows, strict=True)
-    return Examples(features=np.array(features), settled=np.array(settled), gold=np.array(gold))
+    features, settled, covered, gold = zip(*rows, strict=True)
+    return Examples(
+        features=np.array(features),
+        settled=np.array(settled),
+        coverage=np.array(covered),
+        gold=np.array(gold),
+    )
 
 
 def _rows(annotation: Annotation, documents: Sequence) -> list[tuple]:
@@ -173,12 +175,12 @@ def _rows(annotation: Annotation, documents: Sequence) -> list[tuple]:
         gold = label in HALLUCINATED_LABELS
         said = text[sentence.start : sentence.end]
         if lacks_fact(said):
-            rows.append(([0.0] * len(FEATURE_NAMES), NO_FACT_SCORE, gold))
+            rows.append(([0.0] * len(FEATURE_NAMES), NO_FACT_SCORE, 0.0, gold))
             continue
         measures = measure(said, corpus)
         score = settled_score(measures)
         values = [measures.values[name] for name in FEATURE_NAMES]
-        rows.append((values, np.nan if score is None else score, gold))
+        rows.append((values, np.nan if score is None else score, coverage(said, corpus), gold))
     return rows
 
 

@@ -227,7 +227,7 @@ def test_a_missing_number_counts_against_a_longer_sentence() -> None:
 def test_notes_open_by_saying_what_the_judge_is() -> None:
     first = LexicalJudge().notes()[0]
     assert "baseline" in first
-    assert "wice_dev 0.72" in first
+    assert "wice_dev 0.73" in first
 
 
 def test_no_feature_speaks_against_its_meaning() -> None:
@@ -315,3 +315,72 @@ def test_hostile_text_is_read_in_one_pass(hostile: str) -> None:
     # A pattern that backtracks over the whole text would not come back within the hour.
     assert judge_one("She works as a baker.", hostile).label is not Label.NO_HALLUCINATION
     assert len(judge_sentences([hostile], Document(id="d", text=MIRA))) == 1
+
+
+PARAGRAPH = (
+    "The northern railway of Karsted was opened by the city council in 1911. Farmers along the "
+    "river had asked for it since the flood. The first engine was built by the Tolvan brothers."
+)
+PARAGRAPH_ZH = (
+    "卡斯特德的北方铁路于1911年由市议会开通。自洪水以来，沿河的农民一直要求修建这条铁路。"
+    "第一台机车由托尔万兄弟制造。"
+)
+SENTENCES = [
+    "The city council opened the northern railway in 1911.",
+    "After the flood the farmers along the river asked for a railway from the city council.",
+    "The Tolvan brothers, who had built the first engine, sold it to the farmers in 1923.",
+    "The railway carried salt and timber to the harbour of Uldin until the war.",
+    "Its first engine was named after a queen of the south.",
+]
+SENTENCES_ZH = [
+    "市议会于1911年开通了北方铁路。",
+    "洪水之后，沿河的农民要求市议会修建铁路。",
+    "托尔万兄弟制造了第一台机车，并于1923年卖给农民。",
+    "这条铁路在战争之前把盐运到乌尔丁港口。",
+]
+# Single words of the sentences turn up in the noise: it must not make them common, nor known.
+NOISE = [
+    f"{opening} in {year}. {ending}"
+    for opening, ending in (
+        ("Salt was dear in the mountains", "Cooks wore it around the neck."),
+        ("A harbour is a shelter for ships", "Timber is stored on the quay."),
+        ("Some engines run on sunflower oil", "They were bought for a penny."),
+        ("Many a war began over a bridge", "Nobody sold the stones."),
+        ("The opera season opened late", "Brothers sang the duet."),
+    )
+    for year in range(1931, 1937)
+]
+NOISE_ZH = [
+    f"{opening}，时间是{year}年。{ending}"
+    for opening, ending in (
+        ("南方的盐很贵", "王后把它戴在脖子上。"),
+        ("港口是船只的避风处", "木材堆放在码头。"),
+        ("有些机车使用葵花油", "它们以花命名。"),
+        ("许多战争因桥而起", "没有人卖石头。"),
+        ("歌剧季开幕很晚", "兄弟二人合唱。"),
+    )
+    for year in range(1931, 1937)
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences", "noise"),
+    [(PARAGRAPH, SENTENCES, NOISE), (PARAGRAPH_ZH, SENTENCES_ZH, NOISE_ZH)],
+    ids=["English", "Chinese"],
+)
+@pytest.mark.parametrize("place", ["before", "after", "around", "a document each"])
+def test_irrelevant_passages_change_no_verdict(
+    text: str, sentences: list[str], noise: list[str], place: str
+) -> None:
+    assert len(noise) == 30
+    documents = {
+        "before": ["\n".join([*noise, text])],
+        "after": ["\n".join([text, *noise])],
+        "around": ["\n".join([*noise[:15], text, *noise[15:]])],
+        "a document each": [text, *noise],
+    }[place]
+    named = [Document(id=f"d{index}", text=item) for index, item in enumerate(documents)]
+    clean = judge_sentences(sentences, Document(id="d", text=text))
+    noisy = judge_sentences(sentences, *named)
+    assert [verdict.label for verdict in noisy] == [verdict.label for verdict in clean]
+    assert len({verdict.label for verdict in clean}) > 1

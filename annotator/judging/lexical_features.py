@@ -1,5 +1,9 @@
 """What the lexical judge measures of a sentence: a dozen numbers in [0, 1] or close to it.
 
+The rule that keeps a verdict from hanging on what else was put into the documents: a sentence is
+held against its relevant passages alone (those that share the most with it, and what stands beside
+them), and no weight is taken over the rest.
+
 Only features that travel between data sets are here: how much of the sentence its best passages
 cover, and what in particular is missing. Features of size and style (document length, brackets,
 quotes) tell data sets apart, not truth, and were left out.
@@ -18,6 +22,12 @@ from annotator.judging.lexical_words import MONTHS, PERSONAL
 NUM_CANDIDATES = 24
 NUM_COVERING = 5
 _NUM_ALIGNED = 8
+# Relevant is a passage that alone covers this share of what the best one covers, and passages at
+# most so far from one: what a text says of a thing, it says in one place.
+_MIN_SHARE_OF_BEST = 0.55
+_NUM_NEIGHBOURS = 4
+# A word that no relevant passage holds weighs more than one that is there: it is what to doubt.
+_UNKNOWN_WEIGHT = 1.4
 _SUBJECT_WEIGHT = 0.3
 _SOFT_MATCH = 0.5
 # A passage that shares less with a sentence says nothing of what the sentence denies.
@@ -62,14 +72,18 @@ def measure(sentence: str, corpus: Corpus) -> Measures:
     """All features of a sentence (citation markers already blanked) that has content words."""
     tokens = read_tokens(sentence)
     content = content_tokens(tokens)
-    weights = _weigh(content, corpus)
+    plain = {token.key: _scale(token.key, corpus) for token in content}
+    candidates = corpus.best_passages(plain, limit=NUM_CANDIDATES)
+    keys_of = _relevant_passages(plain, candidates, corpus)
+    known = frozenset().union(*keys_of.values())
+    weights = {
+        key: weight if key in known else _UNKNOWN_WEIGHT * weight for key, weight in plain.items()
+    }
     total = sum(weights.values())
-    candidates = corpus.best_passages(weights, limit=NUM_CANDIDATES)
-    keys_of = {place: _known_keys(place, corpus) for place in candidates}
-    order, shares = _cover(weights, candidates, keys_of)
+    order, shares = _cover(weights, list(keys_of), keys_of)
     top_keys = frozenset().union(*(keys_of[place] for place in order))
     missing = {key: weight for key, weight in weights.items() if key not in top_keys}
-    absent = {key for key in missing if not corpus.count(key)}
+    absent = missing.keys() - known
     numbers = {token.key for token in content if token.is_number or token.lower in MONTHS}
     names = {token.key for token in content[1:] if token.is_name} - numbers
     top_words = {key for key in top_keys if len(key) > 3}
@@ -97,25 +111,41 @@ def measure(sentence: str, corpus: Corpus) -> Measures:
 
 
 def coverage(sentence: str, corpus: Corpus) -> float:
-    """Share in [0, 1] of the sentence's word weight that its five best passages hold."""
-    weights = _weigh(content_tokens(read_tokens(sentence)), corpus)
+    """Share in [0, 1] of the sentence's idf mass that its five best passages hold.
+
+    The plain line that judges are compared with: weights and passages are those of all documents.
+    """
+    content = content_tokens(read_tokens(sentence))
+    weights = {token.key: _scale(token.key, corpus) * corpus.weight(token.key) for token in content}
     candidates = corpus.best_passages(weights, limit=NUM_CANDIDATES)
     keys_of = {place: _known_keys(place, corpus) for place in candidates}
     return sum(_cover(weights, candidates, keys_of)[1])
 
 
-def _weigh(content: Sequence[Token], corpus: Corpus) -> dict[str, float]:
-    """Word weights; words that only repeat whom the documents are about weigh less."""
-    weights = {}
-    for token in content:
-        scale = _SUBJECT_WEIGHT if token.key in corpus.subject else 1.0
-        weights[token.key] = scale * corpus.weight(token.key)
-    return weights
+def _scale(key: str, corpus: Corpus) -> float:
+    """Words that only repeat whom the documents are about weigh less."""
+    return _SUBJECT_WEIGHT if key in corpus.subject else 1.0
+
+
+def _relevant_passages(
+    weights: Mapping[str, float], candidates: Sequence[PassageId], corpus: Corpus
+) -> dict[PassageId, frozenset[str]]:
+    """The candidates that cover most of the sentence, then their neighbours; with their words."""
+    keys_of = {place: _known_keys(place, corpus) for place in candidates}
+    alone = {
+        place: round(sum(weights[key] for key in weights.keys() & keys), 9)
+        for place, keys in keys_of.items()
+    }
+    least = _MIN_SHARE_OF_BEST * max(alone.values(), default=0.0)
+    best = [place for place in candidates if alone[place] >= least]
+    places = dict.fromkeys(best)
+    for place in best:
+        places |= dict.fromkeys(corpus.neighbours(place, distance=_NUM_NEIGHBOURS))
+    return {place: keys_of.get(place) or _known_keys(place, corpus) for place in places}
 
 
 def _known_keys(place: PassageId, corpus: Corpus) -> frozenset[str]:
-    subject = corpus.documents[place.document].subject
-    return subject.union(token.key for token in corpus.tokens(place))
+    return corpus.documents[place.document].subject | corpus.keys(place)
 
 
 def _cover(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from annotator.judging.lexical_text import (
     Token,
     blank_citations,
+    read_keys,
     read_tokens,
     scan_tokens,
     split_passages,
@@ -104,6 +105,19 @@ class Corpus:
     def tokens(self, place: PassageId) -> tuple[Token, ...]:
         """The words of a passage."""
         return self.documents[place.document].tokens(place.passage)
+
+    def keys(self, place: PassageId) -> frozenset[str]:
+        """The keys of a passage's words."""
+        document = self.documents[place.document]
+        start, end = document.passages[place.passage]
+        return read_keys(document.text[start:end])
+
+    def neighbours(self, place: PassageId, *, distance: int) -> list[PassageId]:
+        """The passage and those at most `distance` before or after it in its document."""
+        last = len(self.documents[place.document].passages) - 1
+        first = max(0, place.passage - distance)
+        numbers = range(first, min(last, place.passage + distance) + 1)
+        return [PassageId(place.document, number) for number in numbers]
 
     def best_passages(self, weights: Mapping[str, float], *, limit: int) -> list[PassageId]:
         """Passages by the weight of the words they share with `weights`, best first."""

@@ -12,29 +12,29 @@ import math
 from collections.abc import Mapping
 
 # Raised whenever a change to the judge can change a verdict: it is part of the content key.
-LEXICAL_VERSION = 1
+LEXICAL_VERSION = 2
 
-BIAS = 0.971
+BIAS = 0.924
 WEIGHTS: Mapping[str, float] = {
-    "cover_1": -0.425,
-    "cover_2": -0.475,
-    "cover_5": -0.512,
-    "cover_soft": -0.503,
-    "missing_numbers": 0.085,
-    "missing_names": 0.156,
-    "absent_numbers": 0.056,
-    "absent_names": 0.094,
-    "negation": 0.072,
-    "personal": 0.606,
+    "cover_1": -0.418,
+    "cover_2": -0.488,
+    "cover_5": -0.516,
+    "cover_soft": -0.511,
+    "missing_numbers": 0.103,
+    "missing_names": 0.173,
+    "absent_numbers": 0.101,
+    "absent_names": 0.150,
+    "negation": 0.098,
+    "personal": 0.632,
 }
 
 # Balanced accuracy against people, each file judged with weights fitted without it (same script).
 MEASURED: Mapping[str, float] = {
-    "wice_dev": 0.72,
-    "begin_wow_dev": 0.80,
-    "storysumm_val": 0.58,
-    "expertqa_rand_val": 0.56,
-    "factcheck_bench": 0.50,
+    "wice_dev": 0.73,
+    "begin_wow_dev": 0.76,
+    "storysumm_val": 0.56,
+    "expertqa_rand_val": 0.58,
+    "factcheck_bench": 0.52,
     "uhgeval_first500 (Chinese)": 0.98,
 }
 

@@ -81,6 +81,12 @@ def _remembered(text: str) -> tuple[Token, ...]:
     return tuple(scan_tokens(text))
 
 
+@lru_cache(maxsize=4096)
+def read_keys(passage: str) -> frozenset[str]:
+    """The keys of a passage's words; remembered, because many sentences meet one passage."""
+    return frozenset(token.key for token in read_tokens(passage))
+
+
 def scan_tokens(text: str) -> Iterator[Token]:
     """`read_tokens`, for a text that is read once."""
     for match in _TOKEN.finditer(text):
