@@ -321,7 +321,7 @@ import torch, transformers
 from annotator import store
 from annotator.generation import row_noise, sample
 from annotator.generation.config import SampleConfig
-from schemas import files
+from schemas import writing
 
 torch.set_num_threads(1)
 folder, model, moments = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -349,7 +349,7 @@ for moment in moments:
     owner, name = {
         "step": (row_noise.RowNoise, "__call__"),
         "store": (store.Store, "put_many"),
-        "rename": (files.os, "replace"),
+        "rename": (writing.os, "replace"),
     }[kind]
     kill_at(owner, name, int(count))
     sample.run_sample(
