@@ -5,7 +5,8 @@
     python benchmarks/lexical_fit.py --data DIR --fit    also refits, and prints the new table
 
 Peer: the plain-overlap line (idf-weighted coverage by the five best passages, one threshold),
-fitted on the same files. Fitted on FIT_FILES alone; HELD_OUT_FILES are never looked at by a fit.
+fitted on the same files. Fitted on FIT_FILES alone; HELD_OUT_FILES are never looked at by a fit
+(the rule of relevant passages was chosen with them in view; see docs/lexical-judge.md).
 A file of the fit is measured by weights that were fitted on the other three.
 
 The fit: a logistic regression, classes and files weighted alike, strongly regularised, with the

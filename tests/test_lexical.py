@@ -338,7 +338,8 @@ SENTENCES_ZH = [
     "托尔万兄弟制造了第一台机车，并于1923年卖给农民。",
     "这条铁路在战争之前把盐运到乌尔丁港口。",
 ]
-# Single words of the sentences turn up in the noise: it must not make them common, nor known.
+# Single words of the sentences turn up in the noise: it must not make them common, nor known. Noise
+# that shares two words with one sentence, right beside the text, does move a close verdict.
 NOISE = [
     f"{opening} in {year}. {ending}"
     for opening, ending in (
