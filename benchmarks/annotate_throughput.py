@@ -39,6 +39,7 @@ def main() -> None:
     args = parse_arguments()
     ideal = args.concurrency / args.latency
     with SlowServer(args.latency) as url:
+        measure(url, SENTENCES * args.concurrency, args.concurrency)  # imports are no throughput
         runs = [measure(url, args.calls, args.concurrency) for _ in range(args.runs)]
         sequential = measure_sequential(url, args.sequential_calls)
     rates = [rate for rate, _ in runs]
