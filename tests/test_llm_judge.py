@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -105,7 +106,13 @@ def other_case(right, source):
     return completion(right)
 
 
+def hang(right, source):
+    time.sleep(1.5)  # longer than the client waits
+    return completion(right)
+
+
 FAULTS = [
+    hang,
     lambda right, source: as_json(500, {"error": "broken"}),
     lambda right, source: as_json(429, {"error": "slow down"}),
     lambda right, source: None,
@@ -118,6 +125,7 @@ FAULTS = [
     other_case,
 ]
 TRUE_REASONS = {
+    "timeout",
     "http_500",
     "http_429",
     "connection",
@@ -135,7 +143,7 @@ TRUE_REASONS = {
 def test_a_server_that_fails_at_random_mislabels_nothing(annotate, tmp_path, protocol, seed):
     truths = make_world(tmp_path, num_responses=15)
     with ChatServer(chaos(ScriptedJudge(truths), seed)) as server:
-        result = annotate(server, protocol, concurrency=8)
+        result = annotate(server, protocol, concurrency=8, timeout_s=1.0)
     labels = read_labels(result.output)
     assert labels.keys() == truths.keys()
     wrong = {
