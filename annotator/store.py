@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +23,16 @@ from typing import Any, Self
 from annotator.claims import Claims
 from schemas.errors import BackendError, InputError
 
-# 1: calls(key, kind, value, created). 2: `failed` and `run` of a call; runs; claims.
+# 1: calls(key, kind, value, created). 2: `failed` and `stamp` (when, in seconds); runs; claims.
 SCHEMA_VERSION = 2
+_LOCK_WAIT_S = 30.0
 _LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables a statement
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS calls ("
     " key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
     " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
-    " failed INTEGER NOT NULL DEFAULT 0, run INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+    " failed INTEGER NOT NULL DEFAULT 0, stamp REAL NOT NULL DEFAULT 0) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS runs ("
     " id INTEGER PRIMARY KEY, stage TEXT NOT NULL, settings TEXT NOT NULL,"
     " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
@@ -39,7 +41,7 @@ _TABLES = (
 )
 _FROM_VERSION_1 = (
     "ALTER TABLE calls ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE calls ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE calls ADD COLUMN stamp REAL NOT NULL DEFAULT 0",
 )
 
 
@@ -49,13 +51,14 @@ class Store:
     Values are JSON objects. A stored value is never changed: the first writer of a key wins, so
     that finished rows stay what they were. Only a failed row gives way to a later one.
 
-    With `retry_failed`, failed rows of earlier runs count as absent.
+    With `retry_failed`, rows that failed before this store was opened count as absent; those that
+    fail from then on are there, whichever process asked.
     """
 
     def __init__(self, path: str | Path, *, retry_failed: bool = False) -> None:
         self.path = Path(path)
         self._retry_failed = retry_failed
-        self._run = 0
+        self._began = time.time()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,7 +67,9 @@ class Store:
                 f"cannot be made a folder ({error.strerror}); choose another",
             ) from None
         try:
-            self._connection = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_LOCK_WAIT_S, isolation_level=None
+            )
             self._prepare()
             self._claims = Claims(self.path)
         except sqlite3.DatabaseError as error:
@@ -79,23 +84,39 @@ class Store:
 
     def _prepare(self) -> None:
         run = self._connection.execute
-        run("PRAGMA journal_mode=WAL")
+        self._switch_to_wal()
         run("PRAGMA synchronous=FULL")  # a paid call survives a power cut, not only a kill
-        if self._version() == SCHEMA_VERSION:
-            return
-        with self._transaction():
-            version = self._version()  # again: another process may have been quicker
-            if version > SCHEMA_VERSION:
-                raise InputError.of(
-                    self.path,
-                    f"has store version {version}, newer than the {SCHEMA_VERSION} this maskdpo "
-                    "reads; upgrade maskdpo",
-                )
-            for statement in _FROM_VERSION_1 if version == 1 else ():
-                run(statement)
-            for statement in _TABLES:
-                run(statement)
-            run(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if self._version() != SCHEMA_VERSION:
+            with self._transaction():
+                self._make_tables()
+        run("SELECT key, kind, value, failed, stamp FROM calls LIMIT 0")  # or it is none of ours
+
+    def _switch_to_wal(self) -> None:
+        """Turn the write-ahead log on; SQLite does not wait for a lock here, so this does."""
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def _make_tables(self) -> None:
+        run = self._connection.execute
+        version = self._version()  # again: another process may have been quicker
+        if version > SCHEMA_VERSION:
+            raise InputError.of(
+                self.path,
+                f"has store version {version}, newer than the {SCHEMA_VERSION} this maskdpo "
+                "reads; upgrade maskdpo",
+            )
+        for statement in _FROM_VERSION_1 if version == 1 else ():
+            run(statement)
+        for statement in _TABLES:
+            run(statement)
+        run(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -106,11 +127,10 @@ class Store:
             last = self._connection.execute(
                 "SELECT settings FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1", (stage,)
             ).fetchone()
-            row = self._connection.execute(
-                "INSERT INTO runs (stage, settings) VALUES (?, ?) RETURNING id",
+            self._connection.execute(
+                "INSERT INTO runs (stage, settings) VALUES (?, ?)",
                 (stage, json.dumps(settings, ensure_ascii=False, sort_keys=True)),
-            ).fetchone()
-        self._run = int(row[0])
+            )
         return json.loads(last[0]) if last else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -124,8 +144,8 @@ class Store:
             return {key for (key,) in self._lookup("key", keys)}
 
     def _lookup(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-        valid = "AND (failed = 0 OR run = ?)" if self._retry_failed else ""
-        extra = [self._run] if self._retry_failed else []
+        valid = "AND (failed = 0 OR stamp >= ?)" if self._retry_failed else ""
+        extra = [self._began] if self._retry_failed else []
         for batch in _batches(keys, _LOOKUP_BATCH):
             marks = ",".join("?" * len(batch))
             yield from self._connection.execute(
@@ -146,13 +166,14 @@ class Store:
         the disk is full or another process holds the file for long; InputError when the file is
         damaged.
         """
+        now = time.time()
         rows = [
             (
                 key,
                 kind,
                 json.dumps(value, ensure_ascii=False, sort_keys=True),
                 int(key in failed),
-                self._run,
+                now,
             )
             for key, value in values.items()
         ]
@@ -160,9 +181,9 @@ class Store:
             return
         with self._faults_said(), self._transaction():
             self._connection.executemany(
-                "INSERT INTO calls (key, kind, value, failed, run) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO calls (key, kind, value, failed, stamp) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
-                " failed = excluded.failed, run = excluded.run WHERE calls.failed",
+                " failed = excluded.failed, stamp = excluded.stamp WHERE calls.failed",
                 rows,
             )
             self._connection.executemany(
@@ -181,12 +202,12 @@ class Store:
 
     def mark_failed(self, keys: Iterable[str]) -> None:
         """Count stored calls as failed: their replies came, and were of no use."""
-        rows = [(self._run, key) for key in keys]
+        rows = [(time.time(), key) for key in keys]
         if not rows:
             return
         with self._faults_said(), self._transaction():
             self._connection.executemany(
-                "UPDATE calls SET failed = 1, run = ? WHERE key = ? AND NOT failed", rows
+                "UPDATE calls SET failed = 1, stamp = ? WHERE key = ? AND NOT failed", rows
             )
 
     @contextmanager

@@ -46,7 +46,7 @@ class ScriptedJudge:
         if sentences[0][0]:
             ids = wanted_ids(body)
             verdicts = [
-                {"id": number, "begins": text[:20], **self.verdict(text)}
+                {"id": number, "begins": text[:60], **self.verdict(text)}
                 for number, text in sentences
                 if ids is None or number in ids
             ]

@@ -6,7 +6,7 @@ import sys
 import pytest
 from judge_server import ScriptedJudge
 from judge_support import make_world
-from sample_server import ChatServer
+from sample_server import ChatServer, completion
 from sample_support import write_questions
 
 from annotator.generation.config import SampleConfig
@@ -100,7 +100,7 @@ def test_after_a_part_of_the_run_the_rest_is_estimated(world, protocol):
 
 
 def test_what_failed_is_owed_only_with_retry_failed(world):
-    world.annotate("sentence", answer=lambda body: (400, "application/json", b"{}"))
+    world.annotate("sentence", answer=lambda body: completion("nonsense"))
     assert world.estimate("sentence").num_calls == 0
     assert world.estimate("sentence", retry_failed=True).num_calls == 48
 

@@ -127,7 +127,7 @@ def test_orders_in_responses_and_documents_change_nothing(tmp_path, protocol):
         assert "OBEY" not in call.body["messages"][0]["content"]
         assert "OBEY" not in outside(call.body["messages"][1]["content"])
         ids = [number for number, _ in asked_sentences(call.body)]
-        assert ids == ([0] if protocol != "response" else list(range(1, len(ids) + 1)))
+        assert ids == ([0] if protocol != "response" else list(range(ids[0], ids[0] + len(ids))))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -106,4 +106,5 @@ def _cached_count(usage: Any) -> int | None:
 def _token_count(usage: Any, name: str) -> int | None:
     """A count of tokens, or None: odd bookkeeping must not cost a reply that is paid for."""
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) else None
+    is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+    return count if is_count else None

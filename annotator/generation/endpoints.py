@@ -29,6 +29,31 @@ class Endpoint:
     last_failure: str = ""
 
 
+class Pace:
+    """How many calls go out at once: fewer while servers say it is too much, then more again.
+
+    Additive increase, multiplicative decrease, as TCP does it (RFC 5681): a refusal takes a
+    tenth, and as many answers as there are calls at once add one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = float(most)
+        self._room = float(most)
+
+    @property
+    def room(self) -> int:
+        """Calls that may be under way; at least one."""
+        return max(1, int(self._room))
+
+    def refused(self) -> None:
+        """A server said it is too much."""
+        self._room = max(1.0, self._room * 0.9)
+
+    def answered(self) -> None:
+        """A call was answered."""
+        self._room = min(self._most, self._room + 1 / self._room)
+
+
 class EndpointPool:
     """The servers of a model. `patience` is how many failures in a row set one aside."""
 
@@ -53,6 +78,7 @@ class EndpointPool:
     def answered(self, endpoint: Endpoint) -> None:
         """A call was answered, whatever it said: the server lives."""
         endpoint.num_lost = endpoint.num_failed = endpoint.num_rests = 0
+        endpoint.rests_until = 0.0
 
     def lost(self, endpoint: Endpoint, now: float, why: str) -> None:
         """A call was lost to the server, not to what was asked."""

@@ -23,7 +23,7 @@ def find_json_objects(text: str) -> list[dict[str, Any]]:
     [{'a': 1}, {'b': 2}, {'d': 4}]
     """
     text = text[:_MAX_SCANNED_CHARS]
-    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
     found: list[dict[str, Any]] = []
     place = text.find("{")
     while place != -1 and len(found) < _MAX_OBJECTS:
@@ -32,13 +32,25 @@ def find_json_objects(text: str) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):  # RecursionError: nested deeper than any reply of use
             end = place + 1
         else:
-            found.append(value)
+            found.append(clean_value(value))
         place = text.find("{", end)
     return found
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A decoder's hook: an object's keys and values, or a ValueError where a key stands twice."""
     values = dict(pairs)
     if len(values) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return values
+
+
+def clean_value(value: Any) -> Any:
+    """A JSON value whose strings can be written: half of a surrogate pair becomes `?`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_value(key): clean_value(item) for key, item in value.items()}
+    return value

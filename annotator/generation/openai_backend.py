@@ -5,11 +5,11 @@ came in was handed to the caller and stored. So at most `concurrency` requests a
 or unsaved. The event loop lives inside the generator and runs only while the caller waits for
 the next replies: no thread, nothing left behind when the caller stops or presses Ctrl-C.
 
-Retries are the client's own (`max_retries`, `Retry-After` honoured); a request its server lost
-after them goes once to another server, where there is one. A request that fails is a
-RequestFailure; servers that are gone, or that refuse every request for the same reason, end the
-run. A failure of the server's is handed on only once a request sent after it was answered: what
-a dying server did to a request says nothing about the request.
+Retries are the client's own (`max_retries`, `Retry-After` honoured); a request its server failed
+after them goes once to another server, where there is one, and one refused for want of room (HTTP
+429) once more when there is room: fewer are then sent at once. A request that fails is a
+RequestFailure; servers that are gone, or that fail every request for the same reason, end the
+run, once what is under way has come in and is stored.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,7 +27,8 @@ from pydantic import BaseModel, ValidationError
 from annotator.generation.backend import Finished, Outcome, Request, RequestFailure, Take, one_line
 from annotator.generation.completion import read_completion
 from annotator.generation.config import ModelConfig
-from annotator.generation.endpoints import Endpoint, EndpointPool
+from annotator.generation.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
+from annotator.generation.held_failures import SERVER_FAILURES, Answered, HeldFailures
 from annotator.generation.request_body import RequestBody
 from schemas.errors import BackendError, ConfigError
 
@@ -37,29 +38,11 @@ if TYPE_CHECKING:
 # The client asks for a key even where the server needs none.
 NO_KEY = "none"
 PROBE_TIMEOUT_S = 30.0
-# Failures of the server, not of a request.
-SERVER_FAILURES = frozenset(
-    {"connection", "timeout", "http_429", "http_502", "http_503", "http_504"}
-)
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 Clients = dict[str, "openai.AsyncOpenAI"]
 """One client a server, by its address."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Answered:
-    """A finished request, and when it was sent and ended (monotonic clock, seconds)."""
-
-    finished: Finished
-    sent: float
-    ended: float
-
-    @property
-    def is_lost(self) -> bool:
-        outcome = self.finished[1]
-        return isinstance(outcome, RequestFailure) and outcome.reason in SERVER_FAILURES
 
 
 class OpenAIBackend:
@@ -78,6 +61,7 @@ class OpenAIBackend:
                 "no HTTP header can carry; set it again"
             )
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
+        self._pace = Pace(config.concurrency)
         self._body = RequestBody(config=config)
         self._is_probed = False
 
@@ -139,70 +123,98 @@ class OpenAIBackend:
         self, runner: asyncio.Runner, clients: Clients, take: Take
     ) -> Iterator[list[Finished]]:
         loop = runner.get_loop()
-        in_flight: set[asyncio.Task[_Answered]] = set()
-        held: list[_Answered] = []  # lost to a server, and nothing sent since was answered
+        in_flight: set[asyncio.Task[Answered]] = set()
+        again: deque[Request] = deque()  # refused for want of room; each is sent once more
+        sent_again: set[str] = set()
+        held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, self._config.concurrency))
+        stop: BaseException | None = None
         try:
             while True:
-                room = self._config.concurrency - len(in_flight)
-                for group in take(room) if room else ():
-                    for request in group:
-                        in_flight.add(loop.create_task(self._ask(clients, request)))
+                hopeless = stop or self._all_rest() or self._all_alike(held)
+                room = 0 if hopeless else self._pace.room - len(in_flight)
+                batch = [again.popleft() for _ in range(min(room, len(again)))]
+                if room > len(batch):
+                    batch += [request for group in take(room - len(batch)) for request in group]
+                for request in batch:
+                    in_flight.add(loop.create_task(self._ask(clients, request)))
                 if not in_flight:
-                    if not held:
+                    # What was under way has come in: it was paid for, and might have brought hope.
+                    if hopeless:
+                        raise hopeless
+                    lost = held.release()
+                    if not lost:
                         return
-                    lost, held = held, []
-                    yield [item.finished for item in lost]
+                    yield lost
                     continue
                 done, in_flight = runner.run(_first_done(in_flight))
                 errors = [error for task in done if (error := task.exception()) is not None]
                 answers = [task.result() for task in done if task.exception() is None]
-                held += [item for item in answers if item.is_lost]
-                good = [item for item in answers if not item.is_lost]
-                if good:
-                    alive_at = max(item.sent for item in good)
-                    good += [item for item in held if item.ended < alive_at]
-                    held = [item for item in held if item.ended >= alive_at]
-                    yield [item.finished for item in good]
-                if errors:
-                    raise errors[0]
-                self._end_if_all_rest()
+                stop = stop or next(iter(errors), None)
+                refused = [item for item in answers if self._is_too_much(item, sent_again)]
+                again += [item.finished[0] for item in refused]
+                sent_again |= {item.finished[0].id for item in refused}
+                finished = held.sort([item for item in answers if item not in refused])
+                if finished:
+                    yield finished
         finally:
             for task in in_flight:
                 task.cancel()
             if in_flight:
                 runner.run(_settle(in_flight))
 
-    def _end_if_all_rest(self) -> None:
-        if self._pool.choose(time.monotonic()) is not None:
-            return
-        named = "; ".join(
-            f"the server at {item.url} stopped answering: {item.num_failed} requests failed in a "
-            f"row (last: {item.last_failure})"
-            for item in self._pool.endpoints
-        )
-        raise BackendError(named)
+    def _is_too_much(self, item: Answered, sent_again: set[str]) -> bool:
+        """Whether a request met a full server, and has not been sent again yet."""
+        failure = item.failure
+        if failure is None:
+            self._pace.answered()
+            return False
+        if failure.reason != "http_429":
+            return False
+        self._pace.refused()
+        return item.finished[0].id not in sent_again
 
-    async def _ask(self, clients: Clients, request: Request) -> _Answered:
-        """One request, on the server with most room, and once on another if that one loses it."""
+    def _all_rest(self) -> BackendError | None:
+        """The end of the run while no server is awake."""
+        if self._pool.choose(time.monotonic()) is not None:
+            return None
+        return BackendError(
+            "; ".join(
+                f"the server at {item.url} stopped answering: {item.num_failed} requests failed "
+                f"in a row (last: {item.last_failure})"
+                for item in self._pool.endpoints
+            )
+        )
+
+    def _all_alike(self, held: HeldFailures) -> BackendError | None:
+        """The end of a run in which nothing has been answered, and all failed of one thing."""
+        why = held.all_alike()
+        return BackendError(f"{why} at {', '.join(self._config.urls)}") if why else None
+
+    async def _ask(self, clients: Clients, request: Request) -> Answered:
+        """One request, on the server with most room, and once on another if that one fails it."""
         first = self._pool.choose(time.monotonic()) or self._pool.endpoints[0]
         answer = await self._ask_one(clients, first, request)
-        if answer.is_lost:
+        if answer.failure is not None and _may_be_the_servers(answer.failure.reason):
             other = self._pool.choose(time.monotonic(), but=first)
             if other is not None:
                 return await self._ask_one(clients, other, request)
         return answer
 
-    async def _ask_one(self, clients: Clients, endpoint: Endpoint, request: Request) -> _Answered:
+    async def _ask_one(self, clients: Clients, endpoint: Endpoint, request: Request) -> Answered:
         endpoint.num_under_way += 1
         sent = time.monotonic()
         try:
             outcome = await self._call(clients[endpoint.url], endpoint, request)
         finally:
             endpoint.num_under_way -= 1
-        answer = _Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
-        if answer.is_lost and isinstance(outcome, RequestFailure):
-            why = f"{outcome.reason}: {outcome.detail}"
-            self._pool.lost(endpoint, time.monotonic(), why)
+        answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
+        failure = answer.failure
+        # With other servers beside it, one that fails what they answer is at fault itself.
+        blamed = (
+            _may_be_the_servers if len(self._pool.endpoints) > 1 else SERVER_FAILURES.__contains__
+        )
+        if failure is not None and blamed(failure.reason):
+            self._pool.lost(endpoint, answer.ended, f"{failure.reason}: {failure.detail}")
         else:
             self._pool.answered(endpoint)
         return answer
@@ -231,7 +243,8 @@ class OpenAIBackend:
                 detail = self._safe_line(error.__cause__ or error)
                 return RequestFailure(reason="connection", detail=detail)
             except APIStatusError as error:
-                self._refuse_if_hopeless(error, endpoint)
+                if error.status_code in (401, 403, 404):
+                    return self._refuse(error, endpoint)
                 refused = str(error) if error.status_code in (400, 422) else ""
                 leaner = body.without(refused, fields) if refused else None
                 if leaner is None:
@@ -279,6 +292,15 @@ class OpenAIBackend:
         endpoint.served = _read_names(answer.content)
         return ""
 
+    def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:
+        """Set a server aside that refuses key or model; ConfigError when it is the last one."""
+        now = time.monotonic()
+        if self._pool.choose(now, but=endpoint) is None:
+            self._refuse_if_hopeless(error, endpoint)
+        failure = RequestFailure(reason=f"http_{error.status_code}", detail=self._safe_line(error))
+        self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
+        return failure
+
     def _refuse_if_hopeless(self, error: openai.APIStatusError, endpoint: Endpoint) -> None:
         """Raise ConfigError for an answer that every other request would get as well."""
         config = self._config
@@ -302,6 +324,13 @@ class OpenAIBackend:
         """An error as one line; servers and clients may repeat the key in theirs."""
         text = str(error) or type(error).__name__
         return one_line(text.replace(self._key, "***") if self._key else text)
+
+
+def _may_be_the_servers(reason: str) -> bool:
+    """Whether another server might answer a request that failed so."""
+    if reason in SERVER_FAILURES or reason in {"bad_response", "no_choices"}:
+        return True
+    return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -330,12 +359,12 @@ def _read_names(body: bytes) -> list[str]:
 
 
 async def _first_done(
-    tasks: set[asyncio.Task[_Answered]],
-) -> tuple[set[asyncio.Task[_Answered]], set[asyncio.Task[_Answered]]]:
+    tasks: set[asyncio.Task[Answered]],
+) -> tuple[set[asyncio.Task[Answered]], set[asyncio.Task[Answered]]]:
     return await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _settle(tasks: set[asyncio.Task[_Answered]]) -> None:
+async def _settle(tasks: set[asyncio.Task[Answered]]) -> None:
     """Wait for cancelled tasks; how they ended no longer matters."""
     await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -297,6 +297,8 @@ class _Rounds(_Base[ResultT]):
                 group = waiting.popleft()
                 stored = self._calls.store.present(request.id for request in group)
                 owed = [request for request in group if request.id not in stored]
+                if not owed:  # another process has answered it meanwhile
+                    continue
                 if len(self._claim(owed)) < len(owed):
                     self._calls.store.release(request.id for request in owed)
                     elsewhere.append(group)

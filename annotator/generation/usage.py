@@ -119,9 +119,10 @@ class Meter:
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         if prompt is None or completion is None:
             self.is_estimated = True
+        counted = estimate_prompt(request.messages) if prompt is None else prompt
         return Tokens(
-            prompt=estimate_prompt(request.messages) if prompt is None else prompt,
-            cached=reply.cached_tokens or 0,
+            prompt=counted,
+            cached=min(reply.cached_tokens or 0, counted),
             completion=estimate_tokens(reply.text) if completion is None else completion,
         )
 
@@ -133,7 +134,7 @@ class Meter:
         about = "~" if self.is_estimated else ""
         if self.tokens.total:
             parts.append(f"tokens {about}{_short(self.tokens.total)}")
-        if self.tokens.cached:
+        if self.tokens.cached and self.tokens.prompt:
             parts.append(f"cached {self.tokens.cached / self.tokens.prompt:.0%}")
         if self.cost:
             parts.append(f"{about}{self.cost:.2f} {self.prices.currency}")

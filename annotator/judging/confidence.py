@@ -17,38 +17,34 @@ from schemas.records import Verdict
 _LABEL_VALUE = re.compile(r'"label"\s*:\s*"([^"]*)"')
 
 
-def combine_votes(votes: Sequence[Verdict]) -> Verdict:
-    """One verdict of several drawn for the same sentence; the most frequent label wins.
+def combine_votes(votes: Sequence[Verdict], *, keep_share: bool) -> Verdict:
+    """One verdict of several drawn for the same sentence: the label of more than half of them.
 
-    `confidence` is the winner's share of all votes, undetermined ones included, so silence
-    lowers it. A tie, or no vote that decided, is undetermined: `tied_votes`, or the reason of
-    the first vote. Quotes and rationale are those of the first vote for the winner.
+    With `keep_share`, its share of all votes is the verdict's confidence; undetermined votes
+    count, so silence lowers it. Without such a label it is undetermined: `tied_votes` where two
+    lead together, `no_majority` where one leads with half or less, the reason of the first vote
+    where none decided. Quotes and rationale are those of the first vote for the winner.
     """
     if len(votes) == 1:
         return votes[0]
     decided = [vote for vote in votes if vote.label is not Label.UNDETERMINED]
-    counts = Counter(vote.label.value for vote in votes)
+    counts = dict(Counter(vote.label.value for vote in votes))
     if not decided:
-        return votes[0].model_copy(update={"votes": dict(counts)})
+        return votes[0].model_copy(update={"votes": counts})
     ranked = Counter(vote.label for vote in decided).most_common()
-    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-        first = votes[0]
+    winner, number = ranked[0]
+    if 2 * number <= len(votes):
+        is_tied = len(ranked) > 1 and ranked[1][1] == number
         return Verdict(
             label=Label.UNDETERMINED,
-            reason="tied_votes",
-            votes=dict(counts),
-            judge=first.judge,
-            protocol=first.protocol,
+            reason="tied_votes" if is_tied else "no_majority",
+            votes=counts,
+            judge=votes[0].judge,
+            protocol=votes[0].protocol,
         )
-    winner, number = ranked[0]
     chosen = next(vote for vote in decided if vote.label is winner)
-    return chosen.model_copy(
-        update={
-            "confidence": round(number / len(votes), 4),
-            "confidence_kind": "votes",
-            "votes": dict(counts),
-        }
-    )
+    share = {"confidence": round(number / len(votes), 4), "confidence_kind": "votes"}
+    return chosen.model_copy(update={"votes": counts} | (share if keep_share else {}))
 
 
 def label_probabilities(
@@ -63,7 +59,7 @@ def label_probabilities(
     values = list(_LABEL_VALUE.finditer(text))
     joined = "".join(token for token, _ in logprobs)
     shift = joined.find(text)
-    if not logprobs or shift < 0 or len(values) != num_labels:
+    if not are_sound(logprobs) or shift < 0 or len(values) != num_labels:
         return None
     sums = [0.0] * num_labels
     position = -shift
@@ -78,6 +74,13 @@ def label_probabilities(
 
 def tag_probability(text: str, logprobs: Sequence[tuple[str, float]]) -> float | None:
     """The probability of a reply that is a label and little else: that of all its tokens."""
-    if not logprobs or len(text) > 80:
+    if not are_sound(logprobs) or len(text) > 80:
         return None
     return round(min(1.0, math.exp(sum(logprob for _, logprob in logprobs))), 4)
+
+
+def are_sound(logprobs: Sequence[tuple[str, float]]) -> bool:
+    """Whether there are any, and all are logarithms of a probability."""
+    return bool(logprobs) and all(
+        math.isfinite(logprob) and logprob <= 1e-3 for _, logprob in logprobs
+    )

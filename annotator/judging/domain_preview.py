@@ -19,9 +19,10 @@ from annotator.judging.llm_config import LlmConfig
 from annotator.judging.material import Material
 from annotator.judging.prompts import load_prompts
 from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import judge_response
+from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
 from annotator.judging.protocol_steps import ProtocolSettings
+from annotator.judging.quotes import QuoteFinder
 from annotator.judging.shown import Shower
 from annotator.judging.tasks import split_response
 from annotator.text.language import AUTO, resolve_language
@@ -169,6 +170,7 @@ def preview_protocols(
         prompts=load_prompts(language, llm.prompts),
         excerpts=shown.excerpts,
         own=shown.own,
+        finder=QuoteFinder(),
         guidance=render_guidance(domain),
     )
     settings = ProtocolSettings(judge=llm.model, max_tokens=llm.max_tokens, evidence="keep")
@@ -232,10 +234,8 @@ def _dialogues(
 ) -> list[Dialogue[list[Verdict]]]:
     numbers = range(len(material.task.sentences))
     if protocol == "response":
-        if material.own:  # as the judge does: not all passages fit one prompt
-            window = 1
-        starts = range(0, len(numbers), window)
-        return [judge_response(material, numbers[n : n + window], settings) for n in starts]
+        windows = cut_windows(material, 1 if material.own else window)
+        return [judge_response(material, shown, settings) for shown in windows]
     judge = judge_anah if protocol == "anah" else judge_sentence
     return [judge(material, number, settings) for number in numbers]
 

@@ -74,7 +74,7 @@ def foresee(material: Material, first: int) -> Assume:
         elif "verdicts" in schema["properties"]:
             ids = schema["properties"]["verdicts"]["items"]["properties"]["id"]["enum"]
             verdicts = [
-                {"id": number, "begins": material.sentence(number - 1)[:24], **_verdict(quote)}
+                {"id": number, "begins": material.sentence(number - 1)[:48], **_verdict(quote)}
                 for number in ids
             ]
             text = json.dumps({"verdicts": verdicts}, ensure_ascii=False)

@@ -20,9 +20,10 @@ from annotator.judging.llm_config import LlmConfig
 from annotator.judging.material import Material
 from annotator.judging.prompts import LANGUAGES, load_prompts
 from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import judge_response
+from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
 from annotator.judging.protocol_steps import PROTOCOL_VERSION, ProtocolSettings
+from annotator.judging.quotes import QuoteFinder
 from annotator.judging.shown import Shower
 from annotator.store import Store
 from annotator.text.config import RetrievalConfig, SplitterName
@@ -62,6 +63,7 @@ class LlmJudge:
         self._backend = make_backend(self.config)
         # The backend's own word: rows name no folder of this machine.
         self.name = self._backend.model
+        self._finder = QuoteFinder()
         self._shower = Shower(self.retrieval, splitter=self.splitter)
         # Read now: a wrong folder is told before anything is spent.
         self._prompts = {
@@ -72,6 +74,7 @@ class LlmJudge:
             max_tokens=self.config.max_tokens,
             temperature=self.config.temperature,
             votes=self.config.votes,
+            keep_share=self.config.confidence == "votes",
             logprobs=self.config.confidence == "logprob",
             seed=self.config.seed,
             evidence=self.config.evidence,
@@ -155,6 +158,7 @@ class LlmJudge:
                     judge=self.name,
                     protocol=self.config.protocol,
                 )
+                self.meter.labels[verdict.label.value] += len(task.sentences)
                 unasked.append((task, [verdict] * len(task.sentences)))
                 continue
             size = len(task.sentences)
@@ -176,6 +180,7 @@ class LlmJudge:
             prompts=prompts,
             excerpts=shown.excerpts,
             own=shown.own,
+            finder=self._finder,
             guidance=self.guidance,
         )
 
@@ -187,10 +192,7 @@ class LlmJudge:
             for number in range(count):
                 yield number, judge(material, number, self._settings)
             return
-        start = 0
-        while start < count:
-            end = min(start + self.config.window, count)
-            if material.own:  # not all passages fit one prompt: a sentence a window
-                end = start + 1
-            yield start, judge_response(material, range(start, end), self._settings)
-            start = end
+        # Where not all passages fit one prompt, each sentence has a window of its own.
+        size = 1 if material.own else self.config.window
+        for window in cut_windows(material, size):
+            yield window[0], judge_response(material, window, self._settings)

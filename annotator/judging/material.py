@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from annotator.judging.judge import JudgeTask
 from annotator.judging.prompts import Prompts, fill, wrap
+from annotator.judging.quotes import QuoteFinder
 from schemas.records import Message
 from schemas.spans import Offsets
 
+MAX_TITLE_CHARS = 300
 _GAP = "\n[...]\n"  # between passages of a document that do not touch
 
 
@@ -31,12 +33,14 @@ class Material:
 
     excerpts   what is shown of the documents, for every sentence alike
     own        excerpts of single sentences, by number, where not all fit one prompt
+    finder     looks for quotes in the documents
     """
 
     task: JudgeTask
     prompts: Prompts
     excerpts: Sequence[Excerpt]
     own: Mapping[int, Sequence[Excerpt]]
+    finder: QuoteFinder
     guidance: str = ""
 
     @property
@@ -69,7 +73,7 @@ class Material:
         for excerpt in excerpts:
             document = self.task.documents[excerpt.document]
             text = _GAP.join(document.text[start:end] for start, end in excerpt.spans)
-            title = document.title.strip()
+            title = document.title.strip()[:MAX_TITLE_CHARS]
             body = f"{title}\n\n{text}" if title else text
             shown.append(wrap("document", body, excerpt.document + 1))
         return "\n".join(shown)

@@ -25,22 +25,22 @@ from annotator.judging.protocol_steps import (
     locate_quotes,
     make_decoding,
     make_seed,
+    quotes_a_title,
     repair,
     undetermined,
 )
-from annotator.judging.reading import (
-    ReplyFault,
-    read_label,
-    read_references,
-    read_tagged_label,
-    read_tags,
-)
+from annotator.judging.reading import LABEL_NAMES, ReplyFault, read_choice, read_references
 from schemas.labels import Label
 from schemas.records import Message, Verdict
 
 ReadT = TypeVar("ReadT")
 
-_DECIDING = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY, Label.UNVERIFIABLE})
+_FACT = dict.fromkeys(("fact", "facts", "has fact", "has facts", "有事实", "事实"), True) | {
+    words: False for words, label in LABEL_NAMES.items() if label is Label.NO_FACT
+}
+_NO_POINTS = dict.fromkeys(("no reference information", "无参考信息"), True)
+_DECIDING = (Label.NO_HALLUCINATION, Label.CONTRADICTORY, Label.UNVERIFIABLE)
+_FINAL = {words: label for words, label in LABEL_NAMES.items() if label in _DECIDING}
 
 
 def judge_anah(
@@ -50,7 +50,7 @@ def judge_anah(
     votes = []
     for vote in range(settings.votes):
         votes.append((yield from _three_questions(material, number, settings, vote)))
-    return finish([combine_votes(votes)])
+    return finish([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _three_questions(
@@ -74,7 +74,8 @@ def _three_questions(
     evidence = locate_quotes(points, material)
     ask = _go_on(ask, reply, fill(prompts.anah_verdict, content))
     label, _, reply = yield from _ask_tagged(ask, material, _read_final)
-    if label in NEED_QUOTES and not evidence and settings.evidence == "require":
+    is_shown = bool(evidence) or quotes_a_title(points, material)
+    if label in NEED_QUOTES and not is_shown and settings.evidence == "require":
         label = ReplyFault(reason="evidence_not_found", detail=NOT_THERE)
     verdict = _settle(label, settings)
     probability = tag_probability(reply.text, reply.logprobs)
@@ -91,7 +92,7 @@ def _ask_points(
     points, ask, reply = yield from _ask_tagged(ask, material, _read_points)
     if isinstance(points, ReplyFault) or not points or settings.evidence == "keep":
         return points, ask, reply
-    if locate_quotes(points, material):
+    if locate_quotes(points, material) or quotes_a_title(points, material):
         return points, ask, reply
     return (yield from _ask_tagged(repair(ask, reply, NOT_THERE, material), material, _read_points))
 
@@ -119,32 +120,25 @@ def _ask_tagged(
 
 
 def _read_fact(text: str) -> bool | ReplyFault:
-    if not text.strip():
-        return ReplyFault(reason="empty_reply", detail="it is empty")
-    tags = {*read_tags(text), " ".join(text.casefold().strip(" .。").split())}
-    says_none = any(read_label(tag) is Label.NO_FACT for tag in tags)
-    says_fact = bool(tags & {"fact", "facts", "has fact", "has facts", "有事实", "事实"})
-    if says_none == says_fact:
-        return form_fault("it says neither <Fact> nor <No Facts>, or both")
-    return says_fact
+    return read_choice(text, _FACT)
 
 
 def _read_points(text: str) -> list[str] | ReplyFault:
     """The points listed; [] for the answer that there are none."""
-    if not text.strip():
-        return ReplyFault(reason="empty_reply", detail="it is empty")
+    none_said = read_choice(text, _NO_POINTS)
     points = read_references(text)
-    tags = {*read_tags(text), " ".join(text.casefold().strip(" .。").split())}
-    says_none = any(read_label(tag) is Label.UNVERIFIABLE for tag in tags)
-    if says_none and points and "<reference" in text.casefold():
-        return ReplyFault(reason="ambiguous", detail="it lists points and says there are none")
-    if says_none:
+    if not isinstance(none_said, ReplyFault):
+        if points:
+            detail = "it lists points and says there are none"
+            return ReplyFault(reason="ambiguous", detail=detail)
         return []
-    return points or form_fault("it lists no <Reference> and says nothing of there being none")
+    if none_said.reason != "unparsable":
+        return none_said
+    return points or form_fault("it lists no <Reference> and does not say that there is none")
 
 
 def _read_final(text: str) -> Label | ReplyFault:
-    return read_tagged_label(text, _DECIDING)
+    return read_choice(text, _FINAL)
 
 
 def _go_on(ask: Ask, reply: Reply, question: str) -> Ask:

@@ -6,7 +6,8 @@ how the sentence begins. A judge that shifts, repeats or invents ids labels noth
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import unicodedata
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from annotator.generation.backend import Reply
@@ -27,13 +28,16 @@ from annotator.judging.protocol_steps import (
     undetermined,
     verdict_schema,
 )
+from annotator.judging.quotes import count_units
 from annotator.judging.reading import (
     ReplyFault,
     read_object,
 )
 from schemas.records import Message, Verdict
 
-_BEGINS_CHARS = 24
+# About three words of English, or six characters of Chinese.
+_BEGINS_UNITS = 12
+_MAX_ID_CHARS = 10
 
 
 def verdicts_schema(ids: Sequence[int]) -> dict[str, Any]:
@@ -53,7 +57,12 @@ def judge_response(
     votes = []
     for vote in range(settings.votes):
         votes.append((yield from _judge_window(material, numbers, settings, vote)))
-    return finish([combine_votes(of_one) for of_one in zip(*votes, strict=True)])
+    return finish(
+        [
+            combine_votes(of_one, keep_share=settings.keep_share)
+            for of_one in zip(*votes, strict=True)
+        ]
+    )
 
 
 def _judge_window(
@@ -143,21 +152,59 @@ def _read_window(
 
 def _read_id(value: object) -> int | None:
     """An id as a number; `"3"` and `3.0` are 3, true is none."""
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < _MAX_ID_CHARS:
         return int(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def cut_windows(material: Material, size: int) -> Iterator[list[int]]:
+    """The sentences of a response in windows of at most `size`, in order.
+
+    No two sentences of a window begin alike, so that an echo of its beginning names one of them:
+    `She was born in 1950.` and `She was born in Oslo.` are asked about in two calls.
+    """
+    window: list[int] = []
+    beginnings: set[str] = set()
+    for number in range(len(material.task.sentences)):
+        beginning = _beginning(material.sentence(number))
+        if window and (len(window) == size or _is_among(beginning, beginnings)):
+            yield window
+            window, beginnings = [], set()
+        window.append(number)
+        beginnings.add(beginning)
+    if window:
+        yield window
+
+
+def _is_among(beginning: str, others: Set[str]) -> bool:
+    """Whether an echo of `beginning` could be of another one: equal, or one begins the other."""
+    return any(beginning.startswith(one) or one.startswith(beginning) for one in others)
+
+
 def _begins_alike(begins: object, sentence: str) -> bool:
     """Whether an echo is the sentence's own beginning: what ties a verdict to its sentence.
 
-    Letters and digits are compared, so marks and case may differ, and what is said after the
-    first `_BEGINS_CHARS` of them may, too. A sentence without letters has no beginning to tell.
+    Letters and digits are compared, so marks and case may differ. It must be as long as what
+    tells the sentences of a window apart.
     """
     if not isinstance(begins, str):
         return False
-    said = "".join(filter(str.isalnum, begins.casefold()))[:_BEGINS_CHARS]
-    there = "".join(filter(str.isalnum, sentence.casefold()))
-    return bool(said or not there) and there.startswith(said)
+    said, there = _letters(begins), _letters(sentence)
+    return there.startswith(said) and said.startswith(_beginning(sentence))
+
+
+def _letters(text: str) -> str:
+    """Letters and digits without case, width and accents."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+
+
+def _beginning(sentence: str) -> str:
+    """As many of its first letters and digits as an echo must have, wide ones counted twice."""
+    kept = ""
+    for letter in _letters(sentence):
+        if count_units(kept) >= _BEGINS_UNITS:
+            break
+        kept += letter
+    return kept

@@ -41,7 +41,7 @@ def judge_sentence(
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
         verdict = yield from _ask_until_usable(ask, material, settings)
         votes.append(verdict)
-    return finish([combine_votes(votes)])
+    return finish([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _ask_until_usable(

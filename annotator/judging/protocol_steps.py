@@ -18,7 +18,6 @@ from annotator.generation.backend import Decoding, Reply, RequestFailure
 from annotator.generation.dialogue import Answer, Ask, Unusable
 from annotator.judging.material import Material
 from annotator.judging.prompts import fill
-from annotator.judging.quotes import locate
 from annotator.judging.reading import ReplyFault, read_label, read_quotes
 from schemas.hashing import stable_seed
 from schemas.labels import Label
@@ -29,6 +28,7 @@ PROTOCOL_VERSION = 1
 
 _LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
+_ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
 _MAX_REPEATED_CHARS = 4_000
 _MAX_RATIONALE_CHARS = 500
 
@@ -40,6 +40,7 @@ class ProtocolSettings:
     """How verdicts are asked for.
 
     max_tokens     room for the verdict of one sentence
+    keep_share     keep the share of the votes as confidence
     evidence       "require": a decided verdict needs a quote that a document holds;
                    "keep": it stands without, and its evidence is empty
     """
@@ -48,6 +49,7 @@ class ProtocolSettings:
     max_tokens: int = 512
     temperature: float = 0.0
     votes: int = 1
+    keep_share: bool = False
     logprobs: bool = False
     seed: int = 0
     evidence: Literal["require", "keep"] = "require"
@@ -89,7 +91,7 @@ def read_verdict(
 ) -> Verdict | ReplyFault:
     """The verdict a JSON object of a reply holds, its quotes located; or why it holds none."""
     label = read_label(values.get("label"))
-    if label is None:
+    if label not in _ASKED:
         return ReplyFault(
             reason="unknown_label",
             detail=f"its label is none of {', '.join(_LABEL_NAMES)}",
@@ -98,7 +100,11 @@ def read_verdict(
     if quotes is None:
         return form_fault("its quotes are no list of strings")
     evidence = locate_quotes(quotes, material)
-    if label in NEED_QUOTES and not evidence and settings.evidence == "require":
+    if (
+        label in NEED_QUOTES
+        and settings.evidence == "require"
+        and not (evidence or quotes_a_title(quotes, material))
+    ):
         return ReplyFault(reason="evidence_not_found", detail=NOT_THERE)
     said = values.get("reason")
     rationale = said.strip()[:_MAX_RATIONALE_CHARS] if isinstance(said, str) else ""
@@ -115,6 +121,7 @@ def read_verdict(
 
 def locate_quotes(quotes: Sequence[str], material: Material) -> list[Evidence]:
     """Where the documents say the quotes; those that are not there are left out."""
+    locate = material.finder.locate
     places = [place for quote in quotes for place in locate(quote, material.texts)]
     return [
         Evidence(
@@ -125,6 +132,12 @@ def locate_quotes(quotes: Sequence[str], material: Material) -> list[Evidence]:
         )
         for place in dict.fromkeys(places)
     ]
+
+
+def quotes_a_title(quotes: Sequence[str], material: Material) -> bool:
+    """Whether a quote stands in a document's title, which has no offsets in its text."""
+    titles = [document.title for document in material.task.documents if document.title.strip()]
+    return any(material.finder.locate(quote, titles) for quote in quotes)
 
 
 def ask_with_room(ask: Ask) -> Step:

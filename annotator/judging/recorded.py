@@ -29,18 +29,30 @@ NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no
 class RecordedJudge:
     """Reads its verdicts from annotations; named after whoever made them, else the file."""
 
-    def __init__(self, annotations: Mapping[str, Annotation], *, path: Path, sha256: str) -> None:
+    def __init__(
+        self,
+        annotations: Mapping[str, Annotation],
+        *,
+        path: Path,
+        sha256: str,
+        is_of_gold: bool,
+    ) -> None:
         self._annotations = annotations
         self._path = path
         self._sha256 = sha256
+        self._is_of_gold = is_of_gold
         self.name = _name_makers(annotations.values()) or path.name
         self.reads_prompt = False
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """The judge of one annotations.jsonl; InputError for what is none."""
+    def read(cls, path: Path, *, is_of_gold: bool = False) -> Self:
+        """The judge of one annotations.jsonl; InputError for what is none.
+
+        `is_of_gold`: it is to be measured, so a file about none of the responses is a mistake.
+        """
         annotations = {item.id: item for item in read_records(path, Annotation)}
-        return cls(annotations, path=path, sha256=describe_file(path)["sha256"])
+        sha256 = describe_file(path)["sha256"]
+        return cls(annotations, path=path, sha256=sha256, is_of_gold=is_of_gold)
 
     def fingerprint(self) -> dict[str, Any]:
         """The content of the file."""
@@ -60,8 +72,8 @@ class RecordedJudge:
     def judge(
         self, tasks: Sequence[JudgeTask]
     ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        """Yield one task at a time; InputError when the file holds none of the responses."""
-        if tasks and not any(task.response.id in self._annotations for task in tasks):
+        """Yield one task at a time. InputError when a judge of gold knows none of the responses."""
+        if self._is_of_gold and not any(task.response.id in self._annotations for task in tasks):
             message = (
                 f"holds none of the {len(tasks)} labelled responses (the first is "
                 f"{tasks[0].response.id!r}); its ids must be those of the gold"

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from annotator.judging.judge import JudgeTask
-from annotator.judging.material import Excerpt
+from annotator.judging.material import MAX_TITLE_CHARS, Excerpt
 from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.passages import Passage, merge_passages
 from annotator.text.retrieval import PassageIndex
 from annotator.text.token_estimate import estimate_tokens
+from schemas.records import Document
 
 _CACHED_INDICES = 16  # responses to one question follow each other
 
@@ -42,7 +43,7 @@ class Shower:
         numbered = [(n, item) for n, item in enumerate(task.documents) if item.text.strip()]
         if not numbered:
             return None
-        if sum(estimate_tokens(item.text) for _, item in numbered) <= self._config.max_tokens:
+        if sum(_num_tokens(item) for _, item in numbered) <= self._config.max_tokens:
             whole = [Excerpt(document=n, spans=[(0, len(item.text))]) for n, item in numbered]
             return Shown(excerpts=whole)
         text = task.response.text
@@ -61,6 +62,10 @@ class Shower:
                 self._indices.popitem(last=False)
         self._indices.move_to_end(key)
         return self._indices[key]
+
+
+def _num_tokens(document: Document) -> int:
+    return estimate_tokens(document.text) + estimate_tokens(document.title[:MAX_TITLE_CHARS])
 
 
 def _excerpts(passages: Iterable[Passage]) -> list[Excerpt]:

@@ -115,6 +115,9 @@ def _search(
 ) -> list[Document]:
     """The documents that hold a passage found for one of the sentences, in their order."""
     texts = [response.text[start:end] for start, end in sentences]
-    found = corpus.find(response.prompt[-1].content, texts)
+    question = response.prompt[-1].content
+    if not any(corpus.search(f"{question}\n{text}", limit=1) for text in texts):
+        return []
+    found = corpus.find(question, texts)
     passages = found.shared if found.shared is not None else itertools.chain(*found.own)
     return [documents[number] for number in sorted({passage.document for passage in passages})]

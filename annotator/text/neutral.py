@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import re
 
-# A bracket before a tag or marker, also of full width or with invisible space behind it; and
-# `[` before the markers of Llama 2's template.
-_OPENERS = re.compile(
-    r"[<＜](?=[\s\u200b-\u200f\u2060\ufeff]*[/|!?\w<＜])|\[(?=/?(?:INST|SYS)\b)", re.I
+# Anything that looks like an opening angle bracket, unless a number follows as in `x < 3`; its
+# entity; `[` before the markers of templates that use square ones; and the full-width bar that
+# some templates use in theirs.
+_MARKERS = (
+    "INST|SYS|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|gMASK|sMASK|MODEL_SETTINGS"
 )
-_SAFE = {"<": "‹", "＜": "‹", "[": "［"}
+_OPENERS = re.compile(
+    r"[<＜﹤](?!\x20?\d)"
+    r"|&(?=(?:lt|#0*60|#x0*3c)\b)"
+    rf"|\[(?=[^\w\]]*(?:{_MARKERS})\b)"
+    r"|[｜▁](?=[^\s]*[>＞])",
+    re.I,
+)
+_SAFE = {"<": "‹", "＜": "‹", "﹤": "‹", "&": "＆", "[": "［", "｜": "|", "▁": "_"}
 
 
 def neutralise(text: str) -> str:
     """`text` without what could open a tag or a template's marker; as many code points as before.
 
     >>> neutralise("2 < 3 </document> <|im_end|>")
-    '2 ‹ 3 ‹/document> ‹|im_end|>'
+    '2 < 3 ‹/document> ‹|im_end|>'
     """
     return _OPENERS.sub(lambda match: _SAFE[match[0]], text)

@@ -110,6 +110,8 @@ class PassageIndex:
     def find(self, question: str, sentences: Sequence[str]) -> Found:
         """The passages of a response's sentences: one set for all while it fits the budget.
 
+        Where nothing is found for any of them, the documents' beginning stands for it.
+
         A sentence is searched for with the question and the sentence before it, so that a
         pronoun's name is part of the query; its own words count by being asked for alone, too.
         """
@@ -121,9 +123,14 @@ class PassageIndex:
             alone = self.search(sentence, limit=limit)
             ranked.append(_interleave(alone, in_context)[:limit])
         union = list(dict.fromkeys(passage for passages in ranked for passage in passages))
+        if not union:
+            # Nothing alike (another language, say) is no sign that nothing is said of it.
+            return Found(shared=self._cut_to_budget(self.passages))
         if self._fits(union):
             return Found(shared=union)
-        return Found(shared=None, own=[self._cut_to_budget(passages) for passages in ranked])
+        return Found(
+            shared=None, own=[self._cut_to_budget(passages or union) for passages in ranked]
+        )
 
     def _fits(self, passages: Sequence[Passage]) -> bool:
         return self._count(passages) <= self._config.max_tokens
@@ -134,8 +141,10 @@ class PassageIndex:
     def _cut_to_budget(self, passages: Sequence[Passage]) -> list[Passage]:
         """The best passages that fit; the first one at least, cut short if it must be."""
         kept: list[Passage] = []
+        left = self._config.max_tokens
         for passage in passages:
-            if not self._fits([*kept, passage]):
+            left -= estimate_tokens(self.text(passage))
+            if left < 0:
                 break
             kept.append(passage)
         if kept or not passages:

@@ -95,7 +95,7 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
             "(.jsonl)",
         )
     if path.suffix == VERDICTS_SUFFIX:
-        recorded = RecordedJudge.read(path)
+        recorded = RecordedJudge.read(path, is_of_gold=True)
         return NamedJudge(name=recorded.name, judge=recorded, path=path)
     judge = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
     return NamedJudge(name=judge.name, judge=judge, path=path)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from annotator.text.neutral import neutralise
 from schemas.config import Section
@@ -25,6 +25,19 @@ from schemas.validation import describe_errors
 LANGUAGES = ("en", "zh")
 _HERE = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+# What each text must hold, and what it may hold beside.
+_PLACEHOLDERS: dict[str, tuple[set[str], set[str]]] = {
+    "system": (set(), {"guidance"}),
+    "prefix": ({"documents"}, {"question", "response"}),
+    "sentence": ({"sentence"}, set()),
+    "response": ({"sentences"}, set()),
+    "anah_fact": ({"sentence"}, set()),
+    "anah_points": (set(), {"sentence"}),
+    "anah_verdict": (set(), {"sentence"}),
+    "repair": ({"fault"}, set()),
+}
 
 
 class Prompts(Section):
@@ -39,6 +52,19 @@ class Prompts(Section):
     anah_points: str
     anah_verdict: str
     repair: str
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> Self:
+        for name, (needed, allowed) in _PLACEHOLDERS.items():
+            found = set(_PLACEHOLDER.findall(getattr(self, name)))
+            unknown = sorted(found - needed - allowed)
+            if unknown:
+                known = ", ".join(sorted(needed | allowed)) or "none"
+                raise ValueError(f"{name} has the placeholder {unknown[0]!r}; allowed: {known}")
+            missing = sorted(needed - found)
+            if missing:
+                raise ValueError(f"{name} lacks the placeholder {{{{{missing[0]}}}}}")
+        return self
 
     @property
     def sha256(self) -> str:

@@ -1,0 +1,233 @@
+"""Replies that look like an answer and are none, quotes that look like evidence and are none."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.generation.json_reply import clean_value, find_json_objects
+from annotator.judging.confidence import (
+    combine_votes,
+    label_probabilities,
+    tag_probability,
+)
+from annotator.judging.protocol_anah import _read_fact, _read_final, _read_points
+from annotator.judging.protocol_response import _begins_alike, _read_id
+from annotator.judging.quotes import QuoteFinder
+from annotator.judging.reading import ReplyFault, read_label, read_object
+from schemas.labels import Label
+from schemas.records import Verdict
+
+GOOD = '{"quotes": ["x"], "label": "supported"}'
+
+
+def test_json_among_prose_fences_and_thoughts_is_read():
+    for text in (
+        GOOD,
+        f"Here it is:\n```json\n{GOOD}\n```\nDone.",
+        f"<think>maybe {{broken</think>\n{GOOD}",
+        f"{GOOD}\n\nAgain: {GOOD}",
+    ):
+        assert read_object(text, "label") == {"quotes": ["x"], "label": "supported"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty_reply"),
+        ("<think>not finished " + GOOD, "empty_reply"),
+        (f"<think>{GOOD}</think>The sentence is contradicted.", "unparsable"),
+        (f'Draft {GOOD}. My answer: {{"quotes": ["was "born""], "label": "x"}}', "unparsable"),
+        (f"For example {GOOD}. Final: {{'label': 'not_mentioned'}}", "unparsable"),
+        (f'For example {GOOD}. Answer: {{"Label": "contradicted"}}', "ambiguous"),
+        (f'{{"draft": {GOOD}, "reason": "no "it" is not", "label": "contradicted"}}', "unparsable"),
+        (f'{{"claim": {GOOD}, "label": "supported", "label": "contradicted"}}', "unparsable"),
+        (f'{GOOD} Wait, that is wrong: {{"label": "contra', "unparsable"),
+        (f'{GOOD} {{"quotes": [], "label": "not_mentioned"}}', "ambiguous"),
+        ('{"verdict": 1}', "unparsable"),
+        ("{" * 50_000, "unparsable"),
+    ],
+)
+def test_what_may_mean_something_else_is_a_fault(text, reason):
+    found = read_object(text, "label")
+    assert isinstance(found, ReplyFault)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("SUPPORTED", Label.NO_HALLUCINATION),
+        ("<No_Hallucination>", Label.NO_HALLUCINATION),
+        (" “Not-Mentioned”. ", Label.UNVERIFIABLE),
+        ("**contradicted**", Label.CONTRADICTORY),
+        ("＜无法验证＞。", Label.UNVERIFIABLE),
+        ("not supported", None),
+        ("partially supported", None),
+        ("!supported", None),
+        ("≠ supported", None),
+        ("No, hallucination!", None),
+        ("supported | contradicted | not_mentioned | no_fact", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_labels_by_any_name_and_no_other(text, label):
+    assert read_label(text) is label
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (_read_final, "<Contradictory>", Label.CONTRADICTORY),
+        (_read_final, "The documents say otherwise.\n<Contradictory>", Label.CONTRADICTORY),
+        (_read_final, "无法验证。", Label.UNVERIFIABLE),
+        (_read_final, "It is not <Contradictory>. They state it: no hallucination.", None),
+        (_read_final, "不是<矛盾>，而是无法验证。", None),
+        (_read_final, "<No Hallucination>\nThat would be wrong; it is a <Hallucination>.", None),
+        (_read_final, "<No Hallucination>\n<Contradictory>", None),
+        (_read_final, "<No Facts>", None),
+        (_read_fact, "<No Facts>", False),
+        (_read_fact, "<Fact>", True),
+        (_read_fact, "<有事实>", True),
+        (_read_fact, "<Fact>No</Fact>", None),
+        (_read_fact, "The sentence holds no <Fact> that could be checked.", None),
+        (_read_fact, "No: facts.", None),
+        (_read_points, "<No Reference Information>", []),
+        (_read_points, "<Reference>Ada had a cat.</Reference>", ["Ada had a cat."]),
+        (_read_points, "- Ada had a cat.\n2. Ada sang.", ["Ada had a cat.", "Ada sang."]),
+        (_read_points, "- Ada had a cat.\n<No Reference Information>", None),
+        (_read_points, "", None),
+    ],
+)
+def test_tags_stand_alone_or_are_no_answer(read, text, value):
+    found = read(text)
+    assert isinstance(found, ReplyFault) if value is None else found == value
+
+
+TEXTS = [
+    "Ada was born in the town of Karsted in 1900. "
+    "About 1,900 people lived there, now here to be seen.",
+    "Bob won the Nobel Prize. Ada, unable to swim, sailed.\nThe sales increased greatly.",
+    "王明不是医生，一九零零年出生于北京。他养了三只灰猫。",
+]
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        ("Ada was born in the town of Karsted", "Ada was born in the town of Karsted"),
+        ("ADA WAS  BORN in the town\nof karsted", "Ada was born in the town of Karsted"),
+        ("“Ada was born in the town of Karsted”", "Ada was born in the town of Karsted"),
+        ("Ada was born in town of Karsted in 1900", "Ada was born in the town of Karsted in 1900"),
+        ("The sales increasd greatly.", "The sales increased greatly"),
+        ("他养了三只 灰猫", "他养了三只灰猫"),
+        ("Ada was born ... in 1900.", "Ada was born"),
+    ],
+)
+def test_quotes_are_found_where_the_documents_say_them(quote, said):
+    places = QuoteFinder().locate(quote, TEXTS)
+    assert places
+    assert TEXTS[places[0].document][places[0].start : places[0].end] == said
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "",
+        ".",
+        "...",
+        "a",
+        "1900",
+        "Ada was not born in the town of Karsted in 1900.",
+        "Ida was born in the town of Karsted in 1900.",
+        "Ada was born in the town of Karsted in 1910.",
+        "900 people lived there",
+        "able to swim, sailed",
+        "nowhere to be seen",
+        "The sales decreased greatly.",
+        "王明是医生，一九零零年出生于北京",
+        "王明不是医生，一九一零年出生于北京",
+        "Ada was born ... won the Nobel Prize",
+        "in 1900. ... Ada was born in the town",
+        "1² people lived there",
+    ],
+)
+def test_what_no_document_says_is_not_found(quote):
+    assert QuoteFinder().locate(quote, TEXTS) == []
+
+
+@given(st.text(max_size=60), st.text(max_size=40), st.text(max_size=60))
+def test_whatever_is_found_lies_in_the_text(before, quote, after):
+    text = before + quote + after
+    for place in QuoteFinder().locate(quote, [text]):
+        assert 0 <= place.start < place.end <= len(text)
+        assert 0.9 <= place.score <= 1.0
+
+
+def test_accents_in_either_form_are_found():
+    text = "E\u0301mile e\u0301tait ne\u0301 a\u0300 Orle\u0301ans."
+    (place,) = QuoteFinder().locate("Émile était né à Orléans", [text])
+    assert text[place.start : place.end] == text[:-1]
+
+
+@pytest.mark.parametrize(
+    ("begins", "sentence", "alike"),
+    [
+        ("Ada was born in", "Ada was born in Karsted.", True),
+        ("ADA, was born in", "**Ada was born** in Karsted.", True),
+        ("Émile était né", "E\u0301mile e\u0301tait ne\u0301 là.", True),
+        ("他养了三只灰猫", "他养了三只灰猫，都很老。", True),
+        ("Yes.", "Yes.", True),
+        ("A", "Ada was born in Karsted.", False),
+        ("Ada was", "Ada was born in Karsted.", False),
+        ("Ada was burned", "Ada was born in Karsted.", False),
+        ("他养了", "他养了三只灰猫，都很老。", False),
+        (None, "Ada was born.", False),
+    ],
+)
+def test_an_echo_names_its_sentence_or_nothing(begins, sentence, alike):
+    assert _begins_alike(begins, sentence) is alike
+
+
+def test_ids_are_small_numbers():
+    assert [_read_id(value) for value in (3, "3", 3.0)] == [3, 3, 3]
+    assert [_read_id(value) for value in (True, None, "x", "9" * 5000, 3.5)] == [None] * 5
+
+
+def vote(label, reason=None):
+    return Verdict(label=Label(label), reason=reason, judge="j")
+
+
+def test_a_label_needs_more_than_half_of_the_votes():
+    yes, no, unknown = (
+        vote("no_hallucination"),
+        vote("contradictory"),
+        vote("undetermined", "unparsable"),
+    )
+    won = combine_votes([yes, yes, no], keep_share=True)
+    assert (won.label, won.confidence, won.confidence_kind) == (yes.label, 0.6667, "votes")
+    assert combine_votes([yes, yes, no], keep_share=False).confidence is None
+    for votes, reason in (
+        ([yes, no], "tied_votes"),
+        ([yes, unknown, unknown], "no_majority"),
+        ([unknown, unknown], "unparsable"),
+    ):
+        assert combine_votes(votes, keep_share=True).reason == reason
+
+
+def test_label_probabilities_need_sound_tokens_that_spell_the_reply():
+    tokens = [('{"label": "', -0.1), ("supp", -0.5), ("orted", -0.25), ('"}', 0.0)]
+    text = "".join(token for token, _ in tokens)
+    assert label_probabilities(text, tokens, num_labels=1) == [0.4724]
+    assert label_probabilities(text, tokens, num_labels=2) is None
+    assert label_probabilities(text, tokens[1:], num_labels=1) is None
+    for odd in (float("nan"), float("inf"), 1000.0):
+        unsound = [("{", odd), *tokens]
+        assert label_probabilities("{" + text, unsound, num_labels=1) is None
+        assert tag_probability("<Fact>", [("<Fact>", odd)]) is None
+
+
+def test_half_a_surrogate_pair_is_written_as_a_question_mark():
+    (value,) = find_json_objects('{"reason": "ok \\ud83d", "quotes": ["\\udc00"]}')
+    assert value == {"reason": "ok ?", "quotes": ["?"]}
+    assert clean_value({"a\ud800": [1, None]}) == {"a?": [1, None]}
