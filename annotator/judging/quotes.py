@@ -20,6 +20,7 @@ MIN_UNITS = 6  # letters and digits of a quote, a wide one counted twice: less s
 _MIN_FUZZY_CHARS = 12  # shorter ones resemble too much
 _MIN_TYPO_LETTERS = 7
 _AROUND_CHARS = 24
+_CANDIDATE_SCORE = 80.0  # of a stretch as long as the quote; what counts is the words about it
 _MAX_ARTICLES = 3
 _MAX_QUOTE_CHARS = 5_000
 _CACHED_CHARS = 20_000_000
@@ -194,7 +195,7 @@ def _locate_in_order(parts: Sequence[str], number: int, plain: _Plain) -> list[P
 
 
 def _locate_nearly(wanted: str, plains: Sequence[_Plain]) -> Place | None:
-    from rapidfuzz.fuzz import partial_ratio_alignment
+    from rapidfuzz.fuzz import partial_ratio_alignment, ratio
 
     if len(wanted) < _MIN_FUZZY_CHARS:
         return None
@@ -202,13 +203,13 @@ def _locate_nearly(wanted: str, plains: Sequence[_Plain]) -> Place | None:
     for number, plain in enumerate(plains):
         if len(plain.text) < len(wanted):  # the shorter would be looked for in the longer
             continue
-        cutoff = 100 * (best.score if best else MIN_SCORE)
-        found = partial_ratio_alignment(wanted, plain.text, score_cutoff=cutoff)
+        found = partial_ratio_alignment(wanted, plain.text, score_cutoff=_CANDIDATE_SCORE)
         if found is None:
             continue
         span = _find_alike(wanted, plain.text, found.dest_start, found.dest_end)
-        if span is not None and (best is None or found.score / 100 > best.score):
-            best = _place(number, plain, *span, found.score / 100)
+        score = ratio(wanted, plain.text[slice(*span)]) / 100 if span else 0.0
+        if span and score >= MIN_SCORE and (best is None or score > best.score):
+            best = _place(number, plain, *span, score)
     return best
 
 
