@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 from sample_server import ChatServer, as_json, completion, echo
@@ -175,3 +176,82 @@ def test_a_limit_is_never_passed(sample, limits, most):
         sample(server, num_questions=200)
         assert len(server.asked) == 200
     assert first < 200
+
+
+def test_a_full_server_is_sent_fewer_at_once_and_loses_nothing(sample):
+    slots = threading.Semaphore(4)
+
+    def answer(body):
+        if not slots.acquire(blocking=False):
+            return as_json(429, {"error": {"message": "too many requests"}})
+        try:
+            time.sleep(0.03)
+            return echo(body)
+        finally:
+            slots.release()
+
+    with ChatServer(answer) as server:
+        result = sample(server, num_questions=80, concurrency=16)
+    # At first sixteen go out at once; what is refused is sent again, when fewer are under way.
+    assert result.counts["failed"] <= 8
+    with ChatServer() as server:
+        sample(server, num_questions=80)
+        assert len(server.asked) == 0
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        as_json(500, {"error": "broken"}),
+        (200, "text/html", b"<html>Welcome to the proxy</html>"),
+        as_json(404, {"error": {"message": "no such model"}}),
+        as_json(401, {"error": {"message": "bad key"}}),
+    ],
+)
+def test_a_broken_server_among_good_ones_costs_nothing(sample, broken):
+    def slow(body):
+        time.sleep(0.02)
+        return echo(body)
+
+    with ChatServer(slow) as good, ChatServer(lambda body: broken) as bad:
+        result = sample(good, bad, num_questions=60, concurrency=8)
+        assert len(good.asked) == 60
+    assert result.counts["failed"] == 0
+    assert any(bad.base_url in note and "set aside" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json(400, {"error": {"message": "model policy does not exist"}}),
+        as_json(402, {"error": {"message": "insufficient balance"}}),
+        as_json(500, {"error": "broken"}),
+        (200, "text/html", b"<html>Welcome to the proxy</html>"),
+    ],
+)
+def test_a_server_that_fails_everything_alike_ends_the_run_and_nothing_is_kept(sample, answer):
+    with ChatServer(lambda body: answer) as server:
+        with pytest.raises(BackendError, match=r"first \d+ requests all failed alike"):
+            sample(server, num_questions=100, concurrency=8)
+        assert len(server.asked) <= 24
+    with ChatServer() as server:
+        assert sample(server, num_questions=100).counts["failed"] == 0
+        assert len(server.asked) == 100
+
+
+def test_what_is_under_way_when_a_server_refuses_comes_in_and_is_kept(sample):
+    refused = threading.Event()
+
+    def answer(body):
+        if len(server.asked) == 8:
+            refused.set()
+            return as_json(404, {"error": {"message": "gone"}})
+        refused.wait(10)
+        time.sleep(0.05)
+        return echo(body)
+
+    with ChatServer(answer) as server, pytest.raises(BackendError, match="7 of 20 owed"):
+        sample(server, concurrency=8)
+    with ChatServer() as server:
+        sample(server, concurrency=8)
+        assert len(server.asked) == 13
