@@ -29,6 +29,7 @@ _PACKAGES = {
     "transformers": ("train", "training, local sampling"),
     "accelerate": ("train", "training"),
     "safetensors": ("train", "training"),
+    "peft": ("train", "training an adapter (LoRA)"),
     "vllm": ("vllm", "serving a policy or judge on a GPU"),
     "trl": ("dev", "parity tests"),
     "pytest": ("dev", "tests"),

@@ -200,7 +200,7 @@ def test_a_killed_run_continues_to_the_same_weights(model_folder: Path, tmp_path
     code = (
         "import sys, json, pathlib, time\n"
         "from transformers import TrainerCallback\n"
-        "import trainer.mask_dpo as m\n"
+        "import trainer.callbacks as m\n"
         "slow = lambda self, *a, **k: time.sleep(0.05)\n"
         "m.LogFile.on_step_begin = slow\n"  # so that the kill comes in the middle
         "from trainer.config import TrainConfig\n"

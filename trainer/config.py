@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.chat import check_template_kwargs
 from schemas.config import Section
@@ -20,11 +20,35 @@ EosPolicy = Literal["neither", "chosen", "both"]
 Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
+class LoraSettings(Section):
+    """Train small matrices beside frozen ones. There is no dropout: see `trainer.lora`."""
+
+    rank: int = Field(default=16, ge=1, description="inner size of the added matrices")
+    alpha: int = Field(
+        default=32, ge=1, description="the added product is scaled by alpha over rank"
+    )
+    target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
+        default="all-linear",
+        description="linear layers to adapt, by the ends of their names; all-linear is all but "
+        "the output matrix",
+    )
+    merge: bool = Field(
+        default=True,
+        description="write the whole model with the adapter merged in, which every verb loads; "
+        "false writes the adapter alone",
+    )
+
+
 class TrainConfig(Section):
     """How to train a policy on preference pairs with sentence masks."""
 
     model: str = Field(min_length=1, description="policy to train: a model folder or a Hub id")
     revision: str | None = Field(default=None, description="branch, tag or commit of a Hub id")
+    trust_remote_code: bool = Field(
+        default=False,
+        description="run Python code that comes with the model; a Hub id then needs `revision`, "
+        "as a full commit hash",
+    )
     chat_template_kwargs: dict[str, Any] = Field(
         default={}, description="values for the chat template, such as enable_thinking: false"
     )
@@ -67,7 +91,14 @@ class TrainConfig(Section):
     gradient_checkpointing: bool = Field(
         default=False, description="recompute activations: less memory, about a third more time"
     )
-    seed: int = Field(default=42, ge=0, description="seed of the order of the pairs")
+    seed: int = Field(
+        default=42, ge=0, description="seed of the order of the pairs, and of a fresh adapter"
+    )
+    lora: LoraSettings | None = Field(
+        default=None,
+        description="train an adapter (keys: rank, alpha, target_modules, merge; {} takes their "
+        "defaults) [all weights]",
+    )
 
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -90,6 +121,12 @@ class TrainConfig(Section):
         default="epoch", description="when to measure the loss on the test split, if there is one"
     )
     eval_steps: int = Field(default=100, ge=1, description="steps apart, for evaluate: steps")
+    early_stopping_patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop after this many evaluations without a lower eval_loss, and take the "
+        "weights of the lowest",
+    )
     save: Literal["no", "epoch", "steps"] = Field(
         default="epoch", description="when to keep a checkpoint that a killed run resumes from"
     )
@@ -125,6 +162,17 @@ class TrainConfig(Section):
     def _one_reporter_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _early_stopping_has_what_it_needs(self) -> Self:
+        if self.early_stopping_patience is not None:
+            for name, value in (("evaluate", self.evaluate), ("save", self.save)):
+                if value == "no":
+                    raise ValueError(
+                        "early_stopping_patience compares evaluations and goes back to the best "
+                        f"checkpoint, so {name} must be 'epoch' or 'steps', not 'no'"
+                    )
+        return self
+
 
 # A setting is excluded when it cannot change a weight of the trained model.
 RUN_KEY_EXCLUDED: Mapping[str, str] = {
@@ -133,8 +181,8 @@ RUN_KEY_EXCLUDED: Mapping[str, str] = {
     "device": "where, not what; results agree up to rounding",
     "reference_batch_size": "how fast, not what",
     "reference_dir": "where, not what",
-    "evaluate": "measures, changes nothing",
-    "eval_steps": "measures, changes nothing",
+    "evaluate": "measures, changes nothing; counts with early_stopping_patience",
+    "eval_steps": "measures, changes nothing; counts with early_stopping_patience",
     "save": "when to keep, not what",
     "save_steps": "when to keep, not what",
     "keep_checkpoints": "what to keep, not what it is",
@@ -149,4 +197,7 @@ RUN_KEY_EXCLUDED: Mapping[str, str] = {
 def run_settings(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide the trained weights, as plain JSON values."""
     values = config.model_dump(mode="json")
-    return {name: value for name, value in values.items() if name not in RUN_KEY_EXCLUDED}
+    excluded = set(RUN_KEY_EXCLUDED)
+    if config.early_stopping_patience is not None:
+        excluded -= {"evaluate", "eval_steps"}  # then they choose which weights are kept
+    return {name: value for name, value in values.items() if name not in excluded}

@@ -47,6 +47,10 @@ class PairFiles:
         """Key of the training pairs: what of the data decides the trained weights."""
         return content_key([describe_file(path)["sha256"] for path in self.train])
 
+    def test_fingerprint(self) -> str:
+        """Key of the test pairs, which decide the weights only where training stops by them."""
+        return content_key([describe_file(path)["sha256"] for path in self.test])
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairSet:

@@ -7,19 +7,36 @@ and text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import BackendError
+from schemas.errors import BackendError, InputError
 from trainer.batches import ReferencedExample
 from trainer.config import TrainConfig
-from trainer.run_folder import CHECKPOINTS, last_checkpoint
+from trainer.failures import NonFiniteLossError, StopSignals, explain_full_disk
+from trainer.lora import has_adapter, merge_adapter
+from trainer.run_folder import (
+    CHECKPOINTS,
+    last_checkpoint,
+    publish_model,
+    read_state,
+)
 
 if TYPE_CHECKING:
     import torch
 
 LOG_FILE = "training_log.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """Optimiser steps taken, and the step whose weights early stopping chose."""
+
+    num_steps: int
+    best_step: int | None
 
 
 def fit(
@@ -30,29 +47,28 @@ def fit(
     test: Sequence[ReferencedExample],
     output: Path,
     dtype: torch.dtype,
-) -> int:
-    """Train `model` in place, from the run's last checkpoint if there is one; answers the steps.
+    signals: StopSignals,
+) -> Fitted:
+    """Train `model` in place, from the run's last checkpoint if there is one.
 
-    Raises BackendError when the loss is not finite or the device runs out of memory.
+    Raises BackendError when the loss is not finite, the device runs out of memory, the disk is
+    full or a signal asks to stop; a checkpoint is left in each case. InputError for a checkpoint
+    that cannot be loaded.
     """
     from transformers import PrinterCallback, ProgressCallback
-    from transformers.integrations import TensorBoardCallback
 
-    from trainer.mask_dpo import LogFile, MaskDpoTrainer, ProgressBar
+    from trainer.callbacks import ProgressBar
+    from trainer.mask_dpo import MaskDpoTrainer
 
     device = next(model.parameters()).device
-    callbacks: list[Any] = [LogFile(output / LOG_FILE)]
-    if "tensorboard" in config.report_to:
-        from torch.utils.tensorboard import SummaryWriter
-
-        callbacks.append(TensorBoardCallback(SummaryWriter(str(output / "tensorboard"))))
+    arguments = _training_arguments(config, output, device, dtype, evaluates=bool(test))
     trainer = MaskDpoTrainer(
         model=model,
-        args=_training_arguments(config, output, device, dtype, evaluates=bool(test)),
+        args=arguments,
         beta=config.beta,
         train_items=train,
         eval_items=test,
-        callbacks=callbacks,
+        callbacks=_callbacks(config, output, signals),
     )
     # Both print every logged line to stdout; the log file has those, and stdout is the verb's.
     trainer.remove_callback(PrinterCallback)
@@ -60,8 +76,22 @@ def fit(
     if config.progress:
         trainer.add_callback(ProgressBar())
     checkpoint = last_checkpoint(output)
+    if checkpoint is not None:
+        state = read_state(checkpoint)
+        trainer.saved_step = state["global_step"]
+        arguments.eval_on_start = bool(test) and _owes_evaluation(config, state)
     try:
-        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with explain_full_disk(output, doing="training", needed=_checkpoint_bytes(model)):
+            result = _train_saving(trainer, checkpoint)
+    except BackendError:
+        last_checkpoint(output)  # a checkpoint that was cut off gives its room back
+        raise
+    except pickle.UnpicklingError as error:  # what weights-only loading refuses to run
+        raise InputError.of(
+            checkpoint,
+            f"is not what a run writes, and was not loaded ({str(error).splitlines()[0]}); "
+            "delete it, or set train.resume=false to start over",
+        ) from None
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
@@ -69,17 +99,72 @@ def fit(
             f"{device} ran out of memory in a training step; lower train.batch_size (and raise "
             "train.gradient_accumulation by as much) or set train.gradient_checkpointing=true"
         ) from None
-    return int(result.global_step)
+    stops_early = config.early_stopping_patience is not None
+    return Fitted(
+        num_steps=int(result.global_step),
+        best_step=trainer.state.best_global_step if stops_early else None,
+    )
 
 
-def save_model(model: Any, tokenizer: Any, *, source: Path, output: Path) -> None:
+def _train_saving(trainer: Any, checkpoint: Path | None) -> Any:
+    """`Trainer.train`; a loss that is not finite leaves the state before its step on disk."""
+    try:
+        return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except NonFiniteLossError as error:
+        raise NonFiniteLossError(error.ids, saved=trainer.save_now()) from None
+
+
+def _callbacks(config: TrainConfig, output: Path, signals: StopSignals) -> list[Any]:
+    from trainer.callbacks import LogFile, StopBetweenSteps, StopWithoutProgress
+
+    callbacks: list[Any] = [LogFile(output / LOG_FILE)]
+    if config.early_stopping_patience is not None:
+        callbacks.append(StopWithoutProgress(config.early_stopping_patience))
+    if "tensorboard" in config.report_to:
+        from torch.utils.tensorboard import SummaryWriter
+        from transformers.integrations import TensorBoardCallback
+
+        callbacks.append(TensorBoardCallback(SummaryWriter(str(output / "tensorboard"))))
+    return [*callbacks, StopBetweenSteps(signals)]  # last: what the others decide comes first
+
+
+def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:
+    """Whether a run ended between a checkpoint and the evaluation that was due at its step."""
+    step, epoch = state["global_step"], state.get("epoch") or 0
+    due = {
+        "no": False,
+        "epoch": epoch == int(epoch),
+        "steps": step % config.eval_steps == 0,
+    }[config.evaluate]
+    done = any("eval_loss" in line and line["step"] == step for line in state["log_history"])
+    return bool(step) and due and not done
+
+
+def _checkpoint_bytes(model: Any) -> int:
+    """Weights that train, and AdamW's two moments of each, in float32."""
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    return 3 * 4 * int(trained)
+
+
+def save_model(
+    model: Any,
+    tokenizer: Any,
+    *,
+    source: Path,
+    output: Path,
+    trust: bool = False,
+    merge: bool = True,
+) -> None:
     """Write the model, with the precision and dropout of its source: safetensors and text only.
 
-    Raises BackendError when a weight is not finite.
+    An adapter is merged into it, or with `merge` false written alone. Raises BackendError when a
+    weight is not finite or the disk is full.
     """
     from transformers import AutoConfig
 
-    original = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+    original = AutoConfig.from_pretrained(source, trust_remote_code=trust, local_files_only=True)
+    if has_adapter(model) and merge:
+        merge_adapter(model)
     for name, value in original.to_dict().items():
         if "drop" in name and isinstance(value, float):
             setattr(model.config, name, value)
@@ -90,8 +175,15 @@ def save_model(model: Any, tokenizer: Any, *, source: Path, output: Path) -> Non
             f"{output}: the weights are not finite after the last step, so they are not saved; "
             "lower train.learning_rate, and set train.resume=false to start over"
         )
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    needed = sum(part.numel() * part.element_size() for part in model.parameters())
+    if has_adapter(model):
+        needed = _checkpoint_bytes(model) // 3
+    with (
+        explain_full_disk(output, doing="writing the trained model", needed=needed),
+        publish_model(output) as folder,
+    ):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _training_arguments(
@@ -137,6 +229,12 @@ def _training_arguments(
         dataloader_pin_memory=device.type == "cuda",
         prediction_loss_only=True,
     )
+    if config.early_stopping_patience is not None:
+        arguments.metric_for_best_model = "eval_loss"
+        arguments.greater_is_better = False
+        # Set here, past a check that wants `save` and `evaluate` alike: StopWithoutProgress makes
+        # a checkpoint of every evaluation, whatever else `save` keeps.
+        arguments.load_best_model_at_end = True
     # One process, one device: several GPUs are torchrun's business. DataParallel, which
     # transformers would choose here, splits a batch between chosen and rejected.
     arguments._n_gpu = min(arguments.n_gpu, 1)

@@ -1,4 +1,4 @@
-"""Mask-DPO on `transformers.Trainer`: the loss of a batch, its monitors, and its log file.
+"""Mask-DPO on `transformers.Trainer`: the loss of a batch and its monitors.
 
 The rule: the loss of an optimiser step is the mean over all its pairs, however they are spread
 over accumulation steps and processes. `get_batch_samples` counts them before the first backward
@@ -16,23 +16,19 @@ Logged, all means over the pairs (rewards) or tokens (log-ratios, active share) 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import ProgressCallback, Trainer, TrainerCallback
+from transformers import TrainerCallback
 
-from schemas.errors import BackendError
-from schemas.writing import atomic_writer
 from trainer.batches import ReferencedExample, collate_pairs
+from trainer.checkpointing import CheckpointingTrainer
+from trainer.failures import NonFiniteLossError, any_process
 from trainer.loss import PairLosses, completion_logps, mask_dpo_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-SHOWN_IDS = 4
 
 
 class PairDataset(torch.utils.data.Dataset[ReferencedExample]):
@@ -48,10 +44,10 @@ class PairDataset(torch.utils.data.Dataset[ReferencedExample]):
         return self._items[index]
 
 
-class MaskDpoTrainer(Trainer):  # type: ignore[misc]
+class MaskDpoTrainer(CheckpointingTrainer):
     """`transformers.Trainer` with the Mask-DPO loss. Takes the settings of its base, and `beta`.
 
-    Non-finite losses raise BackendError with the ids of the pairs in the batch.
+    Non-finite losses raise NonFiniteLossError with the ids of the pairs in the batch.
     """
 
     # Ours divides by the pairs of the whole step; the base must not divide again.
@@ -135,8 +131,10 @@ class MaskDpoTrainer(Trainer):  # type: ignore[misc]
         losses = mask_dpo_loss(
             logps_ST, inputs["reference_logps"], inputs["weights"], beta=self.beta
         )
-        if not bool(torch.isfinite(losses.losses_B).all()):
-            raise BackendError(_describe_non_finite(losses.losses_B, inputs["ids"]))
+        finite = torch.isfinite(losses.losses_B).tolist()
+        if any_process(not all(finite), losses.losses_B.device):
+            bad = [name for name, fine in zip(inputs["ids"], finite, strict=True) if not fine]
+            raise NonFiniteLossError(bad)
         self._monitors[mode].add(losses, logps_ST.detach(), inputs)
         return losses
 
@@ -192,48 +190,3 @@ class Monitor:
                 ratio_name = name.replace("tokens/", "logratios/")
                 means[ratio_name] = sums[ratio_name] / value
         return means
-
-
-class LogFile(TrainerCallback):  # type: ignore[misc]
-    """Writes every logged line to a JSONL file, and forgets lines past a resumed checkpoint."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start from what the checkpoint had logged: what came after it is trained again."""
-        if state.is_world_process_zero:
-            with atomic_writer(self.path) as handle:
-                handle.writelines(json.dumps(line) + "\n" for line in state.log_history)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Log the first and the last step too: a run shorter than `logging_steps` has a curve."""
-        if state.global_step in (1, state.max_steps):
-            control.should_log = True
-
-    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Append the newest line."""
-        if state.is_world_process_zero:
-            with self.path.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(state.log_history[-1]) + "\n")
-
-
-class ProgressBar(ProgressCallback):  # type: ignore[misc]
-    """transformers' bar, with the newest loss and margin on it instead of printed lines."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Show loss and margin of a training line."""
-        if self.training_bar is not None and logs and "rewards/margins" in logs:
-            self.training_bar.set_postfix(
-                loss=f"{logs['loss']:.4f}", margin=f"{logs['rewards/margins']:.3f}"
-            )
-
-
-def _describe_non_finite(losses_B: Tensor, ids: Sequence[str]) -> str:
-    bad = [name for name, loss in zip(ids, losses_B.tolist(), strict=True) if loss - loss != 0]
-    listed = ", ".join(repr(name) for name in bad[:SHOWN_IDS])
-    more = f" and {len(bad) - SHOWN_IDS} more" if len(bad) > SHOWN_IDS else ""
-    return (
-        f"the loss of {listed}{more} is not finite, so training stopped before it could spoil the "
-        "weights; a lower train.learning_rate is the usual remedy (the last checkpoint is kept)"
-    )

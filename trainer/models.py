@@ -1,11 +1,14 @@
 """Finding, naming and loading the policy.
 
 The rule: a model is its content. Whatever it was called, it is resolved to a folder of
-safetensors, hashed, and loaded from that folder without running any code that came with it.
+safetensors, hashed, and loaded from that folder without running any code that came with it, unless
+`trust_remote_code` says so; then the code is pinned by a commit, hashed with the weights, and all
+in that folder.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -20,14 +23,16 @@ if TYPE_CHECKING:
     import torch
 
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
-def require_packages() -> None:
+def require_packages(config: TrainConfig) -> None:
     """Raise MissingPackageError unless what training needs is installed."""
     import importlib.util
 
-    for package in ("torch", "transformers", "accelerate", "safetensors"):
+    needed = ["torch", "transformers", "accelerate", "safetensors"]
+    for package in needed + (["peft"] if config.lora else []):
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(package, extra="train", needed_for="train")
 
@@ -57,7 +62,12 @@ def resolve_model(config: TrainConfig) -> Path:
             raise InputError.of(
                 folder, "is no model folder; train.model names a folder or a Hub id"
             )
-        folder = _fetch(config.model, config.revision)
+        folder = _fetch(config.model, config.revision, trust=config.trust_remote_code)
+    if (folder / "adapter_config.json").exists():
+        # transformers would load the model it names, which may be any, and lie anywhere
+        raise InputError.of(
+            folder, "holds an adapter; train.model names a whole model, with its adapter merged"
+        )
     if not (folder / "config.json").is_file():
         raise InputError.of(folder, "holds no config.json, so it is no model folder")
     if not list(folder.glob("*.safetensors")):
@@ -66,12 +76,29 @@ def resolve_model(config: TrainConfig) -> Path:
             "holds no *.safetensors; weights in other formats (pickles) are not loaded, "
             "convert them with save_pretrained",
         )
+    if config.trust_remote_code:
+        _refuse_code_from_elsewhere(folder)
     return folder
 
 
-def hash_weights(folder: Path) -> str:
-    """Key of what a model computes: its weights and its configuration, whatever its name."""
+def trusted_code(config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """What of a model's own code may run, for the record: empty where none may."""
+    if not config.trust_remote_code:
+        return {}
+    return {
+        "model": config.model,
+        "revision": config.revision,
+        "files": [str(path.relative_to(folder)) for path in _code_files(folder)],
+    }
+
+
+def hash_weights(folder: Path, *, trust: bool = False) -> str:
+    """Key of what a model computes: its weights and its configuration, whatever its name.
+
+    With `trust` its own code is part of that.
+    """
     files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
+    files += _code_files(folder) if trust else []
     return content_key([[path.name, describe_file(path)["sha256"]] for path in files])
 
 
@@ -85,19 +112,17 @@ def hash_tokenizer(folder: Path) -> str:
     return content_key([[path.name, describe_file(path)["sha256"]] for path in names])
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, *, trust: bool = False) -> Any:
     """The tokenizer of a model folder. Raises InputError when there is none."""
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust, local_files_only=True)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError.of(
-            folder, f"its tokenizer cannot be loaded: {_first_line(error)}"
-        ) from None
+        raise _unloadable(folder, "its tokenizer", error, trust=trust) from None
 
 
-def load_model(folder: Path, *, device: torch.device) -> Any:
+def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> Any:
     """The policy in float32, dropout off, on `device`.
 
     Dropout is off because policy and reference must agree before the first step (as in TRL).
@@ -107,7 +132,7 @@ def load_model(folder: Path, *, device: torch.device) -> Any:
 
     try:
         model_config = AutoConfig.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
+            folder, trust_remote_code=trust, local_files_only=True
         )
         for name, value in model_config.to_dict().items():
             if "drop" in name and isinstance(value, float):
@@ -117,11 +142,11 @@ def load_model(folder: Path, *, device: torch.device) -> Any:
             config=model_config,
             dtype=torch.float32,
             use_safetensors=True,
-            trust_remote_code=False,
+            trust_remote_code=trust,
             local_files_only=True,
         )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise InputError.of(folder, f"the model cannot be loaded: {_first_line(error)}") from None
+        raise _unloadable(folder, "the model", error, trust=trust) from None
     return model.to(device)
 
 
@@ -160,14 +185,21 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def _fetch(model: str, revision: str | None) -> Path:
+def _fetch(model: str, revision: str | None, *, trust: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     if not _HUB_ID.fullmatch(model):
         raise InputError.of(model, "is neither a model folder nor a Hub id such as org/name")
+    if trust and not _COMMIT.fullmatch(revision or ""):
+        raise ConfigError(
+            f"train.revision is {revision!r}, but train.trust_remote_code runs the code of {model} "
+            "and so needs the full commit hash (40 digits of 0-9 and a-f): what a branch or a tag "
+            "names can change"
+        )
+    patterns = _FETCHED + (["*.py"] if trust else [])
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=_FETCHED))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
     except (HFValidationError, RepositoryNotFoundError):
         raise InputError.of(
             model, "is no model folder here, and the Hub has no such model (or it needs a token)"
@@ -177,6 +209,41 @@ def _fetch(model: str, revision: str | None) -> Path:
             f"{model}: is no model folder here, and cannot be fetched from the Hub: "
             f"{_first_line(error)}"
         ) from None
+
+
+def _code_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def _code_references(folder: Path) -> list[str]:
+    """What `auto_map` of a model's files names: "file.Class", or "other/repository--file.Class"."""
+    found: list[str] = []
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            mapped = json.loads((folder / name).read_text(encoding="utf-8")).get("auto_map", {})
+        except (OSError, ValueError, AttributeError):
+            continue  # whoever loads the file says what is wrong with it
+        values = mapped.values() if isinstance(mapped, dict) else [mapped]
+        for value in values:
+            found += [str(item) for item in (value if isinstance(value, list) else [value]) if item]
+    return found
+
+
+def _refuse_code_from_elsewhere(folder: Path) -> None:
+    elsewhere = [name for name in _code_references(folder) if "--" in name]
+    if elsewhere:
+        raise InputError.of(
+            folder,
+            f"its auto_map takes code from another repository ({elsewhere[0]}), which no revision "
+            "pins; copy that code into the folder and name it there",
+        )
+
+
+def _unloadable(folder: Path, what: str, error: Exception, *, trust: bool) -> InputError:
+    hint = ""
+    if not trust and _code_references(folder):
+        hint = " (it comes with code of its own, which only train.trust_remote_code=true runs)"
+    return InputError.of(folder, f"{what} cannot be loaded{hint}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

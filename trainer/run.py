@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import InputError
+from schemas.errors import ConfigError, InputError
 from schemas.files import read_records, write_records
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path, write_failures
@@ -31,7 +31,9 @@ from trainer.batches import ReferencedExample
 from trainer.config import TrainConfig, run_settings
 from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
 from trainer.examples import Example, Prepared, TokenSequence, prepare_examples
+from trainer.failures import StopSignals, explain_full_disk
 from trainer.fit import fit, save_model
+from trainer.lora import add_adapter
 from trainer.models import (
     check_vocabulary,
     hash_tokenizer,
@@ -44,6 +46,7 @@ from trainer.models import (
     refuse_many_processes,
     require_packages,
     resolve_model,
+    trusted_code,
 )
 from trainer.reference import ReferenceCache, compute_missing, sequence_key
 from trainer.render import check_tokenizer
@@ -96,14 +99,20 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     """Train `config.model` on the pairs of `dataset` into the folder `output`.
 
     Raises InputError (data or model unusable), ConfigError (a setting, or another run's folder),
-    BackendError (device, Hub, non-finite loss) and MissingPackageError.
+    BackendError (device, Hub, non-finite loss, full disk, a signal) and MissingPackageError.
     """
-    require_packages()
+    with StopSignals() as signals:
+        return _run(config, dataset=dataset, output=output, signals=signals)
+
+
+def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
+    require_packages(config)
     refuse_many_processes()
     quiet_library_bars()
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
-    weights_hash = hash_weights(model_folder)
+    trust = config.trust_remote_code
+    weights_hash = hash_weights(model_folder, trust=trust)
     cache_folder = config.reference_dir or output.parent / "reference"
     refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
     identity = _identify(config, files, model_folder, weights_hash)
@@ -112,32 +121,47 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
         if finished is not None:
             return _finished_result(output, finished)
 
-    tokenizer = load_tokenizer(model_folder)
-    notes = check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
+    notes = _trust_notes(identity)
+    tokenizer = load_tokenizer(model_folder, trust=trust)
+    notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
     splits = _prepare_splits(files, tokenizer, config, dataset)
     if not config.resume:  # deletes what is there: only once nothing can be refused any more
         claim_folder(output, identity, resume=False)
-    _write_rejects(splits, output)
+    if config.early_stopping_patience is not None and not splits.test.examples:
+        raise ConfigError(
+            f"train.early_stopping_patience measures on the test split, and {dataset} has none "
+            "that can be used; build one (build.test_share), or leave the setting out"
+        )
+    with explain_full_disk(output, doing="listing pairs that cannot train"):
+        _write_rejects(splits, output)
 
     started = time.monotonic()
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
-    model = load_model(model_folder, device=device)
+    model = load_model(model_folder, device=device, trust=trust)
     check_vocabulary(model, tokenizer, where=str(model_folder))
     cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
-    logps, reference_counts = _reference_logps(model, splits.sequences, cache, config, dtype)
+    with explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"):
+        logps, reference_counts = _reference_logps(model, splits.sequences, cache, config, dtype)
     referenced_at = time.monotonic()
-    num_steps = fit(
-        config,
-        model,
-        train=_with_reference(splits.train.examples, logps),
-        test=_with_reference(splits.test.examples, logps),
-        output=output,
-        dtype=dtype,
-    )
-    save_model(model, tokenizer, source=model_folder, output=output)
+    merge = config.lora is None or config.lora.merge
+    with signals.deferred():
+        if config.lora is not None:  # only now: without its adapter the model is the reference
+            add_adapter(model, config.lora, seed=config.seed, base_model=config.model)
+        fitted = fit(
+            config,
+            model,
+            train=_with_reference(splits.train.examples, logps),
+            test=_with_reference(splits.test.examples, logps),
+            output=output,
+            dtype=dtype,
+            signals=signals,
+        )
+        save_model(model, tokenizer, source=model_folder, output=output, trust=trust, merge=merge)
 
-    counts = _count(splits) | reference_counts | {"steps": num_steps}
+    counts = _count(splits) | reference_counts | {"steps": fitted.num_steps}
+    if fitted.best_step is not None:
+        counts["best_step"] = fitted.best_step
     timings = {
         "reference_seconds": referenced_at - started,
         "train_seconds": time.monotonic() - referenced_at,
@@ -157,14 +181,27 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
 def _identify(
     config: TrainConfig, files: PairFiles, model_folder: Path, weights_hash: str
 ) -> RunIdentity:
+    tested = {"test pairs": files.test_fingerprint()} if config.early_stopping_patience else {}
     return RunIdentity(
         settings=run_settings(config),
         content={
             "weights": weights_hash,
             "tokenizer": hash_tokenizer(model_folder),
             "training pairs": files.fingerprint(),
+            **tested,
         },
+        trusted_code=trusted_code(config, model_folder),
     )
+
+
+def _trust_notes(identity: RunIdentity) -> list[str]:
+    """What of the model's own code may run; said before it does, and again with the result."""
+    if not identity.trusted_code:
+        return []
+    files = ", ".join(identity.trusted_code["files"]) or "no files"
+    note = f"train.trust_remote_code is on: code of {identity.trusted_code['model']} runs ({files})"
+    logger.warning("%s", note)
+    return [note]
 
 
 def _finished_result(output: Path, finished: FinishedRun) -> StageResult:

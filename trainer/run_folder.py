@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,16 @@ from schemas.writing import write_json
 
 MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"
+SAVING = ".saving"  # the model while it is written; see `publish_model`
 # What a run leaves in its folder: the model with its tokenizer, and the run's own files.
 _WRITTEN = (
     "config.json",
     "generation_config.json",
     "model*.safetensors",
     "model.safetensors.index.json",
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "*.py",  # of a model with code of its own, written beside its weights by transformers
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -41,8 +46,11 @@ _WRITTEN = (
     "dropped.jsonl",
     "tensorboard",
     CHECKPOINTS,
+    SAVING,
     ".*.json*",  # a temporary file of a write that was killed
 )
+# Without one of these a folder is no model to anybody, whatever else is in it.
+_PUBLISHED_LAST = ("config.json", "adapter_config.json")
 STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 
 
@@ -52,6 +60,8 @@ class RunIdentity:
 
     settings: Mapping[str, Any]
     content: Mapping[str, str]
+    # Code that runs with the model, as a record: its hash is part of the weights' content.
+    trusted_code: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -130,6 +140,32 @@ def last_checkpoint(output: Path) -> Path | None:
     return max(complete)[1] if complete else None
 
 
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The trainer's state in a complete checkpoint: `global_step`, `epoch`, `log_history`, ..."""
+    state: dict[str, Any] = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+    return state
+
+
+@contextmanager
+def publish_model(output: Path) -> Iterator[Path]:
+    """A folder to write the model into, whose files appear in `output` when the block ends well.
+
+    Configurations come last, so a folder that looks like a model holds all its weights.
+    """
+    staging = output / SAVING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        for name in _PUBLISHED_LAST:
+            (output / name).unlink(missing_ok=True)
+        files = sorted(staging.iterdir(), key=lambda path: (path.name in _PUBLISHED_LAST, path))
+        for path in files:
+            path.replace(output / path.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def write_manifest(
     output: Path,
     identity: RunIdentity,
@@ -143,12 +179,18 @@ def write_manifest(
         "training",
         config=identity.settings,
         inputs=[],
-        packages=("torch", "transformers", "accelerate"),
+        packages=("torch", "transformers", "accelerate", "peft"),
         models={"policy": identity.content["weights"]},
         counts=counts,
         timings=timings,
     )
-    own = {"key": identity.key, "content": dict(identity.content), "finished": finished}
+    own: dict[str, Any] = {
+        "key": identity.key,
+        "content": dict(identity.content),
+        "finished": finished,
+    }
+    if identity.trusted_code:
+        own["trusted_code"] = dict(identity.trusted_code)
     write_json(output / MANIFEST, sidecar.model_dump() | own)
 
 
@@ -186,13 +228,13 @@ def _is_ours(name: str) -> bool:
 
 
 def _holds_a_model(output: Path) -> bool:
-    return (output / "config.json").exists() and any(output.glob("*.safetensors"))
+    has_config = any((output / name).exists() for name in _PUBLISHED_LAST)
+    return has_config and any(output.glob("*.safetensors"))
 
 
 def _completed_step(checkpoint: Path) -> int | None:
     try:
-        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-        return int(state["global_step"])
+        return int(read_state(checkpoint)["global_step"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

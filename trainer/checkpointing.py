@@ -1,0 +1,67 @@
+"""Checkpoints on top of `transformers.Trainer`: whole or absent, and with adapters.
+
+The rule: a checkpoint that is complete is never written over. Its step is known, and weights,
+optimiser and random state of a step are what they are; only the log that goes with them can have
+grown (an evaluation after the save), and that file is replaced by a rename.
+
+transformers 5.23 loads optimiser, scheduler and random state with `weights_only=True`: a pickle
+that would run code is refused. Weights are read from safetensors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import Trainer
+
+from trainer.lora import has_adapter, load_adapter
+from trainer.run_folder import STATE_FILE
+
+
+class CheckpointingTrainer(Trainer):  # type: ignore[misc]
+    """`Trainer`, with this project's rule for checkpoints.
+
+    `saved_step` is the step of the newest whole checkpoint; set it to the one that is resumed.
+    """
+
+    saved_step: int | None = None
+
+    def save_now(self) -> Path:
+        """Write the state as it stands, unless it is saved already; answers the checkpoint."""
+        self._save_checkpoint(self.model, None)
+        return self._checkpoint(self.state.global_step)
+
+    def _checkpoint(self, step: int) -> Path:
+        return Path(self.args.output_dir) / f"checkpoint-{step}"
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+        if self.saved_step != step:
+            super()._save_checkpoint(model, trial)
+            self.saved_step = step
+            return
+        if self.state.best_global_step == step:
+            self.state.best_model_checkpoint = str(self._checkpoint(step))
+        if self.args.should_save:
+            path = self._checkpoint(step) / STATE_FILE
+            temporary = path.with_name(f".{STATE_FILE}")
+            self.state.save_to_json(str(temporary))
+            temporary.replace(path)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """No step of an epoch once training is to stop: a resumed run may have stopped already."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if has_adapter(self.model):
+            load_adapter(self.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self) -> None:
+        if has_adapter(self.model):
+            load_adapter(self.model, Path(self.state.best_model_checkpoint))
+        else:
+            super()._load_best_model()

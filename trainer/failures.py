@@ -1,0 +1,149 @@
+"""What ends a run before its time: a signal, a loss that is no number, a full disk.
+
+The rule: whatever ends a run, the folder holds a state from which the same command goes on, and
+the error says where. A signal never interrupts a step: it is a wish, which is granted between two
+steps, on all processes after the same one.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from schemas.errors import BackendError
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What torch, safetensors and pyarrow make of those numbers.
+_FULL_TEXT = re.compile(
+    r"No space left|File too large|quota exceeded|\(os error (28|27|122)\)"
+    r"|PytorchStreamWriter failed|file write failed|unexpected pos",
+    re.IGNORECASE,
+)
+SHOWN_IDS = 4
+
+
+class StoppedError(BackendError):
+    """The run was asked to stop, by a signal, and did; the same command continues."""
+
+
+class NonFiniteLossError(BackendError):
+    """A loss is infinite or no number; `ids` are the pairs of this process's batch that have it."""
+
+    def __init__(self, ids: Sequence[str], *, saved: Path | None = None) -> None:
+        self.ids = list(ids)
+        where = f"; the state before that step is kept in {saved}" if saved is not None else ""
+        super().__init__(
+            f"the loss of {_listed(self.ids)} is not finite, so training stopped before it could "
+            f"spoil the weights{where}; a lower train.learning_rate is the usual remedy"
+        )
+
+
+class StopSignals:
+    """Takes SIGTERM and SIGINT while entered.
+
+    Outside of `deferred` they raise StoppedError at once; inside they only leave their name in
+    `asked`. A second SIGINT there is the user's last word: KeyboardInterrupt. In a thread other
+    than the main one nothing is taken, since Python lets only that one handle signals.
+    """
+
+    def __init__(self) -> None:
+        self.asked: str | None = None
+        self._deferred = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {name: signal.signal(name, self._take) for name in _STOPPING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within the block a signal is a wish."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if not self._deferred:
+            raise StoppedError(f"stopped by {name} before the first step; rerun to continue")
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = name
+
+
+def any_process(flag: bool, device: Any) -> bool:
+    """Whether `flag` holds on any process of the run: the same answer on all of them.
+
+    Every process must ask at the same place. With one process this costs nothing.
+    """
+    import torch
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return flag
+    flags = torch.tensor(int(flag), device=device)
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    return bool(flags.item())
+
+
+@contextmanager
+def explain_full_disk(folder: Path, *, doing: str, needed: int | None = None) -> Iterator[None]:
+    """Turn what libraries raise when a file cannot grow into a BackendError about `folder`.
+
+    `needed` is the room in bytes that the files to be written take, where that is known.
+    """
+    try:
+        yield
+    except Exception as error:  # RuntimeError of torch, SafetensorError, ArrowException, OSError
+        if not is_full_disk(error):
+            raise
+        room = f" (about {_size(needed)} are needed)" if needed else ""
+        free = _size(_free_bytes(folder))
+        raise BackendError(
+            f"{folder}: the disk is full, or a limit on the size of files or on your quota is "
+            f"met, while {doing}{room}; {free} are free there. What was complete before is kept: "
+            "make room, and the same command continues"
+        ) from None
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Whether the error says that a file could not grow."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return bool(_FULL_TEXT.search(str(error)))
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _size(count: int) -> str:
+    for unit, power in (("GB", 9), ("MB", 6)):
+        if count >= 10**power:
+            return f"{count / 10**power:.1f} {unit}"
+    return f"{count / 1000:.0f} kB"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    if not ids:
+        return "a batch of another process"
+    more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
+    return ", ".join(repr(name) for name in ids[:SHOWN_IDS]) + more

@@ -1,0 +1,125 @@
+"""LoRA (arXiv 2106.09685): small matrices beside frozen ones, by peft.
+
+The rule: without its adapter the model is the reference, bit for bit. peft's layers are put into
+the model in place, so that it stays the class it was and everything else (the output matrix,
+layouts, checkpoints of `Trainer`) meets the model it knows; there is no dropout, because policy
+and reference must agree before the first step; the first matrix is drawn from the run's seed, on
+the CPU, and the second is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from trainer.config import LoraSettings
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+_NAME = "default"
+_PREFIX = "base_model.model."  # of peft's names in files
+
+
+def add_adapter(model: Any, settings: LoraSettings, *, seed: int, base_model: str) -> None:
+    """Freeze `model` and put a fresh adapter into it, in place.
+
+    `base_model` is written into the adapter's configuration. Raises ConfigError when a name of
+    `target_modules` fits no linear layer, or fits the embedding or the output matrix.
+    """
+    import torch
+    from peft import LoraConfig
+
+    targets = settings.target_modules
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=0.0,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model.add_adapter(config, _NAME)
+        except ValueError as error:  # no layer of these names, or not a linear one
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(
+                f"train.lora.target_modules: {settings.target_modules!r} does not fit this model "
+                f"({reason}); use all-linear, or names of its linear layers such as q_proj"
+            ) from None
+    _refuse_adapted_vocabulary(model)
+    model.peft_config[_NAME].base_model_name_or_path = base_model
+
+
+def has_adapter(model: Any) -> bool:
+    """Whether `add_adapter` was called on the model, and `merge_adapter` not yet."""
+    return bool(getattr(model, "peft_config", None))
+
+
+@contextmanager
+def without_adapter(model: Any) -> Iterator[None]:
+    """Within the block `model` computes what the reference computes."""
+    if not has_adapter(model):
+        raise ValueError("the model has no adapter, so it is not its own reference")
+    model.disable_adapters()
+    try:
+        yield
+    finally:
+        model.enable_adapters()
+
+
+def load_adapter(model: Any, checkpoint: Path) -> None:
+    """Put the adapter's weights of a checkpoint into `model`; safetensors only.
+
+    Raises InputError when the file is missing or broken or belongs to another adapter.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = checkpoint / ADAPTER_WEIGHTS
+    try:
+        weights = load_file(path, device="cpu")
+    except (OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError.of(path, f"cannot be read ({reason}); delete {checkpoint}") from None
+    wanted = {_PREFIX + name for name in model.get_adapter_state_dict(_NAME)}
+    if set(weights) != wanted:
+        raise InputError.of(path, f"holds another adapter; delete {checkpoint}")
+    stripped = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    set_peft_model_state_dict(model, stripped, adapter_name=_NAME)
+
+
+def merge_adapter(model: Any) -> None:
+    """Add the adapter's products to the frozen matrices and take its layers out, in place."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer)
+    ]
+    for name, module in layers:
+        module.merge()
+        model.set_submodule(name, module.get_base_layer())
+    del model.peft_config
+    model._hf_peft_config_loaded = False  # transformers' mark, which decides what is saved
+
+
+def _refuse_adapted_vocabulary(model: Any) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in (
+        ("embedding", model.get_input_embeddings()),
+        ("output matrix", model.get_output_embeddings()),
+    ):
+        if isinstance(module, BaseTunerLayer):
+            raise ConfigError(
+                f"train.lora.target_modules names the {name} of the model; only the linear "
+                "layers between them can be adapted"
+            )
