@@ -1,4 +1,4 @@
-"""Adverse conversations for `mask_fidelity.py`: texts, templates and control text made to break masks.
+"""Adverse conversations for `mask_fidelity.py`: texts and templates made to break masks.
 
 The rule: what a template writes is said twice, once as Jinja for the tokenizer and once as plain
 strings for the judge, so that the place of the answer is known and need not be found.

@@ -3,7 +3,8 @@
 Three sets, under several tokenizers; ours must be wrong nowhere (else exit code 1):
 
     human       human-labelled responses (--data), each once as the chosen and once as the
-                rejected answer; without --data a few built-in ones
+                rejected answer, cut at the published 1,024 tokens and not cut; without --data a
+                few built-in ones
     adverse     Markdown, tables, code, emoji, repeats, outer spaces, spans inside letters, in four
                 chat templates, whole and cut at every length from the prompt's to the full one
     control     text that reads as a control token, at every place of a pair: must be refused
@@ -32,7 +33,7 @@ Examples:
     python benchmarks/mask_fidelity.py --data human_labels --tokenizer tokenizers/qwen2
     python benchmarks/mask_fidelity.py --sets adverse control
 
-The last line is one JSON object: `ours_wrong_tokens`, and for each set its totals and `rows`.
+The last line is one JSON object: `ours_wrong`, and for each set its totals and `rows`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ LABELS = {
     "hallucinated": Label.HALLUCINATED,
     "no_fact": Label.NO_FACT,
 }
-MAX_LENGTH = 1024  # the published setting
+MAX_LENGTHS = [1024, 16384]  # the published setting, and one that cuts nothing
 PEER = "open-compass/ANAH maskdpo/dataset.py, re-implemented from its description"
 Piece = tuple[int, int, Label]
 
@@ -177,44 +178,48 @@ def main() -> int:
 def run_human(
     tokenizers: Sequence[TokenizerUnderTest],
     files: dict[str, list[tuple[str, str, list[Piece]]]],
-    max_length: int,
+    max_lengths: Sequence[int],
 ) -> dict[str, Any]:
     """Every human-labelled response on either side, beside an answer that always trains."""
     rows = []
     for under_test in tokenizers:
-        config = TrainConfig(model="benchmark", max_length=max_length)
         for name, responses in files.items():
             for side in Side:
-                tally = Tally()
+                tallies = {max_length: Tally() for max_length in max_lengths}
                 for question, text, sentences in responses:
                     answer = Answer(text=text, sentences=sentences, side=side)
-                    compare_response(under_test, question, answer, config, tally)
-                rows.append(
-                    {"tokenizer": under_test.name, "file": name, "side": str(side), **tally.counts}
-                )
-                print(show_row(rows[-1], f"{name} {side}"), flush=True)
-    return summed(rows)
+                    compare_response(under_test, question, answer, tallies)
+                for max_length, tally in tallies.items():
+                    row = {"tokenizer": under_test.name, "file": name, "side": str(side)}
+                    rows.append({**row, "max_length": max_length, **tally.counts})
+                    print(show_row(rows[-1], f"{name} {side} {max_length}"), flush=True)
+    by_length = {
+        str(length): totals([row for row in rows if row["max_length"] == length])
+        for length in max_lengths
+    }
+    return {"by_max_length": by_length, **summed(rows)}
 
 
 def compare_response(
     under_test: TokenizerUnderTest,
     question: str,
     answer: Answer,
-    config: TrainConfig,
-    tally: Tally,
+    tallies: Mapping[int, Tally],
 ) -> None:
-    """Add one response to the tally."""
+    """Add one response to the tally of each maximum length."""
     other_side = Side.REJECTED if answer.side is Side.CHOSEN else Side.CHOSEN
     kept = Label.NO_HALLUCINATION if other_side is Side.CHOSEN else Label.HALLUCINATED
     other = Answer(text="Yes.", sentences=[(0, 4, kept)], side=other_side)
     parts = own_parts(under_test.tokenizer, question, answer.text)
     judged = judge(under_test, parts, answer)
-    example, reason = encode_pair(under_test.tokenizer, question, [answer, other], config)
-    tally.add("ours_pairs_lost", is_lost(reason, [judged], config.max_length))
-    compare_side(judged, example, answer.side, config.max_length, tally)
-    mask, fell_back = published(judged, config.max_length)
-    compare_published(judged, mask, config.max_length, tally)
-    tally.add("published_sides_unmasked", fell_back)
+    for max_length, tally in tallies.items():
+        config = TrainConfig(model="benchmark", max_length=max_length)
+        example, reason = encode_pair(under_test.tokenizer, question, [answer, other], config)
+        tally.add("ours_pairs_lost", is_lost(reason, [judged], max_length))
+        compare_side(judged, example, answer.side, max_length, tally)
+        mask, fell_back = published(judged, max_length)
+        compare_published(judged, mask, max_length, tally)
+        tally.add("published_sides_unmasked", fell_back)
 
 
 def run_adverse(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
@@ -266,16 +271,19 @@ def compare_case(
 
 def is_lost(reason: str | None, judged: Iterable[Judged], max_length: int) -> bool:
     """Whether a pair was dropped for a reason that neither side gives."""
-    return bool(reason) and reason not in {drop_reason(side, max_length) for side in judged}
+    return bool(reason) and not any(reason in drop_reasons(side, max_length) for side in judged)
 
 
-def drop_reason(judged: Judged, max_length: int) -> str | None:
-    """Why a pair with this side must be dropped; None when this side can train."""
-    if not any(judged.weights):
-        return "no_active_token"
+def drop_reasons(judged: Judged, max_length: int) -> set[str]:
+    """Why a pair with this side must be dropped; empty when this side can train."""
+    reasons = set()
     if judged.first >= max_length:
-        return "prompt_too_long"
-    return None if any(judged.weights[:max_length]) else "truncated"
+        reasons.add("prompt_too_long")
+    if not any(judged.weights):
+        reasons.add("no_active_token")
+    elif not reasons and not any(judged.weights[:max_length]):
+        reasons.add("truncated")
+    return reasons
 
 
 def run_control(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
@@ -355,7 +363,7 @@ def judge(under_test: TokenizerUnderTest, parts: Parts, answer: Answer) -> Judge
 
 
 def own_parts(tokenizer: Any, question: str, answer: str) -> Parts:
-    """The conversation in the tokenizer's own template, which must not trim: cut by plain lengths."""
+    """The conversation in the tokenizer's own template, which must not trim, cut by lengths."""
     prompt = [{"role": "user", "content": question}]
     head = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     reply = {"role": "assistant", "content": answer}
@@ -368,7 +376,7 @@ def own_parts(tokenizer: Any, question: str, answer: str) -> Parts:
 def compare_side(
     judged: Judged, example: Example | None, side: Side, max_length: int, tally: Tally
 ) -> None:
-    """Count our wrong tokens of one side; a dropped pair has none, and `is_lost` judges the drop."""
+    """Count our wrong tokens of one side; a dropped pair has none: see `is_lost`."""
     wanted, ids = judged.weights[:max_length], judged.ids[:max_length]
     tally.add("responses", 1)
     tally.add("tokens", len(ids))
@@ -504,7 +512,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tokenizer", type=Path, help="folder of a byte-level BPE tokenizer")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="what to run")
     parser.add_argument(
-        "--max-length", type=int, default=MAX_LENGTH, help="tokens, for the human set [1024]"
+        "--max-length",
+        type=int,
+        nargs="+",
+        default=MAX_LENGTHS,
+        help="tokens, for the human set [1024 16384]",
     )
     return parser.parse_args()
 

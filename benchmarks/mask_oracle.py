@@ -273,9 +273,11 @@ def train_byte_fallback(texts: Sequence[str]) -> TokenizerUnderTest:
         [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
     )
     backend.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback()])
-    trainer = trainers.BpeTrainer(vocab_size=1200, limit_alphabet=60, show_progress=False)
-    # Words by themselves: without it the trainer would learn merges over whole texts, slowly.
+    trainer = trainers.BpeTrainer(vocab_size=1200, show_progress=False)
+    # Words by themselves, lest the trainer learn merges over whole texts; of ASCII alone, so that
+    # everything else is spelled in bytes.
     words = [word for text in texts for word in re.findall(r" ?[^\s]+|\s+", text)]
+    words = [word for word in words if word.isascii()]
     backend.train_from_iterator(words, trainer)
     state = backend.model.__getstate__()
     backend.model = _with_byte_tokens(state)
