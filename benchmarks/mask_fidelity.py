@@ -271,7 +271,9 @@ def compare_case(
 
 def is_lost(reason: str | None, judged: Iterable[Judged], max_length: int) -> bool:
     """Whether a pair was dropped for a reason that neither side gives."""
-    return bool(reason) and not any(reason in drop_reasons(side, max_length) for side in judged)
+    if reason is None:
+        return False
+    return all(reason not in drop_reasons(side, max_length) for side in judged)
 
 
 def drop_reasons(judged: Judged, max_length: int) -> set[str]:

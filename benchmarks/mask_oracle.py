@@ -89,7 +89,10 @@ def expected_weights(
 
 
 def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
-    """Characters of each token of a byte-level BPE, by adding up the bytes it is spelled with."""
+    """Characters of each token of a byte-level BPE, by adding up the bytes it is spelled with.
+
+    Special tokens may take in the white space beside them (Phi-3, RoBERTa), unspelled.
+    """
     owners: list[tuple[int, ...]] = []
     raw = b""
     normalizer = tokenizer.backend_tokenizer.normalizer
@@ -104,16 +107,18 @@ def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
     added = tokenizer.added_tokens_decoder
     position, spelled = 0, []
     for token_id, token in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
-        spelling = (
-            token.encode("utf-8")
-            if token_id in added
-            else bytes(byte_of[letter] for letter in token)
-        )
+        start, special = position, added.get(token_id)
+        spelling = token.encode("utf-8") if special else bytes(byte_of[x] for x in token)
+        while special and special.lstrip and text[owners[position][0]].isspace():
+            position += 1
         if raw[position : position + len(spelling)] != spelling:
             raise AssertionError(f"token {token!r} is not what stands at byte {position}")
-        covered = {at for some in owners[position : position + len(spelling)] for at in some}
-        spelled.append(sorted(covered))
         position += len(spelling)
+        while special and special.rstrip and position < len(raw):
+            if not text[owners[position][0]].isspace():
+                break
+            position += 1
+        spelled.append(sorted({at for some in owners[start:position] for at in some}))
     if position != len(raw):
         raise AssertionError(f"tokens spell {position} of {len(raw)} bytes")
     return spelled
