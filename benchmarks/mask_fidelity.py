@@ -124,6 +124,7 @@ class Tally:
         "responses",
         "kept_responses",
         "tokens",
+        "kept_tokens",
         "answer_tokens",
         *(
             f"{who}_{what}_wrong"
@@ -391,6 +392,7 @@ def compare_side(
     tally.add_wrong("ours", wrong + abs(len(got) - len(ids)))
     tally.add("ours_sides_unmasked", not any(sequence.weights))
     tally.add("kept_responses", 1)
+    tally.add("kept_tokens", len(ids))
 
 
 def compare_published(judged: Judged, mask: Sequence[bool], max_length: int, tally: Tally) -> None:

@@ -234,6 +234,15 @@ def answers(draw: st.DrawFn) -> tuple[str, Weighted]:
     finish="stop",
     cut=1.0,
 )
+@example(  # a token that reaches from a cut-off answer into the end: kept, and of no weight
+    template="chatml",
+    question="Who?",
+    chosen=("So.", [(0, 3, 1.0)]),
+    rejected=("So. ", [(0, 4, 1.0)]),
+    eos="both",
+    finish="length",
+    cut=1.0,
+)
 @settings(max_examples=70)
 def test_pairs_equal_the_oracle(  # noqa: PLR0917 - hypothesis draws each by name
     name: str,
