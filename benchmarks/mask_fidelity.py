@@ -1,460 +1,509 @@
 """Counts the tokens that a mask gets wrong: ours, and the published algorithm beside it.
 
-    python benchmarks/mask_fidelity.py                                  built-in text, alone
-    python benchmarks/mask_fidelity.py --data DIR --tokenizer DIR       human-labelled responses
+Three sets, under several tokenizers; ours must be wrong nowhere (else exit code 1):
 
-Every response is taken once as the chosen and once as the rejected answer, under two tokenizers:
-the one given (or a byte-level BPE trained here), and a SentencePiece-style Unigram trained here.
+    human       human-labelled responses (--data), each once as the chosen and once as the
+                rejected answer, cut at the published 1,024 tokens and not cut; without --data a
+                few built-in ones
+    adverse     Markdown, tables, code, emoji, repeats, outer spaces, spans inside letters, in four
+                chat templates, whole and cut at every length from the prompt's to the full one
+    control     text that reads as a control token, at every place of a pair: must be refused
 
-Judge of both: an oracle that paints characters and spells tokens out, byte by byte or letter by
-letter. It shares no code with `trainer.masks` and uses no offsets.
+Tokenizers: the one given with --tokenizer (a byte-level BPE folder; else one trained here) and a
+SentencePiece-style Unigram trained here; for `adverse` and `control` also a byte-level BPE whose
+offsets leave spaces out, and a SentencePiece-style BPE with byte tokens. Ours runs as in training:
+`trainer.examples.prepare_examples` on pairs. Every token counts, prompt and template included, and
+ids and float weights must be equal to the judge's. A pair dropped for a reason that the judge does
+not see is `ours_pairs_lost`, a side kept with no token to train `ours_sides_unmasked`: both wrong.
+
+Judge: `mask_oracle.py`, which shares no code with `trainer` and reads no offsets.
 
 Peer: the masks of open-compass/ANAH (`maskdpo/dataset.py`), re-implemented from a description of
 what it does: each sentence tokenised alone and the lengths added up from the length of a
 separately tokenised prompt; labels other than its two stay trained; a list that has outgrown the
-text falls back to no mask at all. It is given the response in pieces that cover all of it, so
-that what it gets wrong is its own. Two counts, both over the tokens of the answer:
+text makes both sides fall back to no mask at all. It is given the response in pieces that cover
+all of it, so that what it gets wrong is its own. Two counts, over the tokens of the answer only:
 
     published              against this project's label policy
     published_misplaced    against its own label policy: what its arithmetic alone gets wrong
+
+Examples:
+
+    python benchmarks/mask_fidelity.py
+    python benchmarks/mask_fidelity.py --data human_labels --tokenizer tokenizers/qwen2
+    python benchmarks/mask_fidelity.py --sets adverse control
+
+The last line is one JSON object: `ours_wrong`, and for each set its totals and `rows`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.labels import Label, LabelPolicy, Side
-from schemas.records import Message, Span
-from schemas.spans import gaps, trim
-from trainer.examples import encode_rendered
-from trainer.render import frame_prompt, render_answer
+from mask_cases import CASES, TEMPLATES, Case, Sentences, Template
+from mask_oracle import (
+    Parts,
+    TokenizerUnderTest,
+    expected_weights,
+    load_tokenizer,
+    train_byte_fallback,
+    train_byte_level,
+    train_unigram,
+)
 
-FILES = ("factcheck_bench", "expertqa_rand_val", "storysumm_val", "uhgeval_first500")
+from schemas.labels import Label, LabelPolicy, Side
+from schemas.records import Message, Pair, Span
+from schemas.spans import gaps, trim
+from trainer.config import TrainConfig
+from trainer.examples import Example, prepare_examples
+
+SETS = ("human", "adverse", "control")
 LABELS = {
     "factual": Label.NO_HALLUCINATION,
     "hallucinated": Label.HALLUCINATED,
     "no_fact": Label.NO_FACT,
 }
-MAX_LENGTH = 1024  # the published setting
+MAX_LENGTHS = [1024, 16384]  # the published setting, and one that cuts nothing
+PEER = "open-compass/ANAH maskdpo/dataset.py, re-implemented from its description"
 Piece = tuple[int, int, Label]
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
-    "message['content'] + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-BUILT_IN = [
-    [("Ada Ling was born in Lima.", "factual"), (" She was born in Lima.", "hallucinated")],
-    [("It is.", "factual"), (" It is.", "hallucinated"), (" It is.", "factual")],
-    [
-        ("# Rivers\n\n", "no_fact"),
-        ("- The Orr is 1,204 km long.\n", "factual"),
-        ("- It *never* freezes!\n\n", "hallucinated"),
-        ("See https://example.org/a?b=1.", "no_fact"),
-    ],
-    [("Great 😀😀", "no_fact"), ("👍🏽 truly", "hallucinated"), ("\n\n  …", None)],
-    [("你好，世界。", "factual"), ("他出生于一九七一年。", "hallucinated"), ("再见！", "no_fact")],
-    [("  leading space", "hallucinated"), ("and no gap", "factual"), ("  \n", None)],
-    [("1.", "factual"), ("5", "hallucinated"), (" litres", "factual"), ("...", "hallucinated")],
-]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledResponse:
-    """A response with labelled stretches: (start, end, label), sorted and disjoint."""
+class Answer:
+    """A response with labelled stretches, sorted and disjoint, as one side of a pair."""
 
-    question: str
     text: str
     sentences: list[Piece]
+    side: Side
+
+    def spans(self) -> list[Span]:
+        """As `build` would write them; every second one with a weight that is not 1."""
+        policy = LabelPolicy()
+        return [
+            Span(
+                start=start,
+                end=end,
+                label=label,
+                weight=policy.weight(label, self.side) * (0.25 if index % 2 else 1.0),
+            )
+            for index, (start, end, label) in enumerate(self.sentences)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """A rendered conversation: the answer, and what the template wrote around it."""
+class Judged:
+    """What one side comes to, uncut: its ids, the weights wanted, and the peer's view of it.
 
-    head: str
-    answer: str
-    tail: str
+    inside      indices of the answer's tokens
+    first       how many tokens lie wholly before the answer
+    own         which tokens train by the peer's own label policy
+    opening, lengths, hidden    what the peer adds up: tokens of the prompt and of every piece,
+                each tokenised alone, and whether the piece is masked
+    """
+
+    ids: list[int]
+    weights: list[float]
+    inside: list[int]
+    first: int
+    own: list[bool]
+    opening: int
+    lengths: list[int]
+    hidden: list[bool]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenizerUnderTest:
-    """A tokenizer, and how to spell its tokens out: text to one list of characters a token."""
-
-    name: str
-    tokenizer: Any
-    spell: Callable[[str], list[list[int]]]
-
-
-@dataclass(kw_only=True)
 class Tally:
-    """Tokens of answers and how many of them each algorithm gets wrong."""
+    """The counts of one row, by name; what was never added reads 0."""
 
-    responses: int = 0
-    tokens: int = 0
-    wrong_tokens: dict[str, int] = field(default_factory=dict)
-    wrong_responses: dict[str, int] = field(default_factory=dict)
+    COUNTS = (
+        "responses",
+        "kept_responses",
+        "tokens",
+        "kept_tokens",
+        "answer_tokens",
+        *(
+            f"{who}_{what}_wrong"
+            for who in ("ours", "published", "published_misplaced")
+            for what in ("tokens", "responses")
+        ),
+        "ours_pairs_lost",
+        "ours_sides_unmasked",
+        "published_sides_unmasked",
+    )
 
-    def add(self, name: str, got: Sequence[bool], wanted: Sequence[bool]) -> None:
-        """Count where one response's mask differs from the wanted one."""
-        wrong = sum(a != b for a, b in zip(got, wanted, strict=True))
-        self.wrong_tokens[name] = self.wrong_tokens.get(name, 0) + wrong
-        self.wrong_responses[name] = self.wrong_responses.get(name, 0) + bool(wrong)
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(self.COUNTS, 0)
+
+    def add(self, name: str, count: int) -> None:
+        """Add to one count."""
+        self.counts[name] += count
+
+    def add_wrong(self, who: str, wrong: int) -> None:
+        """Count one response's wrong tokens."""
+        self.add(f"{who}_tokens_wrong", wrong)
+        self.add(f"{who}_responses_wrong", bool(wrong))
 
 
 def main() -> int:
-    """Run the benchmark; exit code 1 when one of our tokens is wrong."""
+    """Run the benchmark; exit code 1 when anything of ours is wrong."""
     arguments = parse_arguments()
     files = read_files(arguments.data)
-    texts = [response.text for responses in files.values() for response in responses]
-    tokenizers = [
-        load_tokenizer(arguments.tokenizer) if arguments.tokenizer else train_byte_level(texts),
-        train_unigram(texts),
-    ]
+    texts = [text for responses in files.values() for _, text, _ in responses]
+    own = train_byte_level([*texts, *case_texts()])
+    byte_level = load_tokenizer(arguments.tokenizer) if arguments.tokenizer else own
+    unigram = train_unigram(texts if arguments.data else [*texts, *case_texts()])
+    result: dict[str, Any] = {"benchmark": "mask_fidelity", "peer": PEER}
+    if "human" in arguments.sets:
+        result["human"] = run_human([byte_level, unigram], files, arguments.max_length)
+    if {"adverse", "control"} & set(arguments.sets):
+        adverse = [
+            byte_level,
+            train_unigram(case_texts()),
+            train_byte_level(case_texts(), trim_offsets=True),
+            train_byte_fallback(case_texts()),
+        ]
+        if "adverse" in arguments.sets:
+            result["adverse"] = run_adverse(adverse)
+        if "control" in arguments.sets:
+            result["control"] = run_control(adverse)
+    wrong = sum(result[name]["ours_wrong"] for name in arguments.sets)
+    print(json.dumps({**result, "ours_wrong": wrong}, ensure_ascii=False))
+    return 1 if wrong else 0
+
+
+def run_human(
+    tokenizers: Sequence[TokenizerUnderTest],
+    files: dict[str, list[tuple[str, str, list[Piece]]]],
+    max_lengths: Sequence[int],
+) -> dict[str, Any]:
+    """Every human-labelled response on either side, beside an answer that always trains."""
     rows = []
     for under_test in tokenizers:
         for name, responses in files.items():
             for side in Side:
-                rows.append(measure(under_test, name, responses, side, arguments.max_length))
-                print(show_row(rows[-1]), flush=True)
-    totals = {
-        key: sum(row[key] for row in rows) for key in rows[0] if isinstance(rows[0][key], int)
+                tallies = {max_length: Tally() for max_length in max_lengths}
+                for question, text, sentences in responses:
+                    answer = Answer(text=text, sentences=sentences, side=side)
+                    compare_response(under_test, question, answer, tallies)
+                for max_length, tally in tallies.items():
+                    row = {"tokenizer": under_test.name, "file": name, "side": str(side)}
+                    rows.append({**row, "max_length": max_length, **tally.counts})
+                    print(show_row(rows[-1], f"{name} {side} {max_length}"), flush=True)
+    by_length = {
+        str(length): totals([row for row in rows if row["max_length"] == length])
+        for length in max_lengths
     }
-    peer = "open-compass/ANAH maskdpo/dataset.py, re-implemented from its description"
-    print(json.dumps({"benchmark": "mask_fidelity", "peer": peer, **totals, "rows": rows}))
-    return 1 if totals["ours_tokens_wrong"] else 0
+    return {"by_max_length": by_length, **summed(rows)}
 
 
-def measure(
+def compare_response(
     under_test: TokenizerUnderTest,
-    name: str,
-    responses: Iterable[LabelledResponse],
-    side: Side,
-    max_length: int,
-) -> dict[str, Any]:
-    """Ours, the oracle and the published algorithm over the responses of one file."""
-    tally = Tally()
-    for response in responses:
-        compare(under_test, response, side, max_length, tally)
-    row: dict[str, Any] = {
-        "tokenizer": under_test.name,
-        "file": name,
-        "side": str(side),
-        "responses": tally.responses,
-        "tokens": tally.tokens,
-    }
-    for algorithm in ("ours", "published", "published_misplaced"):
-        row[f"{algorithm}_tokens_wrong"] = tally.wrong_tokens.get(algorithm, 0)
-        row[f"{algorithm}_responses_wrong"] = tally.wrong_responses.get(algorithm, 0)
-    return row
-
-
-def compare(
-    under_test: TokenizerUnderTest,
-    response: LabelledResponse,
-    side: Side,
-    max_length: int,
-    tally: Tally,
+    question: str,
+    answer: Answer,
+    tallies: Mapping[int, Tally],
 ) -> None:
-    """Add one response, on one side, to the tally."""
-    tokenizer, policy = under_test.tokenizer, LabelPolicy()
-    prompt = [Message(role="user", content=response.question)]
-    frame = frame_prompt(tokenizer, prompt, {})
-    rendered = render_answer(tokenizer, prompt, response.text, frame, {})
-    spans = [
-        Span(start=start, end=end, label=label, weight=policy.weight(label, side))
-        for start, end, label in response.sentences
-    ]
-    sequence = encode_rendered(tokenizer, rendered, spans, trailer_weight=0.0)
-    ours = [weight > 0 for weight in sequence.weights[:max_length]]
+    """Add one response to the tally of each maximum length."""
+    other_side = Side.REJECTED if answer.side is Side.CHOSEN else Side.CHOSEN
+    kept = Label.NO_HALLUCINATION if other_side is Side.CHOSEN else Label.HALLUCINATED
+    other = Answer(text="Yes.", sentences=[(0, 4, kept)], side=other_side)
+    parts = own_parts(under_test.tokenizer, question, answer.text)
+    judged = judge(under_test, parts, answer)
+    for max_length, tally in tallies.items():
+        config = TrainConfig(model="benchmark", max_length=max_length)
+        example, reason = encode_pair(under_test.tokenizer, question, [answer, other], config)
+        tally.add("ours_pairs_lost", is_lost(reason, [judged], max_length))
+        compare_side(judged, example, answer.side, max_length, tally)
+        mask, fell_back = published(judged, max_length)
+        compare_published(judged, mask, max_length, tally)
+        tally.add("published_sides_unmasked", fell_back)
 
-    parts = Parts(
-        head=rendered.text[: rendered.start],
-        answer=response.text,
-        tail=rendered.text[rendered.end :],
-    )
-    spelled = under_test.spell(rendered.text)[:max_length]
-    keeps = {span.label for span in spans if span.weight > 0}
-    wanted = oracle(parts, response.sentences, keeps, spelled)
 
-    pieces = cover(response)
-    hidden = Label.HALLUCINATED if side is Side.CHOSEN else Label.NO_HALLUCINATION
-    num_ids = len(sequence.token_ids[:max_length])
-    opening = tokenizer.apply_chat_template(
-        [message.model_dump() for message in prompt], tokenize=False, add_generation_prompt=True
-    )
+def run_adverse(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
+    """Every case in every template, whole and cut at every length."""
+    rows = []
+    for under_test in tokenizers:
+        for template in TEMPLATES:
+            under_test.tokenizer.chat_template = template.jinja
+            for case in CASES:
+                tally = Tally()
+                compare_case(under_test, template, case, tally)
+                rows.append(
+                    {
+                        "tokenizer": under_test.name,
+                        "template": template.name,
+                        "case": case.name,
+                        **tally.counts,
+                    }
+                )
+            those = [row for row in rows if row["tokenizer"] == under_test.name]
+            those = [row for row in those if row["template"] == template.name]
+            print(show_row({**those[0], **totals(those)}, template.name), flush=True)
+    return summed(rows)
+
+
+def compare_case(
+    under_test: TokenizerUnderTest, template: Template, case: Case, tally: Tally
+) -> None:
+    """Add one pair to the tally, once a length from one token of answer to all tokens."""
+    answers = [join(case.chosen, Side.CHOSEN), join(case.rejected, Side.REJECTED)]
+    judged = {
+        answer.side: judge(under_test, template.parts(case.question, answer.text), answer)
+        for answer in answers
+    }
+    shortest = min(side.first for side in judged.values()) + 1
+    longest = max(len(side.ids) for side in judged.values())
+    for max_length in range(shortest, longest + 1):
+        config = TrainConfig(model="benchmark", max_length=max_length)
+        example, reason = encode_pair(under_test.tokenizer, case.question, answers, config)
+        tally.add("ours_pairs_lost", is_lost(reason, judged.values(), max_length))
+        masks = {side: published(one, max_length) for side, one in judged.items()}
+        fell_back = any(fell for _, fell in masks.values())  # one side's failure unmasks both
+        tally.add("published_sides_unmasked", 2 * fell_back)
+        for side, one in judged.items():
+            compare_side(one, example, side, max_length, tally)
+            mask = unmasked(one, max_length) if fell_back else masks[side][0]
+            compare_published(one, mask, max_length, tally)
+
+
+def is_lost(reason: str | None, judged: Iterable[Judged], max_length: int) -> bool:
+    """Whether a pair was dropped for a reason that neither side gives."""
+    if reason is None:
+        return False
+    return all(reason not in drop_reasons(side, max_length) for side in judged)
+
+
+def drop_reasons(judged: Judged, max_length: int) -> set[str]:
+    """Why a pair with this side must be dropped; empty when this side can train."""
+    reasons = set()
+    if judged.first >= max_length:
+        reasons.add("prompt_too_long")
+    if not any(judged.weights):
+        reasons.add("no_active_token")
+    elif not reasons and not any(judged.weights[:max_length]):
+        reasons.add("truncated")
+    return reasons
+
+
+def run_control(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
+    """Control text at every place of a pair: which of them were not refused."""
+    rows = []
+    fine = {side: join([("It is. ", "no_fact"), ("So.", "no_fact")], side) for side in Side}
+    config = TrainConfig(model="benchmark")
+    for under_test in tokenizers:
+        tokenizer = under_test.tokenizer
+        controls = [token.content for token in tokenizer.added_tokens_decoder.values()]
+        tried = refused = 0
+        for template in TEMPLATES:
+            tokenizer.chat_template = template.jinja
+            for control, place in ((c, p) for c in controls for p in ("{} b", "a{}b", "a\n{}")):
+                said = place.format(control)
+                for where in (None, *Side):
+                    answers = dict(fine)
+                    if where:
+                        answers[where] = join([(said, "factual"), (said, "hallucinated")], where)
+                    _, reason = encode_pair(
+                        tokenizer, "Who?" if where else said, list(answers.values()), config
+                    )
+                    tried += 1
+                    refused += reason == "control_token"
+        rows.append(
+            {
+                "tokenizer": under_test.name,
+                "control_tokens": len(controls),
+                "tried": tried,
+                "refused": refused,
+                "ours_wrong": tried - refused,
+            }
+        )
+        print(f"{under_test.name:>22} {'control text':>28}: {refused} of {tried} refused")
+    keys = ("tried", "refused", "ours_wrong")
+    return {key: sum(row[key] for row in rows) for key in keys} | {"rows": rows}
+
+
+def encode_pair(
+    tokenizer: Any, question: str, answers: Sequence[Answer], config: TrainConfig
+) -> tuple[Example | None, str | None]:
+    """Ours: the example as training would have it, or the reason of the drop."""
+    values: dict[str, Any] = {}
+    for answer in answers:
+        values[str(answer.side)] = [Message(role="assistant", content=answer.text)]
+        values[f"{answer.side}_spans"] = answer.spans()
+    pair = Pair(id="pair", prompt=[Message(role="user", content=question)], **values)
+    prepared = prepare_examples([pair], tokenizer, config)
+    if prepared.dropped:
+        return None, prepared.dropped[0].reason
+    return prepared.examples[0], None
+
+
+def judge(under_test: TokenizerUnderTest, parts: Parts, answer: Answer) -> Judged:
+    """One side by the oracle, and what the peer needs to know of it."""
+    tokenizer = under_test.tokenizer
 
     def count_tokens(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    lengths = [count_tokens(response.text[start:end]) for start, end, _ in pieces]
-    is_hidden = [label is hidden for _, _, label in pieces]
-    theirs = published(count_tokens(opening), num_ids, lengths, is_hidden)
-    own_policy = oracle(parts, pieces, set(Label) - {hidden}, spelled)
-
-    inside = [
-        at
-        for at, characters in enumerate(spelled)
-        if characters and characters[-1] >= rendered.start and characters[0] < rendered.end
-    ]
-    tally.responses += 1
-    tally.tokens += len(inside)
-    for name, got, expected in (
-        ("ours", ours, wanted),
-        ("published", theirs, wanted),
-        ("published_misplaced", theirs, own_policy),
-    ):
-        tally.add(name, [got[at] for at in inside], [expected[at] for at in inside])
-
-
-def oracle(
-    parts: Parts,
-    sentences: Iterable[Piece],
-    keeps: set[Label],
-    spelled: Sequence[Sequence[int]],
-) -> list[bool]:
-    """Which tokens train, by painting the text: T trains, m is masked, as are head and tail.
-
-    White space of the answer is repainted in the colour of the letter before it (at the start:
-    after it). A token trains when all its letters are T; without letters, when all its spaces are.
-    """
-    answer = parts.answer
-    paint = ["m"] * len(answer)
-    for start, end, label in sentences:
-        for at in range(start, end):
-            paint[at] = "T" if label in keeps else "m"
-    shape = "".join(
-        "_" if letter.isspace() else colour for letter, colour in zip(answer, paint, strict=True)
+    spelled = under_test.spell(parts.text)
+    spans = [(span.start, span.end, span.weight) for span in answer.spans()]
+    pieces = cover(answer)
+    hidden = Label.HALLUCINATED if answer.side is Side.CHOSEN else Label.NO_HALLUCINATION
+    own = [(start, end, float(label is not hidden)) for start, end, label in pieces]
+    start, end = len(parts.head), len(parts.head) + len(parts.answer)
+    return Judged(
+        ids=tokenizer(parts.text, add_special_tokens=False)["input_ids"],
+        weights=expected_weights(parts, spans, spelled),
+        inside=[at for at, some in enumerate(spelled) if some[-1] >= start and some[0] < end],
+        first=sum(some[-1] < start for some in spelled),
+        own=[weight > 0 for weight in expected_weights(parts, own, spelled)],
+        opening=count_tokens(parts.head),
+        lengths=[count_tokens(answer.text[start:end]) for start, end, _ in pieces],
+        hidden=[label is hidden for _, _, label in pieces],
     )
-    painted = re.sub(r"([Tm])(_+)", lambda match: match[1] * (1 + len(match[2])), shape)
-    painted = re.sub(r"^(_+)([Tm]?)", lambda match: (match[2] or "m") * len(match[0]), painted)
-    painted = "h" * len(parts.head) + painted + "m" * len(parts.tail)
-    text = parts.head + answer + parts.tail
-    trains = []
-    for characters in spelled:
-        colours = [painted[at] for at in characters]
-        letters = [painted[at] for at in characters if not text[at].isspace()]
-        trains.append("h" not in colours and set(letters or colours) == {"T"})
-    return trains
 
 
-def published(
-    prompt_length: int, num_ids: int, lengths: Sequence[int], is_hidden: Sequence[bool]
-) -> list[bool]:
-    """The published masks, by their description: which tokens train, end-of-text included.
+def own_parts(tokenizer: Any, question: str, answer: str) -> Parts:
+    """The conversation in the tokenizer's own template, which must not trim, cut by lengths."""
+    prompt = [{"role": "user", "content": question}]
+    head = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    reply = {"role": "assistant", "content": answer}
+    text = tokenizer.apply_chat_template([*prompt, reply], tokenize=False)
+    if not text.startswith(head + answer):
+        sys.exit("error: the chat template of --tokenizer trims or rewrites answers; give another")
+    return Parts(head=head, answer=answer, tail=text[len(head) + len(answer) :])
 
-    prompt_length, lengths    tokens of the prompt, and of each sentence, each tokenised alone
-    num_ids                   tokens of the whole, after truncation
-    """
-    origin = min(prompt_length, num_ids)
-    unmasked = [False] * origin + [True] * (num_ids - origin)
-    mask, position = list(unmasked), origin
-    for length, hide in zip(lengths, is_hidden, strict=True):
+
+def compare_side(
+    judged: Judged, example: Example | None, side: Side, max_length: int, tally: Tally
+) -> None:
+    """Count our wrong tokens of one side; a dropped pair has none: see `is_lost`."""
+    wanted, ids = judged.weights[:max_length], judged.ids[:max_length]
+    tally.add("responses", 1)
+    tally.add("tokens", len(ids))
+    if example is None:
+        tally.add_wrong("ours", 0)
+        return
+    sequence = example.chosen if side is Side.CHOSEN else example.rejected
+    got = list(zip(sequence.token_ids, sequence.weights, strict=True))
+    wrong = sum(a != b for a, b in zip(got, zip(ids, wanted, strict=True), strict=False))
+    tally.add_wrong("ours", wrong + abs(len(got) - len(ids)))
+    tally.add("ours_sides_unmasked", not any(sequence.weights))
+    tally.add("kept_responses", 1)
+    tally.add("kept_tokens", len(ids))
+
+
+def compare_published(judged: Judged, mask: Sequence[bool], max_length: int, tally: Tally) -> None:
+    """Count the peer's wrong tokens among those of the answer, by our label policy and its own."""
+    inside = [at for at in judged.inside if at < max_length]
+    tally.add("answer_tokens", len(inside))
+    wanted = [weight > 0 for weight in judged.weights]
+    tally.add_wrong("published", sum(mask[at] != wanted[at] for at in inside))
+    tally.add_wrong("published_misplaced", sum(mask[at] != judged.own[at] for at in inside))
+
+
+def published(judged: Judged, max_length: int) -> tuple[list[bool], bool]:
+    """The published masks, by their description, and whether they fell back to none at all."""
+    mask = unmasked(judged, max_length)
+    num_ids, position = len(mask), min(judged.opening, len(mask))
+    for length, hide in zip(judged.lengths, judged.hidden, strict=True):
         if hide:
             mask[position : position + length] = [False] * length  # past the end, the list grows
         position += length
-    return mask if len(mask) == num_ids else unmasked
+    if len(mask) == num_ids:
+        return mask, False
+    return unmasked(judged, max_length), True
 
 
-def cover(response: LabelledResponse) -> list[Piece]:
+def unmasked(judged: Judged, max_length: int) -> list[bool]:
+    """Which tokens train without masks: all that follow the prompt, as the peer measures it."""
+    num_ids = min(len(judged.ids), max_length)
+    origin = min(judged.opening, num_ids)
+    return [False] * origin + [True] * (num_ids - origin)
+
+
+def cover(answer: Answer) -> list[Piece]:
     """The sentences, and what no sentence covers as pieces of their own: `undetermined`."""
-    pieces = list(response.sentences)
-    spans = [(start, end) for start, end, _ in response.sentences]
-    for start, end in gaps(len(response.text), spans):
-        inner = trim(response.text, start, end)
+    pieces = list(answer.sentences)
+    spans = [(start, end) for start, end, _ in answer.sentences]
+    for start, end in gaps(len(answer.text), spans):
+        inner = trim(answer.text, start, end)
         if inner is not None:
             pieces.append((*inner, Label.UNDETERMINED))
     return sorted(pieces)
 
 
-def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
-    """Characters of each token of a byte-level BPE, by adding up the bytes it is spelled with."""
-    owners: list[int] = []
-    raw = b""
-    normalizer = tokenizer.backend_tokenizer.normalizer
-    for start, end in normal_segments(text):
-        segment = text[start:end]
-        normal = normalizer.normalize_str(segment) if normalizer else segment
-        encoded = normal.encode("utf-8")
-        raw += encoded
-        # A composed character comes from all characters of its segment; its first one stands in.
-        lengths = [len(letter.encode("utf-8")) for letter in normal]
-        for at, length in enumerate(lengths):
-            owners += [min(start + at, end - 1)] * length
-    byte_of = byte_alphabet()
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    special = set(tokenizer.all_special_ids)
-    position, spelled = 0, []
-    for token_id, token in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
-        spelling = (
-            token.encode("utf-8")
-            if token_id in special
-            else bytes(byte_of[letter] for letter in token)
-        )
-        if raw[position : position + len(spelling)] != spelling:
-            raise AssertionError(f"token {token!r} is not what stands at byte {position}")
-        spelled.append(sorted(set(owners[position : position + len(spelling)])))
-        position += len(spelling)
-    if position != len(raw):
-        raise AssertionError(f"tokens spell {position} of {len(raw)} bytes")
-    return spelled
+def join(sentences: Sentences, side: Side) -> Answer:
+    """An answer from its pieces; None is text that nobody labelled."""
+    text, pieces = "", []
+    for piece, label in sentences:
+        if label is not None:
+            pieces.append((len(text), len(text) + len(piece), LABELS[label]))
+        text += piece
+    return Answer(text=text, sentences=pieces, side=side)
 
 
-def normal_segments(text: str) -> Iterable[tuple[int, int]]:
-    """Stretches that Unicode normalisation handles apart: a letter with what combines with it."""
-    start = 0
-    for at in range(1, len(text) + 1):
-        if at == len(text) or not unicodedata.combining(text[at]):
-            yield start, at
-            start = at
+def case_texts() -> list[str]:
+    """All answers of the adverse cases: what tokenizers are trained on."""
+    sides = [side for case in CASES for side in (case.chosen, case.rejected)]
+    return ["".join(piece for piece, _ in sentences) for sentences in sides] * 4
 
 
-def byte_alphabet() -> dict[str, int]:
-    """Letter to byte, as byte-level BPE writes them (Radford et al. 2019, GPT-2)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {
-        chr(256 + index): byte for index, byte in enumerate(others)
-    }
-
-
-def spell_letters(tokenizer: Any, text: str) -> list[list[int]]:
-    """Characters of each token of a SentencePiece-style model, letter by letter."""
-    position, spelled = 0, []
-    for token in tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).tokens:
-        characters = []
-        for letter in token:
-            here = text[position] if position < len(text) else ""
-            if letter == "\u2581" and here not in (" ", "\u2581"):
-                continue  # put before a word that has no space before it: no character of the text
-            if letter not in (here, "\u2581"):
-                raise AssertionError(f"token {token!r} is not what stands at {position}")
-            characters.append(position)
-            position += 1
-        # The mark alone, before a word: it belongs to that word's first letter.
-        spelled.append(characters or [position])
-    if position != len(text):
-        raise AssertionError(f"tokens spell {position} of {len(text)} characters")
-    return spelled
-
-
-def load_tokenizer(folder: Path) -> TokenizerUnderTest:
-    """A byte-level BPE tokenizer from a folder."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    tokenizer.chat_template = tokenizer.chat_template or CHATML
-    return TokenizerUnderTest(
-        name=folder.name, tokenizer=tokenizer, spell=lambda text: spell_bytes(tokenizer, text)
-    )
-
-
-def train_byte_level(texts: Sequence[str]) -> TokenizerUnderTest:
-    """A byte-level BPE of 2,000 tokens made from the responses themselves."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(vocab_size=2000, initial_alphabet=alphabet, show_progress=False),
-    )
-    tokenizer = wrap(backend)
-    return TokenizerUnderTest(
-        name="trained_byte_level",
-        tokenizer=tokenizer,
-        spell=lambda text: spell_bytes(tokenizer, text),
-    )
-
-
-def train_unigram(texts: Sequence[str]) -> TokenizerUnderTest:
-    """A SentencePiece-style Unigram of up to 4,000 tokens made from the responses themselves."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    backend = Tokenizer(models.Unigram())
-    backend.pre_tokenizer = pre_tokenizers.Metaspace()
-    backend.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=4000, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
-    )
-    backend.train_from_iterator(texts, trainer)
-    tokenizer = wrap(backend, unk_token="<unk>")
-    return TokenizerUnderTest(
-        name="trained_unigram",
-        tokenizer=tokenizer,
-        spell=lambda text: spell_letters(tokenizer, text),
-    )
-
-
-def wrap(backend: Any, unk_token: str | None = None) -> Any:
-    """A transformers tokenizer with ChatML's markers as special tokens."""
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        eos_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>"],
-        unk_token=unk_token,
-    )
-    tokenizer.chat_template = CHATML
-    return tokenizer
-
-
-def read_files(folder: Path | None) -> dict[str, list[LabelledResponse]]:
-    """Labelled responses by file name, or the built-in ones."""
+def read_files(folder: Path | None) -> dict[str, list[tuple[str, str, list[Piece]]]]:
+    """Question, response and sentences by file name: of a folder's JSONL files, or built-in."""
     if folder is None:
-        return {"built_in": [join(parts) for parts in BUILT_IN]}
-    missing = [name for name in FILES if not (folder / f"{name}.jsonl").is_file()]
-    if missing:
-        sys.exit(
-            f"error: {folder}: holds no {', '.join(missing)} (.jsonl); --data names the folder"
-        )
-    return {name: list(read_responses(folder / f"{name}.jsonl")) for name in FILES}
+        answers = [join(case.chosen, Side.CHOSEN) for case in CASES]
+        return {"built_in": [("Write about this.", one.text, one.sentences) for one in answers]}
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        sys.exit(f"error: {folder}: holds no .jsonl file; --data names the folder of human labels")
+    return {path.stem: list(read_responses(path)) for path in paths}
 
 
-def read_responses(path: Path) -> Iterable[LabelledResponse]:
+def read_responses(path: Path) -> Iterator[tuple[str, str, list[Piece]]]:
     """The responses of one human-labelled file; null labels become `undetermined`."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            yield LabelledResponse(
-                question=row["question"] or "Write about this.",
-                text=row["response"],
-                sentences=sorted(
-                    (item["start"], item["end"], LABELS.get(item["label"], Label.UNDETERMINED))
-                    for item in row["sentences"]
-                ),
-            )
+            sentences = [
+                (item["start"], item["end"], LABELS.get(item["label"], Label.UNDETERMINED))
+                for item in row["sentences"]
+            ]
+            yield row["question"] or "Write about this.", row["response"], sorted(sentences)
 
 
-def join(parts: Sequence[tuple[str, str | None]]) -> LabelledResponse:
-    """A response from its pieces; None is text that nobody labelled."""
-    text, sentences = "", []
-    for piece, label in parts:
-        if label is not None:
-            sentences.append((len(text), len(text) + len(piece), LABELS[label]))
-        text += piece
-    return LabelledResponse(question="Write about this.", text=text, sentences=sentences)
+def totals(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """The sums of the rows' counts."""
+    return {key: sum(row[key] for row in rows) for key in Tally.COUNTS}
 
 
-def show_row(row: dict[str, Any]) -> str:
+def summed(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A set's totals, all and by tokenizer, and its rows."""
+    names = dict.fromkeys(row["tokenizer"] for row in rows)
+    all_rows = totals(rows)
+    wrong = ("ours_tokens_wrong", "ours_pairs_lost", "ours_sides_unmasked")
+    return {
+        **all_rows,
+        "ours_wrong": sum(all_rows[key] for key in wrong),
+        "by_tokenizer": {
+            name: totals([row for row in rows if row["tokenizer"] == name]) for name in names
+        },
+        "rows": rows,
+    }
+
+
+def show_row(row: dict[str, Any], what: str) -> str:
     """One line for a person."""
     return (
-        f"{row['tokenizer']:>18} {row['file']:>18} {row['side']:>8}: "
-        f"{row['responses']:>5} responses, {row['tokens']:>7} tokens; wrong tokens (responses): "
-        f"ours {row['ours_tokens_wrong']} ({row['ours_responses_wrong']}), "
+        f"{row['tokenizer']:>22} {what:>28}: {row['responses']:>5} responses, "
+        f"{row['tokens']:>7} tokens, {row['answer_tokens']:>7} of answers; wrong tokens "
+        f"(responses): ours {row['ours_tokens_wrong']} ({row['ours_responses_wrong']}), "
         f"published {row['published_tokens_wrong']} ({row['published_responses_wrong']}), "
         f"of these misplaced {row['published_misplaced_tokens_wrong']} "
-        f"({row['published_misplaced_responses_wrong']})"
+        f"({row['published_misplaced_responses_wrong']}); sides without mask: "
+        f"ours {row['ours_sides_unmasked']}, published {row['published_sides_unmasked']}"
     )
 
 
@@ -465,8 +514,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, help="folder of human-labelled JSONL files")
     parser.add_argument("--tokenizer", type=Path, help="folder of a byte-level BPE tokenizer")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="what to run")
     parser.add_argument(
-        "--max-length", type=int, default=MAX_LENGTH, help="tokens of prompt and answer [1024]"
+        "--max-length",
+        type=int,
+        nargs="+",
+        default=MAX_LENGTHS,
+        help="tokens, for the human set [1024 16384]",
     )
     return parser.parse_args()
 

@@ -17,6 +17,7 @@ Weights are floats, and 0 is a weight like any other: no label, id or sentinel s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -74,28 +75,30 @@ def weigh_tokens(
 
 
 def token_extents(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -> list[Offsets]:
-    """The characters each token truly covers: offsets, with the spaces some tokenizers leave out.
+    """The characters each token truly covers: offsets, with what some tokenizers leave out.
 
     Byte-level BPE with `trim_offsets` (GPT-2, RoBERTa, older Llama 3 files) reports "Ġcat" at
     "cat" alone, others at " cat". Whether a token straddles prompt and answer hangs on that
-    space, so it is given back: as many spaces as the token's own text begins with, as long as no
-    token before claims them.
+    space, so it is given back, at either end: as many spaces as the token's own text has there,
+    as long as no other token claims them.
+
+    A tokenizer that composes letters (Qwen's NFC) reports "é" written as two characters at the
+    first of them; the others are given back, too.
 
     >>> token_extents("a cat", [(0, 1), (2, 5)], ["a", "Ġcat"])
     [(0, 1), (1, 5)]
     """
+    starts = _true_starts(text, offsets, tokens)
     extents: list[Offsets] = []
-    reached = 0
-    for (given_start, end), token in zip(offsets, tokens, strict=True):
-        start = given_start
-        owed = len(token) - len(token.lstrip(_SPACE_MARKS))
-        owed -= len(text[start:end]) - len(text[start:end].lstrip())
-        while owed > 0 and start > reached and text[start - 1].isspace():
-            start -= 1
-            owed -= 1
-        extents.append((start, end))
-        reached = max(reached, end)
-    return extents
+    limit = following = len(text)  # where the characters of the tokens further on begin
+    for start, (_, end), token in zip(
+        reversed(starts), reversed(offsets), reversed(tokens), strict=True
+    ):
+        # Several tokens of one character share their offsets, and so their limit.
+        limit = following if following >= end else limit
+        extents.append((start, _true_end(text, start, end, limit, token)))
+        following = start
+    return extents[::-1]
 
 
 def first_answer_token(rendered: Rendered, extents: Sequence[Offsets]) -> int:
@@ -123,3 +126,44 @@ def _lend_to_spaces(answer: str, weights: list[float]) -> list[float]:
         initial=first,
     )
     return list(lent)[1:]
+
+
+def _true_starts(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -> list[int]:
+    """Where each token starts when it has back the spaces that no token before it claims."""
+    starts = []
+    reached = 0
+    for (given, end), token in zip(offsets, tokens, strict=True):
+        piece, start = text[given:end], given
+        owed = len(token) - len(token.lstrip(_SPACE_MARKS))
+        # Spaces alone: a token " \n" reported at "\n" is owed its space all the same.
+        owed -= len(piece) - len(piece.lstrip(" " + _SPACE_MARKS))
+        while owed > 0 and start > reached and text[start - 1].isspace():
+            start -= 1
+            owed -= 1
+        starts.append(start)
+        reached = max(reached, end)
+    return starts
+
+
+def _true_end(text: str, start: int, given: int, limit: int, token: str) -> int:
+    """Where a token ends when it has back what stands before `limit` and is its own."""
+    if start == given:
+        return given
+    piece, end = text[start:given], given
+    owed = len(token) - len(token.rstrip(_SPACE_MARKS))
+    owed -= len(piece) - len(piece.rstrip(" " + _SPACE_MARKS))
+    while end < limit:
+        if text[end].isspace():
+            if owed <= 0:
+                break
+            owed -= 1
+        elif not _is_folded(text[start:end], text[end]):
+            break  # left out by the tokenizer, as control characters are: part of no token
+        end += 1
+    return end
+
+
+def _is_folded(piece: str, letter: str) -> bool:
+    """Whether Unicode composes `letter` into the end of `piece`."""
+    whole, alone = (len(unicodedata.normalize("NFKC", text)) for text in (piece + letter, piece))
+    return whole <= alone
