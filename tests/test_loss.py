@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps import AFTER, INSIDE, compute_losses, refer, sequence
 from tiny_models import byte_level_tokenizer, make_pair_values, tiny_llama
 
-from trainer.batches import ReferencedExample, collate_pairs, collate_sequences
+from schemas.errors import ConfigError
+from trainer.choice import Choice
 from trainer.config import TrainConfig
 from trainer.data import parse_pair
 from trainer.examples import Example, TokenSequence, prepare_examples
-from trainer.loss import completion_logps, mask_dpo_loss
-from trainer.reference import reference_logps
+from trainer.loss import LossSettings, PairSums, preference_losses, sum_pairs
+from trainer.reference import score_completions
 
 BETA = 0.3
 
@@ -26,20 +28,6 @@ def make_examples(count: int, **settings: Any) -> tuple[list[Example], Any]:
     pairs = [parse_pair(make_pair_values(index), f"pair-{index}") for index in range(count)]
     config = TrainConfig.parse({"model": "m"} | settings, where="test")
     return list(prepare_examples(pairs, tokenizer, config).examples), tokenizer
-
-
-def refer(examples: list[Example], model: Any) -> list[ReferencedExample]:
-    import torch
-
-    items = []
-    for example in examples:
-        chosen, rejected = reference_logps(
-            model, [example.chosen, example.rejected], dtype=torch.float32
-        )
-        items.append(
-            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
-        )
-    return items
 
 
 def plain_logp(logits: list[float], target: int) -> float:
@@ -78,55 +66,35 @@ def plain_losses(policy: Any, reference: Any, examples: list[Example]) -> list[f
 def test_equals_plain_python(eos: str, use_spans: bool) -> None:
     examples, tokenizer = make_examples(3, eos=eos, use_spans=use_spans)
     policy, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
-    batch = collate_pairs(refer(examples, reference))
-    logps = completion_logps(
-        policy, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    )
-    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    losses = compute_losses(policy, refer(examples, reference), settings=LossSettings(beta=BETA))
     expected = plain_losses(policy, reference, examples)
     assert losses.losses_B.tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_token_id_zero_and_a_repeated_padding_id_train() -> None:
-    sequence = TokenSequence(token_ids=[5, 0, 0, 7], weights=[0.0, 1.0, 0.5, 1.0], first=1)
-    longer = TokenSequence(token_ids=[5, 1, 2, 3, 0, 0], weights=[0.0, 0, 0, 0, 1, 1], first=1)
+    chosen = sequence([5, 0, 0, 7], 1, [1.0, 0.5, 1.0])
+    rejected = sequence([5, 1, 2, 3, 0, 0], 1, [0, 0, 0, 1, 1])
     policy, reference = tiny_llama(32, seed=1), tiny_llama(32, seed=2)
-    examples = [Example(id="a", chosen=sequence, rejected=longer)]
-    batch = collate_pairs(refer(examples, reference))
-    assert batch["completion_mask"].sum(dim=1).tolist() == [3, 5]
-    logps = completion_logps(
-        policy, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    )
-    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    examples = [Example(id="a", chosen=chosen, rejected=rejected)]
+    items = refer(examples, reference)
+    assert [len(items[0].chosen_logps), len(items[0].rejected_logps)] == [3, 5]
+    losses = compute_losses(policy, items, settings=LossSettings(beta=BETA))
     expected = plain_losses(policy, reference, examples)
     assert losses.losses_B.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_logps_are_float32_and_zero_off_the_completion() -> None:
+def test_logps_are_float32_whatever_the_model_is() -> None:
     import torch
 
     examples, tokenizer = make_examples(2)
     model = tiny_llama(len(tokenizer)).to(torch.bfloat16)
-    batch = collate_sequences([examples[0].chosen, examples[1].rejected])
-    logps = completion_logps(
-        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    )
-    assert logps.dtype == torch.float32
-    assert bool((logps[~batch["completion_mask"]] == 0).all())
-    assert bool((logps[batch["completion_mask"]] < 0).all())
-
-
-def test_the_output_matrix_meets_completion_rows_only() -> None:
-    examples, tokenizer = make_examples(2)
-    model = tiny_llama(len(tokenizer))
-    batch = collate_sequences([examples[0].chosen, examples[1].rejected])
-    seen = []
-    model.lm_head.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape)))
-    arguments = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
-    completion_logps(model, *arguments)
-    assert seen == [(1, int(batch["completion_mask"].sum()), len(tokenizer))]
-    model(input_ids=batch["input_ids"])
-    assert seen[1][:2] == tuple(batch["input_ids"].shape)  # and the model is left as it was
+    for head in (AFTER, INSIDE):
+        parts = score_completions(model, examples, layout="padded", head=head, dtype=torch.float32)
+        assert all(part.dtype == "float32" and bool((part < 0).all()) for part in parts)
+        assert [len(part) for part in parts] == [
+            side.num_completion
+            for side in [e.chosen for e in examples] + [e.rejected for e in examples]
+        ]
 
 
 def test_soft_capped_logits_stay_capped() -> None:
@@ -148,11 +116,11 @@ def test_soft_capped_logits_stay_capped() -> None:
             initializer_range=1.0,
         )
     ).eval()
-    sequence = TokenSequence(token_ids=[5, 9, 0, 7], weights=[0.0, 1.0, 1.0, 1.0], first=1)
-    (logps,) = reference_logps(model, [sequence], dtype=torch.float32)
+    example = Example(id="a", chosen=sequence([5, 9, 0, 7], 1), rejected=sequence([5, 1], 1))
+    logps, _ = score_completions(model, [example], layout="padded", head=AFTER, dtype=torch.float32)
     with torch.no_grad():
-        exact = model(input_ids=torch.tensor([sequence.token_ids])).logits[0].log_softmax(-1)
-    expected = [exact[at - 1, sequence.token_ids[at]].item() for at in (1, 2, 3)]
+        exact = model(input_ids=torch.tensor([[5, 9, 0, 7]])).logits[0].log_softmax(-1)
+    expected = [exact[at - 1, token].item() for at, token in ((1, 9), (2, 0), (3, 7))]
     assert logps.tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -163,7 +131,7 @@ def test_gradients_of_selected_logps_are_exact_in_every_block(
 
     import trainer.logps
 
-    monkeypatch.setattr(trainer.logps, "BLOCK_FLOATS", 20)
+    monkeypatch.setattr(trainer.logps, "BLOCK_FLOATS", {"cpu": 20})
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(7, 8, generator=generator, requires_grad=True)
     targets = torch.tensor([0, 7, 3, 3, 0, 1, 2])
@@ -194,26 +162,72 @@ def test_select_logps_is_the_log_of_the_softmax(logits: list[float], pick: int) 
     assert got == pytest.approx(exact, abs=2e-5)
 
 
-def test_masked_tokens_have_no_gradient_of_their_own() -> None:
-    """Changing the reference of masked tokens changes nothing; of active ones, the loss."""
+def sums_of(logps: Any, weights: Any) -> PairSums:
+    """One pair of three tokens a side, reference 0."""
     import torch
 
-    weights = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
-    logps = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    losses = mask_dpo_loss(logps, torch.zeros(2, 3), weights, beta=BETA)
+    sides = torch.tensor([0, 0, 0, 1, 1, 1])
+    return sum_pairs(
+        logps, torch.zeros(6), weights, torch.zeros(6, dtype=torch.int64), sides, num_pairs=1
+    )
+
+
+def test_masked_tokens_have_no_gradient_of_their_own() -> None:
+    """Only active tokens are pulled at, by their weight."""
+    import torch
+
+    weights = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 2.0])
+    logps = torch.randn(6, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    losses = preference_losses(sums_of(logps, weights), LossSettings(beta=BETA))
     losses.losses_B.mean().backward()
     assert logps.grad is not None
     assert (logps.grad != 0).tolist() == (weights != 0).tolist()
-    pull = torch.sigmoid(-BETA * (logps[0, 1] - 2 * logps[1, 2])).item()
-    assert logps.grad[0, 1].item() == pytest.approx(-BETA * pull, rel=1e-5)
-    assert logps.grad[1, 2].item() == pytest.approx(2 * BETA * pull, rel=1e-5)
+    pull = torch.sigmoid(-BETA * (logps[1] - 2 * logps[5])).item()
+    assert logps.grad[1].item() == pytest.approx(-BETA * pull, rel=1e-5)
+    assert logps.grad[5].item() == pytest.approx(2 * BETA * pull, rel=1e-5)
 
 
-def test_an_odd_number_of_sequences_is_refused() -> None:
+def test_every_loss_is_its_formula() -> None:
+    """Against the papers' equations in plain Python, on one pair with weights."""
     import torch
 
-    with pytest.raises(ValueError, match="3 sequences are no pairs"):
-        mask_dpo_loss(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 2), beta=BETA)
+    weights = torch.tensor([1.0, 0.5, 0.0, 1.0, 1.0, 0.0])
+    logps = torch.tensor([-0.5, -1.0, -9.0, -2.0, -0.1, -9.0])
+    chosen, rejected = -0.5 - 0.5, -2.0 - 0.1
+    sums = sums_of(logps, weights)
+
+    def loss(**values: Any) -> float:
+        settings = LossSettings(beta=BETA, **values)
+        return float(preference_losses(sums, settings).losses_B)
+
+    def minus_log_sigmoid(x: float) -> float:
+        return math.log1p(math.exp(-x))
+
+    margin = BETA * (chosen - rejected)
+    kept, flipped = minus_log_sigmoid(margin), minus_log_sigmoid(-margin)
+    assert loss() == pytest.approx(kept)
+    assert loss(label_smoothing=0.1) == pytest.approx(0.9 * kept + 0.1 * flipped)
+    assert loss(kind="robust", label_smoothing=0.1) == pytest.approx(
+        (0.9 * kept - 0.1 * flipped) / 0.8
+    )
+    mean_gap = chosen / 1.5 - rejected / 2
+    assert loss(kind="ipo") == pytest.approx((mean_gap - 1 / (2 * BETA)) ** 2)
+    assert loss(length_normalize=True) == pytest.approx(minus_log_sigmoid(BETA * mean_gap))
+    assert loss(nll_weight=0.7) == pytest.approx(kept + 0.7 * (-chosen / 1.5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"loss": "robust"}, "robust needs a label_smoothing"),
+        ({"loss": "ipo", "label_smoothing": 0.1}, "ipo takes no label_smoothing"),
+        ({"label_smoothing": 0.5}, "label_smoothing"),
+        ({"loss": "hinge"}, "hinge"),
+    ],
+)
+def test_losses_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrainConfig.parse({"model": "m"} | changes, where="test")
 
 
 @pytest.mark.parametrize(("batch_size", "accumulation"), [(6, 1), (2, 3), (4, 2), (1, 6)])
@@ -224,16 +238,12 @@ def test_a_step_is_the_mean_over_its_pairs_however_it_is_cut(
     import torch
     from transformers import PrinterCallback, TrainingArguments
 
-    from trainer.mask_dpo import MaskDpoTrainer
+    from trainer.mask_dpo import MaskDpoTrainer, Method
 
     examples, tokenizer = make_examples(6)
     model, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
     items = refer(examples, reference)
-    batch = collate_pairs(items)
-    logps = completion_logps(
-        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    )
-    whole = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=BETA)
+    whole = compute_losses(model, items, settings=LossSettings(beta=BETA))
     whole.losses_B.mean().backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
     start = [parameter.detach().clone() for parameter in model.parameters()]
@@ -258,7 +268,9 @@ def test_a_step_is_the_mean_over_its_pairs_however_it_is_cut(
             use_cpu=True,
             remove_unused_columns=False,
         ),
-        beta=BETA,
+        method=Method(
+            loss=LossSettings(beta=BETA), choice=Choice(layout="padded", head=INSIDE, notes=[])
+        ),
         train_items=items,
         eval_items=[],
     )

@@ -89,13 +89,18 @@ def test_trains_saves_and_says_what_it_did(model_folder: Path, tmp_path: Path) -
         last["rewards/chosen"] - last["rewards/rejected"], abs=1e-6
     )
     assert last["logratios/chosen_active"] > last["logratios/rejected_active"]
-    assert {"logratios/chosen_masked", "logratios/rejected_masked"} <= set(last)
+    # Here every masked sentence ends its answer: in training it is not even computed.
+    assert not {"logratios/chosen_masked", "logratios/rejected_masked"} & set(last)
+    assert last["kl"] > 0 and last["tokens_per_s"] > 0 and last["pairs_per_s"] > 0
+    assert 0 <= last["displaced"] <= 1 and "mfu" not in last  # a CPU's peak is not known
     share = result.counts["active_tokens"] / result.counts["tokens"]
     epoch_shares = [line["active_share"] for line in lines[:3]]
     assert min(epoch_shares) <= share <= max(epoch_shares)
     evaluations = [line for line in log_of(result.output) if "eval_loss" in line]
     assert [line["step"] for line in evaluations] == [3, 6]
     assert evaluations[1]["eval_loss"] < evaluations[0]["eval_loss"] < 0.6932
+    for side in ("chosen", "rejected"):
+        assert evaluations[1][f"eval_logratios/{side}_masked"] != 0
 
 
 def test_the_same_run_again_is_recognised_and_another_is_refused(
@@ -151,43 +156,86 @@ def test_relabelling_costs_no_new_reference_pass(model_folder: Path, tmp_path: P
     assert train(other, dataset, tmp_path / "fresh").counts["reference_computed"] == 16
 
 
-def test_cached_reference_equals_the_model(model_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["padded", "shared"])
+def test_cached_reference_equals_the_model(layout: Any, tmp_path: Path) -> None:
     """What the cache holds is, token by token, the reference's own log-probability."""
     import torch
+    from steps import sequence, use_layout
 
-    from trainer.examples import TokenSequence
+    from trainer.examples import Example
     from trainer.reference import ReferenceCache, compute_missing, sequence_key
 
     model = tiny_llama(40, seed=3)
-    sequences = [
-        TokenSequence(token_ids=[3, 0, 5, 7, 1], weights=[0.0] * 5, first=2),
-        TokenSequence(token_ids=[3, 0, 5], weights=[0.0] * 3, first=1),
-        TokenSequence(token_ids=[3, 0, 5], weights=[0.0] * 3, first=2),
+    examples = [
+        Example(id="a", chosen=sequence([3, 0, 5, 7, 1], 2), rejected=sequence([3, 0, 5], 1)),
+        Example(id="b", chosen=sequence([3, 0, 5], 2), rejected=sequence([3, 0, 6, 7], 2)),
     ]
-    missing = {sequence_key(sequence): sequence for sequence in sequences}
-    assert len(missing) == 3
+    sides = [side for example in examples for side in (example.chosen, example.rejected)]
+    keys = {sequence_key(side) for side in sides}
+    assert len(keys) == 4
     cache = ReferenceCache(tmp_path, weights_hash="w", dtype="float32")
-    assert cache.load(set(missing)) == {}
+    assert cache.load(keys) == {}
     counted: list[int] = []
     compute_missing(
-        model, missing, cache, batch_size=2, dtype=torch.float32, on_progress=counted.append
+        model,
+        examples,
+        cache,
+        choice=use_layout(model, layout, examples),
+        batch_size=1,
+        dtype=torch.float32,
+        on_progress=counted.append,
     )
-    assert sum(counted) == 3
-    found = cache.load(set(missing))
-    for key, sequence in missing.items():
+    assert sum(counted) == 2
+    found = cache.load(keys)
+    fresh = tiny_llama(40, seed=3)
+    for side in sides:
         with torch.no_grad():
-            logits = model(input_ids=torch.tensor([sequence.token_ids])).logits[0]
+            logits = fresh(input_ids=torch.tensor([side.token_ids])).logits[0]
         logps = logits.log_softmax(-1)
         expected = [
-            logps[at - 1, sequence.token_ids[at]].item()
-            for at in range(sequence.first, len(sequence.token_ids))
+            logps[at - 1, side.token_ids[at]].item()
+            for at in range(side.first, len(side.token_ids))
         ]
-        assert found[key].tolist() == pytest.approx(expected, abs=1e-5)
-    assert ReferenceCache(tmp_path, weights_hash="v", dtype="float32").load(set(missing)) == {}
+        assert found[sequence_key(side)].tolist() == pytest.approx(expected, abs=1e-5)
+    assert ReferenceCache(tmp_path, weights_hash="v", dtype="float32").load(keys) == {}
     (file,) = cache.folder.glob("*.arrow")
     file.write_bytes(b"torn")
     with pytest.raises(InputError, match="delete it"):
-        cache.load(set(missing))
+        cache.load(keys)
+
+
+@pytest.mark.parametrize("lora", [None, {}])
+def test_the_reference_can_be_computed_with_each_step(
+    lora: Any, model_folder: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    dataset = write_dataset(tmp_path / "dataset")
+    runs = [
+        train(model_folder, dataset, tmp_path / str(stored), precompute=stored, lora=lora)
+        for stored in (True, False)
+    ]
+    assert runs[0].counts["reference_computed"] == 16
+    assert "reference_computed" not in runs[1].counts
+    left, right = (load_file(run.output / "model.safetensors") for run in runs)
+    for name, value in left.items():
+        assert (value - right[name]).abs().max().item() < 1e-4, name
+    losses = [[line["loss"] for line in log_of(run.output) if "loss" in line] for run in runs]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
+def test_layouts_lead_to_the_same_model(layout: str, model_folder: Path, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    changes = {"layout": layout, "group_by_length": layout == "padded", "max_steps": 3}
+    plain = train(model_folder, dataset, tmp_path / "plain", layout="padded", max_steps=3)
+    other = train(model_folder, dataset, tmp_path / "other", **changes)
+    ends = [
+        [line for line in log_of(run.output) if "eval_loss" in line][-1] for run in (plain, other)
+    ]
+    assert not other.notes
+    if layout != "padded":
+        assert ends[1]["eval_loss"] == pytest.approx(ends[0]["eval_loss"], abs=1e-5)
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ conversations; nothing of its pipeline is re-implemented here.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from steps import compute_losses, refer, use_layout
 from tiny_models import (
     byte_level_tokenizer,
     make_pair_values,
@@ -17,12 +19,10 @@ from tiny_models import (
     unigram_tokenizer,
 )
 
-from trainer.batches import ReferencedExample, collate_pairs
 from trainer.config import TrainConfig
 from trainer.data import parse_pair
-from trainer.examples import prepare_examples
-from trainer.loss import completion_logps, mask_dpo_loss
-from trainer.reference import reference_logps
+from trainer.examples import Example, prepare_examples
+from trainer.layouts import Layout
 
 pytest.importorskip("trl", reason="the peer of this test; installed with the extra 'dev'")
 
@@ -54,47 +54,42 @@ def trl_trainer(model: Any, reference: Any, tokenizer: Any, rows: list[Any], fol
     )
 
 
-def our_loss(model: Any, reference: Any, tokenizer: Any, rows: list[Any]) -> Any:
-    import torch
-
+def our_examples(tokenizer: Any, rows: list[Any]) -> list[Example]:
     config = TrainConfig(model="m", use_spans=False, eos="both", beta=BETA)
-    pairs = [parse_pair(row, row["id"]) for row in rows]
-    prepared = prepare_examples(pairs, tokenizer, config)
+    prepared = prepare_examples([parse_pair(row, row["id"]) for row in rows], tokenizer, config)
     assert not prepared.dropped
-    items = []
-    for example in prepared.examples:
-        chosen, rejected = reference_logps(
-            reference, [example.chosen, example.rejected], dtype=torch.float32
-        )
-        items.append(
-            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
-        )
-    batch = collate_pairs(items)
-    logps = completion_logps(
-        model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    )
-    losses = mask_dpo_loss(logps, batch["reference_logps"], batch["weights"], beta=config.beta)
-    return losses.losses_B.mean(), batch
+    return list(prepared.examples)
 
 
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
 @pytest.mark.parametrize("make_tokenizer", [byte_level_tokenizer, unigram_tokenizer])
-def test_loss_and_every_gradient_equal_trl(make_tokenizer: Any, tmp_path: Path) -> None:
+def test_loss_and_every_gradient_equal_trl(
+    make_tokenizer: Any, layout: Layout, tmp_path: Path
+) -> None:
     tokenizer = make_tokenizer()
     rows = [make_pair_values(index) for index in range(NUM_PAIRS)]
     rows[1]["chosen"][0]["content"] += " 😀 And,  later,\n\n- 你好。"
     model, reference = tiny_llama(len(tokenizer), seed=1), tiny_llama(len(tokenizer), seed=2)
 
-    trainer = trl_trainer(model, reference, tokenizer, rows, tmp_path)
+    # TRL replaces the model's forward, so it gets one of its own.
+    trainer = trl_trainer(copy.deepcopy(model), reference, tokenizer, rows, tmp_path)
     (peer_batch,) = list(trainer.get_train_dataloader())
-    peer_loss = trainer.compute_loss(model, peer_batch)
+    peer_loss = trainer.compute_loss(trainer.model, peer_batch)
     peer_loss.backward()
-    peer_gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
-    model.zero_grad()
+    peer_gradients = {name: p.grad for name, p in trainer.model.named_parameters()}
 
-    loss, batch = our_loss(model, reference, tokenizer, rows)
+    examples = our_examples(tokenizer, rows)
+    items = refer(examples, tiny_llama(len(tokenizer), seed=2))
+    choice = use_layout(model, layout, examples)
+    losses = compute_losses(model, items, layout=layout, head=choice.head)
+    loss = losses.losses_B.mean()
     loss.backward()
 
-    ours = {tuple(r) for r in kept_ids(batch["input_ids"], batch["completion_mask"])}
+    ours = {
+        tuple(side.token_ids[side.first :])
+        for example in examples
+        for side in (example.chosen, example.rejected)
+    }
     peers = {tuple(r) for r in kept_ids(peer_batch["input_ids"], peer_batch["completion_mask"])}
     assert ours == peers
     assert loss.item() == pytest.approx(peer_loss.item(), abs=TOLERANCE)

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
+from trainer.loss import LossKind, LossSettings
 
 EosPolicy = Literal["neither", "chosen", "both"]
 Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -61,7 +62,24 @@ class TrainConfig(Section):
         default="neither",
         description="sides whose end-of-text and template trailer train: neither, chosen or both",
     )
+    loss: LossKind = Field(
+        default="sigmoid",
+        description="sigmoid (DPO; with label_smoothing cDPO), robust (needs one) or ipo",
+    )
     beta: float = Field(default=0.1, gt=0, description="strength of the pull to the reference")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=0.5, description="how often a preference is taken to be wrong"
+    )
+    length_normalize: bool = Field(
+        default=False,
+        description="average log-ratios over a side's active tokens (ipo always does)",
+    )
+    nll_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the chosen side's masked negative log-likelihood, added to the loss "
+        "against likelihood displacement",
+    )
     max_length: int = Field(
         default=1024,
         ge=2,
@@ -100,6 +118,18 @@ class TrainConfig(Section):
         "defaults) [all weights]",
     )
 
+    layout: Literal["auto", "padded", "packed", "shared"] = Field(
+        default="auto",
+        description="how a batch lies in memory: shared (prompts once, no padding), packed (no "
+        "padding), padded; auto takes the first the model is proved to compute the same with",
+    )
+    head_megabytes: int = Field(
+        default=1024, ge=1, description="most logits held at a time; more are made in chunks"
+    )
+    group_by_length: bool = Field(
+        default=False,
+        description="batches of pairs of like length: pays with padded rows or several processes",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="precision of the forward pass (weights and optimiser stay float32); auto: "
@@ -109,8 +139,13 @@ class TrainConfig(Section):
         default="auto", description="where to train; auto takes a GPU when there is one"
     )
 
+    precompute: bool = Field(
+        default=True,
+        description="compute the reference once and keep it; false computes it with every step, "
+        "from a second copy of the model (with lora, from the model without its adapter)",
+    )
     reference_batch_size: int = Field(
-        default=16, ge=1, description="sequences a forward pass of the reference"
+        default=8, ge=1, description="pairs a forward pass of the reference"
     )
     reference_dir: Path | None = Field(
         default=None,
@@ -138,6 +173,12 @@ class TrainConfig(Section):
         default=True, description="continue a killed run; false starts over and deletes it"
     )
     logging_steps: int = Field(default=10, ge=1, description="optimiser steps a line of the log")
+    peak_tflops: float | None = Field(
+        default=None,
+        gt=0,
+        description="peak of a device in 1e12 operations a second, for mfu [known GPUs: their "
+        "bfloat16 peak; a CPU: no mfu]",
+    )
     max_failed: float = Field(
         default=DEFAULT_MAX_FAILED, ge=0, le=1, description="share of rows that may be no pairs"
     )
@@ -145,6 +186,17 @@ class TrainConfig(Section):
     report_to: tuple[Reporter, ...] = Field(
         default=(), description="trackers to report to, beside training_log.jsonl"
     )
+
+    @property
+    def loss_settings(self) -> LossSettings:
+        """The loss, as `trainer.loss` takes it."""
+        return LossSettings(
+            kind=self.loss,
+            beta=self.beta,
+            label_smoothing=self.label_smoothing,
+            length_normalize=self.length_normalize,
+            nll_weight=self.nll_weight,
+        )
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -163,6 +215,16 @@ class TrainConfig(Section):
         return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
+    def _smoothing_has_its_loss(self) -> Self:
+        if self.loss == "robust" and not self.label_smoothing:
+            raise ValueError(
+                "loss robust needs a label_smoothing above 0; without it, it is sigmoid"
+            )
+        if self.loss == "ipo" and self.label_smoothing:
+            raise ValueError("loss ipo takes no label_smoothing; sigmoid and robust do")
+        return self
+
+    @model_validator(mode="after")
     def _early_stopping_has_what_it_needs(self) -> Self:
         if self.early_stopping_patience is not None:
             for name, value in (("evaluate", self.evaluate), ("save", self.save)):
@@ -179,7 +241,9 @@ RUN_KEY_EXCLUDED: Mapping[str, str] = {
     "model": "the hash of its weights stands for it",
     "revision": "the hash of the weights stands for it",
     "device": "where, not what; results agree up to rounding",
+    "precompute": "when, not what; results agree up to rounding",
     "reference_batch_size": "how fast, not what",
+    "peak_tflops": "measures, changes nothing",
     "reference_dir": "where, not what",
     "evaluate": "measures, changes nothing; counts with early_stopping_patience",
     "eval_steps": "measures, changes nothing; counts with early_stopping_patience",

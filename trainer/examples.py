@@ -65,6 +65,11 @@ class Example:
     chosen: TokenSequence
     rejected: TokenSequence
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of both sides, the prompt counted twice."""
+        return len(self.chosen.token_ids) + len(self.rejected.token_ids)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:

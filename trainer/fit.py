@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.errors import BackendError, InputError
 from trainer.batches import ReferencedExample
+from trainer.choice import Choice
 from trainer.config import TrainConfig
 from trainer.failures import NonFiniteLossError, StopSignals, explain_full_disk
 from trainer.lora import has_adapter, merge_adapter, name_base_model
@@ -49,6 +50,8 @@ def fit(
     output: Path,
     dtype: torch.dtype,
     signals: StopSignals,
+    choice: Choice,
+    reference: Any = None,
 ) -> Fitted:
     """Train `model` in place, from the run's last checkpoint if there is one.
 
@@ -59,14 +62,20 @@ def fit(
     from transformers import PrinterCallback, ProgressCallback
 
     from trainer.callbacks import ProgressBar
-    from trainer.mask_dpo import MaskDpoTrainer
+    from trainer.mask_dpo import MaskDpoTrainer, Method
 
     device = next(model.parameters()).device
     arguments = _training_arguments(config, output, device, dtype, evaluates=bool(test))
     trainer = MaskDpoTrainer(
         model=model,
         args=arguments,
-        beta=config.beta,
+        method=Method(
+            loss=config.loss_settings,
+            choice=choice,
+            reference=reference,
+            group_by_length=config.group_by_length,
+            peak_flops=config.peak_tflops and config.peak_tflops * 1e12,
+        ),
         train_items=train,
         eval_items=test,
         callbacks=_callbacks(config, output, signals),

@@ -1,83 +1,133 @@
-"""The loss: sigmoid DPO over weighted sums of per-token log-ratios, as pure tensor functions.
+"""The losses: preference losses over weighted sums of per-token log-ratios, as pure functions.
 
     ratio_side = sum over tokens t of w_t * (log pi(y_t) - log ref(y_t))
-    loss       = -log sigmoid(beta * (ratio_chosen - ratio_rejected))       mean over pairs
+    margin     = beta * (ratio_chosen - ratio_rejected)
+    sigmoid    = -log sigmoid(margin)                                      mean over pairs
 
-Arxiv 2503.02846, equation 4, with floats for the paper's sets of tokens; every weight one gives
-DPO (arXiv 2305.18290). Log-probabilities are float32 whatever the model computes in. Token t is
-predicted by the logits at t-1, and everything here is aligned to t: position 0 is always empty.
+arXiv 2503.02846, equation 4, with floats for the paper's sets of tokens; every weight one gives
+DPO (arXiv 2305.18290). Log-probabilities are float32 whatever the model computes in.
 
-Shapes: B pairs, so 2B sequences (all chosen, then all rejected); T tokens; V vocabulary.
+Shapes: N scored tokens, B pairs. `sides` is 0 for chosen and 1 for rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+LossKind = Literal["sigmoid", "robust", "ipo"]
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossSettings:
+    """Which loss; the fields of the same names in `trainer.config` describe them."""
+
+    kind: LossKind = "sigmoid"
+    beta: float = 0.1
+    label_smoothing: float = 0.0
+    length_normalize: bool = False
+    nll_weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairSums:
+    """Weighted sums over each side's tokens, [2, B]: log-ratios, log-probabilities, weights."""
+
+    ratios_2B: Tensor
+    logps_2B: Tensor
+    weights_2B: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PairLosses:
-    """Per pair, all of shape [B]: the loss and beta times the log-ratio of each side."""
+    """Per pair, all of shape [B]: the loss, and beta times the log-ratio of each side, detached."""
 
     losses_B: Tensor
     chosen_rewards_B: Tensor
     rejected_rewards_B: Tensor
 
 
-def completion_logps(
-    model: Any, input_ids_ST: Tensor, attention_mask_ST: Tensor, completion_mask_ST: Tensor
-) -> Tensor:
-    """Log-probability of every completion token, float32 [S, T]; 0 elsewhere.
+def sum_pairs(
+    logps_N: Tensor,
+    reference_N: Tensor,
+    weights_N: Tensor,
+    pairs_N: Tensor,
+    sides_N: Tensor,
+    *,
+    num_pairs: int,
+) -> PairSums:
+    """Sums of each side of each pair; a side without tokens sums to 0."""
+    places_N = sides_N * num_pairs + pairs_N
 
-    Only rows that predict a completion token meet the output matrix: with a large vocabulary the
-    logits of prompts and padding would be most of the memory of a step.
-    """
-    from trainer.logps import select_logps
+    def add_up(values_N: Tensor) -> Tensor:
+        return values_N.new_zeros(2 * num_pairs).index_add(0, places_N, values_N).view(2, num_pairs)
 
-    # Token t is predicted by the row at t-1.
-    rows_S, rows_T = completion_mask_ST[:, 1:].nonzero(as_tuple=True)
-    with _head_on(model, rows_S, rows_T):
-        output = model(input_ids=input_ids_ST, attention_mask=attention_mask_ST, use_cache=False)
-    logps_N = select_logps(output.logits.squeeze(0), input_ids_ST[rows_S, rows_T + 1])
-    full_ST = logps_N.new_zeros(input_ids_ST.shape)
-    return full_ST.index_put((rows_S, rows_T + 1), logps_N)
-
-
-@contextmanager
-def _head_on(model: Any, rows_S: Tensor, rows_T: Tensor) -> Iterator[None]:
-    """Within the block, the output matrix sees [1, N, H] of the hidden states instead of [S, T, H].
-
-    A hook on the matrix itself, and not a call of it: what a model does to its logits afterwards
-    (soft caps, scales) stays the model's own business.
-    """
-    head = model.get_output_embeddings()
-    handle = head.register_forward_pre_hook(
-        lambda _, arguments: (arguments[0][rows_S, rows_T].unsqueeze(0), *arguments[1:])
+    return PairSums(
+        ratios_2B=add_up(weights_N * (logps_N - reference_N)),
+        logps_2B=add_up(weights_N * logps_N),
+        weights_2B=add_up(weights_N),
     )
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
-def mask_dpo_loss(
-    logps_ST: Tensor, reference_logps_ST: Tensor, weights_ST: Tensor, *, beta: float
-) -> PairLosses:
-    """Loss of each pair; S = 2B sequences, all chosen first. Raises ValueError for an odd S."""
+def preference_losses(sums: PairSums, settings: LossSettings) -> PairLosses:
+    """Loss of each pair."""
+    ratios_2B = sums.ratios_2B
+    if settings.length_normalize or settings.kind == "ipo":
+        ratios_2B = ratios_2B / _at_least_one_token(sums.weights_2B)
+    chosen_B, rejected_B = ratios_2B
+    if settings.kind == "ipo":
+        losses_B = ipo(chosen_B - rejected_B, settings.beta)
+    elif settings.kind == "robust":
+        losses_B = robust(settings.beta * (chosen_B - rejected_B), settings.label_smoothing)
+    else:
+        losses_B = sigmoid(settings.beta * (chosen_B - rejected_B), settings.label_smoothing)
+    if settings.nll_weight:
+        losses_B = losses_B + settings.nll_weight * chosen_nll(sums)
+    return PairLosses(
+        losses_B=losses_B,
+        chosen_rewards_B=(settings.beta * chosen_B).detach(),
+        rejected_rewards_B=(settings.beta * rejected_B).detach(),
+    )
+
+
+def sigmoid(margins_B: Tensor, smoothing: float = 0.0) -> Tensor:
+    """DPO; with smoothing cDPO, for labels wrong with that probability (E. Mitchell 2023).
+
+    Its least value lies at the margin log((1 - smoothing) / smoothing), not at infinity.
+    """
     from torch.nn.functional import logsigmoid
 
-    if logps_ST.shape[0] % 2:
-        raise ValueError(f"{logps_ST.shape[0]} sequences are no pairs: chosen and rejected differ")
-    ratios_S = (weights_ST * (logps_ST - reference_logps_ST)).sum(dim=1)
-    chosen_B, rejected_B = ratios_S.chunk(2, dim=0)
-    return PairLosses(
-        losses_B=-logsigmoid(beta * (chosen_B - rejected_B)),
-        chosen_rewards_B=(beta * chosen_B).detach(),
-        rejected_rewards_B=(beta * rejected_B).detach(),
-    )
+    losses_B = -(1 - smoothing) * logsigmoid(margins_B)
+    if smoothing:
+        losses_B = losses_B - smoothing * logsigmoid(-margins_B)
+    return losses_B
+
+
+def robust(margins_B: Tensor, smoothing: float) -> Tensor:
+    """Robust DPO, arXiv 2403.00409: unbiased for labels flipped with probability `smoothing`."""
+    from torch.nn.functional import logsigmoid
+
+    kept_B, flipped_B = logsigmoid(margins_B), logsigmoid(-margins_B)
+    return (-(1 - smoothing) * kept_B + smoothing * flipped_B) / (1 - 2 * smoothing)
+
+
+def ipo(ratio_gaps_B: Tensor, beta: float) -> Tensor:
+    """IPO, arXiv 2310.12036 equation 17, on ratios averaged over tokens, as its authors used it."""
+    return (ratio_gaps_B - 1 / (2 * beta)).square()
+
+
+def chosen_nll(sums: PairSums) -> Tensor:
+    """Mean negative log-likelihood of the chosen side's active tokens, [B] (arXiv 2404.19733).
+
+    Against likelihood displacement (arXiv 2410.08847): the loss can fall while the chosen answer
+    becomes less likely, as long as the rejected one falls faster.
+    """
+    return -sums.logps_2B[0] / _at_least_one_token(sums.weights_2B[0])
+
+
+def _at_least_one_token(weights: Tensor) -> Tensor:
+    """Weights to divide by; a side without tokens, whose sum is 0, is divided by 1."""
+    return weights.where(weights > 0, weights.new_ones(()))

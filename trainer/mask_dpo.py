@@ -1,38 +1,40 @@
-"""Mask-DPO on `transformers.Trainer`: the loss of a batch and its monitors.
+"""Mask-DPO on `transformers.Trainer`: the loss of a batch.
 
 The rule: the loss of an optimiser step is the mean over all its pairs, however they are spread
 over accumulation steps and processes. `get_batch_samples` counts them before the first backward
 pass, and each batch contributes its sum divided by that count; a last, smaller batch therefore
 weighs no more than its pairs.
 
-Logged, all means over the pairs (rewards) or tokens (log-ratios, active share) since the last line:
-
-    loss                            mean over pairs
-    rewards/chosen, /rejected       beta times the weighted log-ratio of a side
-    rewards/margins, /accuracies    their difference, and how often it is positive
-    active_share                    tokens with weight / completion tokens
-    logratios/SIDE_active, _masked  mean log pi - log ref of a side's tokens with and without weight
+What is logged: see `trainer.monitors`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import TrainerCallback
 
-from trainer.batches import ReferencedExample, collate_pairs
+from trainer.batches import PairCollator, ReferencedExample, stand_in
 from trainer.checkpointing import CheckpointingTrainer
+from trainer.choice import Choice
 from trainer.failures import NonFiniteLossError, any_process
-from trainer.loss import PairLosses, completion_logps, mask_dpo_loss
+from trainer.flops import Work, find_peak, measure_shape
+from trainer.head import score_tokens, unwrap
+from trainer.lora import has_adapter, without_adapter
+from trainer.loss import LossSettings, PairLosses, preference_losses, sum_pairs
+from trainer.monitors import Monitor
+from trainer.samplers import STAND_IN, PairSampler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class PairDataset(torch.utils.data.Dataset[ReferencedExample]):
-    """Examples by index, for the data loader."""
+    """Examples by index, for the data loader; `STAND_IN` gives one that trains nothing."""
 
     def __init__(self, items: Sequence[ReferencedExample]) -> None:
         self._items = items
@@ -41,11 +43,26 @@ class PairDataset(torch.utils.data.Dataset[ReferencedExample]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> ReferencedExample:
-        return self._items[index]
+        return stand_in(self._items[0]) if index == STAND_IN else self._items[index]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """What of a run is Mask-DPO's own.
+
+    reference     a frozen model that computes the reference with each step; None where the items
+                  hold it, or where the policy without its adapter is the reference
+    """
+
+    loss: LossSettings
+    choice: Choice
+    reference: Any = None
+    group_by_length: bool = False
+    peak_flops: float | None = None
 
 
 class MaskDpoTrainer(CheckpointingTrainer):
-    """`transformers.Trainer` with the Mask-DPO loss. Takes the settings of its base, and `beta`.
+    """`transformers.Trainer` with the Mask-DPO loss. Takes the settings of its base, and `method`.
 
     Non-finite losses raise NonFiniteLossError with the ids of the pairs in the batch.
     """
@@ -58,21 +75,33 @@ class MaskDpoTrainer(CheckpointingTrainer):
         *,
         model: Any,
         args: Any,
-        beta: float,
+        method: Method,
         train_items: Sequence[ReferencedExample],
         eval_items: Sequence[ReferencedExample],
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
-        self.beta = beta
-        self._monitors = {"train": Monitor(), "eval": Monitor()}
+        self.method = method
+        self._shape = measure_shape(model)
+        peak = method.peak_flops or _device_peak(args.device)
+        self._monitors = {"train": Monitor(peak_flops=peak), "eval": Monitor()}
+        self._lengths = [item.example.num_tokens for item in train_items]
         super().__init__(
             model=model,
             args=args,
-            data_collator=collate_pairs,
+            data_collator=PairCollator(layout=method.choice.layout),
             train_dataset=PairDataset(train_items),
             eval_dataset=PairDataset(eval_items) if eval_items else None,
             callbacks=list(callbacks),
         )
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Batches in which every completion token is scored, masked ones too."""
+        training = getattr(self, "data_collator")  # noqa: B009 (the base has no types)
+        self.data_collator = PairCollator(layout=self.method.choice.layout, scored="completion")
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
 
     def get_batch_samples(
         self, epoch_iterator: Iterable[Any], num_batches: int, device: torch.device
@@ -81,6 +110,19 @@ class MaskDpoTrainer(CheckpointingTrainer):
         samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         num_pairs = torch.tensor(sum(len(batch["ids"]) for batch in samples), device=device)
         return samples, self.accelerator.reduce(num_pairs, reduction="sum")
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """The base's step, timed."""
+        started = time.perf_counter()
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        work: Work = inputs["work"]
+        self._monitors["train"].add_work(
+            tokens=work.num_tokens,
+            flops=self._shape.step_flops(work, frozen=has_adapter(self.model)),
+            pairs=len(inputs["ids"]),
+            seconds=time.perf_counter() - started,
+        )
+        return loss
 
     def compute_loss(
         self,
@@ -94,9 +136,10 @@ class MaskDpoTrainer(CheckpointingTrainer):
         Gradients are averaged over processes afterwards, hence the factor.
         """
         losses = self._measure(model, inputs, "train")
+        total = losses.losses_B.masked_fill(~inputs["counted"], 0.0).sum()
         if num_items_in_batch is None:
-            return losses.losses_B.mean()
-        share: Tensor = losses.losses_B.sum() / num_items_in_batch
+            return total / max(len(inputs["ids"]), 1)
+        share: Tensor = total / num_items_in_batch
         return share * float(self.accelerator.num_processes)
 
     def prediction_step(
@@ -118,75 +161,80 @@ class MaskDpoTrainer(CheckpointingTrainer):
         if mode == "eval" or "loss" in logs:
             means = self._monitors[mode].drain(self.accelerator)
             loss = means.pop("loss", None)
-            if mode == "eval" and loss is not None:
-                logs["eval_loss"] = loss  # the base repeats and cuts batch means; this is exact
+            if loss is not None:
+                # Exact over all pairs; the base averages batch means, and rounds.
+                logs["eval_loss" if mode == "eval" else "loss"] = loss
             prefix = "eval_" if mode == "eval" else ""
             logs |= {prefix + name: value for name, value in means.items()}
         super().log(logs, start_time)
 
     def _measure(self, model: Any, inputs: Mapping[str, Any], mode: str) -> PairLosses:
-        logps_ST = completion_logps(
-            model, inputs["input_ids"], inputs["attention_mask"], inputs["completion_mask"]
+        batch = dict(inputs)
+        graded = batch["num_active"]
+        if mode == "train" and not self._is_logged():
+            for name in ("rows", "targets", "weights", "reference", "pairs", "sides"):
+                if name in batch:
+                    batch[name] = batch[name][:graded]
+        if "reference" not in batch:
+            batch["reference"] = self._score_reference(model, batch)
+        logps_N = score_tokens(
+            model,
+            batch,
+            self.method.choice.head,
+            num_graded=graded if mode == "train" else None,
         )
-        losses = mask_dpo_loss(
-            logps_ST, inputs["reference_logps"], inputs["weights"], beta=self.beta
+        sums = sum_pairs(
+            logps_N[:graded],
+            batch["reference"][:graded],
+            batch["weights"][:graded],
+            batch["pairs"][:graded],
+            batch["sides"][:graded],
+            num_pairs=batch["num_pairs"],
         )
-        finite = torch.isfinite(losses.losses_B).tolist()
-        if any_process(not all(finite), losses.losses_B.device):
-            bad = [name for name, fine in zip(inputs["ids"], finite, strict=True) if not fine]
-            raise NonFiniteLossError(bad)
-        self._monitors[mode].add(losses, logps_ST.detach(), inputs)
+        losses = preference_losses(sums, self.method.loss)
+        self._refuse_non_finite(losses, batch)
+        whole = len(logps_N) == len(inputs["targets"])
+        self._monitors[mode].add_batch(losses, sums, logps_N, batch, whole=whole)
         return losses
 
+    def _is_logged(self) -> bool:
+        """Whether the step under way will be logged."""
+        step = self.state.global_step + 1
+        return step in (1, self.state.max_steps) or step % self.args.logging_steps == 0
 
-class Monitor:
-    """Sums over pairs and tokens, from which the logged means are made."""
+    def _score_reference(self, model: Any, batch: Mapping[str, Any]) -> Tensor:
+        reference, head = self.method.reference, self.method.choice.head
+        with torch.no_grad():
+            if reference is not None:
+                return score_tokens(reference, batch, head)
+            with without_adapter(unwrap(model)):
+                return score_tokens(model, batch, head)
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+    def _refuse_non_finite(self, losses: PairLosses, batch: Mapping[str, Any]) -> None:
+        finite_B = torch.isfinite(losses.losses_B) | ~batch["counted"]
+        finite = finite_B.tolist()
+        if any_process(not all(finite), losses.losses_B.device):
+            counted = iter(batch["ids"])
+            names = [next(counted) if counts else "" for counts in batch["counted"].tolist()]
+            bad = [name for name, fine in zip(names, finite, strict=True) if not fine]
+            raise NonFiniteLossError(bad)
 
-    def add(self, losses: PairLosses, logps_ST: Tensor, inputs: Mapping[str, Any]) -> None:
-        """Take in one batch."""
-        chosen_B, rejected_B = losses.chosen_rewards_B, losses.rejected_rewards_B
-        batch = {
-            "pairs": torch.ones_like(chosen_B).sum(),
-            "loss": losses.losses_B.detach().sum(),
-            "rewards/chosen": chosen_B.sum(),
-            "rewards/rejected": rejected_B.sum(),
-            "rewards/margins": (chosen_B - rejected_B).sum(),
-            "rewards/accuracies": (chosen_B > rejected_B).float().sum(),
-        }
-        completion_ST, active_ST = inputs["completion_mask"], inputs["weights"] > 0
-        ratios_ST = logps_ST - inputs["reference_logps"]
-        for side, rows in zip(("chosen", "rejected"), (0, 1), strict=True):
-            ratios_BT = ratios_ST.chunk(2)[rows]
-            active_BT = active_ST.chunk(2)[rows]
-            masked_BT = completion_ST.chunk(2)[rows] & ~active_BT
-            for name, kept_BT in (("active", active_BT), ("masked", masked_BT)):
-                batch[f"tokens/{side}_{name}"] = kept_BT.sum().float()
-                batch[f"logratios/{side}_{name}"] = ratios_BT[kept_BT].sum()
-        for name, value in batch.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
+    def _get_train_sampler(self, train_dataset: Any = None) -> PairSampler:
+        return PairSampler(
+            len(self._lengths),
+            batch_size=self._train_batch_size,
+            num_processes=self.args.world_size,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            lengths=self._lengths if self.method.group_by_length else None,
+        )
 
-    def drain(self, accelerator: Any) -> dict[str, float]:
-        """Means since the last call, over all processes; empty when nothing came in."""
-        if not self._sums:
-            return {}
-        names = sorted(self._sums)
-        stacked = torch.stack([self._sums[name].double() for name in names])
-        totals = accelerator.reduce(stacked, reduction="sum").tolist()
-        sums = dict(zip(names, totals, strict=True))
-        self._sums = {}
-        tokens = {name: value for name, value in sums.items() if name.startswith("tokens/")}
-        active = sum(value for name, value in tokens.items() if name.endswith("_active"))
-        means = {
-            name: value / sums["pairs"]
-            for name, value in sums.items()
-            if name == "loss" or name.startswith("rewards/")
-        }
-        means["active_share"] = active / max(sum(tokens.values()), 1.0)
-        for name, value in tokens.items():
-            if value:  # no masked tokens, no mean: left out rather than a made-up 0
-                ratio_name = name.replace("tokens/", "logratios/")
-                means[ratio_name] = sums[ratio_name] / value
-        return means
+    def _get_eval_sampler(self, eval_dataset: Any) -> PairSampler:
+        return PairSampler(
+            len(eval_dataset),
+            batch_size=self.args.eval_batch_size,
+            num_processes=self.args.world_size,
+        )
+
+
+def _device_peak(device: torch.device) -> float | None:
+    return find_peak(torch.cuda.get_device_name(device)) if device.type == "cuda" else None

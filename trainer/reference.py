@@ -17,19 +17,22 @@ import hashlib
 import os
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import InputError
 from schemas.hashing import content_key
-from trainer.batches import collate_sequences
-from trainer.examples import TokenSequence
-from trainer.loss import completion_logps
+from trainer.batches import lay_tensors
+from trainer.examples import Example, TokenSequence
+from trainer.layouts import Layout, arrange
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from trainer.choice import Choice
+    from trainer.head import Head
 
     Logps = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -95,22 +98,25 @@ class ReferenceCache:
 
 def compute_missing(
     model: Any,
-    missing: Mapping[str, TokenSequence],
+    missing: Sequence[Example],
     cache: ReferenceCache,
     *,
+    choice: Choice,
     batch_size: int,
     dtype: torch.dtype,
     on_progress: Callable[[int], object],
 ) -> None:
-    """Run the reference over sequences the cache lacks, and store them as it goes.
+    """Run the reference over pairs the cache lacks a side of, `batch_size` pairs at a time.
 
     Longest first: what does not fit in memory says so at once.
     """
-    order = sorted(missing, key=lambda key: (-len(missing[key].token_ids), key))
+    order = sorted(missing, key=lambda example: (-example.num_tokens, example.id))
     done: dict[str, Logps] = {}
-    for batch in _batches(order, batch_size):
-        rows = reference_logps(model, [missing[key] for key in batch], dtype=dtype)
-        done.update(zip(batch, rows, strict=True))
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        rows = score_completions(model, batch, layout=choice.layout, head=choice.head, dtype=dtype)
+        sides = [example.chosen for example in batch] + [example.rejected for example in batch]
+        done.update(zip(map(sequence_key, sides), rows, strict=True))
         on_progress(len(batch))
         if len(done) >= SEQUENCES_A_FILE:
             cache.store(done)
@@ -119,29 +125,28 @@ def compute_missing(
         cache.store(done)
 
 
-def reference_logps(
-    model: Any, sequences: Sequence[TokenSequence], *, dtype: torch.dtype
+def score_completions(
+    model: Any, examples: Sequence[Example], *, layout: Layout, head: Head, dtype: torch.dtype
 ) -> list[Logps]:
-    """One float32 array a sequence: the log-probability of each of its completion tokens."""
+    """A float32 array a side, chosen sides first: the log-probability of each completion token."""
+    import numpy as np
     import torch
 
+    from trainer.head import score_tokens
+
     device = next(model.parameters()).device
-    batch = {name: value.to(device) for name, value in collate_sequences(sequences).items()}
+    arrangement = arrange(examples, layout, "completion")
+    ids = [np.asarray(placed.sequence.token_ids)[placed.scored] for placed in arrangement.placed]
+    batch = lay_tensors(arrangement) | {
+        "rows": torch.from_numpy(np.concatenate([placed.places for placed in arrangement.placed])),
+        "targets": torch.from_numpy(np.concatenate(ids)),
+    }
+    batch = {name: value.to(device) for name, value in batch.items()}
     was_training = model.training
     model.eval()
     autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
     with torch.no_grad(), autocast:
-        logps = completion_logps(
-            model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-        )
+        logps_N = score_tokens(model, batch, head).cpu().numpy()
     model.train(was_training)
-    rows = logps.cpu().numpy()
-    return [
-        row[sequence.first : len(sequence.token_ids)].copy()
-        for row, sequence in zip(rows, sequences, strict=True)
-    ]
-
-
-def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
+    ends = np.cumsum([len(part) for part in ids])[:-1]
+    return [part.copy() for part in np.split(logps_N, ends)]

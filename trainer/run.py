@@ -14,6 +14,7 @@ train is told before the model is loaded, with the count of every reason.
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 import time
@@ -28,9 +29,10 @@ from schemas.files import read_records, write_records
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path, write_failures
 from trainer.batches import ReferencedExample
+from trainer.choice import Choice, choose_layout
 from trainer.config import TrainConfig, run_settings
 from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
-from trainer.examples import Example, Prepared, TokenSequence, prepare_examples
+from trainer.examples import Example, Prepared, prepare_examples
 from trainer.failures import StopSignals, explain_full_disk
 from trainer.fit import fit, save_model
 from trainer.lora import add_adapter
@@ -89,10 +91,9 @@ class Splits:
         return [*self.train.dropped, *self.test.dropped]
 
     @property
-    def sequences(self) -> list[TokenSequence]:
-        """Both sides of every example."""
-        examples = [*self.train.examples, *self.test.examples]
-        return [side for example in examples for side in (example.chosen, example.rejected)]
+    def examples(self) -> list[Example]:
+        """The examples of both splits."""
+        return [*self.train.examples, *self.test.examples]
 
 
 def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
@@ -141,8 +142,19 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     model = load_model(model_folder, device=device, trust=trust)
     check_vocabulary(model, tokenizer, where=str(model_folder))
     cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
+    choice = choose_layout(
+        model,
+        splits.train.examples[: config.batch_size],
+        setting=config.layout,
+        max_length=config.max_length,
+        max_bytes=config.head_megabytes << 20,
+    )
+    notes += choice.notes
+    logger.info("layout: %s", choice.layout)
     with explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"):
-        logps, reference_counts = _reference_logps(model, splits.sequences, cache, config, dtype)
+        logps, reference_counts = _reference_logps(
+            model, splits.examples, cache, config=config, dtype=dtype, choice=choice
+        )
     referenced_at = time.monotonic()
     with signals.deferred():
         if config.lora is not None:  # only now: without its adapter the model is the reference
@@ -155,6 +167,8 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             output=output,
             dtype=dtype,
             signals=signals,
+            choice=choice,
+            reference=_frozen_copy(model) if _needs_copy(config) else None,
         )
         save_model(config, model, tokenizer, source=model_folder, output=output)
 
@@ -246,34 +260,58 @@ def _prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datas
     )
 
 
+def _needs_copy(config: TrainConfig) -> bool:
+    return not config.precompute and config.lora is None
+
+
+def _frozen_copy(model: Any) -> Any:
+    """A second model, for a reference that is computed as the policy trains."""
+    return copy.deepcopy(model).requires_grad_(False).eval()
+
+
 def _reference_logps(
     model: Any,
-    sequences: Sequence[TokenSequence],
+    examples: Sequence[Example],
     cache: ReferenceCache,
+    *,
     config: TrainConfig,
     dtype: Any,
+    choice: Choice,
 ) -> tuple[Mapping[str, Any], dict[str, int]]:
     """Log-probabilities by sequence key, with how many were computed and how many reused."""
     from tqdm import tqdm
 
-    wanted = {sequence_key(sequence): sequence for sequence in sequences}
-    stored = cache.load(set(wanted))
-    missing = {key: sequence for key, sequence in wanted.items() if key not in stored}
-    logger.info("reference: %d sequences to compute, %d reused", len(missing), len(stored))
+    if not config.precompute:
+        return {}, {}
+    keys = {
+        example.id: (sequence_key(example.chosen), sequence_key(example.rejected))
+        for example in examples
+    }
+    wanted = {key for pair in keys.values() for key in pair}
+    stored = cache.load(wanted)
+    owed = wanted - set(stored)
+    missing: list[Example] = []
+    for example in examples:
+        if owed & set(keys[example.id]):
+            owed -= set(keys[example.id])
+            missing.append(example)
+    logger.info("reference: %d pairs to compute", len(missing))
+    computed = wanted - set(stored)
     if missing:
         with tqdm(total=len(missing), desc="reference", disable=not config.progress) as bar:
             compute_missing(
                 model,
                 missing,
                 cache,
+                choice=choice,
                 batch_size=config.reference_batch_size,
                 dtype=dtype,
                 on_progress=bar.update,
             )
-        stored = cache.load(set(wanted))
+        stored = cache.load(wanted)
     return stored, {
-        "reference_computed": len(missing),
-        "reference_reused": len(wanted) - len(missing),
+        "reference_computed": len(computed),
+        "reference_reused": len(wanted) - len(computed),
     }
 
 
@@ -283,8 +321,8 @@ def _with_reference(
     return [
         ReferencedExample(
             example=example,
-            chosen_logps=logps[sequence_key(example.chosen)],
-            rejected_logps=logps[sequence_key(example.rejected)],
+            chosen_logps=logps.get(sequence_key(example.chosen)),
+            rejected_logps=logps.get(sequence_key(example.rejected)),
         )
         for example in examples
     ]

@@ -1,0 +1,75 @@
+"""Steps of training for tests: examples from token ids, items with a reference, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trainer.batches import ReferencedExample, collate_pairs
+from trainer.choice import Choice, choose_layout
+from trainer.examples import Example, TokenSequence
+from trainer.head import Head, score_tokens
+from trainer.layouts import Layout
+from trainer.loss import LossSettings, PairLosses, preference_losses, sum_pairs
+from trainer.reference import score_completions
+
+AFTER = Head(inside=False)
+INSIDE = Head(inside=True)
+
+
+def sequence(
+    ids: Sequence[int], first: int, weights: Sequence[float] | None = None
+) -> TokenSequence:
+    """`weights` of the completion; 1 each where none are given."""
+    given = list(weights) if weights is not None else [1.0] * (len(ids) - first)
+    return TokenSequence(token_ids=list(ids), weights=[0.0] * first + given, first=first)
+
+
+def refer(examples: Sequence[Example], reference: Any) -> list[ReferencedExample]:
+    """Items with the log-probabilities of `reference`, each side computed by itself."""
+    import torch
+
+    items = []
+    for example in examples:
+        chosen, rejected = score_completions(
+            reference, [example], layout="padded", head=AFTER, dtype=torch.float32
+        )
+        items.append(
+            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
+        )
+    return items
+
+
+def use_layout(model: Any, layout: Layout, examples: Sequence[Example]) -> Choice:
+    """`model` made ready for `layout`, which it must be able to do."""
+    choice = choose_layout(model, examples, setting=layout, max_length=1024, max_bytes=1 << 30)
+    assert choice.layout == layout, choice.notes
+    return choice
+
+
+def compute_losses(
+    model: Any,
+    items: Sequence[ReferencedExample],
+    *,
+    layout: Layout = "padded",
+    head: Head = AFTER,
+    settings: LossSettings | None = None,
+) -> PairLosses:
+    """The losses of a batch, differentiable."""
+    batch = collate_pairs(items, layout, "active")
+    graded = batch["num_active"]
+    logps = score_tokens(model, batch, head, num_graded=graded)
+    sums = sum_pairs(
+        *(
+            values[:graded]
+            for values in (
+                logps,
+                batch["reference"],
+                batch["weights"],
+                batch["pairs"],
+                batch["sides"],
+            )
+        ),
+        num_pairs=batch["num_pairs"],
+    )
+    return preference_losses(sums, settings or LossSettings())

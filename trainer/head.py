@@ -1,0 +1,144 @@
+"""The output matrix, on the tokens that are scored and on no others.
+
+The rule: a hidden state meets the output matrix only where the batch lists it, and the
+log-probabilities are float32 whatever the model computes in. Two ways lead there:
+
+    inside    log-probabilities are made within the matrix's own call, some rows at a time once the
+              logits would pass a byte budget (a chunk is computed again in the backward pass). What
+              leaves is one number a token, so this is for models that do nothing to their logits.
+    after     the matrix sees the listed rows, the model does to the logits what it does (soft
+              caps, scales), and log-probabilities are made of what comes out.
+
+`trainer.choice` proves on real tokens which of them a model allows.
+
+This module imports torch at its head: only code that already has a model imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from trainer.attention import block_mask
+from trainer.logps import select_logps
+
+DEFAULT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """How to meet the output matrix: `inside` as above, and the most bytes of logits at a time."""
+
+    inside: bool
+    max_bytes: int = DEFAULT_BYTES
+
+
+def score_tokens(
+    model: Any, batch: Mapping[str, Any], head: Head, *, num_graded: int | None = None
+) -> Tensor:
+    """Log-probabilities of the listed tokens, float32 [N], through one forward pass.
+
+    The first `num_graded` are differentiable, all by default; the others are there to be watched
+    and cost no backward pass.
+    """
+    rows_N, targets_N = batch["rows"], batch["targets"]
+    graded = len(rows_N) if num_graded is None else num_graded
+    matrix = unwrap(model).get_output_embeddings()
+    if head.inside:
+        with _scoring(matrix, rows_N, targets_N, graded, head.max_bytes):
+            output = _forward(model, batch)
+        scored: Tensor = output.logits.reshape(-1)
+        return scored
+    with _selecting(matrix, rows_N):
+        output = _forward(model, batch)
+    logits_NV = output.logits.squeeze(0)
+    first_N = select_logps(logits_NV[:graded], targets_N[:graded])
+    if graded == len(rows_N):
+        return first_N
+    with torch.no_grad():
+        rest_N = select_logps(logits_NV[graded:].detach(), targets_N[graded:])
+    return torch.cat([first_N, rest_N])
+
+
+def unwrap(model: Any) -> Any:
+    """The model inside DistributedDataParallel, and a model as it is."""
+    return getattr(model, "module", model)
+
+
+def _forward(model: Any, batch: Mapping[str, Any]) -> Any:
+    input_ids = batch["input_ids"]
+    if "segments" not in batch:
+        return model(input_ids=input_ids, attention_mask=batch["attention_mask"], use_cache=False)
+    mask = batch["segments"]
+    if input_ids.is_cuda:
+        mask = block_mask(mask, input_ids.shape[1])
+    return model(
+        input_ids=input_ids,
+        attention_mask=mask,
+        position_ids=batch["position_ids"],
+        use_cache=False,
+    )
+
+
+@contextmanager
+def _selecting(matrix: Any, rows_N: Tensor) -> Iterator[None]:
+    """Within the block, the matrix sees [1, N, H] of the hidden states instead of [R, T, H]."""
+    handle = matrix.register_forward_pre_hook(
+        lambda _, arguments: (arguments[0].flatten(0, 1)[rows_N][None], *arguments[1:])
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _scoring(
+    matrix: Any, rows_N: Tensor, targets_N: Tensor, graded: int, max_bytes: int
+) -> Iterator[None]:
+    """Within the block, the matrix answers log-probabilities [1, N, 1] instead of logits."""
+    apply = matrix.forward  # with what an adapter, a quantiser or FSDP put there
+
+    def score(hidden_RTH: Tensor) -> Tensor:
+        hidden_NH = hidden_RTH.flatten(0, 1)[rows_N]
+        wide = 4 * matrix.weight.shape[0]  # bytes of a row of logits, at most
+        size = max(max_bytes // wide, 1)
+        scored = [_score_chunks(apply, hidden_NH[:graded], targets_N[:graded], size)]
+        if graded < len(targets_N):
+            with torch.no_grad():
+                rest = _score_chunks(apply, hidden_NH[graded:], targets_N[graded:], size)
+            scored.append(rest)
+        return torch.cat(scored)[None, :, None]
+
+    matrix.forward = score
+    try:
+        yield
+    finally:
+        del matrix.forward  # an attribute of the instance; the class's own comes back
+        if matrix.forward != apply:  # it was an attribute of the instance before, too
+            matrix.forward = apply
+
+
+def _score_chunks(apply: Any, hidden_NH: Tensor, targets_N: Tensor, size: int) -> Tensor:
+    """Log-probabilities [N], `size` rows of logits at a time."""
+
+    def score_chunk(hidden: Tensor, targets: Tensor) -> Tensor:
+        return select_logps(apply(hidden), targets, overwrite=True)
+
+    if len(targets_N) <= size:
+        return score_chunk(hidden_NH, targets_N)
+    parts = zip(torch.split(hidden_NH, size), torch.split(targets_N, size), strict=True)
+    if not torch.is_grad_enabled():
+        return torch.cat([score_chunk(hidden, targets) for hidden, targets in parts])
+    return torch.cat(
+        [
+            checkpoint(score_chunk, *part, use_reentrant=False, preserve_rng_state=False)
+            for part in parts
+        ]
+    )

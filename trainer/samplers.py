@@ -1,0 +1,77 @@
+"""The order of the pairs, the same for one process and for many.
+
+The rule: every pair counts once an epoch. Accelerate gives each process the same number of batches
+by repeating pairs, which would weigh those twice; here the order is filled up with `STAND_IN`
+instead, which the data set answers with an example that trains nothing. The order of the real pairs
+does not depend on the number of processes.
+
+This module imports torch at its head: only code that already has a model imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+STAND_IN = -1
+_MEGABATCH = 50  # batches among which lengths are sorted, as transformers does
+
+
+class PairSampler(torch.utils.data.Sampler[int]):
+    """Indices of an epoch, in batches of `batch_size` a process and step.
+
+    With `lengths`, pairs of like length come into the same batch: less padding, and processes that
+    wait less for each other. Without a seed the order is that of the data (evaluation).
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        batch_size: int,
+        num_processes: int,
+        seed: int | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> None:
+        self._count = count
+        self._block = batch_size * num_processes
+        self._seed = seed
+        self._lengths = lengths
+        self._filled = num_processes > 1
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; called by the data loader."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        missing = -self._count % self._block if self._filled else 0
+        return self._count + missing
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(range(self._count))
+        if self._seed is not None:
+            # The draw of accelerate's SeedableRandomSampler, and its move to the next epoch.
+            generator = torch.Generator().manual_seed(self._seed + self.epoch)
+            order = torch.randperm(self._count, generator=generator).tolist()
+            if self._lengths is not None:
+                order = _group(order, self._lengths, self._block)
+        yield from order
+        yield from [STAND_IN] * (len(self) - self._count)
+        self.epoch += 1
+
+
+def _group(order: Sequence[int], lengths: Sequence[int], block: int) -> list[int]:
+    """Sort by length within megabatches, the longest first of all: what does not fit says so."""
+    size = block * _MEGABATCH
+    parts = [
+        sorted(order[start : start + size], key=lambda index: -lengths[index])
+        for start in range(0, len(order), size)
+    ]
+    blocks = [part[at : at + block] for part in parts for at in range(0, len(part), block)]
+    whole, rest = [b for b in blocks if len(b) == block], [b for b in blocks if len(b) < block]
+    # Within a megabatch lengths fall; drawing blocks in the order of their first index undoes that.
+    longest = max(whole or rest, key=lambda block_: lengths[block_[0]])
+    whole = [longest, *sorted((b for b in whole if b is not longest), key=min)]
+    return [index for block_ in whole + [b for b in rest if b is not longest] for index in block_]
