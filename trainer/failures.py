@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-from schemas.errors import BackendError
+from schemas.errors import BackendError, MaskDpoError
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -126,6 +126,8 @@ def is_full_disk(error: Exception) -> bool:
     """Whether the error says that a file could not grow."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
+    if isinstance(error, MaskDpoError):  # said already
+        return False
     return bool(_FULL_TEXT.search(str(error)))
 
 

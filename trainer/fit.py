@@ -18,7 +18,7 @@ from trainer.batches import ReferencedExample
 from trainer.choice import Choice
 from trainer.config import TrainConfig
 from trainer.failures import NonFiniteLossError, StopSignals, explain_full_disk
-from trainer.lora import has_adapter, merge_adapter
+from trainer.lora import has_adapter, merge_adapter, name_base_model
 from trainer.run_folder import (
     CHECKPOINTS,
     last_checkpoint,
@@ -38,6 +38,7 @@ class Fitted:
 
     num_steps: int
     best_step: int | None
+    stopped_early: bool
 
 
 def fit(
@@ -90,7 +91,9 @@ def fit(
         trainer.saved_step = state["global_step"]
         arguments.eval_on_start = bool(test) and _owes_evaluation(config, state)
     try:
-        with explain_full_disk(output, doing="training", needed=_checkpoint_bytes(model)):
+        with explain_full_disk(
+            output, doing="writing a checkpoint or the log", needed=_checkpoint_bytes(model)
+        ):
             result = _train_saving(trainer, checkpoint)
     except BackendError:
         last_checkpoint(output)  # a checkpoint that was cut off gives its room back
@@ -112,6 +115,7 @@ def fit(
     return Fitted(
         num_steps=int(result.global_step),
         best_step=trainer.state.best_global_step if stops_early else None,
+        stopped_early=stops_early and result.global_step < trainer.state.max_steps,
     )
 
 
@@ -156,23 +160,19 @@ def _checkpoint_bytes(model: Any) -> int:
 
 
 def save_model(
-    model: Any,
-    tokenizer: Any,
-    *,
-    source: Path,
-    output: Path,
-    trust: bool = False,
-    merge: bool = True,
+    config: TrainConfig, model: Any, tokenizer: Any, *, source: Path, output: Path
 ) -> None:
     """Write the model, with the precision and dropout of its source: safetensors and text only.
 
-    An adapter is merged into it, or with `merge` false written alone. Raises BackendError when a
-    weight is not finite or the disk is full.
+    An adapter is merged into it, or with `lora.merge: false` written alone. Raises BackendError
+    when a weight is not finite or the disk is full.
     """
     from transformers import AutoConfig
 
-    original = AutoConfig.from_pretrained(source, trust_remote_code=trust, local_files_only=True)
-    if has_adapter(model) and merge:
+    original = AutoConfig.from_pretrained(
+        source, trust_remote_code=config.trust_remote_code, local_files_only=True
+    )
+    if config.lora is not None and config.lora.merge:
         merge_adapter(model)
     for name, value in original.to_dict().items():
         if "drop" in name and isinstance(value, float):
@@ -192,6 +192,8 @@ def save_model(
         publish_model(output) as folder,
     ):
         model.save_pretrained(folder)
+        if has_adapter(model):
+            name_base_model(folder, config.model, config.revision)
         tokenizer.save_pretrained(folder)
 
 

@@ -9,12 +9,14 @@ the CPU, and the second is zero.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, InputError
+from schemas.writing import write_json
 
 if TYPE_CHECKING:
     from trainer.config import LoraSettings
@@ -25,11 +27,11 @@ _NAME = "default"
 _PREFIX = "base_model.model."  # of peft's names in files
 
 
-def add_adapter(model: Any, settings: LoraSettings, *, seed: int, base_model: str) -> None:
+def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
     """Freeze `model` and put a fresh adapter into it, in place.
 
-    `base_model` is written into the adapter's configuration. Raises ConfigError when a name of
-    `target_modules` fits no linear layer, or fits the embedding or the output matrix.
+    Raises ConfigError when a name of `target_modules` fits no linear layer, or fits the embedding
+    or the output matrix.
     """
     import torch
     from peft import LoraConfig
@@ -53,7 +55,8 @@ def add_adapter(model: Any, settings: LoraSettings, *, seed: int, base_model: st
                 f"({reason}); use all-linear, or names of its linear layers such as q_proj"
             ) from None
     _refuse_adapted_vocabulary(model)
-    model.peft_config[_NAME].base_model_name_or_path = base_model
+    # peft asks the Hub about a model that is named here, each time an adapter is saved.
+    model.peft_config[_NAME].base_model_name_or_path = None
 
 
 def has_adapter(model: Any) -> bool:
@@ -93,6 +96,14 @@ def load_adapter(model: Any, checkpoint: Path) -> None:
         raise InputError.of(path, f"holds another adapter; delete {checkpoint}")
     stripped = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
     set_peft_model_state_dict(model, stripped, adapter_name=_NAME)
+
+
+def name_base_model(folder: Path, model: str, revision: str | None) -> None:
+    """Write into a saved adapter's configuration which model it belongs to."""
+    path = folder / ADAPTER_CONFIG
+    values = json.loads(path.read_text(encoding="utf-8"))
+    named = {"base_model_name_or_path": model, "revision": revision}
+    write_json(path, values | named)
 
 
 def merge_adapter(model: Any) -> None:

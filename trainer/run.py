@@ -102,7 +102,8 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
     Raises InputError (data or model unusable), ConfigError (a setting, or another run's folder),
     BackendError (device, Hub, non-finite loss, full disk, a signal) and MissingPackageError.
     """
-    with StopSignals() as signals:
+    writing = explain_full_disk(output, doing="writing the files of the run")
+    with StopSignals() as signals, writing:
         return _run(config, dataset=dataset, output=output, signals=signals)
 
 
@@ -133,8 +134,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             f"train.early_stopping_patience measures on the test split, and {dataset} has none "
             "that can be used; build one (build.test_share), or leave the setting out"
         )
-    with explain_full_disk(output, doing="listing pairs that cannot train"):
-        _write_rejects(splits, output)
+    _write_rejects(splits, output)
 
     started = time.monotonic()
     device = pick_device(config.device)
@@ -156,10 +156,9 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             model, splits.examples, cache, config=config, dtype=dtype, choice=choice
         )
     referenced_at = time.monotonic()
-    merge = config.lora is None or config.lora.merge
     with signals.deferred():
         if config.lora is not None:  # only now: without its adapter the model is the reference
-            add_adapter(model, config.lora, seed=config.seed, base_model=config.model)
+            add_adapter(model, config.lora, seed=config.seed)
         fitted = fit(
             config,
             model,
@@ -171,11 +170,17 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             choice=choice,
             reference=_frozen_copy(model) if _needs_copy(config) else None,
         )
-        save_model(model, tokenizer, source=model_folder, output=output, trust=trust, merge=merge)
+        save_model(config, model, tokenizer, source=model_folder, output=output)
 
     counts = _count(splits) | reference_counts | {"steps": fitted.num_steps}
     if fitted.best_step is not None:
         counts["best_step"] = fitted.best_step
+    if fitted.stopped_early:
+        notes.append(
+            f"training stopped after step {fitted.num_steps}, when the loss on the test split had "
+            f"not fallen for {config.early_stopping_patience} evaluations; the weights are those "
+            f"of step {fitted.best_step}"
+        )
     timings = {
         "reference_seconds": referenced_at - started,
         "train_seconds": time.monotonic() - referenced_at,
