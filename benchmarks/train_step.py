@@ -1,0 +1,339 @@
+"""Measures a training step beside TRL's DPOTrainer and the published Mask-DPO loss.
+
+    python benchmarks/train_step.py                              the whole grid: an hour or two on a CPU
+    python benchmarks/train_step.py --shapes head32k --lengths 64/256/256 --shares 0.6
+    python benchmarks/train_step.py --shapes head32k --ladder    one technique after the other
+
+The same pairs, masks, initial weights, precision (float32) and batch go through
+
+    trl          TRL's trainer with a collator that masks, its reference computed with each step
+    trl_cached   the same, its reference sums computed beforehand; checkpointing off in both
+    published    full logits of policy and reference on padded batches, and the cross-entropy that
+                 the published code computes beside them (re-implemented from its description)
+    ours         MaskDpoTrainer in the layout it chooses itself, its reference per token beforehand
+
+each through its own `Trainer.train()`, optimiser and data loader included, in turn: the figures
+are medians over the rounds, ratios of them with the least and largest of a round. Peers are given
+the cheapest state they have: `vs_trl_best` is against the faster of TRL's two.
+
+`flop_ratio_trl` is what the matrix products allow: those of `trl_cached` (every token of both
+sequences through the layers and the output matrix, causal attention) over those of ours (P + C' + R'
+tokens, active rows), recomputation on either side not counted. Memory is the peak of a step above
+what the process held before it, with model and optimiser state in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import logging
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+import numpy as np
+import torch
+from train_peers import make_published_trainer, make_trl_trainer
+
+from trainer.batches import PairCollator, ReferencedExample
+from trainer.choice import choose_layout
+from trainer.examples import Example, TokenSequence
+from trainer.flops import ModelShape, Work, measure_shape, measure_work
+from trainer.head import Head
+from trainer.layouts import Layout, arrange
+from trainer.loss import LossSettings
+from trainer.mask_dpo import MaskDpoTrainer, Method
+from trainer.reference import score_completions
+
+SHAPES = {  # hidden size, layers, vocabulary
+    "head32k": (256, 4, 32_000),
+    "head151k": (256, 4, 151_936),
+    "body32k": (512, 8, 32_000),
+}
+LENGTHS = ("64/256/256", "256/128/128", "1024/256/256")  # prompt/chosen/rejected, in tokens
+SHARES = (0.3, 0.6, 1.0)
+SENTENCE = 16  # tokens; what is active is active by the sentence
+SEED = 5
+STEPS = 2  # a run of a trainer; its start belongs to it, and weighs less the more steps it has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of the grid."""
+
+    shape: str
+    lengths: str
+    share: float
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A trainer with what its last run took."""
+
+    name: str
+    train: Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Measures a training step beside TRL and the published loss.",
+        epilog="Prints a table and, as its last line, one JSON object with a row a grid point.",
+    )
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
+    parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
+    parser.add_argument("--batch", type=int, default=2, help="pairs a step [2]")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant [3]")
+    parser.add_argument("--ladder", action="store_true", help="our layouts and heads one by one")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    rows = []
+    for shape in arguments.shapes:
+        for lengths in arguments.lengths:
+            for share in arguments.shares:
+                point = Point(shape=shape, lengths=lengths, share=share, batch=arguments.batch)
+                rows.append(measure_point(point, arguments.rounds, ladder=arguments.ladder))
+                print(describe(rows[-1]), flush=True)
+    print(
+        json.dumps({"threads": torch.get_num_threads(), "rounds": arguments.rounds, "rows": rows})
+    )
+
+
+def measure_point(point: Point, rounds: int, *, ladder: bool) -> dict[str, Any]:
+    examples = make_examples(point)
+    with tempfile.TemporaryDirectory() as folder:
+        contestants, shape, reference_s = make_contestants(point, examples, Path(folder), ladder)
+        seconds: dict[str, list[float]] = {c.name: [] for c in contestants}
+        peaks: dict[str, list[float]] = {c.name: [] for c in contestants}
+        for at in range(rounds + 1):  # the first warms up and creates the optimiser's state
+            for contestant in contestants:
+                taken, peak = run_measured(contestant.train)
+                if at:
+                    seconds[contestant.name].append(taken / STEPS)
+                    peaks[contestant.name].append(peak)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    best = min(("trl", "trl_cached"), key=lambda name: medians[name])
+    theirs, ours = stock_work(examples), our_work(examples)
+    row: dict[str, Any] = {
+        "shape": point.shape,
+        "lengths": point.lengths,
+        "active_share": point.share,
+        "vs_trl_best": ratio(seconds[best], seconds["ours"]),
+        "flop_ratio_trl": round(shape.step_flops(theirs) / shape.step_flops(ours), 3),
+        "vs_published": ratio(seconds["published"], seconds["ours"]),
+        "memory_vs_trl": round(
+            statistics.median(peaks["ours"]) / max(statistics.median(peaks[best]), 1.0), 3
+        ),
+        "spread_vs_trl": spread(seconds[best], seconds["ours"]),
+        "spread_vs_published": spread(seconds["published"], seconds["ours"]),
+        "step_s": {name: round(value, 3) for name, value in medians.items()},
+        "peak_mb": {name: round(statistics.median(v) / 1e6, 1) for name, v in peaks.items()},
+        "reference_s": reference_s,
+        "tokens_forwarded": ours.num_tokens,
+        "head_rows": ours.num_rows,
+    }
+    for epochs in (1, 3):  # the reference is paid once; TRL without a cache pays it in the step
+        total = reference_s["ours"] + epochs * medians["ours"]
+        peer = min(
+            epochs * medians["trl"], reference_s["trl_cached"] + epochs * medians["trl_cached"]
+        )
+        row[f"total_vs_trl_{epochs}_epochs"] = round(peer / total, 3)
+    return row
+
+
+def make_examples(point: Point) -> list[Example]:
+    """Pairs of the point's lengths; whole sentences are active, drawn to its share."""
+    prompt, chosen, rejected = (int(n) for n in point.lengths.split("/"))
+    vocabulary = SHAPES[point.shape][2]
+    draw = np.random.default_rng(SEED)
+
+    def side(start: list[int], length: int) -> TokenSequence:
+        count = length // SENTENCE
+        active = draw.permutation(count) < max(round(point.share * count), 1)
+        weights = np.repeat(active.astype(float), SENTENCE).tolist()
+        ids = start + draw.integers(0, vocabulary, length).tolist()
+        return TokenSequence(token_ids=ids, weights=[0.0] * prompt + weights, first=prompt)
+
+    examples = []
+    for index in range(point.batch):
+        start = draw.integers(0, vocabulary, prompt).tolist()
+        examples.append(
+            Example(id=f"{index}", chosen=side(start, chosen), rejected=side(start, rejected))
+        )
+    return examples
+
+
+def make_model(shape: str) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    hidden, layers, vocabulary = SHAPES[shape]
+    torch.manual_seed(SEED)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=hidden,
+            intermediate_size=hidden * 8 // 3 // 16 * 16,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden // 64,
+            num_key_value_heads=hidden // 64,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+        )
+    )
+
+
+def make_contestants(
+    point: Point, examples: Sequence[Example], folder: Path, ladder: bool
+) -> tuple[list[Contestant], ModelShape, dict[str, float]]:
+    """The trainers, the model's shape, and seconds the references took that are paid before."""
+    started = time.perf_counter()
+    cached = make_trl_trainer(
+        make_model(point.shape), make_model(point.shape), examples, folder / "c", cached=True
+    )
+    taken = time.perf_counter() - started
+    online = make_trl_trainer(
+        make_model(point.shape), make_model(point.shape), examples, folder / "o", cached=False
+    )
+    model = make_model(point.shape)
+    choice = choose_layout(model, examples, setting="auto", max_length=2048, max_bytes=1 << 30)
+    started = time.perf_counter()
+    logps = score_completions(
+        model, examples, layout=choice.layout, head=choice.head, dtype=torch.float32
+    )
+    reference_s = {"trl_cached": round(taken, 3), "ours": round(time.perf_counter() - started, 3)}
+    items = [
+        ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
+        for example, chosen, rejected in zip(
+            examples, logps[: len(examples)], logps[len(examples) :], strict=True
+        )
+    ]
+    published = make_published_trainer(
+        make_model(point.shape), make_model(point.shape), examples, folder / "p"
+    )
+    contestants = [
+        enter("trl", online),
+        enter("trl_cached", cached),
+        enter("published", published),
+        enter("ours", our_trainer(model, items, choice.layout, folder)),
+    ]
+    if ladder:
+        for name, layout, scored in (
+            ("padded, all completions scored", "padded", "completion"),
+            ("padded, active tokens scored", "padded", "active"),
+            ("packed", "packed", "active"),
+        ):
+            rung = make_model(point.shape)
+            choose_layout(rung, examples, setting=layout, max_length=2048, max_bytes=1 << 30)
+            trainer = our_trainer(rung, items, layout, folder)
+            trainer.data_collator = PairCollator(layout=layout, scored=scored)
+            contestants.append(enter(name, trainer))
+    return contestants, measure_shape(model), reference_s
+
+
+def enter(name: str, trainer: Any) -> Contestant:
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return Contestant(name=name, train=trainer.train)
+
+
+def our_trainer(model: Any, items: Sequence[Any], layout: Layout, folder: Path) -> Any:
+    from transformers import TrainingArguments
+
+    from trainer.choice import Choice
+
+    return MaskDpoTrainer(
+        model=model,
+        args=TrainingArguments(**training_arguments(folder / "ours", len(items))),
+        method=Method(
+            loss=LossSettings(), choice=Choice(layout=layout, head=Head(inside=True), notes=[])
+        ),
+        train_items=items,
+        eval_items=[],
+    )
+
+
+def training_arguments(folder: Path, batch: int) -> dict[str, Any]:
+    """The same for every contestant: a step of the whole batch."""
+    return {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": batch,
+        "max_steps": STEPS,
+        "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "bf16": False,
+        "remove_unused_columns": False,
+        "seed": SEED,
+    }
+
+
+def stock_work(examples: Sequence[Example]) -> Work:
+    """Both sequences whole, every row through the output matrix."""
+    lengths = [len(s.token_ids) for e in examples for s in (e.chosen, e.rejected)]
+    tokens = sum(lengths)
+    seen = sum(n * (n + 1) // 2 for n in lengths)
+    return Work(num_tokens=tokens, num_seen=seen, num_rows=tokens)
+
+
+def our_work(examples: Sequence[Example]) -> Work:
+    """The floor that the reference notes set: P + C' + R' tokens, a row an active token."""
+    active = sum(s.num_active for e in examples for s in (e.chosen, e.rejected))
+    return measure_work(arrange(examples, "shared", "active"), num_rows=active)
+
+
+def run_measured(train: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and bytes of peak memory above what was held before."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = status_bytes("VmRSS")
+    started = time.perf_counter()
+    train()
+    return time.perf_counter() - started, status_bytes("VmHWM") - before
+
+
+def status_bytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    return round(statistics.median(theirs) / statistics.median(ours), 3)
+
+
+def spread(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
+    ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
+    return [round(min(ratios), 3), round(max(ratios), 3)]
+
+
+def describe(row: dict[str, Any]) -> str:
+    share_of_floor = row["vs_trl_best"] / row["flop_ratio_trl"]
+    rungs = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in row["step_s"].items())
+    return (
+        f"{row['shape']:>8} {row['lengths']:>12} {row['active_share']:.1f}: vs TRL "
+        f"{row['vs_trl_best']:.2f} {row['spread_vs_trl']} of {row['flop_ratio_trl']:.2f} by FLOPs "
+        f"({share_of_floor:.0%}), vs published {row['vs_published']:.2f}, memory "
+        f"{row['memory_vs_trl']:.2f}; {rungs}"
+    )
+
+
+if __name__ == "__main__":
+    main()
