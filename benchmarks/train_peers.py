@@ -28,6 +28,7 @@ class MaskingCollator(DataCollatorForPreference):  # type: ignore[misc]
     """TRL's collator, whose completion mask is made of the pair's weights."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """A batch of TRL's, in which masked tokens are no completion."""
         batch: dict[str, Any] = super().torch_call(examples)
         masks = [e["chosen_mask"] for e in examples] + [e["rejected_mask"] for e in examples]
         for row, mask in zip(batch["completion_mask"], masks, strict=True):
@@ -72,6 +73,7 @@ class PublishedTrainer(Trainer):  # type: ignore[misc]
         self.reference = reference.eval().requires_grad_(False)
 
     def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        """The published loss of a batch, a scalar."""
         labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
         batch = {
             "input_ids": inputs["input_ids"],

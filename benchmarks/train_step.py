@@ -1,8 +1,8 @@
 """Measures a training step beside TRL's DPOTrainer and the published Mask-DPO loss.
 
-    python benchmarks/train_step.py                              the whole grid: an hour or two on a CPU
+    python benchmarks/train_step.py                            the whole grid: an hour on a CPU
     python benchmarks/train_step.py --shapes head32k --lengths 64/256/256 --shares 0.6
-    python benchmarks/train_step.py --shapes head32k --ladder    one technique after the other
+    python benchmarks/train_step.py --shapes head32k --ladder  one technique after the other
 
 The same pairs, masks, initial weights, precision (float32) and batch go through
 
@@ -17,9 +17,9 @@ are medians over the rounds, ratios of them with the least and largest of a roun
 the cheapest state they have: `vs_trl_best` is against the faster of TRL's two.
 
 `flop_ratio_trl` is what the matrix products allow: those of `trl_cached` (every token of both
-sequences through the layers and the output matrix, causal attention) over those of ours (P + C' + R'
-tokens, active rows), recomputation on either side not counted. Memory is the peak of a step above
-what the process held before it, with model and optimiser state in place.
+sequences through the layers and the output matrix, causal attention) over those of ours (P + C' +
+R' tokens, active rows), recomputation on either side not counted. Memory is the peak of a step
+above what the process held before it, with model and optimiser state in place.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ SHAPES = {  # hidden size, layers, vocabulary
 }
 LENGTHS = ("64/256/256", "256/128/128", "1024/256/256")  # prompt/chosen/rejected, in tokens
 SHARES = (0.3, 0.6, 1.0)
-SENTENCE = 16  # tokens; what is active is active by the sentence
+SENTENCE = 8  # tokens; what is active is active by the sentence
 SEED = 5
 STEPS = 2  # a run of a trainer; its start belongs to it, and weighs less the more steps it has
 

@@ -239,8 +239,11 @@ def test_layouts_lead_to_the_same_model(layout: str, model_folder: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_killed_run_continues_to_the_same_weights(model_folder: Path, tmp_path: Path) -> None:
-    changes = {"epochs": 12, "evaluate": "no", "save": "steps", "save_steps": 7}
+@pytest.mark.parametrize("layout", ["padded", "packed", "shared"])
+def test_a_killed_run_continues_to_the_same_weights(
+    layout: str, model_folder: Path, tmp_path: Path
+) -> None:
+    changes = {"epochs": 12, "evaluate": "no", "save": "steps", "save_steps": 7, "layout": layout}
     dataset = write_dataset(tmp_path / "dataset")
     whole = train(model_folder, dataset, tmp_path / "whole", **changes)
 
