@@ -580,3 +580,43 @@ def test_the_verb_takes_a_file_and_ends_with_1_when_too_many_rows_are_no_pairs(
         main()
     assert stop.value.code == 1
     assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_the_published_json_trains_through_import(model_folder: Path, tmp_path: Path) -> None:
+    """Sentences and their types as the published code writes them, to masks and to a model."""
+    from dataset_builder.build import run_build
+    from dataset_builder.config import BuildConfig
+    from dataset_builder.formats.pairs_in import run_import_pairs
+
+    def side(*sentences: tuple[str, str]) -> tuple[list[dict[str, str]], dict[str, list[str]]]:
+        text = " ".join(sentence for sentence, _ in sentences)
+        item = {"sents": [s for s, _ in sentences], "type": [kind for _, kind in sentences]}
+        return [{"role": "assistant", "content": text}], item
+
+    rows = []
+    for year in range(1871, 1875):
+        chosen, chosen_item = side(
+            (f"Ada Ling was born in {year}.", "no_hallucination"),
+            ("She had a clock.", "no_hallucination"),
+            ("She wrote eleven novels.", "hallucination"),
+        )
+        rejected, rejected_item = side(
+            ("Ada Ling studied law.", "no_hallucination"),
+            (f"She died in {year}.", "hallucination"),
+        )
+        rows.append(
+            {
+                "prompt": [{"role": "user", "content": f"Who was Ada Ling, in {year}?"}],
+                "chosen": chosen,
+                "rejected": rejected,
+                "chosen_item": chosen_item,
+                "rejected_item": rejected_item,
+            }
+        )
+    path = write_rows(tmp_path / "published.jsonl", rows)
+    annotations = tmp_path / "annotations.jsonl"
+    run_import_pairs(source=path, annotations=annotations, format_name="published")
+    run_build(BuildConfig(test_share=0.0), annotations=annotations, output=tmp_path / "dataset")
+    result = train(model_folder, tmp_path / "dataset", tmp_path / "model")
+    assert result.counts["pairs"] == 4 and not result.failures
+    assert 0 < result.counts["active_tokens"] < result.counts["tokens"]
