@@ -199,6 +199,8 @@ class MaskDpoTrainer(CheckpointingTrainer):
 
     def _is_logged(self) -> bool:
         """Whether the step under way will be logged."""
+        if self.args.logging_strategy == "no":
+            return False
         step = self.state.global_step + 1
         return step in (1, self.state.max_steps) or step % self.args.logging_steps == 0
 
