@@ -487,14 +487,6 @@ def test_dropout_is_off_in_training_and_kept_in_the_saved_config(tmp_path: Path)
     assert AutoConfig.from_pretrained(result.output).attention_dropout == 0.5
 
 
-def test_several_processes_are_refused(
-    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ConfigError, match="one process, and torchrun started 4"):
-        train(model_folder, write_dataset(tmp_path / "dataset"), tmp_path / "model")
-
-
 def test_every_excluded_setting_exists() -> None:
     assert set(RUN_KEY_EXCLUDED) <= set(TrainConfig.model_fields)
     with pytest.raises(ConfigError, match="did you mean 'beta'"):

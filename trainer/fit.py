@@ -19,6 +19,7 @@ from trainer.choice import Choice
 from trainer.config import TrainConfig
 from trainer.failures import NonFiniteLossError, StopSignals, explain_full_disk
 from trainer.lora import has_adapter, merge_adapter, name_base_model
+from trainer.processes import is_main, main_first
 from trainer.run_folder import (
     CHECKPOINTS,
     last_checkpoint,
@@ -34,9 +35,13 @@ LOG_FILE = "training_log.jsonl"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """Optimiser steps taken, and the step whose weights early stopping chose."""
+    """Optimiser steps taken, and the step whose weights early stopping chose.
+
+    `weights` are whole on the main process where the model's own are spread over processes.
+    """
 
     num_steps: int
+    weights: Mapping[str, Any] | None
     best_step: int | None
     stopped_early: bool
 
@@ -85,7 +90,8 @@ def fit(
     trainer.remove_callback(ProgressCallback)
     if config.progress:
         trainer.add_callback(ProgressBar())
-    checkpoint = last_checkpoint(output)
+    with main_first():
+        checkpoint = last_checkpoint(output)
     if checkpoint is not None:
         state = read_state(checkpoint)
         trainer.saved_step = state["global_step"]
@@ -96,7 +102,8 @@ def fit(
         ):
             result = _train_saving(trainer, checkpoint)
     except BackendError:
-        last_checkpoint(output)  # a checkpoint that was cut off gives its room back
+        if is_main():
+            last_checkpoint(output)  # a checkpoint that was cut off gives its room back
         raise
     except pickle.UnpicklingError as error:  # what weights-only loading refuses to run
         raise InputError.of(
@@ -114,9 +121,17 @@ def fit(
     stops_early = config.early_stopping_patience is not None
     return Fitted(
         num_steps=int(result.global_step),
+        weights=_gather_weights(trainer),
         best_step=trainer.state.best_global_step if stops_early else None,
         stopped_early=stops_early and result.global_step < trainer.state.max_steps,
     )
+
+
+def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None  # every process has them all
+    weights: Mapping[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return weights
 
 
 def _train_saving(trainer: Any, checkpoint: Path | None) -> Any:
@@ -133,7 +148,7 @@ def _callbacks(config: TrainConfig, output: Path, signals: StopSignals) -> list[
     callbacks: list[Any] = [LogFile(output / LOG_FILE)]
     if config.early_stopping_patience is not None:
         callbacks.append(StopWithoutProgress(config.early_stopping_patience))
-    if "tensorboard" in config.report_to:
+    if "tensorboard" in config.report_to and is_main():
         from torch.utils.tensorboard import SummaryWriter
         from transformers.integrations import TensorBoardCallback
 
@@ -160,12 +175,19 @@ def _checkpoint_bytes(model: Any) -> int:
 
 
 def save_model(
-    config: TrainConfig, model: Any, tokenizer: Any, *, source: Path, output: Path
+    config: TrainConfig,
+    model: Any,
+    tokenizer: Any,
+    *,
+    source: Path,
+    output: Path,
+    weights: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the model, with the precision and dropout of its source: safetensors and text only.
 
-    An adapter is merged into it, or with `lora.merge: false` written alone. Raises BackendError
-    when a weight is not finite or the disk is full.
+    `weights` are those of a model whose own are spread over processes. An adapter is merged into
+    it, or with `lora.merge: false` written alone. Raises BackendError when a weight is not finite
+    or the disk is full.
     """
     from transformers import AutoConfig
 
@@ -177,9 +199,12 @@ def save_model(
     for name, value in original.to_dict().items():
         if "drop" in name and isinstance(value, float):
             setattr(model.config, name, value)
-    if original.dtype is not None:
+    if weights is not None:
+        weights = {name: value.to(original.dtype) for name, value in weights.items()}
+    elif original.dtype is not None:
         model = model.to(original.dtype)
-    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+    parts = weights.values() if weights is not None else model.parameters()
+    if not all(bool(part.isfinite().all()) for part in parts):
         raise BackendError(
             f"{output}: the weights are not finite after the last step, so they are not saved; "
             "lower train.learning_rate, and set train.resume=false to start over"
@@ -191,7 +216,7 @@ def save_model(
         explain_full_disk(output, doing="writing the trained model", needed=needed),
         publish_model(output) as folder,
     ):
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         if has_adapter(model):
             name_base_model(folder, config.model, config.revision)
         tokenizer.save_pretrained(folder)

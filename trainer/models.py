@@ -37,16 +37,6 @@ def require_packages(config: TrainConfig) -> None:
             raise MissingPackageError(package, extra="train", needed_for="train")
 
 
-def refuse_many_processes() -> None:
-    """Raise ConfigError under torchrun with several processes: they would write one folder."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count != "1":
-        raise ConfigError(
-            f"train runs in one process, and torchrun started {count} (WORLD_SIZE); "
-            "start it with maskdpo train"
-        )
-
-
 def quiet_library_bars() -> None:
     """No bars of transformers' own for loading and saving: ours show what takes time."""
     from transformers.utils import logging
@@ -171,8 +161,11 @@ def pick_device(name: str) -> torch.device:
 
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device is 'cuda', but torch finds no GPU; use 'cpu' or 'auto'")
-    use_gpu = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if use_gpu else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -34,7 +34,7 @@ from trainer.config import TrainConfig, run_settings
 from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
 from trainer.examples import Example, Prepared, prepare_examples
 from trainer.failures import StopSignals, explain_full_disk
-from trainer.fit import fit, save_model
+from trainer.fit import Fitted, fit, save_model
 from trainer.lora import add_adapter
 from trainer.models import (
     check_vocabulary,
@@ -45,10 +45,17 @@ from trainer.models import (
     pick_device,
     pick_dtype,
     quiet_library_bars,
-    refuse_many_processes,
     require_packages,
     resolve_model,
     trusted_code,
+)
+from trainer.processes import (
+    count_processes,
+    is_main,
+    join_processes,
+    main_first,
+    process_index,
+    wait_for_all,
 )
 from trainer.reference import ReferenceCache, compute_missing, sequence_key
 from trainer.render import check_tokenizer
@@ -109,7 +116,8 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
 
 def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
     require_packages(config)
-    refuse_many_processes()
+    join_processes(cpu=config.device == "cpu")
+    config = config.model_copy(update={"progress": config.progress and is_main()})
     quiet_library_bars()
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
@@ -119,7 +127,8 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
     identity = _identify(config, files, model_folder, weights_hash)
     if config.resume:
-        finished = claim_folder(output, identity, resume=True)
+        with main_first():
+            finished = claim_folder(output, identity, resume=True)
         if finished is not None:
             return _finished_result(output, finished)
 
@@ -128,13 +137,15 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
     splits = _prepare_splits(files, tokenizer, config, dataset)
     if not config.resume:  # deletes what is there: only once nothing can be refused any more
-        claim_folder(output, identity, resume=False)
+        with main_first():  # what the others find is theirs, and not to be deleted again
+            claim_folder(output, identity, resume=not is_main())
     if config.early_stopping_patience is not None and not splits.test.examples:
         raise ConfigError(
             f"train.early_stopping_patience measures on the test split, and {dataset} has none "
             "that can be used; build one (build.test_share), or leave the setting out"
         )
-    _write_rejects(splits, output)
+    if is_main():
+        _write_rejects(splits, output)
 
     started = time.monotonic()
     device = pick_device(config.device)
@@ -157,43 +168,76 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
         )
     referenced_at = time.monotonic()
     with signals.deferred():
-        if config.lora is not None:  # only now: without its adapter the model is the reference
-            add_adapter(model, config.lora, seed=config.seed)
-        fitted = fit(
-            config,
-            model,
-            train=_with_reference(splits.train.examples, logps),
-            test=_with_reference(splits.test.examples, logps),
-            output=output,
-            dtype=dtype,
-            signals=signals,
-            choice=choice,
-            reference=_frozen_copy(model) if _needs_copy(config) else None,
+        fitted = _fit(
+            config, model, splits, logps, output=output, dtype=dtype, signals=signals, choice=choice
         )
-        save_model(config, model, tokenizer, source=model_folder, output=output)
+        if is_main():
+            save_model(
+                config,
+                model,
+                tokenizer,
+                source=model_folder,
+                output=output,
+                weights=fitted.weights,
+            )
 
     counts = _count(splits) | reference_counts | {"steps": fitted.num_steps}
     if fitted.best_step is not None:
         counts["best_step"] = fitted.best_step
-    if fitted.stopped_early:
-        notes.append(
-            f"training stopped after step {fitted.num_steps}, when the loss on the test split had "
-            f"not fallen for {config.early_stopping_patience} evaluations; the weights are those "
-            f"of step {fitted.best_step}"
-        )
+    notes += _stop_notes(config, fitted)
     timings = {
         "reference_seconds": referenced_at - started,
         "train_seconds": time.monotonic() - referenced_at,
     }
-    write_manifest(output, identity, finished=True, counts=counts, timings=timings)
-    if not config.keep_checkpoints:
-        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    if is_main():
+        _mark_finished(config, output, identity, counts=counts, timings=timings)
+    wait_for_all()
     return StageResult(
         output=output,
         num_rows=splits.num_rows,
         failures=splits.failures,
         counts=counts,
         notes=notes + _drop_notes(splits, output),
+    )
+
+
+def _mark_finished(
+    config: TrainConfig,
+    output: Path,
+    identity: RunIdentity,
+    *,
+    counts: Mapping[str, int],
+    timings: Mapping[str, float],
+) -> None:
+    write_manifest(output, identity, finished=True, counts=counts, timings=timings)
+    if not config.keep_checkpoints:
+        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+
+
+def _fit(
+    config: TrainConfig,
+    model: Any,
+    splits: Splits,
+    logps: Mapping[str, Any],
+    *,
+    output: Path,
+    dtype: Any,
+    signals: StopSignals,
+    choice: Choice,
+) -> Fitted:
+    reference = _frozen_copy(model) if _needs_copy(config) else None
+    if config.lora is not None:  # only now: without its adapter the model is the reference
+        add_adapter(model, config.lora, seed=config.seed)
+    return fit(
+        config,
+        model,
+        train=_with_reference(splits.train.examples, logps),
+        test=_with_reference(splits.test.examples, logps),
+        output=output,
+        dtype=dtype,
+        signals=signals,
+        choice=choice,
+        reference=reference,
     )
 
 
@@ -211,6 +255,16 @@ def _identify(
         },
         trusted_code=trusted_code(config, model_folder),
     )
+
+
+def _stop_notes(config: TrainConfig, fitted: Fitted) -> list[str]:
+    if not fitted.stopped_early:
+        return []
+    return [
+        f"training stopped after step {fitted.num_steps}, when the loss on the test split had "
+        f"not fallen for {config.early_stopping_patience} evaluations; the weights are those "
+        f"of step {fitted.best_step}"
+    ]
 
 
 def _trust_notes(identity: RunIdentity) -> list[str]:
@@ -297,7 +351,9 @@ def _reference_logps(
             missing.append(example)
     logger.info("reference: %d pairs to compute", len(missing))
     computed = wanted - set(stored)
+    wait_for_all()  # all have seen the same cache, before anyone adds to it
     if missing:
+        missing = missing[process_index() :: count_processes()]
         with tqdm(total=len(missing), desc="reference", disable=not config.progress) as bar:
             compute_missing(
                 model,
@@ -308,6 +364,7 @@ def _reference_logps(
                 dtype=dtype,
                 on_progress=bar.update,
             )
+        wait_for_all()
         stored = cache.load(wanted)
     return stored, {
         "reference_computed": len(computed),

@@ -33,10 +33,12 @@ def command(
 ) -> None:
     """Train a model with Mask-DPO on a built data set. A rerun continues."""
     from trainer.config import TrainConfig
+    from trainer.processes import is_main
     from trainer.run import run_train
 
     settings = config.section(TrainConfig, "train", model=model)
     source = dataset or config.run.path("dataset")
     require_file(source, made_by="make it with: maskdpo build")
     result = run_train(settings, dataset=source, output=output or config.run.path("model"))
-    finish(result, settings.max_failed)
+    if is_main():
+        finish(result, settings.max_failed)

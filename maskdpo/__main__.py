@@ -1,0 +1,6 @@
+"""`python -m maskdpo`, as torchrun and accelerate start it."""
+
+from maskdpo.cli import main
+
+if __name__ == "__main__":
+    main()
