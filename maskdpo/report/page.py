@@ -38,6 +38,10 @@ _PANELS = (
     ("accuracy", ("rewards/accuracies",)),
     ("log-ratio a chosen token", ("logratios/chosen_active", "logratios/chosen_masked")),
     ("log-ratio a rejected token", ("logratios/rejected_active", "logratios/rejected_masked")),
+    ("pairs whose chosen side fell", ("displaced",)),
+    ("KL from the reference a token", ("kl",)),
+    ("tokens a second", ("tokens_per_s",)),
+    ("share of peak operations (MFU)", ("mfu",)),
 )
 
 
