@@ -138,6 +138,11 @@ def test_gradients_of_selected_logps_are_exact_in_every_block(
     pull = torch.randn(7, generator=generator)
     (trainer.logps.select_logps(logits, targets) * pull).sum().backward()
     ours, logits.grad = logits.grad, None
+    made = logits * 1.0  # as a layer makes them: used up, and nobody looks at them again
+    (trainer.logps.select_logps(made, targets, overwrite=True) * pull).sum().backward()
+    used_up, logits.grad = logits.grad, None
+    assert ours is not None and used_up is not None
+    assert torch.allclose(used_up, ours, atol=1e-6)
     plain = logits.log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     assert torch.allclose(trainer.logps.select_logps(logits, targets), plain, atol=1e-6)
     (plain * pull).sum().backward()
