@@ -13,7 +13,8 @@ import pytest
 
 from maskdpo.evaluation.scores import bootstrap_interval, compare_models, count_by_question
 from maskdpo.evaluation.show import print_scores
-from maskdpo.report.page import ReportInputs, mark_sentences, read_training_log, render_report
+from maskdpo.report.page import ReportInputs, mark_sentences, render_report
+from maskdpo.report.training_plots import read_training_log
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Message, Sentence, Verdict
 

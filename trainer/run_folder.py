@@ -44,10 +44,12 @@ _WRITTEN = (
     "training.json",
     "training_log.jsonl",
     "dropped.jsonl",
+    "curves.html",  # drawn by the command, from the log
     "tensorboard",
     CHECKPOINTS,
     SAVING,
-    ".*.json*",  # a temporary file of a write that was killed
+    ".*.json*",  # temporary files of a write that was killed
+    ".curves.html.*",
 )
 # Without one of these a folder is no model to anybody, whatever else is in it.
 _PUBLISHED_LAST = ("config.json", "adapter_config.json")

@@ -6,23 +6,13 @@ scripts and outside loads altogether, so that nothing in a response can run.
 
 from __future__ import annotations
 
-import json
-import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskdpo.report.plots import (
-    Curves,
-    Figure,
-    plot_curves,
-    plot_scores,
-    plot_sentences,
-    plot_topics,
-)
-from schemas.files import read_lines
+from maskdpo.report.plots import plot_scores, plot_sentences, plot_topics
+from maskdpo.report.training_plots import draw_training_curves
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document
 from schemas.spans import gaps
@@ -30,19 +20,6 @@ from schemas.writing import atomic_writer
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-# The panels of training curves: axis title, keys of training_log.jsonl drawn in it.
-_PANELS = (
-    ("loss", ("loss",)),
-    ("reward margin", ("rewards/margins",)),
-    ("accuracy", ("rewards/accuracies",)),
-    ("log-ratio a chosen token", ("logratios/chosen_active", "logratios/chosen_masked")),
-    ("log-ratio a rejected token", ("logratios/rejected_active", "logratios/rejected_masked")),
-    ("pairs whose chosen side fell", ("displaced",)),
-    ("KL from the reference a token", ("kl",)),
-    ("tokens a second", ("tokens_per_s",)),
-    ("share of peak operations (MFU)", ("mfu",)),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +76,7 @@ def render_report(inputs: ReportInputs) -> str:
         scores=inputs.scores,
         models=models,
         figures=[plot_scores(models), plot_sentences(models), plot_topics(models)],
-        curves=_draw_curves(inputs.training_logs, list(models)),
+        curves=draw_training_curves(inputs.training_logs, list(models)),
         examples=make_examples(inputs.annotations, inputs.documents, inputs.num_examples),
         notes=inputs.notes,
     )
@@ -164,35 +141,6 @@ def mark_sentences(annotation: Annotation) -> list[Piece]:
     spans = [(item.start, item.end) for item in annotation.sentences]
     pieces += [(start, Piece(text=text[start:end])) for start, end in gaps(len(text), spans)]
     return [piece for _, piece in sorted(pieces, key=lambda item: item[0])]
-
-
-def read_training_log(path: Path) -> Curves:
-    """Curves of a training_log.jsonl: for each numeric key, its (step, value) points.
-
-    A line that is no JSON object is passed over: a picture less is no reason to lose a report.
-    """
-    curves: dict[str, list[tuple[float, float]]] = {}
-    with warnings.catch_warnings():
-        # A run still writing has a torn last line; the curves so far are what is wanted.
-        warnings.simplefilter("ignore")
-        for _, line in read_lines(path):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            step = row.get("step") if isinstance(row, dict) else None
-            if not isinstance(step, (int, float)):
-                continue
-            for key, value in row.items():
-                if key != "step" and isinstance(value, (int, float)) and math.isfinite(value):
-                    curves.setdefault(key, []).append((float(step), float(value)))
-    return curves
-
-
-def _draw_curves(logs: Mapping[str, Path], models: Sequence[str]) -> list[Figure]:
-    runs = {name: read_training_log(path) for name, path in logs.items() if path.exists()}
-    drawn = [plot_curves(title, runs, keys, models=models) for title, keys in _PANELS]
-    return [figure for figure in drawn if figure is not None]
 
 
 def _document_ids(annotation: Annotation) -> list[str]:

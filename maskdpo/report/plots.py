@@ -114,33 +114,60 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def plot_curves(
-    title: str, runs: Mapping[str, Curves], keys: Sequence[str], *, models: Sequence[str]
+    title: str,
+    runs: Mapping[str, Curves],
+    keys: Sequence[str],
+    *,
+    models: Sequence[str],
+    hint: str = "",
 ) -> Figure | None:
     """One panel of training curves: each key of each run against optimiser steps.
 
-    `models` names all models of the page, so that a run has one colour in every picture.
+    A line is the training split, dots are the test split (the key with `eval_` before it). `models`
+    names all models of the page, so that a run has one colour in every picture; `hint` says how to
+    read the panel. None when no run has any of the keys.
     """
     drawn = [
-        (run, key, curves[key]) for run, curves in runs.items() for key in keys if curves.get(key)
+        (run, key, split, curves[split + key])
+        for run, curves in runs.items()
+        for key in keys
+        for split in ("", "eval_")
+        if curves.get(split + key)
     ]
     if not drawn:
         return None
 
     def draw(axes: Any) -> None:
-        for run, key, points in drawn:
+        for run, key, split, points in drawn:
+            index = list(keys).index(key)
             axes.plot(
                 [step for step, _ in points],
                 [value for _, value in points],
                 color=_colour(models.index(run)),
-                linestyle=("-", "--", ":", "-.")[list(keys).index(key) % 4],
-                label=run if len(keys) == 1 else f"{run}: {key.rsplit('/', 1)[-1]}",
+                # One point makes no line, but has to be seen.
+                marker="osv^"[index % 4] if split else "." if len(points) == 1 else None,
+                markerfacecolor="white" if split and index else None,
+                markersize=5,
+                linestyle="none" if split else ("-", "--", ":", "-.")[index % 4],
+                label=_name_curve(run, key, split, alone=len(runs) == 1, only=len(keys) == 1),
             )
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(title)
         axes.legend(frameon=False, fontsize="x-small")
 
-    ends = "; ".join(f"{run} {key} ends at {points[-1][1]:.4g}" for run, key, points in drawn)
-    return Figure(svg=draw_svg(draw, width=5.2), caption=f"{title}: {ends}.")
+    ends = "; ".join(
+        f"{run} {split + key} ends at {points[-1][1]:.4g}" for run, key, split, points in drawn
+    )
+    read = f" {hint[:1].upper()}{hint[1:]}." if hint else ""
+    return Figure(svg=draw_svg(draw, width=5.2), caption=f"{title}: {ends}.{read}")
+
+
+def _name_curve(run: str, key: str, split: str, *, alone: bool, only: bool) -> str:
+    """A curve in a legend, by what tells it from the others of its panel."""
+    parts = [] if alone else [run]
+    parts += [] if only else [key.rsplit("/", 1)[-1].replace("_", " ")]
+    parts += ["test split"] if split else []
+    return ", ".join(parts) or "training split"
 
 
 def draw_svg(draw: Any, *, width: float, height: float = 3.2) -> str:

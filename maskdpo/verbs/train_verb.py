@@ -41,4 +41,18 @@ def command(
     require_file(source, made_by="make it with: maskdpo build")
     result = run_train(settings, dataset=source, output=output or config.run.path("model"))
     if is_main():
+        _draw_curves(result.output)
         finish(result, settings.max_failed)
+
+
+def _draw_curves(folder: Path) -> None:
+    """Leave the run's curves beside its model; without room for them the run is still done."""
+    from maskdpo.report.training_page import write_training_page
+
+    try:
+        page = write_training_page(folder)
+    except OSError as error:
+        click.echo(f"note: {folder}: curves were not drawn: {error.strerror or error}", err=True)
+        return
+    if page is not None:
+        click.echo(f"curves: {page}")

@@ -1,0 +1,71 @@
+"""The page of a training run: its curves, on one HTML page that opens offline.
+
+As in `page`: whatever a file said is escaped by the template engine, and the page forbids scripts
+and outside loads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from maskdpo.report.page import page_template
+from maskdpo.report.training_plots import draw_training_curves
+from schemas.writing import atomic_writer
+
+LOG_FILE = "training_log.jsonl"
+CURVES_FILE = "curves.html"
+MANIFEST = "training.json"
+
+
+def write_training_page(folder: Path) -> Path | None:
+    """Draw the run in `folder` into its `curves.html`, atomically; None where nothing was logged.
+
+    A run that was drawn and has logged nothing since is left as it is.
+    """
+    log, page = folder / LOG_FILE, folder / CURVES_FILE
+    if not log.exists():
+        return None
+    if page.exists() and page.stat().st_mtime_ns >= log.stat().st_mtime_ns:
+        return page
+    text = render_training_page(folder)
+    if text is None:
+        return None
+    with atomic_writer(page) as handle:
+        handle.write(text)
+    return page
+
+
+def render_training_page(folder: Path) -> str | None:
+    """The page as HTML text; None where the log holds nothing to draw."""
+    name = folder.resolve().name
+    figures = draw_training_curves({name: folder / LOG_FILE}, [name])
+    if not figures:
+        return None
+    manifest = _read_manifest(folder / MANIFEST)
+    return page_template("training.html.jinja").render(
+        title=f"{name}: training",
+        figures=figures,
+        counts=_plain(manifest.get("counts")),
+        settings=_plain(manifest.get("config")),
+    )
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    """The run's own record; without one the page has its curves alone."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _plain(values: Any) -> dict[str, str]:
+    if not isinstance(values, dict):
+        return {}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+    }
