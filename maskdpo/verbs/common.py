@@ -7,7 +7,7 @@ import glob
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
@@ -49,11 +49,21 @@ class VerbCommand(click.Command):
 
 def _describe_field(field: Any) -> str:
     text = field.description or ""
+    choices = _list_choices(field.annotation)
+    if any(choice not in text for choice in choices):
+        text = f"{text}: {', '.join(choices)}"
     if field.is_required():
         return f"{text} [required]".strip()
     default = field.get_default(call_default_factory=True)
     shown = default if isinstance(default, (str, int, float, bool, type(None))) else None
     return text if shown is None or shown == "" else f"{text} [{shown}]".strip()
+
+
+def _list_choices(annotation: Any) -> list[str]:
+    """The words that a setting, or an item of it, is one of; none where it is not of such a kind."""
+    if get_origin(annotation) is Literal:
+        return [value for value in get_args(annotation) if isinstance(value, str)]
+    return [choice for part in get_args(annotation) for choice in _list_choices(part)]
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:

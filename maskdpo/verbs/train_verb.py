@@ -18,6 +18,11 @@ from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, re
     maskdpo train --config run.yaml
     maskdpo train --dataset dataset --model ./my-model --output model
     maskdpo train --config run.yaml --set train.use_spans=false --output dpo-model
+    maskdpo train --config run.yaml --set train.lora={} --set train.learning_rate=5e-6
+    maskdpo train --config run.yaml --set train.lora.rank=64 --set train.early_stopping_patience=2
+    maskdpo train --config configs/train/llama-3.1-8b-lora.yaml --set train.report_to=tensorboard
+    accelerate launch --config_file configs/accelerate/fsdp2.yaml --num_processes 4 \\
+        -m maskdpo train --config configs/train/llama-3.1-8b-4gpu.yaml
     """,
 )
 @config_options
@@ -31,7 +36,11 @@ from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, re
 def command(
     config: RunConfig, dataset: Path | None, model: str | None, output: Path | None
 ) -> None:
-    """Train a model with Mask-DPO on a built data set. A rerun continues."""
+    """Train a model with Mask-DPO on a built data set. A rerun continues.
+
+    The model folder also gets training_log.jsonl and its curves, curves.html. Recipes for models
+    and GPUs: configs/train. What every setting is for: docs/training.md.
+    """
     from trainer.config import TrainConfig
     from trainer.processes import is_main
     from trainer.run import run_train
