@@ -53,7 +53,7 @@ _VERBS = {
     "agreement": ("sentencex",),
     "build": ("datasets",),
     "push": ("huggingface_hub", "safetensors"),
-    "train": ("torch", "transformers", "accelerate", "safetensors"),
+    "train": ("torch", "transformers", "accelerate", "safetensors", "matplotlib"),
     "evaluate": ("torch", "transformers", "matplotlib"),
     "demo": ("torch", "transformers", "accelerate", "safetensors", "matplotlib"),
 }

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from maskdpo.cli import main
+from maskdpo.cli import cli, main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -345,3 +346,12 @@ def test_a_build_of_mostly_failed_rows_ends_with_1(run: Run, tmp_path: Path) -> 
     assert "2 of 4 rows failed, more than max_failed=0.05" in err
     assert (tmp_path / "dataset" / "manifest.json").exists()
     assert run(*arguments, "--set", "build.max_failed=0.5")[0] == 0
+
+
+def test_help_names_what_a_setting_can_be() -> None:
+    """Where its description does not name all of them already."""
+    text = " ".join(CliRunner().invoke(cli, ["train", "--help"]).output.split())
+    assert "after warm-up: cosine, linear, constant, constant_with_warmup [cosine]" in text
+    assert "beside training_log.jsonl: tensorboard, wandb, mlflow, trackio" in text
+    assert "neither, chosen or both [neither]" in text
+    assert "--num_processes 4 \\ -m maskdpo train" in text

@@ -60,7 +60,7 @@ def _describe_field(field: Any) -> str:
 
 
 def _list_choices(annotation: Any) -> list[str]:
-    """The words that a setting, or an item of it, is one of; none where it is not of such a kind."""
+    """The words that a setting, or an item of it, can be; none where any will do."""
     if get_origin(annotation) is Literal:
         return [value for value in get_args(annotation) if isinstance(value, str)]
     return [choice for part in get_args(annotation) for choice in _list_choices(part)]
