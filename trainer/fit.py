@@ -128,9 +128,18 @@ def fit(
 
 
 def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
-    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+    from torch.distributed.tensor import DTensor
+
+    if trainer.is_deepspeed_enabled:
+        gathered: Mapping[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        return gathered
+    if not trainer.is_fsdp_enabled:
         return None  # every process has them all
-    weights: Mapping[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    weights = {}
+    for name, value in trainer.model_wrapped.state_dict().items():
+        whole = value.full_tensor() if isinstance(value, DTensor) else value  # all take part
+        if is_main():
+            weights[name] = whole.cpu()
     return weights
 
 
