@@ -6,10 +6,11 @@ import time
 
 import pytest
 from sample_server import ChatServer, as_json, completion, echo
-from sample_support import write_questions
+from sample_support import WORDS, write_questions
 
 from annotator.generation.config import SampleConfig
 from annotator.generation.endpoints import FIRST_REST_S, EndpointPool
+from annotator.generation.openai_backend import MOST_REFUSALS
 from annotator.generation.sample import run_sample
 from annotator.generation.usage import NO_LIMITS, Limits
 from schemas.errors import BackendError, ConfigError, LimitReachedError
@@ -193,10 +194,25 @@ def test_a_full_server_is_sent_fewer_at_once_and_loses_nothing(sample):
     with ChatServer(answer) as server:
         result = sample(server, num_questions=80, concurrency=16)
     # At first sixteen go out at once; what is refused is sent again, when fewer are under way.
-    assert result.counts["failed"] <= 8
+    assert result.counts["failed"] == 0
     with ChatServer() as server:
         sample(server, num_questions=80)
         assert len(server.asked) == 0
+
+
+def test_a_request_that_is_always_refused_fails_in_the_end_and_alone(sample):
+    refused = []
+
+    def answer(body):
+        if " ".join(WORDS[:8]) not in json.dumps(body):  # the last question, the longest, has it
+            return echo(body)
+        refused.append(body)
+        return as_json(429, {"error": {"message": "request too large"}})
+
+    with ChatServer(answer) as server:
+        result = sample(server, num_questions=7)
+    assert result.counts["failed"] == 1
+    assert len(refused) == MOST_REFUSALS
 
 
 @pytest.mark.parametrize(

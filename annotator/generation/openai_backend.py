@@ -5,11 +5,11 @@ came in was handed to the caller and stored. So at most `concurrency` requests a
 or unsaved. The event loop lives inside the generator and runs only while the caller waits for
 the next replies: no thread, nothing left behind when the caller stops or presses Ctrl-C.
 
-Retries are the client's own (`max_retries`, `Retry-After` honoured); a request its server failed
-after them goes once to another server, where there is one, and one refused for want of room (HTTP
-429) once more when there is room: fewer are then sent at once. A request that fails is a
-RequestFailure; servers that are gone, or that fail every request for the same reason, end the
-run, once what is under way has come in and is stored.
+Retries are the client's own (`max_retries`, `Retry-After` honoured). A request its server failed
+after them goes once to another server, where there is one; one refused for want of room (HTTP 429)
+is sent again, up to MOST_REFUSALS times in all, when there is room: fewer are then sent at once.
+A request that fails is a RequestFailure; servers that are gone, or that fail every request for the
+same reason, end the run, once what is under way has come in and is stored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 # The client asks for a key even where the server needs none.
 NO_KEY = "none"
 PROBE_TIMEOUT_S = 30.0
+# A server that is full says nothing of what was asked; one that says so this often may mean it.
+# Fewer than set a server aside: one request alone does not.
+MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -124,8 +127,8 @@ class OpenAIBackend:
     ) -> Iterator[list[Finished]]:
         loop = runner.get_loop()
         in_flight: set[asyncio.Task[Answered]] = set()
-        again: deque[Request] = deque()  # refused for want of room; each is sent once more
-        sent_again: set[str] = set()
+        again: deque[Request] = deque()  # refused for want of room, to be sent again
+        refusals: Counter[str] = Counter()
         held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, self._config.concurrency))
         stop: BaseException | None = None
         try:
@@ -150,9 +153,8 @@ class OpenAIBackend:
                 errors = [error for task in done if (error := task.exception()) is not None]
                 answers = [task.result() for task in done if task.exception() is None]
                 stop = stop or next(iter(errors), None)
-                refused = [item for item in answers if self._is_too_much(item, sent_again)]
+                refused = [item for item in answers if self._is_too_much(item, refusals)]
                 again += [item.finished[0] for item in refused]
-                sent_again |= {item.finished[0].id for item in refused}
                 finished = held.sort([item for item in answers if item not in refused])
                 if finished:
                     yield finished
@@ -162,8 +164,8 @@ class OpenAIBackend:
             if in_flight:
                 runner.run(_settle(in_flight))
 
-    def _is_too_much(self, item: Answered, sent_again: set[str]) -> bool:
-        """Whether a request met a full server, and has not been sent again yet."""
+    def _is_too_much(self, item: Answered, refusals: Counter[str]) -> bool:
+        """Whether a request met a full server, and is worth sending again."""
         failure = item.failure
         if failure is None:
             self._pace.answered()
@@ -171,7 +173,8 @@ class OpenAIBackend:
         if failure.reason != "http_429":
             return False
         self._pace.refused()
-        return item.finished[0].id not in sent_again
+        refusals[item.finished[0].id] += 1
+        return refusals[item.finished[0].id] < MOST_REFUSALS
 
     def _all_rest(self) -> BackendError | None:
         """The end of the run while no server is awake."""
