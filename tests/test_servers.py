@@ -1,5 +1,6 @@
 """Several servers of one model, and servers that refuse a field: who gets a call, what is sent."""
 
+import itertools
 import json
 import threading
 import time
@@ -257,9 +258,10 @@ def test_a_server_that_fails_everything_alike_ends_the_run_and_nothing_is_kept(s
 
 def test_what_is_under_way_when_a_server_refuses_comes_in_and_is_kept(sample):
     refused = threading.Event()
+    calls = itertools.count(1)
 
     def answer(body):
-        if len(server.asked) == 8:
+        if next(calls) == 8:
             refused.set()
             return as_json(404, {"error": {"message": "gone"}})
         refused.wait(10)
