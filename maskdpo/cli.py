@@ -88,10 +88,11 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        sys.exit(_exit_code(error))
+        sys.exit(tell_error(error))
 
 
-def _exit_code(error: Exception) -> int:
+def tell_error(error: Exception) -> int:
+    """Print the sentence of an error and answer its exit code; raises what has no sentence."""
     from schemas.errors import BackendError, ConfigError, MaskDpoError
 
     if isinstance(error, MaskDpoError):

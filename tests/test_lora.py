@@ -12,22 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import train_support
 from tiny_models import byte_level_tokenizer, save_model_folder, tiny_llama, write_dataset
+from train_support import weights_of
 
 from schemas.errors import ConfigError, InputError
 from trainer.config import TrainConfig
 from trainer.lora import add_adapter, has_adapter, load_adapter, merge_adapter, without_adapter
 from trainer.run import run_train
 
-SETTINGS: dict[str, Any] = {
-    "learning_rate": 1e-2,
-    "batch_size": 2,
-    "epochs": 2,
-    "logging_steps": 1,
-    "device": "cpu",
-    "progress": False,
-    "lora": {"rank": 4, "alpha": 8},
-}
+SETTINGS: dict[str, Any] = train_support.SETTINGS | {"lora": {"rank": 4, "alpha": 8}}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +40,6 @@ def parse(policy: Path, **changes: Any) -> TrainConfig:
 
 def train(policy: Path, dataset: Path, output: Path, **changes: Any) -> Any:
     return run_train(parse(policy, **changes), dataset=dataset, output=output)
-
-
-def weights_of(folder: Path, name: str = "model.safetensors") -> bytes:
-    return (folder / name).read_bytes()
 
 
 def adapted(seed: int = 1, **changes: Any) -> Any:
@@ -262,3 +252,13 @@ def test_a_killed_run_with_an_adapter_continues_to_the_same_weights(
     assert "adapter_model.safetensors" in names and "model.safetensors" not in names
     train(policy, dataset, output, **changes)
     assert weights_of(output) == weights_of(whole.output)
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_an_adapter_is_refused_where_weights_are_spread(
+    name: str, policy: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(ConfigError, match=r"train\.lora does not work with .*torchrun"):
+        train(policy, dataset, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -1,16 +1,20 @@
-"""Two processes with gloo: the losses and weights of one process with the same global batch."""
+"""Two processes with gloo: they train what one trains on the same global batch, and end as one."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_models import save_model_folder, write_dataset
+from train_support import train, weights_of
 
 pytestmark = pytest.mark.slow
 
@@ -18,19 +22,24 @@ TESTS = Path(__file__).parent
 TOLERANCE = 1e-5
 
 
-def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
+def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"]
     command += ["--rdzv-endpoint", "127.0.0.1:0", *arguments]
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-    return subprocess.run(
+    return subprocess.Popen(
         command,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
     )
+
+
+def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    process = start(*arguments)
+    stdout, stderr = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def settings(model: Path, dataset: Path, output: Path, **changes: Any) -> list[str]:
@@ -104,3 +113,75 @@ def test_sharded_weights_give_the_same_losses_and_gradients(tmp_path: Path) -> N
         for key, parameter in model.named_parameters():
             expected = parameter.grad.flatten().tolist()
             assert found[name]["gradients"][key] == pytest.approx(expected, abs=TOLERANCE), key
+
+
+SLOW_VERB = """
+import sys, time
+
+import trainer.callbacks as callbacks
+
+callbacks.LogFile.on_step_begin = lambda self, *a, **k: time.sleep(0.3)
+
+from maskdpo.cli import main
+
+main()
+"""
+
+
+def test_a_signal_to_the_launcher_stops_all_and_a_rerun_ends_as_if_there_had_been_none(
+    tmp_path: Path,
+) -> None:
+    model = save_model_folder(tmp_path / "policy")
+    dataset = write_dataset(tmp_path / "dataset", num_train=7, num_test=2)
+    whole, output = tmp_path / "whole", tmp_path / "stopped"
+    done = launch("-m", "maskdpo", *settings(model, dataset, whole, batch_size=1))
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW_VERB, encoding="utf-8")
+    running = start(str(slow), *settings(model, dataset, output, batch_size=1))
+    log = output / "training_log.jsonl"
+    until = time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < until:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=120)
+    assert running.returncode != 0
+    assert told.count("error: stopped by") == 1, told[-3000:]
+    assert "the same command continues" in told
+    checkpoints = list((output / "checkpoints").glob("checkpoint-*/trainer_state.json"))
+    assert len(checkpoints) == 1
+
+    done = launch("-m", "maskdpo", *settings(model, dataset, output, batch_size=1))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert lines_of(output, "loss") == lines_of(whole, "loss")
+    assert weights_of(output) == weights_of(whole)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_an_error_is_told_once_and_names_the_pairs_of_all_processes(
+    batch_size: int, tmp_path: Path
+) -> None:
+    model = save_model_folder(tmp_path / "policy")
+    dataset = write_dataset(tmp_path / "dataset", num_train=4)
+    changes = {"batch_size": batch_size, "learning_rate": 1e30, "max_grad_norm": 1e30}
+    done = launch("-m", "maskdpo", *settings(model, dataset, tmp_path / "model", **changes))
+    assert done.returncode != 0
+    assert done.stderr.count("is not finite, so training stopped") == 1, done.stderr[-3000:]
+    sentence = next(line for line in done.stderr.splitlines() if "is not finite" in line)
+    assert sentence.startswith("error: the loss of ")
+    assert sentence.count("'pair-") == 2 * batch_size
+    assert len(set(re.findall("'pair-[0-9]'", sentence))) == 2 * batch_size
+    assert "Traceback" not in done.stderr.split("torch/distributed")[0]
+
+
+def test_a_run_belongs_to_its_number_of_processes(tmp_path: Path) -> None:
+    """More processes make larger steps: what one began, two do not go on with."""
+    model = save_model_folder(tmp_path / "policy")
+    dataset = write_dataset(tmp_path / "dataset", num_train=4)
+    output = tmp_path / "model"
+    train(model, dataset, output, epochs=1)
+    done = launch("-m", "maskdpo", *settings(model, dataset, output, batch_size=2, epochs=1))
+    assert done.returncode != 0
+    assert done.stderr.count("num_processes 1 is now 2") == 1, done.stderr[-3000:]

@@ -42,14 +42,15 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
 
 
 class ProgressBar(ProgressCallback):  # type: ignore[misc]
-    """transformers' bar, with the newest loss and margin on it instead of printed lines."""
+    """transformers' bar, with the newest loss, margin and speed on it instead of printed lines."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Show loss and margin of a training line."""
+        """Show loss, margin and tokens a second of a training line."""
         if self.training_bar is not None and logs and "rewards/margins" in logs:
-            self.training_bar.set_postfix(
-                loss=f"{logs['loss']:.4f}", margin=f"{logs['rewards/margins']:.3f}"
-            )
+            shown = {"loss": f"{logs['loss']:.4f}", "margin": f"{logs['rewards/margins']:.3f}"}
+            if "tokens_per_s" in logs:
+                shown["tokens/s"] = f"{logs['tokens_per_s']:,.0f}"
+            self.training_bar.set_postfix(shown)
 
 
 class StopBetweenSteps(TrainerCallback):  # type: ignore[misc]

@@ -16,6 +16,7 @@ from typing import Any
 from transformers import Trainer
 
 from trainer.lora import has_adapter, load_adapter
+from trainer.processes import wait_for_all
 from trainer.run_folder import STATE_FILE
 
 
@@ -40,6 +41,7 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         if self.saved_step != step:
             super()._save_checkpoint(model, trial)
             self.saved_step = step
+            wait_for_all()  # whole before any process may stop for good
             return
         if self.state.best_global_step == step:
             self.state.best_model_checkpoint = str(self._checkpoint(step))
@@ -53,6 +55,10 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         """No step of an epoch once training is to stop: a resumed run may have stopped already."""
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        wait_for_all()  # the state file, which comes next, says that all is there
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if has_adapter(self.model):

@@ -36,7 +36,7 @@ class StoppedError(BackendError):
 
 
 class NonFiniteLossError(BackendError):
-    """A loss is infinite or no number; `ids` are the pairs of this process's batch that have it."""
+    """A loss is infinite or no number; `ids` are all pairs of the step that do."""
 
     def __init__(self, ids: Sequence[str], *, saved: Path | None = None) -> None:
         self.ids = list(ids)
@@ -102,6 +102,17 @@ def any_process(flag: bool, device: Any) -> bool:
     return bool(flags.item())
 
 
+def gather_lists(mine: list[str]) -> list[str]:
+    """The lists of all processes, one after the other. Every process must ask."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return mine
+    lists: list[list[str]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(lists, mine)
+    return [name for part in lists for name in part]
+
+
 @contextmanager
 def explain_full_disk(folder: Path, *, doing: str, needed: int | None = None) -> Iterator[None]:
     """Turn what libraries raise when a file cannot grow into a BackendError about `folder`.
@@ -145,7 +156,5 @@ def _size(count: int) -> str:
 
 
 def _listed(ids: Sequence[str]) -> str:
-    if not ids:
-        return "a batch of another process"
     more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
     return ", ".join(repr(name) for name in ids[:SHOWN_IDS]) + more

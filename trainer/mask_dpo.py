@@ -21,7 +21,7 @@ from transformers import TrainerCallback
 from trainer.batches import PairCollator, ReferencedExample, stand_in
 from trainer.checkpointing import CheckpointingTrainer
 from trainer.choice import Choice
-from trainer.failures import NonFiniteLossError, any_process
+from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.flops import Work, find_peak, measure_shape
 from trainer.head import score_tokens, unwrap
 from trainer.lora import has_adapter, without_adapter
@@ -219,7 +219,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
             counted = iter(batch["ids"])
             names = [next(counted) if counts else "" for counts in batch["counted"].tolist()]
             bad = [name for name, fine in zip(names, finite, strict=True) if not fine]
-            raise NonFiniteLossError(bad)
+            raise NonFiniteLossError(gather_lists(bad))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> PairSampler:
         return PairSampler(

@@ -10,6 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+
+from schemas.errors import ConfigError
+
+# Others wait while the main one hashes or writes a model; errors are told (`trainer.ending`), so
+# that waiting long is no risk.
+_PATIENCE = timedelta(hours=12)
 
 
 def count_processes() -> int:
@@ -27,12 +34,32 @@ def is_main() -> bool:
     return process_index() == 0
 
 
-def join_processes(*, cpu: bool) -> None:
-    """Meet the others (gloo on CPUs, nccl on GPUs); nothing to do for a single process."""
-    if count_processes() > 1:
-        from accelerate import PartialState
+def join_processes(*, cpu: bool, has_adapter: bool) -> None:
+    """Meet the others (gloo on CPUs, nccl on GPUs); nothing to do for a single process.
 
-        PartialState(cpu=cpu)
+    Raises ConfigError when the launcher left no address, started more processes than GPUs, or
+    would spread the weights of an adapter.
+    """
+    if has_adapter:
+        _refuse_sharded_adapter()
+    if count_processes() == 1:
+        return
+    import torch
+    from accelerate import PartialState
+
+    if "MASTER_ADDR" not in os.environ:
+        raise ConfigError(
+            f"WORLD_SIZE says that {count_processes()} processes were started, but MASTER_ADDR is "
+            "not set, so they cannot meet; start them with torchrun or accelerate launch, or unset "
+            "WORLD_SIZE"
+        )
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if not cpu and 0 < gpus < here:
+        raise ConfigError(
+            f"{here} processes were started on a machine that shows {gpus} GPUs; lower "
+            "--nproc-per-node (--num_processes), or set train.device=cpu"
+        )
+    PartialState(cpu=cpu, timeout=_PATIENCE)
 
 
 def wait_for_all() -> None:
@@ -55,3 +82,16 @@ def main_first() -> Iterator[None]:
     yield
     if is_main():
         wait_for_all()
+
+
+def _refuse_sharded_adapter() -> None:
+    """Raise ConfigError where accelerate was told to spread weights: an adapter's would be lost.
+
+    Under FSDP and ZeRO-3 a checkpoint of an adapter, and its merge, would need the whole model.
+    """
+    for name in ("FSDP", "DeepSpeed"):
+        if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false").lower() == "true":
+            raise ConfigError(
+                f"train.lora does not work with {name}, which spreads the model over processes; "
+                "start it with torchrun, which keeps a copy on each GPU, or leave train.lora out"
+            )

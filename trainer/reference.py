@@ -14,6 +14,7 @@ two of them after a race; both hold the same values.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from array import array
@@ -21,20 +22,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import InputError
+from schemas.errors import ConfigError, InputError
 from schemas.hashing import content_key
-from trainer.batches import lay_tensors
+from trainer.batches import ReferencedExample, lay_tensors
 from trainer.examples import Example, TokenSequence
 from trainer.layouts import Layout, arrange
+from trainer.processes import count_processes, process_index, wait_for_all
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from trainer.choice import Choice
+    from trainer.config import TrainConfig
     from trainer.head import Head
 
     Logps = np.ndarray[Any, np.dtype[np.float32]]
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 SEQUENCES_A_FILE = 512  # at most this many are lost when a run is killed
@@ -94,6 +99,80 @@ class ReferenceCache:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def reference_logps(
+    model: Any,
+    examples: Sequence[Example],
+    cache: ReferenceCache,
+    *,
+    config: TrainConfig,
+    dtype: Any,
+    choice: Choice,
+) -> tuple[Mapping[str, Any], dict[str, int]]:
+    """Log-probabilities by sequence key, with how many were computed and how many reused.
+
+    Each process computes and stores its part of what is missing, pairs of like length side by side.
+    Raises ConfigError where processes do not see each other's files.
+    """
+    from tqdm import tqdm
+
+    if not config.precompute:
+        return {}, {}
+    keys = {
+        example.id: (sequence_key(example.chosen), sequence_key(example.rejected))
+        for example in examples
+    }
+    wanted = {key for pair in keys.values() for key in pair}
+    stored = cache.load(wanted)
+    owed = wanted - set(stored)
+    missing: list[Example] = []
+    for example in examples:
+        if owed & set(keys[example.id]):
+            owed -= set(keys[example.id])
+            missing.append(example)
+    logger.info("reference: %d pairs to compute", len(missing))
+    computed = wanted - set(stored)
+    wait_for_all()  # all have seen the same cache, before anyone adds to it
+    if missing:
+        missing = sorted(missing, key=lambda example: (example.num_tokens, example.id))
+        missing = missing[process_index() :: count_processes()]
+        with tqdm(total=len(missing), desc="reference", disable=not config.progress) as bar:
+            compute_missing(
+                model,
+                missing,
+                cache,
+                choice=choice,
+                batch_size=config.reference_batch_size,
+                dtype=dtype,
+                on_progress=bar.update,
+            )
+        wait_for_all()
+        stored = cache.load(wanted)
+        if not wanted <= stored.keys():
+            raise ConfigError(
+                f"{cache.folder}: lacks log-probabilities that another process stored; the "
+                "processes of a run share their folders, so put the output and train.reference_dir "
+                "on a file system that all machines see"
+            )
+    return stored, {
+        "reference_computed": len(computed),
+        "reference_reused": len(wanted) - len(computed),
+    }
+
+
+def with_reference(
+    examples: Sequence[Example], logps: Mapping[str, Any]
+) -> list[ReferencedExample]:
+    """The examples with their log-probabilities; without where there are none."""
+    return [
+        ReferencedExample(
+            example=example,
+            chosen_logps=logps.get(sequence_key(example.chosen)),
+            rejected_logps=logps.get(sequence_key(example.rejected)),
+        )
+        for example in examples
+    ]
 
 
 def compute_missing(

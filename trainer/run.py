@@ -18,21 +18,17 @@ import copy
 import logging
 import shutil
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import ConfigError, InputError
-from schemas.files import read_records, write_records
+from schemas.errors import ConfigError
+from schemas.files import read_records
 from schemas.records import Failure
-from schemas.stage import StageResult, failures_path, write_failures
-from trainer.batches import ReferencedExample
+from schemas.stage import StageResult, failures_path
 from trainer.choice import Choice, choose_layout
 from trainer.config import TrainConfig, run_settings
-from trainer.data import PairFiles, PairSet, find_pair_files, read_pairs
-from trainer.examples import Example, Prepared, prepare_examples
+from trainer.data import PairFiles, find_pair_files
 from trainer.failures import StopSignals, explain_full_disk
 from trainer.fit import Fitted, fit, save_model
 from trainer.lora import add_adapter
@@ -54,10 +50,9 @@ from trainer.processes import (
     is_main,
     join_processes,
     main_first,
-    process_index,
     wait_for_all,
 )
-from trainer.reference import ReferenceCache, compute_missing, sequence_key
+from trainer.reference import ReferenceCache, reference_logps, with_reference
 from trainer.render import check_tokenizer
 from trainer.run_folder import (
     CHECKPOINTS,
@@ -67,40 +62,9 @@ from trainer.run_folder import (
     refuse_overlap,
     write_manifest,
 )
+from trainer.splits import Splits, count_splits, drop_notes, prepare_splits, write_rejects
 
 logger = logging.getLogger(__name__)
-
-DROPPED = "dropped.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Splits:
-    """Both splits: the rows read, and what became of them."""
-
-    train_rows: PairSet
-    train: Prepared
-    test_rows: PairSet
-    test: Prepared
-
-    @property
-    def num_rows(self) -> int:
-        """Rows read, good and bad."""
-        return self.train_rows.num_rows + self.test_rows.num_rows
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Rows that are no pairs."""
-        return [*self.train_rows.failures, *self.test_rows.failures]
-
-    @property
-    def dropped(self) -> list[Failure]:
-        """Pairs that cannot train."""
-        return [*self.train.dropped, *self.test.dropped]
-
-    @property
-    def examples(self) -> list[Example]:
-        """The examples of both splits."""
-        return [*self.train.examples, *self.test.examples]
 
 
 def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
@@ -116,7 +80,7 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
 
 def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
     require_packages(config)
-    join_processes(cpu=config.device == "cpu")
+    join_processes(cpu=config.device == "cpu", has_adapter=config.lora is not None)
     config = config.model_copy(update={"progress": config.progress and is_main()})
     quiet_library_bars()
     files = find_pair_files(dataset)
@@ -135,7 +99,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     notes = _trust_notes(identity)
     tokenizer = load_tokenizer(model_folder, trust=trust)
     notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
-    splits = _prepare_splits(files, tokenizer, config, dataset)
+    splits = prepare_splits(files, tokenizer, config, dataset)
     if not config.resume:  # deletes what is there: only once nothing can be refused any more
         with main_first():  # what the others find is theirs, and not to be deleted again
             claim_folder(output, identity, resume=not is_main())
@@ -145,7 +109,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             "that can be used; build one (build.test_share), or leave the setting out"
         )
     if is_main():
-        _write_rejects(splits, output)
+        write_rejects(splits, output)
 
     started = time.monotonic()
     device = pick_device(config.device)
@@ -163,7 +127,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     notes += choice.notes
     logger.info("layout: %s", choice.layout)
     with explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"):
-        logps, reference_counts = _reference_logps(
+        logps, reference_counts = reference_logps(
             model, splits.examples, cache, config=config, dtype=dtype, choice=choice
         )
     referenced_at = time.monotonic()
@@ -181,7 +145,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
                 weights=fitted.weights,
             )
 
-    counts = _count(splits) | reference_counts | {"steps": fitted.num_steps}
+    counts = count_splits(splits) | reference_counts | {"steps": fitted.num_steps}
     if fitted.best_step is not None:
         counts["best_step"] = fitted.best_step
     notes += _stop_notes(config, fitted)
@@ -197,7 +161,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
         num_rows=splits.num_rows,
         failures=splits.failures,
         counts=counts,
-        notes=notes + _drop_notes(splits, output),
+        notes=notes + drop_notes(splits, output),
     )
 
 
@@ -231,8 +195,8 @@ def _fit(
     return fit(
         config,
         model,
-        train=_with_reference(splits.train.examples, logps),
-        test=_with_reference(splits.test.examples, logps),
+        train=with_reference(splits.train.examples, logps),
+        test=with_reference(splits.test.examples, logps),
         output=output,
         dtype=dtype,
         signals=signals,
@@ -245,8 +209,9 @@ def _identify(
     config: TrainConfig, files: PairFiles, model_folder: Path, weights_hash: str
 ) -> RunIdentity:
     tested = {"test pairs": files.test_fingerprint()} if config.early_stopping_patience else {}
+    # The pairs of an optimiser step are batch_size times accumulation times processes.
     return RunIdentity(
-        settings=run_settings(config),
+        settings=run_settings(config) | {"num_processes": count_processes()},
         content={
             "weights": weights_hash,
             "tokenizer": hash_tokenizer(model_folder),
@@ -293,27 +258,6 @@ def _read_failures(output: Path) -> list[Failure]:
     return read_records(path, Failure) if path.exists() else []
 
 
-def _prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, dataset: Path) -> Splits:
-    """Read and mask both splits. Raises InputError when no training pair is left."""
-    train_rows, test_rows = read_pairs(files.train), read_pairs(files.test)
-    splits = Splits(
-        train_rows=train_rows,
-        train=prepare_examples(train_rows.pairs, tokenizer, config),
-        test_rows=test_rows,
-        test=prepare_examples(test_rows.pairs, tokenizer, config),
-    )
-    if splits.train.examples:
-        return splits
-    if not train_rows.num_rows:
-        raise InputError.of(dataset, "holds no training pairs: its files have no rows")
-    lost = [*train_rows.failures, *splits.train.dropped]
-    raise InputError.of(
-        dataset,
-        f"no training pair is left of {train_rows.num_rows} ({_listed_reasons(lost)}; "
-        f"first: {lost[0].id}: {lost[0].detail})",
-    )
-
-
 def _needs_copy(config: TrainConfig) -> bool:
     return not config.precompute and config.lora is None
 
@@ -321,104 +265,3 @@ def _needs_copy(config: TrainConfig) -> bool:
 def _frozen_copy(model: Any) -> Any:
     """A second model, for a reference that is computed as the policy trains."""
     return copy.deepcopy(model).requires_grad_(False).eval()
-
-
-def _reference_logps(
-    model: Any,
-    examples: Sequence[Example],
-    cache: ReferenceCache,
-    *,
-    config: TrainConfig,
-    dtype: Any,
-    choice: Choice,
-) -> tuple[Mapping[str, Any], dict[str, int]]:
-    """Log-probabilities by sequence key, with how many were computed and how many reused."""
-    from tqdm import tqdm
-
-    if not config.precompute:
-        return {}, {}
-    keys = {
-        example.id: (sequence_key(example.chosen), sequence_key(example.rejected))
-        for example in examples
-    }
-    wanted = {key for pair in keys.values() for key in pair}
-    stored = cache.load(wanted)
-    owed = wanted - set(stored)
-    missing: list[Example] = []
-    for example in examples:
-        if owed & set(keys[example.id]):
-            owed -= set(keys[example.id])
-            missing.append(example)
-    logger.info("reference: %d pairs to compute", len(missing))
-    computed = wanted - set(stored)
-    wait_for_all()  # all have seen the same cache, before anyone adds to it
-    if missing:
-        missing = missing[process_index() :: count_processes()]
-        with tqdm(total=len(missing), desc="reference", disable=not config.progress) as bar:
-            compute_missing(
-                model,
-                missing,
-                cache,
-                choice=choice,
-                batch_size=config.reference_batch_size,
-                dtype=dtype,
-                on_progress=bar.update,
-            )
-        wait_for_all()
-        stored = cache.load(wanted)
-    return stored, {
-        "reference_computed": len(computed),
-        "reference_reused": len(wanted) - len(computed),
-    }
-
-
-def _with_reference(
-    examples: Sequence[Example], logps: Mapping[str, Any]
-) -> list[ReferencedExample]:
-    return [
-        ReferencedExample(
-            example=example,
-            chosen_logps=logps.get(sequence_key(example.chosen)),
-            rejected_logps=logps.get(sequence_key(example.rejected)),
-        )
-        for example in examples
-    ]
-
-
-def _count(splits: Splits) -> dict[str, int]:
-    """Counts of rows, pairs and tokens; tokens are completion tokens of the training split."""
-    sides = [
-        side for example in splits.train.examples for side in (example.chosen, example.rejected)
-    ]
-    counts = {
-        "rows": splits.num_rows,
-        "pairs": len(splits.train.examples),
-        "test_pairs": len(splits.test.examples),
-        "tokens": sum(side.num_completion for side in sides),
-        "active_tokens": sum(side.num_active for side in sides),
-    }
-    reasons = Counter(failure.reason for failure in splits.dropped)
-    return counts | {f"dropped_{reason}": count for reason, count in sorted(reasons.items())}
-
-
-def _write_rejects(splits: Splits, output: Path) -> None:
-    """Failed rows beside the folder, dropped pairs inside it."""
-    write_failures(output, splits.failures)
-    if splits.dropped:
-        write_records(output / DROPPED, splits.dropped)
-    else:
-        (output / DROPPED).unlink(missing_ok=True)
-
-
-def _drop_notes(splits: Splits, output: Path) -> list[str]:
-    if not splits.dropped:
-        return []
-    count = len(splits.dropped)
-    return [
-        f"{count} pairs could not train ({_listed_reasons(splits.dropped)}); see {output / DROPPED}"
-    ]
-
-
-def _listed_reasons(failures: Sequence[Failure]) -> str:
-    reasons = Counter(failure.reason for failure in failures)
-    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))

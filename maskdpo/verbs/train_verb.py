@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from maskdpo.config import RunConfig
 from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, require_file
+
+
+def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
+    """Several processes, started by a launcher, end as one, and an error is told once."""
+
+    @functools.wraps(function)
+    def wrapped(**options: Any) -> None:
+        from maskdpo.cli import tell_error
+        from trainer.ending import ending_together
+
+        with ending_together(tell_error):
+            function(**options)
+
+    return wrapped
 
 
 @click.command(
@@ -25,6 +42,7 @@ from maskdpo.verbs.common import FOLDER, VerbCommand, config_options, finish, re
         -m maskdpo train --config configs/train/llama-3.1-8b-4gpu.yaml
     """,
 )
+@_ends_together
 @config_options
 @click.option(
     "--dataset",
