@@ -53,7 +53,7 @@ from trainer.batches import PairCollator, ReferencedExample
 from trainer.choice import choose_layout
 from trainer.examples import Example, TokenSequence
 from trainer.flops import ModelShape, Work, measure_shape, measure_work
-from trainer.head import Head
+from trainer.head import DEFAULT_BYTES, Head
 from trainer.layouts import Layout, arrange
 from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
@@ -64,6 +64,8 @@ SHAPES = {  # hidden size, layers, vocabulary
     "head151k": (256, 4, 151_936),
     "body32k": (512, 8, 32_000),
 }
+# Pairs a step: what the slowest contestant does in some half a minute on two cores.
+BATCHES = {"head32k": 4, "head151k": 2, "body32k": 2}
 LENGTHS = ("64/256/256", "256/128/128", "1024/256/256")  # prompt/chosen/rejected, in tokens
 SHARES = (0.3, 0.6, 1.0)
 SENTENCE = 8  # tokens; what is active is active by the sentence
@@ -119,10 +121,14 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
-    parser.add_argument("--batch", type=int, default=2, help="pairs a step [2]")
+    parser.add_argument("--batch", type=int, help="pairs a step [4 for head32k, 2 for the others]")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant [3]")
     parser.add_argument(
-        "--no-online", action="store_true", help="leave out TRL without its cache, the slower one"
+        "--online-shares",
+        nargs="*",
+        type=float,
+        default=[0.6],
+        help="where TRL runs without its cache, too: the share makes no difference to it [0.6]",
     )
     parser.add_argument("--ladder", action="store_true", help="our layouts and heads one by one")
     arguments = parser.parse_args()
@@ -136,8 +142,8 @@ def main() -> None:
                     shape=shape,
                     lengths=lengths,
                     share=share,
-                    batch=arguments.batch,
-                    online=not arguments.no_online,
+                    batch=arguments.batch or BATCHES[shape],
+                    online=share in arguments.online_shares,
                 )
                 rows.append(measure_point(point, arguments.rounds, ladder=arguments.ladder))
                 print(describe(rows[-1]), flush=True)
@@ -164,6 +170,7 @@ def measure_point(point: Point, rounds: int, *, ladder: bool) -> dict[str, Any]:
         "shape": point.shape,
         "lengths": point.lengths,
         "active_share": point.share,
+        "pairs": point.batch,
         "vs_trl_best": ratio(seconds[best], seconds["ours"]),
         "flop_ratio_trl": round(shape.step_flops(theirs) / shape.step_flops(ours), 3),
         "vs_published": ratio(seconds["published"], seconds["ours"]),
@@ -243,7 +250,9 @@ def make_contestants(
             make_model(point.shape), make_model(point.shape), examples, folder / "o", cached=False
         )
     model = make_model(point.shape)
-    choice = choose_layout(model, examples, setting="auto", max_length=2048, max_bytes=1 << 30)
+    choice = choose_layout(
+        model, examples, setting="auto", max_length=2048, max_bytes=DEFAULT_BYTES
+    )
     started = time.perf_counter()
     logps = score_completions(
         model, examples, layout=choice.layout, head=choice.head, dtype=torch.float32
@@ -271,7 +280,7 @@ def make_contestants(
             ("packed", "packed", "active"),
         ):
             rung = make_model(point.shape)
-            choose_layout(rung, examples, setting=layout, max_length=2048, max_bytes=1 << 30)
+            choose_layout(rung, examples, setting=layout, max_length=2048, max_bytes=DEFAULT_BYTES)
             trainer = our_trainer(rung, items, layout, folder)
             trainer.data_collator = PairCollator(layout=layout, scored=scored)
             contestants.append(enter(name, trainer))
