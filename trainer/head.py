@@ -28,7 +28,7 @@ from torch.utils.checkpoint import checkpoint
 from trainer.attention import block_mask
 from trainer.logps import select_logps
 
-DEFAULT_BYTES = 1 << 30
+DEFAULT_BYTES = 1 << 29
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +64,14 @@ def score_tokens(
     with torch.no_grad():
         rest_N = select_logps(logits_NV[graded:].detach(), targets_N[graded:])
     return torch.cat([first_N, rest_N])
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> Any:
+    """The context in which a model of float32 weights computes in `dtype`."""
+    # A cast weight is met once a pass: keeping it would hold all of them at its end.
+    return torch.autocast(
+        device.type, dtype=dtype, enabled=dtype != torch.float32, cache_enabled=False
+    )
 
 
 def unwrap(model: Any) -> Any:
@@ -133,6 +141,7 @@ def _score_chunks(apply: Any, hidden_NH: Tensor, targets_N: Tensor, size: int) -
 
     if len(targets_N) <= size:
         return score_chunk(hidden_NH, targets_N)
+    size = -(-len(targets_N) // -(-len(targets_N) // size))  # as many chunks, of like size
     parts = zip(torch.split(hidden_NH, size), torch.split(targets_N, size), strict=True)
     if not torch.is_grad_enabled():
         return torch.cat([score_chunk(hidden, targets) for hidden, targets in parts])
