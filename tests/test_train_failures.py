@@ -78,17 +78,17 @@ def send(name: signal.Signals) -> Any:
 
 def test_signals_raise_outside_of_training_and_are_a_wish_inside() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with StopSignals() as signals:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            with pytest.raises(StoppedError, match=f"stopped by {name.name} .*rerun") as caught:
-                os.kill(os.getpid(), name)
-            assert caught.value.exit_code == 3
-        with signals.deferred():
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert signals.asked == "SIGTERM"
-            os.kill(os.getpid(), signal.SIGTERM)  # said twice, still a wish
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        told = f"stopped by {name.name} .*rerun"
+        with pytest.raises(StoppedError, match=told) as caught, StopSignals():
+            os.kill(os.getpid(), name)
+        assert caught.value.exit_code == 3
+    with StopSignals() as signals, signals.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.asked == "SIGTERM"
+        os.kill(os.getpid(), signal.SIGTERM)  # said twice, still a wish
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 

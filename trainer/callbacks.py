@@ -7,14 +7,18 @@ steps it reads from the trainer's state, which is part of every checkpoint.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import ProgressCallback, TrainerCallback
 
 from schemas.errors import InputError
 from schemas.writing import atomic_writer
 from trainer.failures import StoppedError, StopSignals, any_process
+
+if TYPE_CHECKING:
+    from trainer.monitors import Monitor
 
 
 class LogFile(TrainerCallback):  # type: ignore[misc]
@@ -39,6 +43,26 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+class StepTimer(TrainerCallback):  # type: ignore[misc]
+    """Tells a monitor how long each step took, from its first forward pass through the optimiser.
+
+    Evaluation, checkpoints and logging lie outside. On a GPU a step that is not logged is timed to
+    its launch; the next one waits for it, so that sums over several are right.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._started = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start."""
+        self._started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop."""
+        self._monitor.add_seconds(time.perf_counter() - self._started)
 
 
 class ProgressBar(ProgressCallback):  # type: ignore[misc]

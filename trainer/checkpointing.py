@@ -1,20 +1,24 @@
 """Checkpoints on top of `transformers.Trainer`: whole or absent, and with adapters.
 
-The rule: a checkpoint that is complete is never written over. Its step is known, and weights,
-optimiser and random state of a step are what they are; only the log that goes with them can have
-grown (an evaluation after the save), and that file is replaced by a rename.
+The rule: a checkpoint that is complete is never written over, and never replaced by a spoilt one.
+Its step is known, and weights, optimiser and random state of a step are what they are; only the
+log that goes with them can have grown (an evaluation after the save), and that file is replaced by
+a rename.
 
 transformers 5.23 loads optimiser, scheduler and random state with `weights_only=True`: a pickle
-that would run code is refused. Weights are read from safetensors.
+that would run code is refused. Weights are read from safetensors; under FSDP from the file torch
+writes for it, weights-only as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import Trainer
 
+from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.lora import has_adapter, load_adapter
 from trainer.processes import wait_for_all
 from trainer.run_folder import STATE_FILE
@@ -24,9 +28,31 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
     """`Trainer`, with this project's rule for checkpoints.
 
     `saved_step` is the step of the newest whole checkpoint; set it to the one that is resumed.
+    `step_ids` are the pairs of the step under way. Weights that a step has made infinite or no
+    number are not saved: NonFiniteLossError instead.
     """
 
     saved_step: int | None = None
+    step_ids: Sequence[str] = ()
+    _bad_before = 0
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """The base's."""
+        self._bad_before = self._count_bad()
+        return super().train(*args, **kwargs)
+
+    def is_spoilt(self) -> bool:
+        """Whether training has made weights infinite or no number; every process must ask."""
+        return any_process(self._count_bad() > self._bad_before, self.args.device)
+
+    def _count_bad(self) -> int:
+        """Weights of this process that are infinite or no number."""
+        count = 0
+        for parameter in self.model.parameters():
+            mine = getattr(parameter, "ds_tensor", parameter)  # DeepSpeed's shard
+            mine = mine.to_local() if hasattr(mine, "to_local") else mine  # FSDP's
+            count += int((~mine.detach().isfinite()).sum())
+        return count
 
     def save_now(self) -> Path:
         """Write the state as it stands, unless it is saved already; answers the checkpoint."""
@@ -39,6 +65,8 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
         if self.saved_step != step:
+            if self.is_spoilt():
+                raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="weight update")
             super()._save_checkpoint(model, trial)
             self.saved_step = step
             wait_for_all()  # whole before any process may stop for good

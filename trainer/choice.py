@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.examples import Example, TokenSequence
+from trainer.failures import is_out_of_memory
 from trainer.layouts import Layout
 
 if TYPE_CHECKING:
@@ -136,11 +137,17 @@ def _differs(
             return f"its scores have the shape {tuple(found.shape)}, not {tuple(expected.shape)}"
         largest = float((found - expected).abs().max())
     except Exception as error:  # a model's own code may fail in any way on a mask it never met
-        lines = str(error).strip().splitlines()
-        return f"it fails ({lines[0] if lines else type(error).__name__})"
+        return _describe(error)
     if largest <= TOLERANCE:
         return None
     return f"log-probabilities differ by {largest:.2g}, more than {TOLERANCE:g}"
+
+
+def _describe(error: Exception) -> str:
+    if is_out_of_memory(error):
+        raise error  # says nothing of the layout
+    lines = str(error).strip().splitlines()
+    return f"it fails ({lines[0] if lines else type(error).__name__})"
 
 
 def _score(model: Any, examples: Sequence[Example], layout: Layout, head: Head) -> Tensor:

@@ -124,7 +124,7 @@ class TrainConfig(Section):
         "padding), padded; auto takes the first the model is proved to compute the same with",
     )
     head_megabytes: int = Field(
-        default=1024, ge=1, description="most logits held at a time; more are made in chunks"
+        default=512, ge=1, description="most logits held at a time; more are made in chunks"
     )
     group_by_length: bool = Field(
         default=False,
@@ -167,7 +167,8 @@ class TrainConfig(Section):
     )
     save_steps: int = Field(default=100, ge=1, description="steps apart, for save: steps")
     keep_checkpoints: bool = Field(
-        default=False, description="keep the last checkpoint of a finished run"
+        default=False,
+        description="keep the newest checkpoint of a finished run (with early stopping the best)",
     )
     resume: bool = Field(
         default=True, description="continue a killed run; false starts over and deletes it"

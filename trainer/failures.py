@@ -2,7 +2,7 @@
 
 The rule: whatever ends a run, the folder holds a state from which the same command goes on, and
 the error says where. A signal never interrupts a step: it is a wish, which is granted between two
-steps, on all processes after the same one.
+steps, on all processes after the same one. Before the first step it ends the run at once.
 """
 
 from __future__ import annotations
@@ -36,23 +36,27 @@ class StoppedError(BackendError):
 
 
 class NonFiniteLossError(BackendError):
-    """A loss is infinite or no number; `ids` are all pairs of the step that do."""
+    """A loss, or a step's gradient or update, is infinite or no number; `ids` are its pairs."""
 
-    def __init__(self, ids: Sequence[str], *, saved: Path | None = None) -> None:
-        self.ids = list(ids)
-        where = f"; the state before that step is kept in {saved}" if saved is not None else ""
+    def __init__(self, ids: Sequence[str], *, what: str = "loss", kept: str = "") -> None:
+        self.ids, self.what = list(ids), what
         super().__init__(
-            f"the loss of {_listed(self.ids)} is not finite, so training stopped before it could "
-            f"spoil the weights{where}; a lower train.learning_rate is the usual remedy"
+            f"the {what} of {_listed(self.ids)} is not finite, so training stopped{kept}; a lower "
+            "train.learning_rate is the usual remedy"
         )
+
+
+class _Interrupt(BaseException):
+    """A signal before the first step. No `except Exception` on its way may take it for its own."""
 
 
 class StopSignals:
     """Takes SIGTERM and SIGINT while entered.
 
-    Outside of `deferred` they raise StoppedError at once; inside they only leave their name in
-    `asked`. A second SIGINT there is the user's last word: KeyboardInterrupt. In a thread other
-    than the main one nothing is taken, since Python lets only that one handle signals.
+    Outside of `deferred` they end the block at once, which raises StoppedError; inside they only
+    leave their name in `asked`. A second SIGINT there is the user's last word: KeyboardInterrupt.
+    In a thread other than the main one nothing is taken, since Python lets only that one handle
+    signals.
     """
 
     def __init__(self) -> None:
@@ -65,9 +69,14 @@ class StopSignals:
             self._before = {name: signal.signal(name, self._take) for name in _STOPPING}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._deferred = True  # what comes now, comes too late
         for name, handler in self._before.items():
             signal.signal(name, handler)
+        if isinstance(error, _Interrupt):
+            raise StoppedError(
+                f"stopped by {error} before the first step; rerun to continue"
+            ) from None
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -81,7 +90,7 @@ class StopSignals:
     def _take(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if not self._deferred:
-            raise StoppedError(f"stopped by {name} before the first step; rerun to continue")
+            raise _Interrupt(name)
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = name
@@ -131,6 +140,23 @@ def explain_full_disk(folder: Path, *, doing: str, needed: int | None = None) ->
             f"met, while {doing}{room}; {free} are free there. What was complete before is kept: "
             "make room, and the same command continues"
         ) from None
+
+
+@contextmanager
+def explain_out_of_memory(device: Any, *, doing: str, remedy: str) -> Iterator[None]:
+    """Turn what torch raises when a device's memory is used up into a BackendError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise BackendError(f"{device} ran out of memory while {doing}; {remedy}") from None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was used up: CUDA has a class for it, the CPU's allocator only a message."""
+    text = str(error)
+    return "out of memory" in text or "can't allocate memory" in text
 
 
 def is_full_disk(error: Exception) -> bool:

@@ -17,9 +17,14 @@ from schemas.errors import BackendError, InputError
 from trainer.batches import ReferencedExample
 from trainer.choice import Choice
 from trainer.config import TrainConfig
-from trainer.failures import NonFiniteLossError, StopSignals, explain_full_disk
+from trainer.failures import (
+    NonFiniteLossError,
+    StopSignals,
+    explain_full_disk,
+    explain_out_of_memory,
+)
 from trainer.lora import has_adapter, merge_adapter, name_base_model
-from trainer.processes import is_main, main_first
+from trainer.processes import is_main, keep_full_precision, main_first
 from trainer.run_folder import (
     CHECKPOINTS,
     last_checkpoint,
@@ -61,8 +66,8 @@ def fit(
     """Train `model` in place, from the run's last checkpoint if there is one.
 
     Raises BackendError when the loss is not finite, the device runs out of memory, the disk is
-    full or a signal asks to stop; a checkpoint is left in each case. InputError for a checkpoint
-    that cannot be loaded.
+    full or a signal asks to stop; docs/training.md says what is kept in each case. InputError for
+    a checkpoint that cannot be loaded.
     """
     from transformers import PrinterCallback, ProgressCallback
 
@@ -85,6 +90,7 @@ def fit(
         eval_items=test,
         callbacks=_callbacks(config, output, signals),
     )
+    keep_full_precision(trainer.accelerator)
     # Both print every logged line to stdout; the log file has those, and stdout is the verb's.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -96,27 +102,29 @@ def fit(
         state = read_state(checkpoint)
         trainer.saved_step = state["global_step"]
         arguments.eval_on_start = bool(test) and _owes_evaluation(config, state)
+    in_memory = explain_out_of_memory(
+        device,
+        doing="training",
+        remedy="lower train.batch_size (and raise train.gradient_accumulation by as much), or set "
+        "train.gradient_checkpointing=true",
+    )
+    on_disk = explain_full_disk(
+        output, doing="writing a checkpoint or the log", needed=_checkpoint_bytes(model)
+    )
     try:
-        with explain_full_disk(
-            output, doing="writing a checkpoint or the log", needed=_checkpoint_bytes(model)
-        ):
-            result = _train_saving(trainer, checkpoint)
+        with in_memory, on_disk:
+            result = _train_saving(trainer, checkpoint, output)
     except BackendError:
         if is_main():
             last_checkpoint(output)  # a checkpoint that was cut off gives its room back
         raise
-    except pickle.UnpicklingError as error:  # what weights-only loading refuses to run
+    except Exception as error:  # any: torch and safetensors have no common class for it
+        if checkpoint is None or not _is_unreadable(error):
+            raise
         raise InputError.of(
             checkpoint,
             f"is not what a run writes, and was not loaded ({str(error).splitlines()[0]}); "
             "delete it, or set train.resume=false to start over",
-        ) from None
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        raise BackendError(
-            f"{device} ran out of memory in a training step; lower train.batch_size (and raise "
-            "train.gradient_accumulation by as much) or set train.gradient_checkpointing=true"
         ) from None
     stops_early = config.early_stopping_patience is not None
     return Fitted(
@@ -143,12 +151,30 @@ def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
     return weights
 
 
-def _train_saving(trainer: Any, checkpoint: Path | None) -> Any:
-    """`Trainer.train`; a loss that is not finite leaves the state before its step on disk."""
+def _train_saving(trainer: Any, checkpoint: Path | None, output: Path) -> Any:
+    """`Trainer.train`; what is not finite leaves the state before it on disk, if that was."""
     try:
         return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except NonFiniteLossError as error:
-        raise NonFiniteLossError(error.ids, saved=trainer.save_now()) from None
+        if not trainer.is_spoilt():
+            path = trainer.save_now()
+            kept = f"; the state after step {trainer.state.global_step} is kept in {path}"
+        else:
+            with main_first():
+                last = last_checkpoint(output)
+            kept = "; weights are not finite any more, and " + (
+                f"{last} is the newest checkpoint" if last else "there is no checkpoint"
+            )
+        raise NonFiniteLossError(error.ids, what=error.what, kept=kept) from None
+
+
+def _is_unreadable(error: Exception) -> bool:
+    """Whether a file is damaged, or holds what weights-only loading refuses to run."""
+    from safetensors import SafetensorError
+
+    return isinstance(error, (pickle.UnpicklingError, SafetensorError)) or (
+        "PytorchStreamReader" in str(error)
+    )
 
 
 def _callbacks(config: TrainConfig, output: Path, signals: StopSignals) -> list[Any]:
@@ -284,9 +310,3 @@ def _training_arguments(
     # transformers would choose here, splits a batch between chosen and rejected.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU allocator only a message."""
-    text = str(error)
-    return "out of memory" in text or "can't allocate memory" in text

@@ -59,6 +59,15 @@ def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
     model.peft_config[_NAME].base_model_name_or_path = None
 
 
+def check_adapter(model: Any, settings: LoraSettings) -> None:
+    """Raise ConfigError, as `add_adapter` would, without touching `model` or its memory."""
+    import torch
+
+    with torch.device("meta"):
+        shell = type(model)(model.config)
+    add_adapter(shell, settings, seed=0)
+
+
 def has_adapter(model: Any) -> bool:
     """Whether `add_adapter` was called on the model, and `merge_adapter` not yet."""
     return bool(getattr(model, "peft_config", None))

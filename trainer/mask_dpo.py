@@ -10,7 +10,7 @@ What is logged: see `trainer.monitors`.
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,12 @@ import torch
 from transformers import TrainerCallback
 
 from trainer.batches import PairCollator, ReferencedExample, stand_in
+from trainer.callbacks import StepTimer
 from trainer.checkpointing import CheckpointingTrainer
 from trainer.choice import Choice
 from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.flops import Work, find_peak, measure_shape
-from trainer.head import score_tokens, unwrap
+from trainer.head import autocast, score_tokens, unwrap
 from trainer.lora import has_adapter, without_adapter
 from trainer.loss import LossSettings, PairLosses, preference_losses, sum_pairs
 from trainer.monitors import Monitor
@@ -84,6 +85,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         self._shape = measure_shape(model)
         peak = method.peak_flops or _device_peak(args.device)
         self._monitors = {"train": Monitor(peak_flops=peak), "eval": Monitor()}
+        self._sampler: PairSampler | None = None
         self._lengths = [item.example.num_tokens for item in train_items]
         super().__init__(
             model=model,
@@ -91,7 +93,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
             data_collator=PairCollator(layout=method.choice.layout),
             train_dataset=PairDataset(train_items),
             eval_dataset=PairDataset(eval_items) if eval_items else None,
-            callbacks=list(callbacks),
+            callbacks=[StepTimer(self._monitors["train"]), *callbacks],
         )
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
@@ -108,21 +110,28 @@ class MaskDpoTrainer(CheckpointingTrainer):
     ) -> tuple[list[Any], Tensor]:
         """The batches of one optimiser step, and how many pairs they hold over all processes."""
         samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        num_pairs = torch.tensor(sum(len(batch["ids"]) for batch in samples), device=device)
+        self.step_ids = [name for batch in samples for name in batch["ids"]]
+        num_pairs = torch.tensor(len(self.step_ids), device=device)
         return samples, self.accelerator.reduce(num_pairs, reduction="sum")
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """The base's step, timed."""
-        started = time.perf_counter()
+        """The base's step, counted."""
         loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         work: Work = inputs["work"]
         self._monitors["train"].add_work(
             tokens=work.num_tokens,
             flops=self._shape.step_flops(work, frozen=has_adapter(self.model)),
             pairs=len(inputs["ids"]),
-            seconds=time.perf_counter() - started,
         )
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The base's; what is not finite ends the run before the optimiser makes weights of it."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        is_bad = norm is not None and not math.isfinite(float(norm))
+        if any_process(is_bad, self.args.device):
+            raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="gradient")
+        return norm
 
     def compute_loss(
         self,
@@ -177,12 +186,13 @@ class MaskDpoTrainer(CheckpointingTrainer):
                     batch[name] = batch[name][:graded]
         if "reference" not in batch:
             batch["reference"] = self._score_reference(model, batch)
-        logps_N = score_tokens(
-            model,
-            batch,
-            self.method.choice.head,
-            num_graded=graded if mode == "train" else None,
-        )
+        with self._autocast():
+            logps_N = score_tokens(
+                model,
+                batch,
+                self.method.choice.head,
+                num_graded=graded if mode == "train" else None,
+            )
         sums = sum_pairs(
             logps_N[:graded],
             batch["reference"][:graded],
@@ -206,11 +216,16 @@ class MaskDpoTrainer(CheckpointingTrainer):
 
     def _score_reference(self, model: Any, batch: Mapping[str, Any]) -> Tensor:
         reference, head = self.method.reference, self.method.choice.head
-        with torch.no_grad():
+        with torch.no_grad(), self._autocast():
             if reference is not None:
                 return score_tokens(reference, batch, head)
             with without_adapter(unwrap(model)):
                 return score_tokens(model, batch, head)
+
+    def _autocast(self) -> Any:
+        """The precision that trains, for whatever model: accelerate puts the policy's own forward
+        under autocast, but no model that FSDP2 shards, and no copy of it."""
+        return autocast(self.args.device, torch.bfloat16 if self.args.bf16 else torch.float32)
 
     def _refuse_non_finite(self, losses: PairLosses, batch: Mapping[str, Any]) -> None:
         finite_B = torch.isfinite(losses.losses_B) | ~batch["counted"]
@@ -221,14 +236,21 @@ class MaskDpoTrainer(CheckpointingTrainer):
             bad = [name for name, fine in zip(names, finite, strict=True) if not fine]
             raise NonFiniteLossError(gather_lists(bad))
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # With several processes the library does not reach the sampler of an epoch it resumes in.
+        if self._sampler is not None:
+            self._sampler.set_epoch(kwargs["epoch"])
+        super()._run_epoch(*args, **kwargs)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> PairSampler:
-        return PairSampler(
+        self._sampler = PairSampler(
             len(self._lengths),
             batch_size=self._train_batch_size,
             num_processes=self.args.world_size,
             seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
             lengths=self._lengths if self.method.group_by_length else None,
         )
+        return self._sampler
 
     def _get_eval_sampler(self, eval_dataset: Any) -> PairSampler:
         return PairSampler(

@@ -18,6 +18,7 @@ from schemas.errors import BackendError, ConfigError, InputError, MissingPackage
 from schemas.hashing import content_key
 from schemas.sidecar import describe_file
 from trainer.config import TrainConfig
+from trainer.failures import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,12 @@ def require_packages(config: TrainConfig) -> None:
     for package in needed + (["peft"] if config.lora else []):
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(package, extra="train", needed_for="train")
+    for package in config.report_to:
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"train.report_to names {package}, which is not installed; pip install {package}, "
+                "or leave it out"
+            )
 
 
 def quiet_library_bars() -> None:
@@ -118,6 +125,7 @@ def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> An
     Dropout is off because policy and reference must agree before the first step (as in TRL).
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
@@ -135,7 +143,9 @@ def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> An
             trust_remote_code=trust,
             local_files_only=True,
         )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         raise _unloadable(folder, "the model", error, trust=trust) from None
     return model.to(device)
 

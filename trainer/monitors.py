@@ -77,11 +77,14 @@ class Monitor:
         self._add("num_completion", torch.tensor(float(batch["num_completion"])))
         self._add_tokens(logps_N.detach(), batch, whole=whole)
 
-    def add_work(self, *, tokens: int, flops: int, pairs: int, seconds: float) -> None:
-        """Take in what a step computed and how long it took."""
-        values = {"tokens": tokens, "flops": flops, "trained_pairs": pairs, "seconds": seconds}
-        for name, value in values.items():
+    def add_work(self, *, tokens: int, flops: int, pairs: int) -> None:
+        """Take in what a batch computed."""
+        for name, value in {"tokens": tokens, "flops": flops, "trained_pairs": pairs}.items():
             self._add(f"work/{name}", torch.tensor(float(value), dtype=torch.float64))
+
+    def add_seconds(self, seconds: float) -> None:
+        """Take in how long an optimiser step took."""
+        self._add("work/seconds", torch.tensor(seconds, dtype=torch.float64))
 
     def drain(self, accelerator: Any) -> dict[str, float]:
         """Means since the last call, over all processes; empty when nothing came in."""

@@ -11,12 +11,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from schemas.errors import ConfigError
 
-# Others wait while the main one hashes or writes a model; errors are told (`trainer.ending`), so
-# that waiting long is no risk.
-_PATIENCE = timedelta(hours=12)
+T = TypeVar("T")
+
+# Others wait while the main one hashes or writes a model. That is no sign of a fault, so it has a
+# group of its own; the group that computes gives up as soon as transformers' would.
+_PATIENCE, _COMPUTING = timedelta(hours=12), timedelta(minutes=30)
+_groups: dict[str, Any] = {}
 
 
 def count_processes() -> int:
@@ -53,13 +57,21 @@ def join_processes(*, cpu: bool, has_adapter: bool) -> None:
             "not set, so they cannot meet; start them with torchrun or accelerate launch, or unset "
             "WORLD_SIZE"
         )
-    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    gpus = torch.cuda.device_count()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not cpu and 0 < gpus < here:
         raise ConfigError(
             f"{here} processes were started on a machine that shows {gpus} GPUs; lower "
             "--nproc-per-node (--num_processes), or set train.device=cpu"
         )
-    PartialState(cpu=cpu, timeout=_PATIENCE)
+    PartialState(cpu=cpu or not gpus, timeout=_COMPUTING)
+    if not torch.distributed.is_initialized():
+        raise ConfigError(
+            f"{count_processes()} processes were started (WORLD_SIZE) without a LOCAL_RANK each, "
+            "so they cannot meet; start them with torchrun or accelerate launch"
+        )
+    if "waiting" not in _groups:
+        _groups["waiting"] = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
 
 
 def wait_for_all() -> None:
@@ -71,7 +83,18 @@ def wait_for_all() -> None:
         import torch.distributed as dist
 
         if dist.is_initialized():
-            dist.barrier()
+            dist.barrier(group=_groups.get("waiting"))
+
+
+def as_main_says(value: T) -> T:
+    """The main process's value, on all. Every process must ask."""
+    if count_processes() == 1:
+        return value
+    import torch.distributed as dist
+
+    said = [value]
+    dist.broadcast_object_list(said, src=0, group=_groups.get("waiting"))
+    return said[0]
 
 
 @contextmanager
@@ -82,6 +105,25 @@ def main_first() -> Iterator[None]:
     yield
     if is_main():
         wait_for_all()
+
+
+def keep_full_precision(accelerator: Any) -> None:
+    """Let FSDP keep weights and outputs in float32, and autocast alone decide what to round.
+
+    Accelerate's own policy for bfloat16 rounds the inputs and outputs of every sharded module, the
+    log-probabilities and the stream between the layers among them. The policy would then not be
+    its reference before the first step, which was computed by autocast on whole float32 weights.
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None:
+        plugin.mixed_precision_policy = full_precision() if plugin.fsdp_version == 2 else None
+
+
+def full_precision() -> Any:
+    """FSDP2's policy that rounds nothing."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    return MixedPrecisionPolicy(cast_forward_inputs=False)
 
 
 def _refuse_sharded_adapter() -> None:

@@ -27,7 +27,7 @@ from schemas.hashing import content_key
 from trainer.batches import ReferencedExample, lay_tensors
 from trainer.examples import Example, TokenSequence
 from trainer.layouts import Layout, arrange
-from trainer.processes import count_processes, process_index, wait_for_all
+from trainer.processes import as_main_says, count_processes, process_index, wait_for_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,21 +119,18 @@ def reference_logps(
 
     if not config.precompute:
         return {}, {}
-    keys = {
-        example.id: (sequence_key(example.chosen), sequence_key(example.rejected))
-        for example in examples
-    }
-    wanted = {key for pair in keys.values() for key in pair}
+    keys = [{sequence_key(example.chosen), sequence_key(example.rejected)} for example in examples]
+    wanted = set().union(*keys)
     stored = cache.load(wanted)
-    owed = wanted - set(stored)
+    # Another run may add to the cache meanwhile; all of ours must share out the same list.
+    computed = as_main_says(wanted - stored.keys())
+    owed = set(computed)
     missing: list[Example] = []
-    for example in examples:
-        if owed & set(keys[example.id]):
-            owed -= set(keys[example.id])
+    for example, pair in zip(examples, keys, strict=True):
+        if owed & pair:
+            owed -= pair
             missing.append(example)
     logger.info("reference: %d pairs to compute", len(missing))
-    computed = wanted - set(stored)
-    wait_for_all()  # all have seen the same cache, before anyone adds to it
     if missing:
         missing = sorted(missing, key=lambda example: (example.num_tokens, example.id))
         missing = missing[process_index() :: count_processes()]
@@ -148,6 +145,7 @@ def reference_logps(
                 on_progress=bar.update,
             )
         wait_for_all()
+    if not wanted <= stored.keys():
         stored = cache.load(wanted)
         if not wanted <= stored.keys():
             raise ConfigError(
@@ -211,7 +209,7 @@ def score_completions(
     import numpy as np
     import torch
 
-    from trainer.head import score_tokens
+    from trainer.head import autocast, score_tokens
 
     device = next(model.parameters()).device
     arrangement = arrange(examples, layout, "completion")
@@ -223,8 +221,7 @@ def score_completions(
     batch = {name: value.to(device) for name, value in batch.items()}
     was_training = model.training
     model.eval()
-    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
-    with torch.no_grad(), autocast:
+    with torch.no_grad(), autocast(device, dtype):
         logps_N = score_tokens(model, batch, head).cpu().numpy()
     model.train(was_training)
     ends = np.cumsum([len(part) for part in ids])[:-1]

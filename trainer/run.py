@@ -1,7 +1,8 @@
 """`run_train`: from a data set and a policy to a trained model folder.
 
 The rule: read, check and mask everything first, then spend. A data set or a setting that cannot
-train is told before the model is loaded, with the count of every reason.
+train is told before the reference pass, with the count of every reason, and before an earlier run's
+folder is deleted.
 
     OUTPUT/
         config.json, model.safetensors, tokenizer, chat template     the trained model
@@ -29,9 +30,9 @@ from schemas.stage import StageResult, failures_path
 from trainer.choice import Choice, choose_layout
 from trainer.config import TrainConfig, run_settings
 from trainer.data import PairFiles, find_pair_files
-from trainer.failures import StopSignals, explain_full_disk
+from trainer.failures import StopSignals, explain_full_disk, explain_out_of_memory
 from trainer.fit import Fitted, fit, save_model
-from trainer.lora import add_adapter
+from trainer.lora import add_adapter, check_adapter
 from trainer.models import (
     check_vocabulary,
     hash_tokenizer,
@@ -60,11 +61,17 @@ from trainer.run_folder import (
     RunIdentity,
     claim_folder,
     refuse_overlap,
+    refuse_undeletable,
     write_manifest,
 )
 from trainer.splits import Splits, count_splits, drop_notes, prepare_splits, write_rejects
 
 logger = logging.getLogger(__name__)
+
+_MEMORY_OF_WEIGHTS = (
+    "its weights take 4 bytes each, and training all of them 12 more: spread them over GPUs with "
+    "FSDP2, or train an adapter (train.lora); see the recipes in configs/train"
+)
 
 
 def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
@@ -95,38 +102,40 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             finished = claim_folder(output, identity, resume=True)
         if finished is not None:
             return _finished_result(output, finished)
+    else:
+        refuse_undeletable(output)
 
     notes = _trust_notes(identity)
     tokenizer = load_tokenizer(model_folder, trust=trust)
     notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
     splits = prepare_splits(files, tokenizer, config, dataset)
-    if not config.resume:  # deletes what is there: only once nothing can be refused any more
-        with main_first():  # what the others find is theirs, and not to be deleted again
-            claim_folder(output, identity, resume=not is_main())
-    if config.early_stopping_patience is not None and not splits.test.examples:
-        raise ConfigError(
-            f"train.early_stopping_patience measures on the test split, and {dataset} has none "
-            "that can be used; build one (build.test_share), or leave the setting out"
-        )
-    if is_main():
-        write_rejects(splits, output)
+    _require_test_split(config, splits, dataset)
 
     started = time.monotonic()
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
-    model = load_model(model_folder, device=device, trust=trust)
-    check_vocabulary(model, tokenizer, where=str(model_folder))
-    cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
-    choice = choose_layout(
-        model,
-        splits.train.examples[: config.batch_size],
-        setting=config.layout,
-        max_length=config.max_length,
-        max_bytes=config.head_megabytes << 20,
-    )
+    with explain_out_of_memory(device, doing="loading the model", remedy=_MEMORY_OF_WEIGHTS):
+        model = _load_policy(config, model_folder, tokenizer, device)
+        choice = choose_layout(
+            model,
+            splits.train.examples,
+            setting=config.layout,
+            max_length=config.max_length,
+            max_bytes=config.head_megabytes << 20,
+        )
     notes += choice.notes
-    logger.info("layout: %s", choice.layout)
-    with explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"):
+    if not config.resume:  # deletes what is there: only now can nothing be refused any more
+        with main_first():  # what the others find is theirs, and not to be deleted again
+            claim_folder(output, identity, resume=not is_main())
+    if is_main():
+        write_rejects(splits, output)
+    cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
+    with (
+        explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"),
+        explain_out_of_memory(
+            device, doing="computing the reference", remedy="lower train.reference_batch_size"
+        ),
+    ):
         logps, reference_counts = reference_logps(
             model, splits.examples, cache, config=config, dtype=dtype, choice=choice
         )
@@ -144,18 +153,15 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
                 output=output,
                 weights=fitted.weights,
             )
-
-    counts = count_splits(splits) | reference_counts | {"steps": fitted.num_steps}
-    if fitted.best_step is not None:
-        counts["best_step"] = fitted.best_step
+        counts = count_splits(splits) | reference_counts | _count_steps(fitted)
+        timings = {
+            "reference_seconds": referenced_at - started,
+            "train_seconds": time.monotonic() - referenced_at,
+        }
+        if is_main():
+            _mark_finished(config, output, identity, counts=counts, timings=timings)
+        wait_for_all()
     notes += _stop_notes(config, fitted)
-    timings = {
-        "reference_seconds": referenced_at - started,
-        "train_seconds": time.monotonic() - referenced_at,
-    }
-    if is_main():
-        _mark_finished(config, output, identity, counts=counts, timings=timings)
-    wait_for_all()
     return StageResult(
         output=output,
         num_rows=splits.num_rows,
@@ -163,6 +169,28 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
         counts=counts,
         notes=notes + drop_notes(splits, output),
     )
+
+
+def _load_policy(config: TrainConfig, folder: Path, tokenizer: Any, device: Any) -> Any:
+    """The model, which can do what is asked of it."""
+    model = load_model(folder, device=device, trust=config.trust_remote_code)
+    check_vocabulary(model, tokenizer, where=str(folder))
+    if config.lora is not None:
+        check_adapter(model, config.lora)
+    return model
+
+
+def _count_steps(fitted: Fitted) -> dict[str, int]:
+    best = {} if fitted.best_step is None else {"best_step": fitted.best_step}
+    return {"steps": fitted.num_steps} | best
+
+
+def _require_test_split(config: TrainConfig, splits: Splits, dataset: Path) -> None:
+    if config.early_stopping_patience is not None and not splits.test.examples:
+        raise ConfigError(
+            f"train.early_stopping_patience measures on the test split, and {dataset} has none "
+            "that can be used; build one (build.test_share), or leave the setting out"
+        )
 
 
 def _mark_finished(

@@ -209,8 +209,8 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     return dict(manifest)
 
 
-def _start_over(output: Path) -> None:
-    """Delete a run folder, and nothing that is not one."""
+def refuse_undeletable(output: Path) -> None:
+    """Raise ConfigError for a folder that starting over would not delete: it is no run's alone."""
     if not output.is_dir() or not any(output.iterdir()):
         return
     path = output / MANIFEST
@@ -222,7 +222,13 @@ def _start_over(output: Path) -> None:
             f"{output}: holds {', '.join(sorted(strange)[:5])}, which no training run writes, so "
             "it is not deleted; move that away or choose another output"
         )
-    shutil.rmtree(output)
+
+
+def _start_over(output: Path) -> None:
+    """Delete a run folder, and nothing that is not one."""
+    refuse_undeletable(output)
+    if output.is_dir():
+        shutil.rmtree(output)
 
 
 def _is_ours(name: str) -> bool:

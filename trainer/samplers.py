@@ -3,7 +3,8 @@
 The rule: every pair counts once an epoch. Accelerate gives each process the same number of batches
 by repeating pairs, which would weigh those twice; here the order is filled up with `STAND_IN`
 instead, which the data set answers with an example that trains nothing. The order of the real pairs
-does not depend on the number of processes.
+does not depend on the number of processes (grouped by length it does: groups are as large as what
+all processes take at a time).
 
 This module imports torch at its head: only code that already has a model imports it.
 """
