@@ -7,13 +7,13 @@ masked sum of log-probabilities over each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import LoraConfig
 from transformers import PreTrainedTokenizerFast, Trainer, TrainingArguments
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -44,24 +44,36 @@ class PreparedDpoTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 def make_trl_trainer(
-    model: Any, reference: Any, examples: Sequence[Example], folder: Path, *, cached: bool
+    model: Any,
+    reference: Any,
+    examples: Sequence[Example],
+    arguments: Mapping[str, Any],
+    *,
+    cached: bool,
+    lora_rank: int | None = None,
 ) -> Any:
-    """TRL's DPOTrainer on these pairs; with `cached` its reference sums are computed here."""
-    from train_step import training_arguments
+    """TRL's DPOTrainer on these pairs; with `cached` its reference sums are computed here.
 
+    Without a `reference` they are those of the model itself (without its adapter).
+    """
+    lora = None
+    if lora_rank is not None:
+        lora = LoraConfig(
+            r=lora_rank, lora_alpha=lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
+        )
     return PreparedDpoTrainer(
         model=model,
         ref_model=reference,
         args=DPOConfig(
-            **training_arguments(folder, len(examples)),
+            **{"gradient_checkpointing": False, **arguments},
             beta=BETA,
-            gradient_checkpointing=False,
             max_length=None,
             precompute_ref_log_probs=cached,
         ),
         processing_class=_tokenizer(),
         data_collator=MaskingCollator(pad_token_id=0),
         train_dataset=Dataset.from_list([_row(example) for example in examples]),
+        peft_config=lora,
     )
 
 
@@ -88,14 +100,13 @@ class PublishedTrainer(Trainer):  # type: ignore[misc]
 
 
 def make_published_trainer(
-    model: Any, reference: Any, examples: Sequence[Example], folder: Path
+    model: Any, reference: Any, examples: Sequence[Example], arguments: Mapping[str, Any]
 ) -> Any:
-    from train_step import training_arguments
-
+    """transformers' Trainer with the published loss on these pairs."""
     return PublishedTrainer(
         reference,
         model=model,
-        args=TrainingArguments(**training_arguments(folder, len(examples))),
+        args=TrainingArguments(**arguments),
         data_collator=MaskingCollator(pad_token_id=0),
         train_dataset=Dataset.from_list([_row(example) for example in examples]),
     )

@@ -195,20 +195,24 @@ def measure_point(point: Point, rounds: int, *, ladder: bool) -> dict[str, Any]:
 
 
 def make_examples(point: Point) -> list[Example]:
-    """Pairs of the point's lengths; whole sentences are active, drawn to its share."""
-    prompt, chosen, rejected = (int(n) for n in point.lengths.split("/"))
-    vocabulary = SHAPES[point.shape][2]
+    """The pairs of a point's step."""
+    return make_pairs(point.batch, point.lengths, point.share, SHAPES[point.shape][2])
+
+
+def make_pairs(num_pairs: int, lengths: str, share: float, vocabulary: int) -> list[Example]:
+    """Pairs of these lengths; whole sentences are active, drawn to the share."""
+    prompt, chosen, rejected = (int(n) for n in lengths.split("/"))
     draw = np.random.default_rng(SEED)
 
     def side(start: list[int], length: int) -> TokenSequence:
         count = length // SENTENCE
-        active = draw.permutation(count) < max(round(point.share * count), 1)
+        active = draw.permutation(count) < max(round(share * count), 1)
         weights = np.repeat(active.astype(float), SENTENCE).tolist()
         ids = start + draw.integers(0, vocabulary, length).tolist()
         return TokenSequence(token_ids=ids, weights=[0.0] * prompt + weights, first=prompt)
 
     examples = []
-    for index in range(point.batch):
+    for index in range(num_pairs):
         start = draw.integers(0, vocabulary, prompt).tolist()
         examples.append(
             Example(id=f"{index}", chosen=side(start, chosen), rejected=side(start, rejected))
@@ -239,15 +243,23 @@ def make_contestants(
     point: Point, examples: Sequence[Example], folder: Path, ladder: bool
 ) -> tuple[list[Contestant], ModelShape, dict[str, float]]:
     """The trainers, the model's shape, and seconds the references took that are paid before."""
+    peers = {
+        name: training_arguments(folder / name, len(examples))
+        for name in ("cached", "online", "published")
+    }
     started = time.perf_counter()
     cached = make_trl_trainer(
-        make_model(point.shape), make_model(point.shape), examples, folder / "c", cached=True
+        make_model(point.shape), make_model(point.shape), examples, peers["cached"], cached=True
     )
     taken = time.perf_counter() - started
     online = None
     if point.online:
         online = make_trl_trainer(
-            make_model(point.shape), make_model(point.shape), examples, folder / "o", cached=False
+            make_model(point.shape),
+            make_model(point.shape),
+            examples,
+            peers["online"],
+            cached=False,
         )
     model = make_model(point.shape)
     choice = choose_layout(
@@ -265,7 +277,7 @@ def make_contestants(
         )
     ]
     published = make_published_trainer(
-        make_model(point.shape), make_model(point.shape), examples, folder / "p"
+        make_model(point.shape), make_model(point.shape), examples, peers["published"]
     )
     contestants = [] if online is None else [enter("trl", online)]
     contestants += [

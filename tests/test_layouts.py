@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +15,12 @@ from steps import AFTER, INSIDE, compute_losses, refer, sequence, use_layout
 from tiny_models import tiny_llama
 
 from trainer.batches import ReferencedExample, collate_pairs, stand_in
+from trainer.choice import TOLERANCE as TOLERANCE_OF_CHOICE
 from trainer.choice import choose_layout, find_obstacle
 from trainer.examples import Example
 from trainer.head import Head, score_tokens
 from trainer.layouts import Layout, Segment, arrange
+from trainer.reference import score_completions
 
 VOCABULARY = 48
 TOLERANCE = 1e-5
@@ -90,8 +96,6 @@ def test_every_layout_lists_the_same_tokens_and_sees_the_same_past(
     prompt: list[int], chosen: list[int], rejected: list[int], every: int
 ) -> None:
     """Whatever the layout, a listed token's row can see exactly the tokens before it."""
-    from trainer.attention import dense_mask, encode_segments
-
     examples = [
         make_example(prompt, chosen, rejected, every=every),
         make_example(rejected, prompt, chosen, name="b"),
@@ -108,7 +112,7 @@ def test_every_layout_lists_the_same_tokens_and_sees_the_same_past(
     for layout in ("packed", "shared"):
         laid = arrange(examples, layout, "active")  # type: ignore[arg-type]
         row = laid.rows[0]
-        sees = dense_mask(encode_segments(laid.segments), laid.width)[0, 0].numpy()
+        sees = dense_mask(laid.segments, laid.width)
         found = [
             (tuple(row[sees[place]].tolist()), placed.sequence.token_ids[at])
             for placed in laid.placed
@@ -119,34 +123,86 @@ def test_every_layout_lists_the_same_tokens_and_sees_the_same_past(
     assert shared <= packed
 
 
-def test_attention_over_segments_is_attention_under_the_dense_mask() -> None:
+@pytest.mark.parametrize("layout", ["packed", "shared"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_attention_over_segments_is_attention_under_the_dense_mask(
+    layout: Layout, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from torch.nn.attention import varlen
+    from torch.nn.functional import scaled_dot_product_attention
+
+    from trainer.attention import attend_at_once, attend_segments, encode_segments
+
+    monkeypatch.setattr(varlen, "varlen_attn", attend_lower_right)  # its kernels want a GPU
+    torch.manual_seed(0)
+    laid = arrange(EXAMPLES, layout, "active")
+    query = torch.randn(1, 4, laid.width, 8, requires_grad=True)
+    key, value = (torch.randn(1, 2, laid.width, 8, requires_grad=True) for _ in range(2))
+    attend = attend_at_once if at_once else attend_segments
+    results = [
+        attend(query, key, value, encode_segments(laid.segments), scaling=0.3),
+        scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=torch.from_numpy(dense_mask(laid.segments, laid.width)),
+            scale=0.3,
+            enable_gqa=True,
+        ).transpose(1, 2),
+    ]
+    ours, dense = (
+        (output, *torch.autograd.grad(output.square().sum(), (query, key, value)))
+        for output in results
+    )
+    for left, right in zip(ours, dense, strict=True):
+        assert torch.allclose(left, right, atol=1e-5)
+
+
+def dense_mask(segments: Sequence[Segment], width: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The rule of who sees whom, written out: True where a token (row) sees another (column)."""
+    sees = np.zeros((width, width), dtype=bool)
+    for segment in segments:
+        for at in range(segment.start, segment.end):
+            sees[at, segment.prefix_start : segment.prefix_end] = True
+            sees[at, segment.start : at + 1] = True
+    return sees
+
+
+def attend_lower_right(
+    query_THD: Any,
+    key_KKD: Any,
+    value_KKD: Any,
+    query_ends: Any,
+    key_ends: Any,
+    *_: Any,
+    **how: Any,
+) -> Any:
+    """What PyTorch documents of `varlen_attn`, a sequence at a time."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    from trainer.attention import attend_segments, block_mask, dense_mask, encode_segments
-
-    torch.manual_seed(0)
-    laid = arrange(EXAMPLES, "shared", "active")
-    segments = encode_segments(laid.segments)
-    mask = dense_mask(segments, laid.width)
-    query = torch.randn(1, 4, laid.width, 8, requires_grad=True)
-    key, value = (torch.randn(1, 2, laid.width, 8, requires_grad=True) for _ in range(2))
-    results = []
-    for ours in (True, False):
-        if ours:
-            output = attend_segments(query, key, value, segments, scaling=0.3)
-        else:
-            output = scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, scale=0.3, enable_gqa=True
-            ).transpose(1, 2)
-        gradients = torch.autograd.grad(output.square().sum(), (query, key, value))
-        results.append((output, *gradients))
-    for left, right in zip(*results, strict=True):
-        assert torch.allclose(left, right, atol=1e-5)
-    # FlexAttention's mask says the same, block by block and element by element.
-    blocks = block_mask(segments, laid.width)
-    at = torch.arange(laid.width)
-    assert torch.equal(blocks.mask_mod(None, None, at[:, None], at[None]), mask[0, 0])
+    assert how["window_size"] == (-1, 0)
+    assert query_ends.dtype == key_ends.dtype == torch.int32
+    outputs = []
+    bounds = zip(pairwise(query_ends.tolist()), pairwise(key_ends.tolist()), strict=True)
+    for (start, end), (first, last) in bounds:
+        query, key, value = (
+            tensor.transpose(0, 1)
+            for tensor in (query_THD[start:end], key_KKD[first:last], value_KKD[first:last])
+        )
+        sees = torch.ones(end - start, last - first, dtype=torch.bool)
+        outputs.append(
+            scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                attn_mask=sees.tril((last - first) - (end - start)),
+                scale=how["scale"],
+                enable_gqa=how["enable_gqa"],
+            ).transpose(0, 1)
+        )
+    return torch.cat(outputs)
 
 
 def gemma() -> Any:
@@ -325,6 +381,54 @@ def test_an_architecture_that_cannot_falls_back_and_says_why() -> None:
     choice = choose(deaf)
     assert choice.layout == "padded"
     assert "log-probabilities differ by" in choice.notes[0]
+
+
+def score_all(model: Any, layout: Layout) -> Any:
+    """Log-probabilities of the examples' completions, in float32."""
+    import torch
+
+    parts = score_completions(model, EXAMPLES, layout=layout, head=AFTER, dtype=torch.float32)
+    return torch.cat([torch.from_numpy(part) for part in parts])
+
+
+def disturb(model: Any, factor: Callable[[Any], float]) -> Any:
+    """`model`, in which the first layer's MLP meets what comes in times a factor."""
+    model.model.layers[0].mlp.register_forward_pre_hook(
+        lambda _, inputs: (inputs[0] * factor(inputs[0]),)
+    )
+    return model
+
+
+def test_rounding_does_not_cost_a_layout() -> None:
+    """Wide, deep models differ by more than the tolerance when rows are computed in other sizes."""
+    noisy = disturb(tiny_llama(VOCABULARY), lambda states: 1 + 0.02 * math.sin(states.numel()))
+    expected = score_all(noisy, "padded")
+    choice = choose(noisy)
+    assert (choice.layout, list(choice.notes)) == ("shared", [])
+    difference = float((score_all(noisy, "shared") - expected).abs().max())
+    assert difference > TOLERANCE_OF_CHOICE
+    # What rounding cannot explain is refused: one long row is not what many rows are.
+    odd = disturb(tiny_llama(VOCABULARY), lambda states: 1.02 if len(states) == 1 else 1.0)
+    refused = choose(odd)
+    assert refused.layout == "padded" and "more than 0.0001" in refused.notes[0]
+
+
+def test_the_second_best_layout_says_why_it_is_not_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from trainer import attention
+
+    plain = attention.attend_segments
+
+    def refuse_prefixes(query: Any, key: Any, value: Any, segments: Any, **how: Any) -> Any:
+        if segments[0, 0, :, 3].any():
+            raise RuntimeError("no room for prefixes")
+        return plain(query, key, value, segments, **how)
+
+    monkeypatch.setattr(attention, "attend_segments", refuse_prefixes)
+    choice = choose(tiny_llama(VOCABULARY))
+    assert choice.layout == "packed"
+    assert "packed layout" in choice.notes[0] and "no room for prefixes" in choice.notes[0]
 
 
 def test_soft_capped_logits_are_met_after_the_model_bent_them() -> None:

@@ -4,10 +4,14 @@ The rule, for tokens q and k of a row (see `trainer.layouts`):
 
     q sees k   if k lies in q's segment and not after q, or in the prefix of q's segment
 
-On a CPU each segment is a call of PyTorch's fused attention on exactly the keys it sees: what a
-mask would hide is not computed. (A dense mask over the row computes all of it: for 8 pairs in a
-row some 15 times as much.) On a GPU it is FlexAttention with a block mask. Batches with an
-ordinary padding mask go to transformers' own SDPA.
+Written differently: give each segment a copy of the keys of its prefix in front of its own, and it
+is causal attention whose last query sees all its keys. What a mask would hide is never computed.
+
+    GPU, 16 bits   one call of FlashAttention for all segments (PyTorch's `varlen_attn`)
+    otherwise      a call of PyTorch's fused attention for each segment
+
+Batches with an ordinary padding mask go to transformers' own SDPA. (FlexAttention with a block mask
+was measured beside these and is no longer here: docs/training.md has the figures.)
 
 Models reach this through transformers' attention interface, under the name `maskdpo`. The segments
 travel as the 4D attention mask, which transformers hands on untouched, so that a checkpointed layer
@@ -19,15 +23,18 @@ This module imports torch at its head: only code that already has a model import
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from trainer.layouts import Segment
 
 NAME = "maskdpo"
+LARGEST_HEAD = 256  # of FlashAttention
 
 
 def register() -> None:
@@ -45,31 +52,6 @@ def encode_segments(segments: Sequence[Segment]) -> Tensor:
     return torch.tensor(values, dtype=torch.int64)[None, None]
 
 
-def block_mask(segments_11S4: Tensor, width: int) -> Any:
-    """FlexAttention's mask of a row of `width` tokens, which the segments cover."""
-    from torch.nn.attention.flex_attention import create_block_mask
-
-    device = segments_11S4.device
-    # Building it uncompiled would lay out the dense mask first.
-    compiled = device.type == "cuda"
-    return create_block_mask(
-        _visibility(segments_11S4, width),
-        None,
-        None,
-        width,
-        width,
-        device=device,
-        _compile=compiled,
-    )
-
-
-def dense_mask(segments_11S4: Tensor, width: int) -> Tensor:
-    """The rule written out, bool [1, 1, width, width], True where q (rows) sees k (columns)."""
-    at = torch.arange(width, device=segments_11S4.device)
-    sees = _visibility(segments_11S4, width)
-    return torch.as_tensor(sees(None, None, at[:, None], at[None, :]))[None, None]
-
-
 def attend(  # noqa: PLR0917 (the order of transformers' interface)
     module: torch.nn.Module,
     query: Tensor,
@@ -83,14 +65,8 @@ def attend(  # noqa: PLR0917 (the order of transformers' interface)
 
     Raises NotImplementedError for what changes scores between segments (caps, biases, sinks).
     """
-    from torch.nn.attention.flex_attention import BlockMask
-    from transformers.integrations.flex_attention import flex_attention_forward
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    if isinstance(attention_mask, BlockMask):
-        return flex_attention_forward(  # type: ignore[no-any-return]
-            module, query, key, value, attention_mask, scaling=scaling, **others
-        )
     if attention_mask is None or attention_mask.dtype != torch.int64:
         return sdpa_attention_forward(  # type: ignore[no-any-return]
             module, query, key, value, attention_mask, scaling=scaling, **others
@@ -98,7 +74,45 @@ def attend(  # noqa: PLR0917 (the order of transformers' interface)
     for name in ("softcap", "position_bias", "s_aux"):
         if others.get(name) is not None:
             raise NotImplementedError(f"attention over segments with {name}")
+    dtype = _computing_dtype(query)
+    if _suits_flash(query, dtype):
+        # Behind float32 positions queries and keys are float32 under autocast, too.
+        query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
+        return attend_at_once(query, key, value, attention_mask, scaling=scaling), None
     return attend_segments(query, key, value, attention_mask, scaling=scaling), None
+
+
+def attend_at_once(
+    query_1HTD: Tensor,
+    key_1KTD: Tensor,
+    value_1KTD: Tensor,
+    segments_11S4: Tensor,
+    *,
+    scaling: float | None,
+) -> Tensor:
+    """Attention of one row, [1, T, H, D], in one call on a GPU, in 16 bits."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    plan = _plan(segments_11S4)
+    query_THD, key_TKD, value_TKD = (
+        tensor[0].transpose(0, 1) for tensor in (query_1HTD, key_1KTD, value_1KTD)
+    )
+    if plan.has_prefixes:
+        key_TKD, value_TKD = (take_keys(tensor, plan) for tensor in (key_TKD, value_TKD))
+    output_THD: Any = varlen_attn(
+        query_THD,
+        key_TKD,
+        value_TKD,
+        plan.query_ends,
+        plan.key_ends,
+        plan.most_queries,
+        plan.most_keys,
+        scale=scaling,
+        window_size=(-1, 0),  # causal: the last query of a segment sees all its keys
+        enable_gqa=query_THD.shape[1] != key_TKD.shape[1],
+    )
+    attended: Tensor = output_THD[None]
+    return attended
 
 
 def attend_segments(
@@ -110,10 +124,7 @@ def attend_segments(
     scaling: float | None,
 ) -> Tensor:
     """Attention of one row, [1, T, H, D]; H is a multiple of K (grouped queries)."""
-    segments = [
-        Segment(start=a, end=b, prefix_start=c, prefix_end=d)
-        for a, b, c, d in segments_11S4[0, 0].tolist()
-    ]
+    segments = _plan(segments_11S4).segments
     lengths = [segment.end - segment.start for segment in segments]
     # One split and not slices: the gradient of a slice is a row of zeros as long as the batch.
     queries = torch.split(query_1HTD, lengths, dim=2)
@@ -149,16 +160,123 @@ def _lower_right(num_queries: int, num_keys: int, device: torch.device) -> Tenso
     return ones.tril(num_keys - num_queries)
 
 
-def _visibility(segments_11S4: Tensor, width: int) -> Any:
-    """The rule as a function of (batch, head, q, k), as FlexAttention takes it."""
-    bounds_S4 = segments_11S4[0, 0]
-    bounds_T4 = bounds_S4.repeat_interleave(
-        bounds_S4[:, 1] - bounds_S4[:, 0], dim=0, output_size=width
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Segments, with what one call for all of them takes: each segment's keys, end to end.
+
+    query_ends, key_ends    int32 [S + 1]: where each segment's queries and keys end, from 0
+    keys                    [K]: the token whose key stands at each place
+    own                     [T]: the place of each token's key in its own segment
+    prefixes, copies        [K - T]: tokens that are keys in another segment too, and those places
+    """
+
+    segments: Sequence[Segment]
+    query_ends: Tensor
+    key_ends: Tensor
+    most_queries: int
+    most_keys: int
+    keys: Tensor
+    own: Tensor
+    prefixes: Tensor
+    copies: Tensor
+
+    @property
+    def has_prefixes(self) -> bool:
+        """Whether any segment sees tokens of another."""
+        return len(self.prefixes) > 0
+
+
+def make_plan(segments: Sequence[Segment], device: torch.device) -> Plan:
+    """The plan of segments that cover a row from its first token to its last."""
+    keys: list[int] = []
+    own: list[int] = []
+    prefixes: list[int] = []
+    copies: list[int] = []
+    query_ends, key_ends = [0], [0]
+    for segment in segments:
+        start, first = key_ends[-1], segment.first_position
+        end = start + first + segment.end - segment.start
+        prefix = range(segment.prefix_start, segment.prefix_end)
+        keys += [*prefix, *range(segment.start, segment.end)]
+        prefixes += prefix
+        copies += range(start, start + first)
+        own += range(start + first, end)
+        query_ends.append(segment.end)
+        key_ends.append(end)
+    lengths = [segment.end - segment.start for segment in segments]
+
+    def tensor(values: Sequence[int], dtype: torch.dtype = torch.int64) -> Tensor:
+        return torch.tensor(values, dtype=dtype).to(device)
+
+    return Plan(
+        segments=segments,
+        query_ends=tensor(query_ends, torch.int32),
+        key_ends=tensor(key_ends, torch.int32),
+        most_queries=max(lengths),
+        most_keys=max(
+            length + segment.first_position
+            for length, segment in zip(lengths, segments, strict=True)
+        ),
+        keys=tensor(keys),
+        own=tensor(own),
+        prefixes=tensor(prefixes),
+        copies=tensor(copies),
     )
-    start_T, _, prefix_start_T, prefix_end_T = bounds_T4.unbind(dim=1)
 
-    def sees(_batch: Any, _head: Any, q: Any, k: Any) -> Any:
-        own = (k >= start_T[q]) & (k <= q)
-        return own | ((k >= prefix_start_T[q]) & (k < prefix_end_T[q]))
 
-    return sees
+def take_keys(tokens_TKD: Tensor, plan: Plan) -> Tensor:
+    """Keys or values of all segments, end to end: [T, heads, D] to [K, heads, D]."""
+    taken: Tensor = _TakeKeys.apply(tokens_TKD, plan)  # type: ignore[no-untyped-call]
+    return taken
+
+
+class _TakeKeys(torch.autograd.Function):
+    """`tokens[plan.keys]`. A token is in at most one prefix, so its gradient is a sum of two at
+    most, and the same in every run; that of indexing adds in whatever order threads come."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens_TKD: Tensor, plan: Plan) -> Tensor:
+        ctx.plan = plan
+        return tokens_TKD[plan.keys]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient_KKD,) = gradients
+        plan: Plan = ctx.plan
+        result_TKD = gradient_KKD[plan.own]
+        result_TKD[plan.prefixes] += gradient_KKD[plan.copies]
+        return result_TKD, None
+
+
+_PLANS: Any = WeakTensorKeyDictionary()
+
+
+def _plan(segments_11S4: Tensor) -> Plan:
+    """The plan of encoded segments, made once for all layers: reading them waits for a GPU."""
+    plan: Plan | None = _PLANS.get(segments_11S4)
+    if plan is None:
+        segments = [
+            Segment(start=a, end=b, prefix_start=c, prefix_end=d)
+            for a, b, c, d in segments_11S4[0, 0].tolist()
+        ]
+        plan = _PLANS[segments_11S4] = make_plan(segments, segments_11S4.device)
+    return plan
+
+
+def _computing_dtype(tensor: Tensor) -> torch.dtype:
+    """The precision that PyTorch's own attention would compute in."""
+    if torch.is_autocast_enabled(tensor.device.type):
+        return torch.get_autocast_dtype(tensor.device.type)
+    return tensor.dtype
+
+
+def _suits_flash(query: Tensor, dtype: torch.dtype) -> bool:
+    """Whether FlashAttention's kernels take these queries, as `dtype`."""
+    size = query.shape[-1]
+    return (
+        query.is_cuda
+        and dtype in {torch.float16, torch.bfloat16}
+        and size <= LARGEST_HEAD
+        and size % 8 == 0
+        and torch.cuda.get_device_capability(query.device) >= (8, 0)
+    )

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from trainer.attention import block_mask
 from trainer.logps import select_logps
 
 DEFAULT_BYTES = 1 << 29
@@ -83,12 +82,9 @@ def _forward(model: Any, batch: Mapping[str, Any]) -> Any:
     input_ids = batch["input_ids"]
     if "segments" not in batch:
         return model(input_ids=input_ids, attention_mask=batch["attention_mask"], use_cache=False)
-    mask = batch["segments"]
-    if input_ids.is_cuda:
-        mask = block_mask(mask, input_ids.shape[1])
     return model(
         input_ids=input_ids,
-        attention_mask=mask,
+        attention_mask=batch["segments"],
         position_ids=batch["position_ids"],
         use_cache=False,
     )

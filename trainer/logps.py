@@ -1,10 +1,10 @@
 """Log-probabilities of chosen tokens without keeping a second copy of the logits.
 
 The rule: of [N, V] there are at most two tensors, the logits and, in the backward pass, their
-gradient, and only one where the caller lets the gradient overwrite the logits. Everything else is
-made a few rows at a time, so that it stays in the processor's cache. (A plain gather and
-log-sum-exp keeps four: with V = 151,936 that is the memory of the step.) Float32 inside, whatever
-the model computes in.
+gradient, and only one where the caller lets float32 logits be overwritten by log-probabilities and
+those by the gradient. Everything else is made a few rows at a time, so that it stays in the
+processor's cache. (A plain gather and log-sum-exp keeps four: with V = 151,936 that is the memory
+of the step.) Float32 inside, whatever the model computes in.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_FLOATS = {"cpu": 1 << 18, "cuda": 1 << 24}  # 1 MiB, 64 MiB
+BLOCK_FLOATS = {"cpu": 1 << 18, "cuda": 1 << 26}  # 1 MiB; 256 MiB, since launches cost more
 
 
 def select_logps(logits_NV: Tensor, targets_N: Tensor, *, overwrite: bool = False) -> Tensor:
     """Float32 log-probability of each target, [N]; differentiable in the logits.
 
-    With `overwrite` float32 logits are used up: for callers who made them, and know that nothing
-    else will read them.
+    With `overwrite` the logits are used up: for callers who made them, and know that nothing else
+    will read them. In 16 bits they are replaced by float32 log-probabilities, in one fused pass.
     """
     selected: Tensor = _SelectLogps.apply(logits_NV, targets_N, overwrite)  # type: ignore[no-untyped-call]
     return selected
@@ -35,13 +35,12 @@ class _SelectLogps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits_NV: Tensor, targets_N: Tensor, overwrite: bool) -> Tensor:
         places = targets_N.unsqueeze(-1)
-        ctx.in_place = overwrite and logits_NV.dtype == torch.float32
-        if ctx.in_place:
-            # One fused pass, and the backward pass has its exponents ready.
-            for rows in _blocks(logits_NV):
-                torch.log_softmax(logits_NV[rows], dim=-1, out=logits_NV[rows])
-            ctx.save_for_backward(logits_NV, targets_N)
-            return logits_NV.gather(-1, places).squeeze(-1)
+        ctx.overwrites, ctx.dtype = overwrite, logits_NV.dtype
+        if overwrite:
+            # The backward pass has its exponents ready.
+            logps_NV = _log_softmax(logits_NV)
+            ctx.save_for_backward(logps_NV, targets_N)
+            return logps_NV.gather(-1, places).squeeze(-1)
         totals_N = logits_NV.new_empty(targets_N.shape, dtype=torch.float32)
         for rows in _blocks(logits_NV):
             totals_N[rows] = torch.logsumexp(logits_NV[rows].float(), dim=-1)
@@ -52,17 +51,26 @@ class _SelectLogps(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         logits_NV, targets_N, *totals = ctx.saved_tensors
         (gradient_N,) = gradients
-        result_NV = logits_NV.detach() if ctx.in_place else torch.empty_like(logits_NV)
+        result_NV = logits_NV.detach() if ctx.overwrites else torch.empty_like(logits_NV)
         for rows in _blocks(logits_NV):
             pull = -gradient_N[rows].unsqueeze(-1)
-            if ctx.in_place:
+            if ctx.overwrites:
                 result_NV[rows].exp_().mul_(pull)
             else:
                 block = logits_NV[rows].float() - totals[0][rows].unsqueeze(-1)
                 result_NV[rows] = block.exp_().mul_(pull)
         places = targets_N.unsqueeze(-1)
         result_NV.scatter_add_(-1, places, gradient_N.unsqueeze(-1).to(result_NV.dtype))
-        return result_NV, None, None
+        return result_NV.to(ctx.dtype), None, None
+
+
+def _log_softmax(logits_NV: Tensor) -> Tensor:
+    """In place of float32 logits; a new tensor for others."""
+    if logits_NV.dtype != torch.float32:
+        return torch.log_softmax(logits_NV, dim=-1, dtype=torch.float32)
+    for rows in _blocks(logits_NV):
+        torch.log_softmax(logits_NV[rows], dim=-1, out=logits_NV[rows])
+    return logits_NV
 
 
 def _blocks(logits_NV: Tensor) -> list[slice]:
