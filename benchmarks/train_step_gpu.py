@@ -1,7 +1,7 @@
 """Measures training steps on one GPU beside TRL's DPOTrainer and the published Mask-DPO loss.
 
     python benchmarks/train_step_gpu.py                           all: 140 GB of GPU memory
-    python benchmarks/train_step_gpu.py --models 0.5b --ways full      40 GB are enough
+    python benchmarks/train_step_gpu.py --models 0.5b --no-published   40 GB are enough
 
 As `train_step.py`, on models of real shapes with random weights:
 
