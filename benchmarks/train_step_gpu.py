@@ -14,9 +14,10 @@ through the published loss, which holds two models, where both fit. On all sides
 bfloat16 autocast, activation checkpointing of every layer and fused AdamW. An optimiser step is
 `--accumulation` micro-batches; the first step of a run warms up, the medians are over the others.
 
-MFU is the operations of the contestant's own arrangement (recomputation not counted, see
-`trainer/flops.py`) over the time and the card's dense bfloat16 peak. Memory is the peak of a step
-above what is held between steps.
+MFU is the operations that the contestant's own arrangement takes (recomputation not counted, see
+`trainer/flops.py`) over the time and the card's dense bfloat16 peak. `flop_ratio_trl` is what
+matrix products allow in the shared layout, active rows of the output matrix on both sides. Memory
+is the peak of a step above what is held between steps.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ from trainer.batches import ReferencedExample
 from trainer.choice import choose_layout
 from trainer.config import LoraSettings
 from trainer.examples import Example
-from trainer.flops import find_peak, measure_shape
+from trainer.flops import find_peak, measure_shape, measure_work
 from trainer.head import DEFAULT_BYTES
+from trainer.layouts import arrange
 from trainer.lora import add_adapter
 from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
@@ -93,18 +95,22 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
         self.peaks: list[float] = []
         self.held = self._started = 0.0
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start."""
+        self._start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop, and start the next: its batches count, too."""
+        torch.cuda.synchronize()
+        self.seconds.append(time.perf_counter() - self._started)
+        self.peaks.append(torch.cuda.max_memory_allocated() - self.held)
+        self._start()
+
+    def _start(self) -> None:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         self.held = torch.cuda.memory_allocated()
         self._started = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop."""
-        torch.cuda.synchronize()
-        self.seconds.append(time.perf_counter() - self._started)
-        self.peaks.append(torch.cuda.max_memory_allocated() - self.held)
 
 
 def main() -> None:
@@ -173,7 +179,6 @@ def measure_point(point: Point) -> dict[str, Any]:
         "active_share": point.share,
         "pairs": point.num_pairs,
         "micro": point.micro,
-        "reference_s": {},
         "errors": {},
     }
     for name in names:
@@ -185,11 +190,17 @@ def measure_point(point: Point) -> dict[str, Any]:
         release()
     peak = find_peak(torch.cuda.get_device_name()) or float("nan")
     shape = measure_shape(make_model(point.model, point.layers, device="meta"))
-    work = {"published": stock_work(examples), "ours": our_work(examples)}
-    # TRL 1.16 leaves masked rows out of its output matrix, too.
-    work["trl_cached"] = replace(work["published"], num_rows=work["ours"].num_rows)
-    flops = {n: shape.step_flops(w, frozen=point.way == "lora") for n, w in work.items()}
-    row["flop_ratio_trl"] = round(flops["trl_cached"] / flops["ours"], 3)
+    stock, floor = stock_work(examples), our_work(examples)
+    # TRL 1.16 leaves masked rows out of its output matrix on a GPU, too.
+    theirs = replace(stock, num_rows=floor.num_rows)
+    laid = arrange(examples, row.get("layout", "shared"), "active")
+    frozen = point.way == "lora"
+    flops = {
+        "trl_cached": shape.step_flops(theirs, frozen=frozen),
+        "published": shape.step_flops(stock, frozen=frozen) + shape.forward_flops(stock),
+        "ours": shape.step_flops(measure_work(laid, num_rows=floor.num_rows), frozen=frozen),
+    }
+    row["flop_ratio_trl"] = round(shape.forward_flops(theirs) / shape.forward_flops(floor), 3)
     for name, clock in clocks.items():
         seconds = statistics.median(clock.seconds[1:])
         row |= {
@@ -213,8 +224,6 @@ def run_contestant(
     with tempfile.TemporaryDirectory() as folder:
         arguments = training_arguments(Path(folder), point)
         model = make_model(point.model, point.layers)
-        torch.cuda.synchronize()
-        started = time.perf_counter()
         if name == "ours":
             trainer = make_ours(model, point, examples, arguments, row)
         elif name == "trl_cached":
@@ -232,7 +241,6 @@ def run_contestant(
             trainer = make_published_trainer(
                 model, make_model(point.model, point.layers), examples, arguments
             )
-        row["reference_s"][name] = round(time.perf_counter() - started, 3)
         release()
         clock = StepClock()
         trainer.remove_callback(PrinterCallback)

@@ -20,7 +20,6 @@ from trainer.layouts import Layout
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 VOCABULARY = 48
-BFLOAT16 = 2.0**-8  # its relative step
 
 
 def make_examples() -> list[Example]:
@@ -47,32 +46,35 @@ def measure(model: Any, layout: Layout, dtype: torch.dtype = torch.bfloat16) -> 
     choice = use_layout(model, layout, examples)
     batch = collate_pairs(refer(examples, model), layout, "active")
     batch = {k: v.cuda() if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+    model.train()
+    model.gradient_checkpointing_enable({"use_reentrant": False})
     calls = []
     plain = attention.attend_at_once
     attention.attend_at_once = lambda *a, **k: (calls.append(1), plain(*a, **k))[1]
     try:
         with autocast(torch.device("cuda"), dtype):
             logps_N = score_tokens(model, batch, choice.head)
+        model.zero_grad()
+        (logps_N * batch["weights"]).sum().backward()
     finally:
         attention.attend_at_once = plain
     order = sorted(
         range(len(logps_N)), key=lambda n: (int(batch["sides"][n]), int(batch["pairs"][n]), n)
     )
-    model.zero_grad()
-    (logps_N * batch["weights"]).sum().backward()
     gradients = torch.cat([p.grad.flatten() for p in model.parameters()])
     return {"logps": logps_N[order].detach(), "gradients": gradients, "calls": len(calls)}
 
 
 @pytest.mark.parametrize("layout", ["packed", "shared"])
-def test_sixteen_bits_over_segments_are_those_of_padded_rows(layout: Layout) -> None:
+def test_sixteen_bits_over_segments_err_no_more_than_padded_rows(layout: Layout) -> None:
     model = tiny_llama(VOCABULARY).cuda()
-    expected = measure(model, "padded")
-    found = measure(model, layout)
-    assert (expected["calls"], found["calls"]) == (0, 2)
-    assert torch.allclose(found["logps"], expected["logps"], atol=8 * BFLOAT16)
-    similar = torch.nn.functional.cosine_similarity
-    assert similar(found["gradients"], expected["gradients"], dim=0) > 0.999
+    exact = measure(model, "padded", torch.float32)
+    padded, found = measure(model, "padded"), measure(model, layout)
+    # Two layers, forward and again in the backward pass.
+    assert [run["calls"] for run in (exact, padded, found)] == [0, 0, 4]
+    for name in ("logps", "gradients"):
+        ours, theirs = (float((run[name] - exact[name]).norm()) for run in (found, padded))
+        assert 0 < ours < 1.5 * theirs, name
 
 
 def test_float32_goes_segment_by_segment() -> None:

@@ -169,13 +169,14 @@ def dense_mask(segments: Sequence[Segment], width: int) -> np.ndarray[Any, np.dt
     return sees
 
 
-def attend_lower_right(
+def attend_lower_right(  # noqa: PLR0917 (the order of PyTorch's function)
     query_THD: Any,
     key_KKD: Any,
     value_KKD: Any,
     query_ends: Any,
     key_ends: Any,
-    *_: Any,
+    most_queries: int,
+    most_keys: int,
     **how: Any,
 ) -> Any:
     """What PyTorch documents of `varlen_attn`, a sequence at a time."""
@@ -184,6 +185,8 @@ def attend_lower_right(
 
     assert how["window_size"] == (-1, 0)
     assert query_ends.dtype == key_ends.dtype == torch.int32
+    longest = [int(ends.diff().max()) for ends in (query_ends, key_ends)]
+    assert [most_queries, most_keys] == longest
     outputs = []
     bounds = zip(pairwise(query_ends.tolist()), pairwise(key_ends.tolist()), strict=True)
     for (start, end), (first, last) in bounds:
@@ -383,11 +386,11 @@ def test_an_architecture_that_cannot_falls_back_and_says_why() -> None:
     assert "log-probabilities differ by" in choice.notes[0]
 
 
-def score_all(model: Any, layout: Layout) -> Any:
+def score_all(model: Any, layout: Layout = "padded", examples: Sequence[Example] = EXAMPLES) -> Any:
     """Log-probabilities of the examples' completions, in float32."""
     import torch
 
-    parts = score_completions(model, EXAMPLES, layout=layout, head=AFTER, dtype=torch.float32)
+    parts = score_completions(model, examples, layout=layout, head=AFTER, dtype=torch.float32)
     return torch.cat([torch.from_numpy(part) for part in parts])
 
 
@@ -411,6 +414,25 @@ def test_rounding_does_not_cost_a_layout() -> None:
     odd = disturb(tiny_llama(VOCABULARY), lambda states: 1.02 if len(states) == 1 else 1.0)
     refused = choose(odd)
     assert refused.layout == "padded" and "more than 0.0001" in refused.notes[0]
+
+
+def test_rounding_that_nobody_has_memory_to_measure_is_none() -> None:
+    import torch
+
+    from trainer.choice import _measure_rounding
+
+    model = tiny_llama(VOCABULARY)
+    expected = score_all(model, "padded")
+    assert 0 <= _measure_rounding(model, EXAMPLES, expected) < 1e-5
+    assert (
+        0 <= _measure_rounding(model, EXAMPLES[:1], score_all(model, examples=EXAMPLES[:1])) < 1e-5
+    )
+
+    def run_out(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.model.register_forward_pre_hook(run_out)
+    assert _measure_rounding(model, EXAMPLES, expected) == 0.0
 
 
 def test_the_second_best_layout_says_why_it_is_not_the_best(

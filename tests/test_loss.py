@@ -124,30 +124,32 @@ def test_soft_capped_logits_stay_capped() -> None:
     assert logps.tolist() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 2**-8), ("float64", 1e-6)]
+)
 def test_gradients_of_selected_logps_are_exact_in_every_block(
-    monkeypatch: pytest.MonkeyPatch,
+    dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """To the rounding of the logits' own gradient, whatever they are."""
     import torch
 
     import trainer.logps
 
     monkeypatch.setattr(trainer.logps, "BLOCK_FLOATS", {"cpu": 20})
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(7, 8, generator=generator, requires_grad=True)
+    logits = torch.randn(7, 8, generator=generator).to(getattr(torch, dtype)).requires_grad_()
     targets = torch.tensor([0, 7, 3, 3, 0, 1, 2])
     pull = torch.randn(7, generator=generator)
-    (trainer.logps.select_logps(logits, targets) * pull).sum().backward()
-    ours, logits.grad = logits.grad, None
-    made = logits * 1.0  # as a layer makes them: used up, and nobody looks at them again
-    (trainer.logps.select_logps(made, targets, overwrite=True) * pull).sum().backward()
-    used_up, logits.grad = logits.grad, None
-    assert ours is not None and used_up is not None
-    assert torch.allclose(used_up, ours, atol=1e-6)
-    plain = logits.log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    assert torch.allclose(trainer.logps.select_logps(logits, targets), plain, atol=1e-6)
-    (plain * pull).sum().backward()
-    assert logits.grad is not None
-    assert torch.allclose(ours, logits.grad, atol=1e-6)
+    exact = logits.double().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    (expected,) = torch.autograd.grad((exact * pull).sum(), logits)
+    for overwrite in (False, True):
+        made = logits * 1.0  # as a layer makes them: used up, and nobody looks at them again
+        found = trainer.logps.select_logps(made, targets, overwrite=overwrite)
+        assert found.dtype == torch.float32
+        assert torch.allclose(found.double(), exact, atol=1e-6)
+        (gradient,) = torch.autograd.grad((found * pull).sum(), logits)
+        assert gradient.dtype == logits.dtype
+        assert torch.allclose(gradient, expected, atol=tolerance)
 
 
 @given(

@@ -383,7 +383,7 @@ def test_a_server_that_dies_ends_the_run_and_a_rerun_pays_only_the_rest(sample):
 
 
 SAMPLER = """
-import sys
+import signal, sys
 from pathlib import Path
 from annotator.generation.config import SampleConfig
 from annotator.generation.sample import run_sample
@@ -392,6 +392,8 @@ folder, base_url, concurrency = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 config = SampleConfig(
     backend="openai", model="policy", base_url=base_url, num_responses=4, concurrency=concurrency
 )
+# A shell that runs the tests in the background lets its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_sample(
     config, questions=folder / "questions.jsonl", output=folder / "responses.jsonl",
     store=folder / "calls.db",

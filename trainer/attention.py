@@ -74,8 +74,8 @@ def attend(  # noqa: PLR0917 (the order of transformers' interface)
     for name in ("softcap", "position_bias", "s_aux"):
         if others.get(name) is not None:
             raise NotImplementedError(f"attention over segments with {name}")
-    dtype = _computing_dtype(query)
-    if _suits_flash(query, dtype):
+    dtype = computing_dtype(query)
+    if _suits_flash(query, value, dtype):
         # Behind float32 positions queries and keys are float32 under autocast, too.
         query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
         return attend_at_once(query, key, value, attention_mask, scaling=scaling), None
@@ -126,12 +126,17 @@ def attend_segments(
     """Attention of one row, [1, T, H, D]; H is a multiple of K (grouped queries)."""
     segments = _plan(segments_11S4).segments
     lengths = [segment.end - segment.start for segment in segments]
+    num_groups = query_1HTD.shape[1] // key_1KTD.shape[1]
+    if num_groups > 1 and query_1HTD.is_cuda:
+        # In float32 no fused kernel of a GPU takes grouped heads.
+        key_1KTD = key_1KTD.repeat_interleave(num_groups, dim=1)
+        value_1KTD = value_1KTD.repeat_interleave(num_groups, dim=1)
+        num_groups = 1
     # One split and not slices: the gradient of a slice is a row of zeros as long as the batch.
     queries = torch.split(query_1HTD, lengths, dim=2)
     keys = torch.split(key_1KTD, lengths, dim=2)
     values = torch.split(value_1KTD, lengths, dim=2)
     index_of_start = {segment.start: index for index, segment in enumerate(segments)}
-    grouped = query_1HTD.shape[1] != key_1KTD.shape[1]
     outputs = []
     for index, segment in enumerate(segments):
         k, v, mask = keys[index], values[index], None
@@ -148,7 +153,7 @@ def attend_segments(
                 attn_mask=mask,
                 is_causal=mask is None,
                 scale=scaling,
-                enable_gqa=grouped,
+                enable_gqa=num_groups > 1,
             )
         )
     return torch.cat(outputs, dim=2).transpose(1, 2).contiguous()
@@ -232,7 +237,7 @@ def take_keys(tokens_TKD: Tensor, plan: Plan) -> Tensor:
 
 class _TakeKeys(torch.autograd.Function):
     """`tokens[plan.keys]`. A token is in at most one prefix, so its gradient is a sum of two at
-    most, and the same in every run; that of indexing adds in whatever order threads come."""
+    most: two gathers and an addition, where the gradient of indexing sorts."""
 
     @staticmethod
     def forward(ctx: Any, tokens_TKD: Tensor, plan: Plan) -> Tensor:
@@ -263,20 +268,21 @@ def _plan(segments_11S4: Tensor) -> Plan:
     return plan
 
 
-def _computing_dtype(tensor: Tensor) -> torch.dtype:
-    """The precision that PyTorch's own attention would compute in."""
-    if torch.is_autocast_enabled(tensor.device.type):
-        return torch.get_autocast_dtype(tensor.device.type)
+def computing_dtype(tensor: Tensor) -> torch.dtype:
+    """The precision in which PyTorch multiplies this tensor: under autocast, not its own."""
+    kind = tensor.device.type
+    if tensor.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
     return tensor.dtype
 
 
-def _suits_flash(query: Tensor, dtype: torch.dtype) -> bool:
-    """Whether FlashAttention's kernels take these queries, as `dtype`."""
+def _suits_flash(query: Tensor, value: Tensor, dtype: torch.dtype) -> bool:
+    """Whether FlashAttention's kernels take these heads, as `dtype`."""
     size = query.shape[-1]
     return (
         query.is_cuda
         and dtype in {torch.float16, torch.bfloat16}
-        and size <= LARGEST_HEAD
+        and value.shape[-1] == size <= LARGEST_HEAD
         and size % 8 == 0
         and torch.cuda.get_device_capability(query.device) >= (8, 0)
     )

@@ -9,7 +9,7 @@ since the first pairs may be too short to show it.
 
 What rounding does is measured, where the difference exceeds `TOLERANCE`: matrix products of
 another height add in another order, and 32 layers 4,096 wide make more of it than that. The padded
-layout is computed again with more and with fewer rows at a time, and a candidate may differ
+layout is computed again with other numbers of rows at a time, and a candidate may differ
 `MARGIN` times as much as the padded layout does from itself, up to `MOST_TOLERANCE`.
 """
 
@@ -166,20 +166,23 @@ def _differs(
 
 
 def _measure_rounding(model: Any, proof: Sequence[Example], expected: Tensor) -> float:
-    """How far padded log-probabilities move when more, or fewer, rows are computed at a time."""
+    """How far padded log-probabilities move when other numbers of rows are computed at a time.
+
+    0 where there is no memory to measure it.
+    """
     import torch
 
     from trainer.head import Head
 
-    head = Head(inside=False)
-    twice = _score_sides(model, [*proof, *proof], head)
-    some, others = twice[: len(proof)], twice[2 * len(proof) : 3 * len(proof)]
-    alone = [_score_sides(model, [example], head) for example in proof]
-    again = [
-        [*some, *others],
-        [chosen for chosen, _ in alone] + [rejected for _, rejected in alone],
-    ]
-    return max(float((torch.cat(sides) - expected).abs().max()) for sides in again)
+    batches = [[example] for example in proof] if len(proof) > 1 else [[*proof, *proof]]
+    try:
+        scored = [_score_sides(model, batch, Head(inside=False)) for batch in batches]
+    except Exception as error:
+        if is_out_of_memory(error):
+            return 0.0
+        raise
+    again = [sides[0] for sides in scored] + [sides[len(sides) // 2] for sides in scored]
+    return float((torch.cat(again) - expected).abs().max())
 
 
 def _describe(error: Exception) -> str:

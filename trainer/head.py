@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from trainer.logps import select_logps
+from trainer.attention import computing_dtype
+from trainer.logps import SIXTEEN_BITS, select_logps
 
 DEFAULT_BYTES = 1 << 29
 
@@ -111,8 +112,9 @@ def _scoring(
 
     def score(hidden_RTH: Tensor) -> Tensor:
         hidden_NH = hidden_RTH.flatten(0, 1)[rows_N]
-        wide = 4 * matrix.weight.shape[0]  # bytes of a row of logits, at most
-        size = max(max_bytes // wide, 1)
+        # Of a logit: float32, or float32 beside 16 bits.
+        num_bytes = 4 if computing_dtype(hidden_NH) not in SIXTEEN_BITS else 6
+        size = max(max_bytes // (num_bytes * matrix.weight.shape[0]), 1)
         scored = [_score_chunks(apply, hidden_NH[:graded], targets_N[:graded], size)]
         if graded < len(targets_N):
             with torch.no_grad():

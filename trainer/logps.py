@@ -2,9 +2,10 @@
 
 The rule: of [N, V] there are at most two tensors, the logits and, in the backward pass, their
 gradient, and only one where the caller lets float32 logits be overwritten by log-probabilities and
-those by the gradient. Everything else is made a few rows at a time, so that it stays in the
-processor's cache. (A plain gather and log-sum-exp keeps four: with V = 151,936 that is the memory
-of the step.) Float32 inside, whatever the model computes in.
+those by the gradient. 16-bit logits are replaced by float32 log-probabilities, and beside those
+stands the 16-bit gradient: 6 bytes a logit. Everything else is made some rows at a time (on a CPU
+so few that they stay in its cache). A plain gather and log-sum-exp keeps four: with V = 151,936
+that is the memory of the step. Float32 inside, whatever the model computes in.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+SIXTEEN_BITS = {torch.bfloat16, torch.float16}
 BLOCK_FLOATS = {"cpu": 1 << 18, "cuda": 1 << 26}  # 1 MiB; 256 MiB, since launches cost more
 
 
@@ -23,7 +25,7 @@ def select_logps(logits_NV: Tensor, targets_N: Tensor, *, overwrite: bool = Fals
     """Float32 log-probability of each target, [N]; differentiable in the logits.
 
     With `overwrite` the logits are used up: for callers who made them, and know that nothing else
-    will read them. In 16 bits they are replaced by float32 log-probabilities, in one fused pass.
+    will read them.
     """
     selected: Tensor = _SelectLogps.apply(logits_NV, targets_N, overwrite)  # type: ignore[no-untyped-call]
     return selected
@@ -40,7 +42,7 @@ class _SelectLogps(torch.autograd.Function):
             # The backward pass has its exponents ready.
             logps_NV = _log_softmax(logits_NV)
             ctx.save_for_backward(logps_NV, targets_N)
-            return logps_NV.gather(-1, places).squeeze(-1)
+            return logps_NV.gather(-1, places).squeeze(-1).float()
         totals_N = logits_NV.new_empty(targets_N.shape, dtype=torch.float32)
         for rows in _blocks(logits_NV):
             totals_N[rows] = torch.logsumexp(logits_NV[rows].float(), dim=-1)
@@ -65,12 +67,13 @@ class _SelectLogps(torch.autograd.Function):
 
 
 def _log_softmax(logits_NV: Tensor) -> Tensor:
-    """In place of float32 logits; a new tensor for others."""
-    if logits_NV.dtype != torch.float32:
-        return torch.log_softmax(logits_NV, dim=-1, dtype=torch.float32)
+    """In place, but for 16-bit logits: those get a float32 tensor."""
+    logps_NV = logits_NV
+    if logits_NV.dtype in SIXTEEN_BITS:
+        logps_NV = torch.empty_like(logits_NV, dtype=torch.float32)
     for rows in _blocks(logits_NV):
-        torch.log_softmax(logits_NV[rows], dim=-1, out=logits_NV[rows])
-    return logits_NV
+        torch.log_softmax(logits_NV[rows].to(logps_NV.dtype), dim=-1, out=logps_NV[rows])
+    return logps_NV
 
 
 def _blocks(logits_NV: Tensor) -> list[slice]:
