@@ -60,7 +60,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
     from trainer.choice import choose_layout
     from trainer.loss import LossSettings
     from trainer.mask_dpo import MaskDpoTrainer, Method
-    from trainer.reference import score_completions
+    from trainer.scoring import score_completions
 
     logging.disable(logging.WARNING)
     step.SHAPES["memory"] = (HIDDEN, LAYERS, VOCABULARY)

@@ -57,7 +57,7 @@ from trainer.head import DEFAULT_BYTES, Head
 from trainer.layouts import Layout, arrange
 from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
-from trainer.reference import score_completions
+from trainer.scoring import score_completions
 
 SHAPES = {  # hidden size, layers, vocabulary
     "head32k": (256, 4, 32_000),

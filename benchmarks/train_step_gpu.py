@@ -58,7 +58,7 @@ from trainer.layouts import arrange
 from trainer.lora import add_adapter
 from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
-from trainer.reference import score_completions
+from trainer.scoring import score_completions
 
 VOCABULARIES = {"0.5b": 151_936, "8b": 128_256}
 # Pairs of a micro-batch, and micro-batches of a step.

@@ -11,7 +11,7 @@ from trainer.examples import Example, TokenSequence
 from trainer.head import Head, score_tokens
 from trainer.layouts import Layout
 from trainer.loss import LossSettings, PairLosses, preference_losses, sum_pairs
-from trainer.reference import score_completions
+from trainer.scoring import score_completions
 
 AFTER = Head(inside=False)
 INSIDE = Head(inside=True)

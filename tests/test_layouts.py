@@ -20,7 +20,7 @@ from trainer.choice import choose_layout, find_obstacle
 from trainer.examples import Example
 from trainer.head import Head, score_tokens
 from trainer.layouts import Layout, Segment, arrange
-from trainer.reference import score_completions
+from trainer.scoring import score_completions
 
 VOCABULARY = 48
 TOLERANCE = 1e-5

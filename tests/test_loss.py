@@ -18,7 +18,7 @@ from trainer.config import TrainConfig
 from trainer.data import parse_pair
 from trainer.examples import Example, TokenSequence, prepare_examples
 from trainer.loss import LossSettings, PairSums, preference_losses, sum_pairs
-from trainer.reference import score_completions
+from trainer.scoring import score_completions
 
 BETA = 0.3
 

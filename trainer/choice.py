@@ -204,7 +204,7 @@ def _score_sides(
 ) -> list[Tensor]:
     import torch
 
-    from trainer.reference import score_completions
+    from trainer.scoring import score_completions
 
     parts = score_completions(model, examples, layout=layout, head=head, dtype=torch.float32)
     return [torch.from_numpy(part) for part in parts]

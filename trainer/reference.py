@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, InputError
 from schemas.hashing import content_key
-from trainer.batches import ReferencedExample, lay_tensors
+from trainer.batches import ReferencedExample
 from trainer.examples import Example, TokenSequence
-from trainer.layouts import Layout, arrange
 from trainer.processes import as_main_says, count_processes, process_index, wait_for_all
+from trainer.scoring import score_completions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from trainer.choice import Choice
     from trainer.config import TrainConfig
-    from trainer.head import Head
 
     Logps = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -200,29 +199,3 @@ def compute_missing(
             done = {}
     if done:
         cache.store(done)
-
-
-def score_completions(
-    model: Any, examples: Sequence[Example], *, layout: Layout, head: Head, dtype: torch.dtype
-) -> list[Logps]:
-    """A float32 array a side, chosen sides first: the log-probability of each completion token."""
-    import numpy as np
-    import torch
-
-    from trainer.head import autocast, score_tokens
-
-    device = next(model.parameters()).device
-    arrangement = arrange(examples, layout, "completion")
-    ids = [np.asarray(placed.sequence.token_ids)[placed.scored] for placed in arrangement.placed]
-    batch = lay_tensors(arrangement) | {
-        "rows": torch.from_numpy(np.concatenate([placed.places for placed in arrangement.placed])),
-        "targets": torch.from_numpy(np.concatenate(ids)),
-    }
-    batch = {name: value.to(device) for name, value in batch.items()}
-    was_training = model.training
-    model.eval()
-    with torch.no_grad(), autocast(device, dtype):
-        logps_N = score_tokens(model, batch, head).cpu().numpy()
-    model.train(was_training)
-    ends = np.cumsum([len(part) for part in ids])[:-1]
-    return [part.copy() for part in np.split(logps_N, ends)]
