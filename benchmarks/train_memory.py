@@ -52,15 +52,13 @@ def main() -> None:
 
 
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
-    import torch
     import train_step as step
     from transformers import TrainingArguments
 
-    from trainer.batches import PairCollator, ReferencedExample
+    from trainer.batches import PairCollator
     from trainer.choice import choose_layout
     from trainer.loss import LossSettings
     from trainer.mask_dpo import MaskDpoTrainer, Method
-    from trainer.scoring import score_completions
 
     logging.disable(logging.WARNING)
     step.SHAPES["memory"] = (HIDDEN, LAYERS, VOCABULARY)
@@ -76,14 +74,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
         max_length=2048,
         max_bytes=arguments.head_megabytes << 20 if ours else 1 << 40,
     )
-    items = []
-    for example in examples:
-        chosen, rejected = score_completions(
-            model, [example], layout=choice.layout, head=choice.head, dtype=torch.float32
-        )
-        items.append(
-            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
-        )
+    items = step.make_items(model, examples, choice, size=1)
     with tempfile.TemporaryDirectory() as folder:
         settings = step.training_arguments(Path(folder), len(items))
         trainer = MaskDpoTrainer(

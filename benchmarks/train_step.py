@@ -50,7 +50,7 @@ from train_peers import make_published_trainer, make_trl_trainer
 from transformers import PrinterCallback, TrainerCallback
 
 from trainer.batches import PairCollator, ReferencedExample
-from trainer.choice import choose_layout
+from trainer.choice import Choice, choose_layout
 from trainer.examples import Example, TokenSequence
 from trainer.flops import ModelShape, Work, measure_shape, measure_work
 from trainer.head import DEFAULT_BYTES, Head
@@ -264,19 +264,11 @@ def make_contestants(
         model, examples, setting="auto", max_length=2048, max_bytes=DEFAULT_BYTES
     )
     started = time.perf_counter()
-    logps = score_completions(
-        model, examples, layout=choice.layout, head=choice.head, dtype=torch.float32
-    )
+    items = make_items(model, examples, choice, size=len(examples))
     reference_s = {
         "trl_cached": round(cached.reference_s, 3),
         "ours": round(time.perf_counter() - started, 3),
     }
-    items = [
-        ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
-        for example, chosen, rejected in zip(
-            examples, logps[: len(examples)], logps[len(examples) :], strict=True
-        )
-    ]
     published = make_published_trainer(
         make_model(point.shape), make_model(point.shape), examples, peers["published"]
     )
@@ -300,6 +292,28 @@ def make_contestants(
     return contestants, measure_shape(model), reference_s
 
 
+def make_items(
+    model: Any,
+    examples: Sequence[Example],
+    choice: Choice,
+    *,
+    size: int,
+    dtype: torch.dtype = torch.float32,
+) -> list[ReferencedExample]:
+    """The examples with their log-probabilities under `model`, `size` pairs scored at a time."""
+    items = []
+    for start in range(0, len(examples), size):
+        batch = examples[start : start + size]
+        logps = score_completions(model, batch, layout=choice.layout, head=choice.head, dtype=dtype)
+        items += [
+            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
+            for example, chosen, rejected in zip(
+                batch, logps[: len(batch)], logps[len(batch) :], strict=True
+            )
+        ]
+    return items
+
+
 def enter(name: str, trainer: Any) -> Contestant:
     clock = StepClock()
     trainer.remove_callback(PrinterCallback)
@@ -309,8 +323,6 @@ def enter(name: str, trainer: Any) -> Contestant:
 
 def our_trainer(model: Any, items: Sequence[Any], layout: Layout, folder: Path) -> Any:
     from transformers import TrainingArguments
-
-    from trainer.choice import Choice
 
     return MaskDpoTrainer(
         model=model,

@@ -17,7 +17,8 @@ bfloat16 autocast, activation checkpointing of every layer and fused AdamW. An o
 MFU is the operations that the contestant's own arrangement takes (recomputation not counted, see
 `trainer/flops.py`) over the time and the card's dense bfloat16 peak. `flop_ratio_trl` is what
 matrix products allow in the shared layout, active rows of the output matrix on both sides. Memory
-is the peak of a step above what is held between steps.
+is the peak of a step above what is held between steps. `difference_to_padded` is what the layout
+makes of the log-probabilities of four pairs in bfloat16, mean and largest.
 """
 
 from __future__ import annotations
@@ -44,11 +45,10 @@ os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
 import numpy as np
 import torch
 from train_peers import make_published_trainer, make_trl_trainer
-from train_step import LENGTHS, make_pairs, our_work, stock_work
+from train_step import LENGTHS, make_items, make_pairs, our_work, stock_work
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer import dpo_trainer
 
-from trainer.batches import ReferencedExample
 from trainer.choice import choose_layout
 from trainer.config import LoraSettings
 from trainer.examples import Example
@@ -60,7 +60,34 @@ from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
 from trainer.scoring import score_completions
 
-VOCABULARIES = {"0.5b": 151_936, "8b": 128_256}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "0.5b": (
+        "qwen2",
+        {
+            "vocab_size": 151_936,
+            "hidden_size": 896,
+            "intermediate_size": 4864,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 14,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 32_768,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "8b": (
+        "llama",
+        {
+            "vocab_size": 128_256,
+            "hidden_size": 4096,
+            "intermediate_size": 14_336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": False,
+        },
+    ),
+}
 # Pairs of a micro-batch, and micro-batches of a step.
 SIZES = {"0.5b-full": (64, 1), "8b-lora": (8, 2), "8b-full": (4, 4)}
 RANK = 64
@@ -118,7 +145,7 @@ def main() -> None:
         description="Measures training steps on a GPU beside TRL and the published loss.",
         epilog="Prints a line a point and, as its last line, one JSON object with a row a point.",
     )
-    parser.add_argument("--models", nargs="+", choices=VOCABULARIES, default=list(VOCABULARIES))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--ways", nargs="+", choices=("full", "lora"), default=["lora", "full"])
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
     parser.add_argument("--shares", nargs="+", type=float, default=[0.6])
@@ -166,7 +193,9 @@ def grid(arguments: argparse.Namespace) -> Iterator[Point]:
 
 
 def measure_point(point: Point) -> dict[str, Any]:
-    examples = make_pairs(point.num_pairs, point.lengths, point.share, VOCABULARIES[point.model])
+    examples = make_pairs(
+        point.num_pairs, point.lengths, point.share, MODELS[point.model][1]["vocab_size"]
+    )
     names = ["trl_cached", "ours"]
     if point.published and point.model == "0.5b":
         names.insert(
@@ -259,18 +288,7 @@ def make_ours(
     )
     row["layout"] = choice.layout
     row["notes"] = list(choice.notes)
-    items = []
-    for start in range(0, len(examples), point.micro):
-        batch = examples[start : start + point.micro]
-        logps = score_completions(
-            model, batch, layout=choice.layout, head=choice.head, dtype=torch.bfloat16
-        )
-        items += [
-            ReferencedExample(example=example, chosen_logps=chosen, rejected_logps=rejected)
-            for example, chosen, rejected in zip(
-                batch, logps[: len(batch)], logps[len(batch) :], strict=True
-            )
-        ]
+    items = make_items(model, examples, choice, size=point.micro, dtype=torch.bfloat16)
     first = examples[:4]
     padded, found = (
         score_completions(model, first, layout=layout, head=choice.head, dtype=torch.bfloat16)
@@ -293,35 +311,14 @@ def make_ours(
 
 def make_model(name: str, layers: int | None, *, device: str = "cuda") -> Any:
     """Random float32 weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    kind, settings = MODELS[name]
+    if layers is not None:
+        settings = settings | {"num_hidden_layers": layers}
     torch.manual_seed(SEED)
     with torch.device(device):
-        if name == "0.5b":
-            return Qwen2ForCausalLM(
-                Qwen2Config(
-                    vocab_size=VOCABULARIES[name],
-                    hidden_size=896,
-                    intermediate_size=4864,
-                    num_hidden_layers=layers or 24,
-                    num_attention_heads=14,
-                    num_key_value_heads=2,
-                    max_position_embeddings=32_768,
-                    tie_word_embeddings=True,
-                )
-            )
-        return LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=VOCABULARIES[name],
-                hidden_size=4096,
-                intermediate_size=14_336,
-                num_hidden_layers=layers or 32,
-                num_attention_heads=32,
-                num_key_value_heads=8,
-                max_position_embeddings=8192,
-                tie_word_embeddings=False,
-            )
-        )
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings))
 
 
 def training_arguments(folder: Path, point: Point) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -208,7 +209,9 @@ def make_plan(segments: Sequence[Segment], device: torch.device) -> Plan:
         own += range(start + first, end)
         query_ends.append(segment.end)
         key_ends.append(end)
-    lengths = [segment.end - segment.start for segment in segments]
+
+    def longest(ends: Sequence[int]) -> int:
+        return max(end - start for start, end in pairwise(ends))
 
     def tensor(values: Sequence[int], dtype: torch.dtype = torch.int64) -> Tensor:
         return torch.tensor(values, dtype=dtype).to(device)
@@ -217,11 +220,8 @@ def make_plan(segments: Sequence[Segment], device: torch.device) -> Plan:
         segments=segments,
         query_ends=tensor(query_ends, torch.int32),
         key_ends=tensor(key_ends, torch.int32),
-        most_queries=max(lengths),
-        most_keys=max(
-            length + segment.first_position
-            for length, segment in zip(lengths, segments, strict=True)
-        ),
+        most_queries=longest(query_ends),
+        most_keys=longest(key_ends),
         keys=tensor(keys),
         own=tensor(own),
         prefixes=tensor(prefixes),

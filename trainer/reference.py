@@ -30,13 +30,11 @@ from trainer.processes import as_main_says, count_processes, process_index, wait
 from trainer.scoring import score_completions
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from trainer.choice import Choice
     from trainer.config import TrainConfig
-
-    Logps = np.ndarray[Any, np.dtype[np.float32]]
+    from trainer.scoring import Logps
 
 logger = logging.getLogger(__name__)
 
