@@ -13,6 +13,7 @@ from trainer.layouts import Layout
 from trainer.loss import LossSettings, PairLosses, preference_losses, sum_pairs
 from trainer.scoring import score_completions
 
+VOCABULARY = 48  # of the examples
 AFTER = Head(inside=False)
 INSIDE = Head(inside=True)
 
@@ -73,3 +74,22 @@ def compute_losses(
         num_pairs=batch["num_pairs"],
     )
     return preference_losses(sums, settings or LossSettings())
+
+
+def make_example(
+    prompt: list[int], chosen: list[int], rejected: list[int], *, name: str = "a", every: int = 1
+) -> Example:
+    """Every `every`-th token of an answer has weight, which grows along it."""
+
+    def side(answer: list[int]) -> Any:
+        weights = [(1 + at / 10) if at % every == 0 else 0.0 for at in range(len(answer))]
+        return sequence(prompt + answer, len(prompt), weights)
+
+    return Example(id=name, chosen=side(chosen), rejected=side(rejected))
+
+
+EXAMPLES = [
+    make_example([1, 2, 3, 4, 5], [6, 7, 8, 9], [10, 11, 12, 13, 14, 15], every=2),
+    make_example([9, 8], [7, 6, 5, 0, 0], [7, 6, 4], name="b"),
+    make_example(list(range(20, 40)), [3], [3, 4], name="c"),
+]

@@ -350,7 +350,14 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
         strict=True,
     ):
         assert said in detail
+    assert details[-1].startswith(f"{path}:9: not valid JSON")
     assert len(failures_path(result.output).read_text(encoding="utf-8").splitlines()) == 7
+
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no training pair is left of 1") as caught:
+        train(model_folder, broken, tmp_path / "none")
+    assert str(caught.value).count(f"{broken}:1: ") == 1  # the place is told once
 
 
 def test_dropped_pairs_are_counted_and_listed(model_folder: Path, tmp_path: Path) -> None:

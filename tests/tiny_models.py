@@ -98,6 +98,62 @@ def tiny_llama(vocab_size: int, *, seed: int = 0) -> Any:
     )
 
 
+def tiny_gemma(vocab_size: int) -> Any:
+    """As `tiny_llama`, a Gemma."""
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    return GemmaForCausalLM(
+        GemmaConfig(
+            vocab_size=vocab_size,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            initializer_range=0.3,
+        )
+    )
+
+
+def tiny_gpt2(vocab_size: int) -> Any:
+    """As `tiny_llama`, a GPT-2 without dropout."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=vocab_size,
+            n_embd=16,
+            n_layer=2,
+            n_head=2,
+            n_positions=128,
+            initializer_range=0.3,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+        )
+    )
+
+
+def tiny_qwen(vocab_size: int, version: int, **changes: Any) -> Any:
+    """As `tiny_llama`, a Qwen of that version."""
+    import transformers
+
+    config = getattr(transformers, f"Qwen{version}Config")(
+        vocab_size=vocab_size,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        initializer_range=0.3,
+        tie_word_embeddings=version == 2,
+        **changes,
+    )
+    return getattr(transformers, f"Qwen{version}ForCausalLM")(config)
+
+
 def save_model_folder(folder: Path, tokenizer: Any | None = None, *, seed: int = 0) -> Path:
     """A model folder as a user would have it."""
     tokenizer = tokenizer or byte_level_tokenizer()

@@ -104,6 +104,8 @@ def read_pairs(paths: Sequence[Path]) -> PairSet:
                 continue
             first_place_of[identifier] = place
             try:
+                if isinstance(values, ValueError):
+                    raise values
                 pairs.append(parse_pair(values, identifier))
             except ValueError as error:
                 failures.append(_failure(identifier, "bad_row", f"{place}: {error}"))
@@ -158,7 +160,10 @@ def _failure(identifier: str, reason: str, detail: str) -> Failure:
 
 
 def _read_values(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows as plain values, counted from 1 (a line of JSONL, a row of Parquet)."""
+    """Rows as plain values, counted from 1 (a line of JSONL, a row of Parquet).
+
+    What is no row is the ValueError that says why.
+    """
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
         return
@@ -166,7 +171,7 @@ def _read_values(path: Path) -> Iterator[tuple[int, object]]:
         try:
             yield line, json.loads(text)
         except (ValueError, RecursionError) as error:
-            yield line, f"not valid JSON: {error}"
+            yield line, ValueError(f"not valid JSON: {error}")
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, object]]:

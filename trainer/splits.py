@@ -67,10 +67,13 @@ def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datase
     if not train_rows.num_rows:
         raise InputError.of(dataset, "holds no training pairs: its files have no rows")
     lost = [*train_rows.failures, *splits.train.dropped]
+    first = lost[0].detail.removeprefix(
+        f"{lost[0].id}: "
+    )  # a row without an id is named by its place
     raise InputError.of(
         dataset,
         f"no training pair is left of {train_rows.num_rows} ({_listed_reasons(lost)}; "
-        f"first: {lost[0].id}: {lost[0].detail})",
+        f"first: {lost[0].id}: {first})",
     )
 
 
