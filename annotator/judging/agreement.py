@@ -1,14 +1,14 @@
 """How well a judge agrees with people, sentence by sentence.
 
-The rules of the count, the same for a judge and for the lines beside it:
+The rules of the count, the same for a judge and for the baselines:
 
 - a sentence is hallucinated or it is not. People's `no_fact` counts as not hallucinated, and so
   does a judge's: what says nothing checkable invents nothing;
 - sentences people left undetermined are left out altogether;
 - a judge's `undetermined` is neither right nor wrong. It lowers `coverage`, the share of
   people's sentences that the judge decided, and every other figure is over those decided;
-- intervals resample groups (the topic, else the question), never single sentences: sentences
-  about one source text are not independent.
+- intervals are over groups (the topic, else the question), never over single sentences: sentences
+  about one source text are not independent (annotator/judging/intervals.py).
 
 What each figure is, and when it is None: annotator/judging/agreement_figures.py. Calibration:
 annotator/judging/calibration.py.
@@ -24,6 +24,7 @@ from typing import Any
 from annotator.judging.agreement_figures import Figure, count_groups, estimate_figures
 from annotator.judging.baselines import OverlapJudge
 from annotator.judging.calibration import Calibration, measure_calibration
+from annotator.judging.intervals import INTERVAL_NAME
 from annotator.judging.judge import Judge
 from annotator.judging.judged import (
     JudgedResponse,
@@ -36,9 +37,8 @@ from annotator.judging.lexical import LexicalJudge
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 
-DEFAULT_RESAMPLES = 2000
 MIN_SLICE_SENTENCES = 20
-MIN_GROUPS = 10  # with fewer, a bootstrap over groups gives intervals that are too narrow
+MIN_GROUPS = 10  # with fewer, an interval says little of other texts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +91,7 @@ class AgreementSlice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgreementReport:
-    """A judge against people's labels, with the lines that cost nothing beside it.
+    """A judge against people's labels, with the free baselines.
 
     num_sentences, num_responses and num_groups count what people labelled. baselines are
     `majority` (always the more frequent class), `overlap` (plain coverage, one threshold) and
@@ -104,7 +104,6 @@ class AgreementReport:
     num_hallucinated: int
     num_responses: int
     num_groups: int
-    num_resamples: int
     agreement: Agreement
     calibration: Calibration | None
     baselines: Mapping[str, Agreement]
@@ -119,8 +118,13 @@ class AgreementReport:
 
     @property
     def has_few_groups(self) -> bool:
-        """Whether the intervals rest on too few groups to be believed."""
+        """Whether the intervals rest on very few groups."""
         return 0 < self.num_groups < MIN_GROUPS
+
+    @property
+    def interval(self) -> str:
+        """What the brackets hold."""
+        return f"{INTERVAL_NAME} ({self.num_groups})"
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: the judge's line is flat, all else is nested under its name."""
@@ -130,8 +134,7 @@ class AgreementReport:
             "num_hallucinated": self.num_hallucinated,
             "num_responses": self.num_responses,
             "num_groups": self.num_groups,
-            "interval": f"95% percentile bootstrap over {self.num_groups} groups, "
-            f"{self.num_resamples} resamples",
+            "interval": self.interval,
             **self.agreement.to_dict(),
             "calibration": self.calibration.to_dict() if self.calibration else None,
             "baselines": {name: line.to_dict() for name, line in self.baselines.items()},
@@ -140,19 +143,10 @@ class AgreementReport:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Resampling:
-    seed: int
-    num_resamples: int
-
-
 def measure_agreement(
     gold: Sequence[Annotation],
     documents: Sequence[Document],
     judge: Judge,
-    *,
-    seed: int = 0,
-    num_resamples: int = DEFAULT_RESAMPLES,
 ) -> AgreementReport:
     """Judge every response of `gold` and compare with its labels (rules: the module's docstring).
 
@@ -160,7 +154,7 @@ def measure_agreement(
     document that is not among `documents`. One class only, nothing decided, nothing labelled:
     figures that are then undefined are None.
     """
-    return measure_judges(gold, documents, [judge], seed=seed, num_resamples=num_resamples)[0]
+    return measure_judges(gold, documents, [judge])[0]
 
 
 def measure_judges(
@@ -168,28 +162,25 @@ def measure_judges(
     documents: Sequence[Document],
     judges: Sequence[Judge],
     *,
-    seed: int = 0,
-    num_resamples: int = DEFAULT_RESAMPLES,
     show_progress: bool = False,
 ) -> list[AgreementReport]:
     """`measure_agreement` of several judges on the same sentences; baselines are judged once."""
-    resampling = _Resampling(seed=seed, num_resamples=num_resamples)
     tasks = make_gold_tasks(gold, documents)
     # What costs nothing first: a fault it meets is met before anything is paid for.
     lexical = LexicalJudge()
     by_lexical = judge_gold(gold, tasks, lexical, show_progress=show_progress)
     by_overlap = judge_gold(gold, tasks, OverlapJudge(), show_progress=show_progress)
     baselines = {
-        "majority": _summarise(_majority(labelled_sentences(by_lexical)), resampling),
-        "overlap": _summarise(labelled_sentences(by_overlap), resampling),
-        "lexical": _summarise(labelled_sentences(by_lexical), resampling),
+        "majority": _summarise(_majority(labelled_sentences(by_lexical))),
+        "overlap": _summarise(labelled_sentences(by_overlap)),
+        "lexical": _summarise(labelled_sentences(by_lexical)),
     }
     reports = []
     for judge in judges:
         judged = by_lexical
         if judge.fingerprint() != lexical.fingerprint():
             judged = judge_gold(gold, tasks, judge, show_progress=show_progress)
-        reports.append(_report(judge.name, judged, baselines, resampling))
+        reports.append(_report(judge.name, judged, baselines))
     return reports
 
 
@@ -202,7 +193,6 @@ def _report(
     judge: str,
     judged: Sequence[JudgedResponse],
     baselines: Mapping[str, Agreement],
-    resampling: _Resampling,
 ) -> AgreementReport:
     sentences = labelled_sentences(judged)
     decided = [
@@ -214,12 +204,11 @@ def _report(
         num_hallucinated=sum(item.is_hallucinated for item in sentences),
         num_responses=len(judged),
         num_groups=len({item.group for item in sentences}),
-        num_resamples=resampling.num_resamples,
-        agreement=_summarise(sentences, resampling),
+        agreement=_summarise(sentences),
         calibration=measure_calibration(decided),
         baselines=baselines,
-        by_source=_slice(sentences, lambda item: item.source, resampling),
-        by_language=_slice(sentences, lambda item: item.language, resampling),
+        by_source=_slice(sentences, lambda item: item.source),
+        by_language=_slice(sentences, lambda item: item.language),
         judged=judged,
     )
 
@@ -238,7 +227,6 @@ def _majority(sentences: Sequence[JudgedSentence]) -> list[JudgedSentence]:
 def _slice(
     sentences: Sequence[JudgedSentence],
     name_of: Callable[[JudgedSentence], str],
-    resampling: _Resampling,
 ) -> dict[str, AgreementSlice]:
     parts: dict[str, list[JudgedSentence]] = {}
     for item in sentences:
@@ -249,13 +237,13 @@ def _slice(
             num_hallucinated=sum(item.is_hallucinated for item in part),
             num_groups=len({item.group for item in part}),
             is_small=len(part) < MIN_SLICE_SENTENCES,
-            agreement=_summarise(part, resampling),
+            agreement=_summarise(part),
         )
         for name, part in sorted(parts.items())
     }
 
 
-def _summarise(sentences: Sequence[JudgedSentence], resampling: _Resampling) -> Agreement:
+def _summarise(sentences: Sequence[JudgedSentence]) -> Agreement:
     counts = count_groups((item.group, item.is_hallucinated, item.judged) for item in sentences)
     reasons = Counter(
         item.verdict.reason or Label.UNDETERMINED.value for item in sentences if item.judged is None
@@ -263,7 +251,5 @@ def _summarise(sentences: Sequence[JudgedSentence], resampling: _Resampling) -> 
     return Agreement(
         num_decided=len(sentences) - reasons.total(),
         abstentions=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
-        figures=estimate_figures(
-            counts, seed=resampling.seed, num_resamples=resampling.num_resamples
-        ),
+        figures=estimate_figures(counts),
     )

@@ -1,7 +1,7 @@
 """The figures of agreement and their intervals: plain arithmetic over counted sentences.
 
-One function turns counts into figures, for the estimate and for every resample alike, so that an
-interval is always that of the figure beside it.
+One function turns counts into figures, for the estimate and for every leave-one-out value alike, so
+that an interval is always that of the figure it is printed with.
 
 Two classes. `hallucinated`, and `factual` for all that is not (people's and judges' `no_fact`
 too). Counts are of sentences that people labelled:
@@ -25,19 +25,31 @@ Every figure but `coverage` is over the decided sentences, TP + FN + FP + TN.
 With nothing decided, all but `coverage` (then 0.0) are None. `f1_CLASS` is 0.0, not None, when
 one side alone says CLASS. scikit-learn says 0.0 or nan where we say None.
 
-Intervals are 95% percentile intervals of a bootstrap over groups: sentences about one text are
-not independent, groups are taken to be. A group is drawn whole, its undetermined sentences too.
-None with fewer than two groups that the figure rests on, and when fewer than half of the
-resamples define the figure. With some ten groups or fewer such intervals are too narrow.
+Intervals: annotator/judging/intervals.py, the jackknife over groups. A figure rests on the groups
+that have sentences in each of its denominators (`_RESTS_ON`); with fewer than two of them in any,
+it has no interval: balanced accuracy has none where one group holds all hallucinated sentences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from annotator.judging.intervals import (
+    BALANCED,
+    DIFFERENCE,
+    SHARE,
+    Group,
+    Interval,
+    Scale,
+    effective_groups,
+    find_interval,
+    leave_one_out,
+)
 
 FIGURES = (
     "balanced_accuracy",
@@ -52,9 +64,22 @@ FIGURES = (
 )
 TP, FN, FP, TN, UN = range(5)
 NUM_COUNTS = 5
-INTERVAL = (2.5, 97.5)
-_CELLS_A_BATCH = 4_000_000  # draws held at once: memory stays flat however many groups there are
 
+# The denominators of each figure, as counts added up.
+_RESTS_ON: Mapping[str, Sequence[Sequence[int]]] = {
+    "balanced_accuracy": ((TP, FN), (FP, TN)),
+    "precision_hallucinated": ((TP, FP),),
+    "recall_hallucinated": ((TP, FN),),
+    "f1_hallucinated": ((TP, FN, FP),),
+    "precision_factual": ((FN, TN),),
+    "recall_factual": ((FP, TN),),
+    "f1_factual": ((FN, FP, TN),),
+    "kappa": ((TP, FN, FP, TN),),
+    "coverage": ((TP, FN, FP, TN, UN),),
+}
+_SCALES: Mapping[str, Scale] = {"balanced_accuracy": BALANCED, "kappa": DIFFERENCE}
+
+GroupT = TypeVar("GroupT", str, Group)
 Counts = NDArray[np.float64]
 
 
@@ -67,13 +92,13 @@ class Figure:
     high: float | None = None
 
 
-def count_groups(rows: Iterable[tuple[str, bool, bool | None]]) -> Counts:
+def count_groups(rows: Iterable[tuple[GroupT, bool, bool | None]]) -> Counts:
     """Counts [G, 5] of (group, people say hallucinated, the judge does: None = undetermined).
 
     Groups are sorted by name, so that the order of sentences moves no interval.
     """
     column = {(True, True): TP, (True, False): FN, (False, True): FP, (False, False): TN}
-    counts: dict[str, list[int]] = {}
+    counts: dict[GroupT, list[int]] = {}
     for group, person, judged in rows:
         row = counts.setdefault(group, [0] * NUM_COUNTS)
         row[UN if judged is None else column[person, judged]] += 1
@@ -101,50 +126,44 @@ def compute_figures(counts: Counts) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def estimate_figures(counts: Counts, *, seed: int, num_resamples: int) -> dict[str, Figure]:
+def estimate_figures(counts: Counts) -> dict[str, Figure]:
     """Each of FIGURES with its interval, from counts [G, 5] by group."""
     values = compute_figures(counts.sum(axis=0))
-    resamples = [
-        compute_figures(sums)
-        for sums in resample_sums(counts, seed=seed, num_resamples=num_resamples)
-    ]
-    num_decided = int((counts[:, :UN].sum(axis=1) > 0).sum())
+    left_out = compute_figures(leave_one_out(counts))
     figures = {}
     for name in FIGURES:
-        num_groups = len(counts) if name == "coverage" else num_decided
-        low, high = None, None
-        if num_groups >= 2:
-            low, high = percentile_interval(np.concatenate([item[name] for item in resamples]))
-        figures[name] = Figure(value=to_float(values[name]), low=low, high=high)
+        kept, num_groups = groups_behind(name, counts)
+        found = find_interval(
+            float(values[name]),
+            left_out[name][kept],
+            _SCALES.get(name, SHARE),
+            num_groups=num_groups,
+        )
+        figures[name] = Figure(value=to_float(values[name]), low=found.low, high=found.high)
     return figures
 
 
-def resample_sums(counts: Counts, *, seed: int, num_resamples: int) -> Iterator[Counts]:
-    """Sums [r, C] over groups drawn with replacement from counts [G, C], in batches.
-
-    The draws depend on G, the seed and the number alone: tables of the same groups in the same
-    order are resampled in pairs. Without groups the sums are zero.
-    """
-    num_groups = len(counts)
-    if not num_groups:
-        yield np.zeros((num_resamples, counts.shape[1]))
-        return
-    generator = np.random.default_rng(seed)
-    share = np.full(num_groups, 1 / num_groups)
-    batch = max(1, _CELLS_A_BATCH // num_groups)
-    for start in range(0, num_resamples, batch):
-        size = min(batch, num_resamples - start)
-        draws = generator.multinomial(num_groups, share, size)
-        yield draws.astype(np.float64) @ counts
+def estimate_difference(name: str, first: Counts, second: Counts) -> Interval:
+    """The paired interval and p of one of FIGURES, first less second; the same groups [G, 5]."""
+    value = compute_figures(first.sum(axis=0))[name] - compute_figures(second.sum(axis=0))[name]
+    left_out = (
+        compute_figures(leave_one_out(first))[name] - compute_figures(leave_one_out(second))[name]
+    )
+    kept, num_groups = groups_behind(name, first)
+    other_kept, other_num_groups = groups_behind(name, second)
+    return find_interval(
+        float(value),
+        left_out[kept | other_kept],
+        DIFFERENCE,
+        num_groups=min(num_groups, other_num_groups),
+    )
 
 
-def percentile_interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """The 95% percentile interval of resampled values [R]; None when half of them are nan."""
-    defined = values[np.isfinite(values)]
-    if not len(defined) or 2 * len(defined) < len(values):
-        return None, None
-    low, high = np.percentile(defined, INTERVAL)
-    return float(low), float(high)
+def groups_behind(name: str, counts: Counts) -> tuple[NDArray[np.bool_], float]:
+    """Which groups [G] one of FIGURES rests on, and their effective number."""
+    parts = [counts[:, list(columns)].sum(axis=1) for columns in _RESTS_ON[name]]
+    kept: NDArray[np.bool_] = np.sum(parts, axis=0) > 0
+    return kept, effective_groups(*parts)
 
 
 def to_float(value: NDArray[np.float64] | float) -> float | None:

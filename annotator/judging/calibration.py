@@ -9,8 +9,8 @@ Statistical contract, over the decided sentences that carry a confidence c, righ
 expected_calibration_error  ten bins of equal width, [0, 0.1) to [0.9, 1]; the mean over bins,
                             weighted by their sentences, of |mean c - mean r| (arXiv 1706.04599).
                             0 is best. It depends on the bins and is biased upwards when few
-                            sentences lie in a bin; a resample would add that bias once more, so
-                            it gets no interval
+                            sentences are in a bin, by more the fewer sentences there are, so it
+                            gets no interval
 brier_score                 mean of (c - r)^2; 0 is best, and always saying 0.5 gives 0.25
 auroc                       chance that a right verdict has a higher confidence than a wrong one,
                             ties counting half; 0.5: the confidence ranks nothing. None unless

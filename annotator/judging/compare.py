@@ -7,18 +7,15 @@ sign of `difference`, mirrors its interval, and leaves both p values as they are
 
 difference          balanced accuracy of the first less that of the second. None unless people
                     name both classes among the compared sentences
-low, high           its 95% percentile interval over resampled groups, the same groups for both
-                    judges. None with fewer than two groups, or when fewer than half of the
-                    resamples hold both classes
-bootstrap_p         two-sided p of "no difference": twice the smaller share of resamples on
-                    either side of zero, (k + 1) / (R + 1) each, at most 1. The least it can say is
-                    2 / (R + 1). It respects groups
+low, high, p        its 95% interval and two-sided p of "no difference", from the jackknife over
+                    groups, the same groups for both judges (annotator/judging/intervals.py). None
+                    where fewer than two groups hold either class
 num_first_better    sentences that the first judge alone has right (its wins); num_second_better
                     the other way; both_right and both_wrong say nothing of a difference
 mcnemar_p           exact McNemar test: were the judges equally good, each sentence on which they
                     disagree would be a fair coin, so the wins are Binomial(wins + losses, 1/2),
-                    two-sided. 1.0 without a disagreement, None when nothing is compared. It takes
-                    sentences for independent, which they are not within a group, so it is too
+                    two-sided. 1.0 without a disagreement, None when nothing is compared. It assumes
+                    independent sentences, which they are not within a group, so it is too
                     small where groups are large; it weighs sentences, not classes, so it may
                     point another way than `difference`
 """
@@ -29,24 +26,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from annotator.judging.agreement_figures import (
-    NUM_COUNTS,
-    Counts,
     compute_figures,
     count_groups,
-    percentile_interval,
-    resample_sums,
+    estimate_difference,
     to_float,
 )
 from annotator.judging.judged import JudgedSentence
 
 CLUSTER_NOTE = (
-    "the bootstrap draws whole groups; McNemar's test takes sentences for independent, which "
-    "within groups they are not, and counts every sentence alike, so that it may point the other "
-    "way where one class is rare"
+    "the interval respects groups; McNemar's test assumes independent sentences, which they are "
+    "not within a group, and counts every sentence alike, so it may point the other way where one "
+    "class is rare"
 )
 
 
@@ -68,7 +59,7 @@ class Comparison:
     difference: float | None
     low: float | None
     high: float | None
-    bootstrap_p: float | None
+    p: float | None
     mcnemar_p: float | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,9 +70,6 @@ class Comparison:
 def compare_judges(
     first: Sequence[JudgedSentence],
     second: Sequence[JudgedSentence],
-    *,
-    seed: int = 0,
-    num_resamples: int = 2000,
 ) -> Comparison:
     """Compare two judges' verdicts on the same sentences, given in the same order."""
     pairs = list(zip(first, second, strict=True))
@@ -92,12 +80,10 @@ def compare_judges(
         to_float(compute_figures(counts.sum(axis=0))["balanced_accuracy"])
         for counts in (first_counts, second_counts)
     )
-    difference, low, high, bootstrap_p = None, None, None, None
+    difference = None
     if first_value is not None and second_value is not None:
         difference = first_value - second_value
-        low, high, bootstrap_p = _resample_difference(
-            first_counts, second_counts, seed=seed, num_resamples=num_resamples
-        )
+    found = estimate_difference("balanced_accuracy", first_counts, second_counts)
     wins = sum(bool(a.is_right) and not b.is_right for a, b in both)
     losses = sum(bool(b.is_right) and not a.is_right for a, b in both)
     return Comparison(
@@ -113,9 +99,9 @@ def compare_judges(
         first_balanced_accuracy=first_value,
         second_balanced_accuracy=second_value,
         difference=difference,
-        low=low,
-        high=high,
-        bootstrap_p=bootstrap_p,
+        low=found.low,
+        high=found.high,
+        p=found.p,
         mcnemar_p=exact_mcnemar(wins, losses) if both else None,
     )
 
@@ -127,25 +113,3 @@ def exact_mcnemar(wins: int, losses: int) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(wins, wins + losses, 0.5).pvalue)
-
-
-def _resample_difference(
-    first: Counts, second: Counts, *, seed: int, num_resamples: int
-) -> tuple[float | None, float | None, float | None]:
-    """Interval and two-sided p of the difference of balanced accuracies, [G, 5] counts each."""
-    if len(first) < 2:
-        return None, None, None
-    table = np.concatenate([first, second], axis=1)
-    differences: NDArray[np.float64] = np.concatenate(
-        [
-            compute_figures(sums[:, :NUM_COUNTS])["balanced_accuracy"]
-            - compute_figures(sums[:, NUM_COUNTS:])["balanced_accuracy"]
-            for sums in resample_sums(table, seed=seed, num_resamples=num_resamples)
-        ]
-    )
-    low, high = percentile_interval(differences)
-    if low is None or high is None:
-        return None, None, None
-    defined = differences[np.isfinite(differences)]
-    shares = [((side).sum() + 1) / (len(defined) + 1) for side in (defined <= 0, defined >= 0)]
-    return low, high, float(min(1.0, 2 * min(shares)))

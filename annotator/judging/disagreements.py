@@ -58,7 +58,7 @@ def list_disagreements(
             evidence=[_quote(evidence, documents) for evidence in item.verdict.evidence],
             source=item.source,
             language=item.language,
-            group=item.group,
+            group=item.group[1],
         )
         for item in sentences
         if item.is_right is False

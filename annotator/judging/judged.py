@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from annotator.judging.intervals import Group, name_group
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from schemas.errors import InputError
 from schemas.labels import HALLUCINATED_LABELS, Label
@@ -64,9 +65,9 @@ class JudgedSentence:
         return self.gold.text[self.sentence.start : self.sentence.end]
 
     @property
-    def group(self) -> str:
-        """What is resampled whole: the topic, else the question."""
-        return self.gold.topic or self.gold.question_id
+    def group(self) -> Group:
+        """The unit of intervals: the topic, else the question."""
+        return name_group(self.gold.topic, self.gold.question_id)
 
     @property
     def source(self) -> str:

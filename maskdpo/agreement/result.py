@@ -1,4 +1,4 @@
-"""What measuring judges comes to, for the terminal, the files and the page alike."""
+"""The result of measuring judges, for the terminal, the files and the page alike."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.judging.agreement import AgreementReport
+from annotator.judging.agreement import Agreement, AgreementReport
 from annotator.judging.compare import Comparison
 from annotator.judging.disagreements import Disagreement
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementResult:
-    """One report a judge, the comparison where there are two, and where each judge differs."""
+    """One report per judge, the comparison where there are two, and where each judge differs."""
 
     gold: str
     reports: Sequence[AgreementReport]
     comparison: Comparison | None
     disagreements: Mapping[str, Sequence[Disagreement]]
     notes: Sequence[str] = ()
+
+    def lines(self) -> list[tuple[str, Agreement]]:
+        """The lines of the table: the judges, then the baselines.
+
+        The baseline `lexical` is left out where a judge of that name has the very same figures.
+        """
+        judges = [(report.judge, report.agreement) for report in self.reports]
+        return judges + [
+            (name, line)
+            for name, line in self.reports[0].baselines.items()
+            if not any(judge.startswith(name) and own == line for judge, own in judges)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: the first judge's report, flat; a second one under `compared_with`."""

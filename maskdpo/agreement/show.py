@@ -41,15 +41,15 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
     first = reports[0]
     _print_table(
         f"{clean(result.gold)}: agreement with people",
-        [*((report.judge, report.agreement) for report in reports), *first.baselines.items()],
+        result.lines(),
     )
     click.echo(
         f"{first.num_sentences} sentences of {first.num_responses} responses in "
         f"{first.num_groups} groups; people call {first.num_hallucinated} hallucinated\n"
-        f"hall.: hallucinated, fact.: all else; intervals: 95% bootstrap over groups"
+        f"hall.: hallucinated, fact.: all else; {first.interval}"
     )
     if first.has_few_groups:
-        click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals are too narrow")
+        click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals say little of other texts")
     for report in reports:
         _print_abstentions(report)
     for report in reports:
@@ -148,8 +148,8 @@ def _print_comparison(first: str, second: str, found: Comparison) -> None:
     _say(
         f"Balanced accuracy on those of both: A {_show(found.first_balanced_accuracy)}, B "
         f"{_show(found.second_balanced_accuracy)}; A - B = {_signed(found.difference)} "
-        f"[{_signed(found.low)}, {_signed(found.high)}], p = {_show_p(found.bootstrap_p)} "
-        "(paired bootstrap over groups)."
+        f"[{_signed(found.low)}, {_signed(found.high)}], p = {_show_p(found.p)} "
+        "(paired, over groups)."
     )
     _say(
         f"Sentences that A alone has right {found.num_first_better}, B alone "

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annotator.judging.agreement import AgreementReport, AgreementSlice, largest_first
+from annotator.judging.agreement import (
+    Agreement,
+    AgreementReport,
+    AgreementSlice,
+    largest_first,
+)
 from annotator.judging.compare import CLUSTER_NOTE
 from annotator.judging.disagreements import Disagreement
 from maskdpo.report.agreement_plots import plot_agreement, plot_reliability, plot_risk_coverage
@@ -65,21 +70,26 @@ def render_agreement_page(result: AgreementResult) -> str:
         title=f"{result.gold}: agreement with people",
         notes=list(dict.fromkeys(result.notes)),
         first=first,
-        interval=first.to_dict()["interval"],
+        interval=first.interval,
         sections=sections,
         lines=[
-            *((f"{name}: {report.judge}", report.agreement) for name, report in reports.items()),
-            *first.baselines.items(),
+            *(
+                (f"{letter}: {report.judge}", report.agreement)
+                for letter, report in reports.items()
+            ),
+            *result.lines()[len(reports) :],
         ],
-        figures=_draw(reports),
+        figures=_draw(reports, dict(result.lines()[len(reports) :])),
         comparison=result.comparison,
         cluster_note=CLUSTER_NOTE,
     )
 
 
-def _draw(reports: Mapping[str, AgreementReport]) -> list[Figure]:
+def _draw(
+    reports: Mapping[str, AgreementReport], baselines: Mapping[str, Agreement]
+) -> list[Figure]:
     lines = {name: report.agreement for name, report in reports.items()}
-    figures = [plot_agreement(lines, next(iter(reports.values())).baselines)]
+    figures = [plot_agreement(lines, baselines)]
     calibrated = {
         name: report.calibration
         for name, report in reports.items()
