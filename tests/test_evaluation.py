@@ -1,85 +1,51 @@
-"""Scores of models, their intervals, and the report page."""
+"""Scores of models: what they are over, their intervals, and every pair."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+from evaluation_support import (
+    BAD,
+    EMPTY,
+    GOOD,
+    OPEN,
+    QUESTIONS,
+    annotation,
+    compare,
+    example_answers,
+)
 
-from maskdpo.evaluation.scores import bootstrap_interval, compare_models, count_by_question
+from annotator.judging.intervals import SHARE, name_group
+from maskdpo.evaluation.config import EvaluateConfig
+from maskdpo.evaluation.means import mean_over_questions
+from maskdpo.evaluation.outcomes import Outcome, tally_model
+from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.show import print_scores
-from maskdpo.report.page import ReportInputs, mark_sentences, render_report
-from maskdpo.report.training_plots import read_training_log
-from schemas.labels import Label
-from schemas.records import Annotation, Document, Message, Sentence, Verdict
-
-GOOD, BAD, NONE = Label.NO_HALLUCINATION, Label.CONTRADICTORY, Label.UNDETERMINED
+from maskdpo.evaluation.words import conclude, describe_pair, find_pair
+from schemas.errors import ConfigError
+from schemas.records import Annotation
 
 
-def annotation(
-    question: str, index: int, labels: Sequence[Label], text: str | None = None
-) -> Annotation:
-    text = text or " ".join("Aa." for _ in labels)
-    return Annotation(
-        id=f"{question}-{index}",
-        question_id=question,
-        topic=f"topic of {question}",
-        document_ids=["d"],
-        prompt=[Message(role="user", content=f"Ask <b>{question}</b>?")],
-        text=text,
-        sentences=[
-            Sentence(
-                start=4 * place,
-                end=4 * place + 3,
-                verdict=Verdict(label=label, reason="test" if label is NONE else None),
-            )
-            for place, label in enumerate(labels)
-        ],
-    )
+def show(scores: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the terminal shows of `scores`."""
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(scores, allow_nan=False))
+    print_scores(path)
+    return capsys.readouterr().out
 
 
-def compare(models: dict[str, list[Annotation]], questions: list[str]) -> dict:  # type: ignore[type-arg]
-    return compare_models(
-        models,
-        questions,
-        topics={question: f"topic of {question}" for question in questions},
-        num_resamples=200,
-        seed=0,
-    )
-
-
-def example_scores() -> tuple[dict[str, list[Annotation]], dict]:  # type: ignore[type-arg]
-    rng = np.random.default_rng(0)
-    questions = [f"q{index}" for index in range(12)]
-
-    def draw(share: float) -> list[Annotation]:
-        return [
-            annotation(question, index, [GOOD if rng.random() < share else BAD for _ in range(5)])
-            for question in questions
-            for index in range(3)
-        ]
-
-    models = {"base": draw(0.4), "mask_dpo": draw(0.7)}
-    return models, compare(models, questions)
-
-
-def test_counts_and_scores_are_pooled() -> None:
+def test_a_score_is_a_mean_over_questions_pooled_over_their_responses() -> None:
     rows = [
         annotation("a", 0, [GOOD, GOOD, BAD]),
-        annotation("a", 1, [GOOD, NONE]),
-        annotation("b", 0, [BAD, Label.NO_FACT]),
+        annotation("a", 1, [GOOD, OPEN]),
+        annotation("b", 0, [BAD, EMPTY]),
     ]
-    np.testing.assert_array_equal(
-        count_by_question(rows, ["a", "b", "c"]),
-        [[3, 1, 0, 1, 2], [0, 1, 1, 0, 1], [0, 0, 0, 0, 0]],
-    )
     row = compare({"m": rows}, ["a", "b", "c"])["models"]["m"]
-    assert row["score"] == 3 / 5
+    assert row["score"] == row["own_score"] == (3 / 4 + 0) / 2
+    assert (row["num_questions"], row["own_num_questions"]) == (2, 2)
     assert row["coverage"] == pytest.approx(6 / 7)
     assert row["anah_score"] == pytest.approx(1 - 2 / 6)
     assert (row["num_responses"], row["num_sentences"]) == (3, 7)
@@ -87,132 +53,171 @@ def test_counts_and_scores_are_pooled() -> None:
     assert row["by_topic"]["topic of b"]["score"] == 0.0
 
 
+def test_every_response_has_an_outcome() -> None:
+    rows = [
+        annotation("a", 0, [GOOD, OPEN, EMPTY]),
+        annotation("a", 1, [OPEN, EMPTY]),
+        annotation("b", 0, [EMPTY]),
+        annotation("b", 1, []),
+    ]
+    tally = tally_model(rows, ["a", "b", "c"], 2)
+    assert tally.outcomes == {
+        Outcome.ANSWERED: 1,
+        Outcome.UNDECIDED: 1,
+        Outcome.ABSTAINED: 2,
+        Outcome.FAILED: 2,
+    }
+    assert list(tally.answered_questions) == ["a"]
+    row = compare({"m": rows}, ["a", "b", "c"], num_responses=2)["models"]["m"]
+    assert (row["answered"], row["abstained"], row["num_failed"]) == (1 / 6, 2 / 6, 2)
+    assert (row["facts_per_answer"], row["sentences_per_answer"]) == (1.0, 3.0)
+    assert row["characters_per_answer"] == len("Aa. Aa. Aa.")
+    assert row["no_fact_share"] == pytest.approx(3 / 6)
+
+
+def test_responses_asked_for_are_known_or_the_most_that_were_given() -> None:
+    rows = [annotation("a", index, [GOOD]) for index in range(3)]
+    assert compare({"m": rows, "n": []}, ["a", "b"])["models"]["m"]["answered"] == 3 / 6
+    told = compare({"m": rows, "n": []}, ["a", "b"], num_responses=4)["models"]
+    assert (told["m"]["answered"], told["n"]["answered"], told["n"]["num_failed"]) == (3 / 8, 0, 8)
+
+
+def test_the_headline_is_over_the_questions_that_every_model_answered() -> None:
+    models = {
+        "a": [annotation("x", 0, [GOOD]), annotation("y", 0, [BAD]), annotation("z", 0, [GOOD])],
+        "b": [annotation("x", 0, [BAD]), annotation("y", 0, [GOOD])],
+        "c": [annotation("y", 0, [GOOD]), annotation("z", 0, [GOOD])],
+    }
+    scores = compare(models, ["x", "y", "z"])
+    assert scores["num_common_questions"] == 1  # y
+    assert [row["score"] for row in scores["models"].values()] == [0.0, 1.0, 1.0]
+    assert [row["own_score"] for row in scores["models"].values()] == [2 / 3, 0.5, 1.0]
+    # A pair is compared on what these two answered, whatever a third one did.
+    assert [(p["compared_with"], p["model"], p["num_questions"]) for p in scores["pairs"]] == [
+        ("a", "b", 2),
+        ("a", "c", 2),
+        ("b", "c", 1),
+    ]
+    assert find_pair(scores, "b", "a")["difference"] == 0.0  # x lost, y won
+    assert find_pair(scores, "c", "a")["difference"] == 0.5
+    assert find_pair(scores, "a", "c")["difference"] == -0.5
+
+
 def test_intervals_hold_the_score_and_the_better_model_is_seen_to_be_better() -> None:
-    _, scores = example_scores()
+    scores = compare(example_answers(), QUESTIONS)
     for row in scores["models"].values():
         assert 0 <= row["low"] < row["score"] < row["high"] <= 1
     gap = scores["differences"]["mask_dpo"]
-    assert gap["low"] > 0
+    assert gap["low"] > 0 and gap["p"] < 0.05
     assert gap["difference"] == pytest.approx(
         scores["models"]["mask_dpo"]["score"] - scores["models"]["base"]["score"]
     )
+    assert scores["warnings"] == []
+    assert "mask_dpo is best" in conclude(scores)[0]
+    (pair,) = scores["pairs"]
+    assert {key: pair[key] for key in gap} == gap
+    mirrored = find_pair(scores, "base", "mask_dpo")
+    assert (mirrored["low"], mirrored["high"]) == (-gap["high"], -gap["low"])
+    assert describe_pair(mirrored).endswith("less truthful.")
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
-    models, _ = example_scores()
-    questions = [f"q{index}" for index in range(12)]
-    gap = compare({"a": models["base"], "b": models["base"]}, questions)["differences"]["b"]
-    assert gap == {"difference": 0.0, "low": 0.0, "high": 0.0}
+    models = example_answers()
+    scores = compare({"a": models["base"], "b": models["base"]}, QUESTIONS)
+    gap = scores["differences"]["b"]
+    assert gap == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "num_questions": 12}
+    assert "No model is clearly best" in conclude(scores)[0]
+    assert conclude(scores)[1].endswith("no clear difference.")
 
 
-def test_intervals_resample_questions_not_sentences() -> None:
-    """Ten copies of each response say nothing new, and must not narrow the interval."""
+def test_copies_of_a_response_say_nothing_new() -> None:
+    """Ten copies of each response must not narrow an interval."""
     questions = [f"q{index}" for index in range(8)]
     once = [annotation(q, 0, [GOOD if i % 2 else BAD] * 4) for i, q in enumerate(questions)]
     copies = [a.model_copy(update={"id": f"{a.id}-{k}"}) for a in once for k in range(10)]
     rows = compare({"once": once, "copies": copies}, questions)["models"]
-    assert (rows["once"]["low"], rows["once"]["high"]) == (
-        rows["copies"]["low"],
-        rows["copies"]["high"],
+    ends = [(row["low"], row["high"]) for row in rows.values()]
+    assert ends[0] == ends[1]
+
+
+def test_intervals_are_over_topics_not_questions() -> None:
+    """Three alike questions per topic are worth one: the interval of one question per topic."""
+    scores = {f"q{index}": (index % 4) / 3 for index in range(10)}
+    apart = mean_over_questions(scores, {name: name_group("", name) for name in scores}, SHARE)
+    tripled = {f"{name}{copy}": value for name, value in scores.items() for copy in "abc"}
+    together = mean_over_questions(
+        tripled, {name: name_group(name[:-1], name) for name in tripled}, SHARE
     )
+    assert (together.num_questions, together.num_groups) == (30, 10)
+    assert together.interval.low == pytest.approx(apart.interval.low)
+    as_questions = mean_over_questions(
+        tripled, {name: name_group("", name) for name in tripled}, SHARE
+    )
+    assert apart.interval.low is not None and as_questions.interval.low is not None
+    assert as_questions.interval.low > apart.interval.low + 0.05
 
 
-def test_degenerate_cases_are_none_not_errors(tmp_path: Path) -> None:
+def test_a_question_and_a_topic_of_one_name_stay_apart() -> None:
+    rows = [annotation("x", 0, [GOOD]), annotation("y", 0, [BAD])]
+    scores = compare_models({"m": rows}, ["x", "y"], topics={"x": "", "y": "x"})
+    row = scores["models"]["m"]
+    assert row["num_groups"] == 2
+    assert set(row["by_topic"]) == {"x", "x (no topic)"}
+
+
+def test_no_common_question_is_a_warning_not_a_crash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {"m": [annotation("a", 0, [GOOD])], "n": [annotation("b", 0, [GOOD])]}
+    scores = compare(models, ["a", "b"])
+    assert [row["score"] for row in scores["models"].values()] == [None, None]
+    assert [row["own_score"] for row in scores["models"].values()] == [1.0, 1.0]
+    assert scores["differences"]["n"]["difference"] is None
+    assert "No question was answered by every model" in scores["warnings"][0]
+    assert "warning: No question" in show(scores, tmp_path, capsys)
+
+
+def test_degenerate_cases_are_none_not_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nothing = compare({"m": [], "n": []}, ["a", "b"])
     assert nothing["models"]["m"]["score"] is None
     assert nothing["models"]["m"]["low"] is None
     assert nothing["differences"]["n"]["difference"] is None
-    single = compare({"m": [annotation("a", 0, [GOOD])]}, ["a"])["models"]["m"]
-    assert (single["score"], single["low"], single["high"]) == (1.0, None, None)
-    path = tmp_path / "scores.json"
-    path.write_text(json.dumps(nothing, allow_nan=False))
-    print_scores(path)
+    assert "There is no score" in show(nothing, tmp_path, capsys)
+    single = compare({"m": [annotation("a", 0, [GOOD])]}, ["a"])
+    row = single["models"]["m"]
+    assert (row["score"], row["low"], row["high"]) == (1.0, None, None)
+    assert "m scores 100.0%" in show(single, tmp_path, capsys)
 
 
-def test_bootstrap_agrees_with_theory() -> None:
-    """The mean of n coin flips: the interval is close to the normal one."""
-    values = np.random.default_rng(1).integers(0, 2, 400).astype(float)
-    found = bootstrap_interval(
-        lambda index: values[index].mean(axis=-1), 400, num_resamples=2000, seed=0
-    )
-    half = 1.96 * values.std() / np.sqrt(400)
-    assert found.low == pytest.approx(values.mean() - half, abs=0.006)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.006)
+def test_a_perfect_score_of_few_topics_is_not_certain() -> None:
+    rows = [annotation(q, 0, [GOOD, GOOD]) for q in ("a", "b", "c")]
+    row = compare({"m": rows}, ["a", "b", "c"])["models"]["m"]
+    assert (row["score"], row["high"]) == (1.0, 1.0)
+    assert row["low"] == pytest.approx(0.025 ** (1 / 3))
 
 
-class Page(HTMLParser):
-    """Tags and the addresses they would load."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.loads: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.loads += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "data")]
-        assert not any(key.startswith("on") for key, _ in attrs)
-
-
-def page_of(annotations: dict[str, list[Annotation]], scores: dict, log: Path) -> str:  # type: ignore[type-arg]
-    return render_report(
-        ReportInputs(
-            title="A <title>",
-            scores=scores,
-            annotations=annotations,
-            documents={"d": Document(id="d", text="<script>alert(1)</script> & truth")},
-            training_logs={"mask_dpo": log},
-            notes=["a note with <i>"],
-            num_examples=2,
-        )
-    )
+def test_the_terminal_shows_every_pair_within_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = example_answers()["mask_dpo"]
+    names = [f"a-model-with-quite-a-long-name-{letter}" for letter in "abcd"]
+    scores = compare(dict.fromkeys(names, base), QUESTIONS)
+    out = show(scores, tmp_path, capsys)
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert sum(" - a-model" in line for line in out.splitlines()) == 6
+    short = show(compare(dict.fromkeys(("a", "b", "c"), base), QUESTIONS), tmp_path, capsys)
+    for pair in ("b - a", "c - a", "c - b"):
+        assert pair in short
 
 
-def test_the_page_is_self_contained_and_escapes_what_models_say(tmp_path: Path) -> None:
-    annotations, scores = example_scores()
-    evil = '</mark><script src="http://127.0.0.1/x.js"></script><img src=x onerror=y>'
-    annotations["base"][0] = annotation("q0", 0, [GOOD]).model_copy(
-        update={
-            "text": "Aa. " + evil,
-            "sentences": [
-                Sentence(
-                    start=0,
-                    end=4 + len(evil),
-                    verdict=Verdict(label=BAD, rationale='" onmouseover="alert(1)'),
-                )
-            ],
-        }
-    )
-    log = tmp_path / "training_log.jsonl"
-    log.write_text('{"step": 1, "loss": 0.7}\n{"step": 2, "loss": 0.6}\n{"step": 3, "lo')
-    text = page_of(annotations, scores, log)
-    page = Page(text)
-    assert not {"script", "img", "iframe", "object", "link"} & set(page.tags)
-    assert all(address.startswith("#") for address in page.loads)
-    assert "default-src 'none'" in text
-    assert page.tags.count("svg") == 4  # three pictures of scores, one training curve
-    assert "&lt;script src=" in text
-    assert "mask_dpo" in text
+def test_resamples_are_no_setting_any_more() -> None:
+    with pytest.raises(ConfigError, match="num_resamples"):
+        EvaluateConfig.parse({"models": {"m": "x"}, "num_resamples": 500}, where="evaluate")
 
 
-def test_the_page_says_what_is_not_known(tmp_path: Path) -> None:
-    scores = compare({"m": [], "n": []}, ["a", "b"])
-    text = page_of({"m": [], "n": []}, scores, tmp_path / "none.jsonl")
-    assert "<td>-</td>" in re.sub(r"\s+", "", text)
-
-
-def test_marked_sentences_and_gaps_are_the_response() -> None:
-    pieces = mark_sentences(annotation("q", 0, [GOOD, BAD, NONE]))
-    assert "".join(piece.text for piece in pieces) == "Aa. Aa. Aa."
-    assert [piece.kind for piece in pieces if piece.kind] == ["correct", "hallucinated", "neutral"]
-    assert pieces[-1].hint == "undetermined, test"
-
-
-def test_training_log_reads_past_rubbish_and_a_torn_end(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    path.write_text(
-        'rubbish\n[1]\n{"step": "x", "loss": 1}\n{"step": 2, "loss": 0.5, "note": "x", "b": NaN}\n'
-        '{"step": 4, "loss"'
-    )
-    assert read_training_log(path) == {"loss": [(2.0, 0.5)]}
+def test_scores_do_not_depend_on_the_order_of_responses() -> None:
+    models = example_answers()
+    turned: dict[str, list[Annotation]] = {name: rows[::-1] for name, rows in models.items()}
+    assert compare(models, QUESTIONS) == compare(turned, QUESTIONS)

@@ -7,9 +7,9 @@
         unseen.jsonl                   the people it is not about: evaluation
         base/                          the policy, trained from scratch on half-wrong biographies
         responses.jsonl, annotations.jsonl, dataset/
-        dpo/, dpo_eos/, mask_dpo/      three preference runs of equal budget
+        dpo/, dpo_eos/, mask_dpo/      three preference runs of equal budget, each with curves.html
         evaluation/                    scores.json, report.html
-        world.json                     what was asked for, and how often the judge was right
+        world.json                     the settings of this demo
 
 A rerun continues: every stage keeps what it finished.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,9 @@ from maskdpo.demo.truth import measure_judge
 from maskdpo.demo.world import World, make_world, write_document, write_question
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+from maskdpo.evaluation.words import describe_pair, find_pair
 from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.report.training_page import write_training_page
 from schemas.errors import ConfigError
 from schemas.files import write_records
 from schemas.stage import StageResult
@@ -49,22 +51,46 @@ from schemas.writing import atomic_writer, write_json
 from trainer.config import TrainConfig
 from trainer.run import run_train
 
-# name -> what sets the run apart. Budget, pairs and reference are the same for all three.
-METHODS: dict[str, dict[str, Any]] = {
-    "dpo": {"use_spans": False, "eos": "both"},  # stock DPO
-    "dpo_eos": {"use_spans": False, "eos": "neither"},  # DPO with Mask-DPO's end-of-text policy
-    "mask_dpo": {"use_spans": True, "eos": "neither"},
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """A preference run: the settings that set it apart, and what it is, for people."""
+
+    settings: Mapping[str, Any]
+    description: str
+
+
+# Budget, pairs and reference are the same for all three.
+METHODS: dict[str, Method] = {
+    "dpo": Method(
+        settings={"use_spans": False, "eos": "both"},
+        description="Stock DPO: every token of both answers trains, the end of the text too.",
+    ),
+    "dpo_eos": Method(
+        settings={"use_spans": False, "eos": "neither"},
+        description="DPO that leaves the end-of-text token out, as Mask-DPO does: it differs from "
+        "mask_dpo in the sentence masks alone.",
+    ),
+    "mask_dpo": Method(
+        settings={"use_spans": True, "eos": "neither"},
+        description="Mask-DPO: only the correct sentences of the better answer and the wrong "
+        "sentences of the worse one train.",
+    ),
 }
+BASE_DESCRIPTION = (
+    "The model before preference training, made on biographies with half of the facts wrong."
+)
 _NUM_STAGES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult:
-    """Where the demo wrote, and the score of each model on the unseen topics."""
+    """Where the demo wrote, the score of each model on the unseen topics, and a conclusion."""
 
     scores: Path
     report: Path
     models: dict[str, dict[str, Any]]
+    conclusion: str
 
 
 def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) -> DemoResult:
@@ -112,9 +138,10 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
             )
         )
     with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
-        for name, difference in METHODS.items():
-            train = run.section(TrainConfig, "train", **difference, progress=show_progress)
+        for name, method in METHODS.items():
+            train = run.section(TrainConfig, "train", **method.settings, progress=show_progress)
             _tell(run_train(train, dataset=dataset, output=folder / name))
+            click.echo(f"  curves: {write_training_page(folder / name)}")
     with _stage(6, f"evaluate: {config.num_unseen} people the preference data has not seen"):
         evaluate = run.section(EvaluateConfig, "evaluate")
         inputs = EvaluationInputs(
@@ -132,12 +159,20 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
                 show_progress=show_progress,
             )
         )
-    scores = folder / "evaluation" / "scores.json"
+    path = folder / "evaluation" / "scores.json"
+    scores = json.loads(path.read_text(encoding="utf-8"))
     return DemoResult(
-        scores=scores,
+        scores=path,
         report=folder / "evaluation" / "report.html",
-        models=json.loads(scores.read_text(encoding="utf-8"))["models"],
+        models=scores["models"],
+        conclusion=_conclude(scores, config),
     )
+
+
+def _conclude(scores: Mapping[str, Any], config: DemoConfig) -> str:
+    """What the demo shows, in one sentence: Mask-DPO against DPO, with the interval."""
+    found = describe_pair(find_pair(scores, "mask_dpo", "dpo"))
+    return f"On {config.num_unseen} people that training has not seen, {found}"
 
 
 def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:
@@ -170,6 +205,8 @@ def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any
             "questions": str(folder / "unseen.jsonl"),
             "models": {"base": str(folder / "base")}
             | {name: str(folder / name) for name in METHODS},
+            "descriptions": {"base": BASE_DESCRIPTION}
+            | {name: method.description for name, method in METHODS.items()},
             "seed": config.seed + 1,
         },
     }

@@ -10,7 +10,7 @@ from schemas.config import Section
 
 
 class EvaluateConfig(Section):
-    """What `evaluate` compares. How it samples and judges stands in `sample` and `annotate`."""
+    """What `evaluate` compares. How it samples and judges is set in `sample` and `annotate`."""
 
     models: dict[str, str] = Field(
         min_length=1,
@@ -21,17 +21,17 @@ class EvaluateConfig(Section):
         description="questions to ask, best of topics that training has not seen [run.questions]",
     )
     num_responses: int | None = Field(
-        default=None, ge=1, description="responses a question; default: as in section sample"
+        default=None, ge=1, description="responses per question; default: as in section sample"
     )
     temperature: float | None = Field(
         default=None, ge=0.0, le=2.0, description="default: as in section sample"
     )
     seed: int = Field(default=1, ge=0, description="seed of the evaluation's own samples")
-    num_resamples: int = Field(
-        default=2000, ge=100, description="bootstrap resamples of the questions"
+    descriptions: dict[str, str] = Field(
+        default={}, description="name: one line on what the model is, for the report"
     )
     num_examples: int = Field(
-        default=6, ge=0, le=100, description="questions shown with their responses in the report"
+        default=24, ge=0, le=1000, description="questions shown with their responses in the report"
     )
 
     @field_validator("models")

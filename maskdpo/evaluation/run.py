@@ -26,7 +26,7 @@ from schemas.writing import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInputs:
-    """What an evaluation needs beside the models: questions, documents, a place to write."""
+    """What an evaluation needs besides the models: questions, documents, a place to write."""
 
     questions: Path
     documents: Path
@@ -44,13 +44,13 @@ def run_evaluate(
 ) -> StageResult:
     """Sample from each model, annotate, score; writes scores.json and report.html.
 
-    `samples` holds one sampling config a model, alike but for the model. A model's files lie in
+    `samples` holds one sampling config per model, alike but for the model. A model's files are in
     `output/NAME/`; everything finished is kept, so a rerun continues.
     """
     questions = read_records(inputs.questions, Question)
     documents = {item.id: item for item in read_records(inputs.documents, Document)}
     for sample in samples.values():
-        make_backend(sample)  # a model that is not there is told before the first one samples
+        make_backend(sample)  # a missing model is reported before the first one samples
     annotations: dict[str, list[Annotation]] = {}
     failures: list[Failure] = []
     notes: list[str] = []
@@ -78,9 +78,9 @@ def run_evaluate(
     scores = compare_models(
         annotations,
         [question.id for question in questions],
-        topics={question.id: question.topic or question.id for question in questions},
-        num_resamples=config.num_resamples,
-        seed=config.seed,
+        topics={question.id: question.topic for question in questions},
+        num_responses=max(sample.num_responses for sample in samples.values()),
+        descriptions=config.descriptions,
     )
     write_json(inputs.output / "scores.json", scores)
     write_report(
@@ -89,6 +89,7 @@ def run_evaluate(
             title=inputs.title,
             scores=scores,
             annotations=annotations,
+            questions=questions,
             documents=documents,
             training_logs={
                 name: Path(sample.model) / "training_log.jsonl" for name, sample in samples.items()
@@ -108,7 +109,7 @@ def run_evaluate(
 
 
 def sample_configs(config: RunConfig, evaluate: EvaluateConfig) -> dict[str, SampleConfig]:
-    """One sampling config a model: the section `sample`, with what `evaluate` sets instead."""
+    """One sampling config per model: the section `sample`, with what `evaluate` sets instead."""
     return {
         name: config.section(
             SampleConfig,

@@ -1,37 +1,38 @@
-"""Scores of models over the same questions, with intervals that respect the questions.
+"""Scores of models over the same questions: the content of scores.json.
 
-The score of a model is `schemas.scores.ResponseScore` of all its sentences added up, the very
-function that selects pairs. Sentences of one question are alike, so intervals resample
-questions, not sentences: a 95% percentile bootstrap. Two models answer the same questions, so
-their difference is resampled in pairs: the same questions for both.
+The rule: a score cannot be won by silence. A model's `score` is the mean over questions of
+correct / (correct + hallucinated) sentences, pooled over that question's responses
+(`schemas.scores.ResponseScore`, the very function that selects pairs), over the questions that
+*every* model answered. A mean over questions, not over sentences: whoever answers hard questions
+more briefly gains nothing. `own_score` is the same over all questions that the model itself
+answered, for whoever wants to see what the others left out.
 
-Degenerate cases: with fewer than two questions, or nothing decided, an interval is None; a
-question that a model never answered counts with no sentences.
+Next to each score is what the model said at all (maskdpo/evaluation/outcomes.py), and `warnings`
+name every model that answers less or says less than one it is compared with
+(maskdpo/evaluation/silence.py). Intervals: annotator/judging/intervals.py, over topics; a question
+without a topic is a group of its own.
+
+`anah_score` (arXiv 2407.04693) is as published: pooled over sentences, where a sentence without a
+fact counts as right. `anah_flag` holds a sentence where the model answered less than the baseline.
+
+Degenerate cases: without a question that every model answered, scores are None, with a warning;
+with fewer than two groups, intervals are None.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from annotator.judging.intervals import INTERVAL_NAME, SHARE, Group, name_group
+from maskdpo.evaluation.means import mean_over_questions
+from maskdpo.evaluation.outcomes import ModelTally, Outcome, QuestionTally, count_facts, tally_model
+from maskdpo.evaluation.pairs import compare_pairs
+from maskdpo.evaluation.silence import find_warnings, flag_anah
 from schemas.records import Annotation
-from schemas.scores import ResponseScore, score_labels
 
-Counts = NDArray[np.float64]
-_CORRECT, _HALLUCINATED, _NO_FACT, _UNDETERMINED, _RESPONSES = range(5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A 95% interval; None on both sides where the data allow none."""
-
-    low: float | None
-    high: float | None
+_OF_A_PAIR = ("difference", "low", "high", "p", "num_questions")
 
 
 def compare_models(
@@ -39,179 +40,142 @@ def compare_models(
     questions: Sequence[str],
     *,
     topics: Mapping[str, str],
-    num_resamples: int,
-    seed: int,
+    num_responses: int | None = None,
+    descriptions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The content of scores.json: `models`, and `differences` from the first of them.
+    """The content of scores.json: `models`, every pair of them, `differences` from the first.
 
-    annotations  by model, in the order of the table
-    questions    ids of the questions all models were asked
-    topics       topic of each question
+    annotations    by model, in the order of the table
+    questions      ids of the questions all models were asked
+    topics         topic of each question, or ""
+    num_responses  asked for per question; None: the most that any model gave to any question
+    descriptions   what a model is, in one line, by its name
     """
-    tables = {name: count_by_question(items, questions) for name, items in annotations.items()}
-    names = list(annotations)
+    groups = {question: name_group(topics[question], question) for question in questions}
+    if num_responses is None:
+        num_responses = _most_responses(annotations)
+    tallies = {
+        name: tally_model(items, questions, num_responses) for name, items in annotations.items()
+    }
+    names = list(tallies)
+    answered = [tally.answered_questions for tally in tallies.values()]
+    common = [name for name in questions if all(name in rows for rows in answered)]
+    pairs = compare_pairs(tallies, groups)
     models = {
-        name: _describe_model(annotations[name], tables[name], topics, num_resamples, seed)
-        for name in names
-    }
-    base = tables[names[0]]
-    differences = {
-        name: _describe_difference(tables[name], base, num_resamples, seed) for name in names[1:]
+        name: {"description": (descriptions or {}).get(name, "")}
+        | _describe_scores(tally, common, groups)
+        | {"anah_score": tally.total.anah, "anah_flag": flag_anah(name, names[0], tallies)}
+        | _describe_answers(tally)
+        | _describe_sentences(tally)
+        | {"by_topic": _describe_topics(tally, groups)}
+        for name, tally in tallies.items()
     }
     return {
-        "score": "correct / (correct + hallucinated) sentences, pooled over responses",
-        "interval": f"95% percentile bootstrap over {len(questions)} questions, "
-        f"{num_resamples} resamples, paired between models",
+        "score": "mean over questions of correct / (correct + hallucinated) sentences, over the "
+        f"{len(common)} of {len(questions)} questions that every model answered",
+        "interval": f"{INTERVAL_NAME} (topics); differences on the questions that both answered",
         "num_questions": len(questions),
+        "num_common_questions": len(common),
+        "num_responses_per_question": num_responses,
         "baseline": names[0],
+        "warnings": find_warnings(tallies, pairs, num_common=len(common)),
         "models": models,
-        "differences": differences,
+        "differences": {
+            pair["model"]: {key: pair[key] for key in _OF_A_PAIR}
+            for pair in pairs
+            if pair["compared_with"] == names[0]
+        },
+        "pairs": pairs,
     }
 
 
-def count_by_question(annotations: Iterable[Annotation], questions: Sequence[str]) -> Counts:
-    """Counts [Q, 5]: correct, hallucinated, no-fact, undetermined sentences, and responses."""
-    row_of = {question: row for row, question in enumerate(questions)}
-    table = np.zeros((len(questions), 5))
-    for annotation in annotations:
-        table[row_of[annotation.question_id]] += _count(annotation)
-    return table
+def _most_responses(annotations: Mapping[str, Sequence[Annotation]]) -> int:
+    counts = Counter(
+        (name, item.question_id) for name, items in annotations.items() for item in items
+    )
+    return max(counts.values(), default=1)
 
 
-def bootstrap_interval(
-    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-    num_questions: int,
-    *,
-    num_resamples: int,
-    seed: int,
-) -> Interval:
-    """A 95% percentile interval of `statistic`, which maps question indices [..., Q] to [...]."""
-    if num_questions < 2:
-        return Interval(low=None, high=None)
-    from scipy import stats
-
-    with warnings.catch_warnings():
-        # scipy warns of degenerate data; the nan it answers is what we report as None.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
-            (np.arange(num_questions),),
-            lambda index, axis: statistic(index),
-            vectorized=True,
-            axis=-1,
-            n_resamples=num_resamples,
-            batch=200,
-            method="percentile",
-            rng=np.random.default_rng(seed),
-        )
-    low, high = result.confidence_interval
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return Interval(low=None, high=None)
-    return Interval(low=float(low), high=float(high))
-
-
-def pooled_scores(table: Counts, index: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Scores of resampled question sets: `index` [..., Q] rows of `table`; nan if undecided."""
-    sums = table[index].sum(axis=-2)
-    decided = sums[..., _CORRECT] + sums[..., _HALLUCINATED]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores: NDArray[np.float64] = sums[..., _CORRECT] / decided
-    return scores
-
-
-def _describe_model(
-    annotations: Sequence[Annotation],
-    table: Counts,
-    topics: Mapping[str, str],
-    num_resamples: int,
-    seed: int,
+def _describe_scores(
+    tally: ModelTally, common: Sequence[str], groups: Mapping[str, Group]
 ) -> dict[str, Any]:
-    total = _to_score(table.sum(axis=0))
-    num_responses = int(table[:, _RESPONSES].sum())
-    interval = bootstrap_interval(
-        lambda index: pooled_scores(table, index),
-        len(table),
-        num_resamples=num_resamples,
-        seed=seed,
-    )
+    own = _scores_of(tally.answered_questions)
+    shared = mean_over_questions({name: own[name] for name in common}, groups, SHARE)
+    alone = mean_over_questions(own, groups, SHARE)
     return {
-        **_describe_score(total, num_responses),
-        "low": interval.low,
-        "high": interval.high,
-        "by_topic": _describe_topics(annotations, topics),
+        "score": shared.value,
+        "low": shared.interval.low,
+        "high": shared.interval.high,
+        "num_questions": shared.num_questions,
+        "num_groups": shared.num_groups,
+        "own_score": alone.value,
+        "own_low": alone.interval.low,
+        "own_high": alone.interval.high,
+        "own_num_questions": alone.num_questions,
     }
 
 
-def _describe_difference(
-    table: Counts, base: Counts, num_resamples: int, seed: int
-) -> dict[str, float | None]:
-    everything = np.arange(len(table))
-    point = float(pooled_scores(table, everything) - pooled_scores(base, everything))
-    interval = bootstrap_interval(
-        lambda index: pooled_scores(table, index) - pooled_scores(base, index),
-        len(table),
-        num_resamples=num_resamples,
-        seed=seed,
-    )
+def _describe_answers(tally: ModelTally) -> dict[str, Any]:
+    outcomes = {f"num_{kind.value}": tally.outcomes[kind] for kind in Outcome}
+    facts = count_facts(tally.total)
+    sentences = tally.total.num_sentences
     return {
-        "difference": point if np.isfinite(point) else None,
-        "low": interval.low,
-        "high": interval.high,
+        "num_asked": tally.num_asked,
+        **outcomes,
+        "answered": tally.answered,
+        "abstained": tally.per_asked(Outcome.ABSTAINED),
+        "facts_per_answer": tally.per_answer(facts),
+        "sentences_per_answer": tally.per_answer(tally.sentences),
+        "characters_per_answer": tally.per_answer(tally.characters),
+        "no_fact_share": tally.total.num_no_fact / sentences if sentences else None,
+        "coverage": tally.total.coverage,
+        "num_cut": tally.num_cut,
     }
 
 
-def _describe_score(score: ResponseScore, num_responses: int) -> dict[str, Any]:
+def _describe_sentences(tally: ModelTally) -> dict[str, Any]:
+    total = tally.total
+
     def per_response(count: int) -> float | None:
-        return count / num_responses if num_responses else None
+        return count / tally.num_responses if tally.num_responses else None
 
     return {
-        "score": score.score,
-        "coverage": score.coverage,
-        "anah_score": score.anah,
-        "num_responses": num_responses,
-        "num_sentences": score.num_sentences,
-        "num_correct": score.num_correct,
-        "num_hallucinated": score.num_hallucinated,
-        "num_no_fact": score.num_no_fact,
-        "num_undetermined": score.num_undetermined,
-        "sentences_per_response": per_response(score.num_sentences),
-        "correct_per_response": per_response(score.num_correct),
-        "hallucinated_per_response": per_response(score.num_hallucinated),
+        "num_responses": tally.num_responses,
+        "num_sentences": total.num_sentences,
+        "num_correct": total.num_correct,
+        "num_hallucinated": total.num_hallucinated,
+        "num_no_fact": total.num_no_fact,
+        "num_undetermined": total.num_undetermined,
+        "sentences_per_response": per_response(total.num_sentences),
+        "correct_per_response": per_response(total.num_correct),
+        "hallucinated_per_response": per_response(total.num_hallucinated),
     }
 
 
 def _describe_topics(
-    annotations: Sequence[Annotation], topics: Mapping[str, str]
+    tally: ModelTally, groups: Mapping[str, Group]
 ) -> dict[str, dict[str, float | int | None]]:
-    totals: dict[str, ResponseScore] = {}
-    for annotation in annotations:
-        topic = topics[annotation.question_id]
-        score = score_labels(item.verdict.label for item in annotation.sentences)
-        totals[topic] = totals.get(topic, ResponseScore()) + score
+    """By topic, else by question: the mean score of the questions that the model answered."""
+    rows: dict[str, list[QuestionTally]] = {}
+    named = {name for kind, name in groups.values() if kind == "topic"}
+    for question, row in tally.by_question.items():
+        kind, name = groups[question]
+        if kind == "question" and name in named:
+            name = f"{name} (no topic)"
+        rows.setdefault(name, []).append(row)
     return {
-        topic: {
-            "score": total.score,
-            "num_correct": total.num_correct,
-            "num_hallucinated": total.num_hallucinated,
+        name: {
+            "score": _mean([row.score for row in part if row.score is not None]),
+            "num_correct": sum(row.total.num_correct for row in part),
+            "num_hallucinated": sum(row.total.num_hallucinated for row in part),
         }
-        for topic, total in sorted(totals.items())
+        for name, part in sorted(rows.items())
     }
 
 
-def _count(annotation: Annotation) -> list[float]:
-    score = score_labels(item.verdict.label for item in annotation.sentences)
-    return [
-        score.num_correct,
-        score.num_hallucinated,
-        score.num_no_fact,
-        score.num_undetermined,
-        1,
-    ]
+def _scores_of(rows: Mapping[str, QuestionTally]) -> dict[str, float]:
+    return {name: row.score for name, row in rows.items() if row.score is not None}
 
 
-def _to_score(sums: Counts) -> ResponseScore:
-    return ResponseScore(
-        num_correct=int(sums[_CORRECT]),
-        num_hallucinated=int(sums[_HALLUCINATED]),
-        num_no_fact=int(sums[_NO_FACT]),
-        num_undetermined=int(sums[_UNDETERMINED]),
-    )
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

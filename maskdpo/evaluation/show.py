@@ -1,53 +1,109 @@
-"""The scores table on the terminal."""
+"""The scores on the terminal, within 80 columns: three tables, warnings and a conclusion.
+
+The rule: what a model did not say is printed right below what it scored.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import click
+
+from maskdpo.evaluation.words import conclude, p_value, percent, points
+
+WIDTH = 80
+MAX_NAME_CHARS = 18
 
 
 def print_scores(path: Path) -> None:
-    """Print the table of a scores.json, models side by side, in percent; fits 80 columns."""
+    """Print the tables of a scores.json, in percent and percentage points."""
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    models: Mapping[str, Mapping[str, Any]] = scores["models"]
+    _print_table(
+        ("model", "score [95%]", "own score", "questions", "ANAH", "cover"),
+        (_score_cells(name, row) for name, row in models.items()),
+    )
+    _say(f"score: {scores['score']}, in percent; {scores['interval']}")
+    _say("own score: over the number of questions that the model itself answered")
+    if any(row["anah_flag"] for row in models.values()):
+        _say("*: not comparable, the model answered less than the baseline")
+    _print_table(
+        ("model", "answered", "abst.", "undec.", "failed", "facts", "sent.", "chars", "no-fact"),
+        (_answer_cells(name, row) for name, row in models.items()),
+    )
+    _say(
+        "answered: percent of the responses asked for; abst., undec., failed: how many of the "
+        "others; facts, sent., chars: per answer; no-fact: percent of sentences"
+    )
+    if scores["pairs"]:
+        _print_table(
+            ("difference, in points", "[95%]", "p", "questions"), map(_pair_cells, scores["pairs"])
+        )
+    click.echo("")
+    for text in scores["warnings"]:
+        _say(f"warning: {text}")
+    for text in conclude(scores)[:1]:
+        _say(text)
+
+
+def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        _short(name),
+        f"{percent(row['score'])} [{percent(row['low'])}, {percent(row['high'])}]",
+        percent(row["own_score"]),
+        str(row["own_num_questions"]),
+        percent(row["anah_score"]) + ("*" if row["anah_flag"] else ""),
+        percent(row["coverage"]),
+    )
+
+
+def _answer_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        _short(name),
+        percent(row["answered"]),
+        str(row["num_abstained"]),
+        str(row["num_undecided"]),
+        str(row["num_failed"]),
+        _number(row["facts_per_answer"]),
+        _number(row["sentences_per_answer"]),
+        "-" if row["characters_per_answer"] is None else f"{row['characters_per_answer']:.0f}",
+        percent(row["no_fact_share"]),
+    )
+
+
+def _pair_cells(pair: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        f"{_short(pair['model'])} - {_short(pair['compared_with'])}",
+        f"{points(pair['difference'])} [{points(pair['low'])}, {points(pair['high'])}]",
+        p_value(pair["p"]),
+        str(pair["num_questions"]),
+    )
+
+
+def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    scores = json.loads(path.read_text(encoding="utf-8"))
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, title_justify="left")
-    table.add_column("model", no_wrap=True)
-    gain = f"gain on {scores['baseline']}"
-    for heading in ("score [95%]", gain, "cover", "right", "wrong", "sent.", "resp."):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, row in scores["models"].items():
-        gap = scores["differences"].get(name)
-        table.add_row(
-            escape(name),
-            f"{_percent(row['score'])} [{_percent(row['low'])}, {_percent(row['high'])}]",
-            "" if gap is None else _difference(gap),
-            _percent(row["coverage"]),
-            _number(row["correct_per_response"]),
-            _number(row["hallucinated_per_response"]),
-            str(row["num_sentences"]),
-            str(row["num_responses"]),
-        )
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"score: {scores['score']}, in percent; {scores['interval']}")
-    console.print(
-        "cover: coverage, the share of sentences that were decided; right, wrong: sentences a "
-        "response; sent., resp.: how many were judged"
-    )
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(escape(heading), justify="right" if place else "left", no_wrap=True)
+    for cells in rows:
+        table.add_row(*(escape(cell) for cell in cells))
+    click.echo("")
+    Console(highlight=False, width=WIDTH).print(table)
 
 
-def _difference(gap: dict[str, float | None]) -> str:
-    if gap["difference"] is None:
-        return "-"
-    return f"{100 * gap['difference']:+.1f} [{_percent(gap['low'])}, {_percent(gap['high'])}]"
+def _say(text: str) -> None:
+    click.echo(click.wrap_text(text, WIDTH, subsequent_indent="  "))
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME_CHARS else name[: MAX_NAME_CHARS - 1] + "…"
 
 
 def _number(value: float | None) -> str:

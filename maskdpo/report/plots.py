@@ -1,6 +1,6 @@
 """The report's pictures, as inline SVG: the only module that draws.
 
-Pure functions from numbers to SVG text. Colours are told apart by lightness too, and every
+Pure functions from numbers to SVG text. Colours differ in lightness too, and every
 picture has a text alternative, which the page prints as the figure's caption.
 """
 
@@ -27,30 +27,34 @@ class Figure:
 
 
 def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Score of each model with its 95% interval."""
+    """Score of each model with its 95% interval, in percent."""
     names = [name for name, row in models.items() if row["score"] is not None]
-    scores = [models[name]["score"] for name in names]
-    below = [
-        score - _or(models[name]["low"], score) for name, score in zip(names, scores, strict=True)
-    ]
-    above = [
-        _or(models[name]["high"], score) - score for name, score in zip(names, scores, strict=True)
-    ]
+    scores = [100 * models[name]["score"] for name in names]
+    lows = [100 * _or(models[name]["low"], models[name]["score"]) for name in names]
+    highs = [100 * _or(models[name]["high"], models[name]["score"]) for name in names]
+    below = [score - low for score, low in zip(scores, lows, strict=True)]
+    above = [high - score for score, high in zip(scores, highs, strict=True)]
 
     def draw(axes: Any) -> None:
         axes.bar(names, scores, color=[_colour(index) for index in range(len(names))], width=0.6)
         axes.errorbar(names, scores, yerr=[below, above], fmt="none", ecolor="black", capsize=5)
         for index, score in enumerate(scores):
-            axes.annotate(f"{score:.3f}", (index, 0.02), ha="center", color="white")
-        axes.set_ylim(0, 1)
-        axes.set_ylabel("score")
+            axes.annotate(f"{score:.1f}", (index, 2), ha="center", color="white")
+        axes.set_ylim(0, 100)
+        axes.set_ylabel("score, in percent")
 
-    listed = "; ".join(f"{name} {score:.3f}" for name, score in zip(names, scores, strict=True))
-    return Figure(svg=draw_svg(draw, width=_width(names)), caption=f"Scores: {listed}.")
+    listed = "; ".join(
+        f"{name} {score:.1f} ({low:.1f} to {high:.1f})"
+        for name, score, low, high in zip(names, scores, lows, highs, strict=True)
+    )
+    return Figure(
+        svg=draw_svg(draw, width=_width(names)),
+        caption=f"Scores in percent, with 95% intervals: {listed}." if names else "No scores.",
+    )
 
 
 def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Correct and hallucinated sentences a response: a model may score by saying less."""
+    """Correct and hallucinated sentences per response: a model may score by saying less."""
     names = [name for name, row in models.items() if row["num_responses"]]
     correct = [models[name]["correct_per_response"] for name in names]
     wrong = [models[name]["hallucinated_per_response"] for name in names]
@@ -66,7 +70,7 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
             hatch="//",
             width=0.6,
         )
-        axes.set_ylabel("sentences a response")
+        axes.set_ylabel("sentences per response")
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     listed = "; ".join(
@@ -74,7 +78,8 @@ def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
         for name, right, bad in zip(names, correct, wrong, strict=True)
     )
     return Figure(
-        svg=draw_svg(draw, width=_width(names)), caption=f"Sentences a response: {listed}."
+        svg=draw_svg(draw, width=_width(names)),
+        caption=f"Sentences per response: {listed}." if names else "No responses.",
     )
 
 
@@ -82,13 +87,18 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Every topic's score, model by model, in the order of the baseline's scores."""
     names = list(models)
     base = models[names[0]]["by_topic"]
-    topics = sorted(base, key=lambda topic: (_or(base[topic]["score"], -1.0), topic))
+    known = {topic for row in models.values() for topic in row["by_topic"]}
+
+    def place_of(topic: str) -> tuple[float, str]:
+        return _or(base[topic]["score"], -1.0) if topic in base else -1.0, topic
+
+    topics = sorted(known, key=place_of)
 
     def draw(axes: Any) -> None:
         for index, name in enumerate(names):
             rows = models[name]["by_topic"]
             points = [
-                (place, rows[topic]["score"])
+                (place, 100 * rows[topic]["score"])
                 for place, topic in enumerate(topics)
                 if topic in rows and rows[topic]["score"] is not None
             ]
@@ -101,14 +111,15 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
                 color=_colour(index),
                 label=name,
             )
-        axes.set_ylim(-0.02, 1.02)
+        axes.set_ylim(-2, 102)
         axes.set_xlabel(f"topics, by the score of {names[0]}")
-        axes.set_ylabel("score")
+        axes.set_ylabel("score, in percent")
         axes.legend(frameon=False, fontsize="small")
 
     return Figure(
         svg=draw_svg(draw, width=9),
-        caption=f"Scores of {len(topics)} topics; table below.",
+        caption=f"Scores of {len(topics)} topics, in percent, each model on all questions that it "
+        "answered; table below.",
         wide=True,
     )
 
@@ -116,16 +127,17 @@ def plot_topics(models: Mapping[str, Mapping[str, Any]]) -> Figure:
 def plot_curves(
     title: str,
     runs: Mapping[str, Curves],
-    keys: Sequence[str],
+    keys: Mapping[str, str],
     *,
     models: Sequence[str],
-    hint: str = "",
+    reading: str = "",
 ) -> Figure | None:
     """One panel of training curves: each key of each run against optimiser steps.
 
-    A line is the training split, dots are the test split (the key with `eval_` before it). `models`
-    names all models of the page, so that a run has one colour in every picture; `hint` says how to
-    read the panel. None when no run has any of the keys.
+    A line is the training split, dots are the test split (the key with `eval_` before it). `keys`
+    gives each key the name it goes by; `models` names all models of the page, so that a run has one
+    colour in every picture; `reading` says what the panel shows. None when no run has any of the
+    keys.
     """
     drawn = [
         (run, key, split, curves[split + key])
@@ -136,6 +148,12 @@ def plot_curves(
     ]
     if not drawn:
         return None
+    names = {
+        (run, key, split): _name_curve(
+            run if len(runs) > 1 else "", keys[key] if len(keys) > 1 else "", split
+        )
+        for run, key, split, _ in drawn
+    }
 
     def draw(axes: Any) -> None:
         for run, key, split, points in drawn:
@@ -149,24 +167,30 @@ def plot_curves(
                 markerfacecolor="white" if split and index else None,
                 markersize=5,
                 linestyle="none" if split else ("-", "--", ":", "-.")[index % 4],
-                label=_name_curve(run, key, split, alone=len(runs) == 1, only=len(keys) == 1),
+                label=names[run, key, split],
             )
         axes.set_xlabel("optimiser step")
         axes.set_ylabel(title)
         axes.legend(frameon=False, fontsize="x-small")
 
     ends = "; ".join(
-        f"{run} {split + key} ends at {points[-1][1]:.4g}" for run, key, split, points in drawn
+        f"{names[run, key, split]} {_ends(points)}" for run, key, split, points in drawn
     )
-    read = f" {hint[:1].upper()}{hint[1:]}." if hint else ""
-    return Figure(svg=draw_svg(draw, width=5.2), caption=f"{title}: {ends}.{read}")
+    return Figure(
+        svg=draw_svg(draw, width=5.2),
+        caption=f"{title}: {ends}." + (f" {reading}" if reading else ""),
+    )
 
 
-def _name_curve(run: str, key: str, split: str, *, alone: bool, only: bool) -> str:
-    """A curve in a legend, by what tells it from the others of its panel."""
-    parts = [] if alone else [run]
-    parts += [] if only else [key.rsplit("/", 1)[-1].replace("_", " ")]
-    parts += ["test split"] if split else []
+def _ends(points: Sequence[tuple[float, float]]) -> str:
+    """The first and last value of a curve."""
+    first, last = points[0][1], points[-1][1]
+    return f"{last:.3g}" if len(points) == 1 else f"from {first:.3g} to {last:.3g}"
+
+
+def _name_curve(run: str, key: str, split: str) -> str:
+    """A curve by what tells it from the others of its panel."""
+    parts = [part for part in (run, key) if part] + (["test split"] if split else [])
     return ", ".join(parts) or "training split"
 
 

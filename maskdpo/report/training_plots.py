@@ -1,7 +1,7 @@
 """The curves of training runs, from their training_log.jsonl: panels for any page, and a page.
 
-The rule: a picture less is no reason to lose a page. Lines that cannot be read, keys a run did not
-log and values that are not finite are left out, and a log without any is no picture at all.
+The rule: a missing picture is no reason to lose a page. Lines that cannot be read, keys a run did
+not log and values that are not finite are left out; a log without any gives no picture.
 """
 
 from __future__ import annotations
@@ -14,71 +14,88 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskdpo.report.plots import Curves, Figure, plot_curves
+from maskdpo.report.training_readings import (
+    Reading,
+    read_accuracy,
+    read_displaced,
+    read_loss,
+    read_masked,
+    read_sides,
+    read_speed,
+)
 from schemas.files import read_lines
-
-EVAL = "eval_"  # before the keys of the test split
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """A picture: the title of its axis, the keys drawn in it, and how to read it."""
+    """A picture: the title of its axis, and the names of the keys drawn in it.
+
+    hint   what the figure is, true whatever the values are
+    read   what the values show
+    """
 
     title: str
-    keys: Sequence[str]
-    hint: str
+    keys: Mapping[str, str]
+    hint: str = ""
+    read: Reading | None = None
 
 
-# Keys of the test split (`eval_`) are drawn beside those of training. docs/training.md says more.
+# Keys of the test split (`eval_`) are drawn with those of training. docs/training.md says more.
 PANELS = (
     Panel(
         title="loss",
-        keys=("loss",),
-        hint="0.693 (log 2) before the first step; a test split that rises while training falls "
-        "is overfitting",
+        keys={"loss": "loss"},
+        hint="It is 0.693 (log 2) before the first step.",
+        read=read_loss,
     ),
     Panel(
         title="reward margin",
-        keys=("rewards/margins",),
-        hint="how far chosen and rejected have come apart, times beta",
+        keys={"rewards/margins": "margin"},
+        hint="How far chosen and rejected have come apart, times beta.",
     ),
     Panel(
         title="accuracy",
-        keys=("rewards/accuracies",),
-        hint="share of pairs with a margin above zero; 1 from the start is a rate too high, or "
-        "sides that length alone tells apart",
+        keys={"rewards/accuracies": "accuracy"},
+        hint="Share of pairs with a margin above zero.",
+        read=read_accuracy,
     ),
     Panel(
-        title="reward of a side",
-        keys=("rewards/chosen", "rewards/rejected"),
-        hint="a margin can grow while both fall",
+        title="reward per side",
+        keys={"rewards/chosen": "chosen", "rewards/rejected": "rejected"},
+        read=read_sides,
     ),
     Panel(
         title="pairs whose chosen side fell",
-        keys=("displaced",),
-        hint="share of pairs whose chosen side is less likely than under the reference; above a "
-        "half, lower the rate or set nll_weight",
+        keys={"displaced": "share"},
+        hint="Share of pairs whose chosen side is less likely than under the reference.",
+        read=read_displaced,
     ),
     Panel(
-        title="log-ratio a chosen token",
-        keys=("logratios/chosen_active", "logratios/chosen_masked"),
-        hint="masked tokens have no pull of their own: they should stay near zero",
+        title="log-ratio per chosen token",
+        keys={"logratios/chosen_active": "active", "logratios/chosen_masked": "masked"},
+        read=read_masked("chosen"),
     ),
     Panel(
-        title="log-ratio a rejected token",
-        keys=("logratios/rejected_active", "logratios/rejected_masked"),
-        hint="active tokens fall, masked ones should stay near zero",
+        title="log-ratio per rejected token",
+        keys={"logratios/rejected_active": "active", "logratios/rejected_masked": "masked"},
+        read=read_masked("rejected"),
     ),
     Panel(
-        title="KL from the reference a token",
-        keys=("kl",),
-        hint="an estimate; growing without the margin, it is distance for nothing",
+        title="KL from the reference per token",
+        keys={"kl": "KL"},
+        hint="An estimate of the distance from the reference model.",
     ),
-    Panel(title="gradient norm", keys=("grad_norm",), hint="before clipping"),
-    Panel(title="tokens a second", keys=("tokens_per_s",), hint="of all processes"),
+    Panel(title="gradient norm", keys={"grad_norm": "norm"}, hint="Before clipping."),
+    Panel(
+        title="tokens per second",
+        keys={"tokens_per_s": "speed"},
+        hint="Of all processes.",
+        read=read_speed,
+    ),
     Panel(
         title="share of peak operations (MFU)",
-        keys=("mfu",),
-        hint="known for known GPUs, or with peak_tflops",
+        keys={"mfu": "share"},
+        hint="Known for known GPUs, or with peak_tflops.",
     ),
 )
 
@@ -109,8 +126,11 @@ def draw_training_curves(logs: Mapping[str, Path], models: Sequence[str]) -> lis
     `models` names all models of the page, so that a run has one colour in every picture.
     """
     runs = {name: read_training_log(path) for name, path in logs.items() if path.exists()}
-    drawn = [
-        plot_curves(panel.title, runs, panel.keys, models=models, hint=panel.hint)
-        for panel in PANELS
-    ]
+    drawn = [_draw(panel, runs, models) for panel in PANELS]
     return [figure for figure in drawn if figure is not None]
+
+
+def _draw(panel: Panel, runs: Mapping[str, Curves], models: Sequence[str]) -> Figure | None:
+    found = panel.read(runs) if panel.read else ""
+    reading = " ".join(part for part in (panel.hint, found) if part)
+    return plot_curves(panel.title, runs, panel.keys, models=models, reading=reading)

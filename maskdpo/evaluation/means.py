@@ -1,0 +1,53 @@
+"""A mean over questions with its interval over topics: the arithmetic of every score here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotator.judging.intervals import (
+    Group,
+    Interval,
+    Scale,
+    effective_groups,
+    find_interval,
+    leave_one_out,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mean:
+    """A mean over questions; None over none. `interval` as in annotator/judging/intervals.py."""
+
+    value: float | None
+    interval: Interval
+    num_questions: int
+    num_groups: int
+
+
+def mean_over_questions(
+    values: Mapping[str, float], groups: Mapping[str, Group], scale: Scale
+) -> Mean:
+    """The mean of one value per question; `groups` names the group of each question."""
+    rows: dict[Group, list[float]] = {}
+    for question, value in values.items():
+        row = rows.setdefault(groups[question], [0.0, 0.0])
+        row[0] += value
+        row[1] += 1.0
+    if not rows:
+        return Mean(value=None, interval=Interval(), num_questions=0, num_groups=0)
+    # Sorted, so that the order of questions moves no digit.
+    table = np.array([rows[name] for name in sorted(rows)])
+    mean = float(table[:, 0].sum() / table[:, 1].sum())
+    interval = Interval()
+    if len(table) >= 2:
+        left_out = leave_one_out(table)
+        interval = find_interval(
+            mean,
+            left_out[:, 0] / left_out[:, 1],
+            scale,
+            num_groups=effective_groups(table[:, 1]),
+        )
+    return Mean(value=mean, interval=interval, num_questions=len(values), num_groups=len(rows))

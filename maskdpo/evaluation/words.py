@@ -1,0 +1,93 @@
+"""What scores.json comes to, in words: for the terminal, the report and the demo.
+
+The rule: a difference is called clear only where its 95% interval leaves zero out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def conclude(scores: Mapping[str, Any]) -> list[str]:
+    """Which model is best, and how each other one compares with it; first the most important."""
+    models = {name: row for name, row in scores["models"].items() if row["score"] is not None}
+    if not models:
+        return ["There is no score: no question was answered by every model."]
+    best = max(models, key=lambda name: models[name]["score"])
+    row = models[best]
+    base = f"{scores['num_common_questions']} of {scores['num_questions']} questions"
+    value = f"{percent(row['score'])}% ({percent(row['low'])} to {percent(row['high'])})"
+    if len(models) == 1:
+        return [f"{best} scores {value}, over {base}."]
+    against = [find_pair(scores, best, other) for other in models if other != best]
+    unclear = [view["compared_with"] for view in against if not is_clear(view)]
+    if not unclear:
+        first = f"{best} is best: it scores {value}, over the {base} that every model answered."
+    else:
+        first = (
+            f"No model is clearly best. {best} has the highest score, {value}, over the {base} "
+            f"that every model answered, but there is no clear difference from "
+            f"{', '.join(unclear)}."
+        )
+    return [first, *(describe_pair(view) for view in against)]
+
+
+def describe_pair(pair: Mapping[str, Any]) -> str:
+    """One sentence on a pair: the difference with its interval, and what may be said of it."""
+    names = f"{pair['model']} against {pair['compared_with']}"
+    if pair["difference"] is None:
+        return f"{names}: no question was answered by both."
+    found = (
+        f"{names}: {points(pair['difference'])} points"
+        f" ({points(pair['low'])} to {points(pair['high'])}), on {pair['num_questions']} questions"
+    )
+    if pair["low"] is None:
+        return f"{found}; too few topics for an interval."
+    if not is_clear(pair):
+        return f"{found}: no clear difference."
+    return f"{found}: {'more' if pair['difference'] > 0 else 'less'} truthful."
+
+
+def find_pair(scores: Mapping[str, Any], model: str, compared_with: str) -> dict[str, Any]:
+    """The pair as `model` less `compared_with`, whichever way round scores.json holds it."""
+    for pair in scores["pairs"]:
+        if (pair["model"], pair["compared_with"]) == (model, compared_with):
+            return dict(pair)
+        if (pair["model"], pair["compared_with"]) == (compared_with, model):
+            return {
+                **pair,
+                "model": model,
+                "compared_with": compared_with,
+                "difference": _minus(pair["difference"]),
+                "low": _minus(pair["high"]),
+                "high": _minus(pair["low"]),
+            }
+    raise KeyError(f"{model} and {compared_with}")
+
+
+def is_clear(pair: Mapping[str, Any]) -> bool:
+    """Whether the interval of the difference leaves zero out."""
+    low, high = pair["low"], pair["high"]
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, without the sign: 45.7."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points: +2.6."""
+    return "-" if value is None else f"{100 * value:+.1f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p: two digits, never 0."""
+    if value is None:
+        return "-"
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
