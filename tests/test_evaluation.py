@@ -118,7 +118,10 @@ def test_intervals_hold_the_score_and_the_better_model_is_seen_to_be_better() ->
     assert {key: pair[key] for key in gap} == gap
     mirrored = find_pair(scores, "base", "mask_dpo")
     assert (mirrored["low"], mirrored["high"]) == (-gap["high"], -gap["low"])
-    assert describe_pair(mirrored).endswith("less truthful.")
+    value = f"{100 * gap['difference']:.1f}"
+    assert describe_pair(mirrored).startswith(f"base scores {value} points lower than mask_dpo (")
+    assert f"mask_dpo scores {value} points higher than base (95% interval" in conclude(scores)[1]
+    assert f"interval {100 * gap['low']:.1f} to {100 * gap['high']:.1f})" in describe_pair(mirrored)
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
@@ -127,7 +130,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
     gap = scores["differences"]["b"]
     assert gap == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "num_questions": 12}
     assert "No model is clearly best" in conclude(scores)[0]
-    assert conclude(scores)[1].endswith("no clear difference.")
+    assert conclude(scores)[1].startswith("There is no clear difference between a and b: +0.0")
 
 
 def test_copies_of_a_response_say_nothing_new() -> None:

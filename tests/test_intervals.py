@@ -133,3 +133,23 @@ def test_a_mean_that_one_large_group_decides_is_uncertain() -> None:
         return found.high - found.low
 
     assert width([1.0] * 20 + [40.0]) > 2 * width([1.0] * 21)
+
+
+def test_degrees_of_freedom_follow_what_decides_the_figure() -> None:
+    """Student's quantile at G - 1 is too small where one group of thirty holds the variance."""
+
+    def quantile(values: list[float], num_groups: float) -> float:
+        table = np.column_stack([np.array(values), np.ones(len(values))])
+        left_out = leave_one_out(table)[:, 0] / (len(values) - 1)
+        found = find_interval(float(np.mean(values)), left_out, CHANGE, num_groups=num_groups)
+        assert found.low is not None and found.high is not None
+        return (found.high - found.low) / 2 / float(stats.sem(values))
+
+    spread = list(np.linspace(0, 1, 30))
+    assert quantile(spread, 30) == pytest.approx(stats.t.ppf(0.975, 29))
+    assert quantile(spread, 3) == pytest.approx(stats.t.ppf(0.975, 2))  # three of them decide
+    one = [0.0] * 29 + [1.0]
+    freedom = 2 * 30 / (stats.kurtosis(one, fisher=False) - 1)
+    assert freedom < 3
+    assert quantile(one, 30) == pytest.approx(stats.t.ppf(0.975, freedom))
+    assert quantile(spread, 1.01) == pytest.approx(stats.t.ppf(0.975, 1))  # never below 1

@@ -459,7 +459,8 @@ TRAINING = {
 }
 SCORES = {
     "score": "correct / (correct + hallucinated) sentences",
-    "interval": "95% percentile bootstrap",
+    "interval": "95% t interval, jackknife over groups",
+    "warnings": ["mask_dpo answered 10 of 30 responses, less than <base>."],
     "models": {
         name: {
             "score": score,
@@ -530,6 +531,7 @@ def test_a_model_goes_out_with_its_card_and_nothing_that_runs(
         "| `learning_rate` | `5e-07` |",
     ):
         assert line in card
+    assert "**Warning:** mask" in card and "less than <base>" not in card  # escaped, not obeyed
     edited = card.replace("## Limits\n", "## Limits\n\n- English only.\n").encode()
     repo.commit("main", "by hand", {**files, "README.md": edited})
     push(client, model, *facts, "--license", "apache-2.0")

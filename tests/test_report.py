@@ -109,8 +109,9 @@ def test_the_page_opens_with_a_conclusion_and_ends_with_training(tmp_path: Path)
     ]
     assert places == sorted(places)
     gap = scores["differences"]["mask_dpo"]
-    both = f"{100 * gap['difference']:+.1f} points ({100 * gap['low']:+.1f} to"
-    assert f"mask_dpo against base: {both}" in Page(text).text
+    both = f"{100 * gap['difference']:.1f} points higher than base (95% interval"
+    assert f"mask_dpo scores {both} {100 * gap['low']:.1f} to" in Page(text).text
+    assert "clearly higher" in text
 
 
 def test_one_unit_everywhere(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from evaluation_support import BAD, EMPTY, GOOD, OPEN, annotation, compare, make_questions
 
 from maskdpo.evaluation.show import print_scores
+from maskdpo.evaluation.words import conclude
 from maskdpo.report.page import ReportInputs, render_report
 from schemas.labels import Label
 from schemas.records import Annotation
@@ -176,6 +177,9 @@ def test_a_single_missing_response_is_named_and_a_higher_score_sharpens_the_word
     assert "Its score is higher" not in plain
     (sharp,) = compare({"base": base, "m": better}, questions, num_responses=2)["warnings"]
     assert "Its score is higher than that of base all the same" in sharp
+    scores = compare({"base": base, "m": better}, questions, num_responses=2)
+    assert "m has the highest score, 100.0%" in conclude(scores)[0]
+    assert "read the warnings before you call it best" in conclude(scores)[0]
 
 
 def test_a_baseline_that_answers_less_is_named_too() -> None:

@@ -172,7 +172,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
 def _conclude(scores: Mapping[str, Any], config: DemoConfig) -> str:
     """What the demo shows, in one sentence: Mask-DPO against DPO, with the interval."""
     found = describe_pair(find_pair(scores, "mask_dpo", "dpo"))
-    return f"On {config.num_unseen} people that training has not seen, {found}"
+    return f"Asked about {config.num_unseen} people that training has not seen: {found}"
 
 
 def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:

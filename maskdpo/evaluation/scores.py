@@ -61,10 +61,12 @@ def compare_models(
     answered = [tally.answered_questions for tally in tallies.values()]
     common = [name for name in questions if all(name in rows for rows in answered)]
     pairs = compare_pairs(tallies, groups)
+    warnings = find_warnings(tallies, pairs, num_common=len(common))
     models = {
         name: {"description": (descriptions or {}).get(name, "")}
         | _describe_scores(tally, common, groups)
         | {"anah_score": tally.total.anah, "anah_flag": flag_anah(name, names[0], tallies)}
+        | {"has_warning": any(model == name for model, _ in warnings)}
         | _describe_answers(tally)
         | _describe_sentences(tally)
         | {"by_topic": _describe_topics(tally, groups)}
@@ -78,7 +80,7 @@ def compare_models(
         "num_common_questions": len(common),
         "num_responses_per_question": num_responses,
         "baseline": names[0],
-        "warnings": find_warnings(tallies, pairs, num_common=len(common)),
+        "warnings": [text for _, text in warnings],
         "models": models,
         "differences": {
             pair["model"]: {key: pair[key] for key in _OF_A_PAIR}

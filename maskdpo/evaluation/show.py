@@ -27,7 +27,7 @@ def print_scores(path: Path) -> None:
         (_score_cells(name, row) for name, row in models.items()),
     )
     _say(f"score: {scores['score']}, in percent; {scores['interval']}")
-    _say("own score: over the number of questions that the model itself answered")
+    _say("own score: over all questions that the model itself answered, as many as listed")
     if any(row["anah_flag"] for row in models.values()):
         _say("*: not comparable, the model answered less than the baseline")
     _print_table(

@@ -16,18 +16,17 @@ FEWER_FACTS = 0.02  # relative fall of facts per answer that is named, whatever 
 
 def find_warnings(
     tallies: Mapping[str, ModelTally], pairs: Sequence[Mapping[str, Any]], *, num_common: int
-) -> list[str]:
-    """The sentences, in the order of the models; none where nothing is suspicious."""
+) -> list[tuple[str, str]]:
+    """(model it is about, sentence), in the order of the models; "" where it is about all."""
     found = []
     if not num_common:
-        found.append(
-            "No question was answered by every model, so there is no score to compare them by."
-        )
+        text = "No question was answered by every model, so there is no score to compare them by."
+        found.append(("", text))
     views = [view for pair in pairs for view in _both_ways(pair)]
     for name in tallies:
         own = [view for view in views if view["model"] == name]
-        found += _fewer_answers(name, own, tallies)
-        found += _fewer_facts(name, own)
+        found += [(name, text) for text in _fewer_answers(name, own, tallies)]
+        found += [(name, text) for text in _fewer_facts(name, own)]
     return found
 
 

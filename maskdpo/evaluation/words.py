@@ -17,12 +17,19 @@ def conclude(scores: Mapping[str, Any]) -> list[str]:
     best = max(models, key=lambda name: models[name]["score"])
     row = models[best]
     base = f"{scores['num_common_questions']} of {scores['num_questions']} questions"
-    value = f"{percent(row['score'])}% ({percent(row['low'])} to {percent(row['high'])})"
+    value = f"{percent(row['score'])}%"
+    if row["low"] is not None:
+        value += f" (95% interval {percent(row['low'])} to {percent(row['high'])})"
     if len(models) == 1:
         return [f"{best} scores {value}, over {base}."]
     against = [find_pair(scores, best, other) for other in models if other != best]
     unclear = [view["compared_with"] for view in against if not is_clear(view)]
-    if not unclear:
+    if not unclear and row["has_warning"]:
+        first = (
+            f"{best} has the highest score, {value}, over the {base} that every model answered, "
+            "but it says less than others: read the warnings before you call it best."
+        )
+    elif not unclear:
         first = f"{best} is best: it scores {value}, over the {base} that every model answered."
     else:
         first = (
@@ -35,18 +42,34 @@ def conclude(scores: Mapping[str, Any]) -> list[str]:
 
 def describe_pair(pair: Mapping[str, Any]) -> str:
     """One sentence on a pair: the difference with its interval, and what may be said of it."""
-    names = f"{pair['model']} against {pair['compared_with']}"
-    if pair["difference"] is None:
-        return f"{names}: no question was answered by both."
-    found = (
-        f"{names}: {points(pair['difference'])} points"
-        f" ({points(pair['low'])} to {points(pair['high'])}), on {pair['num_questions']} questions"
-    )
+    model, other, value = pair["model"], pair["compared_with"], pair["difference"]
+    if value is None:
+        return f"No question was answered by both {model} and {other}."
+    on = f"on {pair['num_questions']} questions"
     if pair["low"] is None:
-        return f"{found}; too few topics for an interval."
+        return f"{model} against {other}: {points(value)} points, {on}; too few topics to say more."
     if not is_clear(pair):
-        return f"{found}: no clear difference."
-    return f"{found}: {'more' if pair['difference'] > 0 else 'less'} truthful."
+        return (
+            f"There is no clear difference between {model} and {other}: {points(value)} points "
+            f"(95% interval {points(pair['low'])} to {points(pair['high'])}), {on}."
+        )
+    way = "higher" if value > 0 else "lower"
+    low, high = sorted(abs(pair[end]) for end in ("low", "high"))
+    return (
+        f"{model} scores {percent(abs(value))} points {way} than {other} (95% interval "
+        f"{percent(low)} to {percent(high)}), {on}."
+    )
+
+
+def judge_pair(pair: Mapping[str, Any]) -> str:
+    """The same in two words, for a table."""
+    if pair["difference"] is None:
+        return "no common question"
+    if pair["low"] is None:
+        return "too few topics"
+    if not is_clear(pair):
+        return "no clear difference"
+    return "clearly higher" if pair["difference"] > 0 else "clearly lower"
 
 
 def find_pair(scores: Mapping[str, Any], model: str, compared_with: str) -> dict[str, Any]:
@@ -79,7 +102,8 @@ def percent(value: float | None) -> str:
 
 def points(value: float | None) -> str:
     """A difference of shares in percentage points: +2.6."""
-    return "-" if value is None else f"{100 * value:+.1f}"
+    # Rounded first: a difference that rounds to zero is +0.0, never -0.0.
+    return "-" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def p_value(value: float | None) -> str:
@@ -90,4 +114,4 @@ def p_value(value: float | None) -> str:
 
 
 def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
+    return None if value is None else 0.0 - value

@@ -43,7 +43,7 @@ class ModelFacts:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """The scores that `maskdpo evaluate` wrote; InputError when they are none."""
+    """The scores that `maskdpo evaluate` wrote; InputError when the file holds none."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         for row in scores["models"].values():
@@ -121,6 +121,7 @@ def _scores(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "rows": rows,
         "score": str(scores.get("score", "")),
         "interval": str(scores.get("interval", "")),
+        "warnings": [str(text) for text in scores.get("warnings", [])],
     }
 
 

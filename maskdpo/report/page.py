@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskdpo.evaluation.words import conclude, describe_pair, p_value, percent, points
+from maskdpo.evaluation.words import conclude, judge_pair, p_value, percent, points
 from maskdpo.report.examples import make_examples
 from maskdpo.report.plots import plot_scores, plot_sentences, plot_topics
 from maskdpo.report.training_plots import draw_training_curves
@@ -53,7 +53,7 @@ def render_report(inputs: ReportInputs) -> str:
         scores=scores,
         models=models,
         conclusion=conclude(scores),
-        pairs=[(pair, describe_pair(pair).rsplit(": ", 1)[-1]) for pair in scores["pairs"]],
+        pairs=[(pair, judge_pair(pair)) for pair in scores["pairs"]],
         topics=sorted({topic for row in models.values() for topic in row["by_topic"]}),
         figures=[plot_scores(models), plot_sentences(models), plot_topics(models)],
         curves=draw_training_curves(inputs.training_logs, list(models)),

@@ -184,8 +184,13 @@ def plot_curves(
 
 def _ends(points: Sequence[tuple[float, float]]) -> str:
     """The first and last value of a curve."""
-    first, last = points[0][1], points[-1][1]
-    return f"{last:.3g}" if len(points) == 1 else f"from {first:.3g} to {last:.3g}"
+    first, last = _number(points[0][1]), _number(points[-1][1])
+    return last if len(points) == 1 else f"from {first} to {last}"
+
+
+def _number(value: float) -> str:
+    """Three digits, and never an exponent for large numbers."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _name_curve(run: str, key: str, split: str) -> str:
