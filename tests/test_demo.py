@@ -16,6 +16,7 @@ from maskdpo.demo.config import DemoConfig
 from maskdpo.demo.run import METHODS, run_demo
 from maskdpo.demo.truth import true_sentences
 from maskdpo.demo.world import make_world, write_biography, write_document
+from maskdpo.evaluation.words import describe_pair
 from schemas.errors import ConfigError
 
 WORLD = make_world(num_people=30, seed=3)
@@ -89,6 +90,24 @@ def test_the_whole_way(demo: Path) -> None:
     page = (demo / "evaluation" / "report.html").read_text()
     assert page.count("<svg") >= 4  # scores, sentences, topics, and curves of the training runs
     assert "Who is " in page
+    for name in METHODS:
+        assert scores["models"][name]["description"] == METHODS[name].description
+        assert METHODS[name].description in page
+        assert "<svg" in (demo / name / "curves.html").read_text()
+
+
+def test_it_ends_with_what_it_shows(demo: Path) -> None:
+    scores = json.loads((demo / "evaluation" / "scores.json").read_text())
+    (pair,) = [
+        pair
+        for pair in scores["pairs"]
+        if (pair["model"], pair["compared_with"]) == ("mask_dpo", "dpo")
+    ]
+    said = run_demo(TINY, demo, show_progress=False).conclusion
+    assert said.startswith("Asked about 3 people that training has not seen: ")
+    assert said.endswith(describe_pair(pair))
+    assert f"{100 * abs(pair['difference']):.1f} points" in said
+    assert "95% interval" in said
 
 
 def test_unseen_topics_are_not_in_the_preference_data(demo: Path) -> None:

@@ -122,7 +122,12 @@ def test_displacement_and_early_accuracy_are_stated_only_where_they_are(
     assert said in captions["pairs whose chosen side fell"].lower()
     assert "length alone" in captions["accuracy"]
     late = captions_of(tmp_path, m=[{"step": s, "rewards/accuracies": s / 4} for s in (2, 4)])
-    assert "length alone" not in late["accuracy"]
+    assert "length alone" not in late["accuracy"] and "starts at 0" not in late["accuracy"]
+    zero = [{"step": 1, "rewards/accuracies": 0.0, "rewards/margins": 0.0}]
+    assert (
+        "It starts at 0, as the model is still the reference"
+        in (captions_of(tmp_path, m=zero)["accuracy"])
+    )
 
 
 def test_the_page_is_self_contained_and_escapes_names_and_settings(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def _loss(curves: Curves) -> str | None:
 
 def _accuracy(curves: Curves) -> str | None:
     points = curves.get("rewards/accuracies", ())
+    margins = curves.get("rewards/margins", ())
+    if margins and points and margins[0][1] == points[0][1] == 0:
+        return "it starts at 0, as the model is still the reference and no margin is above zero"
     if len(points) < 2 or points[0][1] < 1:
         return None
     return (
