@@ -421,6 +421,21 @@ def test_a_page_of_a_judge_without_confidence(
     assert "This judge gives no confidence." in page.text
 
 
+def test_the_lexical_judge_is_listed_once(run: Run, gold: Path, tmp_path: Path) -> None:
+    def lines_of(out: str) -> list[str]:
+        """First words of the rows of the first table."""
+        rows = out.split("\u2500\n", 1)[1].splitlines()
+        return [row.split()[0] for row in rows[:4] if not row[:1].isdigit()]
+
+    report = tmp_path / "report.html"
+    _, out, _ = run("agreement", "--gold", gold, "--report", report)
+    assert lines_of(out) == ["lexical", "majority", "overlap"]
+    assert "<td>lexical</td>" not in report.read_text("utf-8")
+    # A judge of that name with other settings has other figures: the baseline stays.
+    _, out, _ = run("agreement", "--gold", gold, "--judge", strict_config(tmp_path))
+    assert lines_of(out) == ["lexical", "majority", "overlap", "lexical"]
+
+
 def test_nothing_known_is_shown_as_such(run: Run, tmp_path: Path) -> None:
     sentences = [{"start": 0, "end": 32, "label": None}]
     gold = write_lines(tmp_path / "gold.jsonl", [gold_row(0, sentences=sentences)])

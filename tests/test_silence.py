@@ -82,10 +82,12 @@ def test_refusing_the_hardest_questions_gains_nothing_and_is_shown(
     terminal = " ".join(capsys.readouterr().out.split())
     assert f"warning: {warning}" in terminal
     assert "*: not comparable" in terminal
+    assert f"[{100 * quiet['low']:.1f}, {100 * quiet['high']:.1f}] {100 * share:.1f}" in terminal
     page = render_page(models, scores)
     assert f"<b>Warning:</b> {warning}" in page
     assert page.index("<b>Warning:</b>") < page.index("<table>")
     assert "<sup>*</sup>" in page
+    assert f"{100 * quiet['high']:.1f}</td><td>{100 * share:.1f}</td>" in page
 
 
 def render_page(models: dict[str, list[Annotation]], scores: Any) -> str:

@@ -23,20 +23,21 @@ def print_scores(path: Path) -> None:
     scores = json.loads(path.read_text(encoding="utf-8"))
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
     _print_table(
-        ("model", "score [95%]", "own score", "questions", "ANAH", "cover"),
+        ("model", "score [95%]", "answered", "own score", "questions", "ANAH", "cover"),
         (_score_cells(name, row) for name, row in models.items()),
     )
     _say(f"score: {scores['score']}, in percent; {scores['interval']}")
+    _say("answered: percent of the responses asked for that hold a fact that could be judged")
     _say("own score: over all questions that the model itself answered, as many as listed")
     if any(row["anah_flag"] for row in models.values()):
         _say("*: not comparable, the model answered less than the baseline")
     _print_table(
-        ("model", "answered", "abst.", "undec.", "failed", "facts", "sent.", "chars", "no-fact"),
+        ("model", "abst.", "undec.", "failed", "facts", "sent.", "chars", "no-fact"),
         (_answer_cells(name, row) for name, row in models.items()),
     )
     _say(
-        "answered: percent of the responses asked for; abst., undec., failed: how many of the "
-        "others; facts, sent., chars: per answer; no-fact: percent of sentences"
+        "abst., undec., failed: how many of the other responses; facts, sent., chars: per answer; "
+        "no-fact: percent of sentences"
     )
     if scores["pairs"]:
         _print_table(
@@ -53,6 +54,7 @@ def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
     return (
         _short(name),
         f"{percent(row['score'])} [{percent(row['low'])}, {percent(row['high'])}]",
+        percent(row["answered"]),
         percent(row["own_score"]),
         str(row["own_num_questions"]),
         percent(row["anah_score"]) + ("*" if row["anah_flag"] else ""),
@@ -63,7 +65,6 @@ def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
 def _answer_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
     return (
         _short(name),
-        percent(row["answered"]),
         str(row["num_abstained"]),
         str(row["num_undecided"]),
         str(row["num_failed"]),

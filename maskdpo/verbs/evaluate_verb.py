@@ -42,7 +42,12 @@ def command(
     documents: Path | None,
     output: Path | None,
 ) -> None:
-    """Put the same questions to every model, judge the answers alike, compare and draw."""
+    """Ask every model the same questions, run one judge on all answers, compare and draw.
+
+    Scores are over the questions that every model answered; the terminal, scores.json and
+    report.html warn of a model that answers less or says less than another. What each figure
+    means: docs/evaluation.md.
+    """
     from annotator.judging.config import AnnotateConfig
     from maskdpo.evaluation.config import EvaluateConfig
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
