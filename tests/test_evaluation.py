@@ -209,7 +209,9 @@ def test_the_terminal_shows_every_pair_within_80_columns(
     scores = compare(dict.fromkeys(names, base), QUESTIONS)
     out = show(scores, tmp_path, capsys)
     assert max(len(line) for line in out.splitlines()) <= 80
-    assert sum(" - a-model" in line for line in out.splitlines()) == 6
+    pairs = [line for line in out.splitlines() if " - a-model" in line]
+    assert len(pairs) == 6
+    assert all("+0.0 [+0.0, +0.0]" in line and line.endswith(" 12") for line in pairs)
     short = show(compare(dict.fromkeys(("a", "b", "c"), base), QUESTIONS), tmp_path, capsys)
     for pair in ("b - a", "c - a", "c - b"):
         assert pair in short

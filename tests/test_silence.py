@@ -82,6 +82,7 @@ def test_refusing_the_hardest_questions_gains_nothing_and_is_shown(
     terminal = " ".join(capsys.readouterr().out.split())
     assert f"warning: {warning}" in terminal
     assert "*: not comparable" in terminal
+    assert f" {100 * quiet['anah_score']:.1f}* " in terminal
     assert f"[{100 * quiet['low']:.1f}, {100 * quiet['high']:.1f}] {100 * share:.1f}" in terminal
     page = render_page(models, scores)
     assert f"<b>Warning:</b> {warning}" in page
@@ -168,6 +169,20 @@ def test_a_small_fall_of_facts_is_named_where_its_interval_leaves_zero_out() -> 
     assert "fewer facts" in falls[0]["warnings"][0]
     assert falls[1]["pairs"][0]["facts_high"] > 0
     assert falls[1]["warnings"] == []
+
+
+def test_a_large_fall_of_facts_is_named_however_uncertain_it_is() -> None:
+    """8% fewer facts, on two topics of six: the interval is too wide to leave zero out."""
+    questions = [f"q{index}" for index in range(6)]
+    base = [annotation(q, 0, [GOOD] * 10 + [BAD] * 10) for q in questions]
+    sizes = (20, 20, 20, 20, 12, 18)
+    other = [
+        annotation(q, 0, [GOOD] * 11 + [BAD] * (size - 11))
+        for q, size in zip(questions, sizes, strict=True)
+    ]
+    scores = compare({"base": base, "m": other}, questions)
+    assert scores["pairs"][0]["facts_high"] > 0
+    assert "fewer facts per answer (-8.3% against base)" in scores["warnings"][0]
 
 
 def test_a_single_missing_response_is_named_and_a_higher_score_sharpens_the_words() -> None:
