@@ -1,4 +1,4 @@
-"""The arithmetic of agreement: calibration and comparison held to scikit-learn and to theory."""
+"""The arithmetic of agreement: calibration and comparison against scikit-learn and theory."""
 
 from __future__ import annotations
 

@@ -374,7 +374,7 @@ def test_what_a_judge_says_is_never_obeyed(
     evil = evil_verdicts(measure, tmp_path)
     code, out, err = run("agreement", "--gold", gold, "--judge", evil, "--report", report)
     assert code == 0, err
-    assert "[bold]" in out  # shown as it stands, not taken for markup
+    assert "[bold]" in out  # shown unchanged, not read as markup
     for letter in ("\x1b", "\u202e"):
         assert letter not in out + err
     _, out, _ = run("agreement", "--gold", gold, "--judge", evil, "--json")
@@ -514,5 +514,5 @@ def test_the_guide_shows_what_comes_out(
 
 
 def block_after(text: str, start: str) -> str:
-    """What stands between `start` and the end of its fenced block."""
+    """The text between `start` and the end of its fenced block."""
     return text.split(start, 1)[1].split("```", 1)[0]

@@ -78,8 +78,12 @@ def test_every_response_has_an_outcome() -> None:
 def test_responses_asked_for_are_known_or_the_most_that_were_given() -> None:
     rows = [annotation("a", index, [GOOD]) for index in range(3)]
     assert compare({"m": rows, "n": []}, ["a", "b"])["models"]["m"]["answered"] == 3 / 6
-    told = compare({"m": rows, "n": []}, ["a", "b"], num_responses=4)["models"]
-    assert (told["m"]["answered"], told["n"]["answered"], told["n"]["num_failed"]) == (3 / 8, 0, 8)
+    known = compare({"m": rows, "n": []}, ["a", "b"], num_responses=4)["models"]
+    assert (known["m"]["answered"], known["n"]["answered"], known["n"]["num_failed"]) == (
+        3 / 8,
+        0,
+        8,
+    )
 
 
 def test_the_headline_is_over_the_questions_that_every_model_answered() -> None:

@@ -2,7 +2,7 @@
 
 60 topics of 3 questions, 3 to 8 sentences each; a topic's chance of a correct sentence is drawn
 from a beta distribution, so that sentences of one topic are alike (intra-topic correlation ICC).
-Topics are drawn anew each time: the truth is the mean of the distribution. `-s` prints the table.
+Topics are drawn again each time: the truth is the mean of the distribution. `-s` prints the table.
 
 The former method, a percentile bootstrap over questions of the pooled score, held the truth in 78%
 of draws (`test_the_former_method...`): it took a topic's questions for independent.

@@ -190,7 +190,7 @@ def test_answers_that_are_cut_off_empty_or_missing_are_marked(tmp_path: Path) ->
     ("count", "expected"),
     [
         (0, []),
-        (2, ["a1", "c1"]),
+        (2, ["b1", "d"]),
         (4, ["a1", "b1", "c1", "d"]),
         (6, ["a1", "a2", "b1", "c1", "c2", "d"]),
         (99, ["a1", "a2", "a3", "b1", "b2", "c1", "c2", "d"]),
@@ -202,11 +202,7 @@ def test_questions_are_spread_over_topics(count: int, expected: list[str]) -> No
         question.model_copy(update={"topic": question.id[:-1]})  # "d" has no topic
         for question in make_questions(names)
     ]
-    assert len(choose_questions(questions, count)) == len(expected)
-    chosen = [question.id for question in choose_questions(questions, count)]
-    assert len({name[0] for name in chosen}) == min(count, 4)
-    if count in (0, 4, 99):
-        assert chosen == expected
+    assert [question.id for question in choose_questions(questions, count)] == expected
 
 
 def test_the_page_says_what_is_not_known(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ area_under_risk_coverage    keep the k surest verdicts: their share of wrong one
                             confidence count as drawn in random order, so that no order of rows
                             moves it
 
-A judge without confidences has no calibration: None, never 0. Verdicts without one beside others
-that have it (a judge may be silent where a rule decides) are counted and left out.
+A judge without confidences has no calibration: None, never 0. Verdicts without one, where others
+have it (a judge may be silent where a rule decides), are counted and left out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Calibration:
     risk_coverage: Sequence[float]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, with the reliability table; the curve, a number a sentence, stays out."""
+        """As JSON, with the reliability table; the curve, one number per sentence, is left out."""
         values = {name: getattr(self, name) for name in self.__slots__}
         del values["risk_coverage"]
         return values | {"bins": [asdict(item) for item in self.bins]}

@@ -35,7 +35,7 @@ Slices = Sequence[tuple[str, Sequence[tuple[str, AgreementSlice]]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeSection:
-    """What the page shows of one judge; `letter` stands for it in the pictures."""
+    """What the page shows of one judge; `letter` is its name in the pictures."""
 
     letter: str
     report: AgreementReport

@@ -19,7 +19,7 @@ _CORRECT, _HALLUCINATED = "#2a7f8e", "#d98c3f"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """An SVG picture and the words that stand in for it."""
+    """An SVG picture and its text alternative."""
 
     svg: str
     caption: str
@@ -194,7 +194,7 @@ def _number(value: float) -> str:
 
 
 def _name_curve(run: str, key: str, split: str) -> str:
-    """A curve by what tells it from the others of its panel."""
+    """A curve by what distinguishes it from the others of its panel."""
     parts = [part for part in (run, key) if part] + (["test split"] if split else [])
     return ", ".join(parts) or "training split"
 

@@ -23,7 +23,7 @@ def read_loss(runs: Mapping[str, Curves]) -> str:
 
 
 def read_accuracy(runs: Mapping[str, Curves]) -> str:
-    """Whether pairs were told apart from the first logged step on."""
+    """Whether all pairs had a margin above zero from the first step on, or none at first."""
     return _collect(runs, _accuracy)
 
 

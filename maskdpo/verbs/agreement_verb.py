@@ -100,7 +100,7 @@ def command(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a judge against people's sentence labels, or compare two; plain lines beside it."""
+    """Measure a judge against people's sentence labels, with baselines, or compare two judges."""
     from maskdpo.agreement.gold import read_gold
     from maskdpo.agreement.judges import PaidCalls, find_judges
     from maskdpo.agreement.run import AgreementFiles, run_agreement
