@@ -60,7 +60,8 @@ def test_the_papers_settings_are_the_defaults_and_differ_in_pairs_a_device_alone
 
 
 def test_the_closed_world_is_what_the_demo_trains() -> None:
-    values = make_run_values(DemoConfig(), Path("runs/demo"))["train"] | METHODS["mask_dpo"]
+    run = make_run_values(DemoConfig(), Path("runs/demo"))["train"]
+    values = {**run, **METHODS["mask_dpo"].settings}
     demo = TrainConfig.parse(values, where="test")
     assert train_section(CONFIGS / "train" / "closed-world-cpu.yaml") == demo
 
