@@ -97,18 +97,23 @@ class StopSignals:
 
 
 def any_process(flag: bool, device: Any) -> bool:
-    """Whether `flag` holds on any process of the run: the same answer on all of them.
+    """Whether `flag` holds on any process of the run: the same value on all of them.
 
-    Every process must ask at the same place. With one process this costs nothing.
+    Every process must call it at the same place. With one process this costs nothing.
     """
+    return bool(max_of_processes(int(flag), device))
+
+
+def max_of_processes(value: int, device: Any) -> int:
+    """The largest `value` of all processes of the run, under the terms of `any_process`."""
     import torch
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return flag
-    flags = torch.tensor(int(flag), device=device)
-    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-    return bool(flags.item())
+        return value
+    values = torch.tensor(value, device=device)
+    dist.all_reduce(values, op=dist.ReduceOp.MAX)
+    return int(values.item())
 
 
 def gather_lists(mine: list[str]) -> list[str]:

@@ -1,9 +1,13 @@
 """Mask-DPO on `transformers.Trainer`: the loss of a batch.
 
 The rule: the loss of an optimiser step is the mean over all its pairs, however they are spread
-over accumulation steps and processes. `get_batch_samples` counts them before the first backward
-pass, and each batch contributes its sum divided by that count; a last, smaller batch therefore
+over micro-batches and processes. `get_batch_samples` counts them before the first backward pass,
+and each micro-batch contributes its sum divided by that count; a last, smaller batch therefore
 weighs no more than its pairs.
+
+Nothing in a micro-batch waits for other processes, and at most two things wait for the device.
+Whether losses are finite is looked at once per optimiser step, before the optimiser, and once per
+evaluation.
 
 What is logged: see `trainer.monitors`.
 """
@@ -22,7 +26,7 @@ from trainer.batches import PairCollator, ReferencedExample, stand_in
 from trainer.callbacks import StepTimer
 from trainer.checkpointing import CheckpointingTrainer
 from trainer.choice import Choice
-from trainer.failures import NonFiniteLossError, any_process, gather_lists
+from trainer.failures import NonFiniteLossError, gather_lists, max_of_processes
 from trainer.flops import Work, find_peak, measure_shape
 from trainer.head import autocast, score_tokens, unwrap
 from trainer.lora import has_adapter, without_adapter
@@ -53,6 +57,7 @@ class Method:
 
     reference     a frozen model that computes the reference with each step; None where the items
                   hold it, or where the policy without its adapter is the reference
+    peak_flops    peak operations per second of a device, for `mfu`
     """
 
     loss: LossSettings
@@ -65,7 +70,7 @@ class Method:
 class MaskDpoTrainer(CheckpointingTrainer):
     """`transformers.Trainer` with the Mask-DPO loss. Takes the settings of its base, and `method`.
 
-    Non-finite losses raise NonFiniteLossError with the ids of the pairs in the batch.
+    Non-finite losses raise NonFiniteLossError with the ids of the pairs that have them.
     """
 
     # Ours divides by the pairs of the whole step; the base must not divide again.
@@ -87,6 +92,8 @@ class MaskDpoTrainer(CheckpointingTrainer):
         self._monitors = {"train": Monitor(peak_flops=peak), "eval": Monitor()}
         self._sampler: PairSampler | None = None
         self._lengths = [item.example.num_tokens for item in train_items]
+        # Of each micro-batch since the last look: its ids, which pairs count, whose loss is finite.
+        self._losses_seen: list[tuple[Sequence[str], Tensor, Tensor]] = []
         super().__init__(
             model=model,
             args=args,
@@ -129,8 +136,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         """The base's; what is not finite ends the run before the optimiser makes weights of it."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         is_bad = norm is not None and not math.isfinite(float(norm))
-        if any_process(is_bad, self.args.device):
-            raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="gradient")
+        self._refuse_non_finite(is_gradient_bad=is_bad)
         return norm
 
     def compute_loss(
@@ -167,6 +173,8 @@ class MaskDpoTrainer(CheckpointingTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log with the monitors' means since the last line of their kind."""
         mode = "eval" if any(name.startswith("eval_") for name in logs) else "train"
+        if mode == "eval":
+            self._refuse_non_finite()
         if mode == "eval" or "loss" in logs:
             means = self._monitors[mode].drain(self.accelerator)
             loss = means.pop("loss", None)
@@ -202,7 +210,8 @@ class MaskDpoTrainer(CheckpointingTrainer):
             num_pairs=batch["num_pairs"],
         )
         losses = preference_losses(sums, self.method.loss)
-        self._refuse_non_finite(losses, batch)
+        finite_B = torch.isfinite(losses.losses_B.detach()) | ~batch["counted"]
+        self._losses_seen.append((batch["ids"], batch["counted"], finite_B))
         whole = len(logps_N) == len(inputs["targets"])
         self._monitors[mode].add_batch(losses, sums, logps_N, batch, whole=whole)
         return losses
@@ -227,14 +236,22 @@ class MaskDpoTrainer(CheckpointingTrainer):
         under autocast, but no model that FSDP2 shards, and no copy of it."""
         return autocast(self.args.device, torch.bfloat16 if self.args.bf16 else torch.float32)
 
-    def _refuse_non_finite(self, losses: PairLosses, batch: Mapping[str, Any]) -> None:
-        finite_B = torch.isfinite(losses.losses_B) | ~batch["counted"]
-        finite = finite_B.tolist()
-        if any_process(not all(finite), losses.losses_B.device):
-            counted = iter(batch["ids"])
-            names = [next(counted) if counts else "" for counts in batch["counted"].tolist()]
-            bad = [name for name, fine in zip(names, finite, strict=True) if not fine]
-            raise NonFiniteLossError(gather_lists(bad))
+    def _refuse_non_finite(self, *, is_gradient_bad: bool = False) -> None:
+        """Raise NonFiniteLossError for the micro-batches since the last look, on all processes."""
+        seen, self._losses_seen = self._losses_seen, []
+        is_loss_bad = bool(seen) and not bool(torch.cat([finite_B for *_, finite_B in seen]).all())
+        worst = max_of_processes(2 if is_loss_bad else int(is_gradient_bad), self.args.device)
+        if worst == 0:
+            return
+        if worst == 1:
+            raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="gradient")
+        bad = []
+        for ids, counted_B, finite_B in seen:
+            names = iter(ids)
+            for counts, finite in zip(counted_B.tolist(), finite_B.tolist(), strict=True):
+                name = next(names) if counts else ""
+                bad += [] if finite else [name]
+        raise NonFiniteLossError(gather_lists(bad))
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         # With several processes the library does not reach the sampler of an epoch it resumes in.

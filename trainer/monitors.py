@@ -62,6 +62,7 @@ class Monitor:
         """Take in one batch; `logps_N` are all its listed tokens if `whole`, else the active."""
         counted_B = batch["counted"]
         chosen_B, rejected_B = losses.chosen_rewards_B, losses.rejected_rewards_B
+        # Sums under a mask, never a selection by one: how many are selected waits for the device.
         values = {
             "loss": losses.losses_B.detach(),
             "rewards/chosen": chosen_B,
@@ -72,7 +73,7 @@ class Monitor:
         }
         self._add("pairs", counted_B.sum())
         for name, value_B in values.items():
-            self._add(name, value_B[counted_B].sum())
+            self._add(name, torch.where(counted_B, value_B, 0.0).sum())
         self._add("num_active", torch.tensor(float(batch["num_active"])))
         self._add("num_completion", torch.tensor(float(batch["num_completion"])))
         self._add_tokens(logps_N.detach(), batch, whole=whole)
@@ -126,9 +127,9 @@ class Monitor:
         for side, name in ((0, "chosen"), (1, "rejected")):
             kinds = [("active", active_N)] + ([("masked", ~active_N)] if whole else [])
             for kind, kept_N in kinds:
-                kept = ratios_N[kept_N & (sides_N == side)]
-                self._add(f"logratios/{name}_{kind}", kept.sum())
-                self._add(f"count/logratios/{name}_{kind}", torch.tensor(float(len(kept))))
+                mine_N = kept_N & (sides_N == side)
+                self._add(f"logratios/{name}_{kind}", torch.where(mine_N, ratios_N, 0.0).sum())
+                self._add(f"count/logratios/{name}_{kind}", mine_N.sum())
         if whole:
             self._add("kl", (ratios_N.exp() - 1 - ratios_N).sum())
             self._add("count/kl", torch.tensor(float(len(ratios_N))))
