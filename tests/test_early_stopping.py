@@ -14,10 +14,11 @@ from tiny_models import make_pair_values, save_model_folder, write_dataset
 from train_support import checkpoints_of, curve_of, train, weights_of
 
 from schemas.errors import ConfigError, InputError
-from trainer.callbacks import LogFile
+from trainer.callbacks import LogFile, best_evaluation
 from trainer.checkpointing import CheckpointingTrainer
 from trainer.config import TrainConfig, run_settings
 from trainer.failures import StoppedError
+from trainer.mask_dpo import MaskDpoTrainer
 
 CHANGES: dict[str, Any] = {
     "early_stopping_patience": 2,
@@ -124,6 +125,72 @@ def test_a_run_killed_once_it_had_stopped_takes_no_further_step(
     assert curve_of(moved) == curve_of(whole.output)
     assert weights_of(moved) == weights_of(whole.output)
     assert result.counts["best_step"] == 2 and result.counts["steps"] == 6
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a test: no handler, no clean-up."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int) -> None:
+    """Die in the `call`-th call of a method, before it does anything."""
+    plain, calls = getattr(owner, name), iter(range(1, call + 1))
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if next(calls, None) == call:
+            raise Killed
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, name, method)
+
+
+# Where a run can die: within an evaluation, before and within a checkpoint, at its end.
+PLACES = [
+    (MaskDpoTrainer, "prediction_step", (1, 2)),
+    (CheckpointingTrainer, "_save_checkpoint", (1, 3, 4, 5, 8)),
+    (CheckpointingTrainer, "_save_rng_state", (1, 3, 6)),
+    (CheckpointingTrainer, "_load_best_model", (1,)),
+]
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4}])
+def test_after_any_kill_the_same_step_is_published(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: Any
+) -> None:
+    """Checkpoints of single steps, an evaluation per epoch: a kill may fall between the two."""
+    dataset = write_dataset(tmp_path / "dataset")
+    settings = CHANGES | {
+        "evaluate": "epoch",
+        "save": "steps",
+        "save_steps": 1,
+        "epochs": 2,
+        "lora": lora,
+    }
+    whole = train(policy, dataset, tmp_path / "whole", **settings)
+    assert whole.counts["best_step"] == 6  # the second evaluation is the better one
+    for owner, name, calls in PLACES:
+        for call in calls:
+            output = tmp_path / f"{name}-{call}"
+            with monkeypatch.context() as patch:
+                kill_at(patch, owner, name, call)
+                with pytest.raises(Killed):
+                    train(policy, dataset, output, **settings)
+            result = train(policy, dataset, output, **settings)
+            assert result.counts["best_step"] == 6, (name, call)
+            assert curve_of(output) == curve_of(whole.output), (name, call)
+            assert weights_of(output) == weights_of(whole.output), (name, call)
+
+
+def test_the_best_evaluation_is_read_from_the_log() -> None:
+    assert best_evaluation([]) is None
+    assert best_evaluation([{"loss": 1.0, "step": 1}]) is None
+    log = [
+        {"eval_loss": 0.5, "step": 2},
+        {"loss": 0.1, "step": 3},
+        {"eval_loss": 0.4, "step": 4},
+        {"eval_loss": 0.4, "step": 6},
+        {"eval_loss": 0.45, "step": 8},
+    ]
+    assert best_evaluation(log) == (4, 0.4)  # the first of equal ones
 
 
 def test_lost_best_weights_are_told(

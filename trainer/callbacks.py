@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +47,10 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
 
 
 class StepTimer(TrainerCallback):  # type: ignore[misc]
-    """Tells a monitor how long each step took, from its first forward pass through the optimiser.
+    """Reports to a monitor how long each step took, from its first forward pass to the optimiser.
 
-    Evaluation, checkpoints and logging lie outside. On a GPU a step that is not logged is timed to
-    its launch; the next one waits for it, so that sums over several are right.
+    Evaluation, checkpoints and logging are not included. On a GPU a step that is not logged is
+    timed to its launch; the next one waits for it, so that sums over several are right.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -120,10 +121,24 @@ class StopBetweenSteps(TrainerCallback):  # type: ignore[misc]
             control.should_log = control.should_save = True
 
 
+def best_evaluation(log: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
+    """Step and `eval_loss` of the lowest evaluation in a log, the first of equal ones.
+
+    None where nothing was evaluated.
+    """
+    found = [(line["eval_loss"], line["step"]) for line in log if "eval_loss" in line]
+    if not found:
+        return None
+    loss, step = min(found)
+    return int(step), float(loss)
+
+
 class StopWithoutProgress(TrainerCallback):  # type: ignore[misc]
     """Stops after `patience` evaluations without a better `eval_loss`, and keeps each one's state.
 
-    The count is made anew from the log of the state, so a resumed run stops where it would have.
+    Count and best step are derived from the log, which is part of every checkpoint. The base's own
+    bookkeeping misses an evaluation that a resumed run makes up for, so that it would publish
+    another step than an uninterrupted run.
     """
 
     def __init__(self, patience: int) -> None:
@@ -134,23 +149,27 @@ class StopWithoutProgress(TrainerCallback):  # type: ignore[misc]
 
         Raises InputError when the best weights are gone: going on would silently lose them.
         """
-        self._decide(state, control)
-        if state.best_global_step:
-            best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-            if not best.is_dir():
-                raise InputError.of(
-                    best,
-                    "the weights of the best evaluation are not there any more; set "
-                    "train.resume=false to start over",
-                )
-            state.best_model_checkpoint = str(best)  # the folder may have been moved
+        self._decide(args, state, control)
+        if state.best_global_step and not Path(state.best_model_checkpoint).is_dir():
+            raise InputError.of(
+                state.best_model_checkpoint,
+                "the weights of the best evaluation are not there any more; set "
+                "train.resume=false to start over",
+            )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Keep these weights, which may prove the best, and stop when patience is at its end."""
         control.should_save = True
-        self._decide(state, control)
+        self._decide(args, state, control)
 
-    def _decide(self, state: Any, control: Any) -> None:
+    def _decide(self, args: Any, state: Any, control: Any) -> None:
+        best = best_evaluation(state.log_history)
+        if best is None:
+            return
+        state.best_global_step, state.best_metric = best
+        # By the folder of this run, which may have been moved since the checkpoint was written.
+        path = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
+        state.best_model_checkpoint = str(path)
         losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
-        if losses and len(losses) - 1 - losses.index(min(losses)) >= self._patience:
+        if len(losses) - 1 - losses.index(best[1]) >= self._patience:
             control.should_training_stop = True

@@ -12,6 +12,7 @@ writes for it, weights-only as well.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from transformers import Trainer
 
 from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.lora import has_adapter, load_adapter
-from trainer.processes import wait_for_all
+from trainer.processes import reshard, wait_for_all
 from trainer.run_folder import STATE_FILE
 
 
@@ -28,16 +29,19 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
     """`Trainer`, with this project's rule for checkpoints.
 
     `saved_step` is the step of the newest whole checkpoint; set it to the one that is resumed.
-    `step_ids` are the pairs of the step under way. Weights that a step has made infinite or no
-    number are not saved: NonFiniteLossError instead.
+    `step_ids` are the pairs of the step under way; `saving_seconds` is what each checkpoint of this
+    process took. Weights that a step has made infinite or not a number are not saved:
+    NonFiniteLossError instead.
     """
 
     saved_step: int | None = None
+    saving_seconds: list[float]
     step_ids: Sequence[str] = ()
     _bad_before = 0
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """The base's."""
+        self.saving_seconds = []
         self._bad_before = self._count_bad()
         return super().train(*args, **kwargs)
 
@@ -64,15 +68,15 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
+        started = time.monotonic()
         if self.saved_step != step:
             if self.is_spoilt():
                 raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="weight update")
             super()._save_checkpoint(model, trial)
             self.saved_step = step
             wait_for_all()  # whole before any process may stop for good
+            self.saving_seconds.append(time.monotonic() - started)
             return
-        if self.state.best_global_step == step:
-            self.state.best_model_checkpoint = str(self._checkpoint(step))
         if self.args.should_save:
             path = self._checkpoint(step) / STATE_FILE
             temporary = path.with_name(f".{STATE_FILE}")
@@ -88,6 +92,10 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         super()._save_rng_state(output_dir)
         wait_for_all()  # the state file, which comes next, says that all is there
 
+    def _determine_best_metric(self, *_: Any, **__: Any) -> bool:
+        """`StopWithoutProgress` derives the best step from the log; nothing else is kept of it."""
+        return False
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if has_adapter(self.model):
             load_adapter(self.model, Path(resume_from_checkpoint))
@@ -97,5 +105,7 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
     def _load_best_model(self) -> None:
         if has_adapter(self.model):
             load_adapter(self.model, Path(self.state.best_model_checkpoint))
-        else:
-            super()._load_best_model()
+            return
+        if self.is_fsdp_enabled:
+            reshard(self.model)
+        super()._load_best_model()

@@ -119,6 +119,19 @@ def keep_full_precision(accelerator: Any) -> None:
         plugin.mixed_precision_policy = full_precision() if plugin.fsdp_version == 2 else None
 
 
+def reshard(model: Any) -> None:
+    """Give back what FSDP2 gathered for a forward pass without a backward pass (an evaluation).
+
+    accelerate keeps the last norm and the LM head gathered between the two; weights cannot be
+    loaded into a model that is whole in one part and sharded in another.
+    """
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 def full_precision() -> Any:
     """FSDP2's policy that rounds nothing."""
     from torch.distributed.fsdp import MixedPrecisionPolicy
@@ -127,13 +140,16 @@ def full_precision() -> Any:
 
 
 def _refuse_sharded_adapter() -> None:
-    """Raise ConfigError where accelerate was told to spread weights: an adapter's would be lost.
+    """Raise ConfigError where accelerate was told to shard the weights of an adapter's model.
 
-    Under FSDP and ZeRO-3 a checkpoint of an adapter, and its merge, would need the whole model.
+    FSDP2 shards groups of one dtype, and an adapter's group has two: frozen weights in the
+    precision of training, and its own in float32. A checkpoint of the adapter alone, and its merge,
+    would need the whole model besides.
     """
     for name in ("FSDP", "DeepSpeed"):
         if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false").lower() == "true":
             raise ConfigError(
-                f"train.lora does not work with {name}, which spreads the model over processes; "
-                "start it with torchrun, which keeps a copy on each GPU, or leave train.lora out"
+                f"train.lora does not work with {name}: it shards weights of one dtype together, "
+                "and frozen weights and adapter have two; start it with torchrun, which keeps a "
+                "copy of the model on each GPU, or leave train.lora out"
             )
