@@ -1,16 +1,21 @@
 """Choosing a layout, and proving the choice on the first pairs.
 
 The rule: a layout that computes less must compute the same. Before anything is spent, the first
-pairs go through the model in the padded layout and in the candidate, in float32; where a
-log-probability differs by more than rounding, the model cannot do the candidate (it ignores
-positions, mixes tokens without attention, caps or biases its scores), and the next one is tried,
-down to padded. A window of attention shorter than `max_length` is seen from the configuration,
-since the first pairs may be too short to show it.
+pairs go through the model in the padded layout and in the candidate, and their log-probabilities
+are compared. A model that fails (it ignores positions, mixes tokens without attention, caps or
+biases its scores) gets the next layout, down to padded. A window of attention shorter than
+`max_length` is read from the configuration, since the first pairs may be too short to show it.
 
-What rounding does is measured, where the difference exceeds `TOLERANCE`: matrix products of
-another height add in another order, and 32 layers 4,096 wide make more of it than that. The padded
-layout is computed again with other numbers of rows at a time, and a candidate may differ
-`MARGIN` times as much as the padded layout does from itself, up to `MOST_TOLERANCE`.
+Two comparisons, because training in 16 bits runs other kernels than float32 does:
+
+    float32           is it the same function? Every log-probability within `TOLERANCE`, or within
+                      `MARGIN` times the rounding that is measured by computing the padded layout
+                      with other numbers of rows at a time, up to `MOST_TOLERANCE`. (GEMMs of
+                      another height sum in another order; 32 layers, 4,096 wide, exceed 1e-4.)
+                      Frozen 16-bit weights are widened to float32 one module at a time.
+    training dtype    do the kernels that will train compute it? The error against the float32
+                      values, as a norm over all tokens, is at most `LOW_MARGIN` times that of
+                      padded rows. Skipped where training is in float32.
 """
 
 from __future__ import annotations
@@ -18,7 +23,8 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +33,7 @@ from trainer.failures import is_out_of_memory
 from trainer.layouts import Layout
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from trainer.head import Head
@@ -36,6 +43,7 @@ logger = logging.getLogger(__name__)
 TOLERANCE = 1e-4
 MOST_TOLERANCE = 1e-2
 MARGIN = 10
+LOW_MARGIN = 2
 PROOF_PAIRS = 4
 PROOF_TOKENS = 64  # of each answer: enough to see the prompt and itself
 
@@ -44,7 +52,7 @@ LayoutSetting = Literal["auto", "padded", "packed", "shared"]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How to compute: the layout, the way to the output matrix, and why not a better one."""
+    """How to compute: the layout, how log-probabilities are made, and why not a better layout."""
 
     layout: Layout
     head: Head
@@ -58,23 +66,31 @@ def choose_layout(
     setting: LayoutSetting,
     max_length: int,
     max_bytes: int,
+    dtype: torch.dtype | None = None,
 ) -> Choice:
     """The best layout this model can do, of those `setting` allows; `examples` are not empty.
 
-    Leaves the model with our attention where the layout needs it.
+    `dtype` is the precision of training, float32 by default. Leaves the model with our attention
+    where the layout needs it.
     """
     from trainer.head import Head
 
-    proof = [_shorten(example) for example in examples[:PROOF_PAIRS]]
     was_training = model.training
     model.eval()
     try:
-        expected = _score(model, proof, "padded", Head(inside=False))
-        inside = _differs(model, proof, "padded", Head(inside=True), expected) is None
+        proof = _Proof(model, [_shorten(example) for example in examples[:PROOF_PAIRS]], dtype)
+    except Exception as error:
+        model.train(was_training)
+        if is_out_of_memory(error) or not has_narrow_weights(model):
+            raise
+        # Its code reads weights of modules that it does not call: there is nothing to compare with.
+        why = f"{type(model).__name__} cannot be checked in float32: {_describe(error)}"
+        notes = [] if setting == "padded" else [f"it trains in the padded layout, since {why}"]
+        return Choice(layout="padded", head=Head(inside=False, max_bytes=max_bytes), notes=notes)
+    try:
+        inside = proof.find_fault("padded", Head(inside=True)) is None
         head = Head(inside=inside, max_bytes=max_bytes)
-        layout, notes = _choose(
-            model, proof, head, expected, setting=setting, max_length=max_length
-        )
+        layout, notes = _choose(proof, head, setting=setting, max_length=max_length)
     finally:
         model.train(was_training)
     for note in notes:
@@ -83,16 +99,11 @@ def choose_layout(
 
 
 def _choose(
-    model: Any,
-    proof: Sequence[Example],
-    head: Head,
-    expected: Tensor,
-    *,
-    setting: LayoutSetting,
-    max_length: int,
+    proof: _Proof, head: Head, *, setting: LayoutSetting, max_length: int
 ) -> tuple[Layout, list[str]]:
     if setting == "padded":
         return "padded", []
+    model = proof.model
     obstacle = find_obstacle(model, max_length)
     reasons = [] if obstacle is None else [obstacle]
     if not reasons:
@@ -103,10 +114,10 @@ def _choose(
         model.set_attn_implementation(NAME)
         candidates: tuple[Layout, ...] = ("shared", "packed") if setting == "auto" else (setting,)
         for layout in candidates:
-            difference = _differs(model, proof, layout, head, expected)
-            if difference is None:
+            fault = proof.find_fault(layout, head)
+            if fault is None:
                 return layout, _describe_choice(model, layout, reasons)
-            reasons.append(f"in the layout {layout} {difference}")
+            reasons.append(f"in the layout {layout} {fault}")
         model.set_attn_implementation(before)
     return "padded", _describe_choice(model, "padded", reasons)
 
@@ -143,46 +154,145 @@ def find_obstacle(model: Any, max_length: int) -> str | None:
     return None
 
 
-def _differs(
-    model: Any, proof: Sequence[Example], layout: Layout, head: Head, expected: Tensor
-) -> str | None:
-    """What is wrong with a candidate; None when its log-probabilities are those of padded."""
-    try:
-        found = _score(model, proof, layout, head)
-        if found.shape != expected.shape:
-            return f"its scores have the shape {tuple(found.shape)}, not {tuple(expected.shape)}"
-        largest = float((found - expected).abs().max())
-    except Exception as error:  # a model's own code may fail in any way on a mask it never met
-        return _describe(error)
-    if largest <= TOLERANCE:
-        return None
-    tolerance = TOLERANCE
-    if not math.isnan(largest):
-        rounding = _measure_rounding(model, proof, expected)
-        tolerance = min(max(TOLERANCE, MARGIN * rounding), MOST_TOLERANCE)
-    if largest <= tolerance:
-        return None
-    return f"log-probabilities differ by {largest:.2g}, more than {tolerance:.2g}"
+class _Proof:
+    """The first pairs, and what the padded layout makes of them."""
+
+    def __init__(self, model: Any, examples: Sequence[Example], dtype: torch.dtype | None) -> None:
+        import torch
+
+        from trainer.head import Head
+
+        self.model = model
+        self._examples = examples
+        self._low = None if dtype in {None, torch.float32} else dtype
+        self._plain = Head(inside=False)
+        self._exact = self._score("padded", self._plain)
+        self._low_error = 0.0
+        if self._low is not None:
+            padded = self._score("padded", self._plain, self._low)
+            self._low_error = float((padded - self._exact).norm())
+
+    def find_fault(self, layout: Layout, head: Head) -> str | None:
+        """What is wrong with a candidate; None when it computes what padded rows give."""
+        try:
+            return self._differs(self._score(layout, head)) or self._errs_in_low(layout, head)
+        except Exception as error:  # a model's own code may fail in any way on a mask it never met
+            return _describe(error)
+
+    def _differs(self, found: Tensor) -> str | None:
+        if found.shape != self._exact.shape:
+            shapes = tuple(found.shape), tuple(self._exact.shape)
+            return f"its scores have the shape {shapes[0]}, not {shapes[1]}"
+        largest = float((found - self._exact).abs().max())
+        if largest <= TOLERANCE:
+            return None
+        tolerance = TOLERANCE
+        if not math.isnan(largest):
+            tolerance = min(max(TOLERANCE, MARGIN * self._measure_rounding()), MOST_TOLERANCE)
+        if largest <= tolerance:
+            return None
+        return f"log-probabilities differ by {largest:.2g}, more than {tolerance:.2g}"
+
+    def _errs_in_low(self, layout: Layout, head: Head) -> str | None:
+        if self._low is None:
+            return None
+        error = float((self._score(layout, head, self._low) - self._exact).norm())
+        # A model so small that 16 bits hardly round it still needs some room.
+        allowed = max(LOW_MARGIN * self._low_error, TOLERANCE * len(self._exact) ** 0.5)
+        if error <= allowed:
+            return None
+        name = str(self._low).removeprefix("torch.")
+        return (
+            f"log-probabilities in {name} are {error:.2g} from float32's (as a norm), "
+            f"those of padded rows {self._low_error:.2g}"
+        )
+
+    def _measure_rounding(self) -> float:
+        """How far padded log-probabilities move when other numbers of rows are computed at a time.
+
+        0 where there is no memory to measure it.
+        """
+        import torch
+
+        examples = self._examples
+        batches = [[one] for one in examples] if len(examples) > 1 else [[*examples, *examples]]
+        try:
+            scored = [self._score_sides(batch, "padded", self._plain) for batch in batches]
+        except Exception as error:
+            if is_out_of_memory(error):
+                return 0.0
+            raise
+        again = [sides[0] for sides in scored] + [sides[len(sides) // 2] for sides in scored]
+        return float((torch.cat(again) - self._exact).abs().max())
+
+    def _score(self, layout: Layout, head: Head, dtype: torch.dtype | None = None) -> Tensor:
+        """Log-probabilities of all completion tokens, in the order of the sides."""
+        import torch
+
+        return torch.cat(self._score_sides(self._examples, layout, head, dtype))
+
+    def _score_sides(
+        self,
+        examples: Sequence[Example],
+        layout: Layout,
+        head: Head,
+        dtype: torch.dtype | None = None,
+    ) -> list[Tensor]:
+        import torch
+
+        from trainer.scoring import score_completions
+
+        if dtype is not None:
+            parts = score_completions(self.model, examples, layout=layout, head=head, dtype=dtype)
+        else:
+            with widened(self.model):
+                parts = score_completions(
+                    self.model, examples, layout=layout, head=head, dtype=torch.float32
+                )
+        return [torch.from_numpy(part) for part in parts]
 
 
-def _measure_rounding(model: Any, proof: Sequence[Example], expected: Tensor) -> float:
-    """How far padded log-probabilities move when other numbers of rows are computed at a time.
+def has_narrow_weights(model: Any) -> bool:
+    """Whether weights are held in 16 bits."""
+    narrow = _narrow()
+    return any(parameter.dtype in narrow for parameter in model.parameters())
 
-    0 where there is no memory to measure it.
-    """
+
+def _narrow() -> set[torch.dtype]:
     import torch
 
-    from trainer.head import Head
+    return {torch.bfloat16, torch.float16}
 
-    batches = [[example] for example in proof] if len(proof) > 1 else [[*proof, *proof]]
+
+@contextmanager
+def widened(model: Any) -> Iterator[None]:
+    """Within the block 16-bit weights compute as float32, one module's copy at a time."""
+    narrow = _narrow()
+    kept: dict[Any, Tensor] = {}
+
+    def widen(module: Any, _: Any) -> None:
+        for parameter in module.parameters(recurse=False):
+            if parameter.dtype in narrow:
+                kept[parameter] = parameter.data
+                parameter.data = parameter.data.float()
+
+    def restore(module: Any, *_: Any) -> None:
+        for parameter in module.parameters(recurse=False):
+            if parameter in kept:
+                parameter.data = kept.pop(parameter)
+
+    handles = []
+    for module in model.modules():
+        if any(parameter.dtype in narrow for parameter in module.parameters(recurse=False)):
+            handles.append(module.register_forward_pre_hook(widen))
+            handles.append(module.register_forward_hook(restore, always_call=True))
     try:
-        scored = [_score_sides(model, batch, Head(inside=False)) for batch in batches]
-    except Exception as error:
-        if is_out_of_memory(error):
-            return 0.0
-        raise
-    again = [sides[0] for sides in scored] + [sides[len(sides) // 2] for sides in scored]
-    return float((torch.cat(again) - expected).abs().max())
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter, data in kept.items():
+            parameter.data = data
 
 
 def _describe(error: Exception) -> str:
@@ -190,24 +300,6 @@ def _describe(error: Exception) -> str:
         raise error  # says nothing of the layout
     lines = str(error).strip().splitlines()
     return f"it fails ({lines[0] if lines else type(error).__name__})"
-
-
-def _score(model: Any, examples: Sequence[Example], layout: Layout, head: Head) -> Tensor:
-    """Log-probabilities of all completion tokens, in the order of the sides."""
-    import torch
-
-    return torch.cat(_score_sides(model, examples, head, layout))
-
-
-def _score_sides(
-    model: Any, examples: Sequence[Example], head: Head, layout: Layout = "padded"
-) -> list[Tensor]:
-    import torch
-
-    from trainer.scoring import score_completions
-
-    parts = score_completions(model, examples, layout=layout, head=head, dtype=torch.float32)
-    return [torch.from_numpy(part) for part in parts]
 
 
 def _shorten(example: Example) -> Example:
