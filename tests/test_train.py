@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,17 @@ def test_relabelling_costs_no_new_reference_pass(model_folder: Path, tmp_path: P
     assert train(other, dataset, tmp_path / "fresh").counts["reference_computed"] == 16
 
 
+def reference_model(**changes: str) -> Any:
+    from trainer.reference import ReferenceModel
+
+    values = {"weights_hash": "w", "compute_dtype": "float32", "weights_dtype": "float32"}
+    return ReferenceModel(**{"device": "cpu"} | values | changes)
+
+
 @pytest.mark.parametrize("layout", ["padded", "shared"])
-def test_cached_reference_equals_the_model(layout: Any, tmp_path: Path) -> None:
+def test_cached_reference_equals_the_model(
+    layout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the cache holds is, token by token, the reference's own log-probability."""
     import torch
     from steps import sequence, use_layout
@@ -173,7 +183,7 @@ def test_cached_reference_equals_the_model(layout: Any, tmp_path: Path) -> None:
     sides = [side for example in examples for side in (example.chosen, example.rejected)]
     keys = {sequence_key(side) for side in sides}
     assert len(keys) == 4
-    cache = ReferenceCache(tmp_path, weights_hash="w", dtype="float32")
+    cache = ReferenceCache(tmp_path, reference_model())
     assert cache.load(keys) == {}
     counted: list[int] = []
     compute_missing(
@@ -197,7 +207,21 @@ def test_cached_reference_equals_the_model(layout: Any, tmp_path: Path) -> None:
             for at in range(side.first, len(side.token_ids))
         ]
         assert found[sequence_key(side)].tolist() == pytest.approx(expected, abs=1e-5)
-    assert ReferenceCache(tmp_path, weights_hash="v", dtype="float32").load(keys) == {}
+    for change in (
+        {"weights_hash": "v"},
+        {"compute_dtype": "bfloat16"},
+        {"weights_dtype": "bfloat16"},
+        {"device": "cuda"},
+    ):
+        assert ReferenceCache(tmp_path, reference_model(**change)).load(keys) == {}, change
+    for library in ("torch", "transformers"):
+        monkeypatch.setattr(
+            "trainer.reference.installed_versions",
+            lambda names, moved=library: {
+                name: "99.0" if name == moved else version(name) for name in names
+            },
+        )
+        assert ReferenceCache(tmp_path, reference_model()).load(keys) == {}, library
     (file,) = cache.folder.glob("*.arrow")
     file.write_bytes(b"torn")
     with pytest.raises(InputError, match="delete it"):

@@ -6,6 +6,7 @@ where a field says otherwise. `RUN_KEY_EXCLUDED` decides what makes two runs the
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,13 +17,14 @@ from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
 from trainer.loss import LossKind, LossSettings
+from trainer.render import FROZEN_DATE
 
 EosPolicy = Literal["neither", "chosen", "both"]
 Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 class LoraSettings(Section):
-    """Train small matrices beside frozen ones. There is no dropout: see `trainer.lora`."""
+    """Train small matrices added to frozen ones. There is no dropout: see `trainer.lora`."""
 
     rank: int = Field(default=16, ge=1, description="inner size of the added matrices")
     alpha: int = Field(
@@ -53,14 +55,20 @@ class TrainConfig(Section):
     chat_template_kwargs: dict[str, Any] = Field(
         default={}, description="values for the chat template, such as enable_thinking: false"
     )
+    template_date: datetime.date | None = Field(
+        default=None,
+        description="date (YYYY-MM-DD) that a chat template prints which prints the current one "
+        "[the date recorded by an earlier run with the same output or reference_dir, else today]",
+    )
 
     use_spans: bool = Field(
         default=True,
         description="train on the spans' weights; false trains every answer token (stock DPO)",
     )
-    eos: EosPolicy = Field(
-        default="neither",
-        description="sides whose end-of-text and template trailer train: neither, chosen or both",
+    eos: EosPolicy | None = Field(
+        default=None,
+        description="sides whose end-of-text and template trailer train: neither, chosen or both "
+        "[neither; both for pairs that train without spans, which is stock DPO]",
     )
     loss: LossKind = Field(
         default="sigmoid",
@@ -83,16 +91,16 @@ class TrainConfig(Section):
     max_length: int = Field(
         default=1024,
         ge=2,
-        description="tokens of prompt and answer; longer answers are cut at the right",
+        description="most tokens of prompt and answer; longer answers are cut at the right",
     )
 
     epochs: float = Field(default=3.0, gt=0, description="passes over the training pairs")
     max_steps: int | None = Field(
         default=None, ge=1, description="stop after this many optimiser steps, whatever epochs says"
     )
-    batch_size: int = Field(default=8, ge=1, description="pairs a device and step")
+    batch_size: int = Field(default=8, ge=1, description="pairs per device per micro-batch")
     gradient_accumulation: int = Field(
-        default=1, ge=1, description="steps whose pairs make one optimiser step"
+        default=1, ge=1, description="micro-batches per optimiser step"
     )
     learning_rate: float = Field(default=5e-7, gt=0, description="peak learning rate")
     lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
@@ -123,8 +131,11 @@ class TrainConfig(Section):
         description="how a batch lies in memory: shared (prompts once, no padding), packed (no "
         "padding), padded; auto takes the first the model is proved to compute the same with",
     )
-    head_megabytes: int = Field(
-        default=512, ge=1, description="most logits held at a time; more are made in chunks"
+    head_megabytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="MiB of logits held at a time; more are computed in chunks [512 on a CPU, "
+        "2048 on a GPU, 4096 on a GPU of 64 GB or more]",
     )
     group_by_length: bool = Field(
         default=False,
@@ -132,8 +143,9 @@ class TrainConfig(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="precision of the forward pass (weights and optimiser stay float32); auto: "
-        "bfloat16 on a GPU that has it, else float32",
+        description="precision of the forward pass (weights that train, and the optimiser, are "
+        "float32; with lora the frozen weights have this precision); auto: bfloat16 on a GPU that "
+        "has it, else float32",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to train; auto takes a GPU when there is one"
@@ -145,17 +157,19 @@ class TrainConfig(Section):
         "from a second copy of the model (with lora, from the model without its adapter)",
     )
     reference_batch_size: int = Field(
-        default=8, ge=1, description="pairs a forward pass of the reference"
+        default=8, ge=1, description="pairs per forward pass of the reference"
     )
     reference_dir: Path | None = Field(
         default=None,
-        description="cache of reference log-probabilities [`reference` beside the output folder]",
+        description="cache of reference log-probabilities [`reference` next to the output folder]",
     )
 
     evaluate: Literal["no", "epoch", "steps"] = Field(
         default="epoch", description="when to measure the loss on the test split, if there is one"
     )
-    eval_steps: int = Field(default=100, ge=1, description="steps apart, for evaluate: steps")
+    eval_steps: int = Field(
+        default=100, ge=1, description="optimiser steps between evaluations, for evaluate: steps"
+    )
     early_stopping_patience: int | None = Field(
         default=None,
         ge=1,
@@ -165,7 +179,9 @@ class TrainConfig(Section):
     save: Literal["no", "epoch", "steps"] = Field(
         default="epoch", description="when to keep a checkpoint that a killed run resumes from"
     )
-    save_steps: int = Field(default=100, ge=1, description="steps apart, for save: steps")
+    save_steps: int = Field(
+        default=100, ge=1, description="optimiser steps between checkpoints, for save: steps"
+    )
     keep_checkpoints: bool = Field(
         default=False,
         description="keep the newest checkpoint of a finished run (with early stopping the best)",
@@ -173,20 +189,30 @@ class TrainConfig(Section):
     resume: bool = Field(
         default=True, description="continue a killed run; false starts over and deletes it"
     )
-    logging_steps: int = Field(default=10, ge=1, description="optimiser steps a line of the log")
+    logging_steps: int = Field(default=10, ge=1, description="optimiser steps per line of the log")
     peak_tflops: float | None = Field(
         default=None,
         gt=0,
-        description="peak of a device in 1e12 operations a second, for mfu [known GPUs: their "
+        description="peak of a device in 1e12 operations per second, for mfu [known GPUs: their "
         "bfloat16 peak; a CPU: no mfu]",
     )
     max_failed: float = Field(
-        default=DEFAULT_MAX_FAILED, ge=0, le=1, description="share of rows that may be no pairs"
+        default=DEFAULT_MAX_FAILED,
+        ge=0,
+        le=1,
+        description="largest tolerated share of invalid rows",
     )
     progress: bool = Field(default=True, description="show progress bars")
     report_to: tuple[Reporter, ...] = Field(
-        default=(), description="trackers to report to, beside training_log.jsonl"
+        default=(), description="trackers to report to, in addition to training_log.jsonl"
     )
+
+    @property
+    def template_values(self) -> dict[str, Any]:
+        """What the chat template is rendered with: the user's values, and the frozen date."""
+        if self.template_date is None:
+            return dict(self.chat_template_kwargs)
+        return self.chat_template_kwargs | {FROZEN_DATE: self.template_date}
 
     @property
     def loss_settings(self) -> LossSettings:
@@ -237,10 +263,17 @@ class TrainConfig(Section):
         return self
 
 
-# A setting is excluded when it cannot change a weight of the trained model.
+# What does not count for the identity of a run: a setting that cannot change the trained weights by
+# more than rounding does. How the pairs of an optimiser step are split is excluded too; their
+# number is not (`pairs_per_step`).
 RUN_KEY_EXCLUDED: Mapping[str, str] = {
     "model": "the hash of its weights stands for it",
     "revision": "the hash of the weights stands for it",
+    "batch_size": "counts as pairs_per_step; with group_by_length as block",
+    "gradient_accumulation": "counts as pairs_per_step",
+    "gradient_checkpointing": "memory for time; results agree up to rounding",
+    "layout": "how rows lie in memory; results agree up to rounding",
+    "head_megabytes": "how many logits at a time; results agree up to rounding",
     "device": "where, not what; results agree up to rounding",
     "precompute": "when, not what; results agree up to rounding",
     "reference_batch_size": "how fast, not what",
@@ -259,10 +292,28 @@ RUN_KEY_EXCLUDED: Mapping[str, str] = {
 }
 
 
-def run_settings(config: TrainConfig) -> dict[str, Any]:
+def run_settings(config: TrainConfig, *, num_processes: int = 1) -> dict[str, Any]:
     """The settings that decide the trained weights, as plain JSON values."""
     values = config.model_dump(mode="json")
     excluded = set(RUN_KEY_EXCLUDED)
     if config.early_stopping_patience is not None:
         excluded -= {"evaluate", "eval_steps"}  # then they choose which weights are kept
-    return {name: value for name, value in values.items() if name not in excluded}
+    block = config.batch_size * num_processes
+    counted = {"pairs_per_step": block * config.gradient_accumulation}
+    if config.group_by_length:  # pairs of like length are grouped into blocks of this many
+        counted["block"] = block
+    return {name: value for name, value in values.items() if name not in excluded} | counted
+
+
+def compute_settings(config: TrainConfig, *, num_processes: int = 1) -> dict[str, Any]:
+    """How a run was computed, for the record: settings that move its weights by rounding only."""
+    names = (
+        "batch_size",
+        "gradient_accumulation",
+        "gradient_checkpointing",
+        "layout",
+        "head_megabytes",
+        "device",
+    )
+    values = config.model_dump(mode="json")
+    return {name: values[name] for name in names} | {"num_processes": num_processes}

@@ -100,17 +100,18 @@ class Encoder:
     def __init__(self, tokenizer: Any, config: TrainConfig) -> None:
         self._tokenizer = tokenizer
         self._config = config
+        self._template_values = config.template_values
         self._control_ids = (
             {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
             | set(tokenizer.all_special_ids)
-            | _template_ids(tokenizer, config.chat_template_kwargs)
+            | _template_ids(tokenizer, config.template_values)
         )
 
     def encode(self, pair: Pair) -> Example:
         """The example of one pair. Raises RenderError with the reason when it cannot train."""
         for message in pair.prompt:
             self._refuse_control_text(message.content, "the prompt")
-        frame = frame_prompt(self._tokenizer, pair.prompt, self._config.chat_template_kwargs)
+        frame = frame_prompt(self._tokenizer, pair.prompt, self._template_values)
         return Example(
             id=pair.id,
             chosen=self._encode_side(
@@ -131,14 +132,16 @@ class Encoder:
     ) -> TokenSequence:
         answer = (pair.chosen if side is Side.CHOSEN else pair.rejected)[0].content
         self._refuse_control_text(answer, f"the {side} answer")
-        kwargs = self._config.chat_template_kwargs
-        rendered = render_answer(self._tokenizer, pair.prompt, answer, frame, kwargs)
+        rendered = render_answer(self._tokenizer, pair.prompt, answer, frame, self._template_values)
         was_cut = finish_reason == "length"  # the model never ended here: there is no end to train
-        eos_trains = self._config.eos in ("both", side.value)
+        spans = spans if self._config.use_spans else None
+        # Stock DPO trains the end of an answer; sentence masks do not, unless `eos` is set.
+        eos = self._config.eos or ("both" if spans is None else "neither")
+        eos_trains = eos in ("both", side.value)
         sequence = encode_rendered(
             self._tokenizer,
             rendered,
-            spans if self._config.use_spans else None,
+            spans,
             trailer_weight=1.0 if eos_trains and not was_cut else 0.0,
             keep_trailer=not was_cut,
         )

@@ -1,13 +1,15 @@
-"""Fitting: our settings as transformers' arguments, one training run, the saved model.
+"""Fitting: our settings as transformers' arguments, and one training run.
 
 The rule: checkpoints, which hold optimiser state as pickles, are written to and read from the
-run's own folder only (and read weights-only, by transformers); what leaves the run is safetensors
-and text.
+run's own folder only (and read weights-only, by transformers). What leaves the run is written by
+`trainer.publish`.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,32 +25,30 @@ from trainer.failures import (
     explain_full_disk,
     explain_out_of_memory,
 )
-from trainer.lora import has_adapter, merge_adapter, name_base_model
+from trainer.models import has_experts
 from trainer.processes import is_main, keep_full_precision, main_first
-from trainer.run_folder import (
-    CHECKPOINTS,
-    last_checkpoint,
-    publish_model,
-    read_state,
-)
+from trainer.run_folder import CHECKPOINTS, last_checkpoint, read_state
 
 if TYPE_CHECKING:
     import torch
 
 LOG_FILE = "training_log.jsonl"
+_MOST_SAVING_SHARE, _LEAST_SAVING_SECONDS = 0.05, 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
     """Optimiser steps taken, and the step whose weights early stopping chose.
 
-    `weights` are whole on the main process where the model's own are spread over processes.
+    weights    whole on the main process, where the model's own are sharded; else None
+    notes      for the user
     """
 
     num_steps: int
     weights: Mapping[str, Any] | None
     best_step: int | None
     stopped_early: bool
+    notes: Sequence[str] = ()
 
 
 def fit(
@@ -75,7 +75,14 @@ def fit(
     from trainer.mask_dpo import MaskDpoTrainer, Method
 
     device = next(model.parameters()).device
-    arguments = _training_arguments(config, output, device, dtype, evaluates=bool(test))
+    arguments = _training_arguments(
+        config,
+        output,
+        device,
+        dtype,
+        evaluates=bool(test),
+        has_unused=has_experts(model),
+    )
     trainer = MaskDpoTrainer(
         model=model,
         args=arguments,
@@ -105,12 +112,14 @@ def fit(
     in_memory = explain_out_of_memory(
         device,
         doing="training",
-        remedy="lower train.batch_size (and raise train.gradient_accumulation by as much), or set "
-        "train.gradient_checkpointing=true",
+        remedy="lower train.batch_size and raise train.gradient_accumulation by the same factor, "
+        "set train.gradient_checkpointing=true, or lower train.head_megabytes; the run continues "
+        "with any of these, since none changes its result by more than rounding does",
     )
     on_disk = explain_full_disk(
-        output, doing="writing a checkpoint or the log", needed=_checkpoint_bytes(model)
+        output, doing="writing a checkpoint or the log", needed=checkpoint_bytes(model)
     )
+    started = time.monotonic()
     try:
         with in_memory, on_disk:
             result = _train_saving(trainer, checkpoint, output)
@@ -132,10 +141,35 @@ def fit(
         weights=_gather_weights(trainer),
         best_step=trainer.state.best_global_step if stops_early else None,
         stopped_early=stops_early and result.global_step < trainer.state.max_steps,
+        notes=saving_notes(
+            trainer.saving_seconds,
+            time.monotonic() - started,
+            save_steps=config.save_steps if config.save == "steps" else None,
+        ),
     )
 
 
+def saving_notes(
+    saving_seconds: Sequence[float], seconds: float, *, save_steps: int | None
+) -> list[str]:
+    """A note where checkpoints took over 5% of the time, and more than a minute of it."""
+    total = sum(saving_seconds)
+    share = total / seconds if seconds else 0.0
+    if total < _LEAST_SAVING_SECONDS or share <= _MOST_SAVING_SHARE:
+        return []
+    remedy = "save less often"
+    if save_steps is not None:
+        # Saving may take 1/19 of the time that the other work takes.
+        factor = total * (1 - _MOST_SAVING_SHARE) / (seconds - total) / _MOST_SAVING_SHARE
+        remedy = f"train.save_steps={math.ceil(save_steps * factor)} would bring that under 5%"
+    return [
+        f"{len(saving_seconds)} checkpoints took {total:.0f} s, {100 * share:.0f}% of the training "
+        f"time; {remedy}"
+    ]
+
+
 def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
+    """Whole weights on the main process, each once: tied ones under their first name."""
     from torch.distributed.tensor import DTensor
 
     if trainer.is_deepspeed_enabled:
@@ -143,8 +177,16 @@ def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
         return gathered
     if not trainer.is_fsdp_enabled:
         return None  # every process has them all
+    model = trainer.model_wrapped
+    first_name: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        first_name.setdefault(id(parameter), name)
+    once = set(first_name.values())
+    again = {name for name, _ in model.named_parameters(remove_duplicate=False)} - once
     weights = {}
-    for name, value in trainer.model_wrapped.state_dict().items():
+    for name, value in model.state_dict().items():
+        if name in again:
+            continue
         whole = value.full_tensor() if isinstance(value, DTensor) else value  # all take part
         if is_main():
             weights[name] = whole.cpu()
@@ -203,58 +245,10 @@ def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:
     return bool(step) and due and not done
 
 
-def _checkpoint_bytes(model: Any) -> int:
+def checkpoint_bytes(model: Any) -> int:
     """Weights that train, and AdamW's two moments of each, in float32."""
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
     return 3 * 4 * int(trained)
-
-
-def save_model(
-    config: TrainConfig,
-    model: Any,
-    tokenizer: Any,
-    *,
-    source: Path,
-    output: Path,
-    weights: Mapping[str, Any] | None = None,
-) -> None:
-    """Write the model, with the precision and dropout of its source: safetensors and text only.
-
-    `weights` are those of a model whose own are spread over processes. An adapter is merged into
-    it, or with `lora.merge: false` written alone. Raises BackendError when a weight is not finite
-    or the disk is full.
-    """
-    from transformers import AutoConfig
-
-    original = AutoConfig.from_pretrained(
-        source, trust_remote_code=config.trust_remote_code, local_files_only=True
-    )
-    if config.lora is not None and config.lora.merge:
-        merge_adapter(model)
-    for name, value in original.to_dict().items():
-        if "drop" in name and isinstance(value, float):
-            setattr(model.config, name, value)
-    if weights is not None:
-        weights = {name: value.to(original.dtype) for name, value in weights.items()}
-    elif original.dtype is not None:
-        model = model.to(original.dtype)
-    parts = weights.values() if weights is not None else model.parameters()
-    if not all(bool(part.isfinite().all()) for part in parts):
-        raise BackendError(
-            f"{output}: the weights are not finite after the last step, so they are not saved; "
-            "lower train.learning_rate, and set train.resume=false to start over"
-        )
-    needed = sum(part.numel() * part.element_size() for part in model.parameters())
-    if has_adapter(model):
-        needed = _checkpoint_bytes(model) // 3
-    with (
-        explain_full_disk(output, doing="writing the trained model", needed=needed),
-        publish_model(output) as folder,
-    ):
-        model.save_pretrained(folder, state_dict=weights)
-        if has_adapter(model):
-            name_base_model(folder, config.model, config.revision)
-        tokenizer.save_pretrained(folder)
 
 
 def _training_arguments(
@@ -264,6 +258,7 @@ def _training_arguments(
     dtype: torch.dtype,
     *,
     evaluates: bool,
+    has_unused: bool = False,
 ) -> Any:
     import torch
     from transformers import TrainingArguments
@@ -298,6 +293,8 @@ def _training_arguments(
         disable_tqdm=not config.progress,
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
+        # Every step uses every weight, but for experts: searching for others takes time.
+        ddp_find_unused_parameters=has_unused,
         prediction_loss_only=True,
     )
     if config.early_stopping_patience is not None:

@@ -29,11 +29,13 @@ from trainer.attention import computing_dtype
 from trainer.logps import SIXTEEN_BITS, select_logps
 
 DEFAULT_BYTES = 1 << 29
+# On a GPU each chunk casts the LM head once more: few large chunks. By bytes of the device.
+_GPU_BYTES, _LARGE_GPU_BYTES, _LARGE_GPU = 2 << 30, 4 << 30, 64e9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """How to meet the output matrix: `inside` as above, and the most bytes of logits at a time."""
+    """How log-probabilities are made: `inside` as above, and the most bytes of logits at a time."""
 
     inside: bool
     max_bytes: int = DEFAULT_BYTES
@@ -64,6 +66,16 @@ def score_tokens(
     with torch.no_grad():
         rest_N = select_logps(logits_NV[graded:].detach(), targets_N[graded:])
     return torch.cat([first_N, rest_N])
+
+
+def head_bytes(megabytes: int | None, device: torch.device) -> int:
+    """The most bytes of logits at a time: `megabytes` MiB, or by default what suits the device."""
+    if megabytes is not None:
+        return megabytes << 20
+    if device.type != "cuda":
+        return DEFAULT_BYTES
+    total = torch.cuda.get_device_properties(device).total_memory
+    return _LARGE_GPU_BYTES if total >= _LARGE_GPU else _GPU_BYTES
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> Any:
@@ -120,7 +132,8 @@ def _scoring(
             with torch.no_grad():
                 rest = _score_chunks(apply, hidden_NH[graded:], targets_N[graded:], size)
             scored.append(rest)
-        return torch.cat(scored)[None, :, None]
+        # A copy, N floats: FSDP warns of a module that returns a view.
+        return torch.cat(scored)[None, :, None].clone()
 
     matrix.forward = score
     try:

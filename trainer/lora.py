@@ -1,16 +1,20 @@
-"""LoRA (arXiv 2106.09685): small matrices beside frozen ones, by peft.
+"""LoRA (arXiv 2106.09685): small matrices added to frozen ones, by peft.
 
 The rule: without its adapter the model is the reference, bit for bit. peft's layers are put into
-the model in place, so that it stays the class it was and everything else (the output matrix,
-layouts, checkpoints of `Trainer`) meets the model it knows; there is no dropout, because policy
-and reference must agree before the first step; the first matrix is drawn from the run's seed, on
-the CPU, and the second is zero.
+the model in place, so that it stays the class it was and the rest of the trainer (LM head, layouts,
+checkpoints of `Trainer`) works unchanged. There is no dropout, because policy and reference must
+agree before the first step. The first matrix is drawn from the run's seed, on the CPU, and the
+second is zero.
+
+Precision: frozen weights are held in the precision that training computes in, since autocast would
+round them to it at each use; the adapter and its optimiser state are float32. A merge starts from
+the weights as they are stored, so holding them in bfloat16 loses nothing of a float32 model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +23,8 @@ from schemas.errors import ConfigError, InputError
 from schemas.writing import write_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainer.config import LoraSettings
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -28,7 +34,7 @@ _PREFIX = "base_model.model."  # of peft's names in files
 
 
 def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
-    """Freeze `model` and put a fresh adapter into it, in place.
+    """Freeze `model` and put a fresh float32 adapter into it, in place.
 
     Raises ConfigError when a name of `target_modules` fits no linear layer, or fits the embedding
     or the output matrix.
@@ -55,6 +61,9 @@ def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
                 f"({reason}); use all-linear, or names of its linear layers such as q_proj"
             ) from None
     _refuse_adapted_vocabulary(model)
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # peft gives an adapter the precision of its layer
+            parameter.data = parameter.data.float()
     # peft asks the Hub about a model that is named here, each time an adapter is saved.
     model.peft_config[_NAME].base_model_name_or_path = None
 
@@ -69,7 +78,7 @@ def check_adapter(model: Any, settings: LoraSettings) -> None:
 
 
 def has_adapter(model: Any) -> bool:
-    """Whether `add_adapter` was called on the model, and `merge_adapter` not yet."""
+    """Whether `add_adapter` was called on the model, and `merge_adapter` has not been yet."""
     return bool(getattr(model, "peft_config", None))
 
 
@@ -115,20 +124,40 @@ def name_base_model(folder: Path, model: str, revision: str | None) -> None:
     write_json(path, values | named)
 
 
+def adapter_products(model: Any) -> dict[str, Callable[[], Tensor]]:
+    """For each frozen matrix that is adapted, by its name, what the adapter adds to it (float32).
+
+    Each is computed when it is asked for: together they are as large as the model.
+    """
+    return {
+        f"{name}.weight": lambda module=module: module.get_delta_weight(_NAME).detach()  # type: ignore[misc]
+        for name, module in _adapted_layers(model)
+    }
+
+
 def merge_adapter(model: Any) -> None:
     """Add the adapter's products to the frozen matrices and take its layers out, in place."""
+    for _, module in _adapted_layers(model):
+        module.merge()
+    remove_adapter(model)
+
+
+def remove_adapter(model: Any) -> None:
+    """Take the adapter's layers out, in place: the frozen matrices stay as they are."""
+    for name, module in _adapted_layers(model):
+        model.set_submodule(name, module.get_base_layer())
+    del model.peft_config
+    model._hf_peft_config_loaded = False  # transformers' mark, which decides what is saved
+
+
+def _adapted_layers(model: Any) -> list[tuple[str, Any]]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = [
+    return [
         (name, module)
         for name, module in model.named_modules()
         if isinstance(module, BaseTunerLayer)
     ]
-    for name, module in layers:
-        module.merge()
-        model.set_submodule(name, module.get_base_layer())
-    del model.peft_config
-    model._hf_peft_config_loaded = False  # transformers' mark, which decides what is saved
 
 
 def _refuse_adapted_vocabulary(model: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,35 @@ from schemas.hashing import content_key
 from schemas.sidecar import describe_file
 from trainer.config import TrainConfig
 from trainer.failures import is_out_of_memory
+from trainer.weights import load_narrowed, stored_weights
 
 if TYPE_CHECKING:
     import torch
 
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
+# What of a model folder decides how text is read. Notes and generation_config.json do not.
+_TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "bpe.codes",
+    "*.model",
+    "*.spm",
+    "*.tiktoken",
+    "chat_template*",
+    "additional_chat_templates/*",
+)
+# Names of embeddings of positions in transformers' models: GPT-2, OPT and BART, BERT's kin.
+_POSITIONS = (
+    "wpe",
+    "embed_positions",
+    "position_embeddings",
+    "position_embedding",
+    "positions_embed",
+    "pos_emb",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -100,13 +125,10 @@ def hash_weights(folder: Path, *, trust: bool = False) -> str:
 
 
 def hash_tokenizer(folder: Path) -> str:
-    """Key of how a model reads text: all small files of its folder, chat template included."""
-    names = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix in {".json", ".jinja", ".model", ".txt"}
-    )
-    return content_key([[path.name, describe_file(path)["sha256"]] for path in names])
+    """Key of how a model reads text: the files of its tokenizer, chat templates included."""
+    paths = {path for name in _TOKENIZER_FILES for path in folder.glob(name) if path.is_file()}
+    names = sorted((str(path.relative_to(folder)), path) for path in paths)
+    return content_key([[name, describe_file(path)["sha256"]] for name, path in names])
 
 
 def load_tokenizer(folder: Path, *, trust: bool = False) -> Any:
@@ -119,10 +141,17 @@ def load_tokenizer(folder: Path, *, trust: bool = False) -> Any:
         raise _unloadable(folder, "its tokenizer", error, trust=trust) from None
 
 
-def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> Any:
-    """The policy in float32, dropout off, on `device`.
+def load_model(
+    folder: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    trust: bool = False,
+) -> Any:
+    """The policy with its weights in `dtype` (float32 by default), dropout off, on `device`.
 
-    Dropout is off because policy and reference must agree before the first step (as in TRL).
+    Weights are read straight to the device. Dropout is off because policy and reference must agree
+    before the first step (as in TRL).
     """
     import torch
     from safetensors import SafetensorError
@@ -135,10 +164,13 @@ def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> An
         for name, value in model_config.to_dict().items():
             if "drop" in name and isinstance(value, float):
                 setattr(model_config, name, 0.0)
-        model = AutoModelForCausalLM.from_pretrained(
+        if dtype is not None and _is_narrower(dtype, folder):
+            return load_narrowed(folder, model_config, dtype=dtype, device=device, trust=trust)
+        return AutoModelForCausalLM.from_pretrained(
             folder,
             config=model_config,
-            dtype=torch.float32,
+            dtype=dtype or torch.float32,
+            device_map={"": device},
             use_safetensors=True,
             trust_remote_code=trust,
             local_files_only=True,
@@ -147,7 +179,73 @@ def load_model(folder: Path, *, device: torch.device, trust: bool = False) -> An
         if is_out_of_memory(error):
             raise
         raise _unloadable(folder, "the model", error, trust=trust) from None
-    return model.to(device)
+
+
+def _is_narrower(dtype: torch.dtype, folder: Path) -> bool:
+    """Whether weights of a folder take more bytes each in its files than as `dtype`."""
+    widths = {"F32": 4, "F64": 8}
+    return any(
+        widths.get(weight.dtype_name, 0) > dtype.itemsize
+        for weight in stored_weights(folder).values()
+    )
+
+
+def check_positions(
+    model: Any, *, max_length: int, lengths: Sequence[int], where: str
+) -> list[str]:
+    """Compare `max_length` with the positions a model was made for; returns notes to the user.
+
+    Raises ConfigError where the positions are a table: past its end there is nothing to look up.
+    Rotary positions go on past the length of pre-training, with answers that get worse: a note,
+    where any of `lengths` (tokens per sequence) is longer.
+    """
+    config = model.config.get_text_config()
+    known = getattr(config, "max_position_embeddings", None)
+    if not isinstance(known, int) or max_length <= known:
+        return []
+    if _has_position_table(model):
+        raise ConfigError(
+            f"train.max_length is {max_length}, but {where} has {known} positions; "
+            f"set train.max_length={known} or less"
+        )
+    num_longer = sum(length > known for length in lengths)
+    if not num_longer:
+        return []
+    return [
+        f"{where} was made for {known} positions, and {num_longer} of {len(lengths)} sequences are "
+        f"longer (train.max_length is {max_length}); models get worse past that length, so "
+        f"consider train.max_length={known}"
+    ]
+
+
+def check_router(model: Any, *, where: str) -> None:
+    """Raise ConfigError for a mixture of experts whose router is to have a loss of its own.
+
+    That loss (`router_aux_loss_coef`) is not computed here, and leaving it out would change what
+    the configuration asks for.
+    """
+    if getattr(model.config.get_text_config(), "output_router_logits", False):
+        raise ConfigError(
+            f"{where}: its config.json sets output_router_logits, which asks for the "
+            "load-balancing loss of the router; train does not compute it. Set "
+            "output_router_logits to false there to train without that loss"
+        )
+
+
+def has_experts(model: Any) -> bool:
+    """Whether the model is a mixture of experts, some of which a batch may leave unused."""
+    config = model.config.get_text_config()
+    names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    return any((getattr(config, name, None) or 0) > 1 for name in names)
+
+
+def _has_position_table(model: Any) -> bool:
+    from torch.nn import Embedding
+
+    return any(
+        isinstance(module, Embedding) and name.rsplit(".", 1)[-1] in _POSITIONS
+        for name, module in model.named_modules()
+    )
 
 
 def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:

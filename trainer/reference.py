@@ -1,14 +1,22 @@
 """The reference's log-probabilities: computed once, per token, and kept on disk.
 
-The rule: what is stored depends on the reference model, the precision and the token ids, and on
-nothing else. Masks, labels, beta and the loss are no part of the key, so relabelling a data set,
-or training on the same pairs with another setting, costs no new pass.
+The rule: what is stored depends on the reference model, on how it was computed and on the token
+ids, and on nothing else. Masks, labels, beta and the loss are not part of the key, so relabelling a
+data set, or training on the same pairs with another setting, costs no new pass.
 
-    DIR/KEY of model and dtype/CONTENT.arrow     columns: key (of ids), logps (float32, one a
-                                                 completion token)
+    DIR/KEY/CONTENT.arrow     columns: key (of ids), logps (float32, one per completion token)
 
-Files appear whole (temporary file, then rename) and are never changed. A sequence may stand in
-two of them after a race; both hold the same values.
+| part of KEY          | why                                                            |
+|----------------------|----------------------------------------------------------------|
+| format               | what the columns mean                                          |
+| hash of the weights  | another model has other log-probabilities                      |
+| compute dtype        | bfloat16 rounds otherwise than float32                         |
+| dtype of the weights | frozen weights held in bfloat16 are rounded once, norms too    |
+| device type          | a GPU's kernels round otherwise than a CPU's                   |
+| torch, transformers  | major.minor: a corrected model implementation computes others  |
+
+Files appear whole (temporary file, then rename) and are never changed. A sequence may be in two of
+them after a race; both hold the same values.
 """
 
 from __future__ import annotations
@@ -19,11 +27,13 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, InputError
 from schemas.hashing import content_key
+from schemas.sidecar import installed_versions
 from trainer.batches import ReferencedExample
 from trainer.examples import Example, TokenSequence
 from trainer.processes import as_main_says, count_processes, process_index, wait_for_all
@@ -38,8 +48,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
-SEQUENCES_A_FILE = 512  # at most this many are lost when a run is killed
+FORMAT = 2
+SEQUENCES_PER_FILE = 512  # at most this many are lost when a run is killed
 
 
 def sequence_key(sequence: TokenSequence) -> str:
@@ -48,11 +58,28 @@ def sequence_key(sequence: TokenSequence) -> str:
     return hashlib.sha256(ids.tobytes()).hexdigest()
 
 
-class ReferenceCache:
-    """Log-probabilities of completion tokens under one model at one precision."""
+@dataclass(frozen=True, kw_only=True)
+class ReferenceModel:
+    """What decides the log-probabilities of given tokens, besides the tokens."""
 
-    def __init__(self, folder: Path, *, weights_hash: str, dtype: str) -> None:
-        self.folder = folder / content_key([FORMAT, weights_hash, dtype])[:32]
+    weights_hash: str
+    compute_dtype: str
+    weights_dtype: str
+    device: str
+
+    @property
+    def key(self) -> str:
+        """One hash of all of it, with the versions of the libraries that compute."""
+        versions = installed_versions(("torch", "transformers"))
+        libraries = [versions[name].split(".")[:2] for name in ("torch", "transformers")]
+        return content_key([FORMAT, *asdict(self).values(), *libraries])[:32]
+
+
+class ReferenceCache:
+    """Log-probabilities of completion tokens under one model, computed in one way."""
+
+    def __init__(self, folder: Path, model: ReferenceModel) -> None:
+        self.folder = folder / model.key
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, keys: set[str]) -> dict[str, Logps]:
@@ -192,7 +219,7 @@ def compute_missing(
         sides = [example.chosen for example in batch] + [example.rejected for example in batch]
         done.update(zip(map(sequence_key, sides), rows, strict=True))
         on_progress(len(batch))
-        if len(done) >= SEQUENCES_A_FILE:
+        if len(done) >= SEQUENCES_PER_FILE:
             cache.store(done)
             done = {}
     if done:

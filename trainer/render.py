@@ -14,6 +14,7 @@ that does not place it at all is refused before any pair is read.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,22 @@ from schemas.records import Message
 
 # Letters and digits only: survives trimming, escaping, and templates that look for markup.
 STAND_IN = "answer0stand0in"
+# They differ in every part that a template could print.
+_TWO_MOMENTS = (
+    datetime.datetime(2001, 2, 3, 4, 5, 6),
+    datetime.datetime(2014, 11, 26, 17, 38, 49),
+)
+# A value among the template's that is none of its variables: the date that it is to print.
+FROZEN_DATE = "maskdpo_frozen_date"
+# Templates get the date from the function `strftime_now`, which a macro of that name replaces.
+# Variables of a template are plain data, so a function cannot be handed to it.
+_FROZEN_CLOCK = (
+    "{%- macro strftime_now(format) -%}"
+    "{%- set frozen = namespace(text=format) -%}"
+    "{%- for directive, value in frozen_date_parts -%}"
+    "{%- set frozen.text = frozen.text.replace(directive, value) -%}"
+    "{%- endfor -%}{{ frozen.text }}{%- endmacro -%}"
+)
 PROBE_ANSWER = '  First & second: 1.5 <b>é</b>, "it\'s".\n\n- 你好 '
 
 
@@ -91,8 +108,24 @@ def render_answer(
     return Rendered(text=text, start=start, end=end, content_start=content_start)
 
 
+def prints_date(tokenizer: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether the chat template writes the current date or time into a conversation."""
+    user, system = (Message(role=role, content="Which one?") for role in ("user", "system"))
+    for prompt in ([user], [system, user]):
+        texts = set()
+        for moment in _TWO_MOMENTS:
+            try:
+                values = dict(kwargs) | {FROZEN_DATE: moment}
+                texts.add(_apply_template(tokenizer, prompt, STAND_IN, values))
+            except RenderError:
+                continue  # a template may refuse a system message
+        if len(texts) > 1:
+            return True
+    return False
+
+
 def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) -> list[str]:
-    """Raise ConfigError unless masks can be made with this tokenizer; answers notes to the user.
+    """Raise ConfigError unless masks can be made with this tokenizer; returns notes to the user.
 
     It needs a chat template that places the answer, and character offsets.
     """
@@ -129,12 +162,9 @@ def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) ->
 def _opening(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str, Any]) -> str | None:
     messages = [message.model_dump() for message in prompt]
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **kwargs
-        )
+        return _render(tokenizer, messages, kwargs, add_generation_prompt=True)
     except Exception:  # a template is a program; one without generation prompts still trains
         return None
-    return text
 
 
 def _apply_template(
@@ -143,11 +173,39 @@ def _apply_template(
     messages = [message.model_dump() for message in prompt]
     messages.append({"role": "assistant", "content": answer})
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, **kwargs)
+        return _render(tokenizer, messages, kwargs)
     except Exception as error:  # a template is a program: what it raises is its own choice
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RenderError("template_refused", f"the chat template says: {detail}") from None
+
+
+def _render(
+    tokenizer: Any,
+    messages: Sequence[Mapping[str, str]],
+    kwargs: Mapping[str, Any],
+    *,
+    add_generation_prompt: bool = False,
+) -> str:
+    """The conversation as the template writes it, at the date that `kwargs` may hold."""
+    values = dict(kwargs)
+    moment = values.pop(FROZEN_DATE, None)
+    if moment is not None:
+        values["chat_template"] = _FROZEN_CLOCK + tokenizer.get_chat_template()
+        values["frozen_date_parts"] = _date_parts(moment)
+    text: str = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt, **values
+    )
     return text
+
+
+def _date_parts(moment: datetime.date) -> list[tuple[str, str]]:
+    """What each directive of `strftime` stands for at a moment; a plain date is midnight."""
+    if not isinstance(moment, datetime.datetime):
+        moment = datetime.datetime.combine(moment, datetime.time())
+    directives = [
+        f"%{flag}{letter}" for flag in ("-", "") for letter in "aAbBcdfGHIjmMpSuUVwWxXyYZz"
+    ]
+    return [(directive, moment.strftime(directive)) for directive in directives]
 
 
 def _leading_space(text: str) -> int:

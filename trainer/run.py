@@ -1,12 +1,12 @@
 """`run_train`: from a data set and a policy to a trained model folder.
 
 The rule: read, check and mask everything first, then spend. A data set or a setting that cannot
-train is told before the reference pass, with the count of every reason, and before an earlier run's
-folder is deleted.
+train is reported before the reference pass, with the count of every reason, and before an earlier
+run's folder is deleted.
 
     OUTPUT/
         config.json, model.safetensors, tokenizer, chat template     the trained model
-        training_log.jsonl      a line a logging step
+        training_log.jsonl      a line per logging step
         training.json           sidecar: key, settings, counts; `finished` once the model is whole
         dropped.jsonl           pairs that could not train, each with its reason
         checkpoints/            while running; see `trainer.run_folder`
@@ -28,12 +28,14 @@ from schemas.files import read_records
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path
 from trainer.choice import Choice, choose_layout
-from trainer.config import TrainConfig, run_settings
+from trainer.config import TrainConfig, compute_settings, run_settings
 from trainer.data import PairFiles, find_pair_files
 from trainer.failures import StopSignals, explain_full_disk, explain_out_of_memory
-from trainer.fit import Fitted, fit, save_model
+from trainer.fit import Fitted, fit
 from trainer.lora import add_adapter, check_adapter
 from trainer.models import (
+    check_positions,
+    check_router,
     check_vocabulary,
     hash_tokenizer,
     hash_weights,
@@ -47,13 +49,20 @@ from trainer.models import (
     trusted_code,
 )
 from trainer.processes import (
+    as_main_says,
     count_processes,
     is_main,
     join_processes,
     main_first,
     wait_for_all,
 )
-from trainer.reference import ReferenceCache, reference_logps, with_reference
+from trainer.publish import save_model
+from trainer.reference import (
+    ReferenceCache,
+    ReferenceModel,
+    reference_logps,
+    with_reference,
+)
 from trainer.render import check_tokenizer
 from trainer.run_folder import (
     CHECKPOINTS,
@@ -65,13 +74,18 @@ from trainer.run_folder import (
     write_manifest,
 )
 from trainer.splits import Splits, count_splits, drop_notes, prepare_splits, write_rejects
+from trainer.template_date import freeze_date, record_date
 
 logger = logging.getLogger(__name__)
 
 _MEMORY_OF_WEIGHTS = (
-    "its weights take 4 bytes each, and training all of them 12 more: spread them over GPUs with "
-    "FSDP2, or train an adapter (train.lora); see the recipes in configs/train"
+    "its weights take 4 bytes each, and training all of them 12 more: shard them over GPUs with "
+    "FSDP2, or train an adapter (train.lora), whose frozen weights take 2 bytes each in bfloat16; "
+    "see the recipes in configs/train"
 )
+# LoRA papers and libraries train at 1e-5 to 1e-3. AdamW moves each weight of the adapter by about
+# the rate per step, and its second matrix starts at zero.
+_LEAST_LORA_RATE = 1e-6
 
 
 def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
@@ -93,9 +107,11 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     files = find_pair_files(dataset)
     model_folder = resolve_model(config)
     trust = config.trust_remote_code
-    weights_hash = hash_weights(model_folder, trust=trust)
+    # Only the main process reads all weights for this; the others could wait on the same disk.
+    weights_hash = as_main_says(hash_weights(model_folder, trust=trust) if is_main() else "")
     cache_folder = config.reference_dir or output.parent / "reference"
     refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
+    config = freeze_date(config, model_folder, output=output, cache=cache_folder)
     identity = _identify(config, files, model_folder, weights_hash)
     if config.resume:
         with main_first():
@@ -105,35 +121,42 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     else:
         refuse_undeletable(output)
 
-    notes = _trust_notes(identity)
+    notes = _trust_notes(identity) + _rate_notes(config)
     tokenizer = load_tokenizer(model_folder, trust=trust)
-    notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.chat_template_kwargs)
+    notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.template_values)
     splits = prepare_splits(files, tokenizer, config, dataset)
     _require_test_split(config, splits, dataset)
 
     started = time.monotonic()
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
-    with explain_out_of_memory(device, doing="loading the model", remedy=_MEMORY_OF_WEIGHTS):
-        model = _load_policy(config, model_folder, tokenizer, device)
-        choice = choose_layout(
-            model,
-            splits.train.examples,
-            setting=config.layout,
-            max_length=config.max_length,
-            max_bytes=config.head_megabytes << 20,
-        )
-    notes += choice.notes
-    if not config.resume:  # deletes what is there: only now can nothing be refused any more
-        with main_first():  # what the others find is theirs, and not to be deleted again
+    model, choice, model_notes = _prepare_model(
+        config, model_folder, tokenizer, splits, device=device, dtype=dtype
+    )
+    notes += model_notes
+    if not config.resume:
+        # Start over only after every check has passed: this deletes the earlier run. Only the main
+        # process deletes; the others adopt the new folder.
+        with main_first():
             claim_folder(output, identity, resume=not is_main())
     if is_main():
         write_rejects(splits, output)
-    cache = ReferenceCache(cache_folder, weights_hash=weights_hash, dtype=str(dtype))
+        notes += record_date(config, cache_folder)
+    cache = ReferenceCache(
+        cache_folder,
+        ReferenceModel(
+            weights_hash=weights_hash,
+            compute_dtype=str(dtype),
+            weights_dtype=str(_weights_dtype(config, dtype)),
+            device=device.type,
+        ),
+    )
     with (
         explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"),
         explain_out_of_memory(
-            device, doing="computing the reference", remedy="lower train.reference_batch_size"
+            device,
+            doing="computing the reference",
+            remedy="lower train.reference_batch_size or train.head_megabytes",
         ),
     ):
         logps, reference_counts = reference_logps(
@@ -145,7 +168,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
             config, model, splits, logps, output=output, dtype=dtype, signals=signals, choice=choice
         )
         if is_main():
-            save_model(
+            notes += save_model(
                 config,
                 model,
                 tokenizer,
@@ -161,7 +184,7 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
         if is_main():
             _mark_finished(config, output, identity, counts=counts, timings=timings)
         wait_for_all()
-    notes += _stop_notes(config, fitted)
+    notes += [*_stop_notes(config, fitted), *fitted.notes]
     return StageResult(
         output=output,
         num_rows=splits.num_rows,
@@ -171,13 +194,52 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     )
 
 
-def _load_policy(config: TrainConfig, folder: Path, tokenizer: Any, device: Any) -> Any:
-    """The model, which can do what is asked of it."""
-    model = load_model(folder, device=device, trust=config.trust_remote_code)
-    check_vocabulary(model, tokenizer, where=str(folder))
-    if config.lora is not None:
-        check_adapter(model, config.lora)
-    return model
+def _prepare_model(
+    config: TrainConfig, folder: Path, tokenizer: Any, splits: Splits, *, device: Any, dtype: Any
+) -> tuple[Any, Choice, list[str]]:
+    """The model, which can do what is asked of it; how it computes; and notes to the user."""
+    from trainer.head import head_bytes
+
+    with explain_out_of_memory(device, doing="loading the model", remedy=_MEMORY_OF_WEIGHTS):
+        model = load_model(
+            folder,
+            device=device,
+            dtype=_weights_dtype(config, dtype),
+            trust=config.trust_remote_code,
+        )
+        check_vocabulary(model, tokenizer, where=str(folder))
+        check_router(model, where=str(folder))
+        notes = check_positions(
+            model, max_length=config.max_length, lengths=splits.lengths, where=str(folder)
+        )
+        if config.lora is not None:
+            check_adapter(model, config.lora)
+        choice = choose_layout(
+            model,
+            splits.train.examples,
+            setting=config.layout,
+            max_length=config.max_length,
+            max_bytes=head_bytes(config.head_megabytes, device),
+            dtype=dtype,
+        )
+    return model, choice, [*notes, *choice.notes]
+
+
+def _weights_dtype(config: TrainConfig, dtype: Any) -> Any:
+    """float32 for weights that train; frozen ones are held in the precision that computes."""
+    import torch
+
+    return torch.float32 if config.lora is None else dtype
+
+
+def _rate_notes(config: TrainConfig) -> list[str]:
+    if config.lora is None or config.learning_rate >= _LEAST_LORA_RATE:
+        return []
+    return [
+        f"train.learning_rate is {config.learning_rate:g}, at which an adapter hardly changes: its "
+        "weights start at zero and move by about the rate per step. Start at ten times the rate "
+        "for all weights, 5e-6, or higher"
+    ]
 
 
 def _count_steps(fitted: Fitted) -> dict[str, int]:
@@ -237,9 +299,10 @@ def _identify(
     config: TrainConfig, files: PairFiles, model_folder: Path, weights_hash: str
 ) -> RunIdentity:
     tested = {"test pairs": files.test_fingerprint()} if config.early_stopping_patience else {}
-    # The pairs of an optimiser step are batch_size times accumulation times processes.
+    num_processes = count_processes()
     return RunIdentity(
-        settings=run_settings(config) | {"num_processes": count_processes()},
+        settings=run_settings(config, num_processes=num_processes),
+        computed=compute_settings(config, num_processes=num_processes),
         content={
             "weights": weights_hash,
             "tokenizer": hash_tokenizer(model_folder),
@@ -281,7 +344,7 @@ def _finished_result(output: Path, finished: FinishedRun) -> StageResult:
 
 
 def _read_failures(output: Path) -> list[Failure]:
-    """The failed rows a finished run left beside its folder."""
+    """The failed rows that a finished run left next to its folder."""
     path = failures_path(output)
     return read_records(path, Failure) if path.exists() else []
 

@@ -58,11 +58,15 @@ STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 
 @dataclass(frozen=True, kw_only=True)
 class RunIdentity:
-    """What makes two runs the same: settings that decide the result, and content hashes."""
+    """What makes two runs the same: settings that decide the result, and content hashes.
+
+    `computed` and `trusted_code` are records, and not part of the key: how the run was computed,
+    and the code that ran with the model (whose hash is part of the weights' content).
+    """
 
     settings: Mapping[str, Any]
     content: Mapping[str, str]
-    # Code that runs with the model, as a record: its hash is part of the weights' content.
+    computed: Mapping[str, Any] = field(default_factory=dict)
     trusted_code: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -79,7 +83,7 @@ class FinishedRun:
 
 
 def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> FinishedRun | None:
-    """Make `output` this run's own; answers the finished run when there is nothing left to do.
+    """Make `output` this run's own; returns the finished run when there is nothing left to do.
 
     Raises ConfigError when another run owns it, InputError when it is no run folder at all.
     """
@@ -188,6 +192,7 @@ def write_manifest(
     )
     own: dict[str, Any] = {
         "key": identity.key,
+        "computed": dict(identity.computed),
         "content": dict(identity.content),
         "finished": finished,
     }

@@ -48,6 +48,12 @@ class Splits:
         return [*self.train.dropped, *self.test.dropped]
 
     @property
+    def lengths(self) -> list[int]:
+        """Tokens of each sequence of both splits."""
+        sides = [side for item in self.examples for side in (item.chosen, item.rejected)]
+        return [len(side.token_ids) for side in sides]
+
+    @property
     def examples(self) -> list[Example]:
         """The examples of both splits."""
         return [*self.train.examples, *self.test.examples]

@@ -1,0 +1,176 @@
+"""The trained model as others load it: safetensors and text only.
+
+The rule: what is published is what its `config.json` says. Weights have the dtype of the model that
+was trained, tied weights are stored once, and dropout is that of the source again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import BackendError
+from schemas.writing import write_json
+from trainer.config import TrainConfig
+from trainer.failures import explain_full_disk
+from trainer.fit import checkpoint_bytes
+from trainer.lora import (
+    adapter_products,
+    has_adapter,
+    merge_adapter,
+    name_base_model,
+    remove_adapter,
+)
+from trainer.run_folder import publish_model
+from trainer.weights import DTYPE_NAMES, stored_weights, write_changed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_SAMPLED_WEIGHTS = 1 << 17  # of each matrix, so that large models are not read again
+FEW_CHANGED = 0.1  # share of stored weights below which a run is said to have changed little
+
+
+def save_model(
+    config: TrainConfig,
+    model: Any,
+    tokenizer: Any,
+    *,
+    source: Path,
+    output: Path,
+    weights: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Write the model with the precision and dropout of its source; returns notes to the user.
+
+    `weights` are those of a model whose own are sharded. An adapter is merged into the model, or
+    with `lora.merge: false` written alone. Raises BackendError when a weight is not finite or the
+    disk is full.
+    """
+    from transformers import AutoConfig
+
+    original = AutoConfig.from_pretrained(
+        source, trust_remote_code=config.trust_remote_code, local_files_only=True
+    )
+    for name, value in original.to_dict().items():
+        if "drop" in name and isinstance(value, float):
+            setattr(model.config, name, value)
+    adapted = None
+    if has_adapter(model):
+        adapted = adapter_products(model)
+        _require_finite((part for part in model.parameters() if part.requires_grad), output)
+        needed = checkpoint_bytes(model) // 3
+        if config.lora is not None and config.lora.merge:
+            needed = sum(path.stat().st_size for path in source.glob("*.safetensors"))
+    elif weights is not None:
+        if original.dtype is not None:
+            weights = {name: value.to(original.dtype) for name, value in weights.items()}
+        _require_finite(weights.values(), output)
+        needed = sum(part.numel() * part.element_size() for part in weights.values())
+    else:
+        model = model if original.dtype is None else model.to(original.dtype)
+        _require_finite(model.parameters(), output)
+        needed = sum(part.numel() * part.element_size() for part in model.parameters())
+    with (
+        explain_full_disk(output, doing="writing the trained model", needed=needed),
+        publish_model(output) as folder,
+    ):
+        if adapted is None or config.lora is None or not config.lora.merge:
+            model.save_pretrained(folder, state_dict=weights)
+        else:
+            _write_merged(model, adapted, source=source, folder=folder, dtype=original.dtype)
+        if has_adapter(model):
+            name_base_model(folder, config.model, config.revision)
+        else:
+            name_dtype(folder)
+        tokenizer.save_pretrained(folder)
+    return [] if has_adapter(model) else change_notes(source, output, adapted)
+
+
+def _write_merged(
+    model: Any,
+    products: Mapping[str, Callable[[], Tensor]],
+    *,
+    source: Path,
+    folder: Path,
+    dtype: torch.dtype | None,
+) -> None:
+    """Write the model with its adapter merged in, and take the adapter out of `model`.
+
+    The products are added to the weights as the source stores them, a file at a time, so that all
+    other weights are the source's own, to the bit. Where the files name weights otherwise than the
+    model does, or code comes with it, the model in memory is merged and saved instead.
+    """
+    stored = stored_weights(source)
+
+    def add(name: str, weight: Tensor) -> Tensor:
+        if name not in products:
+            return weight
+        return (weight.float() + products[name]().cpu()).to(weight.dtype)
+
+    if products.keys() <= stored.keys() and not model.is_remote_code():
+        write_changed(stored, folder, add)
+        remove_adapter(model)
+        model.config.save_pretrained(folder)
+        if model.can_generate():
+            model.generation_config.save_pretrained(folder)
+        return
+    merge_adapter(model)
+    model = model if dtype is None else model.to(dtype)
+    model.save_pretrained(folder)
+
+
+def _require_finite(parts: Iterable[Tensor], output: Path) -> None:
+    if not all(bool(part.isfinite().all()) for part in parts):
+        raise BackendError(
+            f"{output}: the weights are not finite after the last step, so they are not saved; "
+            "lower train.learning_rate, and set train.resume=false to start over"
+        )
+
+
+def name_dtype(folder: Path) -> None:
+    """Write the dtype of a folder's weights into its `config.json`, which loaders go by.
+
+    transformers writes the dtype of the model in memory, which for sharded weights is another.
+    """
+    found = {weight.dtype_name for weight in stored_weights(folder).values()} & set(DTYPE_NAMES)
+    if len(found) != 1:
+        return  # a model that keeps some weights in another precision says so itself
+    path = folder / "config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, values | {"dtype": DTYPE_NAMES[found.pop()]})
+
+
+def change_notes(source: Path, output: Path, adapted: Collection[str] | None = None) -> list[str]:
+    """A note where few of the stored bfloat16 weights differ from those of the source.
+
+    `adapted` names the weights that could change; None for all. AdamW moves a weight by about the
+    learning rate per step, and bfloat16 keeps 8 bits: a change of less than half of the last bit is
+    rounded away when the weight is stored. Estimated from the first rows of each matrix.
+    """
+    import torch
+
+    before, after = stored_weights(source), stored_weights(output)
+    num_weights, num_changed = 0, 0.0
+    for name, new in after.items():
+        old = before.get(name)
+        if old is None or new.dtype_name != "BF16" or new.shape != old.shape:
+            continue
+        if adapted is not None and name not in adapted:
+            continue
+        size = math.prod(new.shape)
+        rows = max(_SAMPLED_WEIGHTS // max(math.prod(new.shape[1:]), 1), 1)
+        is_new = new.read(rows) != old.read(rows).to(torch.bfloat16)
+        num_weights += size
+        num_changed += size * float(is_new.float().mean())
+    if not num_weights or num_changed >= FEW_CHANGED * num_weights:
+        return []
+    share = f"{100 * num_changed / num_weights:.2g}%" if num_changed else "None"
+    return [
+        f"{share} of the trained weights differ, as stored in bfloat16, from those of the policy: "
+        "the other changes were smaller than bfloat16 can store. More steps or a higher "
+        "train.learning_rate make larger changes; a policy stored in float32 keeps small ones"
+    ]
