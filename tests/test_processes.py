@@ -22,22 +22,22 @@ TESTS = Path(__file__).parent
 TOLERANCE = 1e-5
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"]
     command += ["--rdzv-endpoint", "127.0.0.1:0", *arguments]
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     return subprocess.Popen(
         command,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    process = start(*arguments)
+def launch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    process = start(*arguments, **environment)
     stdout, stderr = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
@@ -198,12 +198,40 @@ def test_an_error_is_told_once_and_names_the_pairs_of_all_processes(
     assert "Traceback" not in done.stderr.split("torch/distributed")[0]
 
 
-def test_a_run_belongs_to_its_number_of_processes(tmp_path: Path) -> None:
-    """More processes make larger steps: what one began, two do not go on with."""
+def test_two_processes_go_on_with_what_one_began_in_steps_of_as_many_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As four GPUs go on with what eight began: the split of a step's pairs is rounding alone."""
+    from safetensors.torch import load_file
+
+    from trainer.callbacks import LogFile
+
+    class Killed(BaseException):
+        pass
+
+    def die(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == 3:
+            raise Killed
+
     model = save_model_folder(tmp_path / "policy")
-    dataset = write_dataset(tmp_path / "dataset", num_train=4)
+    dataset = write_dataset(tmp_path / "dataset", num_train=7, num_test=2)
+    common: dict[str, Any] = {"save": "steps", "save_steps": 1, "learning_rate": 1e-3, "epochs": 3}
+    whole = train(model, dataset, tmp_path / "whole", batch_size=4, **common).output
     output = tmp_path / "model"
-    train(model, dataset, output, epochs=1)
-    done = launch("-m", "maskdpo", *settings(model, dataset, output, batch_size=2, epochs=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "on_step_begin", die, raising=False)
+        with pytest.raises(Killed):
+            train(model, dataset, output, batch_size=4, **common)
+    # Larger steps are another run, and are refused before anything is touched.
+    done = launch("-m", "maskdpo", *settings(model, dataset, output, batch_size=4, **common))
     assert done.returncode != 0
-    assert done.stderr.count("num_processes 1 is now 2") == 1, done.stderr[-3000:]
+    assert done.stderr.count("pairs_per_step 4 is now 8") == 1, done.stderr[-3000:]
+
+    split = common | {"batch_size": 1, "gradient_accumulation": 2}
+    done = launch("-m", "maskdpo", *settings(model, dataset, output, **split))
+    assert done.returncode == 0, done.stderr[-3000:]
+    for kind in ("loss", "eval_loss", "rewards/margins"):
+        assert lines_of(output, kind) == pytest.approx(lines_of(whole, kind), abs=TOLERANCE), kind
+    left, right = (load_file(folder / "model.safetensors") for folder in (whole, output))
+    for name, value in left.items():
+        assert float((value - right[name]).abs().max()) < 10 * TOLERANCE, name
