@@ -554,13 +554,17 @@ def checkpoints_of_a_finished_run_go_unless_kept(bench: Bench) -> None:
 @probe("peak_tflops")
 def mfu_is_measured_against_it(bench: Bench) -> None:
     """Operations a token, which no clock changes: mfu times peak over tokens a second."""
-    settings = {"batch_size": 6, "evaluate": "no", "save": "no", "peak_tflops": 0.002}
-    trainer = bench.trainer(**settings, max_steps=1)
-    (batch,) = trainer.get_train_dataloader()
-    work = batch["work"]
-    expected = measure_shape(trainer.model).step_flops(work) / work.num_tokens
-    (line,) = (line for line in log_of(bench.train(**settings, max_steps=1)) if "loss" in line)
-    assert line["mfu"] * 0.002e12 / line["tokens_per_s"] == pytest.approx(expected, rel=1e-6)
+    settings = {"batch_size": 6, "max_steps": 1, "evaluate": "no", "save": "no"}
+    settings |= {"peak_tflops": 0.002}
+    for lora, factor in ((None, 3), ({}, 2)):  # frozen weights have no gradient of their own
+        trainer = bench.trainer(**settings, lora=lora)
+        (batch,) = trainer.get_train_dataloader()
+        work = batch["work"]
+        expected = factor * measure_shape(trainer.model).forward_flops(work) / work.num_tokens
+        output = bench.train(**settings, lora=lora)
+        (line,) = (line for line in log_of(output) if "loss" in line)
+        found = line["mfu"] * 0.002e12 / line["tokens_per_s"]
+        assert found == pytest.approx(expected, rel=1e-6)
 
 
 @probe("progress")
