@@ -22,7 +22,7 @@ MODEL  ?=
 PORT   ?= 8000
 GPU    ?= 0
 
-.PHONY: help setup setup-dev setup-vllm demo test test-vllm serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-vllm mutants serve-judge need-model check format clean
 .PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
@@ -71,6 +71,8 @@ test: $(VENV)/.dev                ## all tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
+mutants: $(VENV)/.dev             ## small faults in the trainer: does a test fail for each? (15-30 min; ARGS=loss.py for some)
+	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a judge server of vllm, one a GPU (MODEL=folder PORT=8000 GPU=0)
 	@CUDA_VISIBLE_DEVICES=$(GPU) $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) \
 	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details \

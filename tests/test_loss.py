@@ -223,6 +223,22 @@ def test_every_loss_is_its_formula() -> None:
     assert loss(nll_weight=0.7) == pytest.approx(kept + 0.7 * (-chosen / 1.5))
 
 
+def test_rewards_are_beta_times_the_ratios_that_the_loss_compares() -> None:
+    import torch
+
+    weights = torch.tensor([1.0, 0.5, 0.0, 1.0, 1.0, 0.0])
+    logps = torch.tensor([-0.5, -1.0, -9.0, -2.0, -0.1, -9.0])
+    for values, chosen, rejected in (
+        ({}, -1.0, -2.1),
+        ({"length_normalize": True}, -1.0 / 1.5, -2.1 / 2),
+        ({"kind": "ipo"}, -1.0 / 1.5, -2.1 / 2),
+        ({"nll_weight": 0.7}, -1.0, -2.1),
+    ):
+        losses = preference_losses(sums_of(logps, weights), LossSettings(beta=BETA, **values))
+        assert losses.chosen_rewards_B.tolist() == pytest.approx([BETA * chosen])
+        assert losses.rejected_rewards_B.tolist() == pytest.approx([BETA * rejected])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -105,7 +105,7 @@ def token(pair: int, side: int, weight: float, ratio: float) -> Token:
 LARGE = Batch(
     losses=[0.5, 0.75, 1.5],
     chosen=[0.25, -0.5, 1.0],
-    rejected=[-0.25, 0.5, 0.5],
+    rejected=[-0.25, 0.5, 0.25],
     ratios=[2.5, -5.0, 0.0],
     num_completion=10,
     tokens=[
@@ -143,8 +143,8 @@ def k3(ratio: float) -> float:
 GOLDEN = {
     "loss": (0.5 + 0.75 + 1.5 + 0.25) / 4,
     "rewards/chosen": (0.25 - 0.5 + 1.0 + 0.75) / 4,
-    "rewards/rejected": (-0.25 + 0.5 + 0.5 + 0.75) / 4,
-    "rewards/margins": (0.5 - 1.0 + 0.5 + 0.0) / 4,
+    "rewards/rejected": (-0.25 + 0.5 + 0.25 + 0.75) / 4,
+    "rewards/margins": (0.5 - 1.0 + 0.75 + 0.0) / 4,
     "rewards/accuracies": 2 / 4,  # a margin of 0 is no preference
     "displaced": 2 / 4,  # below the reference; where it was is no displacement
     "active_share": (3 + 2) / (10 + 6),
