@@ -123,11 +123,12 @@ def copy_project(folder: Path) -> None:
 
 
 def pass_without_a_fault(chosen: Sequence[Mutant], folder: Path) -> bool:
-    """Run each selection of tests once on the code as it is."""
-    selections = list(dict.fromkeys(tuple(pytest_arguments(mutant)) for mutant in chosen))
-    for number, selection in enumerate(selections, start=1):
-        print(f"[{number:3}/{len(selections)}] without a fault: {' '.join(selection)} ", end="")
-        sys.stdout.flush()
+    """Run all tests that are named on the code as it is."""
+    narrowed = [pytest_arguments(mutant) for mutant in chosen if " -k " in mutant.tests]
+    others = [name for mutant in chosen if " -k " not in mutant.tests for name in files_of(mutant)]
+    selections = [*narrowed, *([others] if others else [])]
+    for selection in dict.fromkeys(tuple(dict.fromkeys(names)) for names in selections):
+        print(f"without a fault: {' '.join(selection)} ", end="", flush=True)
         result = run_tests(selection, folder)
         print(f"{result.seconds:.1f} s", flush=True)
         if result.code != 0:

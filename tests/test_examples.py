@@ -22,8 +22,9 @@ from tiny_models import SENTENCES, byte_level_tokenizer, unigram_tokenizer
 from schemas.labels import Label, Side
 from schemas.records import Message, Pair, Span
 from trainer.config import TrainConfig
-from trainer.examples import Example, TokenSequence, prepare_examples
+from trainer.examples import Example, TokenSequence, encode_rendered, prepare_examples
 from trainer.masks import token_extents
+from trainer.render import Rendered
 
 Spell = Callable[[str], list[list[int]]]
 Weighted = list[tuple[int, int, float]]
@@ -365,3 +366,12 @@ def test_extents_take_back_what_offsets_leave_out() -> None:
     ]
     # A character that the tokenizer drops is part of no token.
     assert token_extents("a\u0007b", [(0, 1), (2, 3)], ["a", "b"]) == [(0, 1), (2, 3)]
+
+
+def test_the_first_token_of_a_sequence_never_trains() -> None:
+    """Nothing predicts it: a template that writes nothing before the answer costs it one token."""
+    text = "She wrote eleven novels."
+    rendered = Rendered(text=text, start=0, end=len(text), content_start=0)
+    sequence = encode_rendered(byte_level_tokenizer(), rendered, None, trailer_weight=0.0)
+    assert sequence.first == 1
+    assert sequence.weights == [0.0] + [1.0] * (len(sequence.token_ids) - 1)

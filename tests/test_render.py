@@ -12,7 +12,7 @@ from schemas.records import Message, Pair
 from trainer.config import TrainConfig
 from trainer.data import parse_pair
 from trainer.examples import Encoder, prepare_examples
-from trainer.render import RenderError, check_tokenizer, frame_prompt, render_answer
+from trainer.render import STAND_IN, RenderError, check_tokenizer, frame_prompt, render_answer
 
 QUESTION = [Message(role="user", content="Which?")]
 THINKING = """{% for message in messages %}{{ '<|start|>' + message['role'] + '\n' }}
@@ -52,6 +52,16 @@ def test_an_answer_that_also_stands_in_the_template_is_not_confused() -> None:
     frame = frame_prompt(tokenizer, QUESTION, {})
     rendered = render_answer(tokenizer, QUESTION, "t", frame, {})
     assert rendered.text[rendered.start - 2 : rendered.end + 1] == "\n\nt<"
+
+
+@pytest.mark.parametrize("extra", ["", "0", "00 and answer0stand0in0"])
+def test_a_prompt_that_holds_the_stand_in_is_not_confused(extra: str) -> None:
+    tokenizer = byte_level_tokenizer()
+    question = [Message(role="user", content=f"What is {STAND_IN}{extra}?")]
+    frame = frame_prompt(tokenizer, question, {})
+    rendered = render_answer(tokenizer, question, STAND_IN, frame, {})
+    assert rendered.text[: rendered.start].endswith("assistant\n")
+    assert rendered.text[rendered.start : rendered.end] == STAND_IN
 
 
 def test_an_answer_the_template_rewrites_drops_the_row() -> None:
