@@ -160,8 +160,8 @@ MUTANTS = [
          "test_batches.py"),
         ("stand-in-counts", "counts=False,", "counts=True,", "test_layouts.py"),
         ("sides-alternate", "index // num_pairs", "index % 2", "test_loss.py"),
-        ("stand-in-with-a-masked-token", "weights=[0.0, 0.0], first=2", "weights=[0.0, 0.0], first=1",
-         "test_batches.py"),
+        ("stand-in-with-a-masked-token", "weights=[0.0, 0.0], first=2",
+         "weights=[0.0, 0.0], first=1", "test_batches.py"),
     ),
     *mutants_of(
         "layouts.py",
