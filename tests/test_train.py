@@ -468,10 +468,17 @@ def test_a_loss_that_is_not_finite_stops_with_the_pairs(tmp_path: Path) -> None:
     assert not (tmp_path / "model" / "model.safetensors").exists()
 
 
-def test_weights_that_are_not_finite_are_not_saved(model_folder: Path, tmp_path: Path) -> None:
-    """One step at an absurd rate: the loss before it is fine, the weights after it are not."""
+@pytest.mark.parametrize("save", ["epoch", "no"])
+def test_weights_that_are_not_finite_are_not_saved(
+    save: str, model_folder: Path, tmp_path: Path
+) -> None:
+    """One step at an absurd rate: the loss before it is fine, the weights after it are not.
+
+    A checkpoint finds that out; without checkpoints the writing of the model must.
+    """
     dataset = write_dataset(tmp_path / "dataset")
     changes = {"max_steps": 1, "learning_rate": 1e39, "warmup_ratio": 0.0, "evaluate": "no"}
+    changes["save"] = save
     with pytest.raises(BackendError, match="weights are not finite"):
         train(model_folder, dataset, tmp_path / "model", **changes)
     assert not (tmp_path / "model" / "model.safetensors").exists()
