@@ -108,6 +108,13 @@ def test_rounding_does_not_cost_a_layout() -> None:
     assert refused.layout == "padded" and "more than 0.0001" in refused.notes[0]
 
 
+def test_no_rounding_excuses_a_large_difference() -> None:
+    """A model that differs from itself by more than 0.01 proves nothing."""
+    wild = disturb(tiny_llama(VOCABULARY), lambda states: 1 + math.sin(states.numel()))
+    choice = choose(wild)
+    assert choice.layout == "padded" and "more than 0.01" in choice.notes[0]
+
+
 def test_no_memory_to_measure_rounding_leaves_the_fixed_tolerance() -> None:
     import torch
 
