@@ -511,7 +511,11 @@ def test_other_settings_train_too(
         assert list((result.output / "tensorboard").iterdir())
 
 
-def test_dropout_is_off_in_training_and_kept_in_the_saved_config(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["padded", "shared"])
+def test_dropout_is_off_in_training_and_kept_in_the_saved_config(
+    layout: str, tmp_path: Path
+) -> None:
+    """The model's own attention, in padded rows, would drop; ours over segments never does."""
     from transformers import AutoConfig
 
     folder = save_model_folder(tmp_path / "policy")
@@ -519,7 +523,7 @@ def test_dropout_is_off_in_training_and_kept_in_the_saved_config(tmp_path: Path)
     (folder / "config.json").write_text(
         json.dumps(values | {"attention_dropout": 0.5}), encoding="utf-8"
     )
-    result = train(folder, write_dataset(tmp_path / "dataset"), tmp_path / "model")
+    result = train(folder, write_dataset(tmp_path / "dataset"), tmp_path / "model", layout=layout)
     first = next(line for line in log_of(result.output) if "loss" in line)
     assert first["rewards/margins"] == pytest.approx(0.0, abs=1e-5)
     assert AutoConfig.from_pretrained(result.output).attention_dropout == 0.5
