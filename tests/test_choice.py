@@ -115,6 +115,14 @@ def test_no_rounding_excuses_a_large_difference() -> None:
     assert choice.layout == "padded" and "more than 0.01" in choice.notes[0]
 
 
+def test_a_model_that_is_refused_a_layout_keeps_its_own_attention() -> None:
+    odd = disturb(tiny_llama(VOCABULARY), lambda states: 1.02 if len(states) == 1 else 1.0)
+    expected = score_all(odd, "padded")
+    assert choose(odd).layout == "padded"
+    assert odd.config._attn_implementation == "sdpa"
+    assert score_all(odd, "padded").equal(expected)
+
+
 def test_no_memory_to_measure_rounding_leaves_the_fixed_tolerance() -> None:
     import torch
 
