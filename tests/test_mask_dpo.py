@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from steps import AFTER, EXAMPLES, VOCABULARY, compute_losses, refer
-from tiny_models import save_model_folder, tiny_llama, write_dataset
+from tiny_models import make_pair_values, save_model_folder, tiny_llama
 from train_support import log_of, train
 from transformers import TrainingArguments
 
@@ -88,10 +89,15 @@ def test_evaluation_reads_all_pairs_in_their_order_and_scores_masked_tokens(trai
 
 
 def test_every_line_of_the_log_has_what_only_logged_steps_measure(tmp_path: Path) -> None:
-    policy = save_model_folder(tmp_path / "policy")
-    dataset = write_dataset(tmp_path / "dataset")
+    """Masked tokens before active ones: they are scored in logged steps alone."""
+    rows = [make_pair_values(index) for index in range(6)]
+    for row in rows:
+        for spans in (row["chosen_spans"], row["rejected_spans"]):
+            spans[0]["weight"], spans[1]["weight"] = 0.0, 1.0
+    dataset = tmp_path / "pairs.jsonl"
+    dataset.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     settings = {"max_steps": 5, "logging_steps": 2, "evaluate": "no", "save": "no"}
-    train(policy, dataset, tmp_path / "model", **settings)
+    train(save_model_folder(tmp_path / "policy"), dataset, tmp_path / "model", **settings)
     lines = [line for line in log_of(tmp_path / "model") if "loss" in line]
     assert [line["step"] for line in lines] == [1, 2, 4, 5]
-    assert all("kl" in line for line in lines)
+    assert all({"kl", "logratios/chosen_masked"} <= set(line) for line in lines)
