@@ -325,7 +325,7 @@ MUTANTS = [
         ("all-computed-again", "as_main_says(wanted - stored.keys())", "as_main_says(wanted)",
          "test_train.py -k relabelling"),
         ("reference-of-one-process", "missing[process_index() :: count_processes()]",
-         "missing[:: count_processes()]", PROCESSES),
+         "missing[:: count_processes()]", "test_reference.py"),
         ("sides-swapped-in-the-cache", "chosen_logps=logps.get(sequence_key(example.chosen))",
          "chosen_logps=logps.get(sequence_key(example.rejected))",
          "test_train.py -k each_step"),
