@@ -275,7 +275,7 @@ MUTANTS = [
         ("stop-before-the-evaluation", "if state.epoch != int(state.epoch):", "if True:",
          "test_train_failures.py test_early_stopping.py -k stopped_at_every_step"),
         ("seconds-never-stop", "add_seconds(time.perf_counter() - self._started)",
-         "add_seconds(time.perf_counter())", "test_train_refusals.py -k speed"),
+         "add_seconds(time.perf_counter())", "test_monitors.py"),
     ),
     *mutants_of(
         "checkpointing.py",

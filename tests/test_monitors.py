@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from trainer.callbacks import StepTimer
 from trainer.loss import PairLosses, PairSums
 from trainer.monitors import Monitor
 
@@ -289,3 +290,18 @@ def test_a_speed_needs_seconds_and_mfu_a_peak() -> None:
     monitor.add_seconds(1.0)
     means = monitor.drain(Processes())
     assert means["tokens_per_s"] == 300.0 and "mfu" not in means
+
+
+def test_a_timer_takes_in_the_seconds_between_begin_and_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monitor = Monitor()
+    timer = StepTimer(monitor)
+    clock = iter([100.0, 100.5, 200.0, 201.5])  # 0.5 s and 1.5 s; what lies between is no step
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    for _ in range(2):
+        timer.on_step_begin(None, None, None)
+        monitor.add_work(tokens=100, flops=1, pairs=3)
+        timer.on_step_end(None, None, None)
+    means = monitor.drain(Processes())
+    assert (means["tokens_per_s"], means["pairs_per_s"]) == (100.0, 3.0)
