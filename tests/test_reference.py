@@ -16,8 +16,11 @@ from schemas.errors import ConfigError
 from trainer.choice import Choice
 from trainer.config import TrainConfig
 from trainer.examples import Example
-from trainer.reference import ReferenceCache, reference_logps
+from trainer.reference import ReferenceCache, ReferenceModel, reference_logps
 
+REFERENCE = ReferenceModel(
+    weights_hash="w", compute_dtype="float32", weights_dtype="float32", device="cpu"
+)
 PAIRS = [*EXAMPLES, make_example([1], [2, 3], [4], name="d"), make_example([5], [6], [7], name="e")]
 
 
@@ -38,7 +41,7 @@ def share_of(index: int, count: int, folder: Path, patch: pytest.MonkeyPatch) ->
         reference_logps(  # what the others would have stored is not there
             tiny_llama(VOCABULARY),
             PAIRS,
-            ReferenceCache(folder / f"{index}", weights_hash="w", dtype="float32"),
+            ReferenceCache(folder / f"{index}", REFERENCE),
             config=config,
             dtype=torch.float32,
             choice=Choice(layout="padded", head=AFTER, notes=[]),

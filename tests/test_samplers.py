@@ -145,11 +145,7 @@ def test_batches_do_not_come_sorted_by_length() -> None:
     assert any(before < after for before, after in pairwise(longest))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="batches of an epoch are sorted by their smallest index, and not drawn"
-)
 def test_the_order_of_grouped_batches_is_drawn() -> None:
-    """With 25 batches all epochs of all seeds are one; with more, batch 2 always has pair 0."""
     lengths = [(index * 37) % 101 for index in range(100)]
     orders = {
         tuple(draw_epoch(100, batch_size=4, lengths=lengths, seed=seed, epoch=epoch))

@@ -87,6 +87,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "test_train.py::test_the_same_run_again_is_recognised_and_another_is_refused",
         "test_train.py::test_starting_over_deletes_no_strange_file",
     ),
+    "template_date": ("test_template_date.py::test_the_same_pairs_are_the_same_tokens_on_any_day",),
     "lora.merge": (
         "test_lora.py::test_the_merged_model_is_whole_and_the_adapter_alone_gives_the_same",
     ),

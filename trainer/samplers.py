@@ -1,8 +1,8 @@
 """The order of the pairs, the same for one process and for many.
 
-The rule: every pair counts once an epoch. Accelerate gives each process the same number of batches
+The rule: every pair counts once per epoch. Accelerate gives each process the same number of batches
 by repeating pairs, which would weigh those twice; here the order is filled up with `STAND_IN`
-instead, which the data set answers with an example that trains nothing. The order of the real pairs
+instead, for which the data set returns an example that trains nothing. The order of the real pairs
 does not depend on the number of processes (grouped by length it does: groups are as large as what
 all processes take at a time).
 
@@ -64,15 +64,24 @@ class PairSampler(torch.utils.data.Sampler[int]):
 
 
 def _group(order: Sequence[int], lengths: Sequence[int], block: int) -> list[int]:
-    """Sort by length within megabatches, the longest first of all: what does not fit says so."""
+    """Sort by length within megabatches; the longest pair is in the first block.
+
+    What does not fit in memory shows at once. The order of the blocks is drawn: a block comes where
+    `order` has the first of its pairs.
+    """
     size = block * _MEGABATCH
     parts = [
         sorted(order[start : start + size], key=lambda index: -lengths[index])
         for start in range(0, len(order), size)
     ]
     blocks = [part[at : at + block] for part in parts for at in range(0, len(part), block)]
-    whole, rest = [b for b in blocks if len(b) == block], [b for b in blocks if len(b) < block]
-    # Within a megabatch lengths fall; drawing blocks in the order of their first index undoes that.
-    longest = max(whole or rest, key=lambda block_: lengths[block_[0]])
-    whole = [longest, *sorted((b for b in whole if b is not longest), key=min)]
-    return [index for block_ in whole + [b for b in rest if b is not longest] for index in block_]
+    # At most one block, of the last megabatch, is short; it has to come last.
+    whole, short = [b for b in blocks if len(b) == block], [b for b in blocks if len(b) < block]
+    if not whole:
+        return [index for block_ in short for index in block_]
+    longest = max(whole, key=lambda block_: lengths[block_[0]])
+    if short and lengths[short[0][0]] > lengths[longest[0]]:
+        short[0][0], longest[0] = longest[0], short[0][0]
+    rank = {index: place for place, index in enumerate(order)}
+    drawn = sorted((b for b in whole if b is not longest), key=lambda b: min(rank[i] for i in b))
+    return [index for block_ in [longest, *drawn, *short] for index in block_]
