@@ -1,4 +1,4 @@
-"""Every weight one and `eos: both` is stock DPO: loss and gradients as TRL 1.16 computes them.
+"""Without spans the defaults are stock DPO: loss and gradients as TRL 1.16 computes them.
 
 The peer is TRL's own trainer on its own data loader's batch, tokenised by TRL from the same
 conversations; nothing of its pipeline is re-implemented here.
@@ -54,8 +54,9 @@ def trl_trainer(model: Any, reference: Any, tokenizer: Any, rows: list[Any], fol
     )
 
 
-def our_examples(tokenizer: Any, rows: list[Any]) -> list[Example]:
-    config = TrainConfig(model="m", use_spans=False, eos="both", beta=BETA)
+def our_examples(tokenizer: Any, rows: list[Any], **changes: Any) -> list[Example]:
+    """By the defaults, but for what says that spans are not to be used."""
+    config = TrainConfig.parse({"model": "m", "beta": BETA} | changes, where="test")
     prepared = prepare_examples([parse_pair(row, row["id"]) for row in rows], tokenizer, config)
     assert not prepared.dropped
     return list(prepared.examples)
@@ -78,7 +79,12 @@ def test_loss_and_every_gradient_equal_trl(
     peer_loss.backward()
     peer_gradients = {name: p.grad for name, p in trainer.model.named_parameters()}
 
-    examples = our_examples(tokenizer, rows)
+    examples = our_examples(tokenizer, rows, use_spans=False)
+    plain = [
+        {name: value for name, value in row.items() if not name.endswith("_spans")} for row in rows
+    ]
+    assert our_examples(tokenizer, plain) == examples
+    assert our_examples(tokenizer, rows, use_spans=False, eos="neither") != examples
     items = refer(examples, tiny_llama(len(tokenizer), seed=2))
     choice = use_layout(model, layout, examples)
     losses = compute_losses(model, items, layout=layout, head=choice.head)
