@@ -91,7 +91,7 @@ def pair_faults(row: Row) -> Iterator[RowFault]:
     if (row["chosen_spans"] is None) != (row["rejected_spans"] is None):
         yield (
             FaultKind.SPANS_ON_ONE_SIDE,
-            "spans are given on one side only; give both, or neither (plain DPO)",
+            "spans are given on one side only; give both, or neither (stock DPO)",
         )
     yield from _score_faults(row)
 

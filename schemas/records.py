@@ -189,7 +189,7 @@ class Pair(Record):
     """A preference pair. `prompt`, `chosen`, `rejected` are TRL's conversational columns.
 
     The trainer reads `weight` of the spans and nothing else of the labels. Without spans on
-    both sides (None, not an empty list) a pair trains as plain DPO.
+    both sides (None, not an empty list) a pair trains as stock DPO.
     """
 
     id: Identifier
@@ -223,5 +223,5 @@ class Pair(Record):
         if self.prompt[-1].role != "user":
             raise ValueError(f"the prompt ends with role {self.prompt[-1].role!r}, must be 'user'")
         if (self.chosen_spans is None) != (self.rejected_spans is None):
-            raise ValueError("give spans on both sides, or on neither (plain DPO)")
+            raise ValueError("give spans on both sides, or on neither (stock DPO)")
         return self

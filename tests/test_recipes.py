@@ -55,7 +55,7 @@ def test_the_papers_settings_are_the_defaults_and_differ_in_pairs_a_device_alone
     )
     assert eight == four.model_copy(update={"batch_size": 4})
     defaults = TrainConfig.parse({"model": four.model}, where="test")
-    ours = {"gradient_checkpointing": True, "save": "steps", "save_steps": 50}
+    ours = {"gradient_checkpointing": True, "save": "steps", "save_steps": 377, "eos": "neither"}
     assert four == defaults.model_copy(update=ours)
 
 

@@ -80,3 +80,17 @@ def test_a_model_whose_writing_fails_leaves_the_folder_as_it_was(tmp_path: Path)
         write_half()
     assert [path.name for path in output.iterdir()] == ["config.json"]
     assert (output / "config.json").read_text(encoding="utf-8") == "old"
+
+
+def test_a_published_model_is_readable_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    """safetensors writes files that only their owner may read; a server runs as somebody else."""
+    import os
+
+    with publish_model(tmp_path) as folder:
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_text("{}", encoding="utf-8")
+            (folder / name).chmod(0o600)
+    mask = os.umask(0)
+    os.umask(mask)
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~mask

@@ -35,7 +35,7 @@ def weigh_characters(
     """One weight a character of `rendered.text`; prompt and template before the answer weigh 0.
 
     Span offsets count in the answer's content, of which the template may have trimmed the ends.
-    Without spans every character of the answer weighs 1 (plain DPO).
+    Without spans every character of the answer weighs 1 (stock DPO).
     """
     num_answer = rendered.end - rendered.start
     if spans is None:

@@ -8,6 +8,7 @@ less was being written when the process died, and is removed.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -167,9 +168,16 @@ def publish_model(output: Path) -> Iterator[Path]:
             (output / name).unlink(missing_ok=True)
         files = sorted(staging.iterdir(), key=lambda path: (path.name in _PUBLISHED_LAST, path))
         for path in files:
+            path.chmod(0o666 & ~_current_umask())  # safetensors writes files that only we may read
             path.replace(output / path.name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_manifest(
