@@ -353,5 +353,5 @@ def test_help_names_what_a_setting_can_be() -> None:
     text = " ".join(CliRunner().invoke(cli, ["train", "--help"]).output.split())
     assert "after warm-up: cosine, linear, constant, constant_with_warmup [cosine]" in text
     assert "in addition to training_log.jsonl: tensorboard, wandb, mlflow, trackio" in text
-    assert "neither, chosen or both [neither]" in text
+    assert "neither, chosen or both [neither; both for pairs that train without spans" in text
     assert "--num_processes 4 \\ -m maskdpo train" in text
