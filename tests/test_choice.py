@@ -162,7 +162,25 @@ def test_a_layout_is_proved_in_the_precision_that_trains(monkeypatch: pytest.Mon
             raise RuntimeError("no kernel for heads of 8")
         return plain(query, key, value, segments, **how)
 
-    for broken, said in ((spoil, "in bfloat16 are"), (refuse, "no kernel for heads of 8")):
+    class Backward(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, query: Any) -> Any:
+            return query.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return 9 * gradient.flip(2)
+
+    def spoil_backward(query: Any, key: Any, value: Any, segments: Any, **how: Any) -> Any:
+        if attention.computing_dtype(query) == bfloat16:
+            query, key, value = (Backward.apply(part) for part in (query, key, value))
+        return plain(query, key, value, segments, **how)
+
+    for broken, said in (
+        (spoil, "in bfloat16 are"),
+        (refuse, "no kernel for heads of 8"),
+        (spoil_backward, "gradients in bfloat16 differ"),
+    ):
         monkeypatch.setattr(attention, "attend_segments", broken)
         assert choose(tiny_llama(VOCABULARY)).layout == "shared"  # float32 sees nothing of it
         choice = choose(tiny_llama(VOCABULARY), dtype=bfloat16)

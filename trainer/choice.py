@@ -15,7 +15,9 @@ Two comparisons, because training in 16 bits runs other kernels than float32 doe
                       Frozen 16-bit weights are widened to float32 one module at a time.
     training dtype    do the kernels that will train compute it? The error against the float32
                       values, as a norm over all tokens, is at most `LOW_MARGIN` times that of
-                      padded rows. Skipped where training is in float32.
+                      padded rows; and the gradient in the input embeddings, by which the backward
+                      kernels run too, is that of padded rows to `LOW_GRADIENT` of its norm (a
+                      wrong one is off by all of it). Skipped where training is in float32.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ TOLERANCE = 1e-4
 MOST_TOLERANCE = 1e-2
 MARGIN = 10
 LOW_MARGIN = 2
+LOW_GRADIENT = 0.5
 PROOF_PAIRS = 4
 PROOF_TOKENS = 64  # of each answer: enough to see the prompt and itself
 
@@ -171,11 +174,16 @@ class _Proof:
         if self._low is not None:
             padded = self._score("padded", self._plain, self._low)
             self._low_error = float((padded - self._exact).norm())
+            self._low_gradient = self._differentiate("padded", self._plain, self._low)
 
     def find_fault(self, layout: Layout, head: Head) -> str | None:
         """What is wrong with a candidate; None when it computes what padded rows give."""
         try:
-            return self._differs(self._score(layout, head)) or self._errs_in_low(layout, head)
+            return (
+                self._differs(self._score(layout, head))
+                or self._errs_in_low(layout, head)
+                or self._differs_in_gradient(layout, head)
+            )
         except Exception as error:  # a model's own code may fail in any way on a mask it never met
             return _describe(error)
 
@@ -205,6 +213,23 @@ class _Proof:
         return (
             f"log-probabilities in {name} are {error:.2g} from float32's (as a norm), "
             f"those of padded rows {self._low_error:.2g}"
+        )
+
+    def _differs_in_gradient(self, layout: Layout, head: Head) -> str | None:
+        if self._low is None:
+            return None
+        found = self._differentiate(layout, head, self._low)
+        share = float((found - self._low_gradient).norm() / self._low_gradient.norm())
+        if share <= LOW_GRADIENT:
+            return None
+        name = str(self._low).removeprefix("torch.")
+        return f"gradients in {name} differ from those of padded rows by {share:.2g} of their norm"
+
+    def _differentiate(self, layout: Layout, head: Head, dtype: torch.dtype) -> Tensor:
+        from trainer.scoring import embedding_gradients
+
+        return embedding_gradients(
+            self.model, self._examples, layout=layout, head=head, dtype=dtype
         )
 
     def _measure_rounding(self) -> float:
