@@ -180,6 +180,35 @@ def test_after_any_kill_the_same_step_is_published(
             assert weights_of(output) == weights_of(whole.output), (name, call)
 
 
+@pytest.mark.parametrize("stops_early", [False, True])
+def test_a_run_that_ends_within_an_epoch_takes_no_step_more(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops_early: bool
+) -> None:
+    """Killed after its last step: in the evaluation there, or while the model is written."""
+    dataset = write_dataset(tmp_path / "dataset")
+    settings = CHANGES | {"evaluate": "epoch", "save": "steps", "save_steps": 1, "epochs": 1.4}
+    if not stops_early:
+        settings["early_stopping_patience"] = None
+    whole = train(policy, dataset, tmp_path / "whole", **settings)
+    assert whole.counts["steps"] == 5
+    places = [(MaskDpoTrainer, "prediction_step", 2)]
+    places += [(CheckpointingTrainer, "_load_best_model", 1)] if stops_early else []
+    for owner, name, call in places:
+        output = tmp_path / name
+        with monkeypatch.context() as patch:
+            kill_at(patch, owner, name, call)
+            with pytest.raises(Killed):
+                train(policy, dataset, output, **settings)
+        result = train(policy, dataset, output, **settings)
+        assert result.counts == whole.counts | {
+            "reference_computed": 0,
+            "reference_reused": whole.counts["reference_computed"]
+            + whole.counts["reference_reused"],
+        }
+        assert curve_of(output) == curve_of(whole.output)
+        assert weights_of(output) == weights_of(whole.output)
+
+
 def test_the_best_evaluation_is_read_from_the_log() -> None:
     assert best_evaluation([]) is None
     assert best_evaluation([{"loss": 1.0, "step": 1}]) is None

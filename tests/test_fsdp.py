@@ -27,15 +27,14 @@ def shard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     return launch(str(TESTS / "fsdp_main.py"), *arguments, **environment)
 
 
-def run_alone(*arguments: str) -> None:
-    done = subprocess.run(
+def run_alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "maskdpo", *arguments],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def save_tied(folder: Path) -> Path:
@@ -71,7 +70,8 @@ def test_sharded_it_trains_what_one_process_trains_and_stops_early_alike(tmp_pat
         "save_steps": 1,
         "gradient_checkpointing": "true",
     }
-    run_alone(*settings(model, dataset, one, batch_size=4, **common))
+    alone = run_alone(*settings(model, dataset, one, batch_size=4, **common))
+    assert alone.returncode == 0, alone.stderr[-3000:]
     done = shard(*settings(model, dataset, two, batch_size=2, **common))
     assert done.returncode == 0, done.stderr[-3000:]
     assert not [text for text in FALSE_WARNINGS if text in done.stderr], done.stderr[-3000:]
@@ -104,12 +104,15 @@ def test_killed_and_resumed_it_publishes_the_same_model_as_its_config_says(tmp_p
     assert checkpoints_of(killed) == ["checkpoint-5"]
     (shards,) = (killed / "checkpoints" / "checkpoint-5").glob("pytorch_model_fsdp*")
     assert shards.is_dir() and len(list(shards.glob("*.distcp"))) == 2
+    refused = run_alone(*settings(model, dataset, killed, **common | {"batch_size": 2}))
+    assert refused.returncode == 2 and "was written with FSDP" in refused.stderr
     done = shard(*settings(model, dataset, killed, **common))
     assert done.returncode == 0, done.stderr[-3000:]
     assert lines_of(killed, "loss") == lines_of(whole, "loss")
     assert weights_of(killed) == weights_of(whole)
 
-    run_alone(*settings(model, dataset, alone, **common | {"batch_size": 2}))
+    done = run_alone(*settings(model, dataset, alone, **common | {"batch_size": 2}))
+    assert done.returncode == 0, done.stderr[-3000:]
     expected, found = (load_file(folder / "model.safetensors") for folder in (alone, whole))
     assert expected.keys() == found.keys() and "lm_head.weight" not in found
     for name, value in expected.items():

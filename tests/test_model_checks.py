@@ -18,7 +18,7 @@ from tiny_models import (
 from train_support import train
 
 from schemas.errors import ConfigError
-from trainer.models import check_positions, has_experts
+from trainer.models import check_positions, may_leave_weights_unused
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,48 @@ def tiny_opt() -> Any:
     )
 
 
+def tiny_gptj() -> Any:
+    """Its positions are a table in a buffer."""
+    from transformers import GPTJConfig, GPTJForCausalLM
+
+    return GPTJForCausalLM(
+        GPTJConfig(vocab_size=48, n_positions=64, n_embd=16, n_layer=1, n_head=2, rotary_dim=4)
+    )
+
+
+def tiny_gemma3() -> Any:
+    """A decoder with rotary positions next to a tower for images, which has a table of its own."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    text = {
+        "vocab_size": 48,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+        "max_position_embeddings": 64,
+    }
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4)
+    return Gemma3ForConditionalGeneration(config)
+
+
+def test_what_a_step_may_leave_unused_is_searched_for() -> None:
+    """Experts, and towers that text does not reach: DDP would wait for their gradients."""
+    assert may_leave_weights_unused(tiny_gemma3())
+    assert not may_leave_weights_unused(tiny_llama(48))
+    assert check_positions(tiny_gemma3(), max_length=128, lengths=[9], where="m") == []
+
+
 def test_a_table_of_positions_bounds_max_length(dataset: Path, tmp_path: Path) -> None:
     policy = save_gpt2(tmp_path / "policy")
     with pytest.raises(ConfigError, match=r"max_length is 1024, but .*policy has 128 positions"):
@@ -56,7 +98,7 @@ def test_a_table_of_positions_bounds_max_length(dataset: Path, tmp_path: Path) -
     assert not list((tmp_path / "reference").glob("*/*.arrow"))  # nothing was computed
     result = train(policy, dataset, tmp_path / "out", max_length=128, max_steps=1)
     assert result.counts["steps"] == 1
-    for model, known in ((tiny_gpt2(48), 128), (tiny_opt(), 64)):
+    for model, known in ((tiny_gpt2(48), 128), (tiny_opt(), 64), (tiny_gptj(), 64)):
         with pytest.raises(ConfigError, match=f"set train.max_length={known} or less"):
             check_positions(model, max_length=known + 1, lengths=[3], where="m")
         assert check_positions(model, max_length=known, lengths=[3], where="m") == []
@@ -92,7 +134,7 @@ def test_a_router_with_a_loss_of_its_own_is_refused(dataset: Path, tmp_path: Pat
             output_router_logits=True,
         )
     )
-    assert has_experts(model) and not has_experts(tiny_qwen(48, 3))
+    assert may_leave_weights_unused(model) and not may_leave_weights_unused(tiny_qwen(48, 3))
     policy = tmp_path / "policy"
     model.save_pretrained(policy)
     tokenizer.save_pretrained(policy)

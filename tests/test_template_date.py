@@ -56,17 +56,32 @@ def test_a_template_that_reads_the_clock_is_found() -> None:
         (DATED, {}, True),
         (DATED, {"date_string": "26 Jul 2024"}, False),
         (CLOCK, {}, True),
+        ("{{ strftime_now('%F') }}" + CHATML, {}, True),
+        ("{{ strftime_now('%e %h') }}" + CHATML, {}, True),
     ):
         assert prints_date(byte_level_tokenizer(template=template), kwargs) is expected
 
 
 def test_the_frozen_date_is_written_as_the_template_asks() -> None:
-    template = "{{ strftime_now('%d %b %Y|%-d %B %y|%A %j|%H:%M') }}" + CHATML
-    tokenizer = byte_level_tokenizer(template=template)
+    day = datetime.datetime(2031, 5, 6)
+    letters = "aAbBcCdDeFgGhHIjklmMnprRsStTuUVwWxXyYzZ"
+    formats = ["%d %b %Y", "%-d %B %y", "%A %j", "100%% at %%d", "%^a %_d"]
+    formats += [f"%{letter}|" for letter in letters]
     question = [Message(role="user", content="Which one?")]
-    frame = frame_prompt(tokenizer, question, {FROZEN_DATE: datetime.date(2031, 5, 6)})
-    assert frame.head.startswith("06 May 2031|6 May 31|Tuesday 126|00:00<|start|>user")
-    assert tokenizer.chat_template == template
+    for text in formats:
+        template = "{{ strftime_now('" + text + "') }}" + CHATML
+        tokenizer = byte_level_tokenizer(template=template)
+        frame = frame_prompt(tokenizer, question, {FROZEN_DATE: datetime.date(2031, 5, 6)})
+        assert frame.head.startswith(day.strftime(text) + "<|start|>user"), text
+        assert tokenizer.chat_template == template
+
+
+@pytest.mark.parametrize("opening", ["", "\n\n  ", "  {% if true %}x{% endif %}", "{#- a -#}\n y"])
+def test_freezing_the_date_changes_nothing_else(opening: str) -> None:
+    tokenizer = byte_level_tokenizer(template=opening + CHATML)
+    question = [Message(role="user", content="Which one?")]
+    plain = frame_prompt(tokenizer, question, {})
+    assert frame_prompt(tokenizer, question, {FROZEN_DATE: datetime.date(2031, 5, 6)}) == plain
 
 
 def test_the_same_pairs_are_the_same_tokens_on_any_day(

@@ -84,8 +84,11 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
             temporary.replace(path)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """No step of an epoch once training is to stop: a resumed run may have stopped already."""
-        if not self.control.should_training_stop:
+        """No step once training is to stop: a resumed run may have taken its last step already."""
+        is_over = self.control.should_training_stop or (
+            self.state.global_step >= self.state.max_steps
+        )
+        if not is_over:
             super()._run_epoch(*args, **kwargs)
 
     def _save_rng_state(self, output_dir: str) -> None:

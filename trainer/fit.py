@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import BackendError, InputError
+from schemas.errors import BackendError, ConfigError, InputError
 from trainer.batches import ReferencedExample
 from trainer.choice import Choice
 from trainer.config import TrainConfig
@@ -25,7 +25,7 @@ from trainer.failures import (
     explain_full_disk,
     explain_out_of_memory,
 )
-from trainer.models import has_experts
+from trainer.models import may_leave_weights_unused
 from trainer.processes import is_main, keep_full_precision, main_first
 from trainer.run_folder import CHECKPOINTS, last_checkpoint, read_state
 
@@ -81,7 +81,7 @@ def fit(
         device,
         dtype,
         evaluates=bool(test),
-        has_unused=has_experts(model),
+        has_unused=may_leave_weights_unused(model),
     )
     trainer = MaskDpoTrainer(
         model=model,
@@ -106,6 +106,7 @@ def fit(
     with main_first():
         checkpoint = last_checkpoint(output)
     if checkpoint is not None:
+        _refuse_other_shards(checkpoint, is_sharded=trainer.is_fsdp_enabled)
         state = read_state(checkpoint)
         trainer.saved_step = state["global_step"]
         arguments.eval_on_start = bool(test) and _owes_evaluation(config, state)
@@ -146,6 +147,19 @@ def fit(
             time.monotonic() - started,
             save_steps=config.save_steps if config.save == "steps" else None,
         ),
+    )
+
+
+def _refuse_other_shards(checkpoint: Path, *, is_sharded: bool) -> None:
+    """Raise ConfigError for a checkpoint of FSDP in a run without it, or the other way round."""
+    was_sharded = any(checkpoint.glob("pytorch_model_fsdp*"))
+    if was_sharded == is_sharded:
+        return
+    wanted, other = ("with", "without") if was_sharded else ("without", "with")
+    raise ConfigError(
+        f"{checkpoint}: was written {wanted} FSDP, and this run was started {other}; start it "
+        f"{wanted} FSDP (accelerate launch --config_file configs/accelerate/"
+        f"{'fsdp2' if was_sharded else 'ddp'}.yaml), or set train.resume=false to start over"
     )
 
 
@@ -238,7 +252,7 @@ def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:
     step, epoch = state["global_step"], state.get("epoch") or 0
     due = {
         "no": False,
-        "epoch": epoch == int(epoch),
+        "epoch": epoch == int(epoch) or step >= state["max_steps"],  # at the end of a partial one
         "steps": step % config.eval_steps == 0,
     }[config.evaluate]
     done = any("eval_loss" in line and line["step"] == step for line in state["log_history"])
@@ -293,7 +307,7 @@ def _training_arguments(
         disable_tqdm=not config.progress,
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
-        # Every step uses every weight, but for experts: searching for others takes time.
+        # Searching for weights that a step did not use takes time.
         ddp_find_unused_parameters=has_unused,
         prediction_loss_only=True,
     )

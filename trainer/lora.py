@@ -135,6 +135,20 @@ def adapter_products(model: Any) -> dict[str, Callable[[], Tensor]]:
     }
 
 
+def merge_into(source: Any, model: Any, settings: LoraSettings) -> None:
+    """Merge the adapter of `model` into `source`, in place: the same model without one, float32."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    weights = get_peft_model_state_dict(model, adapter_name=_NAME)
+    add_adapter(source, settings, seed=0)
+    set_peft_model_state_dict(
+        source,
+        {name: value.detach().cpu() for name, value in weights.items()},
+        adapter_name=_NAME,
+    )
+    merge_adapter(source)
+
+
 def merge_adapter(model: Any) -> None:
     """Add the adapter's products to the frozen matrices and take its layers out, in place."""
     for _, module in _adapted_layers(model):
@@ -144,7 +158,8 @@ def merge_adapter(model: Any) -> None:
 
 def remove_adapter(model: Any) -> None:
     """Take the adapter's layers out, in place: the frozen matrices stay as they are."""
-    for name, module in _adapted_layers(model):
+    # From the inside out: fused experts are wrapped twice, one layer of peft's in another.
+    for name, module in reversed(_adapted_layers(model)):
         model.set_submodule(name, module.get_base_layer())
     del model.peft_config
     model._hf_peft_config_loaded = False  # transformers' mark, which decides what is saved

@@ -182,12 +182,12 @@ def load_model(
 
 
 def _is_narrower(dtype: torch.dtype, folder: Path) -> bool:
-    """Whether weights of a folder take more bytes each in its files than as `dtype`."""
-    widths = {"F32": 4, "F64": 8}
-    return any(
-        widths.get(weight.dtype_name, 0) > dtype.itemsize
-        for weight in stored_weights(folder).values()
-    )
+    """Whether all floating-point weights of a folder take more bytes in its files than as `dtype`.
+
+    Where some do not, the model keeps others on purpose in float32, as transformers will too.
+    """
+    widths = [weight.float_bytes for weight in stored_weights(folder).values()]
+    return all(width > dtype.itemsize for width in widths if width)
 
 
 def check_positions(
@@ -232,20 +232,22 @@ def check_router(model: Any, *, where: str) -> None:
         )
 
 
-def has_experts(model: Any) -> bool:
-    """Whether the model is a mixture of experts, some of which a batch may leave unused."""
+def may_leave_weights_unused(model: Any) -> bool:
+    """Whether a step of text may leave weights without a gradient: experts, a tower for images."""
     config = model.config.get_text_config()
     names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-    return any((getattr(config, name, None) or 0) > 1 for name in names)
+    has_experts = any((getattr(config, name, None) or 0) > 1 for name in names)
+    return has_experts or config is not model.config
 
 
 def _has_position_table(model: Any) -> bool:
+    """Whether the decoder of text looks positions up: in an embedding, or (GPT-J) in a buffer."""
     from torch.nn import Embedding
 
-    return any(
-        isinstance(module, Embedding) and name.rsplit(".", 1)[-1] in _POSITIONS
-        for name, module in model.named_modules()
-    )
+    decoder = model.get_decoder()
+    modules = [name for name, module in decoder.named_modules() if isinstance(module, Embedding)]
+    buffers = [name for name, _ in decoder.named_buffers()]
+    return any(name.rsplit(".", 1)[-1] in _POSITIONS for name in modules + buffers)
 
 
 def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:

@@ -1,14 +1,14 @@
 """The trained model as others load it: safetensors and text only.
 
-The rule: what is published is what its `config.json` says. Weights have the dtype of the model that
-was trained, tied weights are stored once, and dropout is that of the source again.
+The rule: what is published is what its `config.json` says. Each weight has the dtype in which the
+source stores it, and settings that training changed (dropout, the cache) are the source's again.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,15 @@ from trainer.fit import checkpoint_bytes
 from trainer.lora import (
     adapter_products,
     has_adapter,
-    merge_adapter,
+    merge_into,
     name_base_model,
     remove_adapter,
 )
+from trainer.models import load_model
 from trainer.run_folder import publish_model
-from trainer.weights import DTYPE_NAMES, stored_weights, write_changed
+from trainer.weights import DTYPE_NAMES, main_dtype, stored_weights, write_changed
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 _SAMPLED_WEIGHTS = 1 << 17  # of each matrix, so that large models are not read again
@@ -56,24 +56,28 @@ def save_model(
         source, trust_remote_code=config.trust_remote_code, local_files_only=True
     )
     for name, value in original.to_dict().items():
-        if "drop" in name and isinstance(value, float):
+        if name == "use_cache" or ("drop" in name and isinstance(value, float)):
             setattr(model.config, name, value)
     adapted = None
     if has_adapter(model):
         adapted = adapter_products(model)
-        _require_finite((part for part in model.parameters() if part.requires_grad), output)
+        parts = [part for part in model.parameters() if part.requires_grad]
         needed = checkpoint_bytes(model) // 3
         if config.lora is not None and config.lora.merge:
             needed = sum(path.stat().st_size for path in source.glob("*.safetensors"))
     elif weights is not None:
-        if original.dtype is not None:
-            weights = {name: value.to(original.dtype) for name, value in weights.items()}
-        _require_finite(weights.values(), output)
-        needed = sum(part.numel() * part.element_size() for part in weights.values())
+        weights = cast_as_stored(weights, source)
+        parts = list(weights.values())
+        needed = sum(part.numel() * part.element_size() for part in parts)
     else:
-        model = model if original.dtype is None else model.to(original.dtype)
-        _require_finite(model.parameters(), output)
-        needed = sum(part.numel() * part.element_size() for part in model.parameters())
+        _cast_model(model, source)
+        parts = list(model.parameters())
+        needed = sum(part.numel() * part.element_size() for part in parts)
+    if not all(bool(part.isfinite().all()) for part in parts):
+        raise BackendError(
+            f"{output}: the weights are not finite after the last step, so they are not saved; "
+            "lower train.learning_rate, and set train.resume=false to start over"
+        )
     with (
         explain_full_disk(output, doing="writing the trained model", needed=needed),
         publish_model(output) as folder,
@@ -81,7 +85,7 @@ def save_model(
         if adapted is None or config.lora is None or not config.lora.merge:
             model.save_pretrained(folder, state_dict=weights)
         else:
-            _write_merged(model, adapted, source=source, folder=folder, dtype=original.dtype)
+            _write_merged(config, model, adapted, source=source, folder=folder)
         if has_adapter(model):
             name_base_model(folder, config.model, config.revision)
         else:
@@ -90,19 +94,42 @@ def save_model(
     return [] if has_adapter(model) else change_notes(source, output, adapted)
 
 
+def cast_as_stored(weights: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """Weights with the dtype that each has in the source, else that of most weights there."""
+    import torch
+
+    stored, main = stored_weights(source), main_dtype(source)
+
+    def cast(name: str, weight: Tensor) -> Tensor:
+        if not weight.is_floating_point():
+            return weight
+        found = stored.get(name)
+        if found is None or not found.float_bytes:
+            return weight.to(main or weight.dtype)
+        return weight.to(getattr(torch, DTYPE_NAMES[found.dtype_name]))
+
+    return {name: cast(name, weight) for name, weight in weights.items()}
+
+
+def _cast_model(model: Any, source: Path) -> None:
+    """The same of a model in memory, one weight at a time."""
+    for name, weight in model.state_dict(keep_vars=True).items():
+        (weight.data,) = cast_as_stored({name: weight.data}, source).values()
+
+
 def _write_merged(
+    config: TrainConfig,
     model: Any,
     products: Mapping[str, Callable[[], Tensor]],
     *,
     source: Path,
     folder: Path,
-    dtype: torch.dtype | None,
 ) -> None:
     """Write the model with its adapter merged in, and take the adapter out of `model`.
 
     The products are added to the weights as the source stores them, a file at a time, so that all
     other weights are the source's own, to the bit. Where the files name weights otherwise than the
-    model does, or code comes with it, the model in memory is merged and saved instead.
+    model does, or code comes with it, the source is loaded whole, in float32, and merged.
     """
     stored = stored_weights(source)
 
@@ -118,30 +145,28 @@ def _write_merged(
         if model.can_generate():
             model.generation_config.save_pretrained(folder)
         return
-    merge_adapter(model)
-    model = model if dtype is None else model.to(dtype)
-    model.save_pretrained(folder)
+    import torch
 
-
-def _require_finite(parts: Iterable[Tensor], output: Path) -> None:
-    if not all(bool(part.isfinite().all()) for part in parts):
-        raise BackendError(
-            f"{output}: the weights are not finite after the last step, so they are not saved; "
-            "lower train.learning_rate, and set train.resume=false to start over"
-        )
+    assert config.lora is not None
+    whole = load_model(source, device=torch.device("cpu"), trust=config.trust_remote_code)
+    merge_into(whole, model, config.lora)
+    remove_adapter(model)
+    whole.config = model.config
+    _cast_model(whole, source)
+    whole.save_pretrained(folder)
 
 
 def name_dtype(folder: Path) -> None:
-    """Write the dtype of a folder's weights into its `config.json`, which loaders go by.
+    """Write the dtype of most of a folder's weights into its `config.json`, which loaders go by.
 
     transformers writes the dtype of the model in memory, which for sharded weights is another.
     """
-    found = {weight.dtype_name for weight in stored_weights(folder).values()} & set(DTYPE_NAMES)
-    if len(found) != 1:
-        return  # a model that keeps some weights in another precision says so itself
+    dtype = main_dtype(folder)
+    if dtype is None:
+        return
     path = folder / "config.json"
     values = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, values | {"dtype": DTYPE_NAMES[found.pop()]})
+    write_json(path, values | {"dtype": str(dtype).removeprefix("torch.")})
 
 
 def change_notes(source: Path, output: Path, adapted: Collection[str] | None = None) -> list[str]:

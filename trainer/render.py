@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from schemas.errors import ConfigError
@@ -31,15 +32,18 @@ _TWO_MOMENTS = (
 )
 # A value among the template's that is none of its variables: the date that it is to print.
 FROZEN_DATE = "maskdpo_frozen_date"
-# Templates get the date from the function `strftime_now`, which a macro of that name replaces.
-# Variables of a template are plain data, so a function cannot be handed to it.
+# Templates get the date from the function `strftime_now`, which a macro of that name replaces:
+# variables of a template are plain data, so a function cannot be handed to it. The last newline is
+# trimmed, as any after a block, and leaves the template's own first line as it was.
 _FROZEN_CLOCK = (
     "{%- macro strftime_now(format) -%}"
     "{%- set frozen = namespace(text=format) -%}"
     "{%- for directive, value in frozen_date_parts -%}"
     "{%- set frozen.text = frozen.text.replace(directive, value) -%}"
-    "{%- endfor -%}{{ frozen.text }}{%- endmacro -%}"
+    "{%- endfor -%}{{ frozen.text }}{%- endmacro %}\n"
 )
+_LETTERS = "aAbBcCdDeFfgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
+_PERCENT = "\ue000"  # stands for "%%" while directives are replaced
 PROBE_ANSWER = '  First & second: 1.5 <b>é</b>, "it\'s".\n\n- 你好 '
 
 
@@ -198,14 +202,16 @@ def _render(
     return text
 
 
+@lru_cache(maxsize=8)
 def _date_parts(moment: datetime.date) -> list[tuple[str, str]]:
     """What each directive of `strftime` stands for at a moment; a plain date is midnight."""
     if not isinstance(moment, datetime.datetime):
         moment = datetime.datetime.combine(moment, datetime.time())
     directives = [
-        f"%{flag}{letter}" for flag in ("-", "") for letter in "aAbBcdfGHIjmMpSuUVwWxXyYZz"
+        f"%{flag}{letter}" for flag in ("-", "_", "0", "^", "#", "") for letter in _LETTERS
     ]
-    return [(directive, moment.strftime(directive)) for directive in directives]
+    parts = [(directive, moment.strftime(directive)) for directive in directives]
+    return [("%%", _PERCENT), *parts, (_PERCENT, "%")]
 
 
 def _leading_space(text: str) -> int:

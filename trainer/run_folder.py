@@ -42,6 +42,7 @@ _WRITTEN = (
     "merges.txt",
     "spiece.model",
     "chat_template.*",
+    "additional_chat_templates",
     "training.json",
     "training_log.jsonl",
     "dropped.jsonl",
@@ -168,8 +169,14 @@ def publish_model(output: Path) -> Iterator[Path]:
             (output / name).unlink(missing_ok=True)
         files = sorted(staging.iterdir(), key=lambda path: (path.name in _PUBLISHED_LAST, path))
         for path in files:
-            path.chmod(0o666 & ~_current_umask())  # safetensors writes files that only we may read
-            path.replace(output / path.name)
+            target = output / path.name
+            if path.is_dir():  # of chat templates; a folder cannot be renamed over another
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                path.chmod(
+                    0o666 & ~_current_umask()
+                )  # safetensors writes files for its owner alone
+            path.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,11 @@ class StoredWeight:
             self.dtype_name: str = part.get_dtype()
 
     @property
+    def float_bytes(self) -> int:
+        """Bytes of one number, 0 for what is no floating-point number of 16 bits or more."""
+        return _BYTES[self.dtype_name] if self.dtype_name in DTYPE_NAMES else 0
+
+    @property
     def num_bytes(self) -> int:
         """Bytes in the file."""
         return math.prod(self.shape) * _BYTES.get(self.dtype_name, 1)
@@ -62,11 +68,11 @@ class StoredWeight:
 def stored_weights(folder: Path, *, dtype: torch.dtype | None = None) -> dict[str, StoredWeight]:
     """The weights of a model folder by name, in the order of its files.
 
-    As transformers does, the index decides where there is one, then `model.safetensors`: a folder
-    may hold the same weights again in another layout.
+    The files are those that transformers reads: the one that `config.json` names, or
+    `model.safetensors`, or those of the index. A folder may hold the same weights twice.
     """
-    index, single = folder / INDEX, folder / SINGLE
-    if index.exists():
+    index, single = folder / INDEX, folder / _named_file(folder)
+    if index.exists() and not single.exists():
         placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {
             name: StoredWeight(folder / file, name, dtype=dtype) for name, file in placed.items()
@@ -78,6 +84,20 @@ def stored_weights(folder: Path, *, dtype: torch.dtype | None = None) -> dict[st
             names = list(file.keys())
         found.update({name: StoredWeight(path, name, dtype=dtype) for name in names})
     return found
+
+
+def main_dtype(folder: Path) -> torch.dtype | None:
+    """The floating-point dtype in which most bytes of a folder's weights are stored."""
+    import torch
+
+    sizes: Counter[str] = Counter()
+    for weight in stored_weights(folder).values():
+        if weight.float_bytes:
+            sizes[weight.dtype_name] += weight.num_bytes
+    if not sizes:
+        return None
+    dtype: torch.dtype = getattr(torch, DTYPE_NAMES[sizes.most_common(1)[0][0]])
+    return dtype
 
 
 def load_narrowed(
@@ -140,6 +160,14 @@ def plan_shards(num_bytes: Mapping[str, int]) -> list[list[str]]:
         shards[-1].append(name)
         size += count
     return shards
+
+
+def _named_file(folder: Path) -> str:
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return SINGLE  # whoever loads the model says what is wrong with its configuration
+    return values.get("transformers_weights") or SINGLE
 
 
 def _open(path: Path) -> Any:
