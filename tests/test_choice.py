@@ -208,6 +208,49 @@ def test_weights_held_in_sixteen_bits_are_proved_in_float32_and_stay_as_they_are
         assert value.dtype == torch.bfloat16 and torch.equal(value, before[name])
 
 
+def test_one_module_at_a_time_is_widened() -> None:
+    """A float32 copy of all weights would take the memory that narrow ones save."""
+    import torch
+
+    from trainer.choice import widened
+
+    model = tiny_llama(VOCABULARY).to(torch.bfloat16)
+    most = 0
+
+    def count(*_: Any) -> None:
+        nonlocal most
+        wide = sum(part.dtype == torch.float32 for part in model.parameters())
+        most = max(most, wide)
+
+    with widened(model):
+        for module in model.modules():
+            if not list(module.children()):
+                module.register_forward_pre_hook(count)
+        score_all(model)
+    assert most == 1
+
+
+def test_a_proof_that_fails_leaves_narrow_weights_and_the_mode_as_they_were() -> None:
+    import torch
+
+    model = tiny_llama(VOCABULARY).to(torch.bfloat16).train()
+
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("no kernel")
+
+    model.model.layers[1].mlp.down_proj.register_forward_pre_hook(refuse)
+    choice = choose(model, dtype=torch.bfloat16)
+    assert choice.layout == "padded" and "cannot be checked in float32" in choice.notes[0]
+    assert {part.dtype for part in model.parameters()} == {torch.bfloat16}
+    assert model.training
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_a_choice_leaves_the_mode_as_it_was(is_training: bool) -> None:
+    model = tiny_llama(VOCABULARY).train(is_training)
+    assert choose(model).layout == "shared" and model.training is is_training
+
+
 def test_the_second_best_layout_says_why_it_is_not_the_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

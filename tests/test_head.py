@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer.batches import ReferencedExample, collate_pairs
 from trainer.examples import Example
-from trainer.head import Head, score_tokens
+from trainer.head import Head, head_bytes, score_tokens
 
 VOCABULARY, HIDDEN = 56, 16  # no other size of the model is 56
 # 4 + 6 scored tokens: 10 rows of logits.
@@ -100,3 +101,25 @@ def test_chunks_are_not_kept_for_the_backward_pass() -> None:
     with saved_logits() as kept:  # what fits is kept, since making it again costs time
         score_tokens(model, batch_of_ten(), Head(inside=True))
     assert sum(kept) == 10
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "gigabytes", "expected"),
+    [
+        (None, None, 512 << 20),
+        (7, None, 7 << 20),
+        (None, 24, 2 << 30),
+        (None, 63, 2 << 30),
+        (None, 64, 4 << 30),
+        (None, 141, 4 << 30),
+        (7, 141, 7 << 20),
+    ],
+)
+def test_the_budget_is_what_is_set_or_what_suits_the_device(
+    megabytes: int | None, gigabytes: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU each chunk reads and casts the whole matrix, so the budget there is never small."""
+    device = torch.device("cpu" if gigabytes is None else "cuda")
+    properties = SimpleNamespace(total_memory=(gigabytes or 0) * 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    assert head_bytes(megabytes, device) == expected

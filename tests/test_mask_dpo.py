@@ -15,6 +15,7 @@ from transformers import TrainingArguments
 
 from trainer.batches import collate_pairs, stand_in
 from trainer.choice import Choice
+from trainer.failures import NonFiniteLossError
 from trainer.loss import LossSettings
 from trainer.mask_dpo import MaskDpoTrainer, Method
 
@@ -101,3 +102,19 @@ def test_every_line_of_the_log_has_what_only_logged_steps_measure(tmp_path: Path
     lines = [line for line in log_of(tmp_path / "model") if "loss" in line]
     assert [line["step"] for line in lines] == [1, 2, 4, 5]
     assert all({"kl", "logratios/chosen_masked"} <= set(line) for line in lines)
+
+
+def test_losses_that_are_not_finite_are_named_once_and_never_a_stand_in(trainer: Any) -> None:
+    items = [trainer.train_dataset[index] for index in range(2)]
+    good = collate_pairs([trainer.train_dataset[2]], "padded", "active")
+    trainer.compute_loss(trainer.model, good, num_items_in_batch=torch.tensor(3))
+    trainer._refuse_non_finite()
+    assert trainer._losses_seen == []  # looked at, and not kept
+    with torch.no_grad():
+        trainer.model.lm_head.weight.fill_(float("nan"))
+    bad = collate_pairs([*items, stand_in(items[0])], "padded", "active")
+    trainer.compute_loss(trainer.model, bad, num_items_in_batch=torch.tensor(3))
+    with pytest.raises(NonFiniteLossError) as caught:
+        trainer._refuse_non_finite()
+    assert list(caught.value.ids) == ["a", "b"]
+    trainer._refuse_non_finite()
