@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from steps import AFTER, EXAMPLES, VOCABULARY, make_example
-from tiny_models import tiny_llama
+from tiny_models import save_model_folder, tiny_llama, write_dataset
+from train_support import train
 
 import trainer.reference
 from schemas.errors import ConfigError
@@ -59,3 +61,40 @@ def test_each_pair_is_computed_by_one_process(
             shares.append(share_of(index, count, tmp_path, patch))
     assert sorted(name for share in shares for name in share) == ["a", "b", "c", "d", "e"]
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("name", ["weights_hash", "compute_dtype", "weights_dtype", "device"])
+def test_each_part_of_a_reference_model_has_its_own_key(name: str) -> None:
+    changes: dict[str, str] = {name: "another"}
+    assert replace(REFERENCE, **changes).key != REFERENCE.key
+
+
+def test_so_have_the_format_and_the_libraries_but_for_their_patches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def key_with(**versions: str) -> str:
+        versions = {"torch": "2.7.1", "transformers": "5.1.0"} | versions
+        monkeypatch.setattr(trainer.reference, "installed_versions", lambda _: versions)
+        return REFERENCE.key
+
+    before = key_with()
+    assert key_with(torch="2.7.3+cu128") == before == key_with(transformers="5.1.9")
+    others = {key_with(torch="2.8.1"), key_with(torch="3.7.1"), key_with(transformers="5.2.0")}
+    assert len(others | {before}) == 4
+    monkeypatch.setattr(trainer.reference, "FORMAT", 0)
+    assert key_with() != before
+
+
+@pytest.mark.parametrize(("dtype", "is_shared"), [("float32", True), ("bfloat16", False)])
+def test_frozen_weights_in_16_bits_have_a_reference_of_their_own(
+    dtype: str, is_shared: bool, tmp_path: Path
+) -> None:
+    """They are rounded before they are computed with: norms and biases as well."""
+    policy, dataset = save_model_folder(tmp_path / "policy"), write_dataset(tmp_path / "dataset")
+    settings: dict[str, Any] = {"dtype": dtype, "max_steps": 1, "evaluate": "no"}
+    first = train(policy, dataset, tmp_path / "adapter", **settings, lora={})
+    assert first.counts["reference_computed"] == 16
+    second = train(policy, dataset, tmp_path / "all", **settings)
+    assert second.counts["reference_reused"] == (16 if is_shared else 0)
+    third = train(policy, dataset, tmp_path / "rank", **settings, lora={"rank": 3})
+    assert third.counts["reference_reused"] == 16

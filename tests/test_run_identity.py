@@ -143,6 +143,8 @@ def test_only_the_files_of_a_tokenizer_are_the_tokenizer(policy: Path, tmp_path:
         after = hash_tokenizer(folder)
         assert after != before, name
         before = after
+    (folder / "vocab.txt").rename(folder / "vocab.json")  # the same content, read otherwise
+    assert hash_tokenizer(folder) != before
 
 
 def test_notes_in_the_model_folder_do_not_end_a_run(

@@ -15,13 +15,21 @@ from transformers.utils import chat_template_utils
 from schemas.errors import ConfigError
 from schemas.records import Message
 from trainer.callbacks import LogFile
+from trainer.config import TrainConfig
 from trainer.render import FROZEN_DATE, frame_prompt, prints_date
+from trainer.template_date import RECORD, freeze_date, record_date
 
 DATED = (
     "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
     "{{ '<|start|>system\nToday is ' + date_string + '<|end|>\n' }}" + CHATML
 )
 CLOCK = "{{ strftime_now('%H:%M') }}" + CHATML
+# The date after a system message only; and a template that refuses such messages.
+SYSTEM_DATE = "{% if messages[0].role == 'system' %}{{ strftime_now('%Y') }}{% endif %}" + CHATML
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('no system message') }}{% endif %}"
+    + CLOCK
+)
 
 
 def set_today(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
@@ -58,6 +66,8 @@ def test_a_template_that_reads_the_clock_is_found() -> None:
         (CLOCK, {}, True),
         ("{{ strftime_now('%F') }}" + CHATML, {}, True),
         ("{{ strftime_now('%e %h') }}" + CHATML, {}, True),
+        (SYSTEM_DATE, {}, True),
+        (NO_SYSTEM, {}, True),
     ):
         assert prints_date(byte_level_tokenizer(template=template), kwargs) is expected
 
@@ -135,3 +145,68 @@ def test_templates_without_a_date_record_none(tmp_path: Path, dataset: Path) -> 
     plain = train(policy, dataset, tmp_path / "plain", template_date="2020-01-02", max_steps=1)
     assert manifest_of(plain.output)["config"]["template_date"] is None
     assert not list((tmp_path / "reference").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "resume", "of_run", "of_cache", "expected"),
+    [
+        ("2020-01-02", True, "2030-01-01", "2031-01-01", "2020-01-02"),
+        (None, True, "2030-01-01", "2031-01-01", "2030-01-01"),
+        (None, True, "2030-01-01", None, "2030-01-01"),
+        (None, True, None, "2031-01-01", "2031-01-01"),
+        (None, False, "2030-01-01", "2031-01-01", "2031-01-01"),
+        (None, False, "2030-01-01", None, "2032-05-06"),
+        (None, True, None, None, "2032-05-06"),
+    ],
+)
+def test_the_setting_then_the_run_then_the_cache_then_today(  # noqa: PLR0917
+    setting: str | None,
+    resume: bool,
+    of_run: str | None,
+    of_cache: str | None,
+    expected: str,
+    dated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_today(monkeypatch, 2032)
+    output, cache = tmp_path / "output", tmp_path / "cache"
+    for path, content in (
+        (output / "training.json", of_run and {"config": {"template_date": of_run}}),
+        (cache / RECORD, of_cache and {"template_date": of_cache}),
+    ):
+        path.parent.mkdir()
+        if content:
+            path.write_text(json.dumps(content), encoding="utf-8")
+    values: dict[str, Any] = {"model": str(dated), "template_date": setting, "resume": resume}
+    config = freeze_date(TrainConfig.parse(values, where="test"), dated, output=output, cache=cache)
+    assert str(config.template_date) == expected
+    # What other runs with this cache go by stays what it was.
+    (note,) = record_date(config, cache)
+    assert expected in note
+    recorded = json.loads((cache / RECORD).read_text(encoding="utf-8"))
+    assert recorded == {"template_date": of_cache or expected}
+
+
+def test_a_template_is_read_wherever_tokenizers_keep_it(dated: Path, tmp_path: Path) -> None:
+    """In `tokenizer_config.json` before 2025, in files of its own since."""
+    import shutil
+
+    folder = tmp_path / "policy"
+    shutil.copytree(dated, folder)
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    (folder / "chat_template.jinja").unlink()
+    path = folder / "tokenizer_config.json"
+    values = json.loads(path.read_text(encoding="utf-8")) | {"chat_template": template}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    config = TrainConfig.parse({"model": str(folder)}, where="test")
+    frozen = freeze_date(config, folder, output=tmp_path / "out", cache=tmp_path / "cache")
+    assert frozen.template_date is not None
+
+
+def test_a_template_that_is_given_its_date_records_none(dated: Path, tmp_path: Path) -> None:
+    values = {"model": str(dated), "chat_template_kwargs": {"date_string": "26 Jul 2024"}}
+    config = TrainConfig.parse(values, where="test")
+    frozen = freeze_date(config, dated, output=tmp_path / "out", cache=tmp_path / "cache")
+    assert frozen.template_date is None and record_date(frozen, tmp_path / "cache") == []
+    assert not (tmp_path / "cache").exists()
