@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from evaluation_support import (
     BAD,
@@ -18,7 +19,7 @@ from evaluation_support import (
     example_answers,
 )
 
-from annotator.judging.intervals import SHARE, name_group
+from annotator.judging.intervals import SHARE, find_interval, name_group
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.outcomes import Outcome, tally_model
@@ -230,3 +231,55 @@ def test_scores_do_not_depend_on_the_order_of_responses() -> None:
     models = example_answers()
     turned: dict[str, list[Annotation]] = {name: rows[::-1] for name, rows in models.items()}
     assert compare(models, QUESTIONS) == compare(turned, QUESTIONS)
+
+
+def test_more_responses_than_were_asked_for_are_no_more_than_all() -> None:
+    rows = [annotation("a", index, [GOOD]) for index in range(3)]
+    row = compare({"m": rows}, ["a"], num_responses=1)["models"]["m"]
+    assert (row["num_asked"], row["answered"], row["num_failed"]) == (3, 1.0, 0)
+
+
+def test_the_most_responses_to_one_question_were_asked_for_of_each() -> None:
+    rows = [annotation("a", 0, [GOOD]), annotation("b", 0, [GOOD]), annotation("b", 1, [GOOD])]
+    scores = compare({"m": rows, "n": rows[:2]}, ["a", "b"])
+    assert scores["num_responses_per_question"] == 2
+    assert [row["answered"] for row in scores["models"].values()] == [3 / 4, 2 / 4]
+
+
+def test_cut_responses_are_counted_and_white_space_around_an_answer_is_no_character() -> None:
+    rows = [annotation("a", index, [GOOD]) for index in range(3)]
+    cut = rows[1].model_copy(update={"finish_reason": "length", "text": "Aa. \n"})
+    row = compare({"m": [rows[0], cut, rows[2]]}, ["a"])["models"]["m"]
+    assert row["num_cut"] == 1 and row["characters_per_answer"] == 3.0
+
+
+def test_a_mean_is_over_questions_and_its_uncertainty_over_groups_of_their_sizes() -> None:
+    """Four topics of 1, 1, 2 and 8 questions."""
+    sizes = {"a": 1, "b": 1, "c": 2, "d": 8}
+    shares = {"a": 0.0, "b": 1.0, "c": 0.5, "d": 0.75}
+    values = {f"{t}{index}": shares[t] for t, size in sizes.items() for index in range(size)}
+    groups = {name: name_group(name[0], name) for name in values}
+    found = mean_over_questions(values, groups, SHARE)
+    assert found.value == pytest.approx((0 + 1 + 1 + 6) / 12)
+    assert (found.num_questions, found.num_groups) == (12, 4)
+    left_out = np.array([8 / 11, 7 / 11, 7 / 10, 2 / 4])
+    expected = find_interval(8 / 12, left_out, SHARE, num_groups=12**2 / (1 + 1 + 4 + 64))
+    assert found.interval == expected
+    assert expected != find_interval(8 / 12, left_out, SHARE, num_groups=4.0)
+
+
+def test_the_order_of_questions_moves_no_digit() -> None:
+    values = {"q1": 0.1, "q2": 0.2, "q3": 0.3}
+    groups = {name: name_group("", name) for name in values}
+    turned = dict(reversed(values.items()))
+    assert sum(values.values()) != sum(turned.values())
+    assert mean_over_questions(values, groups, SHARE) == mean_over_questions(turned, groups, SHARE)
+
+
+def test_the_same_difference_in_every_topic_is_that_of_two_shares() -> None:
+    """Not certain, and never past 1, however large."""
+    questions = [f"q{index}" for index in range(8)]
+    good, bad = ([annotation(q, 0, [label]) for q in questions] for label in (GOOD, BAD))
+    (pair,) = compare({"bad": bad, "good": good}, questions)["pairs"]
+    assert (pair["difference"], pair["high"]) == (1.0, 1.0)
+    assert 0 < pair["low"] < 1 and pair["p"] == pytest.approx(2 * 0.5**8)

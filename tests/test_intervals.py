@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from annotator.judging.intervals import (
+    BALANCED,
     CHANGE,
     DIFFERENCE,
     SHARE,
@@ -153,3 +154,15 @@ def test_degrees_of_freedom_follow_what_decides_the_figure() -> None:
     assert freedom < 3
     assert quantile(one, 30) == pytest.approx(stats.t.ppf(0.975, freedom))
     assert quantile(spread, 1.01) == pytest.approx(stats.t.ppf(0.975, 1))  # never below 1
+
+
+def test_p_is_that_of_the_value_that_means_chance() -> None:
+    """Balanced accuracies are compared with 0.5: as differences from it, stretched to [-1, 1]."""
+    values = [0.5, 0.6, 0.75, 0.45, 0.7]
+    found = interval_of(values, BALANCED)
+    stretched = interval_of([2 * value - 1 for value in values], DIFFERENCE)
+    assert found.p is not None and found.p == pytest.approx(stretched.p)
+    assert interval_of([0.4, 0.5, 0.6], BALANCED).p == pytest.approx(1.0)
+    same = interval_of([0.75] * 6, BALANCED)
+    assert same.p == pytest.approx(2 * 1.5**-6)
+    assert interval_of([0.5] * 4, BALANCED) == Interval(low=0.5, high=0.5, p=1.0)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from evaluation_support import BAD, EMPTY, GOOD, OPEN, annotation, compare, make_questions
 
+from maskdpo.evaluation.outcomes import tally_model
 from maskdpo.evaluation.show import print_scores
+from maskdpo.evaluation.silence import answers_less
 from maskdpo.evaluation.words import conclude
 from maskdpo.report.page import ReportInputs, render_report
 from schemas.labels import Label
@@ -207,3 +209,36 @@ def test_a_baseline_that_answers_less_is_named_too() -> None:
     assert warning.startswith("base answered 2 of 4 responses (50.0%; 2 failed), less than m")
     assert "m 100.0%, n 100.0%" in warning
     assert all(row["anah_flag"] is None for row in scores["models"].values())
+
+
+def test_a_baseline_with_fewer_facts_and_a_higher_score_is_named_by_its_own_share() -> None:
+    scores = two_models([GOOD] * 5 + [BAD] * 2, [GOOD] * 5 + [BAD] * 5)
+    (warning,) = scores["warnings"]
+    assert "base scores higher with fewer facts per answer (-30.0% against other)" in warning
+    assert [row["has_warning"] for row in scores["models"].values()] == [True, False]
+
+
+def test_a_small_uncertain_fall_of_facts_is_not_named_from_either_side() -> None:
+    """1% on average, 11% less here and 9% more there: by chance, for all that can be seen."""
+    questions = [f"q{index}" for index in range(12)]
+    base = [annotation(q, 0, [GOOD] * 50 + [BAD] * 50) for q in questions]
+    fewer = [
+        annotation(q, 0, [GOOD] * 60 + [BAD] * (49 if index % 2 else 29))
+        for index, q in enumerate(questions)
+    ]
+    for models, sign in (({"base": base, "m": fewer}, -1), ({"m": fewer, "base": base}, 1)):
+        scores = compare(models, questions)
+        (pair,) = scores["pairs"]
+        assert pair["facts_change"] == sign * 1.0 and pair["difference"] * sign < 0
+        assert pair["facts_low"] < 0 < pair["facts_high"]
+        assert scores["warnings"] == []
+
+
+def test_answers_are_compared_per_response_that_was_asked_for() -> None:
+    rows = [annotation(q, index, [GOOD]) for q in ("a", "b") for index in range(2)]
+    more = [*rows, annotation("a", 2, [GOOD]), annotation("b", 2, [EMPTY])]
+    four, five = (tally_model(items, ["a", "b"], 2) for items in (rows, more))
+    assert (four.num_answered, four.num_asked) == (4, 4)
+    assert (five.num_answered, five.num_asked) == (5, 6)
+    assert answers_less(five, four) and not answers_less(four, five)
+    assert not answers_less(four, four)
