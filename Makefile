@@ -71,7 +71,7 @@ test: $(VENV)/.dev                ## all tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
-mutants: $(VENV)/.dev             ## small faults in the trainer: does a test fail for each? (15-30 min; ARGS=loss.py for some)
+mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (about an hour; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a judge server of vllm, one a GPU (MODEL=folder PORT=8000 GPU=0)
 	@CUDA_VISIBLE_DEVICES=$(GPU) $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) \

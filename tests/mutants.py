@@ -1,7 +1,8 @@
-"""Put small faults into the trainer one at a time: a test must fail for each of them.
+"""Put small faults into the code one at a time: a test must fail for each of them.
 
-    python tests/mutants.py               all of `mutant_table`, some minutes; or: make mutants
+    python tests/mutants.py               all of `mutant_table`, about an hour; or: make mutants
     python tests/mutants.py kl loss.py    those whose name or file has one of these words
+    python tests/mutants.py --fast        without those whose tests start several processes
     python tests/mutants.py --list        what there is
 
 The rule: a fault goes into a temporary copy of the project, never into the files themselves. The
@@ -25,7 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutant_table import MUTANTS, Mutant
+from mutant_rows import Mutant
+from mutant_table import MUTANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo", "tests", "benchmarks")
@@ -37,13 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("words", nargs="*", help="only mutants whose name or file has one of these")
     parser.add_argument("--list", action="store_true", help="print the mutants and their tests")
+    parser.add_argument("--fast", action="store_true", help="leave out those with slow tests")
     options = parser.parse_args(arguments)
-    chosen = [m for m in MUTANTS if is_chosen(m, options.words)]
+    chosen = [m for m in MUTANTS if is_chosen(m, options.words) and not (options.fast and m.slow)]
     if not chosen:
         return refuse(f"no mutant has {' or '.join(options.words)} in its name or file; see --list")
     if options.list:
         for mutant in chosen:
-            print(f"{mutant.name:36} {mutant.file:26} {mutant.tests}")
+            slow = "  (slow)" if mutant.slow else ""
+            print(f"{mutant.name:40} {mutant.file:34} {mutant.tests}{slow}")
         return 0
     faults = [fault for mutant in chosen if (fault := misfit(mutant))]
     if faults:
@@ -62,7 +66,7 @@ def misfit(mutant: Mutant) -> str | None:
     if count != 1:
         return (
             f"{mutant.name}: {mutant.old!r} stands {count} times in {mutant.file}, must be once; "
-            "write its row anew in tests/mutant_table.py"
+            "write its row anew in the table (tests/mutant_table*.py)"
         )
     for name in files_of(mutant):
         if not (ROOT / name.split("::")[0]).is_file():
@@ -95,7 +99,7 @@ def run_all(chosen: Sequence[Mutant], folder: Path) -> int:
     survivors: list[str] = []
     unclear: list[str] = []
     for number, mutant in enumerate(chosen, start=1):
-        print(f"[{number:3}/{len(chosen)}] {mutant.name:36} ", end="", flush=True)
+        print(f"[{number:3}/{len(chosen)}] {mutant.name:40} ", end="", flush=True)
         result = run_mutant(mutant, folder)
         print(f"{result.verdict:9} {result.seconds:5.1f} s  {result.killer}", flush=True)
         if result.verdict == "SURVIVED":
