@@ -70,22 +70,25 @@ def save_weights(path: Path, **weights: Any) -> None:
 # Which files count
 
 
-def test_the_index_decides_and_other_files_are_not_read(tmp_path: Path) -> None:
-    """A folder may hold the same weights again, in another layout."""
+def test_one_file_comes_first_then_the_index_and_other_files_are_not_read(tmp_path: Path) -> None:
+    """As in transformers: a folder may hold the same weights again, in another layout."""
     save_weights(tmp_path / "a.safetensors", one=[1.0], two=[2.0])
     save_weights(tmp_path / "b.safetensors", one=[10.0], three=[3.0])
     save_weights(tmp_path / SINGLE, one=[100.0], four=[4.0])
     placed = {"three": "b.safetensors", "one": "a.safetensors"}
     (tmp_path / INDEX).write_text(json.dumps({"weight_map": placed}), encoding="utf-8")
+    assert stored_weights(tmp_path).keys() == {"one", "four"}
+    (tmp_path / SINGLE).unlink()
     found = stored_weights(tmp_path)
     assert {name: weight.read().tolist() for name, weight in found.items()} == {
         "three": [3.0],
         "one": [1.0],
     }
     assert list(found) == ["three", "one"]
+    (tmp_path / "config.json").write_text('{"transformers_weights": "b.safetensors"}')
+    assert stored_weights(tmp_path).keys() == {"one", "three"}
+    (tmp_path / "config.json").unlink()
     (tmp_path / INDEX).unlink()
-    assert stored_weights(tmp_path).keys() == {"one", "four"}
-    (tmp_path / SINGLE).unlink()
     assert stored_weights(tmp_path).keys() == {"one", "two", "three"}
 
 
