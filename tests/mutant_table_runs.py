@@ -46,7 +46,7 @@ RUNS = [
         ("merge-in-memory-adds-nothing", "    merge_into(whole, model, config.lora)\n", "",
          "test_publish.py -k merge"),
         ("merge-in-memory-of-held-weights", "    _cast_model(whole, source)\n    whole.save",
-         "    model.save", "test_publish_cases.py -k names_weights"),
+         "    model.save", "test_publish_cases.py -k name_weights"),
         ("generation-settings-lost", "model.generation_config.save_pretrained(folder)", "pass",
          "test_publish.py -k generation"),
         ("change-note-reversed", "num_changed >= FEW_CHANGED", "num_changed < FEW_CHANGED",
