@@ -8,7 +8,8 @@ It changes no letter: there is no Unicode normalisation and no change of spaces 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 MAX_LINE_FIELD_CHARS = 300
 
@@ -30,11 +31,26 @@ _WIDE_START = re.compile(f"[{_WIDE}]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FileText:
-    """The text of a file, and what the file says of itself; '' is what it does not say.
+class Dropped:
+    """Text of a file that its reader left out of the document.
 
-    encoding            of a text file that is not UTF-8, as it was told or guessed
+    kind    'header', 'footer' or 'page_number'
+    page    counted from 1
+    """
+
+    kind: str
+    page: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileText:
+    """The text of a file, and what the file states about itself; '' is what it does not state.
+
+    encoding            of a text file that is not UTF-8, as configured or guessed
     num_pages           of a PDF, with `num_blank_pages` of them without any text (scanned ones)
+    dropped             text that the reader left out, in reading order
+    not_read            counts of what holds no text that can be read: {'images': 3}
     """
 
     text: str
@@ -46,6 +62,8 @@ class FileText:
     encoding: str = ""
     num_pages: int = 0
     num_blank_pages: int = 0
+    dropped: tuple[Dropped, ...] = ()
+    not_read: Mapping[str, int] = field(default_factory=dict)
 
 
 class UnreadableError(Exception):

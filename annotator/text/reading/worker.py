@@ -22,7 +22,7 @@ from threading import Event, Timer
 from typing import IO, Any, Self
 
 from annotator.text.language import AUTO
-from annotator.text.reading.file_text import FileText, UnreadableError
+from annotator.text.reading.file_text import Dropped, FileText, UnreadableError
 from annotator.text.reading.read import read_bytes
 
 _MODULE = "annotator.text.reading.worker"
@@ -69,7 +69,8 @@ class ReaderProcess:
             raise ModuleNotFoundError(f"no module {reply['missing']}", name=reply["missing"])
         if "reason" in reply:
             raise UnreadableError(**reply)
-        return FileText(**reply)
+        dropped = tuple(Dropped(**row) for row in reply.pop("dropped"))
+        return FileText(**reply, dropped=dropped)
 
     def _ask(self, request: bytes) -> dict[str, Any]:
         child = self._child = self._child or self._start()
