@@ -8,7 +8,7 @@ one row group a file, whatever the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +39,7 @@ from dataset_builder.write import (
     check_replaceable,
     new_folder,
 )
+from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.records import Annotation, Correction, Failure, Pair, Question
@@ -102,6 +103,7 @@ def run_build(
     check_replaceable(output)
     measured = read_agreement(agreement) if agreement else None
     paths = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    stale = find_stale_documents(paths, documents)
     inputs = Inputs(
         annotations=paths,
         corrections=sorted(corrections),
@@ -110,7 +112,7 @@ def run_build(
     )
     part = shard or Shard()
     with new_folder(output) as folder:
-        tally, provenance, files = _build_data(config, inputs, folder, part)
+        tally, provenance, files = _build_data(config, inputs, folder, part, stale.ids)
         counts = order_counts(tally.counts, files)
         if not counts["pairs"] and part.count == 1:
             raise InputError.of(_name_all(paths), say_why_no_pairs(counts))
@@ -128,7 +130,10 @@ def run_build(
         num_rows=counts["responses"] + counts.get("corrections_refused", 0),
         failures=failures,
         counts=counts,
-        notes=make_notes(counts, config) if part.count == 1 else [],
+        notes=[
+            *(make_notes(counts, config) if part.count == 1 else ()),
+            *notes_on_stale(stale, "is not quoted"),
+        ],
     )
 
 
@@ -197,7 +202,7 @@ def describe_inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
 
 
 def _build_data(
-    config: BuildConfig, inputs: Inputs, folder: Path, shard: Shard
+    config: BuildConfig, inputs: Inputs, folder: Path, shard: Shard, stale: Collection[str]
 ) -> tuple[Tally, Provenance, dict[str, dict[str, Any]]]:
     """Write the Parquet files, question by question."""
     tally, provenance = Tally(), Provenance()
@@ -209,7 +214,7 @@ def _build_data(
     ):
         spool.load(inputs.annotations, inputs.corrections)
         find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
-        quotes = Quotes(spool.connection, config.quote_licenses)
+        quotes = Quotes(spool.connection, config.quote_licenses, stale=stale)
         for path in inputs.documents:
             quotes.add_all(path)
         for responses in spool.questions():

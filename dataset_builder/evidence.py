@@ -1,14 +1,14 @@
 """The words of evidence, where the document's licence permits that they are published.
 
-The rule: ids and offsets always go out; text goes out when the document itself gives a licence and
-that licence is on the list. A document without a licence, one that is not at hand, and a place
-outside of its text are not quoted.
+The rule: ids and offsets are always written; text is written when the document itself gives a
+licence and that licence is on the list. A document without a licence, one that is missing, one
+whose text changed since it was annotated, and a place outside of its text are not quoted.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,16 @@ DescribeEvidence = Callable[[Evidence], dict[str, Any]]
 class Quotes:
     """Documents that may be quoted, in the build's scratch database: memory holds a few of them."""
 
-    def __init__(self, connection: sqlite3.Connection, licenses: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        licenses: Iterable[str],
+        *,
+        stale: Collection[str] = (),
+    ) -> None:
+        """`stale`: ids of documents whose text changed since the evidence was located."""
         self._connection = connection
+        self._stale = stale
         self._licenses = frozenset(map(normalise_license, licenses))
         connection.execute("CREATE TABLE quotable (id TEXT PRIMARY KEY, license TEXT, text TEXT)")
         self._find = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
@@ -44,6 +52,8 @@ class Quotes:
     def describe(self, evidence: Evidence) -> dict[str, Any]:
         """The place of the evidence, with its `text` and `license`, null where not quoted."""
         license_id, text = self._find(evidence.document_id)
+        if evidence.document_id in self._stale:
+            text = None
         is_inside = text is not None and evidence.start < evidence.end <= len(text)
         quote = text[evidence.start : evidence.end] if text is not None and is_inside else None
         return {

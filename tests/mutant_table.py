@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
 from mutant_table_evaluation import EVALUATION
+from mutant_table_ingest import INGEST
 from mutant_table_runs import RUNS
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -477,5 +478,6 @@ MUTANTS = [
     ),
     *RUNS,
     *EVALUATION,
+    *INGEST,
 ]
 # fmt: on

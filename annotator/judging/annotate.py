@@ -81,7 +81,12 @@ def run_annotate(
     split_at = time.perf_counter()
     meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
     with Store(store, retry_failed=retry_failed) as calls:
-        judge = make_judge(config, store=calls, meter=meter)
+        judge = make_judge(
+            config,
+            store=calls,
+            meter=meter,
+            documents=[] if documents is None else [documents],
+        )
         task_keys = TaskKeys(judge)
         keys = [task_keys.key(task) for task in prepared.tasks]
         _say_what_changed(calls, task_keys.fingerprint, keys, show=show_progress)

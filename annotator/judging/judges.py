@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from annotator.generation.estimate import Estimator
 from annotator.generation.usage import Meter
@@ -23,6 +25,7 @@ class _Means:
     meter: Meter
     guidance: str
     estimators: list[Estimator] | None
+    documents: Sequence[Path]
 
 
 def make_judge(
@@ -32,13 +35,15 @@ def make_judge(
     meter: Meter | None = None,
     domain: Domain | None = None,
     estimators: list[Estimator] | None = None,
+    documents: Sequence[Path] = (),
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
     A judge model keeps its calls in `store`, counts them with `meter`, and reads the guidance of
     `domain` (of the one that `config.domain` names, where None); the others need nothing of
     this. With `estimators`, a judge model asks nothing: it adds the estimator there that counts
-    what it would ask. Raises ConfigError and BackendError where a model, prompts or a file are
+    what it would ask. Recorded verdicts lose the evidence whose text changed in the files
+    `documents`. Raises ConfigError and BackendError where a model, prompts or a file are
     missing.
     """
     if domain is None and config.domain is not None:
@@ -46,7 +51,13 @@ def make_judge(
     guidance = ""
     if domain is not None:
         config, guidance = with_domain(config, domain), render_guidance(domain)
-    means = _Means(store=store, meter=meter or Meter(), guidance=guidance, estimators=estimators)
+    means = _Means(
+        store=store,
+        meter=meter or Meter(),
+        guidance=guidance,
+        estimators=estimators,
+        documents=documents,
+    )
     return _make(config.judge, config, means)
 
 
@@ -80,7 +91,7 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
 
             if config.replay is None:
                 raise ConfigError("the judge 'replay' needs replay.annotations")
-            return RecordedJudge.read(config.replay.annotations)
+            return RecordedJudge.read(config.replay.annotations, documents=means.documents)
         case "cascade":
             from annotator.judging.cascade import CascadeJudge
 

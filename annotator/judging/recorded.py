@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from annotator.judging.judge import JudgeFailure, JudgeTask
+from schemas.document_versions import StaleDocuments, find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.labels import Label
@@ -36,23 +37,27 @@ class RecordedJudge:
         path: Path,
         sha256: str,
         is_of_gold: bool,
+        stale: StaleDocuments,
     ) -> None:
         self._annotations = annotations
         self._path = path
         self._sha256 = sha256
         self._is_of_gold = is_of_gold
+        self._stale = stale
         self.name = _name_makers(annotations.values()) or path.name
         self.reads_prompt = False
 
     @classmethod
-    def read(cls, path: Path, *, is_of_gold: bool = False) -> Self:
+    def read(cls, path: Path, *, is_of_gold: bool = False, documents: Sequence[Path] = ()) -> Self:
         """The judge of one annotations.jsonl; InputError for what is none.
 
         `is_of_gold`: it is to be measured, so a file about none of the responses is a mistake.
+        `documents`: the files of this run. Evidence in texts that changed since is left out.
         """
         annotations = {item.id: item for item in read_records(path, Annotation)}
         sha256 = describe_file(path)["sha256"]
-        return cls(annotations, path=path, sha256=sha256, is_of_gold=is_of_gold)
+        stale = find_stale_documents([path], documents)
+        return cls(annotations, path=path, sha256=sha256, is_of_gold=is_of_gold, stale=stale)
 
     def fingerprint(self) -> dict[str, Any]:
         """The content of the file."""
@@ -62,7 +67,8 @@ class RecordedJudge:
         """Where the verdicts come from."""
         return [
             f"Verdicts of {self.name} are read from {self._path.name} "
-            f"({len(self._annotations):,} responses), not made now."
+            f"({len(self._annotations):,} responses), not made now.",
+            *notes_on_stale(self._stale, "is left out"),
         ]
 
     def closing_notes(self) -> list[str]:
@@ -94,7 +100,7 @@ class RecordedJudge:
             for sentence in found.sentences
         }
         missing = Verdict(label=Label.UNDETERMINED, reason=NO_MATCHING_SPAN, judge=self.name)
-        known = {document.id for document in task.documents}
+        known = {document.id for document in task.documents} - self._stale.ids
         return [
             _keep_known(by_place.get(_place(text, offsets), missing), known)
             for offsets in task.sentences
@@ -117,7 +123,7 @@ def _name_makers(annotations: Iterable[Annotation]) -> str:
 
 
 def _keep_known(verdict: Verdict, known: set[str]) -> Verdict:
-    """The verdict, less evidence in documents that this run was not given."""
+    """The verdict, less evidence in documents that this run was not given, or in other texts."""
     kept = [item for item in verdict.evidence if item.document_id in known]
     if len(kept) == len(verdict.evidence):
         return verdict

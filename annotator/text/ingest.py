@@ -1,4 +1,4 @@
-"""`ingest`: a folder of txt, md, html and pdf files in, documents out.
+"""`ingest`: a folder of txt, md, html, docx and pdf files in, documents out.
 
 The rule: a document's text is made here once and never again, since every offset of a verdict
 refers to it. What decides it is the file and the settings, in the order of the files' names:
@@ -19,40 +19,61 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from annotator.text.folder import FoundFile, FoundFiles, find_files, read_file, stem_of
+from annotator.text.ingest_changes import (
+    READER_VERSION,
+    extend_history,
+    find_changes,
+    hash_text,
+    read_earlier,
+)
 from annotator.text.ingest_config import IngestConfig
+from annotator.text.ingest_notes import (
+    Readings,
+    notes_on_changes,
+    notes_on_files,
+    notes_on_readings,
+    shown_counts,
+)
 from annotator.text.language import resolve_language
 from annotator.text.reading.file_text import FileText, UnreadableError
 from annotator.text.reading.read import FORMAT_OF_SUFFIX
 from annotator.text.reading.worker import ReaderProcess
+from schemas.document_versions import HISTORY
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import write_records
 from schemas.records import Document, Failure
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.sidecar import Sidecar, describe_file, make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, failures_path, write_failures
 
 STAGE = "ingest"
-_NAMES_SHOWN = 3
-_PACKAGES = ("selectolax", "pypdfium2", "markdown-it-py", "mdit-py-plugins", "charset-normalizer")
+_PACKAGES = (
+    *("selectolax", "pypdfium2", "markdown-it-py", "mdit-py-plugins", "mammoth"),
+    "charset-normalizer",
+)
 
 
 @dataclass(kw_only=True, slots=True)
 class _Outcome:
     """What reading the files came to, filled in while documents are written.
 
+    texts     hash of each document's text, by id, with `first_with`, the ids by that hash
+    files     hash of each file's bytes, by id
     digest    of all that was read, names and bytes, in order
     """
 
     failures: list[Failure] = field(default_factory=list)
     duplicates: list[Failure] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    guessed: list[str] = field(default_factory=list)  # 'notes.txt (gb18030)'
-    half_blank: list[str] = field(default_factory=list)  # 'scan.pdf (3 of 10 pages)'
-    first_with: dict[bytes, str] = field(default_factory=dict)  # hash of a text -> id
+    readings: Readings = field(default_factory=Readings)
+    first_with: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     num_bytes: int = 0
 
@@ -74,6 +95,7 @@ def run_ingest(
     found = find_files(folder, ignored=own if output.suffix == ".jsonl" else own[1:])
     _refuse(found, folder, output)
     outcome = _Outcome()
+    earlier = read_earlier(output)
     write_records(output, _make_documents(config, folder, found, outcome, show=show_progress))
     write_failures(output, [*outcome.failures, *outcome.duplicates])
     num_failed = len(outcome.failures)
@@ -82,7 +104,12 @@ def run_ingest(
         "failed": num_failed,
         "duplicates": len(outcome.duplicates),
         **{name: outcome.counts[name] for name in sorted(outcome.counts)},
+        **outcome.readings.counts(),
     }
+    changes = None
+    if earlier is not None:
+        changes = find_changes(earlier, texts=outcome.texts, files=outcome.files)
+        counts["changed"] = len(changes.with_other_text)
     sidecar = make_sidecar(
         "document",
         config=config.model_dump(mode="json"),
@@ -99,13 +126,36 @@ def run_ingest(
             "files": len(found.files),
         }
     }
-    write_sidecar(output, sidecar.model_copy(update={"inputs": inputs}))
+    extra: dict[str, Any] = {
+        "reader_version": READER_VERSION,
+        "files": outcome.files,
+        "dropped": {
+            name: [asdict(item) for item in items]
+            for name, items in outcome.readings.dropped.items()
+        },
+        "not_read": outcome.readings.not_read,
+        HISTORY: [],
+    }
+    if earlier is not None and changes is not None:
+        sha256 = describe_file(output)["sha256"]
+        extra[HISTORY] = extend_history(earlier, changes, sha256=sha256)
+    write_sidecar(output, Sidecar(**{**sidecar.model_dump(), "inputs": inputs, **extra}))
     return StageResult(
         output=output,
         num_rows=len(outcome.first_with) + num_failed,
         failures=outcome.failures,
         counts=counts,
-        notes=_notes(found, outcome, failures_path(output)),
+        notes=[
+            *notes_on_files(
+                found, [failure.id for failure in outcome.duplicates], failures_path(output).name
+            ),
+            *notes_on_readings(outcome.readings, sidecar_path(output).name),
+            *(
+                notes_on_changes(earlier, changes, sidecar_path(output).name)
+                if earlier is not None and changes is not None
+                else ()
+            ),
+        ],
     )
 
 
@@ -132,7 +182,7 @@ def make_document(
 def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:
     """Raise before anything is read where nothing can come of it, or an input would be lost."""
     if not found.files:
-        others = f" (it holds {_shown_counts(found)})" if found.unknown_suffixes else ""
+        others = f" (it holds {shown_counts(found)})" if found.unknown_suffixes else ""
         raise InputError.of(
             folder, f"holds no file to read{others}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
         )
@@ -163,12 +213,14 @@ def _make_documents(
             except UnreadableError as error:
                 outcome.failures.append(_failure(file, error.reason, error.detail))
                 continue
-            key = hashlib.sha256(text.text.encode()).digest()
+            key = hash_text(text.text)
             first = outcome.first_with.setdefault(key, file.id)
             if first != file.id:
                 outcome.duplicates.append(_failure(file, "duplicate", f"same text as {first}"))
                 continue
             document = make_document(config, file, text, folder_name=folder_name)
+            outcome.texts[file.id] = key
+            outcome.readings.add(file.id, text)
             _tally(file, text, document, outcome)
             yield document
     if not outcome.first_with:
@@ -184,7 +236,8 @@ def _read(
     config: IngestConfig, file: FoundFile, reader: ReaderProcess, outcome: _Outcome
 ) -> FileText:
     data = read_file(file.path, max_bytes=int(config.max_file_mb * 1_000_000))
-    outcome.digest.update(f"{file.id}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+    outcome.files[file.id] = hashlib.sha256(data).hexdigest()
+    outcome.digest.update(f"{file.id}\0{outcome.files[file.id]}\n".encode())
     outcome.num_bytes += len(data)
     return reader.read(
         data,
@@ -199,10 +252,6 @@ def _tally(file: FoundFile, text: FileText, document: Document, outcome: _Outcom
     outcome.counts[f"format_{file.format_name}"] += 1
     outcome.counts[f"language_{document.language or 'unknown'}"] += 1
     outcome.counts["characters"] += len(text.text)
-    if text.encoding:
-        outcome.guessed.append(f"{file.id} ({text.encoding})")
-    if text.num_blank_pages:
-        outcome.half_blank.append(f"{file.id} ({text.num_blank_pages} of {text.num_pages})")
 
 
 def _failure(file: FoundFile, reason: str, detail: str) -> Failure:
@@ -211,47 +260,3 @@ def _failure(file: FoundFile, reason: str, detail: str) -> Failure:
 
 def _said(failure: Failure) -> str:
     return f"{failure.detail} ({failure.reason})"
-
-
-def _notes(found: FoundFiles, outcome: _Outcome, failed_path: Path) -> list[str]:
-    """What a reader of the output should know: all that was passed over, guessed or missing."""
-    notes = []
-    if found.unknown_suffixes:
-        notes.append(
-            f"left out: {_shown_counts(found)}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
-        )
-    if found.num_hidden or found.num_links:
-        notes.append(
-            f"left out: {found.num_hidden} hidden files or folders, {found.num_links} symbolic "
-            "links (they are not followed)"
-        )
-    if outcome.duplicates:
-        names = _shown_names([failure.id for failure in outcome.duplicates])
-        notes.append(
-            f"{len(outcome.duplicates)} files repeat the text of another and were left out: "
-            f"{names}; all of them are in {failed_path.name}"
-        )
-    if outcome.guessed:
-        notes.append(
-            f"{len(outcome.guessed)} files are not UTF-8 and were read as what they seem to be: "
-            f"{_shown_names(outcome.guessed)}; if one is wrong, set ingest.encoding"
-        )
-    if outcome.half_blank:
-        notes.append(
-            f"{len(outcome.half_blank)} PDFs have pages without text, perhaps scanned ones: "
-            f"{_shown_names(outcome.half_blank)}"
-        )
-    return notes
-
-
-def _shown_counts(found: FoundFiles) -> str:
-    ordered = sorted(found.unknown_suffixes.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{count} {suffix}" for suffix, count in ordered[:10]]
-    if len(ordered) > 10:
-        shown.append(f"{sum(count for _, count in ordered[10:])} others")
-    return ", ".join(shown)
-
-
-def _shown_names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, ..."

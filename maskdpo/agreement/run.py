@@ -16,6 +16,7 @@ from annotator.judging.disagreements import list_disagreements
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
 from maskdpo.agreement.result import AgreementResult
+from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
 from schemas.files import write_records
 from schemas.sidecar import make_sidecar, write_sidecar
@@ -46,7 +47,9 @@ def run_agreement(
     Raises ConfigError, before anything is judged, for an output that is also an input.
     """
     _check_files(gold, judges, files)
-    documents = {document.id: document for document in gold.documents}
+    recorded = [named.path for named in judges if named.path]
+    stale = find_stale_documents(recorded, gold.inputs[1:][-1:])  # documents are the last input
+    documents = {item.id: item for item in gold.documents if item.id not in stale.ids}
     measured = measure_judges(
         gold.annotations,
         gold.documents,
@@ -67,7 +70,11 @@ def run_agreement(
             report.judge: list_disagreements(report.sentences, documents, judge=report.judge)
             for report in reports
         },
-        notes=[*gold.notes(), *(note for named in judges for note in named.judge.notes())],
+        notes=[
+            *gold.notes(),
+            *(note for named in judges for note in named.judge.notes()),
+            *notes_on_stale(stale, "is not quoted"),
+        ],
     )
     _write_files(result, gold, files)
     return result

@@ -1,0 +1,60 @@
+"""Faults in what `ingest` reports of changed and dropped text; see `tests/mutants.py`."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+CHANGES = "test_ingest_changes.py"
+
+# fmt: off
+INGEST = [
+    *mutants_of(
+        "annotator/text/ingest_changes.py",
+        ("changed-text-unseen", "if earlier.texts.get(identifier, text) == text:",
+         "if identifier in earlier.texts:", CHANGES),
+        ("changed-file-taken-for-reader", "elif before == files[identifier]:",
+         "elif before != files[identifier]:", CHANGES),
+        ("changed-unknown-cause-guessed", "            changes.unknown.append(identifier)",
+         "            changes.by_file.append(identifier)", CHANGES),
+        ("changed-gone-unseen", "earlier.texts.keys() - texts.keys()",
+         "texts.keys() - texts.keys()", CHANGES),
+        ("history-forgets", "return [*earlier.history, {**entry,", "return [{**entry,", CHANGES),
+        ("history-of-a-rerun-lost", "return [*earlier.history]\n", "return []\n", CHANGES),
+        ("reader-version-of-old-sidecars", "_FIRST_VERSION = 1", "_FIRST_VERSION = 2", CHANGES),
+        ("earlier-output-must-be-sound", "KeyError, AttributeError, RecursionError",
+         "AttributeError, RecursionError", CHANGES),
+    ),
+    *mutants_of(
+        "schemas/document_versions.py",
+        ("stale-only-the-last-run", "        ids |= {str(item)", "        ids = {str(item)",
+         CHANGES),
+        ("stale-never", "            ids |= since", "            ids |= set()", CHANGES),
+        ("stale-unmatched-silent", "            unmatched.append(path)", "            pass",
+         CHANGES),
+        ("stale-though-the-same", 'if describe_file(path)["sha256"] in read_by_judge:',
+         'if describe_file(path)["sha256"] == path.name:', CHANGES),
+    ),
+    *mutants_of(
+        "dataset_builder/evidence.py",
+        ("stale-evidence-quoted", "if evidence.document_id in self._stale:", "if False:", CHANGES),
+    ),
+    *mutants_of(
+        "annotator/text/ingest_notes.py",
+        ("dropped-share-threshold", "MAX_DROPPED_SHARE = 0.05", "MAX_DROPPED_SHARE = 0.2", CHANGES),
+        ("dropped-share-of-what-stayed", "num_chars / (num_chars + len(text.text))",
+         "num_chars / len(text.text)", CHANGES),
+        ("dropped-characters-uncounted", 'totals["dropped_characters"] +=',
+         'totals["dropped_characters"] =', CHANGES),
+        ("not-read-uncounted", "            totals.update({f\"not_read_{kind}\": count for kind",
+         "            totals.update({kind: count for kind", CHANGES),
+    ),
+    *mutants_of(
+        "annotator/text/ingest.py",
+        ("version-not-in-sidecar", '        "reader_version": READER_VERSION,\n', "", CHANGES),
+        ("dropped-not-in-sidecar", "for name, items in outcome.readings.dropped.items()",
+         "for name, items in ()", "test_ingest_changes.py -k listed"),
+        ("changes-not-reported", "                notes_on_changes(earlier,",
+         "                () and notes_on_changes(earlier,", CHANGES),
+    ),
+]
+# fmt: on
