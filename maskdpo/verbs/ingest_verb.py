@@ -37,7 +37,7 @@ def command(
     language: str | None,
     license_name: str | None,
 ) -> None:
-    """Turn a FOLDER of txt, md, html and pdf files into documents, subfolders included.
+    """Turn a FOLDER of txt, md, html, docx and pdf files into documents, subfolders included.
 
     A file that gives no text (encrypted, broken, scanned, too large) is recorded beside the
     output with its reason, and the others are read. What a document is made of: docs/ingest.md.
