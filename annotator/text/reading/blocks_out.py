@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annotator.text.reading.file_text import meets_without_space
+from annotator.text.reading.raised import InlineText
 
 _SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML collapses: no-break and wide spaces stay
 _SIDE_SPACE = re.compile(r" *\n *")
@@ -19,10 +20,14 @@ _FENCE_RUN = re.compile(r"`{3,}")
 
 @dataclass(kw_only=True, slots=True)
 class _Level:
-    """A list item or quotation that is open: what its first line starts with, and the others."""
+    """A list item or quotation that is open: what its first line starts with, and the others.
+
+    `keep`: its mark is written even when it holds nothing.
+    """
 
     first: str
     others: str
+    keep: bool = False
     opened: bool = False
 
 
@@ -30,7 +35,7 @@ class BlockWriter:
     """Inline text goes in piece by piece; `flush` ends the block; `finish` gives the whole."""
 
     def __init__(self) -> None:
-        self._inline: list[str] = []
+        self.inline = InlineText()
         self._levels: list[_Level] = []
         self._out: list[str] = []
         self._tight = False  # whether the next block follows on the next line
@@ -38,20 +43,21 @@ class BlockWriter:
 
     def add(self, text: str) -> None:
         """Inline text, with the white space of its source."""
-        self._inline.append(text)
+        self.inline.add(text)
 
-    def add_break(self) -> None:
-        """A line break that the author set."""
-        self._inline.append("\v")
+    def open(self, first: str, others: str, *, keep: bool = False) -> None:
+        """Enter a list item or quotation; `first` opens its first line, `others` the rest.
 
-    def open(self, first: str, others: str) -> None:
-        """Enter a list item or quotation; `first` opens its first line, `others` the rest."""
+        With `keep` an item that holds nothing is written too.
+        """
         self.flush()
-        self._levels.append(_Level(first=first, others=others))
+        self._levels.append(_Level(first=first, others=others, keep=keep))
 
     def close(self) -> None:
         """Leave the innermost list item or quotation."""
         self.flush()
+        if self._levels[-1].keep and not self._levels[-1].opened:
+            self.write("")
         self._levels.pop()
 
     def end_list(self) -> None:
@@ -60,8 +66,7 @@ class BlockWriter:
 
     def flush(self, *, mark: str = "", tight_after: bool = False) -> None:
         """End the block of inline text that is open, if it holds any; `mark` goes before it."""
-        text = collapse("".join(self._inline))
-        self._inline.clear()
+        text = collapse(self.inline.take())
         # A blank line that the author made of two breaks parts paragraphs.
         paragraphs = [part.strip() for part in re.split(r"\n{2,}", text)]
         for paragraph in filter(None, paragraphs):
@@ -76,7 +81,10 @@ class BlockWriter:
         for level in self._levels:
             level.opened = True
         lines = block.split("\n")
-        prefixed = ["".join(prefixes) + lines[0], *((others + line).rstrip() for line in lines[1:])]
+        first = "".join(prefixes) + lines[0]
+        # An empty block is the mark of an empty item.
+        prefixed = [first if block else first.rstrip()]
+        prefixed += [(others + line).rstrip() for line in lines[1:]]
         if self._out:
             tight = self._tight or (starts_item and self._in_item)
             self._out.append("\n" if tight else "\n\n")
@@ -93,10 +101,11 @@ class BlockWriter:
             self.write(f"{fence}\n{code}\n{fence}")
 
     def write_table(self, rows: Sequence[Sequence[str]]) -> None:
-        """A table, a line a row; the first row is its head."""
+        """A table, one line per row; the first row is its head. A cell's "|" is written "\\|"."""
         self.flush()
         width = max(map(len, rows), default=0)
-        lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+        lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in cells]
         if len(lines) > 1:
             lines.insert(1, "|" + " --- |" * width)
         if lines:

@@ -16,8 +16,11 @@ MAX_LINE_FIELD_CHARS = 300
 # All that ends a line somewhere; the same set as in annotator.text.blocks.
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 # Controls (C0 but tab and newline, DEL, C1), soft hyphens, half surrogate pairs, and U+FFFE and
-# U+FFFF, which no text has. The soft hyphen is shown by no browser and breaks words for search.
-_DROPPED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\ud800-\udfff\ufffe\uffff]")
+# U+FFFF, which no text has; an escape that colours a terminal's text is one control. The soft
+# hyphen is shown by no browser and breaks words for search.
+_NO_TEXT = re.compile(
+    "(?:\x1b\\[[0-9;]{0,20}[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\ud800-\udfff\ufffe\uffff])+"
+)
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x7f-\x84\x86-\x9f]")
 _MAX_CONTROL_SHARE = 0.05  # of the characters; more is no text
 
@@ -78,8 +81,9 @@ class UnreadableError(Exception):
 def clean(text: str) -> str:
     """`text` with every line ending in "\\n", without what is no character of a text.
 
-    Removed are control characters, soft hyphens, half surrogate pairs, U+FFFE and U+FFFF, and
-    white space around the whole. Raises UnreadableError for what is no text, or blank.
+    Control characters, half surrogate pairs, U+FFFE and U+FFFF part what they stand between, as
+    one space. Removed are soft hyphens, and white space around the whole. Raises UnreadableError
+    for what is no text, or blank.
     """
     text = _LINE_ENDS.sub("\n", text)
     num_controls = len(_CONTROLS.findall(text))
@@ -87,18 +91,37 @@ def clean(text: str) -> str:
         raise UnreadableError(
             "not_text", f"{num_controls} of {len(text)} characters are control characters"
         )
-    text = _DROPPED.sub("", text).strip()
+    text = _part_at_controls(text).strip()
     if not text:
         raise UnreadableError("empty", "it holds no text")
     return text
+
+
+def _part_at_controls(text: str) -> str:
+    """`text` with a space for what is no text, so that the numbers around it do not join."""
+    return _NO_TEXT.sub(_space_for, text)
+
+
+def _space_for(match: re.Match[str]) -> str:
+    before = match.string[max(match.start() - 1, 0) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    if not before or not after or before.isspace() or after.isspace():
+        return ""
+    inside_word = not match.group().strip("\xad")  # soft hyphens; no number is hyphenated
+    return "" if inside_word and not (before.isdigit() and after.isdigit()) else " "
 
 
 def one_line(value: object) -> str:
     """A title, licence or the like as one line of bounded length; '' for what is no scalar."""
     if value is None or isinstance(value, (dict, list, tuple, set, bytes)):
         return ""
-    line = " ".join(_DROPPED.sub("", _LINE_ENDS.sub(" ", str(value))).split())
+    line = " ".join(_part_at_controls(_LINE_ENDS.sub(" ", str(value))).split())
     return line if len(line) <= MAX_LINE_FIELD_CHARS else line[: MAX_LINE_FIELD_CHARS - 1] + "…"
+
+
+def is_wide(character: str) -> bool:
+    """Whether it is of a script that parts no words: Han, kana, full-width punctuation."""
+    return _WIDE_START.match(character) is not None
 
 
 def meets_without_space(before: str, after: str) -> bool:

@@ -51,8 +51,8 @@ def render_markup(markup: str) -> tuple[str, str]:
 def _parse(markup: str) -> LexborHTMLParser:
     from selectolax.lexbor import LexborHTMLParser
 
-    # A zero byte ends a text for some C code; `clean` would drop it in any case.
-    return LexborHTMLParser(markup.replace("\0", ""))
+    # A zero byte ends a text for some C code. `clean` makes a space of the control in its place.
+    return LexborHTMLParser(markup.replace("\0", "\1"))
 
 
 def _main_part(tree: LexborHTMLParser) -> LexborNode:

@@ -1,72 +1,89 @@
 """The text under an element of a page: blocks with the marks of Markdown, in reading order.
 
-The rule: nothing of substance is dropped. What goes is what never is: scripts, navigation,
-controls, hidden and struck out text, the page's footer. Raised digits stay raised (10⁵ is not
-105), a picture gives its replacement text, a formula its source.
+The rule: nothing of substance is dropped (`shown` says what is none), and numbers that the page
+shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a space.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from annotator.text.reading.blocks_out import BlockWriter, collapse
 from annotator.text.reading.html_table import is_data_table, read_rows
+from annotator.text.reading.list_numbers import OpenList, open_list, read_typed_mark
+from annotator.text.reading.mathml import MATH_TAGS, read_math
+from annotator.text.reading.raised import InlineText
+from annotator.text.reading.shown import is_dropped, is_tex_script
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 Event = tuple[Literal["open", "text", "close"], "LexborNode", str]
+_MarkKind = Literal["raised", "lowered", "reference", ""]
 
-_DROPPED = frozenset(
-    "script style noscript template iframe object embed svg canvas audio video head link meta "
-    "nav button select textarea input datalist dialog rt rp del s strike".split()
-)
-_DROPPED_ROLES = frozenset("navigation search menu menubar toolbar".split())
-# Links for moving about, which common page makers put inside the text.
-_DROPPED_CLASSES = frozenset(
-    "headerlink mw-editsection mw-jump-link footnote-backref skip-link".split()
-)
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption center details div dl dd dt fieldset "
-    "figcaption figure footer form header hr html li main menu ol p pre section summary "
-    "table tbody td tfoot th thead tr ul legend".split()
+    "address article aside blockquote body caption center details dialog dir div dl dd dt fieldset "
+    "figcaption figure footer form header hgroup hr html li main menu ol p pre search section "
+    "summary table tbody td tfoot th thead tr ul legend".split()
 )
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
-_RAISED = dict(zip("0123456789+-−()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁿ", strict=True))
+_BLOCK_STYLE = re.compile(r"display\s*:\s*(?:block|flex|grid|table(?!-cell)|list-item)", re.I)
+_BOX_STYLE = re.compile(r"display\s*:\s*(?:inline-|table-cell)", re.I)
+_BOXES = frozenset("label output meter progress data time".split())
+
+_MARKED_TAGS = frozenset("span small font a b i em strong abbr cite".split())
+_RAISED_STYLE = re.compile(
+    r"vertical-align\s*:\s*(?:(super)|(sub)|(-?)[\d.]+(?:em|ex|px|pt|%).*font-size"
+    r"|(?:text-)?(?:top|bottom))",
+    re.I | re.DOTALL,
+)
+_RAISED_CLASSES = frozenset({"sup", "superscript"})
+_LOWERED_CLASSES = frozenset({"sub", "subscript"})
+_REFERENCE_CLASSES = frozenset(
+    "reference footnote footnote-ref footnote-reference footnoteref footnote-anchor noteref "
+    "note-ref citation cite cite_ref cite-ref fn fnref fn-ref endnote xref xref-bibr bibr".split()
+)
+_REFERENCE_ROLES = frozenset({"doc-noteref", "doc-biblioref"})
 
 
 def render(root: LexborNode) -> str:
     """The text under `root`: blocks with the marks of Markdown, no marks inside a line."""
     writer = BlockWriter()
-    counters: list[int | None] = []  # of the lists that are open; None: not numbered
+    lists: list[OpenList] = []
     for kind, node, tag in walk(root):
-        if kind == "text":
-            writer.add(node.text_content or "")
-        elif tag in ("ul", "ol", "menu"):
+        if tag in ("ul", "ol", "menu"):
             writer.flush()
             if kind == "open":
-                counters.append(_first_number(node) if tag == "ol" else None)
+                lists.append(open_list(node, tag))
             else:
-                counters.pop()
-                if not counters:
+                lists.pop()
+                if not lists:
                     writer.end_list()
         elif tag == "li":
-            _turn_item(writer, counters, opens=kind == "open")
+            _turn_item(writer, lists, node, opens=kind == "open")
         elif tag == "blockquote":
             writer.open("> ", "> ") if kind == "open" else writer.close()
-        elif kind == "open":
-            _open(writer, node, tag)
+        elif tag == "table" and kind == "open" and is_data_table(node):
+            _write_table(writer, node)
+        elif tag == "pre" and kind == "open":
+            writer.write_code(_code_text(node))
+        elif tag in _HEADINGS:
+            writer.flush(mark="" if kind == "open" else _HEADINGS[tag])
+        elif is_block(node, tag):
+            # A term stands right above what is said of it.
+            writer.flush(tight_after=tag == "dt" and kind == "close")
         else:
-            _close(writer, tag)
+            _add_inline(writer.inline, kind, node, tag)
     return writer.finish()
 
 
 def walk(root: LexborNode) -> Iterator[Event]:
     """What is shown under `root`, in order, without recursion: pages nest as deep as they like.
 
-    Subtrees that `render` takes whole (code, formulas, raised text, tables of data) are opened
-    and not walked.
+    Subtrees that `render` takes whole (code, formulas, pictures, tables of data) are opened and
+    not walked, unless one is the root.
     """
     stack: list[tuple[LexborNode, bool]] = [(root, False)]
     while stack:
@@ -83,7 +100,7 @@ def walk(root: LexborNode) -> Iterator[Event]:
         ):
             continue
         yield "open", node, tag
-        if _is_taken_whole(node, tag):
+        if _is_taken_whole(node, tag) and not (node is root and tag == "pre"):
             continue
         stack.append((node, True))
         child = node.last_child
@@ -92,36 +109,17 @@ def walk(root: LexborNode) -> Iterator[Event]:
             child = child.prev
 
 
-def is_dropped(node: LexborNode, tag: str) -> bool:
-    """Whether an element and all under it is nothing of the page's text."""
-    if tag in _DROPPED:
-        return True
-    attributes = node.attributes
-    if not attributes:
-        return tag == "footer" and _is_page_footer(node)
-    classes = (attributes.get("class") or "").split()
-    style = (attributes.get("style") or "").replace(" ", "").lower()
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or attributes.get("role") in _DROPPED_ROLES
-        or "display:none" in style
-        or not _DROPPED_CLASSES.isdisjoint(classes)
-        or (tag == "footer" and _is_page_footer(node))
-    )
-
-
 def inline_text(node: LexborNode) -> str:
     """The text under `node` as one line."""
-    pieces: list[str] = []
+    line = InlineText()
     for kind, inner, tag in walk(node):
-        if kind == "text":
-            pieces.append(inner.text_content or "")
-        elif kind == "open" or tag == "q":
-            pieces.append(_inline_of(inner, tag))
-        if tag in _BLOCKS or tag == "br":
-            pieces.append(" ")
-    return collapse("".join(pieces)).replace("\n", " ")
+        if tag == "pre" and kind == "open" and inner is not node:
+            line.add(f" {_code_text(inner)} ")
+        elif tag in _HEADINGS or is_block(inner, tag):
+            line.add(" ")
+        else:
+            _add_inline(line, kind, inner, tag)
+    return collapse(line.take()).replace("\n", " ")
 
 
 def count_shown(root: LexborNode) -> int:
@@ -133,79 +131,144 @@ def count_shown(root: LexborNode) -> int:
     )
 
 
-def _open(writer: BlockWriter, node: LexborNode, tag: str) -> None:
+def is_block(node: LexborNode, tag: str) -> bool:
+    """Whether an element starts and ends lines of its own."""
+    if tag in _BLOCKS:
+        return True
+    return "display" in _style(node) and _BLOCK_STYLE.search(_style(node)) is not None
+
+
+def _add_inline(line: InlineText, kind: str, node: LexborNode, tag: str) -> None:
+    """One event of what stands inside a line."""
+    if kind == "text":
+        line.add(node.text_content or "")
+        return
     if tag == "br":
-        writer.add_break()
-    elif tag == "pre":
-        writer.write_code(node.text(deep=True))
-    elif tag == "table" and is_data_table(node):
-        caption = node.css_first("caption")
-        if caption is not None:
-            writer.flush()
-            writer.add(inline_text(caption))
+        line.add("\v" if kind == "open" else "")
+    elif tag == "button":
+        line.add_seam(words=True)
+    elif _is_box(node, tag):
+        line.add_seam()
+    if kind == "open":
+        if _is_taken_whole(node, tag):
+            line.add_seam()
+            line.add(_whole_text(node, tag))
+            line.add_seam()
+        elif mark := _find_mark(node, tag):
+            line.open_mark(raised=mark != "lowered", reference=mark == "reference")
+    elif _find_mark(node, tag):
+        line.close_mark()
+    if tag == "q":
+        line.add('"')
+    elif tag == "a" and line.in_mark:
+        line.add_seam()  # 1 and 2 in one mark are no 12
+        if _points_to_note(node):
+            line.point_to_note()
+
+
+def _find_mark(node: LexborNode, tag: str) -> _MarkKind:
+    """How an element is raised or lowered; '' for most."""
+    if tag in ("sup", "sub"):
+        if _is_reference(node) or (tag == "sup" and _is_in_reference(node)):
+            return "reference"
+        return "raised" if tag == "sup" else "lowered"
+    if tag not in _MARKED_TAGS or not node.attributes:
+        return ""
+    attributes = node.attributes
+    if tag == "a" and _REFERENCE_ROLES & set((attributes.get("role") or "").split()):
+        return "reference"
+    classes = set((attributes.get("class") or "").lower().split())
+    if classes & _RAISED_CLASSES:
+        return "reference" if _is_reference(node) else "raised"
+    if classes & _LOWERED_CLASSES:
+        return "lowered"
+    style = _RAISED_STYLE.search(attributes.get("style") or "")
+    if style is None or style.group().lower().endswith(("top", "bottom")):
+        return ""
+    return "lowered" if style[2] or style[3] else "raised"
+
+
+def _is_reference(node: LexborNode) -> bool:
+    attributes = node.attributes
+    named = (attributes.get("class") or "").lower().split()
+    roles = (attributes.get("role") or attributes.get("epub:type") or "").lower().split()
+    name = (attributes.get("id") or "").lower()
+    return (
+        not _REFERENCE_CLASSES.isdisjoint(named)
+        or not _REFERENCE_ROLES.isdisjoint(roles)
+        or "noteref" in roles
+        or name.startswith(("fnref", "cite_ref", "footnote-ref", "noteref"))
+    )
+
+
+def _is_in_reference(node: LexborNode) -> bool:
+    """Whether the link around a mark points to a note."""
+    parent = node.parent
+    return parent is not None and parent.tag == "a" and _points_to_note(parent)
+
+
+def _points_to_note(link: LexborNode) -> bool:
+    address = (link.attributes.get("href") or "").strip()
+    return (address.startswith("#") and len(address) > 1) or _is_reference(link)
+
+
+def _is_box(node: LexborNode, tag: str) -> bool:
+    """Whether a page sets an element apart from its neighbours inside a line."""
+    if tag in _BOXES or "-" in tag:
+        return True
+    return "display" in _style(node) and _BOX_STYLE.search(_style(node)) is not None
+
+
+def _style(node: LexborNode) -> str:
+    return (node.attributes.get("style") or "") if node.is_element_node else ""
+
+
+def _write_table(writer: BlockWriter, table: LexborNode) -> None:
+    caption = table.css_first("caption")
+    writer.flush()
+    if caption is not None:
+        writer.add(inline_text(caption))
         writer.flush()
-        writer.write_table(read_rows(node, inline_text))
-    elif tag in _HEADINGS or tag in _BLOCKS:
-        writer.flush()
-    else:
-        writer.add(_inline_of(node, tag))
+    writer.write_table(read_rows(table, inline_text))
 
 
-def _close(writer: BlockWriter, tag: str) -> None:
-    if tag in _HEADINGS:
-        writer.flush(mark=_HEADINGS[tag])
-    elif tag == "dt":
-        writer.flush(tight_after=True)  # a term stands right above what is said of it
-    elif tag in _BLOCKS:
-        writer.flush()
-    elif tag == "q":
-        writer.add('"')
+def _code_text(node: LexborNode) -> str:
+    """The text of a `pre` element with its white space."""
+    line = InlineText()
+    for kind, inner, tag in walk(node):
+        if inner is node:
+            continue
+        if kind == "open" and tag == "br":
+            line.add("\n")
+        elif kind == "close" and is_block(inner, tag):
+            line.add("\n")
+        else:
+            _add_inline(line, kind, inner, tag)
+    return line.take()
 
 
-def _turn_item(writer: BlockWriter, counters: list[int | None], *, opens: bool) -> None:
+def _turn_item(
+    writer: BlockWriter, lists: list[OpenList], node: LexborNode, *, opens: bool
+) -> None:
     if not opens:
         writer.close()
         return
-    number = counters[-1] if counters else None
-    marker = "- " if number is None else f"{number}. "
-    if number is not None:
-        counters[-1] = number + 1
-    writer.open(marker, " " * len(marker))
-
-
-def _first_number(node: LexborNode) -> int:
-    start = node.attributes.get("start") or "1"
-    return int(start) if start.isascii() and start.isdigit() and len(start) < 10 else 1
+    marker = lists[-1].mark(node) if lists else "- "
+    # An empty item of a Markdown file may be a line that is a number: "1999."
+    keep = read_typed_mark(node)[:1].isdigit()
+    writer.open(marker, " " * len(marker), keep=keep)
 
 
 def _is_taken_whole(node: LexborNode, tag: str) -> bool:
-    return tag in ("pre", "math", "sup", "img") or (tag == "table" and is_data_table(node))
+    if tag in ("pre", "img") or tag in MATH_TAGS or is_tex_script(node, tag):
+        return True
+    return tag == "table" and is_data_table(node)
 
 
-def _inline_of(node: LexborNode, tag: str) -> str:
-    """The text of an element that is taken whole inside a line; '' for any other."""
-    if tag == "sup":
-        # "10<sup>5</sup>" must not become 105.
-        text = "".join(node.text(deep=True).split())
-        raised = [_RAISED.get(character, "") for character in text]
-        return "".join(raised) if all(raised) else text
+def _whole_text(node: LexborNode, tag: str) -> str:
+    """The text of an element that is taken whole inside a line."""
     if tag == "img":
         return node.attributes.get("alt") or ""  # in place of the picture: formulas, often
-    if tag == "math":
-        source = node.css_first("annotation[encoding='application/x-tex']")
-        return (
-            node.attributes.get("alttext")
-            or (source.text(deep=True) if source is not None else "")
-            or node.text(deep=True)
-        )
-    return '"' if tag == "q" else ""
-
-
-def _is_page_footer(node: LexborNode) -> bool:
-    """A footer of the page, not of one article or quotation in it."""
-    parent = node.parent
-    while parent is not None:
-        if parent.tag in ("article", "section", "main", "blockquote", "figure"):
-            return False
-        parent = parent.parent
-    return True
+    if tag in MATH_TAGS:
+        return read_math(node)
+    return " ".join(node.text(deep=True).split())

@@ -1,13 +1,15 @@
-"""Plain text: the file's characters as they stand."""
+"""Plain text: the file's characters as they stand, front matter apart."""
 
 from __future__ import annotations
 
 from annotator.text.language import AUTO
 from annotator.text.reading.decode import decode
 from annotator.text.reading.file_text import FileText, clean
+from annotator.text.reading.front_matter import split_front_matter
 
 
 def read_plain(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> FileText:
     """The text of a .txt file; its line breaks stay. Raises UnreadableError."""
     text, name = decode(data, encoding=encoding, language=language)
-    return FileText(text=clean(text), encoding=name)
+    fields, body = split_front_matter(text, plain=True)
+    return FileText(text=clean(body), encoding=name, **fields)

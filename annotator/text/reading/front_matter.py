@@ -1,0 +1,82 @@
+"""Front matter: the YAML block between "---" lines at the top of a Markdown or text file.
+
+The rule: values are text as typed. `no` is a language and `007` a title, so nothing is made a
+boolean, a number or a date; and what is not front matter stays in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import yaml
+
+from annotator.text.reading.file_text import one_line
+
+_BREAK = r"(?:\r\n|\r|\n)"
+_BLOCK = re.compile(
+    rf"---[ \t]*{_BREAK}(.{{0,65536}}?){_BREAK}(?:---|\.\.\.)[ \t]*(?:{_BREAK}|\Z)", re.DOTALL
+)
+# Our fields, and what front matter calls them.
+_KEYS = {
+    "title": ("title",),
+    "topic": ("topic",),
+    "language": ("language", "lang"),
+    "source": ("source", "url", "canonical_url"),
+    "license": ("license", "licence"),
+}
+_KNOWN = frozenset(name for names in _KEYS.values() for name in names)
+_KEY_OF_A_PROGRAM = re.compile(r"[a-z][\w.-]*")  # layout, sidebar_position; not "Warning"
+_LINE = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*:(?:[ \t]+(.*))?")
+_CONTINUED = re.compile(r"[ \t#]|-(?:[ \t]|\Z)|\Z")  # of a line: it belongs to the key above
+_QUOTED = re.compile(r"""(["'])(.*)\1""")
+
+
+def split_front_matter(text: str, *, plain: bool = False) -> tuple[dict[str, str], str]:
+    """The known fields of front matter ('' where it has none), and the rest of the file.
+
+    A block without a key that front matter has stays in the text: a warning between two rules is
+    none. In a `plain` text file it takes one of our fields.
+    """
+    nothing = dict.fromkeys(_KEYS, "")
+    match = _BLOCK.match(text)
+    values = _read_values(match[1]) if match else {}
+    names = [key.lower() for key in values]
+    known = not _KNOWN.isdisjoint(names)
+    programs = not plain and all(_KEY_OF_A_PROGRAM.fullmatch(key) for key in values)
+    if match is None or not values or not (known or programs):
+        return nothing, text
+    return {field: _first_of(values, names) for field, names in _KEYS.items()}, text[match.end() :]
+
+
+def _read_values(block: str) -> dict[str, str]:
+    """The values of a YAML mapping as typed, '' for a list or mapping; {} for no mapping."""
+    try:
+        # BaseLoader makes text of every scalar.
+        loaded = yaml.load(block, Loader=yaml.BaseLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return _read_lines(block)
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(key): one_line(value) for key, value in loaded.items()}
+
+
+def _read_lines(block: str) -> dict[str, str]:
+    """"key: value" lines that are no YAML, such as `title: Salt: a history`; {} for others."""
+    values: dict[str, str] = {}
+    for line in block.splitlines():
+        match = _LINE.fullmatch(line)
+        if match:
+            value = (match[2] or "").strip()
+            quoted = _QUOTED.fullmatch(value)
+            values.setdefault(match[1], one_line(quoted[2] if quoted else value))
+        elif not _CONTINUED.match(line) or not values:
+            return {}
+    return values
+
+
+def _first_of(values: Mapping[str, str], names: Sequence[str]) -> str:
+    stated: dict[str, str] = {}
+    for key, value in values.items():
+        stated.setdefault(key.lower(), value)
+    return next((stated[name] for name in names if stated.get(name)), "")
