@@ -67,6 +67,11 @@ def test_an_outline_level_makes_a_heading_and_body_text_none():
     assert read(body, styles=styles).text == "a\n\n### b\n\n###### c"
 
 
+def test_a_heading_is_one_line():
+    body = para("Salt", run(content="<w:br/>"), "and water", style="H")
+    assert read(body, styles=style("H", "heading 1")).text == "# Salt and water"
+
+
 def test_styles_that_are_based_on_each_other_end():
     styles = style("A", base="B") + style("B", base="A")
     assert read(para("a", style="A"), styles=styles).text == "a"
@@ -214,7 +219,7 @@ def test_a_text_box_with_a_table_and_another_box_loses_nothing():
 # What the file states
 
 
-CORE = "<dc:title>{}</dc:title><dc:language>de</dc:language><dc:rights>CC BY 4.0</dc:rights>"
+CORE = "<dc:title>{}</dc:title><dc:language>de-AT</dc:language><dc:rights>CC BY 4.0</dc:rights>"
 
 
 def test_title_language_and_licence_of_the_properties():
@@ -305,6 +310,8 @@ def test_a_file_without_text_says_what_it_holds():
     fault = fault_of(make_docx(para(drawing()) + para(drawing())))
     assert fault.reason == "no_text"
     assert "2 images" in fault.detail
+    equation = fault_of(make_docx("<m:oMathPara><m:oMath/></m:oMathPara>"))
+    assert (equation.reason, "1 equations" in equation.detail) == ("no_text", True)
     assert fault_of(make_docx(para())).reason == "empty"
 
 

@@ -33,6 +33,7 @@ _NO_TITLE = re.compile(
     r"|(?:power)?point presentation|word document|文档\d*|无标题|标题",
     re.I,
 )
+_MARKS = re.compile(r"\[(?:equation|image|chart|object|number|symbol)\]")
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 # Headings are paragraphs of styles H1 to H6; every other paragraph is one.
 _STYLE_MAP = "\n".join(
@@ -59,7 +60,7 @@ def read_docx(data: bytes, *, max_chars: int) -> FileText:
     )
     not_read = {kind: count for kind, count in sorted(counts.items()) if count}
     text, heading = render_markup(_convert(blocks))
-    if not text.strip():
+    if not _MARKS.sub("", text).strip():
         if not_read:
             found = ", ".join(f"{count} {kind}" for kind, count in not_read.items())
             raise UnreadableError("no_text", f"it holds no text, only: {found}")
@@ -69,7 +70,7 @@ def read_docx(data: bytes, *, max_chars: int) -> FileText:
     return FileText(
         text=clean(text),
         title=title or _find_title(core),
-        language=_property(core, "dc:language"),
+        language=_find_language(core),
         license=_property(core, "dc:rights"),
         not_read=not_read,
     )
@@ -144,6 +145,12 @@ def _holds_words(root: Element) -> bool:
 def _find_title(core: Element | None) -> str:
     title = _property(core, "dc:title")
     return "" if _NO_TITLE.fullmatch(title) else title
+
+
+def _find_language(core: Element | None) -> str:
+    """The language without its country: "de" for "de-AT"."""
+    match = re.match(r"[A-Za-z]{2,3}(?=[-_]|\Z)", _property(core, "dc:language"))
+    return match.group().lower() if match else ""
 
 
 def _property(core: Element | None, tag: str) -> str:

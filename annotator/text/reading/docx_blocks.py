@@ -121,7 +121,10 @@ def raise_by_position(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _write_paragraph(paragraph: Paragraph) -> str:
     style = f'<w:pPr><w:pStyle w:val="H{paragraph.level}"/></w:pPr>' if paragraph.level else ""
-    return f"<w:p>{style}{''.join(_write_runs(paragraph.pieces))}</w:p>"
+    pieces = paragraph.pieces
+    if paragraph.level:  # a heading is one line, however it was broken to look well
+        pieces = [replace(piece, text=piece.text.replace("\n", " ")) for piece in pieces]
+    return f"<w:p>{style}{''.join(_write_runs(pieces))}</w:p>"
 
 
 def _write_runs(pieces: Sequence[Piece]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from annotator.text.reading.docx_labels import write_number
 from annotator.text.reading.docx_styles import NumberRef, Styles, find_under, is_on, value_of
 
 BULLET = "-"
+_MAX_LEVEL = 8
 _PLACE = re.compile("%([1-9])")
 
 
@@ -63,11 +64,11 @@ def read_lists(root: Element | None, styles: Styles) -> dict[str, List]:
         return {}
     definitions = {item.get("w:abstractNumId", ""): item for item in root.findall("w:abstractNum")}
     nums = {item.get("w:numId", ""): item for item in root.findall("w:num")}
+    levels_of = {key: dict(_read_levels(item)) for key, item in definitions.items()}
     lists: dict[str, List] = {}
     for key, num in nums.items():
         definition = _find_definition(num, definitions, nums, styles)
-        base = definitions.get(definition)
-        levels = dict(_read_levels(base)) if base is not None else {}
+        levels = dict(levels_of.get(definition, {}))
         overrides: dict[int, int] = {}
         for override in num.findall("w:lvlOverride"):
             levels |= dict(_read_levels(override))
@@ -149,6 +150,8 @@ def _find_definition(
 def _read_levels(parent: Element) -> Iterator[tuple[int, Level]]:
     for item in parent.findall("w:lvl"):
         index = _whole(item.get("w:ilvl", ""), 0)
+        if index > _MAX_LEVEL:
+            continue
         restart = _whole(value_of(item, "w:lvlRestart"), index)
         legal = item.find("w:isLgl")
         vanish = find_under(item, "w:rPr", "w:vanish")

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 
 _HEADING = re.compile(r"heading ([1-9])\Z", re.I)
 _ON = frozenset({None, "1", "true", "on"})
-_EMPTY = Element("empty")
+_SWITCHES = frozenset("w:vanish w:strike w:dstrike".split())
+_LOOKS = _SWITCHES | {"w:vertAlign", "w:position", "w:rFonts"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,21 +52,20 @@ class Styles:
             self._styles[key] = style
             if style.get("w:type") == "paragraph" and is_on(style.get("w:default", "0")):
                 self._default = key
-        self._runs: dict[tuple[str, str], list[Element]] = {}
+        self._looks: dict[tuple[str, str], dict[str, str]] = {}
         self._chains: dict[str, tuple[str, ...]] = {}
 
     def run_format(self, paragraph: Element | None, run: Element | None) -> RunFormat:
         """The format of a run with those properties (w:pPr, w:rPr)."""
-        direct = _EMPTY if run is None else run
-        inherited = self._inherited(self._style_of(paragraph), value_of(direct, "w:rStyle"))
-        levels = [direct, *inherited]
-        raised = next(filter(None, (value_of(level, "w:vertAlign") for level in levels)), "")
+        looks = dict(self._inherited(self._style_of(paragraph), value_of(run, "w:rStyle")))
+        looks |= _read_looks(run)
+        raised = looks.get("w:vertAlign", "")
         return RunFormat(
             raised=raised if raised in ("superscript", "subscript") else "",
-            position=_whole(_first(levels, "w:position")),
-            hidden=_is_set(levels, "w:vanish"),
-            struck=_is_set(levels, "w:strike") or _is_set(levels, "w:dstrike"),
-            font=next(filter(None, (_font(level.find("w:rFonts")) for level in levels)), ""),
+            position=_whole(looks.get("w:position", "")),
+            hidden=is_on(looks.get("w:vanish", "0")),
+            struck=any(is_on(looks.get(tag, "0")) for tag in ("w:strike", "w:dstrike")),
+            font=looks.get("w:rFonts", ""),
         )
 
     def heading_level(self, paragraph: Element | None) -> int:
@@ -112,13 +112,14 @@ class Styles:
     def _style_of(self, paragraph: Element | None) -> str:
         return value_of(paragraph, "w:pStyle") or self._default
 
-    def _inherited(self, paragraph_style: str, run_style: str) -> list[Element]:
+    def _inherited(self, paragraph_style: str, run_style: str) -> dict[str, str]:
         key = (paragraph_style, run_style)
-        if key not in self._runs:
-            chain = (*self._chain(run_style), *self._chain(paragraph_style))
-            found = (self._styles[name].find("w:rPr") for name in chain)
-            self._runs[key] = [properties for properties in found if properties is not None]
-        return self._runs[key]
+        if key not in self._looks:
+            looks: dict[str, str] = {}
+            for name in (*self._chain(run_style), *self._chain(paragraph_style)):
+                looks = _read_looks(self._styles[name].find("w:rPr")) | looks
+            self._looks[key] = looks
+        return self._looks[key]
 
     def _chain(self, key: str) -> tuple[str, ...]:
         if key not in self._chains:
@@ -151,14 +152,16 @@ def is_on(value: str | None) -> bool:
     return value in _ON
 
 
-def _is_set(levels: list[Element], tag: str) -> bool:
-    found = (level.find(tag) for level in levels)
-    switch = next((switch for switch in found if switch is not None), None)
-    return switch is not None and is_on(switch.get("w:val"))
-
-
-def _first(levels: list[Element], tag: str) -> str:
-    return next(filter(None, (value_of(level, tag) for level in levels)), "")
+def _read_looks(properties: Element | None) -> dict[str, str]:
+    """What of a run's properties counts, by tag; a switch without a value is on."""
+    looks: dict[str, str] = {}
+    for child in () if properties is None else properties:
+        if child.tag in _LOOKS:
+            default = "1" if child.tag in _SWITCHES else ""
+            value = _font(child) if child.tag == "w:rFonts" else child.get("w:val", default)
+            if value:
+                looks[child.tag] = value
+    return looks
 
 
 def _whole(value: str) -> int:
@@ -169,10 +172,8 @@ def _level(value: str) -> int | None:
     return int(value) if re.fullmatch("[0-8]", value) else None
 
 
-def _font(fonts: Element | None) -> str:
-    if fonts is None or fonts.get("w:asciiTheme"):
-        return ""
-    return fonts.get("w:ascii") or fonts.get("w:hAnsi") or ""
+def _font(fonts: Element) -> str:
+    return fonts.get("w:asciiTheme") or fonts.get("w:ascii") or fonts.get("w:hAnsi") or ""
 
 
 def _heading_of_outline(value: str) -> int:
