@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from annotator.text.language import AUTO
+from annotator.text.reading.docx import read_docx
 from annotator.text.reading.file_text import FileText, UnreadableError
 from annotator.text.reading.html import read_html
 from annotator.text.reading.markdown import read_markdown
@@ -20,11 +21,12 @@ FORMAT_OF_SUFFIX = {
     ".htm": "html",
     ".xhtml": "html",
     ".pdf": "pdf",
+    ".docx": "docx",
 }
 
 
 def find_format(name: str) -> str | None:
-    """'txt', 'md', 'html', 'pdf', or None for a name with an ending that nothing here reads."""
+    """'txt', 'md', 'html', 'pdf' or 'docx'; None for a name whose ending nothing here reads."""
     return FORMAT_OF_SUFFIX.get(PurePath(name).suffix.lower())
 
 
@@ -34,6 +36,8 @@ def read_bytes(
     """The text of a file of that format. Raises UnreadableError."""
     if format_name == "pdf":
         text = read_pdf(data, max_chars=max_chars)
+    elif format_name == "docx":
+        text = read_docx(data, max_chars=max_chars)
     elif format_name == "html":
         text = read_html(data, encoding=encoding, language=language)
     elif format_name == "md":
