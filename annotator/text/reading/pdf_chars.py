@@ -212,7 +212,7 @@ def _read_boxes(textpage: Any) -> tuple[str, list[float]]:
     if len(text) != count:
         read_character = raw.FPDFText_GetUnicode
         text = "".join(chr(min(read_character(handle, i), 0x10FFFF)) for i in range(count))
-    places: list[float] = memoryview(boxes).cast("B").cast("f").tolist() if count else []
+    places: list[Any] = memoryview(boxes).cast("B").cast("f").tolist() if count else []
     return text, places
 
 

@@ -30,7 +30,9 @@ _MAX_RISE = 0.85  # of the size of the line; more is another line
 _MIN_RISE = {True: 0.1, False: 0.05}  # for digits raised, lowered
 _MIN_RISE_OF_WORDS = 0.15  # small type that is centred on a line of large type rises less
 _STAGGERED = 0.22  # rise that makes raised what is as large as its line
-_NEAR = 0.35  # of the size of the line, to what is raised beside it
+_NEAR = 0.5  # of the size of the line, to what is raised beside it
+_BEHIND_FIRST = 0.5  # the same; what a mark is nearer to on its right, unless it touches it
+_TOUCHING = 0.12
 _CLOSE = 0.15
 _OVERLAP = 0.3
 _MAX_CHARS = 20
@@ -182,9 +184,9 @@ def _find_place(piece: Piece, owner: Piece, *, only_after: bool) -> tuple[float,
         return max(behind, 0.0), len(owner.text)
     if only_after:
         return None
-    # A mark that opens a footnote or an isotope belongs to what follows.
+    # A mark that opens a footnote or an isotope belongs to what follows; others to what is before.
     if -_OVERLAP <= ahead <= _NEAR:
-        return max(ahead, 0.0) + 0.05, 0
+        return max(ahead, 0.0) + (_BEHIND_FIRST if ahead > _TOUCHING else 0.05), 0
     if owner.left < piece.left and piece.right < owner.right:
         return _find_hole(piece, owner)
     return None
