@@ -22,6 +22,7 @@ CELL_GAP = 1.5  # line heights; no space between two words of a line is as wide
 
 _LARGER = 1.15  # ratio of line heights from which two lines are of different type
 _GAP = 1.35  # ratio to the usual distance of lines
+_WIDE_WORD = 1.15  # ratio to its length in usual characters: some words are made of wide ones
 _MAX_LEADING = 2.5  # line heights; lines farther apart do not follow each other
 _INDENT = 0.8  # line heights
 
@@ -159,7 +160,7 @@ def _width_of_start(line: Line) -> float:
     width = (line.right - line.left) / max(len(line.text), 1)
     if meets_without_space(line.text[:1], line.text[:1]):
         return 2 * width
-    return width * (len(line.text.split(maxsplit=1)[0]) + 1)
+    return _WIDE_WORD * width * (len(line.text.split(maxsplit=1)[0]) + 1)
 
 
 def _runs_on(before: _Block, after: _Block) -> bool:
