@@ -1,29 +1,25 @@
-"""PDF: characters with their places in, lines with their places out to be joined.
+"""PDF: the file in, its text out, with what was left out and what could not be read.
 
-The rule: PDFium says what the characters are and `pdf_lines` how lines make text; this module
-only carries the one to the other. Pages without text (scans) are counted, never passed over in
-silence. Runs in a child process (`worker`): the format is large, and files in it are hostile.
+The rule: PDFium says what the characters are and where; `pdf_chars`, `pdf_raised`, `pdf_columns`,
+`pdf_rows`, `pdf_edges` and `pdf_lines` make text of them, in this order. Pages without text
+(scans) are counted, never passed over in silence. Runs in a child process (`worker`): the format
+is large, and files in it are hostile.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
 from annotator.text.reading.file_text import FileText, UnreadableError, clean, one_line
-from annotator.text.reading.pdf_lines import (
-    CELL_GAP,
-    HYPHEN_BREAK,
-    Line,
-    Page,
-    join_pages,
-    opens_item,
-)
+from annotator.text.reading.pdf_chars import read_pieces, turn
+from annotator.text.reading.pdf_edges import drop_edges
+from annotator.text.reading.pdf_lines import Page, join_pages
+from annotator.text.reading.pdf_rows import Frame, make_lines
 
-_BREAK = re.compile(f"(\r\n|{HYPHEN_BREAK})")
 # Ligatures, and radicals that fonts give in place of the characters they look like (⼀ for 一).
 _COMPATIBLE = re.compile("[\ufb00-\ufb06\u2f00-\u2fd5]")
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff]")  # what fonts give that do not say their characters
@@ -38,6 +34,7 @@ _LICENSE_TAGS = (
     "{http://ns.adobe.com/xap/1.0/rights/}UsageTerms",
     "{http://purl.org/dc/elements/1.1/}rights",
 )
+_MAX_OBJECTS = 5_000  # of a page that are looked at for pictures
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
 
 
@@ -56,9 +53,10 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
             raise UnreadableError("encrypted", "it needs a password") from None
         raise UnreadableError("broken", f"it is no sound PDF: {error}") from None
     pages: list[Page] = []
-    num_chars = 0
+    num_chars = num_images = 0
     for index in range(len(document)):
-        page = _read_page(document, index)
+        page, num_on_page = _read_page(document, index)
+        num_images += num_on_page
         num_chars += sum(len(line.text) for line in page.lines)
         if num_chars > max_chars:
             raise UnreadableError("too_large", f"it holds more than {max_chars:,} characters")
@@ -69,7 +67,8 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
         raise UnreadableError(
             "no_text", f"none of its {len(pages)} pages holds text; is it scanned? OCR it first"
         )
-    text = clean(join_pages(pages))
+    kept, dropped = drop_edges(pages)
+    text = clean(join_pages(kept))
     num_unmapped = len(_UNMAPPED.findall(text))
     if num_unmapped > _MAX_UNMAPPED_SHARE * len(text):
         raise UnreadableError(
@@ -81,10 +80,13 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
         license=_find_license(data),
         num_pages=len(pages),
         num_blank_pages=num_blank,
+        dropped=tuple(dropped),
+        not_read={"images": num_images} if num_images else {},
     )
 
 
-def _read_page(document: Any, index: int) -> Page:
+def _read_page(document: Any, index: int) -> tuple[Page, int]:
+    """The lines of a page, and how many pictures it shows."""
     import pypdfium2
 
     try:
@@ -92,71 +94,36 @@ def _read_page(document: Any, index: int) -> Page:
         textpage = page.get_textpage()
     except pypdfium2.PdfiumError as error:
         raise UnreadableError("broken", f"page {index + 1} cannot be read: {error}") from None
-    text = textpage.get_text_range()
-    lines: list[Line] = []
-    start = 0  # in PDFium's units, which count two for a character beyond U+FFFF
-    pieces = _BREAK.split(text)
-    for content, ending in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        if content.strip():
-            lines.append(_place(textpage, content, start, ending, page.get_rotation()))
-        start += _num_units(content) + len(ending)
+    pieces = read_pieces(textpage)
+    box = page.get_bbox()
+    frames = {}
+    for angle in {piece.angle for piece in pieces}:
+        _, bottom, _, top = turn(angle, *box)
+        frames[angle] = Frame(bottom=bottom, top=top)
+    lines = [
+        replace(line, text=_COMPATIBLE.sub(_spell, line.text))
+        if _COMPATIBLE.search(line.text)
+        else line
+        for line in make_lines(pieces, frames)
+    ]
+    num_images = _count_images(page)
     textpage.close()
     page.close()
-    return Page(lines=lines)
+    return Page(lines=lines), num_images
 
 
-def _num_units(text: str) -> int:
-    return len(text) + sum(character > "\uffff" for character in text)
-
-
-def _place(textpage: Any, content: str, start: int, ending: str, rotation: int) -> Line:
-    """The line with the boxes of its first and last characters, the page turned upright."""
+def _count_images(page: Any) -> int:
     from pypdfium2 import raw
 
-    begin = start + _num_units(content[: len(content) - len(content.lstrip())])
-    end = start + _num_units(content.rstrip())
-    first, last = (
-        max(raw.FPDFText_GetCharIndexFromTextIndex(textpage.raw, unit), 0)
-        for unit in (begin, end - 1)
+    count = min(max(raw.FPDFPage_CountObjects(page.raw), 0), _MAX_OBJECTS)
+    return sum(
+        raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, index)) == raw.FPDF_PAGEOBJ_IMAGE
+        for index in range(count)
     )
-    boxes = [_upright(textpage.get_charbox(index, loose=True), rotation) for index in (first, last)]
-    starts_item = opens_item(content)
-    # A bullet is often of another size than its item.
-    height = max(top - bottom for _, bottom, _, top in boxes[starts_item:])
-    return Line(
-        text=_COMPATIBLE.sub(_spell, content.strip()),
-        left=boxes[0][0],
-        right=boxes[1][2],
-        bottom=min(bottom for _, bottom, _, _ in boxes),
-        height=height,
-        hyphenated=ending == HYPHEN_BREAK,
-        has_cells=any(
-            gap > CELL_GAP * height for gap in _gaps(textpage, first, last, rotation)[starts_item:]
-        ),
-    )
-
-
-def _gaps(textpage: Any, first: int, last: int, rotation: int) -> list[float]:
-    """The distances between the runs of text that a line is set in, from left to right."""
-    num_runs = textpage.count_rects(first, last - first + 1)
-    runs = [_upright(textpage.get_rect(index), rotation) for index in range(num_runs)]
-    return [right[0] - left[2] for left, right in pairwise(runs)]
 
 
 def _spell(match: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", match.group())
-
-
-def _upright(box: tuple[float, ...], rotation: int) -> tuple[float, float, float, float]:
-    """A box (left, bottom, right, top) as it lies once the page is turned for reading."""
-    left, bottom, right, top = box
-    if rotation == 90:
-        return bottom, -right, top, -left
-    if rotation == 180:
-        return -right, -top, -left, -bottom
-    if rotation == 270:
-        return -top, left, -bottom, right
-    return left, bottom, right, top
 
 
 def _find_license(data: bytes) -> str:

@@ -4,54 +4,50 @@ The rule: two lines are joined unless something between them says that the first
 a gap, another size of type, an indent, a bullet, cells of a table, or room on the first line for
 the word that starts the second. What is joined wrongly merges paragraphs, which sentence ends part
 again; what is parted wrongly cuts a sentence in two, which nothing mends.
-
-Lines that stand at the same place near the edge of several pages, but for the page's number, are
-headers and footers, and are left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 from annotator.text.reading.file_text import meets_without_space
-
-HYPHEN_BREAK = "\ufffe"  # PDFium's sign for a line that ended in a hyphen inside a word
+from annotator.text.reading.pdf_hyphens import TIES, count_words, ends_in_hyphen, join_lines
 
 CELL_GAP = 1.5  # line heights; no space between two words of a line is as wide
 
-_EDGE_LINES = 3  # lines of a page, from its top and its bottom, that may be header or footer
-_SAME_PLACE = 4.0  # points
-_MIN_REPEATS = 3  # pages
-_NUMBER = re.compile(r"\d{1,5}")
-
 _LARGER = 1.15  # ratio of line heights from which two lines are of different type
 _GAP = 1.35  # ratio to the usual distance of lines
+_WIDE_WORD = 1.15  # ratio to its length in usual characters: some words are made of wide ones
 _MAX_LEADING = 2.5  # line heights; lines farther apart do not follow each other
 _INDENT = 0.8  # line heights
-_SAME_ROW = 0.2  # line heights
-_MARKER_CHARS = 5  # of a bullet or number that stands apart from its item
 
 _ENDS = re.compile(r"[.!?…。！？：:;；][\"'”’）)\]」』】]*\Z")
 _BULLET = re.compile(r"[•‣◦▪●○■□◆➢✓·–—*-]\s")
 _NUMBERED = re.compile(r"(?:\d{1,3}[.)、]|[(（]\w{1,3}[)）]|[一二三四五六七八九十]{1,3}、)\s?")
 _LEADER = re.compile(r"(?:\. ?){5}|…{2}")
-_TIES = re.compile(r"\S[-‐‑–—/]\Z")  # after these nothing is wanting, no space either
-_WORD_BEFORE = re.compile(r"\w+\Z")
-_WORD_AFTER = re.compile(r"\w+")
-_WORDS = re.compile(r"\w+(?:[-‐‑]\w+)*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """Text of a line without a gap wider than any space."""
+
+    text: str
+    size: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
     """A line of a page; places in points, from the bottom left of the page as it is read.
 
-    `hyphenated`: it ended in a hyphen inside a word, which `text` no longer holds.
-    `has_cells`: a gap wider than any space is in it, as between the cells of a table.
+    `size` is its size of type, `height` that of its boxes, which is larger. `place` is how far up
+    the page its baseline is, from 0 to 1; None for text that runs in another direction than most.
+    `has_cells`: a gap wider than any space is in it, as between the cells of a table; `cells` are
+    the texts between such gaps, one where there is none.
     """
 
     text: str
@@ -59,8 +55,11 @@ class Line:
     right: float
     bottom: float
     height: float
-    hyphenated: bool = False
+    size: float
+    angle: int = 0
+    place: float | None = None
     has_cells: bool = False
+    cells: Sequence[Cell] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,12 +78,11 @@ class _Block:
 
 
 def join_pages(pages: Sequence[Page]) -> str:
-    """The text of a document: paragraphs with a blank line between, no headers and footers."""
-    kept = drop_repeated_edges([Page(lines=_merge_rows(page.lines)) for page in pages])
-    words = _count_words(line for page in kept for line in page.lines)
+    """The text of a document: paragraphs with a blank line between."""
+    words = count_words(line.text for page in pages for line in page.lines)
     paragraphs: list[list[Line]] = []
     before: _Block | None = None
-    for page in kept:
+    for page in pages:
         for block in _find_blocks(page.lines):
             found = list(_find_paragraphs(block))
             if before is not None and _runs_on(before, block):
@@ -94,75 +92,9 @@ def join_pages(pages: Sequence[Page]) -> str:
     return "\n\n".join(_join(lines, words) for lines in paragraphs)
 
 
-def drop_repeated_edges(pages: Sequence[Page]) -> list[Page]:
-    """`pages` without the lines that repeat near their edges.
-
-    A line repeats when it stands within 4 points of the same height on 3 pages or more, with the
-    same text, or the same but for one number that grows as the pages do. With two pages only
-    such a number is enough: two equal lines may be two things that people wrote.
-    """
-    needed = min(_MIN_REPEATS, len(pages))
-    places: defaultdict[tuple[str, int | None], list[float]] = defaultdict(list)
-    for index, page in enumerate(pages):
-        for line in _edge_lines(page):
-            for key in _edge_keys(line, index):
-                places[key].append(line.bottom)
-    kept = []
-    for index, page in enumerate(pages):
-        dropped = {
-            id(line)
-            for line in _edge_lines(page)
-            if any(
-                sum(abs(place - line.bottom) <= _SAME_PLACE for place in places[key]) >= needed
-                and (len(pages) > 2 or key[1] is not None)
-                for key in _edge_keys(line, index)
-            )
-        }
-        kept.append(Page(lines=[line for line in page.lines if id(line) not in dropped]))
-    return kept if len(pages) > 1 else list(pages)
-
-
 def opens_item(text: str) -> bool:
     """Whether a line starts with the bullet or number of a list item."""
     return bool(_BULLET.match(text) or _NUMBERED.match(text))
-
-
-def _merge_rows(lines: Sequence[Line]) -> list[Line]:
-    """`lines`, with neighbours on one height made one line: PDFium parts some rows of tables."""
-    merged: list[Line] = []
-    for line in lines:
-        before = merged[-1] if merged else line
-        on_one_height = abs(before.bottom - line.bottom) < _SAME_ROW * line.height
-        if before is line or not on_one_height or line.left < before.right:
-            merged.append(line)
-            continue
-        is_marker = opens_item(f"{before.text} ") and len(before.text) <= _MARKER_CHARS
-        is_cell = not is_marker and line.left - before.right > CELL_GAP * line.height
-        merged[-1] = replace(
-            line,
-            text=f"{before.text} {line.text}",
-            left=before.left,
-            bottom=min(before.bottom, line.bottom),
-            height=max(before.height, line.height),
-            has_cells=before.has_cells or line.has_cells or is_cell,
-        )
-    return merged
-
-
-def _edge_lines(page: Page) -> list[Line]:
-    ordered = sorted(page.lines, key=lambda line: line.bottom)
-    if len(ordered) <= 2 * _EDGE_LINES:
-        return ordered
-    return ordered[:_EDGE_LINES] + ordered[-_EDGE_LINES:]
-
-
-def _edge_keys(line: Line, index: int) -> Iterator[tuple[str, int | None]]:
-    """The line as it stands, and with its first and its last number relative to the page's."""
-    yield line.text, None
-    numbers = list(_NUMBER.finditer(line.text))
-    for match in numbers[:1] + numbers[1:][-1:]:
-        around = f"{line.text[: match.start()]}\0{line.text[match.end() :]}"
-        yield around, int(match.group()) - index
 
 
 def _find_blocks(lines: Sequence[Line]) -> Iterator[_Block]:
@@ -183,7 +115,7 @@ def _find_blocks(lines: Sequence[Line]) -> Iterator[_Block]:
 
 def _is_parted(above: Line, below: Line, usual: float) -> bool:
     step = above.bottom - below.bottom
-    return not (
+    return above.angle != below.angle or not (
         0 < step <= min(_GAP * usual, _MAX_LEADING * above.height) and _same_type(above, below)
     )
 
@@ -209,7 +141,7 @@ def _ends_between(above: Line, below: Line, right: float) -> bool:
         return True
     if _LEADER.search(above.text):
         return True  # a line of a table of contents
-    if above.hyphenated or _TIES.search(above.text):
+    if TIES.search(above.text):
         return False
     ended = bool(_ENDS.search(above.text))
     if _NUMBERED.match(below.text) and ended:
@@ -228,7 +160,7 @@ def _width_of_start(line: Line) -> float:
     width = (line.right - line.left) / max(len(line.text), 1)
     if meets_without_space(line.text[:1], line.text[:1]):
         return 2 * width
-    return width * (len(line.text.split(maxsplit=1)[0]) + 1)
+    return _WIDE_WORD * width * (len(line.text.split(maxsplit=1)[0]) + 1)
 
 
 def _runs_on(before: _Block, after: _Block) -> bool:
@@ -236,45 +168,15 @@ def _runs_on(before: _Block, after: _Block) -> bool:
     last, first = before.lines[-1], after.lines[0]
     if not _same_type(last, first) or first.bottom < last.bottom:
         return False  # another kind of text, or simply further down the page
-    if last.hyphenated:
+    if ends_in_hyphen(last.text):
         return True
     if _ENDS.search(last.text) or _BULLET.match(first.text) or len(before.lines) < 2:
         return False
     return last.right + _width_of_start(first) >= before.right
 
 
-def _count_words(lines: Iterator[Line]) -> Counter[str]:
-    """How often each word stands whole on a line, with hyphens and without."""
-    words: Counter[str] = Counter()
-    for line in lines:
-        found = [word.lower() for word in _WORDS.findall(line.text)]
-        words.update(found[:-1] if line.hyphenated else found)
-    return words
-
-
 def _join(lines: Sequence[Line], words: Counter[str]) -> str:
     text = lines[0].text
-    for above, below in pairwise(lines):
-        if above.hyphenated:
-            text += _hyphen_between(text, below.text, words)
-        elif not (meets_without_space(text, below.text) or _TIES.search(text)):
-            text += " "
-        text += below.text
+    for below in lines[1:]:
+        text = join_lines(text, below.text, words)
     return text
-
-
-def _hyphen_between(before: str, after: str, words: Counter[str]) -> str:
-    """'-' or '': whether the hyphen at the end of a line belongs to the word.
-
-    The document itself is the dictionary. Where it has neither form, the hyphen stays if both
-    halves are words of their own (well-known), or the second is a name or a number.
-    """
-    head, tail = _WORD_BEFORE.search(before), _WORD_AFTER.match(after)
-    if head is None or tail is None:
-        return "-"
-    one, other = head.group().lower(), tail.group().lower()
-    if words[one + other]:
-        return ""
-    if words[f"{one}-{other}"] or not tail.group()[0].islower():
-        return "-"
-    return "-" if words[one] and words[other] else ""
