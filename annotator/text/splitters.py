@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from annotator.text.boundaries import ENGLISH_ABBREVIATIONS
+from annotator.text.rules.english import NEVER_LAST
+from annotator.text.rules.languages import primary_code
 from schemas.errors import ConfigError, nearest
 
 FindEnds = Callable[[str], list[int]]
@@ -29,7 +30,7 @@ def find_splitter(name: str, language: str) -> FindEnds:
 
     Raises ConfigError for a name that is not in SPLITTERS.
     """
-    primary = language.lower().replace("_", "-").split("-")[0]
+    primary = primary_code(language)
     if name == "sentencex":
         return _sentencex(primary)
     if name == "spacy":
@@ -100,7 +101,7 @@ def _nltk() -> FindEnds:
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
     parameters = PunktParameters()
-    parameters.abbrev_types = set(ENGLISH_ABBREVIATIONS)
+    parameters.abbrev_types = set(NEVER_LAST)
     tokenizer = PunktSentenceTokenizer(parameters)
 
     def find_ends(text: str) -> list[int]:

@@ -11,7 +11,7 @@ FRENCH: dict[str, tuple[str, ...]] = {
         "Mgr. Lefebvre a parlé.¦ La foule écoutait.",
         "Le Dr. Martin est là.¦ Le Pr. Leroy aussi.",
         "Voir p. 5 et fig. 2 du livre.¦ C'est clair.",
-        "César est mort en 44 av. J.-C. Le Sénat prit peur.",
+        "César est mort en 44 av. J.-C.¦ Le Sénat prit peur.",
         "Jules César naquit en 100 av. J.-C. à Rome.¦ Il fut consul.",
         "Il y avait du pain, du vin, etc. sur la table.¦ Tout fut mangé.",
         "Il y avait du pain, du vin, etc.¦ Tout fut mangé.",
