@@ -36,6 +36,7 @@ _OWN_END = re.compile(
     r"|…(?=\s+[A-Z])"
     r"|(?<=[\u3400-\u9fff])…{1,4}(?=“[^“”]{0,100}[。！？]”)"  # then somebody speaks
     r"|(?<=[a-z0-9][.!?])[)\]](?=\s+[A-Z])"  # (A sentence in brackets.)
+    r"|(?<=[!?])[!?](?=\s+[a-z])"  # chat without capitals
     r"|(?<=[a-z][!?])(?=[A-Z][a-z]*[ ,])"  # He left!She stayed.
     r"|(?<=\w[ \t])[:;=]-?[)(DP](?=\s+[A-Z][a-z])"  # an emoticon in place of a full stop
 )
@@ -46,7 +47,7 @@ _PAIR_OF_ANY = re.compile(
 )
 _WIDE_PAIR = re.compile(_PAIR)
 _EMBEDDED = re.compile(
-    rf"(?<=\w)(?:{_PAIR})(?=[\w，、])|(?<=\w)（[^（）]{{0,400}}）(?=[。；！？])|《[^《》]{{0,400}}》"
+    rf"(?<=\w)(?:{_PAIR})(?=[\w，、])|(?<=[\w》”])（[^（）]{{0,400}}）(?=[\w，、。；！？])|《[^《》]{{0,400}}》"
 )
 _WIDE_CLOSERS = re.compile(r"[”」』）’\"'*_~\s]*")
 
@@ -81,6 +82,8 @@ def is_sentence_end(view: str, end: int, *, start: int, limit: int, rules: Rules
     last = view[stop - 1 : stop] if stop > start else ""
     if last in (",", "，", "、") or (last.isascii() and last.isalnum()):
         return False  # nothing stops here: sentencex takes "thymine (T)" for a list
+    if view[end : end + 1] in (",", "，", "、"):
+        return False  # „Hilfe!“, rief er
     after = _AFTER.match(view, end, limit)
     following = (after.group(1) if after else None) or ""
     if _QUOTED_END.search(view[max(start, stop - 8) : stop]) and following.islower():

@@ -114,7 +114,7 @@ _MEASURE = re.compile(
     r"(?P<number>\d[\d.,]*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half))"
     r"[ \u00a0\u202f-]?(?P<unit>[°µμ]?[^\W\d_]{1,5}[²³]?(?:/[^\W_]{1,6}){0,3})\Z"
 )
-_RATE = re.compile(r"[^\W\d_]/[^\W_]{1,3}\Z")
+_RATE = re.compile(r"[^\W_]/[^\W\d_]{1,3}\Z")
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 
 

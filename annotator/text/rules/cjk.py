@@ -12,7 +12,7 @@ import re
 # pronoun before it.
 _SAYS = (
     r"(?:[說说問问答喊叫笑喝写寫骂罵叹嘆吼嚷哭赞讚怒忙急劝勸解回补補反追嘲]道|(?<=[他她我你们們])道"
-    r"|告[诉訴][^，。！？；：“”\s]{0,6}|回答|解[释釋]|[补補]充|感[叹嘆]|低[语語]|嘟囔|[说說][过過]?"
+    r"|告[诉訴][^，。！？；：“”\s]{0,6}|回答|解[释釋]|[补補]充|感[叹嘆]|低[语語]|嘟囔|[叹嘆]了一?口[气氣]|[说說][过過]?"
     r"|[问問答喊叫嚷吼喝骂罵劝勸])"
 )
 # News goes on with these (王强表示，明年……): before a comma they count only where a quotation goes on.
@@ -20,7 +20,7 @@ _STATES = r"(?:表示|指出|[强強][调調]|坦言|透露|宣布|承[认認]|[
 # Not words that begin a sentence of their own, nor those that say that nobody spoke.
 _WHO = (
     r"(?!然[后後]|[后後][来來]|接[着著]|但|可是|不[过過]|[于於]是)"
-    r"(?:[^没沒不无無，。！？；：“”「」『』《》（）…\s]){0,12}?"
+    r"(?:[^没沒不无無，。！？；：“”‘’「」『』《》（）…\s]){0,12}?"
 )
 _CHINESE = re.compile(
     rf"[ \t]?{_WHO}(?:{_SAYS}[着著了]?(?:[他她我你][们們]?)?(?:[。！？；，,]|\Z)"
@@ -33,8 +33,8 @@ _JAPANESE = re.compile(
     r"(?:言|云|述べ|話|語|叫|答|尋ね|聞|訊|問|囁|呟|つぶや|ささや|怒鳴|笑|返)[^、。！？「」『』]{0,6}[。！？]"
 )
 _SPEAKERS = {"zh": _CHINESE, "ja": _JAPANESE}
-_QUOTATION_END = re.compile(r"[。！？!?…｡][”」』\"]\Z")
-_OPENS = {"”": "“", "」": "「", "』": "『", '"': '"'}
+_QUOTATION_END = re.compile(r"[。！？!?…｡][”’」』\"]\Z")
+_OPENS = {"”": "“", "’": "‘", "」": "「", "』": "『", '"': '"'}
 _MAX_QUOTATION = 400
 _MAX_CLAUSE = 40
 

@@ -30,7 +30,7 @@ _STREETS = words("st dr")
 _BEFORE_DIGITS = words(
     "fig figs vol vols ch chap sec secs subsec eq eqs p pp ca c b d est art arts para paras cl "
     "app tab no nos pt pts ex exh sched reg regs ver ss r rr ord cols ll fn n nn lit pl ser op "
-    "suppl supp max min tel ext rm apt ste rte hwy rt lot al pg pgs ref refs bk "
+    "suppl supp max min pop temp matt cor tel ext rm apt ste rte hwy rt lot al pg pgs ref refs bk "
     "jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 # Known by a small letter after them: "Inc. was", "etc. in". Words such as "no", "art" or "sat"
@@ -38,8 +38,15 @@ _BEFORE_DIGITS = words(
 _BEFORE_SMALL_LETTERS = words(
     "al etc inc ltd llc llp plc co corp bros jr sr esq dept univ assn gov ave blvd est fig figs "
     "eq vol pp approx govt intl natl avg incl excl tel ext jan feb aug sept oct nov dec ed eds "
-    "gmbh s.a ag chem phys biol math med hon rev fed"
+    "gmbh s.a ag chem phys biol math med hon rev fed temp minn calif conn ariz colo tenn wis mich "
+    "penn elecs natl acad sci proc"
 )
+# Parts of names of bodies and journals: Proc. Natl. Acad. Sci.
+_LEADS_ON = words("proc natl acad sci assn intl elecs univ dept")
+# A smaller unit follows: 5 ft. 6 in.
+_LARGER_UNITS = words("ft lb lbs hr hrs st yd")
+# References that a letter follows as well as a number: Fig. A.
+_BEFORE_LETTERS = words("fig figs tab app ex exh sec sched vol eq")
 # "5 km. it was fun" is chat without capitals and two sentences; "5 mg. daily" is one.
 _SMALL_STARTERS = words("it he she they we i you this that then but so there")
 
@@ -79,6 +86,7 @@ _LETTERED = words(
 )
 _ERAS = words("b.c a.d b.c.e c.e bc ad")
 _BEFORE_I = words("and or than but as do am did so are was were will can i nor like not")
+_BEFORE_VARIABLES = words("is be equals equal to by with from than and or variable")
 _REPORTERS = words("supp ct ed app appxx cas rptr cir dist appx rep civ crim evid bankr")
 _DIRECTIONS = frozenset("NSEW")
 _LETTERED_IS = re.compile(r"\b(?:answer|option|choice|grade|result) (?:is|was|of) [A-Z]\Z")
@@ -97,7 +105,9 @@ def judge(stop: Stop) -> Verdict:
     if stop.following == "§":
         return False
     if stop.following.isdigit():
-        return False if stop.low in _BEFORE_DIGITS else None
+        return False if stop.low in _BEFORE_DIGITS or _is_split_number(stop) else None
+    if stop.low in _BEFORE_LETTERS and len(stop.next_word) == 1 and stop.next_word.isupper():
+        return False
     if stop.following.islower():
         return _judge_before_small(stop)
     if stop.next_word:
@@ -136,6 +146,11 @@ def _judge_without_space(stop: Stop) -> Verdict:
     return True if is_starter and len(stop.word) > 1 else None
 
 
+def _is_split_number(stop: Stop) -> bool:
+    """5 ft. 6 in. and 5 U.S. 137."""
+    return stop.is_dotted or (stop.low in _LARGER_UNITS and is_measure(stop))
+
+
 def _judge_before_small(stop: Stop) -> Verdict:
     """A small letter comes next: no end after an abbreviation, else the library decides."""
     if len(stop.word) == 1 and stop.word.isalpha():
@@ -158,6 +173,8 @@ def _judge_before_capital(stop: Stop) -> Verdict:
         return _judge_letter(stop)
     if is_starter:
         return True
+    if stop.low in _LEADS_ON:
+        return False
     if stop.is_dotted:
         if stop.low in ("a.m", "p.m"):
             return stop.next_word.lower() not in _NAMED_ZONES
@@ -187,4 +204,6 @@ def _judge_letter(stop: Stop) -> Verdict:
         return True
     if stop.starter in _STARTERS and stop.starter not in _SURNAMES:
         return True
-    return False if stop.word.isupper() else None
+    if stop.word.isupper():
+        return False
+    return True if previous in _BEFORE_VARIABLES else None

@@ -24,7 +24,7 @@ _NEVER_LAST = words(
     "bspw resp gem lt sen geb gest verh nr nrn art abs bd bde kap abb tab anm aufl ziff rn rdnr abt "
     "jh jhd hrsg hg fa tel str pl max min mind ugs lat griech engl dt frz "
     "z.b d.h i.d.r m.e u.u v.a z.t i.s.d i.v.m s.o s.u b.z.w "
-    "jan feb febr mär apr jun jul aug sept okt nov dez"
+    "az jan feb febr mär apr jun jul aug sept okt nov dez"
 )
 _BEFORE_NOUNS = words("mio mrd bio tsd std min sek co")  # 5 Mio. Euro
 _BEFORE_DIGITS = words("s p rz vs v bl fn nr abs art §")
@@ -68,7 +68,9 @@ def judge(stop: Stop) -> Verdict:
         return verdict
     if stop.word.isdigit() or is_roman(stop.word):
         return _judge_number(stop)
-    if stop.following.isdigit() and stop.low in _BEFORE_DIGITS:
+    if stop.following.isdigit() and (
+        stop.low in _BEFORE_DIGITS or stop.low.endswith("str")  # Hauptstr. 5
+    ):
         return False
     is_starter = stop.starter in _STARTERS
     if stop.low in _MAY_BE_LAST or _PAIR_OF_LETTERS.search(stop.before):
