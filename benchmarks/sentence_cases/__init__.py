@@ -19,6 +19,7 @@ from .cjk import CHINESE, JAPANESE
 from .english import ENGLISH
 from .european import FRENCH, GERMAN
 from .held_out import HELD_OUT
+from .second import SECOND
 
 MARK = "¦"
 LANGUAGES = ("en", "zh", "fr", "de", "ja")
@@ -45,7 +46,7 @@ def all_cases() -> Iterator[Case]:
     for (language, domain), named in basic.items():
         for marked in named.values():
             yield Case(language=language, domain=domain, marked=marked)
-    for held_out, sets in ((False, by_language), (True, HELD_OUT)):
+    for held_out, sets in ((False, by_language), (False, SECOND), (True, HELD_OUT)):
         for language, domains in sets.items():
             for domain, texts in domains.items():
                 for marked in texts:

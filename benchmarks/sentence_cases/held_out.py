@@ -1,7 +1,7 @@
-"""Cases that were written before the rules and were not looked at while the rules were made.
+"""Cases that were written before the rules, and not looked at again while the rules were made.
 
-The rule: a case from here that fails may be read once its score is written down, and then it
-moves to the other files; the score on what is left here is the honest one.
+The rule: a failure here is counted and not read. A case that somebody looks at in order to change
+a rule moves to another file.
 """
 
 from __future__ import annotations
