@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from annotator.text.rules.languages import Rules
 from schemas.spans import Offsets
 
-
 # What still belongs to a sentence after its full stop: more stops, closing quotes and brackets,
 # emphasis, references such as [3], emoticons, and characters nobody sees. French has a space
 # before », and in German “ and « close a quotation.

@@ -102,6 +102,31 @@ def judge_in_any_language(stop: Stop) -> Verdict:
     return None
 
 
+_CLOSED = re.compile(r"[)\]%\"”’]\Z")
+
+
+def judge_without_space(stop: Stop, starters: frozenset[str]) -> Verdict:
+    """Whether the space after a sentence is missing: in 1950.He died. done.The next.
+
+    Names of files and of code (System.Out, torch.nn.Linear, main.py) look alike, so a word in
+    small letters needs a starter after it, and a number a word with a capital. Where only the
+    capital speaks for an end (is big.London is), the library decides.
+    """
+    spaced = stop.after_next.isspace() or stop.after_next == ","
+    is_starter = spaced and stop.starter in starters
+    if not stop.word:
+        return True if is_starter and _CLOSED.search(stop.before) else None
+    if stop.word.isdigit() and stop.next_word[:1].isupper():
+        # 1.Paris may be an item of a list; a number after a word is not.
+        in_prose = stop.previous.isalpha() or (stop.previous and len(stop.word) > 2)
+        follows = is_starter or (spaced and stop.next_word[1:].islower())
+        return True if in_prose and follows else None
+    is_plain = stop.before[-len(stop.word) - 1 : -len(stop.word)] in (" ", "")
+    if not (is_plain and stop.word.isalpha() and stop.word.islower() and spaced):
+        return False
+    return True if is_starter and len(stop.word) > 1 else None
+
+
 # Units that a full stop may shorten or follow. What is not here and has a slash (mmol/L), a
 # degree sign or one letter only is a unit too when a number is before it.
 UNITS = words(

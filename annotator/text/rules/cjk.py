@@ -15,7 +15,8 @@ _SAYS = (
     r"|告[诉訴][^，。！？；：“”\s]{0,6}|回答|解[释釋]|[补補]充|感[叹嘆]|低[语語]|嘟囔|[叹嘆]了一?口[气氣]|[说說][过過]?"
     r"|[问問答喊叫嚷吼喝骂罵劝勸])"
 )
-# News goes on with these (王强表示，明年……): before a comma they count only where a quotation goes on.
+# News goes on with these (王强表示，明年……): before a comma they count only where a quotation
+# goes on.
 _STATES = r"(?:表示|指出|[强強][调調]|坦言|透露|宣布|承[认認]|[认認][为為])"
 # Not words that begin a sentence of their own, nor those that say that nobody spoke.
 _WHO = (

@@ -14,6 +14,7 @@ from annotator.text.rules.base import (
     is_measure,
     is_roman,
     judge_in_any_language,
+    judge_without_space,
     lacks_a_vowel,
     without_apostrophe,
     words,
@@ -21,8 +22,8 @@ from annotator.text.rules.base import (
 
 # Titles and Latin words that lead on to the next word, whatever it is.
 NEVER_LAST = words(
-    "dr mr mrs ms mx messrs prof rev gen sen rep gov capt cmdr col lt sgt maj hon st mt "
-    "approx e.g i.e cf viz vs"
+    "dr mr mrs ms mx messrs prof rev gen sen rep gov capt cmdr col lt sgt maj hon st mt approx "
+    "e.g i.e cf viz vs"
 )
 _ALSO_NEVER_LAST = words("v a.k.a f.k.a d.b.a c.f w.r.t eg ie pres supt det insp cpl pvt adm fr")
 # Of those, the ones that also end the name of a street (12 Main St. The house ...).
@@ -57,8 +58,8 @@ _STARTERS = words(
     "because although though however therefore moreover furthermore thus hence then also and but "
     "or so yet not no yes once only both each every all some many most several few another such "
     "other others what who how why where which whose do does did is are was were can could should "
-    "would might must have has had please let let's take give use call see note avoid repeat check "
-    "monitor make keep add ask try get stop start don't doesn't didn't it's maximum minimum "
+    "would might must have has had please let let's take give use call see note avoid repeat "
+    "check monitor make keep add ask try get stop start don't doesn't didn't it's maximum minimum "
     "treatment patients people according overall finally next first second third today later "
     "meanwhile instead additionally similarly likewise consequently nevertheless nonetheless "
     "indeed perhaps maybe even just still now never always often sometimes usually generally "
@@ -71,8 +72,8 @@ _STARTERS = words(
 # Those that are surnames too (K. He, Y. An) do not settle what a lone initial is.
 _SURNAMES = words("he an so do let call page may long early late one two ten even moon")
 _NAMED_ZONES = words(
-    "est edt cst cdt mst mdt pst pdt et ct pt gmt utc bst cet cest ist jst eastern central pacific "
-    "mountain monday tuesday wednesday thursday friday saturday sunday"
+    "est edt cst cdt mst mdt pst pdt et ct pt gmt utc bst cet cest ist jst eastern central "
+    "pacific mountain monday tuesday wednesday thursday friday saturday sunday"
 )
 # Words that give a single letter a meaning of its own: it is no initial of a name.
 _LETTERED = words(
@@ -90,7 +91,6 @@ _BEFORE_VARIABLES = words("is be equals equal to by with from than and or variab
 _REPORTERS = words("supp ct ed app appxx cas rptr cir dist appx rep civ crim evid bankr")
 _DIRECTIONS = frozenset("NSEW")
 _LETTERED_IS = re.compile(r"\b(?:answer|option|choice|grade|result) (?:is|was|of) [A-Z]\Z")
-_CLOSED = re.compile(r"[)\]%\"”’]\Z")
 
 
 def judge(stop: Stop) -> Verdict:
@@ -99,20 +99,26 @@ def judge(stop: Stop) -> Verdict:
     if verdict is not None or not stop.following:
         return verdict
     if stop.touching.isalnum():
-        return _judge_without_space(stop)
+        return judge_without_space(stop, _STARTERS)
     if stop.low in NEVER_LAST or stop.low in _ALSO_NEVER_LAST:
         return _judge_title(stop)
-    if stop.following == "§":
-        return False
-    if stop.following.isdigit():
-        return False if stop.low in _BEFORE_DIGITS or _is_split_number(stop) else None
-    if stop.low in _BEFORE_LETTERS and len(stop.next_word) == 1 and stop.next_word.isupper():
+    if _is_reference(stop):
         return False
     if stop.following.islower():
         return _judge_before_small(stop)
-    if stop.next_word:
-        return _judge_before_capital(stop)
-    return None
+    return _judge_before_capital(stop) if stop.next_word else None
+
+
+def _is_reference(stop: Stop) -> bool:
+    """Whether a number or a letter belongs to what is before the stop: art. 5, Fig. A."""
+    if stop.following.isdigit():
+        return (
+            stop.low in _BEFORE_DIGITS
+            or stop.is_dotted
+            or (stop.low in _LARGER_UNITS and is_measure(stop))
+        )
+    is_letter = len(stop.next_word) == 1 and stop.next_word.isupper()
+    return stop.following == "§" or (is_letter and stop.low in _BEFORE_LETTERS)
 
 
 def _judge_title(stop: Stop) -> Verdict:
@@ -122,33 +128,6 @@ def _judge_title(stop: Stop) -> Verdict:
     if stop.low == "v" and is_measure(stop):
         return None
     return False
-
-
-def _judge_without_space(stop: Stop) -> Verdict:
-    """Whether the space after a sentence is missing: in 1950.He died. done.The next.
-
-    Names of files and of code (System.Out, torch.nn.Linear, main.py) look alike, so a word in
-    small letters needs a starter after it, and a number a word with a capital. Where only the
-    capital speaks for an end (is big.London is), the library decides.
-    """
-    spaced = stop.after_next.isspace() or stop.after_next == ","
-    is_starter = spaced and stop.starter in _STARTERS
-    if not stop.word:
-        return True if is_starter and _CLOSED.search(stop.before) else None
-    if stop.word.isdigit() and stop.next_word[:1].isupper():
-        # 1.Paris may be an item of a list; a number after a word is not.
-        in_prose = stop.previous.isalpha() or (stop.previous and len(stop.word) > 2)
-        follows = is_starter or (spaced and stop.next_word[1:].islower())
-        return True if in_prose and follows else None
-    is_plain = stop.before[-len(stop.word) - 1 : -len(stop.word)] in (" ", "")
-    if not (is_plain and stop.word.isalpha() and stop.word.islower() and spaced):
-        return False
-    return True if is_starter and len(stop.word) > 1 else None
-
-
-def _is_split_number(stop: Stop) -> bool:
-    """5 ft. 6 in. and 5 U.S. 137."""
-    return stop.is_dotted or (stop.low in _LARGER_UNITS and is_measure(stop))
 
 
 def _judge_before_small(stop: Stop) -> Verdict:
@@ -173,17 +152,19 @@ def _judge_before_capital(stop: Stop) -> Verdict:
         return _judge_letter(stop)
     if is_starter:
         return True
+    if stop.is_dotted:
+        return _judge_dotted(stop)
     if stop.low in _LEADS_ON:
         return False
-    if stop.is_dotted:
-        if stop.low in ("a.m", "p.m"):
-            return stop.next_word.lower() not in _NAMED_ZONES
-        if stop.low in _ERAS and stop.previous.isdigit():
-            return True
-        # What a doctor writes (p.o., b.i.d.) is small and comes last; U.S. and J.R.R. lead on.
-        return stop.word.islower()
     # The last part of a file or site (README.md, example.com) is no abbreviation.
     return True if "." in stop.word and stop.word[-2:].isalnum() else None
+
+
+def _judge_dotted(stop: Stop) -> bool:
+    """What a doctor writes (p.o., b.i.d.) is small and comes last; U.S. and J.R.R. lead on."""
+    if stop.low in ("a.m", "p.m"):
+        return stop.next_word.lower() not in _NAMED_ZONES
+    return stop.word.islower() or (stop.low in _ERAS and stop.previous.isdigit())
 
 
 def _judge_measure(stop: Stop, *, is_starter: bool) -> Verdict:
@@ -206,4 +187,4 @@ def _judge_letter(stop: Stop) -> Verdict:
         return True
     if stop.word.isupper():
         return False
-    return True if previous in _BEFORE_VARIABLES else None
+    return True if previous in _BEFORE_VARIABLES else None  # Let y be x. Find z.
