@@ -7,6 +7,7 @@ machine: none looks for models or data that may or may not be installed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -17,6 +18,8 @@ from schemas.errors import ConfigError, nearest
 FindEnds = Callable[[str], list[int]]
 
 SPLITTERS = ("sentencex", "spacy", "nltk")
+
+_SPACE = re.compile(r"[^\S \n]")
 
 # The libraries' time grows with the square of some texts (sentencex: 2 MB of Chinese, or of
 # opening quotes: hours), so prose is handed over in windows of this many characters.
@@ -58,11 +61,16 @@ def in_windows(find_ends: FindEnds, text: str) -> list[int]:
 
 
 def _sentencex(language: str) -> FindEnds:
-    """Rules and abbreviations for some 300 languages; an unknown code is read as English."""
+    """Rules and abbreviations for some 300 languages; an unknown code is read as English.
+
+    It steps one byte back over a space, and panics where the space has several (U+3000 before a
+    full stop), so every space is given to it as the plain one.
+    """
     from sentencex import get_sentence_boundaries
 
     def find_ends(text: str) -> list[int]:
-        return [boundary["end_index"] for boundary in get_sentence_boundaries(language, text)]
+        plain = _SPACE.sub(" ", text)
+        return [boundary["end_index"] for boundary in get_sentence_boundaries(language, plain)]
 
     return find_ends
 
