@@ -1,11 +1,13 @@
-"""Measures sentence splitting: agreement with people's spans, and speed, beside the library alone.
+"""Measures sentence splitting next to the library alone: hard cases, people's spans, and speed.
 
-    python benchmarks/sentences.py                 generated biographies, whose sentences are known
-    python benchmarks/sentences.py --data DIR      human-labelled responses (JSONL files)
+    python benchmarks/sentences.py                 hard cases by language and domain (seconds)
+    python benchmarks/sentences.py --data DIR      also human-labelled responses (JSONL files)
+    python benchmarks/sentences.py --speed         also the time, on generated biographies or DIR
 
-Peer: each of the three libraries alone, its proposed ends taken as they are. Agreement is the
-share of the people's spans that come out exactly the same. Speed is CPU seconds of one core,
-ours over the peer's on the same texts, in turn, warm: the median of the runs with their spread.
+Peer: each of the three libraries alone, its proposed ends taken as they are. A case counts when
+all of its sentences come out right. Agreement is the share of the people's spans that come out
+exactly the same. Speed is CPU seconds of one core, ours over the peer's on the same texts, in
+turn, warm: the median of the runs with their spread.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ import random
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from sentence_cases import Case, all_cases, parse_case
 
 from annotator.text.sentences import split_sentences
 from annotator.text.splitters import SPLITTERS, find_splitter
@@ -39,35 +44,101 @@ class Text:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures sentence splitting beside its peer, each library alone.",
+        description="Measures sentence splitting next to its peer, each library alone.",
         epilog="Prints a table and, as its last line, one JSON object.",
     )
     parser.add_argument("--data", type=Path, help="folder of human-label JSONL files")
     parser.add_argument("--splitters", nargs="+", choices=SPLITTERS, default=list(SPLITTERS))
+    parser.add_argument("--speed", action="store_true", help="time the splitting too")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each [5]")
+    parser.add_argument("--misses", action="store_true", help="print the cases that come out wrong")
     arguments = parser.parse_args()
-    sets = read_sets(arguments.data) if arguments.data else {"biographies": make_biographies()}
-    rows = [
-        measure(name, texts, splitter, arguments.runs)
-        for splitter in arguments.splitters
-        for name, texts in sets.items()
+    cases = measure_cases(arguments.splitters, show=arguments.misses)
+    print_cases(cases)
+    rows = []
+    if arguments.data or arguments.speed:
+        sets = read_sets(arguments.data) if arguments.data else {"biographies": make_biographies()}
+        for splitter in arguments.splitters:
+            for name, texts in sets.items():
+                row = measure_agreement(name, texts, splitter)
+                if arguments.speed:
+                    row |= measure_speed(texts, splitter, arguments.runs)
+                print_row(row)
+                rows.append(row)
+    peer = "the library alone"
+    print(json.dumps({"benchmark": "sentences", "peer": peer, "cases": cases, "rows": rows}))
+
+
+def measure_cases(splitters: Sequence[str], *, show: bool) -> list[dict[str, Any]]:
+    """For each language, domain and the held-out cases: how many come out wholly right."""
+    totals: Counter[tuple[str, str]] = Counter()
+    right: Counter[tuple[str, str, str]] = Counter()
+    for case in all_cases():
+        text, expected = parse_case(case.marked)
+        groups = groups_of(case)
+        totals.update(groups)
+        for splitter in splitters:
+            ours = split_sentences(text, language=case.language, splitter=splitter)
+            alone = split_alone(text, case.language, splitter)
+            for column, found in ((splitter, ours), (f"{splitter} alone", alone)):
+                if found == expected:
+                    right.update((*group, column) for group in groups)
+            if show and ours != expected and not case.held_out:
+                print(f"{splitter:>10} {case.language}: {[text[a:b] for a, b in ours]}")
+    columns = [column for splitter in splitters for column in (splitter, f"{splitter} alone")]
+    return [
+        {"language": language, "set": name, "cases": total}
+        | {column: right[language, name, column] for column in columns}
+        for (language, name), total in sorted(totals.items())
     ]
-    for row in rows:
-        print(
-            f"{row['splitter']:>10} {row['set']:>22}: spans {row['spans']:>5}; the same: ours "
-            f"{row['agreement']:.3f}, alone {row['agreement_alone']:.3f}; {row['per_s']:,.0f} "
-            f"sentences/s; time over the library alone {row['time_ratio']:.2f} "
-            f"({row['time_ratio_low']:.2f} to {row['time_ratio_high']:.2f})"
+
+
+def groups_of(case: Case) -> list[tuple[str, str]]:
+    """The rows of the table that a case counts in."""
+    rows = [(case.language, "all"), (case.language, case.domain)]
+    return [*rows, (case.language, "held out")] if case.held_out else rows
+
+
+def print_cases(rows: Sequence[dict[str, Any]]) -> None:
+    columns = list(rows[0])
+    for cells in (columns, *([row[column] for column in columns] for row in rows)):
+        print("  ".join(f"{cell:>15}" for cell in cells))
+
+
+def print_row(row: dict[str, Any]) -> None:
+    line = (
+        f"{row['splitter']:>10} {row['set']:>22}: spans {row['spans']:>5}; the same: ours "
+        f"{row['same']} ({row['agreement']:.4f}), alone {row['agreement_alone']:.4f}"
+    )
+    if "per_s" in row:
+        line += (
+            f"; {row['per_s']:,.0f} sentences/s; time over the library alone "
+            f"{row['time_ratio']:.2f} ({row['time_ratio_low']:.2f} to {row['time_ratio_high']:.2f})"
         )
-    print(json.dumps({"benchmark": "sentences", "peer": "the library alone", "rows": rows}))
+    print(line)
 
 
-def measure(name: str, texts: Sequence[Text], splitter: str, runs: int) -> dict[str, Any]:
-    """One set under one splitter, ours and the library alone in turn."""
+def measure_agreement(name: str, texts: Sequence[Text], splitter: str) -> dict[str, Any]:
+    """One set under one splitter, ours and the library alone."""
     ours = [split_sentences(t.text, language=t.language, splitter=splitter) for t in texts]
     alone = [split_alone(t.text, t.language, splitter) for t in texts]
     num_spans = sum(len(t.spans) for t in texts)
-    ratios, times = [], []
+    return {
+        "set": name,
+        "splitter": splitter,
+        "spans": num_spans,
+        "same": count_same(texts, ours),
+        "agreement": count_same(texts, ours) / num_spans,
+        "agreement_alone": count_same(texts, alone) / num_spans,
+        "sentences": sum(map(len, ours)),
+    }
+
+
+def measure_speed(texts: Sequence[Text], splitter: str, runs: int) -> dict[str, Any]:
+    """The time of one set under one splitter, ours and the library alone in turn."""
+    ratios, times, num_sentences = [], [], 0
+    for text in texts:  # warm
+        num_sentences += len(split_sentences(text.text, language=text.language, splitter=splitter))
     for _ in range(runs):
         mine = clock(
             lambda t: split_sentences(t.text, language=t.language, splitter=splitter), texts
@@ -75,12 +146,7 @@ def measure(name: str, texts: Sequence[Text], splitter: str, runs: int) -> dict[
         ratios.append(mine / clock(lambda t: split_alone(t.text, t.language, splitter), texts))
         times.append(mine)
     return {
-        "set": name,
-        "splitter": splitter,
-        "spans": num_spans,
-        "agreement": count_same(texts, ours) / num_spans,
-        "agreement_alone": count_same(texts, alone) / num_spans,
-        "per_s": sum(map(len, ours)) / statistics.median(times),
+        "per_s": num_sentences / statistics.median(times),
         "time_ratio": statistics.median(ratios),
         "time_ratio_low": min(ratios),
         "time_ratio_high": max(ratios),

@@ -43,6 +43,13 @@ _NUMBER = re.compile(
     r"|(?P<circled>[\u2460-\u2473])"  # circled 1 to 20
     r")[*_]{0,3}"
 )
+# a. or IV.: a mark only where `_find_lettered` finds a list around it, since prose has initials.
+_LETTERED = re.compile(
+    rf"{_INDENT}[*_]{{0,3}}(?P<mark>[a-zA-Z]|[ivxlc]{{2,6}}|[IVXLC]{{2,6}})\."
+    r"(?=[*_]{0,3}\s)[*_]{0,3}"
+)
+_MAX_LINES_APART = 10  # lines between two lettered items; wrapped text and sub-items
+_ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _FIRST_NUMBERS = {"0", "1", "a", "A", "一", "①"}
 _WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef”’…]\Z")
 
@@ -139,6 +146,7 @@ class _Scanner:
     def __init__(self, lines: Sequence[_Line]) -> None:
         self.lines = lines
         self.markers: list[Offsets] = []
+        self._lettered = _find_lettered(lines)
         self._numbered = False  # inside a numbered list, where any number starts an item
 
     def scan(self) -> Iterator[Block]:
@@ -161,7 +169,7 @@ class _Scanner:
     def _block_from(self, index: int) -> tuple[int, bool]:
         """The index after the block that starts at `index`, and whether it is whole."""
         line = self.lines[index]
-        marker_end = self._read_markers(line)
+        marker_end = self._read_markers(index)
         fence = _FENCE.match(line.text, marker_end)
         if fence:
             return self._after_fence(index, fence.group(1) or fence.group(2)), True
@@ -177,11 +185,15 @@ class _Scanner:
             after += 1
         return after, False
 
-    def _read_markers(self, line: _Line) -> int:
+    def _read_markers(self, index: int) -> int:
         """Record the list markers a line opens with ("- 1. "); where its content starts."""
+        line = self.lines[index]
         if _RULE.match(line.text):
             return 0
         end = 0
+        if index in self._lettered:
+            end = self._lettered[index]
+            self._numbered = True
         for _ in range(3):
             bullet = _BULLET.match(line.text, end)
             number = None if bullet else _NUMBER.match(line.text, end)
@@ -201,7 +213,7 @@ class _Scanner:
             return True
         if _is_single(line) or _FENCE.match(line.text) or self._is_table(index):
             return True
-        if _BULLET.match(line.text):
+        if _BULLET.match(line.text) or index in self._lettered:
             return True
         number = _NUMBER.match(line.text)
         if number:
@@ -252,3 +264,53 @@ class _Scanner:
 def _is_single(line: _Line) -> bool:
     """A heading, a line all bold (how models write headings) or a horizontal rule."""
     return any(pattern.match(line.text) for pattern in (_HEADING, _BOLD_LINE, _RULE))
+
+
+def _find_lettered(lines: Sequence[_Line]) -> dict[int, int]:
+    """The lines that are items such as "a. Red" or "IV. Methods", and where their marks end.
+
+    A line of prose can start like one ("I. Newton was"), so a mark needs a neighbour: the next or
+    the previous letter or number of its kind a few lines away, or, for the first of a kind, an
+    item above that it is indented under.
+    """
+    found: dict[int, int] = {}
+    last: dict[tuple[str, int], tuple[int, int]] = {}  # (kind, value): line and end of its mark
+    above: _Line | None = None
+    for index, line in enumerate(lines):
+        match = _LETTERED.match(line.text)
+        if match:
+            for kind, value in _read_letters(match["mark"]):
+                near = last.get((kind, value - 1))
+                if near and index - near[0] <= _MAX_LINES_APART:
+                    found |= {near[0]: near[1], index: match.end()}
+                elif value == 1 and above is not None and _is_under(line, above):
+                    found[index] = match.end()
+                last[kind, value] = (index, match.end())
+        if not line.blank:
+            above = line
+    return found
+
+
+def _read_letters(mark: str) -> Iterator[tuple[str, int]]:
+    """Every kind of list that a mark may be of, and its number there: i is 9 or 1."""
+    case = "upper" if mark.isupper() else "lower"
+    small = mark.lower()
+    if len(mark) == 1:
+        yield f"{case} letter", ord(small) - ord("a") + 1
+    if not small.strip("ivxlc"):
+        values = [_ROMAN[letter] for letter in small]
+        after = [*values[1:], 0]
+        yield (
+            f"{case} roman",
+            sum(-v if v < w else v for v, w in zip(values, after, strict=True)),
+        )
+
+
+def _is_under(line: _Line, above: _Line) -> bool:
+    """Whether a line is indented more than the item above it."""
+    is_item = _BULLET.match(above.text) or _NUMBER.match(above.text)
+    return is_item is not None and _indent(line) > _indent(above)
+
+
+def _indent(line: _Line) -> int:
+    return len(line.text) - len(line.text.lstrip())

@@ -1,7 +1,8 @@
-"""What every splitter needs told: where a proposed sentence end settles, and which are none.
+"""Where a proposed sentence end settles, which proposals are none, and which ends are missing.
 
 The rule: these rules look at a few characters around one place, never at the whole text, so
-they cost the same anywhere; and they hold for every library alike.
+they cost the same anywhere; and they hold for every library alike. What depends on a language
+is in `annotator.text.rules`.
 """
 
 from __future__ import annotations
@@ -9,50 +10,44 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from annotator.text.rules.languages import Rules
 from schemas.spans import Offsets
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Known by the word before the full stop, in lower case. Words such as "no" or "art" are left
-# out where the word itself may well end a sentence.
-_NEVER_LAST = _words(
-    "dr mr mrs ms mx messrs prof rev gen sen rep gov capt cmdr col lt sgt maj hon st mt "
-    "approx e.g i.e cf viz vs"
-)
-_NOT_BEFORE_DIGITS = _words(
-    "fig figs vol vols ch sec eq eqs p pp ca c b d est "
-    "jan feb mar apr jun jul aug sep sept oct nov dec"
-)
-_NOT_BEFORE_SMALL_LETTERS = _words(
-    "al etc inc ltd co corp jr sr u.s u.k u.n e.u a.m p.m b.c a.d ph.d dept univ"
-)
-ENGLISH_ABBREVIATIONS = _NEVER_LAST
-
 # What still belongs to a sentence after its full stop: more stops, closing quotes and brackets,
-# emphasis, references such as [3], and characters nobody sees.
+# emphasis, references such as [3], emoticons, and characters nobody sees. French has a space
+# before », and in German “ and « close a quotation.
 _TAIL = re.compile(
     r"(?:[.!?。！？｡…‼⁇⁈⁉;；]|[\"'”’»」』）)\]】》〉〕*~]|__|\[\d[\d,;–\- ]{0,30}\]"
     r"|[\u200b\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\u202c\u2069]"
-    r"|[ \t]?[\u2600-\u27bf\U0001f000-\U0001faff]){0,64}"
+    r"|[ \t]?[\u2600-\u27bf\U0001f000-\U0001faff]"
+    r"|[ \u00a0\u202f]»(?=[\s,.;:!?)]|\Z)|(?<=\S)[“«](?=[\s,.;:!?)]|\Z)"
+    r"|[ \t][:;=]['-]?[)(DPp](?=\s|\Z)){0,64}"
 )
-_OPENERS = frozenset("“‘«「『（(《【〈〔[{")
+_EMOTICON_END = re.compile(r"\s[:;=]['-]?[)(DPp]\Z")
+_OPENERS = frozenset("“‘„‚«「『（(《【〈〔[{")
 _EITHER_WAY = frozenset("\"'")
-_WORD_BEFORE = re.compile(r"(?:[^\W\u3400-\u9fff]|[.&])+\Z")
 _AFTER = re.compile(r"\s*[\"'“‘(\[]?(.)?", re.DOTALL)
-_QUOTED_END = re.compile(r"[.!?…][\"'”’»]+\Z")
+_QUOTED_END = re.compile(r"[.!?…][ \u00a0\u202f]?[\"'”’»“«]+\Z")
 
 _OWN_END = re.compile(
     r"[。！？｡；][。！？｡；?!…]*"
     r"|(?<=[\u3400-\u9fff])[?!]+(?=[\u3400-\u9fff“「『（《])"
     r"|…(?=\s+[A-Z])"
+    r"|(?<=[\u3400-\u9fff])…{1,4}(?=“[^“”]{0,100}[。！？]”)"  # then somebody speaks
     r"|(?<=[a-z0-9][.!?])[)\]](?=\s+[A-Z])"  # (A sentence in brackets.)
+    r"|(?<=[!?])[!?](?=\s+[a-z])"  # chat without capitals
+    r"|(?<=[a-z][!?])(?=[A-Z][a-z]*[ ,])"  # He left!She stayed.
+    r"|(?<=\w[ \t])[:;=]-?[)(DP](?=\s+[A-Z][a-z])"  # an emoticon in place of a full stop
 )
+_FULL_STOP = re.compile(r"\.(?![.…])")
 _PAIR = r"“[^“”]{0,400}”|「[^「」]{0,400}」|『[^『』]{0,400}』|（[^（）]{0,400}）"
+_PAIR_OF_ANY = re.compile(
+    rf"{_PAIR}|\"[^\"]{{0,400}}\"|\([^()]{{0,400}}\)|«[^«»]{{0,400}}»|„[^„“”]{{0,400}}[“”]"
+)
 _WIDE_PAIR = re.compile(_PAIR)
-_EMBEDDED = re.compile(rf"(?<=\w)(?:{_PAIR})(?=[\w，、])|《[^《》]{{0,400}}》")
+_EMBEDDED = re.compile(
+    rf"(?<=\w)(?:{_PAIR})(?=[\w，、])|(?<=[\w》”])（[^（）]{{0,400}}）(?=[\w，、。；！？])|《[^《》]{{0,400}}》"
+)
 _WIDE_CLOSERS = re.compile(r"[”」』）’\"'*_~\s]*")
 
 
@@ -76,38 +71,41 @@ def _opens(view: str, index: int, start: int) -> bool:
     return view[index] in _EITHER_WAY and (index == start or view[index - 1].isspace())
 
 
-def is_sentence_end(view: str, end: int, *, start: int, limit: int) -> bool:
+def is_sentence_end(view: str, end: int, *, start: int, limit: int, rules: Rules) -> bool:
     """False for an end no sentence has: after a title, in a decimal, before `?" he said`."""
-    before = view[max(start, end - 40) : end]
+    stop = end
+    while stop > start and view[stop - 1] == " ":  # emphasis that the view has blanked
+        stop -= 1
+    if _EMOTICON_END.search(view[max(start, stop - 4) : stop]):
+        return True
+    last = view[stop - 1 : stop] if stop > start else ""
+    if last in (",", "，", "、") or (last.isascii() and last.isalnum()):
+        return False  # nothing stops here: sentencex takes "thymine (T)" for a list
+    if view[end : end + 1] in (",", "，", "、"):
+        return False  # „Hilfe!“, rief er
     after = _AFTER.match(view, end, limit)
     following = (after.group(1) if after else None) or ""
-    if before[-1:] in ",，、" or (before[-1:].isascii() and before[-1:].isalnum()):
-        return False  # nothing stops here: sentencex takes "thymine (T)" for a list
-    if _QUOTED_END.search(before) and following.islower():
+    if _QUOTED_END.search(view[max(start, stop - 8) : stop]) and following.islower():
         return False
-    return not (before.endswith(".") and _abbreviates(before, following, view[end : end + 1]))
+    if rules.has_speaker_after(view, end, start=start, limit=limit):
+        return False
+    return last != "." or rules.judge_full_stop(view, stop, start=start, limit=limit) is not False
 
 
-def _abbreviates(before: str, following: str, touching: str) -> bool:
-    """Whether the full stop that `before` ends with marks an abbreviation or a decimal."""
-    if touching.isalnum() and before[-2:-1].isspace():
-        return True  # a name such as .NET
-    match = _WORD_BEFORE.search(before[:-1])
-    if match is None or not following:
-        return False
-    word = match.group()
-    if touching.isalpha() and len(word.rpartition(".")[2]) == 1:
-        return True  # initials without spaces
-    if word == "No" and following.isdigit():
-        return True
-    if word[-1].isdigit() and touching.isdigit():
-        return True
-    word = word.lower()
-    return (
-        word in _NEVER_LAST
-        or (word in _NOT_BEFORE_DIGITS and following.isdigit())
-        or (following.islower() and (len(word) == 1 or word in _NOT_BEFORE_SMALL_LETTERS))
-    )
+def find_missed_ends(view: str, *, start: int, limit: int, rules: Rules) -> Iterator[int]:
+    """Full stops that surely end a sentence, whether or not a library proposes them.
+
+    Inside a quotation or a bracket the library decides: many leave a quotation whole.
+    """
+    pairs = _PAIR_OF_ANY.finditer(view, start, limit)
+    inside = next(pairs, None)
+    for match in _FULL_STOP.finditer(view, start, limit):
+        while inside is not None and inside.end() <= match.end() + 1:
+            inside = next(pairs, None)
+        if inside is not None and inside.start() < match.start():
+            continue
+        if rules.judge_full_stop(view, match.end(), start=start, limit=limit):
+            yield match.end()
 
 
 def find_own_ends(view: str, *, start: int, limit: int) -> Iterator[int]:

@@ -12,7 +12,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from annotator.text.blocks import Block, find_blocks
-from annotator.text.boundaries import find_embedded, find_own_ends, is_sentence_end, settle
+from annotator.text.boundaries import (
+    find_embedded,
+    find_missed_ends,
+    find_own_ends,
+    is_sentence_end,
+    settle,
+)
+from annotator.text.rules.languages import Rules, find_rules
 from annotator.text.splitters import FindEnds, find_splitter, in_windows
 from schemas.spans import Offsets, trim
 
@@ -20,20 +27,26 @@ from schemas.spans import Offsets, trim
 def split_sentences(text: str, *, language: str, splitter: str = "sentencex") -> list[Offsets]:
     """The sentences of `text` as (start, end) code points; [] for blank text.
 
-    `language` is an ISO code; with an unknown one, or '', a library's defaults apply.
+    `language` is an ISO code; with an unknown one, or '', the English rules and a library's
+    defaults apply.
     `splitter` is one of `annotator.text.splitters.SPLITTERS`; any other raises ConfigError.
     A stretch without a letter or digit (a table's rule, `---`, a lone emoji) is no sentence
     of its own: it belongs to the one before it, or to the first.
     """
     find_ends = find_splitter(splitter, language)
+    rules = find_rules(language)
     blocks, view = find_blocks(text)
-    pieces = (piece for block in blocks for piece in _split_block(text, view, block, find_ends))
+    pieces = (
+        piece for block in blocks for piece in _split_block(text, view, block, find_ends, rules)
+    )
     return _join_wordless(text, pieces)
 
 
-def _split_block(text: str, view: str, block: Block, find_ends: FindEnds) -> Iterator[Offsets]:
+def _split_block(
+    text: str, view: str, block: Block, find_ends: FindEnds, rules: Rules
+) -> Iterator[Offsets]:
     start = block.start
-    ends = [] if block.whole else _ends_in_prose(text, view, block, find_ends)
+    ends = [] if block.whole else _ends_in_prose(text, view, block, find_ends, rules)
     for end in (*ends, block.end):
         span = trim(text, start, end)
         if span is not None:
@@ -41,17 +54,21 @@ def _split_block(text: str, view: str, block: Block, find_ends: FindEnds) -> Ite
         start = end
 
 
-def _ends_in_prose(text: str, view: str, block: Block, find_ends: FindEnds) -> list[int]:
+def _ends_in_prose(
+    text: str, view: str, block: Block, find_ends: FindEnds, rules: Rules
+) -> list[int]:
     """Where sentences end inside a block of prose, ascending."""
     start, limit = block.start, block.end
     proposed = {start + end for end in in_windows(find_ends, view[start:limit])}
     proposed.update(find_own_ends(view, start=start, limit=limit))
+    proposed.update(find_missed_ends(view, start=start, limit=limit, rules=rules))
     settled = {settle(text, view, end, start=start, limit=limit) for end in proposed}
     embedded = find_embedded(view, start=start, limit=limit)
     return [
         end
         for end in sorted(settled)
-        if is_sentence_end(view, end, start=start, limit=limit) and not _lies_in(end, embedded)
+        if is_sentence_end(view, end, start=start, limit=limit, rules=rules)
+        and not _lies_in(end, embedded)
     ]
 
 

@@ -7,15 +7,19 @@ machine: none looks for models or data that may or may not be installed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from annotator.text.boundaries import ENGLISH_ABBREVIATIONS
+from annotator.text.rules.english import NEVER_LAST
+from annotator.text.rules.languages import primary_code
 from schemas.errors import ConfigError, nearest
 
 FindEnds = Callable[[str], list[int]]
 
 SPLITTERS = ("sentencex", "spacy", "nltk")
+
+_SPACE = re.compile(r"[^\S \n]")
 
 # The libraries' time grows with the square of some texts (sentencex: 2 MB of Chinese, or of
 # opening quotes: hours), so prose is handed over in windows of this many characters.
@@ -29,7 +33,7 @@ def find_splitter(name: str, language: str) -> FindEnds:
 
     Raises ConfigError for a name that is not in SPLITTERS.
     """
-    primary = language.lower().replace("_", "-").split("-")[0]
+    primary = primary_code(language)
     if name == "sentencex":
         return _sentencex(primary)
     if name == "spacy":
@@ -57,11 +61,16 @@ def in_windows(find_ends: FindEnds, text: str) -> list[int]:
 
 
 def _sentencex(language: str) -> FindEnds:
-    """Rules and abbreviations for some 300 languages; an unknown code is read as English."""
+    """Rules and abbreviations for some 300 languages; an unknown code is read as English.
+
+    It steps one byte back over a space, and panics where the space has several (U+3000 before a
+    full stop), so every space is given to it as the plain one.
+    """
     from sentencex import get_sentence_boundaries
 
     def find_ends(text: str) -> list[int]:
-        return [boundary["end_index"] for boundary in get_sentence_boundaries(language, text)]
+        plain = _SPACE.sub(" ", text)
+        return [boundary["end_index"] for boundary in get_sentence_boundaries(language, plain)]
 
     return find_ends
 
@@ -100,7 +109,7 @@ def _nltk() -> FindEnds:
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
     parameters = PunktParameters()
-    parameters.abbrev_types = set(ENGLISH_ABBREVIATIONS)
+    parameters.abbrev_types = set(NEVER_LAST)
     tokenizer = PunktSentenceTokenizer(parameters)
 
     def find_ends(text: str) -> list[int]:

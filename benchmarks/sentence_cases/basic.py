@@ -1,14 +1,6 @@
-"""Hard cases for sentence splitting, English, Chinese and Markdown, with their right answers.
-
-A case is one string in which `¦` marks where one sentence ends and the next one starts; the text
-given to a splitter is the string without the marks.
-"""
+"""The first cases, each with a name: English, Chinese and Markdown."""
 
 from __future__ import annotations
-
-from schemas.spans import Offsets, trim
-
-MARK = "¦"
 
 ENGLISH = {
     "titles": "Dr. Smith met Mrs. Jones.¦ They talked.",
@@ -100,15 +92,3 @@ MARKDOWN = {
     "invisible": "\ufeff# Title\n¦Text.\u200b¦ More.",
     "right to left": "שלום עולם. ¦מה שלומך? ¦טוב.",
 }
-
-
-def parse_case(case: str) -> tuple[str, list[Offsets]]:
-    """The text of a case and its sentences, trimmed."""
-    text = case.replace(MARK, "")
-    sentences, start = [], 0
-    for piece in case.split(MARK):
-        span = trim(text, start, start + len(piece))
-        assert span is not None, f"a case has an empty sentence: {case!r}"
-        sentences.append(span)
-        start += len(piece)
-    return text, sentences

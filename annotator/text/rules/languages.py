@@ -1,0 +1,39 @@
+"""Which rules apply to a language.
+
+The rule: a language without rules of its own has the English ones, as its library does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from annotator.text.rules import cjk, english, french, german
+from annotator.text.rules.base import Judge, Verdict, read_stop
+
+_JUDGES: dict[str, Judge] = {"fr": french.judge, "de": german.judge}
+
+
+def primary_code(language: str) -> str:
+    """zh of zh-TW and zh_Hant; small letters."""
+    return language.lower().replace("_", "-").split("-")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """The rules of one language, for a place in the view of a block [start, limit)."""
+
+    language: str
+
+    def judge_full_stop(self, view: str, end: int, *, start: int, limit: int) -> Verdict:
+        """Whether the full stop that ends at `end` ends a sentence; None: the library decides."""
+        judge = _JUDGES.get(self.language, english.judge)
+        return judge(read_stop(view, end, start=start, limit=limit))
+
+    def has_speaker_after(self, view: str, end: int, *, start: int, limit: int) -> bool:
+        """Whether the quotation that ends at `end` goes on with who said it."""
+        return cjk.has_speaker_after(view, end, start=start, limit=limit, language=self.language)
+
+
+def find_rules(language: str) -> Rules:
+    """The rules for an ISO code such as 'en', 'zh-TW', or '' where it is unknown."""
+    return Rules(language=primary_code(language))
