@@ -502,8 +502,8 @@ DOCUMENTS_DOCX = [
         ("docx-note-label-lost", 'Piece(text=label + " ")', 'Piece(text="")', f"{RUNS} -k notes"),
         (
             "docx-box-counts-on",
-            "        for box in paragraph.boxes:\n            yield from self.read_story(box)",
-            "        for box in paragraph.boxes:\n            yield from self._read_blocks(box, reader, 0)",
+            "yield from self.read_story(box)",
+            "yield from self._read_blocks(box, reader, 0)",
             f"{FILES} -k its_own_list",
         ),
         (
