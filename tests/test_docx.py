@@ -11,9 +11,13 @@ from docx_files import (
     alternate,
     cell,
     control,
+    definition,
     drawing,
+    item,
+    level,
     make_docx,
     merged,
+    num,
     pack,
     para,
     run,
@@ -214,6 +218,12 @@ def test_a_text_box_with_a_table_and_another_box_loses_nothing():
     inner = para("in", drawing(BOX.format(para("deep"))))
     found = read(para("a", drawing(BOX.format(inner + table(["1", "2"])))))
     assert found.text == "a\n\nin\n\ndeep\n\n| 1 | 2 |"
+
+
+def test_a_text_box_counts_its_own_list():
+    numbering = definition(level(0)) + num()
+    body = item("a") + para("x", drawing(BOX.format(item("in")))) + item("b")
+    assert read(body, numbering=numbering).text == "1. a\n\nx\n\n1. in\n\n2. b"
 
 
 # What the file states

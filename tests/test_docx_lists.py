@@ -144,7 +144,7 @@ def test_a_paragraph_may_be_taken_out_of_its_styles_list():
     styles = style("A", p='<w:numPr><w:numId w:val="1"/></w:numPr>')
     out = '<w:numPr><w:numId w:val="0"/></w:numPr>'
     body = para("a", style="A") + para("b", style="A", properties=out) + para("c", style="A")
-    assert lines(body, ONE, styles=styles) == ["1. a", "b", "2. c"]
+    assert lines(body, ONE + num(0), styles=styles) == ["1. a", "b", "2. c"]
 
 
 def test_a_definition_may_point_to_a_list_style():

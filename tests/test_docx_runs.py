@@ -61,7 +61,10 @@ def test_digits_moved_down_by_hand_are_not_raised():
 
 
 def test_a_line_moved_as_a_whole_is_not_raised():
-    assert text_of(run("105", '<w:position w:val="6"/>')) == "105"
+    up, higher = '<w:position w:val="6"/>', '<w:position w:val="12"/>'
+    assert text_of(run("105", up)) == "105"
+    assert text_of(run("The 10", up), run("5", higher), run(" cells", up)) == "The 10⁵ cells"
+    assert text_of("1", run("-12", up)) == "1⁻¹²"
 
 
 def test_runs_of_one_look_are_one_text():

@@ -7,6 +7,7 @@ reads it leaves nothing out.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -108,13 +109,16 @@ def _would_join(before: str, after: str) -> bool:
 
 def raise_by_position(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces with those raised or lowered that were moved off the others' baseline by hand."""
-    positions = {piece.position for piece in pieces if piece.text.strip() and not piece.mark}
-    if len(positions) < 2:
-        return list(pieces)
+    lengths: Counter[int] = Counter()
+    for piece in pieces:
+        if piece.text.strip() and not piece.mark:
+            lengths[piece.position] += len(piece.text)
+    # A paragraph may be moved as a whole: its baseline is then where most of it is.
+    base = 0 if 0 in lengths or not lengths else lengths.most_common(1)[0][0]
     return [
         piece
-        if piece.raised or piece.position == 0
-        else replace(piece, raised="superscript" if piece.position > 0 else "subscript")
+        if piece.raised or piece.mark or piece.position == base
+        else replace(piece, raised="superscript" if piece.position > base else "subscript")
         for piece in pieces
     ]
 

@@ -91,7 +91,7 @@ class ParagraphReader:
     def _walk(self, paragraph: Element) -> None:
         properties = paragraph.find("w:pPr")
         frame = find_under(properties, "w:framePr")
-        is_drop_cap = frame is not None and bool(frame.get("w:dropCap"))
+        is_drop_cap = frame is not None and frame.get("w:dropCap", "none") != "none"
         plain = self._styles.run_format(properties, None)
         stack = [(child, plain) for child in reversed(paragraph)]
         while stack:
