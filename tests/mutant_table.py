@@ -9,8 +9,10 @@ a piece of text that stands once in its file, what replaces it, and tests that t
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_ingest import INGEST
+from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_runs import RUNS
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -479,5 +481,7 @@ MUTANTS = [
     *RUNS,
     *EVALUATION,
     *INGEST,
+    *DOCUMENTS_DOCX,
+    *DOCUMENTS_PDF,
 ]
 # fmt: on

@@ -9,7 +9,7 @@ FILES, LISTS, RUNS = "test_docx.py", "test_docx_lists.py", "test_docx_runs.py"
 
 DOCUMENTS_DOCX = [
     *mutants_of(
-        READING + "docx_numbers.py",
+        READING + "docx/numbers.py",
         ("docx-list-never-counts", "counts[index] += 1", "pass", f"{LISTS} -k numbered_in_order"),
         (
             "docx-start-of-one",
@@ -112,7 +112,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_labels.py",
+        READING + "docx/labels.py",
         (
             "docx-letters-as-columns",
             'chr(ord("a") + index) * (times + 1)',
@@ -135,7 +135,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_styles.py",
+        READING + "docx/styles.py",
         (
             "docx-style-before-place",
             "        looks |= _read_looks(run)",
@@ -177,7 +177,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_blocks.py",
+        READING + "docx/blocks.py",
         (
             "docx-raised-lost",
             'looks = f\'<w:vertAlign w:val="{raised}"/>\' if raised else ""',
@@ -238,7 +238,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_shown.py",
+        READING + "docx/shown.py",
         (
             "docx-both-alternatives",
             "            return list(choice)",
@@ -271,7 +271,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_paragraph.py",
+        READING + "docx/paragraph.py",
         (
             "docx-deletions-not-counted",
             'self._counts["tracked_deletions"] += element.tag == "w:del" and',
@@ -369,7 +369,7 @@ DOCUMENTS_DOCX = [
         ("docx-drop-cap-lowered", "moved=not is_drop_cap", "moved=True", f"{FILES} -k drop_cap"),
     ),
     *mutants_of(
-        READING + "docx_symbols.py",
+        READING + "docx/symbols.py",
         (
             "docx-micro-as-m",
             "    table = _tables().get(font, {})",
@@ -396,7 +396,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_fields.py",
+        READING + "docx/fields.py",
         (
             "docx-instruction-read",
             "return any(not opened.in_result for opened in self._open)",
@@ -442,7 +442,7 @@ DOCUMENTS_DOCX = [
         ("docx-choice-lost", 'value_of(choices, "w:result") or', "", f"{RUNS} -k without_a_result"),
     ),
     *mutants_of(
-        READING + "docx_graphics.py",
+        READING + "docx/graphics.py",
         (
             "docx-equation-and-its-picture",
             '        graphic.counts = {"equations": graphic.counts["equations"]}',
@@ -471,7 +471,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_notes.py",
+        READING + "docx/notes.py",
         (
             "docx-notes-by-id",
             "number = write_number(start + self._counts[kind], style)",
@@ -498,7 +498,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_body.py",
+        READING + "docx/body.py",
         ("docx-note-label-lost", 'Piece(text=label + " ")', 'Piece(text="")', f"{RUNS} -k notes"),
         (
             "docx-box-counts-on",
@@ -562,7 +562,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx_package.py",
+        READING + "docx/package.py",
         (
             "docx-unpacked-at-any-size",
             "        if self._room < 0:",
@@ -613,7 +613,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx.py",
+        READING + "docx/reader.py",
         (
             "docx-comments-not-counted",
             '    counts["comments"] += _count_comments(package)\n',

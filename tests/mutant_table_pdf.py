@@ -10,7 +10,7 @@ READING = "annotator/text/reading"
 # One row a mutant, as narrow as its texts allow.
 DOCUMENTS_PDF = [
     *mutants_of(
-        f"{READING}/pdf_raised.py",
+        f"{READING}/pdf/raised.py",
         ("pdf-raised-not-marked", "if not any(before == after",
          "return text\n    if not any(before == after",
          "test_pdf.py -k raised"),
@@ -30,7 +30,7 @@ DOCUMENTS_PDF = [
          "test_pdf.py -k small_type"),
     ),
     *mutants_of(
-        f"{READING}/pdf_chars.py",
+        f"{READING}/pdf/chars.py",
         ("pdf-turned-text-not-turned", "    if angle == 90:", "    if angle == 91:",
          "test_pdf.py -k turned"),
         ("pdf-upside-down-not-turned", "    if angle == 180:", "    if angle == 181:",
@@ -48,13 +48,13 @@ DOCUMENTS_PDF = [
          "test_pdf.py -k hyphens_at"),
     ),
     *mutants_of(
-        f"{READING}/pdf_rows.py",
+        f"{READING}/pdf/rows.py",
         ("pdf-pieces-joined-without-space", "if gap > room or (after.spaced and gap > 0):",
          "if False:",
          "test_pdf.py -k raised_digits"),
     ),
     *mutants_of(
-        f"{READING}/pdf_edges.py",
+        f"{READING}/pdf/edges.py",
         ("pdf-heading-that-counts-dropped", "if _HEADING.match(cell.text):", "if False:",
          "test_pdf.py -k heading_words"),
         ("pdf-words-that-count-dropped", "return not is_top and cell.size <=",
@@ -77,7 +77,7 @@ DOCUMENTS_PDF = [
          "test_pdf.py -k page_numbers"),
     ),
     *mutants_of(
-        f"{READING}/pdf_columns.py",
+        f"{READING}/pdf/columns.py",
         ("pdf-columns-mixed", "    if not regions:", "    if True:", "test_pdf.py -k columns"),
         ("pdf-short-cells-as-columns", "_MIN_WORDS = 4 ", "_MIN_WORDS = 0 ",
          "test_pdf.py -k labels"),
@@ -89,7 +89,7 @@ DOCUMENTS_PDF = [
          "test_pdf.py -k one_after"),
     ),
     *mutants_of(
-        f"{READING}/pdf_hyphens.py",
+        f"{READING}/pdf/hyphens.py",
         ("pdf-hyphen-by-a-digit-lost", "if head[-1].isdigit() or tail[0].isdigit()", "if False",
          "test_pdf.py -k hyphens_at"),
         ("pdf-compounds-unknown", "return other in _SECOND or bool", "return bool",
@@ -103,7 +103,7 @@ DOCUMENTS_PDF = [
          "test_pdf.py -k hyphens_at"),
     ),
     *mutants_of(
-        f"{READING}/pdf.py",
+        f"{READING}/pdf/reader.py",
         ("pdf-dropped-not-reported", "dropped=tuple(dropped),", "dropped=(),",
          "test_pdf.py -k reported"),
         ("pdf-pictures-not-counted", '{"images": num_images} if num_images else {}', "{}",

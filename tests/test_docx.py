@@ -26,8 +26,8 @@ from docx_files import (
     xml,
 )
 
-from annotator.text.reading.docx import read_docx
-from annotator.text.reading.docx_package import MAX_XML_BYTES
+from annotator.text.reading.docx.package import MAX_XML_BYTES
+from annotator.text.reading.docx.reader import read_docx
 from annotator.text.reading.file_text import FileText, UnreadableError
 from annotator.text.reading.read import find_format, read_bytes
 from annotator.text.reading.worker import ReaderProcess

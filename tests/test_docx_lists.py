@@ -6,8 +6,8 @@ import pytest
 from docx_files import definition, item, level, make_docx, num, para, run, style, table
 
 from annotator.text.blocks import find_blocks
-from annotator.text.reading.docx import read_docx
-from annotator.text.reading.docx_labels import write_number
+from annotator.text.reading.docx.labels import write_number
+from annotator.text.reading.docx.reader import read_docx
 
 
 def lines(body: str, numbering: str, **parts: str) -> list[str]:

@@ -18,7 +18,7 @@ from docx_files import (
     style,
 )
 
-from annotator.text.reading.docx import read_docx
+from annotator.text.reading.docx.reader import read_docx
 from annotator.text.reading.file_text import FileText
 
 RAISED, LOWERED = '<w:vertAlign w:val="superscript"/>', '<w:vertAlign w:val="subscript"/>'

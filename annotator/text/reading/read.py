@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from annotator.text.language import AUTO
-from annotator.text.reading.docx import read_docx
+from annotator.text.reading.docx.reader import read_docx
 from annotator.text.reading.file_text import FileText, UnreadableError
 from annotator.text.reading.html import read_html
 from annotator.text.reading.markdown import read_markdown
-from annotator.text.reading.pdf import read_pdf
+from annotator.text.reading.pdf.reader import read_pdf
 from annotator.text.reading.plain import read_plain
 
 FORMAT_OF_SUFFIX = {

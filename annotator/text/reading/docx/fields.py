@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_shown import is_gone
-from annotator.text.reading.docx_styles import find_under, is_on, value_of
-from annotator.text.reading.docx_symbols import read_sign
+from annotator.text.reading.docx.shown import is_gone
+from annotator.text.reading.docx.styles import find_under, is_on, value_of
+from annotator.text.reading.docx.symbols import read_sign
 
 _SYMBOL = re.compile(r"SYMBOL\s+(0x[0-9a-f]{1,6}|[0-9]{1,7})\b", re.I)
 _FONT = re.compile(r'\\f\s+(?:"([^"]*)"|(\S+))', re.I)

@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import median
 
 from annotator.text.reading.file_text import meets_without_space
-from annotator.text.reading.pdf_hyphens import TIES, count_words, ends_in_hyphen, join_lines
+from annotator.text.reading.pdf.hyphens import TIES, count_words, ends_in_hyphen, join_lines
 
 CELL_GAP = 1.5  # line heights; no space between two words of a line is as wide
 

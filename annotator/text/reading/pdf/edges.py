@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 
 from annotator.text.reading.file_text import Dropped
-from annotator.text.reading.pdf_lines import Cell, Line, Page
+from annotator.text.reading.pdf.lines import Cell, Line, Page
 
 _MARGIN = 0.13  # of a page's height, at its top and at its bottom
 _MAX_ROWS = 4  # of a header or footer

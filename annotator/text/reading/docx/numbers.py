@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_labels import write_number
-from annotator.text.reading.docx_styles import NumberRef, Styles, find_under, is_on, value_of
+from annotator.text.reading.docx.labels import write_number
+from annotator.text.reading.docx.styles import NumberRef, Styles, find_under, is_on, value_of
 
 BULLET = "-"
 _MAX_LEVEL = 8

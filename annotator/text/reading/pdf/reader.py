@@ -1,7 +1,7 @@
 """PDF: the file in, its text out, with what was left out and what could not be read.
 
-The rule: PDFium says what the characters are and where; `pdf_chars`, `pdf_raised`, `pdf_columns`,
-`pdf_rows`, `pdf_edges` and `pdf_lines` make text of them, in this order. Pages without text
+The rule: PDFium says what the characters are and where; `chars`, `raised`, `columns`,
+`rows`, `edges` and `lines` make text of them, in this order. Pages without text
 (scans) are counted, never passed over in silence. Runs in a child process (`worker`): the format
 is large, and files in it are hostile.
 """
@@ -15,10 +15,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from annotator.text.reading.file_text import FileText, UnreadableError, clean, one_line
-from annotator.text.reading.pdf_chars import read_pieces, turn
-from annotator.text.reading.pdf_edges import drop_edges
-from annotator.text.reading.pdf_lines import Page, join_pages
-from annotator.text.reading.pdf_rows import Frame, make_lines
+from annotator.text.reading.pdf.chars import read_pieces, turn
+from annotator.text.reading.pdf.edges import drop_edges
+from annotator.text.reading.pdf.lines import Page, join_pages
+from annotator.text.reading.pdf.rows import Frame, make_lines
 
 # Ligatures, and radicals that fonts give in place of the characters they look like (⼀ for 一).
 _COMPATIBLE = re.compile("[\ufb00-\ufb06\u2f00-\u2fd5]")

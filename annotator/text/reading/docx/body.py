@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_blocks import Block, Cell, Paragraph, Piece, Table
-from annotator.text.reading.docx_notes import NoteMarks
-from annotator.text.reading.docx_numbers import List, ListCounter
-from annotator.text.reading.docx_paragraph import ParagraphReader
-from annotator.text.reading.docx_shown import holds_text, walk_shown
-from annotator.text.reading.docx_styles import Styles, find_under, value_of
+from annotator.text.reading.docx.blocks import Block, Cell, Paragraph, Piece, Table
+from annotator.text.reading.docx.notes import NoteMarks
+from annotator.text.reading.docx.numbers import List, ListCounter
+from annotator.text.reading.docx.paragraph import ParagraphReader
+from annotator.text.reading.docx.shown import holds_text, walk_shown
+from annotator.text.reading.docx.styles import Styles, find_under, value_of
 from annotator.text.reading.file_text import UnreadableError
 
 MAX_NESTED_TABLES = 12  # what is in deeper ones is read as paragraphs

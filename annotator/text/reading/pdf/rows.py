@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from annotator.text.reading.pdf_chars import WIDE_GAP, Piece
-from annotator.text.reading.pdf_columns import Segment, order_columns
-from annotator.text.reading.pdf_lines import CELL_GAP, Cell, Line, opens_item
-from annotator.text.reading.pdf_raised import attach, part_lowered
+from annotator.text.reading.pdf.chars import WIDE_GAP, Piece
+from annotator.text.reading.pdf.columns import Segment, order_columns
+from annotator.text.reading.pdf.lines import CELL_GAP, Cell, Line, opens_item
+from annotator.text.reading.pdf.raised import attach, part_lowered
 
 _SPACE = 0.15  # of the size of type; less between two pieces is a change of font in a word
 _OVERLAP = 0.3

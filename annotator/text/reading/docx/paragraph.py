@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_blocks import Paragraph, Piece, raise_by_position, settle_marks
-from annotator.text.reading.docx_fields import Fields
-from annotator.text.reading.docx_graphics import read_graphic
-from annotator.text.reading.docx_notes import NOTE_REFERENCES, NoteMarks
-from annotator.text.reading.docx_numbers import ListCounter
-from annotator.text.reading.docx_shown import holds_text, is_gone, shown_children
-from annotator.text.reading.docx_styles import RunFormat, Styles, find_under
-from annotator.text.reading.docx_symbols import UNKNOWN_SIGN, read_sign, read_signs
+from annotator.text.reading.docx.blocks import Paragraph, Piece, raise_by_position, settle_marks
+from annotator.text.reading.docx.fields import Fields
+from annotator.text.reading.docx.graphics import read_graphic
+from annotator.text.reading.docx.notes import NOTE_REFERENCES, NoteMarks
+from annotator.text.reading.docx.numbers import ListCounter
+from annotator.text.reading.docx.shown import holds_text, is_gone, shown_children
+from annotator.text.reading.docx.styles import RunFormat, Styles, find_under
+from annotator.text.reading.docx.symbols import UNKNOWN_SIGN, read_sign, read_signs
 
 _SPACE = re.compile(r"[\t\r\n]+")
 _XML_SPACE = " \t\r\n"

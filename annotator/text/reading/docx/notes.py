@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_labels import write_number
-from annotator.text.reading.docx_styles import is_on, value_of
+from annotator.text.reading.docx.labels import write_number
+from annotator.text.reading.docx.styles import is_on, value_of
 
 _STYLES = {"footnote": "decimal", "endnote": "lowerRoman"}  # where the file sets none
 _KIND_OF_TAG = {"w:footnoteReference": "footnote", "w:endnoteReference": "endnote"}

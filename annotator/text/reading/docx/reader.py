@@ -1,6 +1,6 @@
 """Word files (.docx): what Word shows of them, by way of HTML.
 
-The rule: two steps that each do one thing. `docx_body` writes what is shown as text and nothing
+The rule: two steps that each do one thing. `body` writes what is shown as text and nothing
 else, with the numbers of lists; mammoth converts that to HTML, and the HTML reader makes the text,
 so that raised marks, headings and tables of all formats take one path.
 
@@ -18,13 +18,13 @@ import zipfile
 from collections import Counter
 from xml.etree.ElementTree import Element
 
-from annotator.text.reading.docx_blocks import Block, write_blocks
-from annotator.text.reading.docx_body import BodyReader
-from annotator.text.reading.docx_notes import NoteMarks
-from annotator.text.reading.docx_numbers import read_lists
-from annotator.text.reading.docx_package import Package
-from annotator.text.reading.docx_shown import holds_text
-from annotator.text.reading.docx_styles import Styles
+from annotator.text.reading.docx.blocks import Block, write_blocks
+from annotator.text.reading.docx.body import BodyReader
+from annotator.text.reading.docx.notes import NoteMarks
+from annotator.text.reading.docx.numbers import read_lists
+from annotator.text.reading.docx.package import Package
+from annotator.text.reading.docx.shown import holds_text
+from annotator.text.reading.docx.styles import Styles
 from annotator.text.reading.file_text import FileText, UnreadableError, clean, one_line
 from annotator.text.reading.html import render_markup
 

@@ -1,0 +1,1 @@
+"""The PDF reader: characters with boxes in, paragraphs out, one module per step."""
