@@ -26,12 +26,13 @@ from typing import Any
 from ingest_documents import Document, Fact
 from ingest_documents_docx import make_docx_documents
 from ingest_documents_html import make_html_documents
-from ingest_documents_markdown import make_markdown_documents
+from ingest_documents_markdown import make_markdown_documents, make_text_documents
 from ingest_documents_pdf import make_pdf_documents
 
 MAKERS: dict[str, Callable[[int], list[Document]]] = {
     "html": make_html_documents,
     "md": make_markdown_documents,
+    "txt": make_text_documents,
     "pdf": make_pdf_documents,
     "docx": make_docx_documents,
 }
