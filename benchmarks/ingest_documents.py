@@ -22,7 +22,7 @@ _SUPERSCRIPTS = dict(zip("0123456789+-−–()=nikabm", "⁰¹²³⁴⁵⁶⁷�
 _SUBSCRIPTS = dict(zip("0123456789+-−()=aeoxijkmn", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎₌ₐₑₒₓᵢⱼₖₘₙ", strict=True))
 # Characters with more than one usual form. A backslash or an entity is how Markdown escapes.
 _SAME = {
-    " ": "[*_`]{0,3} [*_`]{0,3}",
+    " ": "[*_`]{0,3}(?: |&nbsp;)[*_`]{0,3}",
     "-": "\\\\?[-‐‑]",
     "–": "(?:\\\\?[-‐‑–]|--)",
     "−": "\\\\?[-‐‑–−]",
@@ -120,7 +120,7 @@ def says(template: str, *, never: Sequence[str] = (), also: str = "") -> Fact:
     return Fact(
         states=template,
         must=re.compile(f"{right}|{also}" if also else right),
-        never=tuple(re.compile(form) for form in (*wrong, *(expand(item)[0] for item in never))),
+        never=_never(template, wrong, never),
     )
 
 
@@ -165,7 +165,7 @@ def cell(label: str, value: str, column: str = "", *, never: Sequence[str] = ())
     return Fact(
         states=f"row {label}" + (f", column {column}" if column else "") + f": {value}",
         must=re.compile(right),
-        never=tuple(re.compile(form) for form in (*wrong, *(expand(item)[0] for item in never))),
+        never=_never(value, wrong, never),
         scope="cell",
         label=label,
         column=column,
@@ -229,6 +229,15 @@ def as_runs(template: str) -> list[tuple[str, str]]:
 def plain(template: str) -> str:
     """The template with its marks run into the text, as a bad reader has it."""
     return "".join(content for _, content, _ in _split(template))
+
+
+def _never(
+    template: str, wrong: Sequence[str], never: Sequence[str]
+) -> tuple[re.Pattern[str], ...]:
+    """The forms that state something else; 2*3 without its star is one of them."""
+    starless = re.sub(r"(?<=\d)\*(?=\d)", "", template)
+    others = [*never, *([starless] if starless != template else [])]
+    return tuple(re.compile(form) for form in (*wrong, *(expand(other)[0] for other in others)))
 
 
 def _split(template: str) -> list[tuple[str, str, bool]]:

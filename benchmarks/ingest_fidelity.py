@@ -137,11 +137,9 @@ def judge(fact: Fact, reading: Reading) -> str:
     """'right', 'changed' or 'lost'."""
     if reading.failure:
         return "lost"
-    if fact.scope == "field" and reading.fields is not None:
-        value = reading.fields.get(fact.label, "")
-        if not value:
-            return "lost"
-        return "right" if fact.must.search(f"{fact.label}: {value}") else "changed"
+    if fact.scope == "field" and reading.fields and reading.fields.get(fact.label):
+        stated = f"{fact.label}: {reading.fields[fact.label]}"
+        return "right" if fact.must.search(stated) else "changed"
     if fact.scope == "line":
         texts = [flatten(line) for line in reading.text.splitlines()]
     elif fact.scope == "cell":
