@@ -162,7 +162,7 @@ def hyphens(paper: Paper, n: Numbers) -> list[Fact]:
         says(f"a {b}-month course", never=[f"{b}month"]),
         says("for COVID-19 and", never=["COVID19"]),
         says("for IL-6 levels", never=["IL6 levels"]),
-        says("More information is", never=["infor-mation"]),
+        says("More information is", never=["infor-mation"], also="More infor-\u2060mation is"),
         says("the non-small-cell group"),
         says("which twenty-five wards", never=["twentyfive"]),
     ]

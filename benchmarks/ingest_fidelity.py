@@ -39,6 +39,7 @@ MAKERS: dict[str, Callable[[int], list[Document]]] = {
 FORMATS = tuple(MAKERS)
 OUTCOMES = ("right", "changed", "lost")
 MAX_CHARS = 1_000_000
+_HYPHEN_END = re.compile(r"(?<=\w)-[ \t]*\r?\n[ \t]*(?=\w)")
 _CELL_ENDS = re.compile(r"(?<!\\)\|")
 
 
@@ -196,7 +197,8 @@ def holds(words: str, line: str) -> bool:
 
 
 def flatten(text: str) -> str:
-    """The text with white space as single spaces."""
+    """The text with white space as single spaces; a line that ends in a hyphen goes on at once."""
+    text = _HYPHEN_END.sub("-\u2060", text)
     return " ".join(text.split())
 
 
@@ -250,7 +252,8 @@ def read_pypdfium2(document: Document) -> Reading:
 
     pdf = pypdfium2.PdfDocument(document.data)
     pages = [pdf[index].get_textpage().get_text_range() for index in range(len(pdf))]
-    return Reading(text="\n\n".join(pages))
+    text = "\n\n".join(pages).replace("\ufffe", "-\n")  # its sign for a hyphen at a line end
+    return Reading(text=text)
 
 
 def read_mammoth(document: Document) -> Reading:
