@@ -22,7 +22,7 @@ _SUPERSCRIPTS = dict(zip("0123456789+-−–()=nikabm", "⁰¹²³⁴⁵⁶⁷�
 _SUBSCRIPTS = dict(zip("0123456789+-−()=aeoxijkmn", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎₌ₐₑₒₓᵢⱼₖₘₙ", strict=True))
 # Characters with more than one usual form. A backslash or an entity is how Markdown escapes.
 _SAME = {
-    " ": "[*_`]{0,3}(?: |&nbsp;)[*_`]{0,3}",
+    " ": r"(?:[*_`$]{1,3}|\\\))?(?: |&nbsp;)(?:[*_`$]{1,3}|\\\()?",
     "-": "\\\\?[-‐‑]\u2060?",  # U+2060 is how the judge marks a line end that the text kept
     "–": "(?:\\\\?[-‐‑–]|--)",
     "−": "\\\\?[-‐‑–−]",

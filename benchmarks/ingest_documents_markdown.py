@@ -1,4 +1,4 @@
-"""Made Markdown and text files: typed numbers, comparisons, placeholders, front matter, formulas."""
+"""Made Markdown and text files: typed numbers, comparisons, placeholders, front matter."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def front_matter(n: Numbers) -> Made:
     year, a = n.year(), n.two()
     text = (
         f"---\ntitle: 00{a}\ntopic: yes\nlanguage: no\nlicense: 1.{a}0\nsource: {year}-01-02\n---\n"
-        f"# Agenten\n\nAgenten kom i {year}. Han ble her i {a} år.\n\n---\n\nHan fikk {a + 1} kroner.\n"
+        f"# Agenten\n\nAgenten kom i {year}. Han ble her i {a} år.\n\n---\n\nHan fikk "
+        f"{a + 1} kroner.\n"
     )
     return text, [
         field("title", f"00{a}"),
@@ -149,7 +150,8 @@ def formulas(n: Numbers) -> Made:
     a, b, c = n.digit(), n.two(), n.digit()
     text = (
         f"The energy is $E = {a}mc^2$ and 10^{c}^ or $10^{{{b}}}$ cells.\n\n$$\n"
-        f"\\frac{{{a}}}{{{b}}} * x_{{{c}}} * 2\n$$\n\nIt costs ${b} or ${b + 1} each, at x^{a} rates.\n\n"
+        f"\\frac{{{a}}}{{{b}}} * x_{{{c}}} * 2\n$$\n\nIt costs ${b} or ${b + 1} each, "
+        f"at x^{a} rates.\n\n"
         f"10<sup>{c}</sup> cells of H<sub>2</sub>O in {b + 2}<sup>3,4</sup> cups.\n"
     )
     return text, [
@@ -221,8 +223,10 @@ def code_and_quotes(n: Numbers) -> Made:
     a, b, c = n.two(), n.three(), n.two()
     text = (
         f"Run `f(a_{a}, {b})` once.\n\n```python\nx = 2**{a}\nif x < {b}: y = x_1_{c}\n```\n\n"
-        f"    {c}. an indented line of {b + 1}\n\n> {a + 1}. Mira took the boat.\n> {a + 3}. Ada too.\n\n"
-        f"- [ ] {c + 1} mg\n- [x] {c + 2} mg\n+ −{c + 3} °C\n\nA line that ends in\n+{c + 4} units.\n"
+        f"    {c}. an indented line of {b + 1}\n\n> {a + 1}. Mira took the boat.\n> "
+        f"{a + 3}. Ada too.\n\n"
+        f"- [ ] {c + 1} mg\n- [x] {c + 2} mg\n+ −{c + 3} °C\n\nA line that ends "
+        f"in\n+{c + 4} units.\n"
     )
     return text, [
         says(f"f(a_{a}, {b})"),
@@ -240,7 +244,8 @@ def code_and_quotes(n: Numbers) -> Made:
 def html_inside(n: Numbers) -> Made:
     a, b, c = n.two(), n.three(), n.two()
     text = (
-        f"<table><tr><th>Town</th><th>People</th></tr><tr><td>Oslo</td><td>{b}</td></tr></table>\n\n"
+        f"<table><tr><th>Town</th><th>People</th></tr><tr><td>Oslo</td><td>{b}</td>"
+        "</tr></table>\n\n"
         f"<details><summary>How much?</summary>\n\nAt most {a} mg.\n\n</details>\n\n"
         f"Line one<br>{c} lines, and {c + 1}&nbsp;kg &lt; {c + 2} kg, at {a + 1} &amp; {a + 2}.\n\n"
         f"<!-- {b + 1} -->It was {as_html(f'10{{^{a}}}')} of <div>{c + 5} things</div>\n"

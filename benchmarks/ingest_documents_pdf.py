@@ -276,7 +276,10 @@ def comparisons(paper: Paper, n: Numbers) -> list[Fact]:
 def prose_zh(paper: Paper, n: Numbers) -> list[Fact]:
     a, b, c, d = n.year(), n.two(), n.digit(), n.three()
     paper.head("一、沿革")
-    first = f"卡斯特德大桥于{a}年建成通车，全长{d}米，高{b}米，是当时北方最长的桥梁之一，每天有许多人经过。"
+    first = (
+        f"卡斯特德大桥于{a}年建成通车，全长{d}米，高{b}米，是当时北方最长的桥梁之一，"
+        "每天有许多人经过。"
+    )
     paper.prose(first)
     paper.lines(f"样本含有约10{{^{c}}}个细胞{{[12]}}，占全部的{b}.5%{{[3]}}。")
     paper.y -= STEP

@@ -87,7 +87,10 @@ def running_heads(paper: Paper, n: Numbers) -> list[Fact]:
         while paper.y > 110:
             paper.prose(" ".join(_WORDS))
         paper.lines(*paper.wrap(" ".join(_WORDS[:5]))[:2])
-        last = f"The count of the boats that came to the harbour in year {page} was then {other} and it"
+        last = (
+            f"The count of the boats that came to the harbour in year {page} was then "
+            f"{other} and it"
+        )
         paper.lines(last)
         sentence = f"rose to {other + 100} in the year after."
         facts += [says(f"part {page} there were {value} boats."), heading(f"Section {page + 2}")]

@@ -198,7 +198,7 @@ def holds(words: str, line: str) -> bool:
 
 def flatten(text: str) -> str:
     """The text with white space as single spaces; a line that ends in a hyphen goes on at once."""
-    text = _HYPHEN_END.sub("-\u2060", text)
+    text = _HYPHEN_END.sub("-\u2060", text.replace("\xad", ""))  # no reader shows soft hyphens
     return " ".join(text.split())
 
 
