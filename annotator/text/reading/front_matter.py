@@ -53,7 +53,7 @@ def _read_values(block: str) -> dict[str, str]:
     """The values of a YAML mapping as typed, '' for a list or mapping; {} for no mapping."""
     try:
         # BaseLoader makes text of every scalar.
-        loaded = yaml.load(block, Loader=yaml.BaseLoader)  # noqa: S506
+        loaded = yaml.load(block, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return _read_lines(block)
     if not isinstance(loaded, dict):
@@ -62,7 +62,7 @@ def _read_values(block: str) -> dict[str, str]:
 
 
 def _read_lines(block: str) -> dict[str, str]:
-    """"key: value" lines that are no YAML, such as `title: Salt: a history`; {} for others."""
+    """ "key: value" lines that are no YAML, such as `title: Salt: a history`; {} for others."""
     values: dict[str, str] = {}
     for line in block.splitlines():
         match = _LINE.fullmatch(line)

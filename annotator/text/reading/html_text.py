@@ -35,8 +35,7 @@ _BOXES = frozenset("label output meter progress data time".split())
 
 _MARKED_TAGS = frozenset("span small font a b i em strong abbr cite".split())
 _RAISED_STYLE = re.compile(
-    r"vertical-align\s*:\s*(?:(super)|(sub)|(-?)[\d.]+(?:em|ex|px|pt|%).*font-size"
-    r"|(?:text-)?(?:top|bottom))",
+    r"vertical-align\s*:\s*(?:super|(sub)|(-)?[\d.]+(?:em|ex|px|pt|%).{0,200}font-size)",
     re.I | re.DOTALL,
 )
 _RAISED_CLASSES = frozenset({"sup", "superscript"})
@@ -172,20 +171,25 @@ def _find_mark(node: LexborNode, tag: str) -> _MarkKind:
         if _is_reference(node) or (tag == "sup" and _is_in_reference(node)):
             return "reference"
         return "raised" if tag == "sup" else "lowered"
-    if tag not in _MARKED_TAGS or not node.attributes:
-        return ""
+    return _find_styled_mark(node, tag) if tag in _MARKED_TAGS and node.attributes else ""
+
+
+def _find_styled_mark(node: LexborNode, tag: str) -> _MarkKind:
+    """How a `span` or the like is raised or lowered, by its role, class or style."""
     attributes = node.attributes
-    if tag == "a" and _REFERENCE_ROLES & set((attributes.get("role") or "").split()):
-        return "reference"
     classes = set((attributes.get("class") or "").lower().split())
-    if classes & _RAISED_CLASSES:
-        return "reference" if _is_reference(node) else "raised"
-    if classes & _LOWERED_CLASSES:
-        return "lowered"
+    roles = set((attributes.get("role") or "").split())
     style = _RAISED_STYLE.search(attributes.get("style") or "")
-    if style is None or style.group().lower().endswith(("top", "bottom")):
-        return ""
-    return "lowered" if style[2] or style[3] else "raised"
+    mark: _MarkKind = ""
+    if tag == "a" and _REFERENCE_ROLES & roles:
+        mark = "reference"
+    elif classes & _RAISED_CLASSES:
+        mark = "reference" if _is_reference(node) else "raised"
+    elif classes & _LOWERED_CLASSES:
+        mark = "lowered"
+    elif style:
+        mark = "lowered" if style[1] or style[2] else "raised"
+    return mark
 
 
 def _is_reference(node: LexborNode) -> bool:
@@ -238,9 +242,7 @@ def _code_text(node: LexborNode) -> str:
     for kind, inner, tag in walk(node):
         if inner is node:
             continue
-        if kind == "open" and tag == "br":
-            line.add("\n")
-        elif kind == "close" and is_block(inner, tag):
+        if (kind, tag) == ("open", "br") or (kind == "close" and is_block(inner, tag)):
             line.add("\n")
         else:
             _add_inline(line, kind, inner, tag)

@@ -98,7 +98,7 @@ def write_number(number: int, style: str) -> str:
 def _find_style(node: LexborNode) -> str:
     """The style that an element states: in its `style`, else its `type`; '' for none known."""
     stated = _STYLE.findall(node.attributes.get("style") or "")
-    for word in (stated[-1].lower().replace("!important", "").split() if stated else ()):
+    for word in stated[-1].lower().replace("!important", "").split() if stated else ():
         if word in _SHOWN or word in _UNNUMBERED:
             return str(word)
     kind = node.attributes.get("type") or ""

@@ -23,5 +23,12 @@ def read_markdown(data: bytes, *, encoding: str = AUTO, language: str = AUTO) ->
     markup, name = decode(data, encoding=encoding, language=language)
     fields, body = split_front_matter(markup)
     text, heading = render_markup(make_parser().render(body))
-    fields["title"] = fields["title"] or heading
-    return FileText(text=clean(text), encoding=name, **fields)
+    return FileText(
+        text=clean(text),
+        title=fields["title"] or heading,
+        topic=fields["topic"],
+        language=fields["language"],
+        source=fields["source"],
+        license=fields["license"],
+        encoding=name,
+    )

@@ -40,7 +40,7 @@ _OPEN_AFTER = frozenset("([{-+.√$\\")
 
 
 class _Parser(MarkdownIt):
-    def normalizeLinkText(self, link: str) -> str:  # noqa: N802
+    def normalizeLinkText(self, link: str) -> str:
         """An address is shown as typed, with its percent signs."""
         return link
 
@@ -115,7 +115,8 @@ def _read_emphasis(state: StateInline, silent: bool) -> bool:
     digits = before.isdigit() and after.isdigit()
     opens = scanned.can_open and not (marker == "*" and (glued or product))
     closes = scanned.can_close and not (
-        marker == "*" and (digits or (glued and scanned.length == 1) or (product and after in "(-+"))
+        marker == "*"
+        and (digits or (glued and scanned.length == 1) or (product and after in "(-+"))
     )
     for _ in range(scanned.length):
         token = state.push("text", "", 0)
@@ -163,7 +164,7 @@ def _keep_long_rows(state: StateCore) -> None:
         if token.type == "tr_close" and num_cells:
             lines = state.src.split("\n") if lines is None else lines
             row = _row_of(kept)
-            for text in _cells(lines[row]) [num_cells:] if row is not None else ():
+            for text in _cells(lines[row])[num_cells:] if row is not None else ():
                 inline = Token("inline", "", 0, content=text, children=[], map=[row or 0, row or 0])
                 kept += [Token("td_open", "td", 1), inline, Token("td_close", "td", -1)]
         kept.append(token)
@@ -193,12 +194,10 @@ def _keep_unused_notes(state: StateCore) -> None:
         if token.type == "footnote_reference_open":
             label = token.meta["label"]
             unused = used.get(f":{label}", -1) < 0
-            if unused:
-                token = Token("html_block", "", 0, content=f"<p>[{escapeHtml(label)}]</p>")
-        elif token.type == "footnote_reference_close" and unused:
-            unused = False
-            continue
-        kept.append(token)
+            name = Token("html_block", "", 0, content=f"<p>[{escapeHtml(label)}]</p>")
+            kept.append(name if unused else token)
+        elif token.type != "footnote_reference_close" or not unused:
+            kept.append(token)
     state.tokens = kept
 
 

@@ -47,9 +47,7 @@ _COMMENT = re.compile(r"<!--(?:>|->|.*?-->)", re.DOTALL)
 _DOCTYPE = re.compile(r"<!doctype\b[^<>]{0,300}>", re.I)
 _ATTRIBUTE = r"""\s+[A-Za-z_:][\w.:-]*+(?:\s*=\s*(?:[^\s"'=<>`]++|'[^']*'|"[^"]*"))?"""
 _TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9-]*+)((?:{_ATTRIBUTE})*+)\s*/?>")
-_ATTRIBUTE_NAME = re.compile(
-    r"""([A-Za-z_:][\w.:-]*)(\s*=\s*(?:[^\s"'=<>`]+|'[^']*'|"[^"]*"))?"""
-)
+_ATTRIBUTE_NAME = re.compile(r"""([A-Za-z_:][\w.:-]*)(\s*=\s*(?:[^\s"'=<>`]+|'[^']*'|"[^"]*"))?""")
 _MAX_TAG_CHARS = 4000
 
 
@@ -101,8 +99,7 @@ def keep_tags(block: str) -> str:
 
 
 def _are_known(attributes: str) -> bool:
-    for name, value in _ATTRIBUTE_NAME.findall(attributes):
-        name = name.lower()
+    for name, value in _ATTRIBUTE_NAME.findall(attributes.lower()):
         known = name in _VALUED or (len(name) > 2 and name.startswith(_PREFIXES))
         if not (name in _FLAGS or (value and known)):
             return False

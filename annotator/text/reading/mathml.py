@@ -7,6 +7,7 @@ The rule: structure is never lost to the characters in it. A power is 10⁶ and 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 MATH_TAGS = frozenset({"math", "m:math", "mml:math"})
 MAX_DEPTH = 100  # formulas that nest deeper are read as their characters, parted by spaces
 _TEX = re.compile(r"(?:^|[/-])(?:la)?tex$", re.I)  # application/x-tex; not text/plain
-_SCRIPTED = frozenset("msup msub msubsup mmultiscripts munder mover munderover".split())
-_TOKENS = frozenset("mi mn mo mtext ms cn ci csymbol".split())
-_HIDDEN = frozenset("mphantom annotation mprescripts none".split())
 _CONTENT = frozenset("apply bind cn ci csymbol piecewise".split())
 _PADDED = frozenset({"mfrac", "msqrt", "mroot", "mtable", "mtext", "mspace", "apply", "cn"})
 _INVISIBLE = {"\u2061": " ", "\u2062": "", "\u2063": ",", "\u2064": " "}
@@ -100,49 +98,17 @@ def _name(node: LexborNode) -> str:
 
 
 def _write(element: _Open) -> str:
-    name, texts = element.name, element.texts
-    if name in _HIDDEN:
-        return ""
-    if name in _TOKENS:
-        return _write_token(element)
-    if name == "semantics":
-        return _choose_form(element)
-    if name == "maction":
-        return texts[0] if texts else ""
-    if name == "mspace":
-        return " " + _write_row(element)
-    if name == "sep":
-        return "/"
-    if name in _SCRIPTED or name in ("mfrac", "mroot"):
-        elements = [
-            text for kind, text in zip(element.names, texts, strict=True) if kind != "#text"
-        ]
-        return _write_scripts(element, elements) if name in _SCRIPTED else _write_two(element)
-    if name == "msqrt":
-        return f"√{_grouped(_write_row(element))}"
-    if name == "mfenced":
-        return _write_fenced(element)
-    if name in ("mtr", "mlabeledtr"):
-        return ", ".join(texts)
-    if name == "mtable":
-        return f"[{'; '.join(texts)}]"
-    if name == "apply":
-        return _write_applied(element)
-    return _write_row(element)
+    return _WRITERS.get(element.name, _write_row)(element)
 
 
-def _write_token(element: _Open) -> str:
-    text = _write_row(element)
-    if element.name == "ms":
-        return f'"{text}"'
-    if element.name == "mo" and text in _INVISIBLE:
-        return text
-    return text
+def _elements(element: _Open) -> list[str]:
+    """The texts of the child elements, without stray characters between them."""
+    pairs = zip(element.names, element.texts, strict=True)
+    return [text for name, text in pairs if name != "#text"]
 
 
 def _write_row(element: _Open) -> str:
     """The children side by side, with a space where they would run together."""
-    out = ""
     last, last_name = "", ""
     pieces: list[str] = []
     for name, text in zip(element.names, element.texts, strict=True):
@@ -157,8 +123,7 @@ def _write_row(element: _Open) -> str:
             pieces.append(" ")
         pieces.append(shown)
         last, last_name = shown, name
-    out = "".join(pieces)
-    return out
+    return "".join(pieces)
 
 
 def _run_together(before: str, before_name: str, after: str, after_name: str) -> bool:
@@ -188,11 +153,7 @@ def _choose_form(element: _Open) -> str:
 
 def _write_two(element: _Open) -> str:
     """A fraction or a root with its index."""
-    parts = [
-        text
-        for name, text in zip(element.names, element.texts, strict=True)
-        if name != "#text"
-    ]
+    parts = _elements(element)
     if len(parts) != 2:
         return " ".join(element.texts)
     first, second = parts
@@ -210,13 +171,11 @@ def _grouped(text: str) -> str:
     return text if _SINGLE.fullmatch(text) else f"({text})"
 
 
-def _write_scripts(element: _Open, parts: list[str]) -> str:
-    name = element.name
+def _write_scripts(element: _Open) -> str:
+    name, parts = element.name, _elements(element)
     if not parts:
         return ""
     base, rest = parts[0], parts[1:]
-    if name == "mmultiscripts":
-        return _write_multiscripts(element)
     if name in ("munder", "mover") and len(rest) == 1 and rest[0] in _ACCENTS and len(base) == 1:
         return base + ("\u0332" if name == "munder" else _ACCENTS[rest[0]])
     raised = {"msup": [True], "mover": [True], "msub": [False], "munder": [False]}.get(
@@ -246,6 +205,8 @@ def _write_script(text: str, *, raised: bool) -> str:
 
 def _write_multiscripts(element: _Open) -> str:
     """Marks on both sides: ¹⁴₆C."""
+    if not element.texts:
+        return ""
     names = element.names[1:]
     texts = element.texts[1:]
     middle = names.index("mprescripts") if "mprescripts" in names else len(names)
@@ -289,3 +250,21 @@ def _write_applied(element: _Open) -> str:
         grouped = values if operator in ("eq", "neq", "lt", "gt", "leq", "geq") else None
         return _INFIX[operator].join(grouped or map(_grouped, values))
     return f"{element.texts[0] or operator}({', '.join(values)})"
+
+
+_WRITERS: Mapping[str, Callable[[_Open], str]] = {
+    **dict.fromkeys(("mphantom", "annotation", "mprescripts", "none"), lambda _: ""),
+    **dict.fromkeys(("msup", "msub", "msubsup", "munder", "mover", "munderover"), _write_scripts),
+    **dict.fromkeys(("mfrac", "mroot"), _write_two),
+    **dict.fromkeys(("mtr", "mlabeledtr"), lambda element: ", ".join(element.texts)),
+    "mmultiscripts": _write_multiscripts,
+    "semantics": _choose_form,
+    "maction": lambda element: (element.texts or [""])[0],
+    "mspace": lambda element: " " + _write_row(element),
+    "sep": lambda _: "/",
+    "ms": lambda element: f'"{_write_row(element)}"',
+    "msqrt": lambda element: f"√{_grouped(_write_row(element))}",
+    "mfenced": _write_fenced,
+    "mtable": lambda element: f"[{'; '.join(element.texts)}]",
+    "apply": _write_applied,
+}

@@ -12,4 +12,12 @@ def read_plain(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> Fi
     """The text of a .txt file; its line breaks stay. Raises UnreadableError."""
     text, name = decode(data, encoding=encoding, language=language)
     fields, body = split_front_matter(text, plain=True)
-    return FileText(text=clean(body), encoding=name, **fields)
+    return FileText(
+        text=clean(body),
+        title=fields["title"],
+        topic=fields["topic"],
+        language=fields["language"],
+        source=fields["source"],
+        license=fields["license"],
+        encoding=name,
+    )

@@ -28,6 +28,7 @@ _SIGNS = {"tm": "™", "sm": "℠"}
 _TIGHT_SIGNS = frozenset("°∘′″'\"$€£¥®©™℠")
 _FRACTION_BARS = frozenset("/⁄∕")
 _NOTE_LINK_BEFORE = frozenset(".!?,;:。！？，；：…([{")  # "end.[3]": the splitter looks for that
+_SENTENCE_ENDS = (".", "?", "。", "？")  # a number raised after one is no power
 _NOT_AFTER_SEAM = frozenset(".,;:!?)]}”’»。，、；：！？）")
 _NOT_BEFORE_SEAM = frozenset("([{“‘«（")
 _WORD_IN_PROSE = re.compile(r"[^\W\d_]{4}")
@@ -111,10 +112,10 @@ class InlineText:
 
     def take(self) -> str:
         """The line, and an empty one after it. A mark that holds blocks ends with its first."""
-        num_open = len(self._frames) + self._num_ignored
-        while self._frames or self._num_ignored:
+        ignored, self._num_ignored = self._num_ignored + len(self._frames), 0
+        while self._frames:
             self.close_mark()
-        self._num_ignored = num_open
+        self._num_ignored = ignored
         text = _join(self._pieces)
         self._pieces.clear()
         return text
@@ -133,7 +134,9 @@ def _unicode_form(text: str, *, raised: bool) -> str:
     if _PARTED_DIGITS.search(text) or _WORD.search(text):
         return ""
     forms = _RAISED if raised else _LOWERED
-    found = [forms.get(character, "") for character in "".join(_LEADING_DASH.sub("−", text).split())]
+    found = [
+        forms.get(character, "") for character in "".join(_LEADING_DASH.sub("−", text).split())
+    ]
     return "".join(found) if all(found) else ""
 
 
@@ -244,6 +247,8 @@ def _is_reference(mark: _Mark, tail: str) -> bool:
     text = mark.text
     if mark.reference or (text.startswith("[") and text.endswith("]")):
         return True
+    if mark.raised and text.isdecimal() and tail[-1:] in _SENTENCE_ENDS:
+        return True
     several = mark.raised and _NUMBERS.fullmatch(text) is not None
     return several and _POWER_BASE.search(tail) is None
 
@@ -253,7 +258,8 @@ def _is_prose(text: str, before: str) -> bool:
     if len(text) > _MAX_MARK_CHARS:
         return True
     alone = not before or not (before.isalnum() or before in ")]}")
-    return alone and " " in text and _WORD_IN_PROSE.search(text) is not None
+    most_spaces = 0 if alone else 2
+    return text.count(" ") > most_spaces and _WORD_IN_PROSE.search(text) is not None
 
 
 def _write_word(text: str, tail: str, after: str) -> str:

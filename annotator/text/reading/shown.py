@@ -82,9 +82,11 @@ def _is_drawn_formula(node: LexborNode, tag: str, classes: list[str]) -> bool:
     """A formula as drawn, when the page holds it as text as well."""
     if tag == "img":
         before = node.prev
-        return before is not None and any(
-            name.startswith("mwe-math-fallback") for name in classes
-        ) and _FORMULA_CLASS in (_attribute(before, "class"))
+        return (
+            before is not None
+            and any(name.startswith("mwe-math-fallback") for name in classes)
+            and _FORMULA_CLASS in (_attribute(before, "class"))
+        )
     if not any(name.startswith("MathJax") for name in classes):
         return False
     after = node.next
@@ -104,22 +106,29 @@ def _attribute(node: LexborNode, name: str) -> str:
 def _is_content(button: LexborNode) -> bool:
     """Whether a button's text is text of the page, and not the name of what it does."""
     text = " ".join(button.text(deep=True)[:_MAX_BUTTON_CHARS].split())
-    if not text:
-        return False
+    return bool(text) and (_says_something(text) or _stands_as_content(button, text))
+
+
+def _says_something(text: str) -> bool:
+    """Whether a button's text is a sentence, or too long for a name."""
     wide = not text.isascii() and " " not in text
-    if len(text.split()) > _MAX_LABEL_WORDS or (wide and len(text) > _MAX_LABEL_CHARS):
-        return True
-    if text.endswith(_SENTENCE_END):
-        return True
+    return (
+        len(text.split()) > _MAX_LABEL_WORDS
+        or (wide and len(text) > _MAX_LABEL_CHARS)
+        or text.endswith(_SENTENCE_END)
+    )
+
+
+def _stands_as_content(button: LexborNode, text: str) -> bool:
+    """Whether a button's place makes it a heading, a value or a word of a sentence."""
     parents = _find_parents(button)
-    if not _HEADING_PARENTS.isdisjoint(parents):
-        return True
-    if _switches_panel(button) and parents.isdisjoint({"header", "nav"}):
-        return True
     in_cell = not parents.isdisjoint({"td", "dd"})
-    if in_cell and any(character.isdigit() for character in text):
-        return True
-    return _stands_in_text(button)
+    return (
+        not _HEADING_PARENTS.isdisjoint(parents)
+        or (_switches_panel(button) and parents.isdisjoint({"header", "nav"}))
+        or (in_cell and any(character.isdigit() for character in text))
+        or _stands_in_text(button)
+    )
 
 
 def _find_parents(node: LexborNode) -> set[str]:
