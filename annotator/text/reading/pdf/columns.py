@@ -27,6 +27,7 @@ _FULL = 0.75  # of the width of a column
 _MAX_WHOLE = 0.6  # of the lines: end with a sentence
 _MAX_GUTTERS = 16
 _LOOK_AHEAD = 12
+_SAME_ROW = 0.2  # of the size of type
 
 _END = re.compile(r"[.!?。！？:：][\"'”’）)\]」』】]*\Z")
 
@@ -105,10 +106,10 @@ def _find_regions(ordered: Sequence[Segment]) -> list[dict[int, int]]:
         first = max(gutter.first for gutter in group)
         last = min(gutter.last for gutter in group)
         edges = sorted((gutter.left + gutter.right) / 2 for gutter in group)
+        first, last = _without_cells(ordered, edges, first, last)
         columns: list[list[int]] = [[] for _ in range(len(edges) + 1)]
         for place in range(first, last + 1):
-            middle = (ordered[place].left + ordered[place].right) / 2
-            columns[sum(edge < middle for edge in edges)].append(place)
+            columns[_column(ordered[place], edges)].append(place)
         if not all(_is_prose([ordered[place] for place in column]) for column in columns):
             continue
         columns = _run_on(ordered, columns, edges, range(first, last + 1), taken)
@@ -117,6 +118,37 @@ def _find_regions(ordered: Sequence[Segment]) -> list[dict[int, int]]:
             taken.update(found)
             regions.append(found)
     return regions
+
+
+def _column(segment: Segment, edges: Sequence[float]) -> int:
+    middle = (segment.left + segment.right) / 2
+    return sum(edge < middle for edge in edges)
+
+
+def _without_cells(
+    ordered: Sequence[Segment], edges: Sequence[float], first: int, last: int
+) -> tuple[int, int]:
+    """The region without the rows of a table at its end and at its start.
+
+    Such a row has two cells on one side of a gutter, as no line of a column has.
+    """
+    rows: list[list[int]] = []
+    for place in range(first, last + 1):
+        above = ordered[rows[-1][0]] if rows else None
+        if above and above.base - ordered[place].base < _SAME_ROW * ordered[place].size:
+            rows[-1].append(place)
+        else:
+            rows.append([place])
+    while rows and _are_cells(ordered, rows[-1], edges):
+        rows.pop()
+    while rows and _are_cells(ordered, rows[0], edges):
+        rows.pop(0)
+    return (rows[0][0], rows[-1][-1]) if rows else (first, first - 1)
+
+
+def _are_cells(ordered: Sequence[Segment], row: Sequence[int], edges: Sequence[float]) -> bool:
+    sides = [_column(ordered[place], edges) for place in row]
+    return len(set(sides)) < len(sides)
 
 
 def _find_gutters(ordered: Sequence[Segment]) -> list[_Gutter]:
@@ -233,12 +265,20 @@ def _run_on(
     for places, end in ((range(rows.stop, len(ordered)), -1), (range(rows.start - 1, -1, -1), 0)):
         for place in places:
             segment = ordered[place]
-            number = sum(edge < (segment.left + segment.right) / 2 for edge in edges)
+            number = _column(segment, edges)
+            row = [
+                other
+                for other in range(
+                    max(place - _LOOK_AHEAD, 0), min(place + _LOOK_AHEAD, len(ordered))
+                )
+                if abs(ordered[other].base - segment.base) < _SAME_ROW * segment.size
+            ]
             crosses = any(segment.left < edge < segment.right for edge in edges)
             edge_line = ordered[columns[number][end]]
             small, large = sorted((edge_line.size, segment.size))
             if (
                 crosses
+                or _are_cells(ordered, row, edges)
                 or place in taken
                 or large > _MAX_SIZE * small
                 or abs(edge_line.base - segment.base) > longest

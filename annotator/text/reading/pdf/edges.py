@@ -24,6 +24,8 @@ _MIN_NUMBERS = 2  # pages, for what is nothing but the number of its page
 _BUCKET = 4.0  # points between two places that are one
 _APART = 1.5  # ratio to the usual distance of lines
 _APART_OF_SMALL = 1.25  # the same, for smaller type than the text's
+# A page that runs long comes as near to its number as its lines are to each other.
+_APART_OF_SMALL_NUMBER = 0.95
 _SMALL = 0.95  # ratio to the size of the text
 _LARGE = 1.15
 _USUAL_STEP = 1.2  # of the size of type, where a document has no lines below each other
@@ -147,6 +149,8 @@ class _Finder:
             return False  # nothing is left that it could be apart from
         is_small = all(row.size < _SMALL * self._body_size for row in inwards[:count])
         least = _APART_OF_SMALL if is_small else _APART
+        if is_small and all(_is_page_number(row) for row in inwards[:count]):
+            least = _APART_OF_SMALL_NUMBER
         return _gap(inwards, count - 1) > least * step
 
     def _repeats(self, cell: Cell, line: Line, index: int, gap: float, *, is_top: bool) -> bool:
@@ -181,9 +185,13 @@ class _Finder:
         return len(set().union(*(self._pages_of.get(other, set()) for other in near)))
 
     def _kind(self, line: Line, *, is_top: bool) -> str:
-        if all(_PAGE_NUMBER.fullmatch(cell.text) for cell in line.cells):
+        if _is_page_number(_Row(lines=[line])):
             return "page_number"
         return "header" if is_top else "footer"
+
+
+def _is_page_number(row: _Row) -> bool:
+    return all(_PAGE_NUMBER.fullmatch(cell.text) for line in row.lines for cell in line.cells)
 
 
 def _find_rows(page: Page) -> list[_Row]:

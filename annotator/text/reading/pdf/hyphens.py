@@ -64,6 +64,11 @@ _SUFFIXES = set(
     "ology ological logical ric rical ter ters ther thermore ticle ticles ticular ticipate "
     "ticipant ticipants ticipated tial tially tially tition titude gitudinal".split()
 )
+_TENS = set("twenty thirty forty fifty sixty seventy eighty ninety".split())
+_ONES = re.compile(
+    r"(?:one|two|three|four|five|six|seven|eight|nine|"
+    r"first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)s?"
+)
 _INSIDE = {"of", "the", "to", "and", "in", "a", "by", "or", "up", "off", "on", "at", "for", "de"}
 
 
@@ -97,9 +102,13 @@ def _join_hyphenated(above: str, below: str, words: Counter[str]) -> str:
         return above + below
     if tail.group().lower() in _AND and below[tail.end() : tail.end() + 1].isspace():
         return f"{above} {below}"
-    return (above if _keeps_hyphen(above, head.group(), tail.group(), words) else above[:-1]) + (
-        below
-    )
+    goes_on = below[tail.end() : tail.end() + 1] in ("-", "‐", "‑")
+    one, other = head.group().lower(), tail.group().lower()
+    is_number = one in _TENS and _ONES.fullmatch(other)
+    if is_number or (goes_on and one in _FIRST and len(other) > 2 and other not in _SUFFIXES):
+        return above + below  # twenty-five, non-small-cell
+    keeps = _keeps_hyphen(above, head.group(), tail.group(), words)
+    return (above if keeps else above[:-1]) + below
 
 
 def _keeps_hyphen(line: str, head: str, tail: str, words: Counter[str]) -> bool:

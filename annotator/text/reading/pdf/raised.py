@@ -14,9 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from annotator.text.reading.pdf.chars import Piece
+from annotator.text.reading.raised import write_mark
 
-_RAISED = str.maketrans("0123456789+-−()noa", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁿºª")
-_LOWERED = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎")
 _LIST = re.compile(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})+")  # of references: 1,2 or 3–5
 _ORDINAL = re.compile(r"st|nd|rd|th|er|re|e|ème|eme|o|a|de|ste", re.I)
 _PLAIN = re.compile(r"[^\w\s+\-−().,;=–/]+")  # asterisks, daggers, degree signs, primes
@@ -51,10 +50,9 @@ def mark(text: str, raised: bool) -> str:
         return _SIGNS[text]
     if raised and _LIST.fullmatch(text):
         return f" [{text}]"
-    forms = text.translate(_RAISED if raised else _LOWERED)
-    if not any(before == after for before, after in zip(text, forms, strict=True)):
-        return forms
-    return f"{'^' if raised else '_'}{{{text}}}"
+    if raised and text == "o":
+        return "º"
+    return write_mark(text, raised=raised)
 
 
 def part_lowered(line: str) -> str:
