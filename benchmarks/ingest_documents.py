@@ -39,8 +39,8 @@ _CLOSE_RAISED = r"(?:[})\]]|</sup>|\^)?"
 _OPEN_LOWERED = r"(?:\\?_[{(\[]?|<sub>)"
 _CLOSE_LOWERED = r"(?:[})\]]|</sub>)?"
 # Between the marks of one place, and around each: [1, 2], [1][2], ^{1,2}, ¹,², [[1]](#note-1).
-_OPEN_MARK = r" ?(?:(?:\\?\[)+\\?\^?|\\?\^[{(\[]?\[?|<sup>\[?|\()"
-_CLOSE_MARK = r"(?:(?:\\?\])+|[})]|\]?</sup>|\^)?(?:\(\S*?\))?"
+_OPEN_MARK = r" ?(?:(?:\\?\[)+\\?\^?|\\?\^[{(\[]?\[?|<sup>(?:\\?\[)?|\()"
+_CLOSE_MARK = r"(?:(?:\\?\])?</sup>|(?:\\?\])+|[})]|\^)?(?:\(\S*?\))?"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +202,7 @@ def expand(template: str) -> tuple[str, list[str]]:
         plains.append("" if is_plain_right else plain)
     wrong = [
         "".join(
-            plain if at == index else f"(?:{right}|{other})" if other else right
+            f"{plain} ?" if at == index else f"(?:{right}|{other})" if other else right
             for at, (right, other) in enumerate(zip(rights, plains, strict=True))
         )
         for index, plain in enumerate(plains)
