@@ -33,6 +33,7 @@ _SAME = {
     "&": "(?:&|&amp;)",
     "μ": "[μµ]",
 }
+_IN_SCRIPT = {".": "[.·˙⋅]", "a": "[ªᵃₐ]"}  # with more than one form there
 _VULGAR = {"1|2": "½", "1|4": "¼", "3|4": "¾", "1|3": "⅓", "2|3": "⅔"}
 _OPEN_RAISED = r" ?(?:\\?\^[{(\[]?|\*\*|<sup>)"
 _CLOSE_RAISED = r"(?:[})\]]|</sup>|\^)?"
@@ -303,6 +304,6 @@ def _marked(kind: str, content: str) -> tuple[str, str]:
 def _in_script(content: str, shown: dict[str, str]) -> str:
     """The content in raised or lowered characters; what has none stays between them."""
     return "".join(
-        "[.·˙⋅]" if character == "." else re.escape(shown.get(character, character))
+        _IN_SCRIPT.get(character) or re.escape(shown.get(character, character))
         for character in content
     )

@@ -21,7 +21,8 @@ _MORE = {
     "en": "The boats went north in the spring and came back with salt, as they did in every year. "
     "Nobody in the town had seen such a ship before that winter, and few have seen one since then. "
     "The council paid for the road and for the wall by the sea, which stand there to this day.",
-    "zh": "春天的时候船队向北航行，带回了许多盐和木材，每一年都是如此。那年冬天以前，镇上没有人见过这样的大船，"
+    "zh": "春天的时候船队向北航行，带回了许多盐和木材，每一年都是如此。"
+    "那年冬天以前，镇上没有人见过这样的大船，"
     ""
     "后来也很少有人再见到。议会出钱修了海边的路和墙，至今仍在使用，人们常常在傍晚来这里散步。",
 }
