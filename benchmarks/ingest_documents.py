@@ -33,14 +33,15 @@ _SAME = {
     "&": "(?:&|&amp;)",
     "μ": "[μµ]",
 }
+_IN_SCRIPT = {".": "[.·˙⋅]", "a": "[ªᵃₐ]"}  # with more than one form there
 _VULGAR = {"1|2": "½", "1|4": "¼", "3|4": "¾", "1|3": "⅓", "2|3": "⅔"}
 _OPEN_RAISED = r" ?(?:\\?\^[{(\[]?|\*\*|<sup>)"
 _CLOSE_RAISED = r"(?:[})\]]|</sup>|\^)?"
 _OPEN_LOWERED = r"(?:\\?_[{(\[]?|<sub>)"
 _CLOSE_LOWERED = r"(?:[})\]]|</sub>)?"
 # Between the marks of one place, and around each: [1, 2], [1][2], ^{1,2}, ¹,², [[1]](#note-1).
-_OPEN_MARK = r" ?(?:(?:\\?\[)+\\?\^?|\\?\^[{(\[]?\[?|<sup>\[?|\()"
-_CLOSE_MARK = r"(?:(?:\\?\])+|[})]|\]?</sup>|\^)?(?:\(\S*?\))?"
+_OPEN_MARK = r" ?(?:(?:\\?\[)+\\?\^?|\\?\^[{(\[]?\[?|<sup>(?:\\?\[)?|\()"
+_CLOSE_MARK = r"(?:(?:\\?\])?</sup>|(?:\\?\])+|[})]|\^)?(?:\(\S*?\))?"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +203,7 @@ def expand(template: str) -> tuple[str, list[str]]:
         plains.append("" if is_plain_right else plain)
     wrong = [
         "".join(
-            plain if at == index else f"(?:{right}|{other})" if other else right
+            f"{plain} ?" if at == index else f"(?:{right}|{other})" if other else right
             for at, (right, other) in enumerate(zip(rights, plains, strict=True))
         )
         for index, plain in enumerate(plains)
@@ -303,6 +304,6 @@ def _marked(kind: str, content: str) -> tuple[str, str]:
 def _in_script(content: str, shown: dict[str, str]) -> str:
     """The content in raised or lowered characters; what has none stays between them."""
     return "".join(
-        "[.·˙⋅]" if character == "." else re.escape(shown.get(character, character))
+        _IN_SCRIPT.get(character) or re.escape(shown.get(character, character))
         for character in content
     )

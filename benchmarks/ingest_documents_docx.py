@@ -295,12 +295,20 @@ def equations(n: Numbers) -> Made:
         raw(run("A share of ") + f"<m:oMath>{share}</m:oMath>" + run(" of all.")),
         raw(run("Here ") + f"<m:oMath>{index}{atom('=')}{atom(d)}</m:oMath>" + run(" holds.")),
     )
+    # An equation that a reader cannot read is right where its place is marked.
+    place = r"\[equation\]"
     return body, [
-        says(f"emits 10{{^{a}}} watts", also=rf"emits \$?10\^\{{? ?{a} ?\}}?\$? watts"),
-        says(f"of {{/{c}|{b}}} of all", also=rf"of \$?\\frac\{{ ?{c} ?\}}\{{ ?{b} ?\}}\$? of all"),
+        says(
+            f"emits 10{{^{a}}} watts",
+            also=rf"emits \$?10\^\{{? ?{a} ?\}}?\$? watts|emits {place} watts",
+        ),
+        says(
+            f"of {{/{c}|{b}}} of all",
+            also=rf"of \$?\\frac\{{ ?{c} ?\}}\{{ ?{b} ?\}}\$? of all|of {place} of all",
+        ),
         matches(
             f"x{c} = {d}",
-            rf"Here \$?x(?:_\{{? ?{c} ?\}}?|{'₀₁₂₃₄₅₆₇₈₉'[c]}) ?= ?{d} ?\$? holds",
+            rf"Here \$?x(?:_\{{? ?{c} ?\}}?|{'₀₁₂₃₄₅₆₇₈₉'[c]}) ?= ?{d} ?\$? holds|Here {place} holds",
             rf"Here x ?{c} ?= ?{d}",
         ),
     ]

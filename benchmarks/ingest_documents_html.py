@@ -16,6 +16,17 @@ from ingest_documents import (
     says,
 )
 
+# Pages have more text than what is planted; extractors take very short ones for no article.
+_MORE = {
+    "en": "The boats went north in the spring and came back with salt, as they did in every year. "
+    "Nobody in the town had seen such a ship before that winter, and few have seen one since then. "
+    "The council paid for the road and for the wall by the sea, which stand there to this day.",
+    "zh": "春天的时候船队向北航行，带回了许多盐和木材，每一年都是如此。"
+    "那年冬天以前，镇上没有人见过这样的大船，"
+    ""
+    "后来也很少有人再见到。议会出钱修了海边的路和墙，至今仍在使用，人们常常在傍晚来这里散步。",
+}
+
 Made: TypeAlias = tuple[str, list[Fact]]
 
 
@@ -31,11 +42,12 @@ def make_page(maker: Callable[[Numbers], Made], seed: int) -> Document:
     name = maker.__name__.replace("_", "-")
     body, facts = maker(Numbers(f"{seed} html {name}"))
     language = "zh" if name.endswith("-zh") else "en"
+    more = "".join(f"<p>{_MORE[language]}</p>" for _ in range(2))
     page = (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8"><title>'
         f"{name}</title>"
         "<style>p { margin: 3em }</style></head><body><nav><a href='/'>Home</a></nav>"
-        f"<main><article>\n{body}\n</article></main></body></html>\n"
+        f"<main><article>\n{body}\n{more}\n</article></main></body></html>\n"
     )
     return Document(name=name, format_name="html", data=page.encode(), facts=tuple(facts))
 

@@ -289,7 +289,7 @@ def prose_zh(paper: Paper, n: Numbers) -> list[Fact]:
         says(first),
         says(f"约10{{^{c}}}个"),
         says("个细胞{[12]}，占"),
-        says(f"的{b}.5%{{[3]}}。"),
+        says(f"的{b}.5%{{[3]}}"),
         says(f"剂量<{b + 1} mg时"),
         says(f"第{b + 3}条适用"),
     ]

@@ -242,7 +242,7 @@ def read_trafilatura(document: Document) -> Reading:
     import trafilatura
 
     found = trafilatura.extract(
-        document.data.decode(), output_format="markdown", include_formatting=True
+        document.data.decode(), output_format="markdown", include_formatting=True, favor_recall=True
     )
     return Reading(text=found) if found else Reading(failure="no text was extracted")
 
