@@ -148,6 +148,18 @@ def test_a_lettered_line_is_an_item_only_in_a_list(marked: str) -> None:
     assert split_sentences(text, language="en") == expected
 
 
+def test_inside_a_quotation_the_library_decides() -> None:
+    text = 'He wrote "It is late. The end is near." to her.'
+    assert split_sentences(text, language="en") == [(0, len(text))]
+
+
+def test_a_wide_space_before_a_full_stop_is_a_space() -> None:
+    """A space of several bytes there made sentencex panic."""
+    for space in ("\u3000", "\u00a0", "\u2003", "\u202f"):
+        text = f"Z{space}.\u0645"
+        assert split_sentences(text, language="en")[0][0] == 0
+
+
 def test_a_rule_looks_at_a_bounded_window() -> None:
     """What is far from a full stop neither counts nor costs."""
     far = read_stop("x" * 10_000 + " a. B" + "y" * 10_000, 10_003, start=0, limit=20_005)

@@ -35,6 +35,7 @@ ENGLISH: dict[str, tuple[str, ...]] = {
         "He smoked 20 cigarettes/d.¦ He quit in May.",
     ),
     "law": (
+        "See 123 F. Supp. 2d 456 for this.¦ It is old.",
         "It was Roe v. Wade.¦ The court ruled in 1973.",
         "In Smith v. Jones the claim failed.¦ An appeal is pending.",
         "See 42 U.S.C. § 1983 for the text.¦ It is short.",
@@ -116,6 +117,10 @@ ENGLISH: dict[str, tuple[str, ...]] = {
         "Paris is big.¦London is bigger.¦Both are old.",
     ),
     "general": (
+        "In 1921 A. Einstein won the prize.¦ He was in Japan.",
+        "He lives at 12 Main St.¦ The house is old.",
+        "He lives at 12 N. Main Street.¦ She does not.",
+        "She is taller than I.¦ Paris is big.",
         "The tower is 300 m.¦ It was built in 1889.",
         "The wall is 5 ft.¦ The door is 7 ft.¦ Nobody fits.",
         "We met at 5 p.m.¦ The sun was low.",

@@ -37,6 +37,7 @@ FRENCH: dict[str, tuple[str, ...]] = {
 
 GERMAN: dict[str, tuple[str, ...]] = {
     "general": (
+        "Ende 19. Jahrhundert war er reich.¦ Danach nicht mehr.",
         "Im 19. Jahrhundert lebte er in Ulm.¦ Er war Maler.",
         "Sie wohnt in der 2. Etage.¦ Er nicht.",
         "Am 3. Mai 1950 wurde er geboren.¦ Er lebt noch.",

@@ -14,7 +14,7 @@ Verdict = bool | None
 
 _BEFORE_CHARS = 60
 _WORD = re.compile(r"(?:[^\W_\u3040-\u9fff]|[.&])+\Z")
-_PREVIOUS = re.compile(r"([^\s(\[“\"„«]*)[\s(\[“\"„«]*\Z")
+_OPENING = '([“"„«'
 # On over what closes the sentence and what opens the next one.
 _AFTER = re.compile(r"[\"'”’»)\]]{0,8}\s*[\"'“‘(\[«„_]?[ \u00a0\u202f]?")
 _NEXT_WORD = re.compile(r"[^\W\d_]{1,30}")
@@ -68,9 +68,14 @@ Judge = Callable[[Stop], Verdict]
 def read_stop(view: str, end: int, *, start: int, limit: int) -> Stop:
     """The full stop that ends at `end`, in the block [start, limit)."""
     before = view[max(start, end - 1 - _BEFORE_CHARS) : end - 1]
-    match = _WORD.search(before)
+    # Tokens first: a pattern that ends at the end of 60 characters is tried at each of them.
+    tokens = before.rsplit(None, 2)
+    last = tokens[-1] if tokens and not before[-1:].isspace() else ""
+    match = _WORD.search(last)
     word = match.group() if match else ""
-    previous = _PREVIOUS.search(before[: len(before) - len(word)])
+    opening = last[: len(last) - len(word)].rstrip(_OPENING)
+    index = -2 if last else -1
+    previous = opening or (tokens[index] if len(tokens) >= -index else "")
     after = _AFTER.match(view, end, limit)
     position = after.end() if after else end
     next_word = _NEXT_WORD.match(view, position, limit)
@@ -78,7 +83,7 @@ def read_stop(view: str, end: int, *, start: int, limit: int) -> Stop:
     return Stop(
         before=before,
         word=word,
-        previous=previous.group(1) if previous else "",
+        previous=previous.rpartition("(")[2].lstrip(_OPENING),
         touching=view[end : min(end + 1, limit)],
         following=view[position : min(position + 1, limit)],
         next_word=next_word.group() if next_word else "",
@@ -140,6 +145,7 @@ _MEASURE = re.compile(
     r"[ \u00a0\u202f-]?(?P<unit>[°µμ]?[^\W\d_]{1,5}[²³]?(?:/[^\W_]{1,6}){0,3})\Z"
 )
 _RATE = re.compile(r"[^\W_]/[^\W\d_]{1,3}\Z")
+_MAX_UNIT_CHARS, _MAX_MEASURE_CHARS = 6, 32
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 
 
@@ -148,9 +154,12 @@ def is_measure(stop: Stop) -> bool:
 
     After a year a capital letter is an initial (In 1921 A. Einstein ...), not a unit.
     """
-    if _RATE.search(stop.before):
+    if len(stop.word) > _MAX_UNIT_CHARS:
+        return False
+    near = stop.before[-_MAX_MEASURE_CHARS:]
+    if _RATE.search(near):
         return True
-    match = _MEASURE.search(stop.before)
+    match = _MEASURE.search(near)
     if match is None:
         return False
     unit = match["unit"]

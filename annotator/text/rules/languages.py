@@ -5,7 +5,7 @@ The rule: a language without rules of its own has the English ones, as its libra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from annotator.text.rules import cjk, english, french, german
 from annotator.text.rules.base import Judge, Verdict, read_stop
@@ -20,14 +20,21 @@ def primary_code(language: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """The rules of one language, for a place in the view of a block [start, limit)."""
+    """The rules of one language, for a place in the view of a block [start, limit).
+
+    A full stop is judged when ends are looked for and again when they are settled, so the
+    verdicts are kept, by offset: an instance is for one text.
+    """
 
     language: str
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
 
     def judge_full_stop(self, view: str, end: int, *, start: int, limit: int) -> Verdict:
         """Whether the full stop that ends at `end` ends a sentence; None: the library decides."""
-        judge = _JUDGES.get(self.language, english.judge)
-        return judge(read_stop(view, end, start=start, limit=limit))
+        if end not in self.verdicts:
+            judge = _JUDGES.get(self.language, english.judge)
+            self.verdicts[end] = judge(read_stop(view, end, start=start, limit=limit))
+        return self.verdicts[end]
 
     def has_speaker_after(self, view: str, end: int, *, start: int, limit: int) -> bool:
         """Whether the quotation that ends at `end` goes on with who said it."""
@@ -35,5 +42,5 @@ class Rules:
 
 
 def find_rules(language: str) -> Rules:
-    """The rules for an ISO code such as 'en', 'zh-TW', or '' where it is unknown."""
+    """The rules, for one text, of an ISO code such as 'en' or 'zh-TW'; "" where it is unknown."""
     return Rules(language=primary_code(language))
