@@ -308,7 +308,7 @@ def equations(n: Numbers) -> Made:
         ),
         matches(
             f"x{c} = {d}",
-            rf"Here \$?x(?:_\{{? ?{c} ?\}}?|{'₀₁₂₃₄₅₆₇₈₉'[c]}) ?= ?{d} ?\$? holds|Here {place} holds",
+            rf"Here (?:\$?x(?:_\{{? ?{c} ?\}}?|{'₀₁₂₃₄₅₆₇₈₉'[c]}) ?= ?{d} ?\$?|{place}) holds",
             rf"Here x ?{c} ?= ?{d}",
         ),
     ]

@@ -11,9 +11,11 @@ from __future__ import annotations
 from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
+from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_runs import RUNS
+from mutant_table_sentences import SENTENCES
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -481,7 +483,9 @@ MUTANTS = [
     *RUNS,
     *EVALUATION,
     *INGEST,
+    *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
+    *SENTENCES,
 ]
 # fmt: on

@@ -11,8 +11,7 @@ READING = "annotator/text/reading"
 DOCUMENTS_PDF = [
     *mutants_of(
         f"{READING}/pdf/raised.py",
-        ("pdf-raised-not-marked", "if not any(before == after",
-         "return text\n    if not any(before == after",
+        ("pdf-raised-not-marked", "    return write_mark(text, raised=raised)", "    return text",
          "test_pdf.py -k raised"),
         ("pdf-lowered-joins-digit", "(?=\\d)\")", "(?=\\D\\d)\")", "test_pdf.py -k raised_digits"),
         ("pdf-reference-list-as-exponent", 'return f" [{text}]"', 'return f"^{{{text}}}"',
@@ -55,6 +54,8 @@ DOCUMENTS_PDF = [
     ),
     *mutants_of(
         f"{READING}/pdf/edges.py",
+        ("pdf-edge-near-page-number", "_APART_OF_SMALL_NUMBER = 0.95",
+         "_APART_OF_SMALL_NUMBER = 1.25", "test_pdf.py -k runs_long"),
         ("pdf-heading-that-counts-dropped", "if _HEADING.match(cell.text):", "if False:",
          "test_pdf.py -k heading_words"),
         ("pdf-words-that-count-dropped", "return not is_top and cell.size <=",
@@ -78,6 +79,8 @@ DOCUMENTS_PDF = [
     ),
     *mutants_of(
         f"{READING}/pdf/columns.py",
+        ("pdf-columns-take-tables-below", "return len(set(sides)) < len(sides)", "return False",
+         "test_pdf.py -k table_below"),
         ("pdf-columns-mixed", "    if not regions:", "    if True:", "test_pdf.py -k columns"),
         ("pdf-short-cells-as-columns", "_MIN_WORDS = 4 ", "_MIN_WORDS = 0 ",
          "test_pdf.py -k labels"),
@@ -90,6 +93,10 @@ DOCUMENTS_PDF = [
     ),
     *mutants_of(
         f"{READING}/pdf/hyphens.py",
+        ("pdf-hyphen-numbers-in-words", "is_number or (goes_on", "(goes_on",
+         "test_pdf.py -k compounds_of_more"),
+        ("pdf-hyphen-of-three-words", "is_number or (goes_on", "is_number or (False and goes_on",
+         "test_pdf.py -k compounds_of_more"),
         ("pdf-hyphen-by-a-digit-lost", "if head[-1].isdigit() or tail[0].isdigit()", "if False",
          "test_pdf.py -k hyphens_at"),
         ("pdf-compounds-unknown", "return other in _SECOND or bool", "return bool",

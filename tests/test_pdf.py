@@ -390,6 +390,17 @@ def test_page_numbers_are_dropped_and_reported(draw, form, y):
     assert "9" not in found.text
 
 
+def test_the_number_of_a_page_that_runs_long_is_dropped_too(draw):
+    def write(number):
+        draw.lines(prose(number, 14), y=740)
+        draw.lines(prose(number + 9, 3), y=45 + 32)
+        draw.at(280, 32, f"Page {number} of 4", 9)
+
+    found = read_pages(draw, write, 4)
+    assert [item.text for item in found.dropped] == [f"Page {n} of 4" for n in range(1, 5)]
+    assert "of 4" not in found.text
+
+
 def test_chinese_page_numbers(draw):
     def write(number):
         draw.at(280, 30, f"第{number}页", 9, "STSong-Light")
@@ -548,6 +559,20 @@ def test_chinese_columns(draw):
     assert "".join(right) in text
 
 
+def test_a_table_below_columns_stays_in_rows(draw):
+    left, right = wrapped(5, 10, 220), wrapped(6, 10, 220)
+    for row in range(10):
+        draw.at(72, 700 - 13 * row, left[row], 10)
+        draw.at(310, 700 - 13 * row, right[row], 10)
+    for row, cells in enumerate((("Town", "Boats", "Feet"), ("Karsted", "474", "75 ft"))):
+        for x, cell in zip((72, 222, 342), cells, strict=True):
+            draw.at(x, 552 - 16 * row, cell, 10)
+    text = draw.read().text
+    assert " ".join(left) in text
+    assert " ".join(right) in text
+    assert "Karsted 474 75 ft" in text
+
+
 def test_rows_of_a_table_stay_rows(draw):
     rows = [(f"Town {n}", str(1900 + n), f"{n * 37} tons") for n in range(12)]
     for number, row in enumerate(rows):
@@ -612,6 +637,20 @@ def test_labels_with_long_values_stay_rows(draw, label):
     ],
 )
 def test_hyphens_at_line_ends(draw, first, second, joined):
+    draw.lines([first, second])
+    assert draw.read().text == joined
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ("a non-", "small-cell tumour", "a non-small-cell tumour"),
+        ("all twenty-", "five wards", "all twenty-five wards"),
+        ("the forty-", "second week", "the forty-second week"),
+        ("a treat-", "ment-free year", "a treatment-free year"),
+    ],
+)
+def test_hyphens_of_compounds_of_more_words_and_of_numbers(draw, first, second, joined):
     draw.lines([first, second])
     assert draw.read().text == joined
 
