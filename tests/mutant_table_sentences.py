@@ -12,7 +12,7 @@ SENTENCES = [
     *mutants_of(
         "annotator/text/rules/base.py",
         ("dotnet-is-an-end", "        return False  # .NET, .5", "        pass", CASES),
-        ("no-rates", "    if _RATE.search(stop.before):", "    if False:", CASES),
+        ("no-rates", "    if _RATE.search(near):", "    if False:", CASES),
         ("a-year-is-a-number", 'not _YEAR.fullmatch(match["number"])', "True", CASES),
         (
             "any-short-word-is-a-unit",
