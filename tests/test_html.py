@@ -191,7 +191,8 @@ def test_a_formula_is_read_once_and_meets_no_number(markup, text):
 
 
 def test_a_formula_nested_without_end_is_read():
-    assert "5" in text_of("<math>" + "<msup><mn>5</mn>" * 20_000)
+    text = text_of("<math>" + "<msup><mn>5</mn>" * 20_000)
+    assert text.split() == ["5"] * 20_000
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ def _find_tags(source: str) -> dict[str, tuple[int, int]]:
     """For each element the place of its first opening and of its last closing tag."""
     found: dict[str, tuple[int, int]] = {}
     for match in re.finditer(r"<(/?)([A-Za-z][A-Za-z0-9-]*+)", source):
+        if not find_tag_end(source, match.start()):
+            continue
         name = match[2].lower()
         first_open, last_close = found.get(name, (len(source), -1))
         if match[1]:
