@@ -583,8 +583,8 @@ DOCUMENTS_DOCX = [
         ),
         (
             "docx-any-depth",
-            "            if depth > MAX_DEPTH:",
-            "            if False:",
+            "if depth > MAX_DEPTH:",
+            "if False:",
             f"{FILES} -k without_end",
         ),
         (
