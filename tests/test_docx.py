@@ -89,8 +89,8 @@ def test_the_default_style_holds_for_paragraphs_without_one():
 
 
 def test_a_drop_cap_is_the_first_letter_of_its_word():
-    cap = para(run("S", '<w:position w:val="-9"/>'), properties='<w:framePr w:dropCap="drop"/>')
-    assert read(cap + para("alt is 5.")).text == "Salt is 5."
+    cap = para(run("5", '<w:position w:val="9"/>'), properties='<w:framePr w:dropCap="drop"/>')
+    assert read(cap + para("0 mg a day")).text == "50 mg a day"
 
 
 def test_blocks_in_any_container_are_read():
@@ -140,17 +140,17 @@ def test_merged_cells_keep_values_in_their_columns():
         "mg",
         "g",
     ]
-    assert "| 6 |" in rows[3]
+    assert rows[3].startswith("| low | 6 |")
 
 
 def test_cells_that_older_files_merge_span_columns():
     old = '<w:tcPr><w:hMerge w:val="{}"/></w:tcPr>'
     body = table(
-        [old.format("restart") + para("a"), old.format("continue") + para(""), "b"],
+        [old.format("restart") + para("a"), old.format("continue") + para("x"), "b"],
         ["1", "2", "3"],
     )
     first, _, last = read(body).text.split("\n")
-    assert first.split("|")[3].strip() == "b"
+    assert [text.strip() for text in first.split("|")[1:4]] == ["a x", "", "b"]
     assert last.split("|")[3].strip() == "3"
 
 
@@ -190,10 +190,10 @@ def test_a_table_in_a_table_loses_nothing():
 
 def test_tables_nested_deep_lose_nothing():
     body = para("core")
-    for number in range(40):
+    for number in range(60):
         body = table([para(str(number)) + body + para("")])
     words = read(body).text.split()
-    assert {"core", "0", "39"} <= set(words)
+    assert {"core", "0", "59"} <= set(words)
 
 
 # Text boxes

@@ -34,11 +34,12 @@ class Fields:
     def __init__(self, story: Element) -> None:
         self._matched = _find_matched(story)
         self._open: list[_Open] = []
+        self._num_codes = 0  # of the open fields, those that are in their instruction
 
     @property
     def hides(self) -> bool:
         """Whether what comes now is an instruction, or inside one."""
-        return any(not opened.in_result for opened in self._open)
+        return self._num_codes > 0
 
     def add_code(self, text: str) -> None:
         """A part of the innermost instruction."""
@@ -55,11 +56,14 @@ class Fields:
         turn = mark.get("w:fldCharType")
         if turn == "begin":
             self._open.append(_Open(begin=mark))
+            self._num_codes += 1
         elif turn == "separate" and self._open:
+            self._num_codes -= not self._open[-1].in_result
             self._open[-1].in_result = True
             self._open[-1].shown_before = num_shown
         elif turn == "end" and self._open:
             last = self._open.pop()
+            self._num_codes -= not last.in_result
             if not self.hides and not (last.in_result and num_shown > last.shown_before):
                 return _show(last)
         return "", ""

@@ -125,20 +125,19 @@ class Package:
 def parse_xml(data: bytes, name: str) -> Element:
     """The root of an XML document, with short names. Raises UnreadableError."""
     from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import iterparse
+    from defusedxml.ElementTree import fromstring
 
-    depth = 0
-    root: Element | None = None
     try:
-        # A document type is not allowed in these files, and entities are declared in one.
-        for event, element in iterparse(io.BytesIO(data), ("start", "end"), forbid_dtd=True):
-            root = element if root is None else root
-            depth += 1 if event == "start" else -1
-            if depth > MAX_DEPTH:
-                raise UnreadableError("broken", f"{name} is nested deeper than {MAX_DEPTH}")
+        # A document type is not allowed in these files, and entities are declared in one. All is
+        # given at once: in pieces, a name of 60 MB would be read anew with each of them.
+        root: Element = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise UnreadableError("broken", f"{name} is no sound XML: {error}") from None
-    assert root is not None  # an empty document is a ParseError
+    generation, depth = [root], 1
+    while generation := [child for element in generation for child in element]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise UnreadableError("broken", f"{name} is nested deeper than {MAX_DEPTH}")
     names: dict[str, str] = {}
     for element in root.iter():
         element.tag = _shorten(element.tag, names)
