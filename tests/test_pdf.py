@@ -202,6 +202,16 @@ def test_a_page_in_another_scale(draw):
     assert draw.read().text == "The town had 10⁵ people."
 
 
+def test_what_is_lowered_in_one_line_is_not_raised_in_the_next(draw):
+    end = draw.at(72, 700, "The town has much CO")
+    draw.at(draw.at(end, 696, "2", 7), 700, " in it and")
+    draw.at(end - draw.canvas.stringWidth("it has", "Helvetica", 11), 689, "it has")
+    draw.at(end + 4, 689, "19 bridges.")
+    text = draw.read().text
+    assert "CO₂ in it" in text
+    assert "²" not in text
+
+
 def test_type_made_small_by_its_scale(draw):
     x = draw.at(72, 700, "Much CO")
     draw.canvas.saveState()

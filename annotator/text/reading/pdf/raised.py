@@ -25,7 +25,7 @@ _BEFORE_DIGIT = re.compile(r"([₀-₎]+)(?=\d)")
 _FROM_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₍₎", "0123456789+−()")
 
 _SMALLER = 0.87  # ratio of sizes; more is the same type
-_MAX_RISE = 0.85  # of the size of the line; more is another line
+_MAX_RISE = 0.75  # of the size of the line; more is another line
 _MIN_RISE = {True: 0.1, False: 0.05}  # for digits raised, lowered
 _MIN_RISE_OF_WORDS = 0.15  # small type that is centred on a line of large type rises less
 _STAGGERED = 0.22  # rise that makes raised what is as large as its line
@@ -147,8 +147,12 @@ def _find_owner(
         if not staggered and not _is_off_line(piece, owner):
             continue
         found = _find_place(piece, owner, only_after=staggered)
-        if found is not None and (best is None or found[0] < best[0]):
-            best = (found[0], other, found[1])
+        if found is None:
+            continue
+        # What is lowered in one line is raised against the next: the nearer baseline decides.
+        distance = found[0] + abs(piece.base - owner.base) / owner.size
+        if best is None or distance < best[0]:
+            best = (distance, other, found[1])
     return None if best is None else best[1:]
 
 
