@@ -25,6 +25,11 @@ INGEST = [
          "AttributeError, RecursionError", CHANGES),
     ),
     *mutants_of(
+        "annotator/text/reading/file_text.py",
+        ("few-controls-refuse-a-text", "max(_FEW_CONTROLS, ", "max(0, ",
+         "test_ingest.py -k few_control"),
+    ),
+    *mutants_of(
         "schemas/document_versions.py",
         ("stale-only-the-last-run", "        ids |= {str(item)", "        ids = {str(item)",
          CHANGES),

@@ -186,3 +186,8 @@ def test_plain_text_comes_back_but_for_its_edges(text):
         return
     found = read_bytes(text.encode(), format_name="txt", max_chars=10_000)
     assert found.text.split() == text.split()
+
+
+@pytest.mark.parametrize(("data", "text"), [(b"5\x0112 mg", "5 12 mg"), (b"3\x1f4", "3 4")])
+def test_few_control_characters_part_the_words_of_a_short_text(data, text):
+    assert read_bytes(data, format_name="txt", max_chars=100).text == text

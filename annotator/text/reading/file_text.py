@@ -23,6 +23,7 @@ _NO_TEXT = re.compile(
 )
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x7f-\x84\x86-\x9f]")
 _MAX_CONTROL_SHARE = 0.05  # of the characters; more is no text
+_FEW_CONTROLS = 4  # are no reason to refuse a short text
 
 # Characters that stand side by side without a space: Han, kana, and full-width punctuation.
 _WIDE = (
@@ -87,7 +88,7 @@ def clean(text: str) -> str:
     """
     text = _LINE_ENDS.sub("\n", text)
     num_controls = len(_CONTROLS.findall(text))
-    if num_controls > _MAX_CONTROL_SHARE * len(text):
+    if num_controls > max(_FEW_CONTROLS, _MAX_CONTROL_SHARE * len(text)):
         raise UnreadableError(
             "not_text", f"{num_controls} of {len(text)} characters are control characters"
         )
