@@ -132,7 +132,8 @@ def test_evidence_in_a_text_that_changed_since_is_not_quoted(folder, tmp_path):
     output, _ = ingest(folder, license="CC0-1.0")
     places = [("salt.html", 3, 9), ("tin.txt", 0, 3)]
     annotations = write_annotation(tmp_path / "annotations.jsonl", output, *places)
-    assert find_stale_documents([annotations], [output]).ids == frozenset()
+    fresh = find_stale_documents([annotations], [output])
+    assert (fresh.ids, fresh.unmatched) == (frozenset(), [])
     (folder / "salt.html").write_text("<p>It now weighs 10<sup>6</sup> tons.</p>")
     ingest(folder, license="CC0-1.0")
     (folder / "new.txt").write_text("New.")
@@ -155,6 +156,15 @@ def quote_all(documents: Path, stale: frozenset[str]) -> dict[str, str | None]:
     for name in ("salt.html", "tin.txt"):
         found[name] = quotes.describe(Evidence(document_id=name, start=0, end=3))["text"]
     return found
+
+
+def test_what_changed_in_each_of_several_runs_is_stale(folder, tmp_path):
+    output, _ = ingest(folder)
+    annotations = write_annotation(tmp_path / "annotations.jsonl", output, ("tin.txt", 0, 3))
+    for name in ("salt.html", "tin.txt"):
+        (folder / name).write_text(f"{name} has another text.")
+        ingest(folder)
+    assert find_stale_documents([annotations], [output]).ids == {"salt.html", "tin.txt"}
 
 
 def test_documents_that_are_others_altogether_are_reported(folder, tmp_path):
