@@ -30,6 +30,23 @@ INGEST = [
          "test_ingest.py -k few_control"),
     ),
     *mutants_of(
+        "annotator/text/reading/front_matter.py",
+        ("unknown-fields-uncounted", "if num_unknown else {}", "if False else {}",
+         "test_ingest.py -k leaves_out"),
+    ),
+    *mutants_of(
+        "annotator/text/reading/html.py",
+        ("struck-out-uncounted", "not_read=_count_struck(root)", "not_read={}",
+         "test_ingest.py -k leaves_out"),
+        ("empty-strikes-counted", "sum(bool(node.text(deep=True).strip())", "sum(True",
+         "test_ingest.py -k leaves_out"),
+    ),
+    *mutants_of(
+        "annotator/text/reading/markdown.py",
+        ("struck-out-of-markdown-uncounted", "count_unread(markup) | count_struck(page)",
+         "count_unread(markup)", "test_ingest.py -k leaves_out"),
+    ),
+    *mutants_of(
         "schemas/document_versions.py",
         ("stale-only-the-last-run", "        ids |= {str(item)", "        ids = {str(item)",
          CHANGES),

@@ -191,3 +191,19 @@ def test_plain_text_comes_back_but_for_its_edges(text):
 @pytest.mark.parametrize(("data", "text"), [(b"5\x0112 mg", "5 12 mg"), (b"3\x1f4", "3 4")])
 def test_few_control_characters_part_the_words_of_a_short_text(data, text):
     assert read_bytes(data, format_name="txt", max_chars=100).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "not_read"),
+    [
+        ("md", "---\ntitle: Salt\nowner: Ann\ndose: 5 mg\n---\nText.", {"front_matter_fields": 2}),
+        ("txt", "---\ntitle: Salt\nowner: Ann\n---\nText.", {"front_matter_fields": 1}),
+        ("md", "---\ntitle: Salt\n---\nText.", {}),
+        ("txt", "---\nowner: Ann\n---\nText.", {}),
+        ("md", "Give ~~5 mg~~ 6 mg.", {"struck_out": 1}),
+        ("html", "<p>Give <del>5 mg</del> <s></s> 6 mg.", {"struck_out": 1}),
+        ("html", "<p>Give 6 mg.", {}),
+    ],
+)
+def test_what_a_reader_leaves_out_is_counted(name, data, not_read):
+    assert read_bytes(data.encode(), format_name=name, max_chars=1000).not_read == not_read

@@ -38,15 +38,28 @@ def split_front_matter(text: str, *, plain: bool = False) -> tuple[dict[str, str
     A block without a key that front matter has stays in the text: a warning between two rules is
     none. In a `plain` text file it takes one of our fields.
     """
-    nothing = dict.fromkeys(_KEYS, "")
+    match, values = _find_block(text, plain=plain)
+    if match is None:
+        return dict.fromkeys(_KEYS, ""), text
+    return {field: _first_of(values, names) for field, names in _KEYS.items()}, text[match.end() :]
+
+
+def count_unread(text: str, *, plain: bool = False) -> dict[str, int]:
+    """Fields of the front matter that no document has, for `FileText.not_read`."""
+    _, values = _find_block(text, plain=plain)
+    num_unknown = sum(key.lower() not in _KNOWN for key in values)
+    return {"front_matter_fields": num_unknown} if num_unknown else {}
+
+
+def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[str, str]]:
     match = _BLOCK.match(text)
     values = _read_values(match[1]) if match else {}
     names = [key.lower() for key in values]
     known = not _KNOWN.isdisjoint(names)
     programs = not plain and all(_KEY_OF_A_PROGRAM.fullmatch(key) for key in values)
     if match is None or not values or not (known or programs):
-        return nothing, text
-    return {field: _first_of(values, names) for field, names in _KEYS.items()}, text[match.end() :]
+        return None, {}
+    return match, values
 
 
 def _read_values(block: str) -> dict[str, str]:

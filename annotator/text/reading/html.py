@@ -10,6 +10,7 @@ in, breaks sentences at every bold word and drops figure captions.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,7 +22,8 @@ from annotator.text.reading.html_text import count_shown, inline_text, render
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-_MAIN_SHARE = 0.5  # of the page's text, below which `main` does not stand for the page
+_MAIN_SHARE = 0.5  # of the page's text; with less, `main` is only a part of the page
+_STRIKES = re.compile(r"<(?:del|s|strike)\b", re.I)
 _LICENSE_METAS = ("license", "dcterms.license", "dc.license", "dcterms.rights", "dc.rights")
 
 
@@ -39,6 +41,7 @@ def read_html(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> Fil
         source=_find_address(tree),
         license=_find_license(tree),
         encoding=name,
+        not_read=_count_struck(root),
     )
 
 
@@ -46,6 +49,17 @@ def render_markup(markup: str) -> tuple[str, str]:
     """The text of an HTML fragment, and its only first-level heading ('' for none or several)."""
     root = _parse(markup).body
     return ("", "") if root is None else (render(root), _only_heading(root))
+
+
+def count_struck(markup: str) -> dict[str, int]:
+    """Stretches of an HTML fragment that are struck out, for `FileText.not_read`."""
+    root = _parse(markup).body if _STRIKES.search(markup) else None
+    return {} if root is None else _count_struck(root)
+
+
+def _count_struck(root: LexborNode) -> dict[str, int]:
+    num_struck = sum(bool(node.text(deep=True).strip()) for node in root.css("del, s, strike"))
+    return {"struck_out": num_struck} if num_struck else {}
 
 
 def _parse(markup: str) -> LexborHTMLParser:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from annotator.text.language import AUTO
 from annotator.text.reading.decode import decode
 from annotator.text.reading.file_text import FileText, clean
-from annotator.text.reading.front_matter import split_front_matter
-from annotator.text.reading.html import render_markup
+from annotator.text.reading.front_matter import count_unread, split_front_matter
+from annotator.text.reading.html import count_struck, render_markup
 from annotator.text.reading.markdown_rules import make_parser
 
 
@@ -22,7 +22,8 @@ def read_markdown(data: bytes, *, encoding: str = AUTO, language: str = AUTO) ->
     """
     markup, name = decode(data, encoding=encoding, language=language)
     fields, body = split_front_matter(markup)
-    text, heading = render_markup(make_parser().render(body))
+    page = make_parser().render(body)
+    text, heading = render_markup(page)
     return FileText(
         text=clean(text),
         title=fields["title"] or heading,
@@ -31,4 +32,5 @@ def read_markdown(data: bytes, *, encoding: str = AUTO, language: str = AUTO) ->
         source=fields["source"],
         license=fields["license"],
         encoding=name,
+        not_read=count_unread(markup) | count_struck(page),
     )

@@ -141,7 +141,7 @@ def _run_together(before: str, before_name: str, after: str, after_name: str) ->
 
 
 def _choose_form(element: _Open) -> str:
-    """One form of a formula that stands in several; presentation goes before content."""
+    """One form of a formula that is given in several; presentation goes before content."""
     forms = list(zip(element.names, element.texts, strict=True))
     shown = [text for name, text in forms if name not in ("annotation", "annotation-xml")]
     others = [text for name, text in forms if name == "annotation-xml" and text]

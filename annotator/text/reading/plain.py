@@ -5,7 +5,7 @@ from __future__ import annotations
 from annotator.text.language import AUTO
 from annotator.text.reading.decode import decode
 from annotator.text.reading.file_text import FileText, clean
-from annotator.text.reading.front_matter import split_front_matter
+from annotator.text.reading.front_matter import count_unread, split_front_matter
 
 
 def read_plain(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> FileText:
@@ -20,4 +20,5 @@ def read_plain(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> Fi
         source=fields["source"],
         license=fields["license"],
         encoding=name,
+        not_read=count_unread(text, plain=True),
     )

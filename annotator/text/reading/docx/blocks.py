@@ -26,7 +26,7 @@ class Piece:
 
     raised      'superscript', 'subscript' or ''
     position    of the baseline, in half points
-    mark        it stands for what is no text: 'always', or only 'inside' a sentence; '' for text
+    mark        when it replaces what is no text: 'always' or 'inside' a sentence; '' for text
     """
 
     text: str

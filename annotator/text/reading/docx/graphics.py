@@ -40,7 +40,7 @@ class Graphic:
 
     @property
     def mark(self) -> str:
-        """What stands for it inside a sentence."""
+        """What replaces it inside a sentence."""
         kinds = {"equations": "[equation]", "images": "[image]", "charts": "[chart]"}
         return next((kinds.get(kind, "[object]") for kind in self.counts), "")
 

@@ -106,7 +106,7 @@ class ParagraphReader:
                 stack += [(child, looks) for child in reversed(shown_children(element))]
 
     def _read(self, element: Element, looks: RunFormat, *, is_drop_cap: bool) -> bool:
-        """Take an element that stands for itself; False for a container."""
+        """Take an element that is no container; False for a container."""
         tag = element.tag
         if tag == "w:fldChar":
             text, kind = self._fields.turn(element, self._num_shown)
