@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from annotator.judging.config import LexicalConfig
 from annotator.judging.judge import JudgeTask
-from annotator.judging.lexical import LexicalJudge, lacks_fact
-from annotator.judging.lexical_align import Match, align
-from annotator.judging.lexical_features import FEATURES, measure
-from annotator.judging.lexical_index import Corpus, index_document
-from annotator.judging.lexical_model import WEIGHTS
-from annotator.judging.lexical_text import (
+from annotator.judging.lexical import LexicalJudge
+from annotator.judging.lexical.no_fact import lacks_fact
+from annotator.judging.lexical.align import Match, align
+from annotator.judging.lexical.checks import find_objections
+from annotator.judging.lexical.overlap import compare
+from annotator.judging.lexical.index import Corpus, index_document
+from annotator.judging.lexical.text import (
     MAX_PASSAGE_CHARS,
     blank_citations,
     read_tokens,

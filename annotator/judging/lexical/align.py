@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from annotator.judging.lexical_text import Token, is_negation
-from annotator.judging.lexical_words import (
+from annotator.judging.lexical.quantity import Quantity, Relation, relate
+from annotator.judging.lexical.text import Token, is_negation
+from annotator.judging.lexical.words import (
     ARTICLES,
     FUNCTION_CHARACTERS,
     NEGATION_CHARACTERS,
@@ -60,6 +61,7 @@ class _Unit(NamedTuple):
     is_number: bool = False
     is_name: bool = False
     is_character: bool = False
+    quantity: Quantity | None = None
 
 
 def align(
@@ -136,6 +138,7 @@ def _split_unit(tokens: Sequence[Token], index: int, subject: Set[str]) -> Itera
             is_negation=is_negation(token.lower),
             is_number=token.is_number,
             is_name=token.is_name,
+            quantity=token.quantity,
         )
         return
     # Pairs overlap: each gives its first character, and the last pair of a run both.
@@ -163,10 +166,17 @@ def _character(text: str, named: bool) -> _Unit:
 def _common_length(left: Sequence[_Unit], right: Sequence[_Unit]) -> int:
     length = 0
     for one, other in zip(left, right, strict=False):
-        if one.key != other.key:
+        if one.key != other.key and not _states(one, other):
             break
         length += 1
     return length
+
+
+def _states(said: _Unit, stated: _Unit) -> bool:
+    """Whether a passage's quantity states that of the sentence in another form."""
+    if said.quantity is None or stated.quantity is None:
+        return False
+    return relate(said.quantity, stated.quantity) is Relation.SAME
 
 
 def _is_value(units: Sequence[_Unit]) -> bool:

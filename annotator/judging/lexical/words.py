@@ -33,19 +33,3 @@ UNFINISHED_ENDS = _words("a an the and or")
 NEGATION_CHARACTERS = frozenset("不没未无非否")
 PRONOUN_CHARACTERS = frozenset("他她它其")
 FUNCTION_CHARACTERS = frozenset("的了是在和与也就都而及着一个于为之有被将")
-MONTHS = _words("""
-    january february march april june july august september october november december
-""")
-
-_COUNTED = """
-    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
-    sixteen seventeen eighteen nineteen twenty
-"""
-# `one` is left out: it is a pronoun more often than a number.
-NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED.split()) if value > 1} | {
-    "first": "1",
-    "second": "2",
-    "third": "3",
-    "fourth": "4",
-    "fifth": "5",
-}
