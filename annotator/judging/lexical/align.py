@@ -25,6 +25,7 @@ from annotator.judging.lexical.words import (
     NEGATION_CHARACTERS,
     PRONOUN_CHARACTERS,
     PRONOUNS,
+    THINGS,
 )
 
 _MAX_TOKENS = 80
@@ -79,12 +80,14 @@ def align(
     end = _common_length(left[::-1], right[::-1])
     value, other = left[: len(left) - end], right[: len(right) - end]
     frame = said[:start] + left[len(left) - end :]
-    if not _is_value(value) or not _is_value(other) or not _holds(frame, said):
+    if not _is_value(value) or not _is_value(other) or not _holds(frame, said, stated):
         return _align_reordered(said, stated)
     if _denies(value) != _denies(other):
         return _swap(value, other)
     if not any(unit.is_content for unit in value):
         return Alignment(match=Match.SAME) if len(value) <= 1 else None
+    if not _comparable(value, other):
+        return None
     keys = {unit.key for unit in other}
     rephrased = any(unit.is_content and unit.key in keys for unit in value)
     names_something = keys == {_SUBJECT} or any(unit.is_content for unit in other)
@@ -179,17 +182,31 @@ def _states(said: _Unit, stated: _Unit) -> bool:
     return relate(said.quantity, stated.quantity) is Relation.SAME
 
 
+def _comparable(value: Sequence[_Unit], other: Sequence[_Unit]) -> bool:
+    """Whether one may stand for the other: a number for a number of its kind, a name for a name.
+
+    `it` may be any thing, so that a common word in its place is no other value.
+    """
+    said = [unit.quantity for unit in value if unit.quantity is not None]
+    stated = [unit.quantity for unit in other if unit.quantity is not None]
+    if said or stated:
+        return any(relate(one, two) is Relation.OTHER for one in said for two in stated)
+    is_thing = bool(other) and all(unit.text.casefold() in THINGS for unit in other)
+    return not is_thing or any(unit.is_name for unit in value)
+
+
 def _is_value(units: Sequence[_Unit]) -> bool:
     """Whether a stretch is short enough to be one value, or nothing at all."""
     unspaced = any(unit.is_character for unit in units)
     return len(units) <= (_MAX_VALUE_CHARACTERS if unspaced else _MAX_VALUE_WORDS)
 
 
-def _holds(frame: Sequence[_Unit], said: Sequence[_Unit]) -> bool:
+def _holds(frame: Sequence[_Unit], said: Sequence[_Unit], stated: Sequence[_Unit]) -> bool:
     """Whether the common part is enough to say that both speak of the same thing."""
     unspaced = any(unit.is_character for unit in said)
     share = _MIN_FRAME_SHARE_UNSPACED if unspaced else _MIN_FRAME_SHARE
-    if len(frame) < share * len(said):
+    whole = max(len(said), len(stated)) if unspaced else len(said)
+    if len(frame) < share * whole:
         return False
     return any(unit.is_content for unit in frame) or len(frame) > 2
 

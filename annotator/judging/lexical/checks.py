@@ -118,26 +118,33 @@ def _object(said: Quantity, stated: Quantity) -> Objection:
 
 
 def _check_names(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
-    """A name no passage holds, where a passage has another name next to the same word."""
+    """A name next to a word that the passages only have next to another name: `Bo Chen built`."""
     words = _words(overlap)
     own = {token.key for token in words}
-    absent = set(absent_names(overlap))
-    for before, token in zip(words, words[1:], strict=False):
-        if token.text not in absent or before.is_name:
+    for left, right in zip(words, words[1:], strict=False):
+        if left.is_name == right.is_name:
             continue
-        for place in overlap.about:
-            rival = _name_after(before.key, corpus.tokens(place), own)
-            if rival is not None:
-                text = f"says {token.text!r} where a passage says {rival!r}"
-                yield Objection(contradicts=True, text=text)
-                break
+        name, word = (left, right) if left.is_name else (right, left)
+        if name.key in corpus.subject:
+            continue
+        holding = [place for place, keys in overlap.keys_of.items() if word.key in keys]
+        if any(name.key in overlap.keys_of[place] for place in holding):
+            continue
+        rivals = (_neighbour(word.key, corpus.tokens(place), left.is_name) for place in holding)
+        rival = next((one for one in rivals if one is not None and one.key not in own), None)
+        if rival is not None:
+            text = f"says {name.text!r} where a passage says {rival.text!r}"
+            yield Objection(contradicts=True, text=text)
+            return
 
 
-def _name_after(key: str, tokens: Sequence[Token], own: set[str]) -> str | None:
+def _neighbour(key: str, tokens: Sequence[Token], before: bool) -> Token | None:
+    """The name right before or after a word of a passage, function words left out."""
     words = content_tokens(tokens)
-    for before, token in zip(words, words[1:], strict=False):
-        if before.key == key and token.is_name and token.key not in own:
-            return token.text
+    for left, right in zip(words, words[1:], strict=False):
+        name, word = (left, right) if before else (right, left)
+        if word.key == key and name.is_name and not word.is_name:
+            return name
     return None
 
 

@@ -31,7 +31,7 @@ from annotator.judging.lexical.quantity import Quantity
 from annotator.judging.lexical.units import CURRENCIES, SCALE_LETTERS, SCALES, UNITS
 
 _CODE = re.compile(
-    r"(?<![\w.])(?P<version>v\.?\ ?\d+(?:\.\d+)+|\d+(?:\.\d+){2,})(?![\w]|\.\d)"
+    r"(?<![\w.])(?P<version>v\.?\ ?\d{1,6}(?:\.\d{1,6}){1,5}|\d{1,6}(?:\.\d{1,6}){2,5})(?!\w|\.\d)"
     r"|(?<!\w)(?P<phone>\+?\(?\d{2,4}\)?(?:[ -]\d{2,5}){2,5}|\+\d{6,15}|\d{3}-\d{4})(?![\w-])"
     r"|(?<![\w-])(?P<model>[a-z]{1,8}-\d{1,5}[a-z]?)(?![\w-]|\.\d)"
 )
@@ -104,12 +104,20 @@ def _scan(text: str) -> list[Quantity]:
     begin = listed.end() if listed else 0
     if found and found[0].start < begin:
         begin = 0  # 12. Mai 1999 is no item of a list
-    for one in (*_codes(lower), *_numbers(plain, lower)):
-        if one.start >= begin and not any(one.start < item.end and item.start < one.end for item in found):
-            found.append(one)
+    taken = bytearray(len(text))
+    for item in found:
+        _take(item, taken)
+    for item in (*_codes(lower), *_numbers(plain, lower)):
+        if item.start >= begin and not any(taken[item.start : item.end]):
+            _take(item, taken)
+            found.append(item)
     found = [replace(item, text=text[item.start : item.end]) for item in found]
     found.sort(key=lambda item: item.start)
     return _join_ranges(found, lower)
+
+
+def _take(item: Quantity, taken: bytearray) -> None:
+    taken[item.start : item.end] = b"\1" * (item.end - item.start)
 
 
 def _codes(text: str) -> Iterator[Quantity]:
@@ -205,7 +213,7 @@ def _is_one_unit(text: str, end: int) -> bool:
 
 def _amount(
     number: float, digits: int, surface: str, start: int, end: int, plain: str, lower: str
-) -> Quantity:
+) -> Quantity | None:
     """A number with the scale, unit or currency around it."""
     before = lower[max(0, start - 24) : start]
     money = _CURRENCY_BEFORE.search(before)
@@ -214,6 +222,8 @@ def _amount(
     scale, end = _read_scale(plain, lower, end, is_money=money is not None)
     unit = _AFTER.match(plain, end) or _AFTER.match(lower, end)
     name = (unit["latin"] or unit["han"]) if unit else ""
+    if not name and not money and scale == 1 and lower[end : end + 1].isascii() and lower[end : end + 1].isalpha():
+        return None  # 5a, 3D: a name with a digit
     value = number * scale * (-1 if is_negative else 1)
     common = {"written": number, "scale": scale, "digits": digits, "start": begin}
     if unit and not (money and name not in CURRENCIES):
