@@ -18,7 +18,9 @@ from annotator.judging.lexical.text import Token, is_negation
 
 _NUM_ALIGNED = 8
 # A passage that shares less with a sentence does not speak of what the sentence denies.
-_MIN_COVER_TO_DENY = 0.6
+_MIN_COVER_TO_DENY = 0.75
+# A longer sentence may take its names from several passages; only an absent one speaks against it.
+_MAX_SIMPLE_WORDS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,11 +123,14 @@ def _check_names(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
     """A name next to a word that the passages only have next to another name: `Bo Chen built`."""
     words = _words(overlap)
     own = {token.key for token in words}
+    known = frozenset().union(*overlap.keys_of.values())
     for left, right in zip(words, words[1:], strict=False):
         if left.is_name == right.is_name:
             continue
         name, word = (left, right) if left.is_name else (right, left)
         if name.key in corpus.subject:
+            continue
+        if name.key in known and len(words) > _MAX_SIMPLE_WORDS:
             continue
         holding = [place for place, keys in overlap.keys_of.items() if word.key in keys]
         if any(name.key in overlap.keys_of[place] for place in holding):

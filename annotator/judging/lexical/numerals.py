@@ -12,17 +12,19 @@ import re
 from annotator.judging.lexical.units import CHINESE_SCALES
 
 # Length is kept, so that offsets hold: full width and Arabic forms, minus signs, fixed spaces.
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code) not in "，；！？（）"}
-_PLAIN |= {ord(char): str(index % 10) for index, char in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
-_PLAIN |= {ord("٫"): ".", ord("٬"): ",", ord("٪"): "%", ord("−"): "-", ord("‑"): "-"}
-_PLAIN |= {ord(char): " " for char in "\u00a0\u2009\u202f\u3000\t\n\r"}
-_PLAIN |= {ord("＄"): "$", ord("￥"): "¥", ord("￡"): "£", ord("’"): "'"}
+_PLAIN = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_PLAIN |= {char: str(index % 10) for index, char in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+_PLAIN |= dict(zip("٫٬٪−‑＄￥￡’", ".,%--$¥£'", strict=True))  # noqa: RUF001
+_PLAIN |= dict.fromkeys("\u00a0\u2009\u202f\u3000\t\n\r", " ")
+_PLAIN_TABLE = str.maketrans(
+    {char: plain for char, plain in _PLAIN.items() if char not in "，；！？（）"}  # noqa: RUF001
+)
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def plain_digits(text: str) -> str:
     """`text` with digits, signs and spaces in their plain form, of the same length."""
-    return text.translate(_PLAIN)
+    return text.translate(_PLAIN_TABLE)
 
 
 def lower_ascii(text: str) -> str:

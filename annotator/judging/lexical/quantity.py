@@ -24,8 +24,7 @@ _ABOUT = 0.05
 _CONVERTED = 0.01
 # Kinds that writers mix: "20 degrees" for 20 °C, "5 pounds" for £5, "aged 42" for 42 years.
 _MIXED = frozenset(
-    frozenset(pair)
-    for pair in (("angle", "temperature"), ("mass", "money"), ("count", "date"), ("count", "ordinal"))
+    frozenset(pair) for pair in (("angle", "temperature"), ("mass", "money"))
 )
 
 
@@ -94,45 +93,55 @@ class Quantity:
 
 def relate(said: Quantity, stated: Quantity) -> Relation:
     """How `stated` of a document relates to `said` in a sentence."""
-    if said.kind == stated.kind:
-        match said.kind:
-            case "date":
-                return _relate_dates(said, stated)
-            case "code":
-                return _relate_codes(said, stated)
-            case "money" if not same_currency(said.unit, stated.unit):
-                return Relation.OTHER
-        return _relate_amounts(said, stated)
+    if said.kind != stated.kind:
+        return _relate_kinds(said, stated)
+    if said.kind == "date":
+        return _relate_dates(said, stated)
+    if said.kind == "code":
+        if said.code == stated.code:
+            return Relation.SAME
+        return Relation.OTHER if said.unit == stated.unit else Relation.UNRELATED
+    if said.kind == "money" and not same_currency(said.unit, stated.unit):
+        return Relation.OTHER
+    if _is_same(said, stated):
+        return Relation.SAME
+    return Relation.NEAR if _is_near(said, stated) else Relation.OTHER
+
+
+def _relate_kinds(said: Quantity, stated: Quantity) -> Relation:
+    """One number of two kinds: the same without a unit (`aged 42`), another with two units."""
     same_number = _close(said.written, stated.written, _EXACT)
-    same_number = same_number or _close(said.value, stated.value, _EXACT)
-    if not same_number:
+    if not (same_number or _close(said.value, stated.value, _EXACT)):
         return Relation.UNRELATED
     if "count" in {said.kind, stated.kind} or frozenset((said.kind, stated.kind)) in _MIXED:
         return Relation.SAME
-    units = said.unit and stated.unit
-    return Relation.OTHER if units else Relation.UNRELATED
+    return Relation.OTHER if said.unit and stated.unit else Relation.UNRELATED
 
 
-def _relate_amounts(said: Quantity, stated: Quantity) -> Relation:
-    if _close(said.value, stated.value, _EXACT) and said.bound not in {"least", "most"}:
-        return Relation.SAME
-    if said.bound == "least" and stated.value >= said.value * (1 - _EXACT):
-        return Relation.SAME
-    if said.bound == "most" and stated.value <= said.value * (1 + _EXACT):
-        return Relation.SAME
-    if said.bound == "about" and _close(said.value, stated.value, _ABOUT):
-        return Relation.SAME
-    if _rounds_to(stated, said) or _rounds_to(said, stated):
-        return Relation.SAME
+def _is_same(said: Quantity, stated: Quantity) -> bool:
+    match said.bound:
+        case "least":
+            return stated.value >= said.value * (1 - _EXACT)
+        case "most":
+            return stated.value <= said.value * (1 + _EXACT)
+        case "about" if _close(said.value, stated.value, _ABOUT):
+            return True
+    is_exact = _close(said.value, stated.value, _EXACT)
+    return is_exact or _rounds_to(stated, said) or _rounds_to(said, stated)
+
+
+def _is_near(said: Quantity, stated: Quantity) -> bool:
+    """Whether the document leaves room for the sentence's amount without stating it."""
     if stated.low <= said.value <= stated.high or said.low <= stated.value <= said.high:
-        return Relation.NEAR
-    if stated.bound == "about" and _close(said.value, stated.value, _ABOUT):
-        return Relation.NEAR
-    if stated.bound == "least" and said.value >= stated.value:
-        return Relation.NEAR
-    if stated.bound == "most" and said.value <= stated.value:
-        return Relation.NEAR
-    return Relation.OTHER
+        return True
+    match stated.bound:
+        case "about":
+            return _close(said.value, stated.value, _ABOUT)
+        case "least":
+            return said.value >= stated.value
+        case "most":
+            return said.value <= stated.value
+    return False
 
 
 def _rounds_to(exact: Quantity, rounded: Quantity) -> bool:
@@ -144,7 +153,8 @@ def _rounds_to(exact: Quantity, rounded: Quantity) -> bool:
         return _close(exact.value, rounded.value, tolerance) or _near_degrees(exact, rounded)
     if rounded.digits < 2 or rounded.digits >= exact.digits:
         return False
-    return _close(_round(exact.value, rounded.digits), _round(rounded.value, rounded.digits), _EXACT)
+    digits = rounded.digits
+    return _close(_round(exact.value, digits), _round(rounded.value, digits), _EXACT)
 
 
 def _near_degrees(one: Quantity, other: Quantity) -> bool:
@@ -154,15 +164,14 @@ def _near_degrees(one: Quantity, other: Quantity) -> bool:
 def _relate_dates(said: Quantity, stated: Quantity) -> Relation:
     if not _may_agree(said, stated):
         return Relation.OTHER
-    if not math.isnan(said.value) and math.isnan(stated.value):
+    says_year, states_year = not math.isnan(said.value), not math.isnan(stated.value)
+    if says_year and not states_year:
         return Relation.NEAR if said.month else Relation.UNRELATED
-    if math.isnan(said.value) and not stated.month:
+    if not says_year and not stated.month:
         return Relation.UNRELATED
-    if said.month > 0 and not stated.month or said.day > 0 and not stated.day:
-        return Relation.NEAR
-    if not math.isnan(said.value) and said.upper - said.value < stated.upper - stated.value:
-        return Relation.NEAR
-    return Relation.SAME
+    is_finer = (said.month and not stated.month) or (said.day and not stated.day)
+    is_narrower = says_year and said.upper - said.value < stated.upper - stated.value
+    return Relation.NEAR if is_finer or is_narrower else Relation.SAME
 
 
 def _may_agree(said: Quantity, stated: Quantity) -> bool:
@@ -178,12 +187,6 @@ def _may_agree(said: Quantity, stated: Quantity) -> bool:
         for way in ways
         for way2 in others
     )
-
-
-def _relate_codes(said: Quantity, stated: Quantity) -> Relation:
-    if said.code == stated.code:
-        return Relation.SAME
-    return Relation.OTHER if said.unit == stated.unit else Relation.UNRELATED
 
 
 def _close(one: float, other: float, tolerance: float) -> bool:

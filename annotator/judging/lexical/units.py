@@ -70,7 +70,8 @@ UNITS: dict[str, Unit] = {
             "µg|μg|ug|mcg|microgram|micrograms|微克": 1e-9,
         },
     ),
-    **_table("mass", "imperial", {"lb|lbs|pound|pounds|磅": 0.45359237, "oz|ounce|ounces|盎司": 0.0283495}),
+    **_table("mass", "imperial", {"lb|lbs|pound|pounds|磅": 0.45359237}),
+    **_table("mass", "imperial", {"oz|ounce|ounces|盎司": 0.0283495}),
     **_table("mass", "chinese", {"斤": 0.5}),
     **_table(
         "duration",
@@ -146,7 +147,10 @@ UNITS: dict[str, Unit] = {
     **_table(
         "points",
         "metric",
-        {"percentage point|percentage points|个百分点|百分点": 1.0, "basis points|个基点|基点": 0.01},
+        {
+            "percentage point|percentage points|个百分点|百分点": 1.0,
+            "basis points|个基点|基点": 0.01,
+        },
     ),
 }
 for _name in ("°f", "°F", "℉", "degree fahrenheit", "华氏度"):

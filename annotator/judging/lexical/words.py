@@ -38,13 +38,14 @@ FUNCTION_CHARACTERS = frozenset("的了是在和与也就都而及着一个于�
 
 _IRREGULAR = """
     began begun begin|broke broken break|brought bring|built build|bought buy|caught catch
-    |chose chosen choose|came come|drew drawn draw|drove driven drive|ate eaten eat|fell fallen fall
-    |fought fight|found find|flew flown fly|gave given give|went gone go|grew grown grow|held hold
-    |kept keep|knew known know|led lead|left leave|lost lose|paid pay|ran run|rose risen rise
-    |said say|saw seen see|sold sell|sent send|spoke spoken speak|spent spend|stood stand
-    |stole stolen steal|swam swum swim|took taken take|taught teach|thought think|threw thrown throw
-    |told tell|understood understand|won win|wore worn wear|wrote written write|met meet|sang sung sing
-    |shot shoot|sank sunk sink|struck strike|sought seek|laid lay|became become
+    |chose chosen choose|came come|drew drawn draw|drove driven drive|ate eaten eat
+    |fell fallen fall|fought fight|found find|flew flown fly|gave given give|went gone go
+    |grew grown grow|held hold|kept keep|knew known know|led lead|left leave|lost lose|paid pay
+    |ran run|rose risen rise|said say|saw seen see|sold sell|sent send|spoke spoken speak
+    |spent spend|stood stand|stole stolen steal|swam swum swim|took taken take|taught teach
+    |thought think|threw thrown throw|told tell|understood understand|won win|wore worn wear
+    |wrote written write|met meet|sang sung sing|shot shoot|sank sunk sink|struck strike
+    |sought seek|laid lay
 """
 # Past forms that no rule of the stemmer reaches.
 IRREGULAR = {
