@@ -116,7 +116,9 @@ def read_examples(labels: HumanLabels) -> Examples:
     indices: dict[str, DocumentIndex] = {}
     rows = []
     for annotation in labels.annotations:
-        given = [documents[name] for name in annotation.document_ids if documents[name].text.strip()]
+        given = [
+            documents[name] for name in annotation.document_ids if documents[name].text.strip()
+        ]
         if not given:
             continue
         corpus = Corpus([indices.setdefault(one.id, index_document(one)) for one in given])
@@ -166,10 +168,13 @@ def show(files: Mapping[str, Examples]) -> None:
             f"{name:<20}{row['num_sentences']:>7}{row['unseen']:>9.3f}{row['shipped']:>9.3f}"
             f"{row['own']:>7.3f}{row['overlap']:>9.3f}{row['auc']:>7.3f}"
         )
-    means = {key: float(np.mean([row[key] for row in rows.values()])) for key in ("unseen", "overlap")}
+    means = {
+        key: float(np.mean([row[key] for row in rows.values()])) for key in ("unseen", "overlap")
+    }
     limit, peer_limit = best_over_others(tables, ""), best_over_others(peers, "")
     print(f"mean unseen {means['unseen']:.4f}, overlap {means['overlap']:.4f}")
-    print(f"best over all files: lexical {THRESHOLDS[limit]:.2f}, overlap {THRESHOLDS[peer_limit]:.2f}")
+    best = f"lexical {THRESHOLDS[limit]:.2f}, overlap {THRESHOLDS[peer_limit]:.2f}"
+    print(f"best over all files: {best}")
     report = {"threshold": round(float(THRESHOLDS[limit]), 2), "means": means, "files": rows}
     print(json.dumps({"benchmark": "lexical_threshold", "peer": "plain overlap", **report}))
 

@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 from annotator.judging.config import LexicalConfig
 from annotator.judging.judge import JudgeTask
 from annotator.judging.lexical import LexicalJudge
-from annotator.judging.lexical.no_fact import lacks_fact
 from annotator.judging.lexical.align import Match, align
-from annotator.judging.lexical.checks import find_objections
-from annotator.judging.lexical.overlap import compare
 from annotator.judging.lexical.index import Corpus, index_document
+from annotator.judging.lexical.no_fact import lacks_fact
 from annotator.judging.lexical.text import (
     MAX_PASSAGE_CHARS,
     blank_citations,

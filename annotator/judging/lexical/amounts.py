@@ -43,9 +43,7 @@ def _names(names: Iterable[str]) -> str:
 
 _LATIN = [name for name in (*UNITS, *CURRENCIES) if name[0] < "\u2e80"]
 _HAN = [name for name in (*UNITS, *CURRENCIES) if name[0] >= "\u2e80"]
-_AFTER = re.compile(
-    rf"[ -]?(?:(?P<latin>{_names(_LATIN)})(?![^\W_])|(?P<han>{_names(_HAN)}))"
-)
+_AFTER = re.compile(rf"[ -]?(?:(?P<latin>{_names(_LATIN)})(?![^\W_])|(?P<han>{_names(_HAN)}))")
 _SCALE = re.compile(rf"[ -]?(?P<scale>{_names(SCALES)})\b")
 _SCALE_LETTER = re.compile(r" ?(?P<scale>[KkMmBbTt])(?![^\W\d])")
 _CURRENCY_BEFORE = re.compile(
@@ -76,6 +74,7 @@ _YEAR_BEFORE = re.compile(
     r"|im jahr|en)|[(,–—/-]) ?$"
 )
 _COUNTED = re.compile(r" [a-z-]+s\b")
+
 
 def read_amounts(plain: str, lower: str) -> Iterator[Quantity]:
     """The amounts, counts and ordinals of a text in plain digits, and in lower case."""
@@ -114,9 +113,7 @@ def _read_number(match: re.Match[str], plain: str, lower: str) -> Quantity | Non
     if number is None:
         return None
     digits = count_digits(re.sub(r"[^\d.,]", "", surface))
-    bare = Quantity(
-        kind="count", value=number, written=number, digits=digits, start=start, end=end
-    )
+    bare = Quantity(kind="count", value=number, written=number, digits=digits, start=start, end=end)
     return _measure(bare, surface, plain, lower)
 
 
@@ -212,5 +209,3 @@ def _is_year(surface: str, text: str, start: int, end: int) -> bool:
         return False
     before = text[max(0, start - 12) : start]
     return bool(_YEAR_BEFORE.search(before)) or not _COUNTED.match(text, end)
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from annotator.judging.lexical.align import Alignment, Match, align
 from annotator.judging.lexical.index import Corpus, PassageId
@@ -124,7 +125,7 @@ def _check_names(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
     words = _words(overlap)
     own = {token.key for token in words}
     known = frozenset().union(*overlap.keys_of.values())
-    for left, right in zip(words, words[1:], strict=False):
+    for left, right in pairwise(words):
         if left.is_name == right.is_name:
             continue
         name, word = (left, right) if left.is_name else (right, left)
@@ -146,7 +147,7 @@ def _check_names(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
 def _neighbour(key: str, tokens: Sequence[Token], before: bool) -> Token | None:
     """The name right before or after a word of a passage, function words left out."""
     words = content_tokens(tokens)
-    for left, right in zip(words, words[1:], strict=False):
+    for left, right in pairwise(words):
         name, word = (left, right) if before else (right, left)
         if word.key == key and name.is_name and not word.is_name:
             return name

@@ -43,23 +43,39 @@ DATES = re.compile(
     rf"""
     (?<![\w.])(?P<iso>(?P<iy>{_YEAR})[-/.](?P<im>1[0-2]|0?[1-9])[-/.](?P<id>{_DAY})(?!\w))
     |(?<![\w.])(?P<num>(?P<n1>{_DAY})(?P<sep>[./-])(?P<n2>{_DAY})(?P=sep)(?P<ny>{_YEAR})(?!\w))
-    |(?P<cn>(?:(?P<cy>\d{{2,4}}|{_CN}{{4}})\ ?年)?\ ?(?P<cm>1[0-2]|[1-9]|十[一二]?|[一二三四五六七八九])\ ?月
-        (?:(?:份)|\ ?(?P<cd>{_DAY}|[一二三]?十?[一二三四五六七八九]|[二三]?十)\ ?[日号])?)
+    |(?P<cn>(?:(?P<cy>\d{{2,4}}|{_CN}{{4}})\ ?年)?\ ?
+        (?P<cm>1[0-2]|[1-9]|十[一二]?|[一二三四五六七八九])\ ?月
+        (?:份|\ ?(?P<cd>{_DAY}|[一二三]?十?[一二三四五六七八九]|[二三]?十)\ ?[日号])?)
     |(?P<cny>(?:(?P<bc>公元前)\ ?)?(?P<cyy>\d{{4}}|{_CN}{{4}}|(?<=公元前)\d{{1,4}})\ ?年(?!代))
-    |(?P<dmy>(?<![\w.])(?P<d1>{_DAY})(?:st|nd|rd|th)?{_OF}(?P<m1>{_MONTH})(?:(?:,|\ de|\ del|\ of)?\ (?P<y1>{_YEAR})\b)?)
-    |(?P<mdy>\b(?P<m2>{_MONTH})\ (?P<d2>{_DAY})(?:st|nd|rd|th)?(?![\w%]|[.,]\d)(?:,?\ (?P<y2>{_YEAR})\b)?)
+    |(?P<dmy>(?<![\w.])(?P<d1>{_DAY})(?:st|nd|rd|th)?{_OF}(?P<m1>{_MONTH})
+        (?:(?:,|\ de|\ del|\ of)?\ (?P<y1>{_YEAR})\b)?)
+    |(?P<mdy>\b(?P<m2>{_MONTH})\ (?P<d2>{_DAY})(?:st|nd|rd|th)?(?![\w%]|[.,]\d)
+        (?:,?\ (?P<y2>{_YEAR})\b)?)
     |(?P<my>\b(?P<m3>{_MONTH})(?:,|\ of|\ de)?\ (?P<y3>{_YEAR})\b)
     |(?P<dec>(?<![\w.])(?P<dy>{_YEAR[:-2]}0)'?s\b)
-    |(?P<cdec>(?:(?P<ccent>\d\d|[一二]?十[一二三四五六七八九]?)世纪)?(?P<cdy>[1-9]0|[二三四五六七八九]十)年代)
+    |(?P<cdec>(?:(?P<ccent>\d\d|[一二]?十[一二三四五六七八九]?)世纪)?
+        (?P<cdy>[1-9]0|[二三四五六七八九]十)年代)
     |(?P<cent>\b(?P<ce>\d{{1,2}})(?:st|nd|rd|th)(?:-|\ )century(?:\ (?P<cbc>bc|bce)\b)?)
-    |(?P<centw>\b(?P<cw>(?:twenty-)?(?:{"|".join(ORDINALS)}))(?:-|\ )century\b(?:\ (?P<wbc>bc|bce)\b)?)
+    |(?P<centw>\b(?P<cw>(?:twenty-)?(?:{"|".join(ORDINALS)}))(?:-|\ )century\b
+        (?:\ (?P<wbc>bc|bce)\b)?)
     |(?P<ccn>(?P<cc>\d{{1,2}}|[一二]?十[一二三四五六七八九]?|[一二三四五六七八九])\ ?世纪)
     |(?P<ybc>(?<![\w.])(?P<yb>\d{{1,4}})\ (?:bc|bce|b\.c\.)(?!\w))
-    |(?P<time>(?<![\w.:])(?P<h>[01]?\d|2[0-4]):(?P<min>[0-5]\d)(?::[0-5]\d)?(?:\ ?(?P<ap>[ap])\.?m\b\.?)?(?![\w:]))
+    |(?P<time>(?<![\w.:])(?P<h>[01]?\d|2[0-4]):(?P<min>[0-5]\d)(?::[0-5]\d)?
+        (?:\ ?(?P<ap>[ap])\.?m\b\.?)?(?![\w:]))
     |(?P<clock>(?<![\w.:])(?P<hh>1[0-2]|[1-9])\ ?(?P<ap2>[ap])\.?m\b\.?)
     """,
     re.VERBOSE,
 )
+
+
+# Which groups of a form hold its year, month and day.
+_FULL_DATES: dict[str, tuple[str, str, str]] = {
+    "iso": ("iy", "im", "id"),
+    "cn": ("cy", "cm", "cd"),
+    "dmy": ("y1", "m1", "d1"),
+    "mdy": ("y2", "m2", "d2"),
+    "my": ("y3", "m3", ""),
+}
 
 
 def read_dates(text: str) -> Iterator[Quantity]:
@@ -71,39 +87,34 @@ def read_dates(text: str) -> Iterator[Quantity]:
 
 
 def _read(match: re.Match[str]) -> Quantity | None:
-    groups = match.groupdict()
-    match match.lastgroup:
-        case "iso":
-            return _date(match, groups["iy"], groups["im"], groups["id"])
+    form = match.lastgroup or ""
+    if form in _FULL_DATES:
+        year, month, day = (match[name] if name else None for name in _FULL_DATES[form])
+        return _date(match, year, month or "", day)
+    match form:
         case "num":
-            first, second = int(groups["n1"]), int(groups["n2"])
-            if first > 12 and second > 12:
-                return None
-            day, month = (second, first) if second > 12 else (first, second)
-            swapped = first <= 12 and second <= 12
-            return _date(match, groups["ny"], str(month), str(day), swapped=swapped)
-        case "cn":
-            return _date(match, groups["cy"], groups["cm"], groups["cd"])
-        case "cny":
-            year = _number(groups["cyy"])
-            return _years(match, -year if groups["bc"] else year)
-        case "dmy":
-            return _date(match, groups["y1"], groups["m1"], groups["d1"])
-        case "mdy":
-            return _date(match, groups["y2"], groups["m2"], groups["d2"])
-        case "my":
-            return _date(match, groups["y3"], groups["m3"], None)
+            return _numeric_date(match)
+        case "cny" | "ybc":
+            year = _number(match["cyy"] or match["yb"])
+            return _years(match, -year if match["bc"] or match["yb"] else year)
         case "dec":
-            return _years(match, float(groups["dy"]), length=10)
+            return _years(match, float(match["dy"]), length=10)
         case "cdec":
-            century = _number(groups["ccent"]) - 1 if groups["ccent"] else 19
-            return _years(match, century * 100 + _number(groups["cdy"]), length=10)
-        case "cent" | "centw" | "ccn":
-            return _century(match)
-        case "ybc":
-            return _years(match, -float(groups["yb"]))
-        case _:
+            century = _number(match["ccent"]) - 1 if match["ccent"] else 19
+            return _years(match, century * 100 + _number(match["cdy"]), length=10)
+        case "time" | "clock":
             return _time(match)
+    return _century(match)
+
+
+def _numeric_date(match: re.Match[str]) -> Quantity | None:
+    """12.05.1999: the day first, unless that cannot be; both ways where both may be."""
+    first, second = int(match["n1"]), int(match["n2"])
+    if first > 12 and second > 12:
+        return None
+    day, month = (second, first) if second > 12 else (first, second)
+    is_open = first <= 12 and second <= 12
+    return _date(match, match["ny"], str(month), str(day), swapped=is_open)
 
 
 def _number(text: str) -> float:

@@ -1,7 +1,7 @@
 """Numbers as digits and as words, English and Chinese, and the value each one writes.
 
-The rule: what may be a word that is no number (`one`, 一 in 一些, 千万 without a digit) is read as a
-number only where a unit follows or more numerals do.
+The rule: what may be a word that is no number (`one`, 一 in 一些, 千万 without a digit) is read as
+a number only where a unit follows or more numerals do.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from annotator.judging.lexical.units import CHINESE_SCALES
 # Length is kept, so that offsets hold: full width and Arabic forms, minus signs, fixed spaces.
 _PLAIN = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _PLAIN |= {char: str(index % 10) for index, char in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
-_PLAIN |= dict(zip("٫٬٪−‑＄￥￡’", ".,%--$¥£'", strict=True))  # noqa: RUF001
+_PLAIN |= dict(zip("٫٬٪−‑＄￥￡’", ".,%--$¥£'", strict=True))
 _PLAIN |= dict.fromkeys("\u00a0\u2009\u202f\u3000\t\n\r", " ")
 _PLAIN_TABLE = str.maketrans(
-    {char: plain for char, plain in _PLAIN.items() if char not in "，；！？（）"}  # noqa: RUF001
+    {char: plain for char, plain in _PLAIN.items() if char not in "，；！？（）"}
 )
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
@@ -63,7 +63,10 @@ ORDINALS = {
     )
 }
 _ANY_WORD = "|".join(sorted(_CARDINALS, key=len, reverse=True))
-NUMBER_WORDS = rf"\b(?:a (?=hundred|thousand|million|billion|dozen))?(?:{_ANY_WORD})(?:(?:-| and | )(?:{_ANY_WORD})\b){{0,9}}\b"
+NUMBER_WORDS = (
+    rf"\b(?:a (?=hundred|thousand|million|billion|dozen))?(?:{_ANY_WORD})"
+    rf"(?:(?:-| and | )(?:{_ANY_WORD})\b){{0,9}}\b"
+)
 ORDINAL_WORDS = (
     r"\b(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)-)?(?:"
     + "|".join(sorted(ORDINALS, key=len, reverse=True))
@@ -124,9 +127,11 @@ def read_chinese(text: str) -> float | None:
         value = float(number) if number.strip("0") else 0.0
         number = ""
         if scale >= 10_000:
-            total = (total + section + value) * scale if scale > 10_000 else total + (
-                (section + value) or 1.0
-            ) * scale
+            total = (
+                (total + section + value) * scale
+                if scale > 10_000
+                else total + ((section + value) or 1.0) * scale
+            )
             section = 0.0
         else:
             section += (value or 1.0) * scale

@@ -23,9 +23,7 @@ _EXACT = 1e-6
 _ABOUT = 0.05
 _CONVERTED = 0.01
 # Kinds that writers mix: "20 degrees" for 20 °C, "5 pounds" for £5, "aged 42" for 42 years.
-_MIXED = frozenset(
-    frozenset(pair) for pair in (("angle", "temperature"), ("mass", "money"))
-)
+_MIXED = frozenset(frozenset(pair) for pair in (("angle", "temperature"), ("mass", "money")))
 
 
 class Relation(IntEnum):
@@ -101,6 +99,10 @@ def relate(said: Quantity, stated: Quantity) -> Relation:
         if said.code == stated.code:
             return Relation.SAME
         return Relation.OTHER if said.unit == stated.unit else Relation.UNRELATED
+    return _relate_amounts(said, stated)
+
+
+def _relate_amounts(said: Quantity, stated: Quantity) -> Relation:
     if said.kind == "money" and not same_currency(said.unit, stated.unit):
         return Relation.OTHER
     if _is_same(said, stated):

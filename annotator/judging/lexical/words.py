@@ -48,6 +48,4 @@ _IRREGULAR = """
     |sought seek|laid lay
 """
 # Past forms that no rule of the stemmer reaches.
-IRREGULAR = {
-    form: verb.split()[-1] for verb in _IRREGULAR.split("|") for form in verb.split()[:-1]
-}
+IRREGULAR = {form: verb.split()[-1] for verb in _IRREGULAR.split("|") for form in verb.split()[:-1]}
