@@ -97,14 +97,18 @@ def _read(match: re.Match[str]) -> Quantity | None:
         case "cny" | "ybc":
             year = _number(match["cyy"] or match["yb"])
             return _years(match, -year if match["bc"] or match["yb"] else year)
-        case "dec":
-            return _years(match, float(match["dy"]), length=10)
-        case "cdec":
-            century = _number(match["ccent"]) - 1 if match["ccent"] else 19
-            return _years(match, century * 100 + _number(match["cdy"]), length=10)
+        case "dec" | "cdec":
+            return _years(match, _decade(match), length=10)
         case "time" | "clock":
             return _time(match)
     return _century(match)
+
+
+def _decade(match: re.Match[str]) -> float:
+    if match["dy"]:
+        return float(match["dy"])
+    century = _number(match["ccent"]) - 1 if match["ccent"] else 19
+    return century * 100 + _number(match["cdy"])
 
 
 def _numeric_date(match: re.Match[str]) -> Quantity | None:

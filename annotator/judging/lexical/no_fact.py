@@ -27,6 +27,8 @@ _SECOND_SENTENCE = re.compile(r"[.!?]\s+\w|[。！？]\s*\w")
 _MAX_LEAD_IN_WORDS = 8
 _CLOSING = " .!。！…~～\"'”’)*_"
 _MAX_CHARS = 240
+# Words with a capital letter in a polite phrase.
+_NO_NAMES = frozenset({"ai", "dank", "tag", "morgen", "abend", "wiedersehen"})
 
 
 def lacks_fact(sentence: str) -> bool:
@@ -41,7 +43,7 @@ def lacks_fact(sentence: str) -> bool:
     if _SECOND_SENTENCE.search(stripped):
         return False
     has_numbers = any(token.is_number for token in content)
-    names = [token.text for token in content[1:] if token.is_name and token.lower != "ai"]
+    names = [token.text for token in content[1:] if token.is_name and token.lower not in _NO_NAMES]
     if (
         is_refusal(stripped, has_numbers=has_numbers)
         or is_small_talk(stripped, names=names, has_numbers=has_numbers)
