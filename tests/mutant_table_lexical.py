@@ -22,13 +22,23 @@ LEXICAL = [
             '        case "about" if False:\n            return True',
             f"{QUANTITIES} -k one_amount",
         ),
-        ("range-denies", "stated.low <= said.value <= stated.high or", "False or", f"{QUANTITIES} -k neither"),
+        (
+            "range-denies",
+            "stated.low <= said.value <= stated.high or",
+            "False or",
+            f"{QUANTITIES} -k neither",
+        ),
         ("day-forgotten", "(said.day and not stated.day)", "False", f"{QUANTITIES} -k neither"),
     ),
     *mutants_of(
         "annotator/judging/lexical/amounts.py",
         ("sign-dropped", "(-1 if is_negative else 1)", "1", f"{QUANTITIES} -k another_amount"),
-        ("scale-dropped", "value=bare.written * scale", "value=bare.written", f"{QUANTITIES} -k one_amount"),
+        (
+            "scale-dropped",
+            "value=bare.written * scale",
+            "value=bare.written",
+            f"{QUANTITIES} -k one_amount",
+        ),
         (
             "one-is-a-number",
             'surface != "one" or _is_one_unit(lower, end)',
@@ -46,7 +56,12 @@ LEXICAL = [
         ("numbers-unchecked", "        *_check_quantities(overlap, corpus),\n", "", CHECKS),
         ("names-unchecked", "        *_check_names(overlap, corpus),\n", "", CHECKS),
         ("denial-unchecked", "        *_check_negation(overlap, corpus),\n", "", CHECKS),
-        ("nouns-unchecked", "if noun in same or", "if True or noun in same or", f"{CHECKS} -k another_value"),
+        (
+            "nouns-unchecked",
+            "if noun in same or",
+            "if True or noun in same or",
+            f"{CHECKS} -k another_value",
+        ),
         ("missing-is-wrong", "Objection(contradicts=False,", "Objection(contradicts=True,", CHECKS),
     ),
     *mutants_of(
@@ -64,11 +79,21 @@ LEXICAL = [
     ),
     *mutants_of(
         "dataset_builder/weights.py",
-        ("ranking-weighs", 'item.verdict.confidence_kind == "lexical"', "False", "test_build_weights.py"),
+        (
+            "ranking-weighs",
+            'item.verdict.confidence_kind == "lexical"',
+            "False",
+            "test_build_weights.py",
+        ),
     ),
     *mutants_of(
         "dataset_builder/spool.py",
-        ("ranking-found-late", "            self._check_confidence(path, line, text)\n", "", "test_build.py -k ranking"),
+        (
+            "ranking-found-late",
+            "            self._check_confidence(path, line, text)\n",
+            "",
+            "test_build.py -k ranking",
+        ),
     ),
     *mutants_of(
         "annotator/judging/agreement.py",
