@@ -16,6 +16,7 @@ from mutant_table_ingest import INGEST
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
+from mutant_table_servers import SERVERS
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -487,5 +488,6 @@ MUTANTS = [
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *SENTENCES,
+    *SERVERS,
 ]
 # fmt: on
