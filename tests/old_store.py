@@ -1,4 +1,4 @@
-"""A store as version 2 wrote it: four replies of `sample`, a failure, a verdict of the old cache."""
+"""A store as version 2 wrote it: four replies of `sample`, a failure, an unused verdict."""
 
 import json
 import sqlite3
