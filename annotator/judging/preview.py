@@ -1,0 +1,42 @@
+"""Which responses a preview of judging shows.
+
+The rule: the choice is stratified and does not depend on chance. Topics take turns, and within a
+topic short, middling and long responses do, so that a handful shows what the whole is like.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from annotator.judging.judge import JudgeTask
+
+
+def choose_preview(tasks: Sequence[JudgeTask], count: int) -> list[JudgeTask]:
+    """`count` of `tasks`, in their own order: over topics (else questions), then over lengths."""
+    strata: defaultdict[str, list[int]] = defaultdict(list)
+    for number, task in enumerate(tasks):
+        strata[task.response.topic or task.response.question_id].append(number)
+    by_length = [
+        _spread(sorted(numbers, key=lambda number: _size(tasks[number])))
+        for numbers in strata.values()
+    ]
+    topics = [by_length[place] for place in _spread(range(len(by_length)))]
+    turns = [number for turn in zip_longest(*topics) for number in turn if number is not None]
+    return [tasks[number] for number in sorted(turns[:count])]
+
+
+def _size(task: JudgeTask) -> tuple[int, str]:
+    return len(task.response.text), task.response.id
+
+
+def _spread(items: Sequence[int]) -> list[int]:
+    """The items with the middle one first, then the middles of both halves, and so on."""
+    queue, found = [(0, len(items))], []
+    for low, high in queue:  # grows while it is read
+        if low < high:
+            middle = (low + high) // 2
+            found.append(items[middle])
+            queue += [(low, middle), (middle + 1, high)]
+    return found
