@@ -55,6 +55,7 @@ class ChatServer:
         on_request: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.asked: list[Asked] = []
+        self.num_lists = 0  # how often the list of models was asked for
         self.most_in_flight = 0
         self._in_flight = 0
         self._lock = threading.Lock()
@@ -64,6 +65,8 @@ class ChatServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                with outer._lock:
+                    outer.num_lists += 1
                 self._send(models)
 
             def do_POST(self) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.records import FinishReason, Message
+
+if TYPE_CHECKING:
+    from annotator.generation.served_model import ServedModel
 
 MAX_DETAIL_CHARS = 300
 
@@ -94,6 +97,13 @@ class Backend(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """What of this backend decides a reply's content: it goes into the store's key."""
+
+    def identify(self) -> list[ServedModel]:
+        """What is behind the model's name, one per place that reports it; no part of the key.
+
+        May be called before `generate` and is asked once per backend. Servers that are down, or
+        that list no models, are left out; ConfigError when a server refuses the key.
+        """
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """The requests in groups that run together; every request is in exactly one group.

@@ -22,14 +22,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
-
 from annotator.generation.backend import Finished, Outcome, Request, RequestFailure, Take, one_line
 from annotator.generation.completion import read_completion
 from annotator.generation.config import ModelConfig
 from annotator.generation.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
 from annotator.generation.held_failures import SERVER_FAILURES, Answered, HeldFailures
 from annotator.generation.request_body import RequestBody
+from annotator.generation.served_model import ServedModel, find_served, read_model_list
 from schemas.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -84,6 +83,19 @@ class OpenAIBackend:
             values["extra_body"] = config.extra_body
         return values
 
+    def identify(self) -> list[ServedModel]:
+        """What each server lists under the model's name; a server that lists nothing is left out.
+
+        ConfigError when the key is refused. Asked once: `generate` does not ask again.
+        """
+        with asyncio.Runner() as runner:
+            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
+            try:
+                runner.run(self._probe_once(clients))
+            finally:
+                runner.run(_close_all(clients))
+        return [item.model for item in self._pool.endpoints if item.model is not None]
+
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Groups of one: a server answers each request by itself."""
         return [[request] for request in requests]
@@ -101,9 +113,9 @@ class OpenAIBackend:
         with asyncio.Runner() as runner:
             clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
             try:
-                if not self._is_probed:
-                    runner.run(self._probe_all(clients))
-                    self._is_probed = True
+                silent = runner.run(self._probe_once(clients))
+                if silent:
+                    raise self._no_server(silent)
                 yield from self._pump(runner, clients, take)
             finally:
                 runner.run(_close_all(clients))
@@ -258,22 +270,32 @@ class OpenAIBackend:
             self._body = RequestBody(config=self._config, refused=self._body.refused | body.refused)
             return read_completion(answer.content)
 
-    async def _probe_all(self, clients: Clients) -> None:
-        """Ask each server what it serves before anything is spent; one that answers is enough."""
+    async def _probe_once(self, clients: Clients) -> list[str]:
+        """Ask each server what it serves; one that replies is enough, and is asked only once.
+
+        Returns why no server can be asked, one reason per server; [] when one can.
+        """
+        if self._is_probed:
+            return []
         endpoints = self._pool.endpoints
         silent = await asyncio.gather(*(self._probe(clients[item.url], item) for item in endpoints))
-        if not all(silent):
-            now = time.monotonic()
-            for endpoint, why in zip(endpoints, silent, strict=True):
-                if why:
-                    self._pool.set_aside(endpoint, now, why)
-            return
+        if all(silent):
+            return list(silent)
+        self._is_probed = True
+        now = time.monotonic()
+        for endpoint, why in zip(endpoints, silent, strict=True):
+            if why:
+                self._pool.set_aside(endpoint, now, why)
+        return []
+
+    def _no_server(self, silent: Sequence[str]) -> BackendError:
+        endpoints = self._pool.endpoints
         if len(endpoints) == 1:
             place = f"no server answers at base_url {endpoints[0].url} ({silent[0]})"
         else:
             named = "; ".join(f"{e.url}: {why}" for e, why in zip(endpoints, silent, strict=True))
             place = f"no server answers at any of the base_urls ({named})"
-        raise BackendError(
+        return BackendError(
             f"{place}; start one, for example with: vllm serve {self.model}, or set base_url"
         )
 
@@ -292,7 +314,11 @@ class OpenAIBackend:
             if error.status_code in (401, 403):
                 self._refuse_if_hopeless(error, endpoint)
             return ""  # a server need not have the list of models
-        endpoint.served = _read_names(answer.content)
+        entries = read_model_list(answer.content)
+        endpoint.served = [one_line(entry["id"]) for entry in entries]
+        endpoint.model = find_served(
+            entries, url=endpoint.url, model=self.model, revision=self._config.revision
+        )
         return ""
 
     def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:
@@ -344,21 +370,6 @@ def _timed_out(error: BaseException) -> bool:
             return True
         link = link.__cause__ or link.__context__
     return False
-
-
-class _ServedModel(BaseModel):
-    id: str
-
-
-class _ServedModels(BaseModel):
-    data: list[_ServedModel]
-
-
-def _read_names(body: bytes) -> list[str]:
-    try:
-        return [one_line(item.id) for item in _ServedModels.model_validate_json(body).data]
-    except ValidationError:
-        return []
 
 
 async def _first_done(

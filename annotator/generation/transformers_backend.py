@@ -36,6 +36,7 @@ from annotator.generation.model_loading import (
 from annotator.generation.prompts import Prompt, PromptRenderer
 from annotator.generation.reasoning import split_reasoning
 from annotator.generation.row_noise import RowNoise
+from annotator.generation.served_model import ServedModel
 from schemas.errors import BackendError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -68,11 +69,21 @@ class TransformersBackend:
         """Weights, tokenizer and template by content; number type; template variables."""
         return {
             "backend": "transformers",
-            "model_sha256": digest_model(self._folder),
+            "model_sha256": self._digest,
             "dtype": self._dtype,
             "chat_template_kwargs": self._config.chat_template_kwargs,
             "sampler_version": SAMPLER_VERSION,
         }
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_model(self._folder)
+
+    def identify(self) -> list[ServedModel]:
+        """The model's name and the digest of its files."""
+        return [
+            ServedModel(id=self.model, content_sha256=self._digest, revision=self._config.revision)
+        ]
 
     def notes(self) -> list[str]:
         """Nothing: a local model does what it is told, or fails."""

@@ -32,6 +32,7 @@ from annotator.generation.model_files import digest_model, locate_model
 from annotator.generation.model_loading import choose_device, choose_dtype
 from annotator.generation.prompts import PromptRenderer
 from annotator.generation.reasoning import split_reasoning
+from annotator.generation.served_model import ServedModel
 from schemas.errors import BackendError, ConfigError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class VllmBackend:
         """Weights, tokenizer and template by content; number type; template variables; engine."""
         return {
             "backend": "vllm",
-            "model_sha256": digest_model(self._folder),
+            "model_sha256": self._digest,
             "dtype": self._dtype,
             "chat_template_kwargs": self._config.chat_template_kwargs,
             "engine": {
@@ -118,6 +119,16 @@ class VllmBackend:
             },
             "sampler_version": SAMPLER_VERSION,
         }
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_model(self._folder)
+
+    def identify(self) -> list[ServedModel]:
+        """The model's name and the digest of its files."""
+        return [
+            ServedModel(id=self.model, content_sha256=self._digest, revision=self._config.revision)
+        ]
 
     def notes(self) -> list[str]:
         """Nothing: a local model does what it is told, or fails."""

@@ -1,8 +1,8 @@
 """`annotate`: responses and documents in, a verdict for every sentence out.
 
-The rule that makes it safe to kill: verdicts go into the store batch by batch, and the output is
-written from the store, whole, in the order of the responses. A rerun judges what is missing and
-writes the same bytes.
+The rule that makes it safe to kill: a judge's calls are kept in the store, and verdicts are derived
+from them in every run. The output appears whole, in the order of the responses. A rerun asks only
+what is missing and writes the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from annotator.generation.changes import describe_changes
 from annotator.generation.config import Prices
@@ -22,14 +21,9 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
 from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
-from annotator.judging.judges import make_judge
-from annotator.judging.stored_verdicts import (
-    TaskKeys,
-    may_be_retried,
-    pack_verdicts,
-    unpack_verdicts,
-)
+from annotator.judging.judges import asks_a_model, make_judge
 from annotator.judging.tasks import PreparedRows, prepare_tasks
+from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
 from annotator.store import Store
 from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
@@ -39,17 +33,27 @@ from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 
 STAGE = "annotate"
-STORE_KIND = "verdict"
-_WRITE_BATCH = 200
+# Settings that earlier versions noted with a run; they decide nothing any more.
+_FORMER_SETTINGS = ("protocol_version",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """What judging came to: failures by content key, and how many keys were new."""
+class _Work:
+    """The tasks of a run in input order, the key of each, and one task per key."""
 
-    failures: Mapping[str, JudgeFailure]
-    num_judged: int
-    num_from_store: int
+    tasks: Sequence[JudgeTask]
+    keys: Sequence[str]
+    distinct: Mapping[str, JudgeTask]
+
+    @classmethod
+    def of(cls, judge: Judge, tasks: Sequence[JudgeTask]) -> _Work:
+        """Find equal tasks: they are judged once."""
+        task_keys = TaskKeys(judge)
+        keys = [task_keys.key(task) for task in tasks]
+        distinct: dict[str, JudgeTask] = {}
+        for key, task in zip(keys, tasks, strict=True):
+            distinct.setdefault(key, task)
+        return cls(tasks=tasks, keys=keys, distinct=distinct)
 
 
 def run_annotate(
@@ -65,14 +69,12 @@ def run_annotate(
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
-    Counts: `judged` and `from_store` (responses whose verdicts were made now, or found),
-    `sentences`, and one `label_*` a label. Raises InputError, before anything is judged, when a
-    file cannot be read as what it should be, and ConfigError when `output` is an input.
+    Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
+    equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
+    `calls_from_store`. Raises InputError, before anything is judged, when a file cannot be read as
+    what it should be, and ConfigError when `output` is an input.
     """
-    if output.resolve() in {item.resolve() for item in (responses, documents) if item}:
-        raise ConfigError(f"{output} is an input and would be written over; name another output")
-    if store.resolve() in {item.resolve() for item in (responses, documents, output) if item}:
-        raise ConfigError(f"store {store} is also an input or the output; name another store")
+    _check_paths(responses, documents, output=output, store=store)
     config = with_domain(config)
     started = time.perf_counter()
     rows = read_rows(responses, Response)
@@ -80,31 +82,30 @@ def run_annotate(
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
     meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
-    with Store(store, retry_failed=retry_failed) as calls:
+    labels: Counter[str] = Counter()
+    with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
         judge = make_judge(
             config,
             store=calls,
             meter=meter,
             documents=[] if documents is None else [documents],
         )
-        task_keys = TaskKeys(judge)
-        keys = [task_keys.key(task) for task in prepared.tasks]
-        _say_what_changed(calls, task_keys.fingerprint, keys, show=show_progress)
-        judged = _judge_missing(
-            judge, prepared.tasks, keys, calls, meter=meter, show_progress=show_progress
-        )
+        work = _Work.of(judge, prepared.tasks)
+        _say_what_changed(calls, judge, work, show=show_progress)
+        _judge(judge, work, spool, meter=meter, show_progress=show_progress)
         judged_at = time.perf_counter()
-        labels: Counter[str] = Counter()
-        write_records(output, _annotations(prepared.tasks, keys, calls, judged.failures, labels))
-    failures = _collect_failures([row.record.id for row in rows], prepared, keys, judged.failures)
+        write_records(output, _annotations(work, spool, labels))
+    failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)
     counts = {
         "responses": len(rows),
         "failed": len(failures),
-        "judged": judged.num_judged,
-        "from_store": judged.num_from_store,
+        "judged": len(work.distinct),
+        "equal": len(work.tasks) - len(work.distinct),
         "sentences": labels.total(),
     } | {f"label_{label}": count for label, count in sorted(labels.items())}
+    if asks_a_model(config):
+        counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
     timings = {
         "split_s": split_at - started,
         "judge_s": judged_at - split_at,
@@ -124,19 +125,35 @@ def run_annotate(
     )
 
 
-def _say_what_changed(
-    calls: Store, fingerprint: Mapping[str, Any], keys: Sequence[str], *, show: bool
-) -> None:
+def _check_paths(responses: Path, documents: Path | None, *, output: Path, store: Path) -> None:
+    """Raise ConfigError where the output or the store would be written over an input."""
+    inputs = {item.resolve() for item in (responses, documents) if item}
+    if output.resolve() in inputs:
+        raise ConfigError(f"{output} is an input and would be written over; name another output")
+    if store.resolve() in {*inputs, output.resolve()}:
+        raise ConfigError(f"store {store} is also an input or the output; name another store")
+
+
+def _say_what_changed(calls: Store, judge: Judge, work: _Work, *, show: bool) -> None:
     """Before anything is spent: which settings differ from the last run's, and what they cost."""
-    before = calls.begin_run(STAGE, fingerprint)
+    from annotator.judging.llm_judge import CALL_KIND
+    from annotator.judging.serving import count_serving, find_model_judges
+
+    now = judge.fingerprint()
+    before = calls.begin_run(STAGE, now)
+    if before is None or not find_model_judges(judge):
+        return
+    before = {name: value for name, value in before.items() if name not in _FORMER_SETTINGS}
+    if before == now:
+        return
     changed = describe_changes(
         before,
-        fingerprint,
-        num_stored=calls.count(STORE_KIND),
-        num_serving=len(calls.present(set(keys))),
+        now,
+        num_stored=calls.count(CALL_KIND),
+        num_serving=count_serving(judge, list(work.distinct.values())),
     )
     if changed:
-        say(changed.replace("stored calls", "stored responses' verdicts"), show=show)
+        say(changed, show=show)
 
 
 def _failure_note(labels: Counter[str]) -> list[str]:
@@ -172,74 +189,42 @@ def _describe_run(
     write_sidecar(output, sidecar)
 
 
-def _judge_missing(
-    judge: Judge,
-    tasks: Sequence[JudgeTask],
-    keys: Sequence[str],
-    calls: Store,
-    *,
-    meter: Meter,
-    show_progress: bool,
-) -> _Judged:
-    """Judge each content key the store lacks, once, and store batch by batch."""
-    found = calls.present(set(keys))
-    missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
-    key_of = {id(task): key for key, task in missing.items()}
-    failures: dict[str, JudgeFailure] = {}
-    with LiveLine(STAGE, total=len(missing), unit="response", show=show_progress) as live:
-        for batch in judge.judge(list(missing.values())):
-            values = {}
+def _judge(
+    judge: Judge, work: _Work, spool: VerdictSpool, *, meter: Meter, show_progress: bool
+) -> None:
+    """Judge each distinct task once; verdicts and failures go to `spool`."""
+    key_of = {id(task): key for key, task in work.distinct.items()}
+    total = len(work.distinct)
+    with LiveLine(STAGE, total=total, unit="response", show=show_progress) as live:
+        for batch in judge.judge(list(work.distinct.values())):
             for task, outcome in batch:
-                packed = pack_verdicts(task, outcome)
-                key = key_of[id(task)]
-                if isinstance(packed, JudgeFailure):
-                    failures[key] = packed
-                else:
-                    values[key] = packed
-            retriable = {key for key, value in values.items() if may_be_retried(value)}
-            calls.put_many(STORE_KIND, values, failed=retriable)
+                spool.put(key_of[id(task)], task, outcome)
             live.update(len(batch), meter)
-    num_from_store = sum(key in found for key in keys)
-    return _Judged(
-        failures=failures,
-        num_judged=len(keys) - num_from_store,
-        num_from_store=num_from_store,
-    )
 
 
-def _annotations(
-    tasks: Sequence[JudgeTask],
-    keys: Sequence[str],
-    calls: Store,
-    failed: Mapping[str, JudgeFailure],
-    labels: Counter[str],
-) -> Iterator[Annotation]:
-    """Annotations from the store in input order; `labels` is counted up on the way."""
-    pairs = list(zip(tasks, keys, strict=True))
-    for start in range(0, len(pairs), _WRITE_BATCH):
-        batch = pairs[start : start + _WRITE_BATCH]
-        values = calls.get_many(key for _, key in batch)
-        for task, key in batch:
-            if key in failed:
-                continue
-            verdicts = unpack_verdicts(task, values[key])
-            labels.update(verdict.label.value for verdict in verdicts)
-            sentences = [
-                Sentence(start=offsets[0], end=offsets[1], verdict=verdict)
-                for offsets, verdict in zip(task.sentences, verdicts, strict=True)
-            ]
-            yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
+def _annotations(work: _Work, spool: VerdictSpool, labels: Counter[str]) -> Iterator[Annotation]:
+    """Annotations in input order; `labels` is counted up on the way."""
+    for task, key in zip(work.tasks, work.keys, strict=True):
+        if key in spool.failures:
+            continue
+        verdicts = spool.get(key, task)
+        labels.update(verdict.label.value for verdict in verdicts)
+        sentences = [
+            Sentence(start=offsets[0], end=offsets[1], verdict=verdict)
+            for offsets, verdict in zip(task.sentences, verdicts, strict=True)
+        ]
+        yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
 
 
 def _collect_failures(
     order: Sequence[str],
     prepared: PreparedRows,
-    keys: Sequence[str],
+    work: _Work,
     failed: Mapping[str, JudgeFailure],
 ) -> list[Failure]:
     """All failed rows in input order."""
     by_id = {failure.id: failure for failure in prepared.failures}
-    for task, key in zip(prepared.tasks, keys, strict=True):
+    for task, key in zip(work.tasks, work.keys, strict=True):
         if key in failed:
             by_id[task.response.id] = Failure(
                 id=task.response.id,

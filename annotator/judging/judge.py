@@ -1,7 +1,7 @@
-"""Judges: a response and its documents in, a verdict a sentence out.
+"""Judges: a response and its documents in, a verdict per sentence out.
 
 The interface every judge has, from word overlap to an LLM with a protocol. A judge never sees
-a file or a store: `annotate` gives it tasks and keeps what it answers.
+a file or a store: `annotate` gives it tasks and writes what it returns.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ class Judge(Protocol):
     name: str
     reads_prompt: bool
     """Whether a verdict also depends on the question and on the row's language."""
+    reads_id: bool
+    """Whether a verdict also depends on the response's id."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of this judge decides a verdict: it goes into the store's key."""
+        """What of this judge decides a verdict, noted with each run."""
 
     def notes(self) -> list[str]:
         """Sentences a user must read before trusting the verdicts; printed first."""

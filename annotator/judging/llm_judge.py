@@ -22,7 +22,7 @@ from annotator.judging.prompts import LANGUAGES, load_prompts
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import PROTOCOL_VERSION, ProtocolSettings
+from annotator.judging.protocol_steps import ProtocolSettings
 from annotator.judging.quotes import QuoteFinder
 from annotator.judging.shown import Shower
 from annotator.store import Store
@@ -58,6 +58,7 @@ class LlmJudge:
     guidance_id: str = ""
     name: str = field(init=False)
     reads_prompt: bool = field(init=False, default=True)
+    reads_id: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._backend = make_backend(self.config)
@@ -87,7 +88,6 @@ class LlmJudge:
             "judge": "llm",
             "backend": self._backend.fingerprint(),
             "protocol": config.protocol,
-            "protocol_version": PROTOCOL_VERSION,
             "prompts": {name: prompts.sha256 for name, prompts in self._prompts.items()},
             "prompt_language": config.prompt_language,
             "guidance": self.guidance_id,

@@ -23,9 +23,6 @@ from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Evidence, Message, Verdict
 
-# Raise it when the same replies come to other verdicts: it goes into the judge's fingerprint.
-PROTOCOL_VERSION = 1
-
 _LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 _ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
