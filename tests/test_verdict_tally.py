@@ -7,7 +7,9 @@ from schemas.labels import Label
 from schemas.records import Document, Verdict
 
 DOCUMENT = Document(
-    id="d", text="Karsted lies on the Ume.\nThe bridge of\nKarsted opened in 1999. 桥于一九九九年在卡斯特落成。"
+    id="d",
+    text="Karsted lies on the Ume.\nThe bridge of\nKarsted opened in 1999. "
+    "桥于一九九九年在卡斯特落成。",
 )
 
 

@@ -45,10 +45,15 @@ def assess_run(
     notes = tally.warnings(judge)
     undetermined = tally.describe_undetermined()
     if undetermined:
-        advice = [_ADVICE[reason] for reason, _ in tally.reasons.most_common(2) if reason in _ADVICE]
-        named = "; ".join([*advice, *([_MAY_BE_RETRIED] if meter.num_asked + meter.num_served else [])])
+        advice = [
+            _ADVICE[reason] for reason, _ in tally.reasons.most_common(2) if reason in _ADVICE
+        ]
+        named = "; ".join(
+            [*advice, *([_MAY_BE_RETRIED] if meter.num_asked + meter.num_served else [])]
+        )
         notes.append(
-            f"{undetermined} and train on neither side" + (f". {_as_sentence(named)}" if named else "")
+            f"{undetermined} and train on neither side"
+            + (f". {_as_sentence(named)}" if named else "")
         )
     return RunOutcome(
         notes=notes,

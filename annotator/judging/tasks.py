@@ -23,7 +23,6 @@ from schemas.files import Row
 from schemas.records import Document, Failure, Response
 from schemas.spans import Offsets
 
-
 _FINAL = (".", "!", "?", "…", "。", "！", "？", "．", "।", "؟")
 _CLOSING = "\"'”’»›」』）)]】*_`"
 

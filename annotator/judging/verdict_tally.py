@@ -81,8 +81,8 @@ class VerdictTally:
         label, count = self._most_common_label()
         if self.num_decided >= MIN_DECIDED and count >= ONE_LABEL_SHARE * self.num_decided:
             found.append(
-                f"{judge} gives one label only: {count:,} of {self.num_decided:,} decided sentences "
-                f"are {label}; compare it with people's labels before you use them: maskdpo agreement"
+                f"{judge} gives one label only: {count:,} of {self.num_decided:,} decided "
+                f"sentences are {label}; measure it with maskdpo agreement before you use its labels"
             )
         if self.num_verbatim:
             found.append(
