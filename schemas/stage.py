@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.errors import TooManyFailuresError
+from schemas.errors import MaskDpoError, TooManyFailuresError
 from schemas.files import write_records
 from schemas.records import Failure
 
@@ -23,6 +23,7 @@ class StageResult:
     counts      named counts for the terminal and the sidecar
     notes       sentences the user should read (a baseline judge says that it is one)
     table       what the stage cost, as (name, value) rows
+    trouble     what is wrong with the outcome as a whole; raised when the rest is reported
     """
 
     output: Path
@@ -31,6 +32,7 @@ class StageResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     table: Sequence[tuple[str, str]] = ()
+    trouble: MaskDpoError | None = None
 
 
 def failures_path(output: str | Path) -> Path:
@@ -49,7 +51,9 @@ def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
 
 
 def check_failures(result: StageResult, max_failed: float) -> None:
-    """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed."""
+    """Raise the result's own trouble, or TooManyFailuresError above the share `max_failed`."""
+    if result.trouble is not None:
+        raise result.trouble
     num_failed = len(result.failures)
     if num_failed > max_failed * result.num_rows:
         first = result.failures[0]

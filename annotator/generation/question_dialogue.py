@@ -121,7 +121,7 @@ def _close(sieve: _Sieve, failure: Written) -> Written | Unusable[Written]:
         reason="" if sieve.kept else failure.reason,
         detail="" if sieve.kept else failure.detail,
     )
-    return written if sieve.kept else Unusable(result=written)
+    return written if sieve.kept else Unusable(result=written, is_useless=True)
 
 
 def _ask(  # noqa: PLR0917 - the parts of one call, used in one place

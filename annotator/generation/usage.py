@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from annotator.generation.backend import Outcome, Reply, Request
 from annotator.generation.config import Prices
+from annotator.generation.useless import UselessReplies
 from annotator.text.token_estimate import estimate_tokens
 from schemas.records import Message
 
@@ -59,6 +60,7 @@ class Meter:
     num_asked      calls handed to the backend
     num_served     answers found in the store
     labels         what the run's verdicts say so far, counted by whoever makes them
+    useless        replies that came and were of no use
     """
 
     prices: Prices = field(default_factory=Prices)
@@ -69,6 +71,7 @@ class Meter:
     failures: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     is_estimated: bool = False
+    useless: UselessReplies = field(default_factory=UselessReplies)
     _under_way: dict[str, Tokens] = field(default_factory=dict)
 
     @property

@@ -8,7 +8,6 @@ what is missing and writes the same bytes.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,21 @@ from annotator.generation.changes import describe_changes
 from annotator.generation.config import Prices
 from annotator.generation.live import LiveLine, say
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.useless import UselessReplies
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
 from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.judges import asks_a_model, make_judge
+from annotator.judging.run_outcome import assess_run
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
+from annotator.judging.verdict_tally import VerdictTally
 from annotator.store import Store
 from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.labels import Label
-from schemas.records import Annotation, Document, Failure, Response, Sentence
+from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 
@@ -66,12 +68,16 @@ def run_annotate(
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
     show_progress: bool = True,
+    meter: Meter | None = None,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
+    `meter` counts this run together with others, in place of `limits`.
+
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
-    `calls_from_store`. Raises InputError, before anything is judged, when a file cannot be read as
+    `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
+    `trouble`. Raises InputError, before anything is judged, when a file cannot be read as
     what it should be, and ConfigError when `output` is an input.
     """
     _check_paths(responses, documents, output=output, store=store)
@@ -81,8 +87,8 @@ def run_annotate(
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
-    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
-    labels: Counter[str] = Counter()
+    meter = meter or make_meter(config, limits)
+    tally = VerdictTally()
     with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
         judge = make_judge(
             config,
@@ -94,7 +100,7 @@ def run_annotate(
         _say_what_changed(calls, judge, work, show=show_progress)
         _judge(judge, work, spool, meter=meter, show_progress=show_progress)
         judged_at = time.perf_counter()
-        write_records(output, _annotations(work, spool, labels))
+        write_records(output, _annotations(work, spool, judge.name, tally))
     failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)
     counts = {
@@ -102,8 +108,8 @@ def run_annotate(
         "failed": len(failures),
         "judged": len(work.distinct),
         "equal": len(work.tasks) - len(work.distinct),
-        "sentences": labels.total(),
-    } | {f"label_{label}": count for label, count in sorted(labels.items())}
+        "sentences": tally.num_sentences,
+    } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
     if asks_a_model(config):
         counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
     timings = {
@@ -115,13 +121,30 @@ def run_annotate(
     if config.domain is not None:
         inputs.append(find_domain(config.domain))
     _describe_run(config, judge, output, inputs=inputs, counts=counts, timings=timings)
+    outcome = assess_run(
+        tally,
+        meter,
+        judge=judge.name,
+        output=output,
+        max_undetermined_share=config.max_undetermined_share,
+    )
     return StageResult(
         output=output,
         num_rows=len(rows),
         failures=failures,
         counts=counts,
-        notes=[*judge.notes(), *_failure_note(labels), *judge.closing_notes()],
+        notes=[*judge.notes(), *outcome.notes, *judge.closing_notes()],
         table=meter.rows() if meter.num_asked or meter.num_served else (),
+        trouble=outcome.trouble,
+    )
+
+
+def make_meter(config: AnnotateConfig, limits: Limits) -> Meter:
+    """A meter for runs of the judge of `config`."""
+    return Meter(
+        prices=config.llm.prices if config.llm else Prices(),
+        limits=limits,
+        useless=UselessReplies(patience=config.max_useless or None),
     )
 
 
@@ -154,17 +177,6 @@ def _say_what_changed(calls: Store, judge: Judge, work: _Work, *, show: bool) ->
     )
     if changed:
         say(changed, show=show)
-
-
-def _failure_note(labels: Counter[str]) -> list[str]:
-    """What to do about undetermined sentences, where there are any."""
-    count = labels[Label.UNDETERMINED.value]
-    if not count:
-        return []
-    return [
-        f"{count} of {labels.total()} sentences are undetermined and train on neither side; "
-        "what failed is kept as it is, and --retry-failed asks it again"
-    ]
 
 
 def _describe_run(
@@ -202,18 +214,34 @@ def _judge(
             live.update(len(batch), meter)
 
 
-def _annotations(work: _Work, spool: VerdictSpool, labels: Counter[str]) -> Iterator[Annotation]:
-    """Annotations in input order; `labels` is counted up on the way."""
+def _annotations(
+    work: _Work, spool: VerdictSpool, judge: str, tally: VerdictTally
+) -> Iterator[Annotation]:
+    """Annotations in input order; `tally` counts their verdicts on the way."""
     for task, key in zip(work.tasks, work.keys, strict=True):
         if key in spool.failures:
             continue
-        verdicts = spool.get(key, task)
-        labels.update(verdict.label.value for verdict in verdicts)
+        offsets, verdicts = list(task.sentences), spool.get(key, task)
+        if task.fragment is not None:
+            offsets.append(task.fragment)
+            verdicts.append(_cut_off(judge))
+        texts = [task.response.text[start:end] for start, end in offsets]
+        tally.add(texts, verdicts, task.documents)
         sentences = [
-            Sentence(start=offsets[0], end=offsets[1], verdict=verdict)
-            for offsets, verdict in zip(task.sentences, verdicts, strict=True)
+            Sentence(start=start, end=end, verdict=verdict)
+            for (start, end), verdict in zip(offsets, verdicts, strict=True)
         ]
         yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
+
+
+def _cut_off(judge: str) -> Verdict:
+    """The verdict on a fragment, which nobody is asked about."""
+    return Verdict(
+        label=Label.UNDETERMINED,
+        reason="cut_off",
+        rationale="the length limit of the response cut this sentence off",
+        judge=judge,
+    )
 
 
 def _collect_failures(

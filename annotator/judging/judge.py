@@ -16,11 +16,15 @@ from schemas.spans import Offsets
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeTask:
-    """A response, its sentences as code-point offsets, and the documents to hold it against."""
+    """A response, its sentences as code-point offsets, and the documents it is compared with.
+
+    `fragment` is a last sentence that the length limit cut off: it is not judged.
+    """
 
     response: Response
     sentences: Sequence[Offsets]
     documents: Sequence[Document]
+    fragment: Offsets | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -188,5 +188,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
 
 def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
     """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
-    is_whole = all(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
-    return verdicts if is_whole else Unusable(result=verdicts)
+    num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
+    if num_decided == len(verdicts):
+        return verdicts
+    return Unusable(result=verdicts, is_useless=not num_decided)

@@ -154,19 +154,24 @@ def show_estimate(estimate: Estimate) -> None:
         click.echo(f"{name}: {value}")
 
 
-def announce_judge(settings: AnnotateConfig) -> None:
-    """Print, before anything else, what a user must know of a judge that needs no model."""
+def announce_judge(settings: AnnotateConfig) -> list[str]:
+    """Print and return, before anything else, the notes of a judge that needs no model."""
     from annotator.judging.judges import make_judge
 
-    if settings.judge == "lexical":
-        for note in make_judge(settings).notes():
-            click.echo(f"note: {note}", err=True)
-
-
-def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
-    """Print what came out, then raise TooManyFailuresError if too much of it failed."""
-    for note in result.notes if with_notes else ():
+    notes = make_judge(settings).notes() if settings.judge == "lexical" else []
+    for note in notes:
         click.echo(f"note: {note}", err=True)
+    return notes
+
+
+def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+
+    `announced` are notes that were printed already.
+    """
+    for note in result.notes:
+        if note not in announced:
+            click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
     if result.table:
