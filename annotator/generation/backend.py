@@ -8,7 +8,7 @@ raises `BackendError` or `ConfigError`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.records import FinishReason, Message
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from annotator.generation.served_model import ServedModel
 
 MAX_DETAIL_CHARS = 300
+# The end of a failure that a longer context cures: no key holds the context.
+RETRY_LONGER = "after raising the context, --retry-failed asks it again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +50,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the model said. Token counts are None where the server does not tell.
+    """What the model said. Token counts are None where the server does not report them.
 
     cached_tokens  those of `prompt_tokens` that the server took from its prefix cache
+    sampling       how it was drawn: the fields sent, less those refused, and the kind of `server`;
+                   empty for a local model, where the settings hold, and for older versions
+    system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
                    and told; the texts joined are `text`, but for what a server strips
     """
@@ -62,6 +67,8 @@ class Reply:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     logprobs: tuple[tuple[str, float], ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    system_in_user: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,35 @@ from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
 
+# Fields of a request that are never the user's to set.
+OURS = frozenset({"messages", "model", "stream", "n"})
+_SCHEMA = "structured: response_format, structured_outputs or none;"
+# Fields of a request that follow from a setting, and which: a second value would be sent under the
+# key of the first.
+SETTING_OF = {
+    "temperature": "temperature;",
+    "top_p": "top_p;",
+    "max_tokens": "max_tokens;",
+    "max_completion_tokens": "max_tokens;",
+    "seed": "seed;",
+    "logprobs": "confidence: logprob (for a judge);",
+    "top_logprobs": "confidence: logprob (for a judge);",
+    **dict.fromkeys(
+        (
+            "response_format",
+            "structured_outputs",
+            "guided_json",
+            "guided_regex",
+            "guided_choice",
+            "guided_grammar",
+            "guided_decoding_backend",
+            "json_schema",
+            "grammar",
+        ),
+        _SCHEMA,
+    ),
+}
+
 
 class Prices(Section):
     """What a model's tokens cost, for estimates and limits; all zero where nobody is paid."""
@@ -86,7 +115,9 @@ class ModelConfig(Section):
     params: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="openai: fields of the request that this model needs, such as "
-        "{reasoning_effort: low}; null leaves out one we would send, such as {temperature: null}",
+        "{reasoning_effort: low}; null leaves out a field that is sent otherwise, such as "
+        "{temperature: null}. Fields with a setting of their own (temperature, top_p, max_tokens, "
+        "seed, logprobs, response_format) are set there",
     )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -129,9 +160,15 @@ class ModelConfig(Section):
     @field_validator("params", "extra_body")
     @classmethod
     def _leave_ours_alone(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        taken = sorted({"messages", "model", "stream", "n", "seed"} & set(values))
-        if taken:
-            raise ValueError(f"{taken[0]!r} is set by maskdpo itself; leave it out")
+        for name in sorted(values):
+            if name in OURS:
+                raise ValueError(f"{name!r} is set by maskdpo itself; leave it out")
+            setting = SETTING_OF.get(name)
+            if setting is not None and values[name] is not None:
+                raise ValueError(
+                    f"{name!r} is {values[name]!r}, but it has a setting of its own: use {setting} "
+                    f"here only null is allowed, which leaves {name!r} out of requests"
+                )
         return values
 
     @model_validator(mode="after")

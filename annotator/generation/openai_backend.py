@@ -16,19 +16,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from annotator.generation.backend import Finished, Outcome, Request, RequestFailure, Take, one_line
+from annotator.generation.backend import (
+    RETRY_LONGER,
+    Finished,
+    Outcome,
+    Request,
+    RequestFailure,
+    Take,
+    one_line,
+)
 from annotator.generation.completion import read_completion
 from annotator.generation.config import ModelConfig
 from annotator.generation.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
 from annotator.generation.held_failures import SERVER_FAILURES, Answered, HeldFailures
-from annotator.generation.request_body import RequestBody
+from annotator.generation.request_body import RequestBody, sampling_of
 from annotator.generation.served_model import ServedModel, find_served, read_model_list
+from annotator.generation.server_kinds import describe_unset, kind_of
 from schemas.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +53,9 @@ PROBE_TIMEOUT_S = 30.0
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
+
+# What servers say of a prompt that does not fit: "maximum context length", "exceeds the context".
+_LONG_CONTEXT = re.compile(r"context (length|size|window)|maximum (model|context)", re.IGNORECASE)
 
 Clients = dict[str, "openai.AsyncOpenAI"]
 """One client a server, by its address."""
@@ -66,6 +80,8 @@ class OpenAIBackend:
         self._pace = Pace(config.concurrency)
         self._body = RequestBody(config=config)
         self._is_probed = False
+        self._is_sampled = False  # a request had a temperature above 0
+        self._num_unfinished = 0  # replies that are thoughts alone, cut off
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -76,6 +92,8 @@ class OpenAIBackend:
             "revision": config.revision,
             "chat_template_kwargs": config.chat_template_kwargs,
         }
+        if config.structured != "response_format":
+            values["structured"] = config.structured  # counts with a schema only (`call_key`)
         # Where unset, a key stays what it was before these settings existed.
         if config.params:
             values["params"] = config.params
@@ -102,7 +120,18 @@ class OpenAIBackend:
 
     def notes(self) -> list[str]:
         """What the servers would not do."""
-        return self._body.notes() + self._pool.notes()
+        kinds = sorted({item.kind for item in self._pool.endpoints})
+        notes = self._body.notes(kinds)
+        if self._is_sampled:
+            unset = (describe_unset(item.kind, item.url) for item in self._pool.endpoints)
+            notes += list(filter(None, unset))[:1]
+        if self._num_unfinished:
+            notes.append(
+                f"{self._num_unfinished} replies ended at max_tokens while the model was still "
+                "thinking; raise max_tokens, or turn thinking off with "
+                "chat_template_kwargs={enable_thinking: false} or params={reasoning_effort: low}"
+            )
+        return notes + self._pool.notes()
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
         """Yield replies as they come in.
@@ -240,10 +269,12 @@ class OpenAIBackend:
         from httpx2 import Response
         from openai import APIConnectionError, APIStatusError
 
-        messages = [message.model_dump() for message in request.messages]
         body = self._body
+        kind = endpoint.kind
+        self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
         while True:
-            fields = body.fields(request)
+            fields = body.fields(request, kind)
+            messages = [message.model_dump() for message in body.messages(request)]
             try:
                 # The body as it stands: the client's typed call walks it again, item by item.
                 answer = await client.post(
@@ -260,15 +291,29 @@ class OpenAIBackend:
             except APIStatusError as error:
                 if error.status_code in (401, 403, 404):
                     return self._refuse(error, endpoint)
-                refused = str(error) if error.status_code in (400, 422) else ""
-                leaner = body.without(refused, fields) if refused else None
+                # llama.cpp reports what its template refuses as an error of its own (500).
+                is_ours = error.status_code in (400, 422, 500)
+                leaner = body.without(str(error), request, fields) if is_ours else None
                 if leaner is None:
-                    reason = f"http_{error.status_code}"
-                    return RequestFailure(reason=reason, detail=self._safe_line(error))
+                    return self._failed(error)
                 body = leaner
                 continue
-            self._body = RequestBody(config=self._config, refused=self._body.refused | body.refused)
-            return read_completion(answer.content)
+            self._body = self._body.joined(body)
+            return self._noted(read_completion(answer.content), body, sampling_of(fields, kind))
+
+    def _failed(self, error: openai.APIStatusError) -> RequestFailure:
+        detail = self._safe_line(error)
+        if error.status_code == 400 and _LONG_CONTEXT.search(detail):
+            detail = one_line(f"the prompt is too long for the server; {RETRY_LONGER} ({detail})")
+        return RequestFailure(reason=f"http_{error.status_code}", detail=detail)
+
+    def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
+        """A reply with what was in force when it was drawn."""
+        if isinstance(outcome, RequestFailure):
+            return outcome
+        if outcome.finish_reason == "length" and outcome.reasoning and not outcome.text.strip():
+            self._num_unfinished += 1
+        return replace(outcome, sampling=sampling, system_in_user=body.folds_system)
 
     async def _probe_once(self, clients: Clients) -> list[str]:
         """Ask each server what it serves; one that replies is enough, and is asked only once.
@@ -319,6 +364,7 @@ class OpenAIBackend:
         endpoint.model = find_served(
             entries, url=endpoint.url, model=self.model, revision=self._config.revision
         )
+        endpoint.kind = kind_of(endpoint.model, entries)
         return ""
 
     def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:

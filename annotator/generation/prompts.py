@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from annotator.generation.backend import Request, RequestFailure, one_line
+from annotator.generation.backend import RETRY_LONGER, Request, RequestFailure, one_line
 from annotator.generation.model_loading import context_size, load_tokenizer
 from schemas.errors import ConfigError
 from schemas.records import Message
@@ -76,7 +76,7 @@ class PromptRenderer:
         if room is not None and len(tokens) + max_tokens > room:
             detail = (
                 f"{len(tokens)} prompt tokens and max_tokens={max_tokens} exceed "
-                f"the model's context of {room}"
+                f"the model's context of {room}; {RETRY_LONGER}"
             )
             return RequestFailure(reason="prompt_too_long", detail=detail)
         return text, tokens

@@ -25,6 +25,7 @@ from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
+from annotator.generation.system_role import fold_system
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
@@ -129,7 +130,10 @@ def run_sample(
         num_rows=len(slots),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *backend.notes()],
+        notes=[
+            *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
+            *backend.notes(),
+        ],
         table=meter.rows(),
     )
 
@@ -244,28 +248,46 @@ def _responses(
             assert isinstance(reply, Reply)  # failed ones are left out above
             tally["empty"] += not reply.text.strip()
             tally[reply.finish_reason] += 1
+            tally["unrecorded"] += not reply.sampling
             yield Response(
                 id=slot.id,
                 question_id=slot.question.id,
                 topic=slot.question.topic,
                 language=slot.question.language,
                 document_ids=slot.question.document_ids,
-                prompt=list(slot.ask.messages),
+                prompt=prompt_of(slot.ask.messages, reply),
                 text=reply.text,
                 reasoning=reply.reasoning,
                 model=model,
-                sampling={
-                    "temperature": config.temperature,
-                    "top_p": config.top_p,
-                    "max_tokens": config.max_tokens,
-                    "seed": slot.ask.seed,
-                },
+                sampling=sampling_of(config, slot.ask.seed, reply),
                 finish_reason=reply.finish_reason,
             )
 
 
-def _notes(config: SampleConfig, counts: Mapping[str, int]) -> list[str]:
+def prompt_of(messages: Sequence[Message], reply: Reply) -> list[Message]:
+    """The messages as the model was sent them."""
+    return list(fold_system(messages) if reply.system_in_user else messages)
+
+
+def sampling_of(config: SampleConfig, seed: int, reply: Reply) -> dict[str, Any]:
+    """How a reply was drawn: the settings, or what of them a server was sent and took.
+
+    None where a field was not sent, so that the server's own default was in force.
+    """
+    settings = config.model_dump(include={"temperature", "top_p", "max_tokens"}) | {"seed": seed}
+    if not reply.sampling:
+        return settings
+    return dict.fromkeys(settings) | dict(reply.sampling)
+
+
+def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
     notes: list[str] = []
+    if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
+        notes.append(
+            f"{num_unrecorded} replies in the store were drawn by an earlier version, with what "
+            "the server added (top-k, min-p, penalties); another `seed` or `revision` draws all "
+            "replies again"
+        )
     if config.temperature == 0.0 and config.num_responses > 1:
         notes.append(
             f"temperature is 0, so the {config.num_responses} responses to a question are equal "

@@ -58,7 +58,7 @@ def pack(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, RequestFailure):
         return {"failure": {"reason": outcome.reason, "detail": outcome.detail}}
     values = asdict(outcome)
-    for name in ("cached_tokens", "logprobs"):
+    for name in ("cached_tokens", "logprobs", "sampling", "system_in_user"):
         if not values[name]:
             del values[name]
     return values
