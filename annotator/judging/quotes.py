@@ -20,6 +20,7 @@ from annotator.text.quote_places import (
     find_but_for_articles,
     find_stretches,
     make_quote,
+    words_around,
 )
 from annotator.text.quote_text import QuoteText, read_quote_text, without_articles
 
@@ -86,6 +87,10 @@ class QuoteFinder:
             return []
         chains = (chain for number, one in enumerate(read) for chain in _chains(parts, number, one))
         return list(islice(chains, MAX_FINDINGS))
+
+    def words_around(self, text: str, place: Place) -> frozenset[str]:
+        """The words of the sentence or line of `text` that a place is in."""
+        return words_around(self._read(text).text, place.start, place.end)
 
     def _read(self, text: str) -> _Read:
         if text in self._texts:
