@@ -88,7 +88,7 @@ def read_quote_text(text: str) -> QuoteText:
     special = [n for n, form in enumerate(forms) if form in _SPECIAL or SPLIT in form]
     for number in special:
         _mend(text, forms, spans, number)
-    if any(not forms[number] or SPLIT in forms[number] for number in special):
+    if special and (not all(forms) or any(SPLIT in forms[number] for number in special)):
         parts = [(part, n) for n, form in enumerate(forms) for part in form.split(SPLIT) if part]
         forms, spans = [part for part, _ in parts], [spans[n] for _, n in parts]
     return _pack(text, forms, spans)
