@@ -25,10 +25,10 @@ _NAMES = {
     r"support(?:s|ed)?": Label.NO_HALLUCINATION,
     r"contradict(?:s|ed|ory|ion|ions)?": Label.CONTRADICTORY,
     r"unsupported|unverifiable": Label.UNVERIFIABLE,
-    r"hallucinat(?:ed|ion|ions)": Label.HALLUCINATED,
+    r"hallucinat(?:ed|ion|ions)|wrong|incorrect|false|untrue|inaccurate": Label.HALLUCINATED,
     "支持": Label.NO_HALLUCINATION,
     "矛盾": Label.CONTRADICTORY,
-    "幻觉": Label.HALLUCINATED,
+    "幻觉|错误|有误|不正确|不符": Label.HALLUCINATED,
 }
 _LABELS = [*_WHOLE.values(), *_NAMES.values()]
 # A denial and up to three words between it and the label, within one sentence.
@@ -47,12 +47,14 @@ _MENTION = re.compile(
 )
 _STATED = re.compile(
     r"(?:\b(?:label|answer|verdict|judge?ment|classification|conclusion)|标签|答案|结论|判断)"
-    r"[^\w.。]{0,4}(?:(?:is|would be|should be|must be|应为|应该是|应是|为|是)[^\w.。]{0,4})?\Z",
+    r"[^\w.。]{0,4}(?:(?:is|would be|should be|must be|应为|应该是|应是|为|是)[^\w.。]{0,4})?\Z"
+    r"|\b(?:label|mark|classif|rate|choose|chose|conclude)\w*(?:\s+\w+){0,3}?[^\w.]{1,4}\Z",
     re.I,
 )
+_OR = re.compile(r"\s*(?:,?\s*n?or|/|、|或者?)\s*", re.I)
 _TAKEN_BACK = re.compile(
     r"\b(?:wait|correction|corrected|on second thought|scratch that|i was wrong|my mistake"
-    r"|on reflection|let me correct|i meant)\b"
+    r"|made a mistake|actually|on reflection|let me correct|i meant)\b"
     r"|更正|等等|等一下|不对|我错了|改为|应改|应为|重新考虑",
     re.I,
 )
@@ -83,20 +85,23 @@ def states_another(text: str, labels: Set[Label]) -> bool:
 
 
 def labels_named(text: str) -> frozenset[Label]:
-    """The labels that prose names and does not deny."""
-    return frozenset(label for _, label, denied in _mentions(text) if not denied)
+    """The labels that prose names and does not deny; "wrong" may mean either of two."""
+    named = {label for _, label, denied in _mentions(text) if not denied}
+    if Label.HALLUCINATED in named:
+        named = named - {Label.HALLUCINATED} | {Label.CONTRADICTORY, Label.UNVERIFIABLE}
+    return frozenset(named)
 
 
 def _mentions(text: str) -> Iterator[tuple[re.Match[str], Label, bool]]:
+    """(match, label, whether it is denied); a denial goes for what follows it after "or", too."""
+    is_denied, end = False, 0
     for match in _MENTION.finditer(text):
-        if (
-            match.start()
-            and text[match.start() - 1].isascii()
-            and text[match.start() - 1].isalpha()
-        ):
+        if re.match("[a-z]", text[match.start() - 1 : match.start()], re.I):
             continue  # inside a longer word
+        goes_on = is_denied and _OR.fullmatch(text[end : match.start()]) is not None
+        is_denied, end = match["denial"] is not None or goes_on, match.end()
         number = next(n for n in range(len(_LABELS)) if match[f"w{n}"] is not None)
-        yield match, _LABELS[number], match["denial"] is not None
+        yield match, _LABELS[number], is_denied
 
 
 def _differs(label: Label, denied: bool, labels: Set[Label]) -> bool:

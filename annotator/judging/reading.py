@@ -143,7 +143,8 @@ def _agreeing(value: dict[str, Any], *, before: str, after: str) -> dict[str, An
     if names_another(after, labels) or takes_back(after) or states_another(before, labels):
         named = labels | labels_named(after) | labels_named(before)
         detail = "the text around its JSON object names another label or takes it back"
-        return _fault("ambiguous", detail, named)
+        # Taken back for no other label: then nothing is left that a repair would have to keep.
+        return _fault("ambiguous", detail, named if named != labels else frozenset())
     return value
 
 
@@ -210,7 +211,9 @@ def read_choice(
     if len(named | others) > 1 or strange or is_denied:
         given = {*tags, *map(read_words, (lines[0], lines[-1]))} & LABEL_NAMES.keys()
         said = {LABEL_NAMES[word] for word in given} | labels_named(rest)
-        return _fault("ambiguous", "it names more than one answer", frozenset(said))
+        is_alternative = len(said) > 1
+        detail = "it names more than one answer, or takes it back"
+        return _fault("ambiguous", detail, frozenset(said if is_alternative else ()))
     return value
 
 
