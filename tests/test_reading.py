@@ -1,8 +1,6 @@
-"""Replies that look like an answer and are none, quotes that look like evidence and are none."""
+"""Replies that look like an answer and are none."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from reply_support import make_material
 
 from annotator.generation.json_reply import clean_value, find_json_objects
@@ -12,7 +10,6 @@ from annotator.judging.confidence import (
     label_probabilities,
     tag_probability,
 )
-from annotator.judging.quotes import QuoteFinder
 from annotator.judging.reading import ReplyFault, read_label, read_object
 from annotator.judging.window_reply import begins_alike, read_id
 from schemas.labels import Label
@@ -107,72 +104,6 @@ def points_of(text):
 def test_tags_stand_alone_or_are_no_answer(read, text, value):
     found = read(text)
     assert isinstance(found, ReplyFault) if value is None else found == value
-
-
-TEXTS = [
-    "Ada was born in the town of Karsted in 1900. "
-    "About 1,900 people lived there, now here to be seen.",
-    "Bob won the Nobel Prize. Ada, unable to swim, sailed.\nThe sales increased greatly.",
-    "王明不是医生，一九零零年出生于北京。他养了三只灰猫。",
-]
-
-
-@pytest.mark.parametrize(
-    ("quote", "said"),
-    [
-        ("Ada was born in the town of Karsted", "Ada was born in the town of Karsted"),
-        ("ADA WAS  BORN in the town\nof karsted", "Ada was born in the town of Karsted"),
-        ("“Ada was born in the town of Karsted”", "Ada was born in the town of Karsted"),
-        ("Ada was born in town of Karsted in 1900", "Ada was born in the town of Karsted in 1900"),
-        ("The sales increasd greatly.", "The sales increased greatly"),
-        ("他养了三只 灰猫", "他养了三只灰猫"),
-        ("Ada was born ... in 1900.", "Ada was born"),
-    ],
-)
-def test_quotes_are_found_where_the_documents_say_them(quote, said):
-    places = QuoteFinder().locate(quote, TEXTS)
-    assert places
-    assert TEXTS[places[0].document][places[0].start : places[0].end] == said
-
-
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "",
-        ".",
-        "...",
-        "a",
-        "1900",
-        "Ada was not born in the town of Karsted in 1900.",
-        "Ida was born in the town of Karsted in 1900.",
-        "Ada was born in the town of Karsted in 1910.",
-        "900 people lived there",
-        "able to swim, sailed",
-        "nowhere to be seen",
-        "The sales decreased greatly.",
-        "王明是医生，一九零零年出生于北京",
-        "王明不是医生，一九一零年出生于北京",
-        "Ada was born ... won the Nobel Prize",
-        "in 1900. ... Ada was born in the town",
-        "1² people lived there",
-    ],
-)
-def test_what_no_document_says_is_not_found(quote):
-    assert QuoteFinder().locate(quote, TEXTS) == []
-
-
-@given(st.text(max_size=60), st.text(max_size=40), st.text(max_size=60))
-def test_whatever_is_found_lies_in_the_text(before, quote, after):
-    text = before + quote + after
-    for place in QuoteFinder().locate(quote, [text]):
-        assert 0 <= place.start < place.end <= len(text)
-        assert 0.9 <= place.score <= 1.0
-
-
-def test_accents_in_either_form_are_found():
-    text = "E\u0301mile e\u0301tait ne\u0301 a\u0300 Orle\u0301ans."
-    (place,) = QuoteFinder().locate("Émile était né à Orléans", [text])
-    assert text[place.start : place.end] == text[:-1]
 
 
 @pytest.mark.parametrize(

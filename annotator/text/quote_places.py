@@ -1,0 +1,141 @@
+"""Where one text says a quote: every place, whole words and whole amounts only.
+
+The rule: the tokens of the quote must be in the text one behind the other, and nothing next to
+them may change what they say. Nothing is guessed: no letter, digit or sign may differ. The one
+tolerance is an article that is missing or added, with a score below 1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from annotator.text.quote_edges import is_cut
+from annotator.text.quote_text import ARTICLES, SPLIT, QuoteText, read_quote_text, without_articles
+
+MIN_SCORE = 0.9
+MAX_AROUND = 60
+_ENDS = frozenset(".!?")
+_AROUND_QUOTES = frozenset(".,;:!?-")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """`raw[start:end]` of a text says the quote; `score` is 1.0 unless articles differ."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """A quote made ready to be looked for: its tokens, and those without spare articles.
+
+    Marks around it are left out, signs are not: `-20 degrees` is not `20 degrees`.
+    """
+
+    tokens: Sequence[str]
+    bare: Sequence[str]
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a letter or a digit to look for."""
+        return any(token[0].isalnum() for token in self.tokens)
+
+
+def make_quote(quote: str) -> Quote:
+    """The quote of a judge or writer, ready to be looked for."""
+    text = read_quote_text(quote)
+    first, end = 0, len(text)
+    while end and text.token(end - 1) in _AROUND_QUOTES and not _is_charge(text, end - 1):
+        end -= 1
+    while first < end and text.token(first) in _AROUND_QUOTES and not _is_signed(text, first):
+        first += 1
+    if first == end:
+        return Quote(tokens=(), bare=())
+    inner = read_quote_text(quote[text.starts[first] : text.ends[end - 1]])
+    return Quote(tokens=inner.tokens(), bare=without_articles(inner).tokens())
+
+
+def _is_signed(text: QuoteText, first: int) -> bool:
+    is_sign = text.token(first) in {"-", "."} and text.token(first + 1)[:1].isdecimal()
+    return is_sign and text.ends[first] == text.starts[first + 1]
+
+
+def _is_charge(text: QuoteText, last: int) -> bool:
+    return text.token(last) == "-" and last > 0 and text.ends[last - 1] == text.starts[last]
+
+
+def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
+    """Where `text` says the quote word for word, from its beginning on."""
+    for first, last in _find_tokens(quote.tokens, text):
+        if not is_cut(text, first, last):
+            yield Stretch(start=text.starts[first], end=text.ends[last], score=1.0)
+
+
+def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Iterator[Stretch]:
+    """Where `text` says the quote but for an article more or less; `bare` is it without them."""
+    for first, last in _find_tokens(quote.bare, bare):
+        start, end = bare.starts[first], bare.ends[last]
+        before = text.token(bisect_left(text.starts, start) - 1)
+        if quote.tokens[0] in ARTICLES and before in ARTICLES:
+            start = text.starts[bisect_left(text.starts, start) - 1]
+        score = _compare_articles(quote.tokens, read_quote_text(text.raw[start:end]).tokens())
+        if score >= MIN_SCORE and not is_cut(bare, first, last):
+            yield Stretch(start=start, end=end, score=round(score, 4))
+
+
+def _find_tokens(tokens: Sequence[str], text: QuoteText) -> Iterator[tuple[int, int]]:
+    """The first and last token of each stretch of `text` that is `tokens`."""
+    if not tokens:
+        return
+    wanted = SPLIT + SPLIT.join(tokens) + SPLIT
+    at = text.joined.find(wanted)
+    while at >= 0:
+        first = bisect_left(text.heads, at + 1)
+        yield first, first + len(tokens) - 1
+        at = text.joined.find(wanted, at + 1)
+
+
+def _compare_articles(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    """Twice the characters they share, by those of both; 0 where one says `a`, the other `the`.
+
+    Both are the same but for articles. White space counts.
+    """
+    wrong, mine, other = 0, 0, 0
+    while mine < len(ours) or other < len(theirs):
+        one = ours[mine] if mine < len(ours) else ""
+        two = theirs[other] if other < len(theirs) else ""
+        if one == two:
+            mine, other = mine + 1, other + 1
+        elif one in ARTICLES and two in ARTICLES:
+            return 0.0
+        elif one in ARTICLES:
+            wrong, mine = wrong + len(one) + 1, mine + 1
+        else:
+            wrong, other = wrong + len(two) + 1, other + 1
+    return 1.0 - wrong / (len(" ".join(ours)) + len(" ".join(theirs)))
+
+
+def words_around(text: QuoteText, start: int, end: int) -> frozenset[str]:
+    """The words and numbers of the sentence or line that `raw[start:end]` of a text is in.
+
+    At most MAX_AROUND tokens before and behind it are looked at.
+    """
+    first = bisect_left(text.starts, start)
+    last = max(first, bisect_left(text.starts, end) - 1)
+    low, high = first, last
+    while low > max(0, first - MAX_AROUND) and not _is_border(text, low):
+        low -= 1
+    while high < min(len(text) - 1, last + MAX_AROUND) and not _is_border(text, high + 1):
+        high += 1
+    words = (text.token(number) for number in range(low, min(high + 1, len(text))))
+    return frozenset(word for word in words if word[0].isalnum())
+
+
+def _is_border(text: QuoteText, number: int) -> bool:
+    """Whether a sentence or line ends before token `number`."""
+    gap = text.raw[text.ends[number - 1] : text.starts[number]]
+    return "\n" in gap or text.token(number - 1) in _ENDS
