@@ -30,13 +30,15 @@ _KNOWN = (
     "list of strings",
 )
 _MIN_LINE_UNITS = 3  # words, or characters of Chinese: a shorter line may be a common phrase
-_MIN_RUN_UNITS = 4
+_MIN_RUN_UNITS = 5
+_CLAUSE = re.compile(r"[.,;:。，；：、]")
 _WIDE = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 _SHOWN = re.compile(
     r"""["'](?:quotes|reason|begins)["']\s*[:：]\s*(\[[^\]]*\]|"[^"]*"|'[^']*')""", re.I
 )
 _WORD = re.compile(r"[^\W_]+")
 _STRING = re.compile(r""""([^"]*)"|'([^']*)'""")
+_COLON = re.compile("[:：]")
 _TAGGED = re.compile(r"<reference>(.*?)</reference>", re.I | re.S)
 _DOTS = re.compile(r"[.…。·\s]+")
 _PLACEHOLDER = re.compile(r"\{\{\w+\}\}")
@@ -47,7 +49,8 @@ _LABEL_WORDS = ("supported", "contradicted", "not_mentioned", "no_fact")
 class Wording:
     """What of the prompts may come back as an answer, in plain form.
 
-    values   values shown for a field, and whole lines, with and without what a colon introduces
+    values   values shown for a field; whole lines, with and without what a colon introduces;
+             clauses of the requests
     form     the requests, in which the form is described
     all      requests, system message and guidance
     """
@@ -91,23 +94,26 @@ def find_copy(values: Mapping[str, Any], missing: Sequence[str], wording: Wordin
 
 
 @lru_cache(maxsize=64)
-def make_wording(system: str, requests: tuple[str, ...]) -> Wording:
-    """The wording of a system message, guidance included, and of the requests behind it."""
+def make_wording(
+    system: str, requests: tuple[str, ...], corrections: tuple[str, ...] = ()
+) -> Wording:
+    """The wording of a system message, guidance included, and of the requests that follow it."""
     requests = tuple(_PLACEHOLDER.sub("\n", text) for text in requests)
-    system = _PLACEHOLDER.sub("\n", system)
+    others = tuple(_PLACEHOLDER.sub("\n", text) for text in (system, *corrections))
     shown: set[str] = set()
-    for text in (system, *requests):
+    for text in (*others, *requests):
         for match in _SHOWN.finditer(text):
             shown |= {_plain(one or other) for one, other in _STRING.findall(match[1])}
         shown |= {_plain(match[1]) for match in _TAGGED.finditer(text)}
         for line in text.splitlines():
-            parts = (_plain(part) for part in (line, re.split("[:：]", line, maxsplit=1)[-1]))
+            clauses = _CLAUSE.split(line) if text in requests else ()
+            parts = map(_plain, (line, _COLON.split(line, maxsplit=1)[-1], *clauses))
             shown |= {part for part in parts if _count(part) >= _MIN_LINE_UNITS}
-    form = _plain("\n".join(requests))
+    form = _plain("\n".join([*requests, *others[1:]]))
     return Wording(
         values=frozenset(shown - {" "}) | KNOWN,
         form=form,
-        all=f"{form}{_plain(system)}",
+        all=f"{form}{_plain(others[0])}",
     )
 
 

@@ -54,7 +54,7 @@ class Material:
     def wording(self) -> Wording:
         """What of the prompts a reply may copy."""
         system = fill(self.prompts.system, {"guidance": self.guidance})
-        return make_wording(system, self.prompts.requests)
+        return make_wording(system, self.prompts.requests, self.prompts.corrections)
 
     @property
     def sample_quote(self) -> str:

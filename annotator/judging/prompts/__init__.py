@@ -101,8 +101,18 @@ class Prompts(Section):
     @property
     def requests(self) -> tuple[str, ...]:
         """The texts that ask for a reply and describe its form."""
-        asked = (self.sentence, self.response, self.anah_fact, self.anah_points, self.anah_verdict)
-        return (*asked, self.repair, *self.faults.values())
+        return (
+            self.sentence,
+            self.response,
+            self.anah_fact,
+            self.anah_points,
+            self.anah_verdict,
+        )
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """The texts that ask for a repair."""
+        return (self.repair, *self.faults.values())
 
     @property
     def sha256(self) -> str:
