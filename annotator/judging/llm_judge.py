@@ -18,7 +18,7 @@ from annotator.generation.usage import Meter
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.material import Material
-from annotator.judging.prompts import LANGUAGES, load_prompts
+from annotator.judging.prompts import LANGUAGES, load_prompts, wording_language
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
@@ -174,7 +174,7 @@ class LlmJudge:
         language: str = self.config.prompt_language
         if language == "auto":
             language = task.response.language or resolve_language("auto", task.response.text)
-        prompts = self._prompts["zh" if language.split("-")[0] == "zh" else "en"]
+        prompts = self._prompts[wording_language(language)]
         return Material(
             task=task,
             prompts=prompts,
