@@ -80,7 +80,7 @@ def run_questions(
     known = [row.record for row in rows]
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="questions")
     with Store(store, retry_failed=retry_failed) as opened:
         settings = fingerprint | config.model_dump(include=set(DECIDING))
         settings["prompt_version"] = PROMPT_VERSION

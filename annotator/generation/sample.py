@@ -25,7 +25,7 @@ from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
@@ -62,7 +62,7 @@ def run_sample(
     questions: Path,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
@@ -82,7 +82,7 @@ def run_sample(
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
     slots = make_slots(config, fingerprint, [row.record for row in rows])
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="sample")
     with Store(store, retry_failed=retry_failed) as calls:
         keys = {slot.key for slot in slots}
         settings = fingerprint | config.model_dump(include=set(DECIDING))

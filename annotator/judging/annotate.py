@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from annotator.generation.changes import describe_changes
-from annotator.generation.config import Prices
 from annotator.generation.live import LiveLine, say
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
 from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
-from annotator.judging.judges import make_judge
+from annotator.judging.judges import judge_meter, make_judge
 from annotator.judging.stored_verdicts import (
     TaskKeys,
     may_be_retried,
@@ -59,7 +58,7 @@ def run_annotate(
     documents: Path | None,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
@@ -79,7 +78,7 @@ def run_annotate(
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
-    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
+    meter = judge_meter(config, limits)
     with Store(store, retry_failed=retry_failed) as calls:
         judge = make_judge(
             config,

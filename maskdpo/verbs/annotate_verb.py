@@ -13,6 +13,7 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     announce_judge,
+    announce_limits,
     config_options,
     estimate_option,
     finish,
@@ -61,6 +62,7 @@ def command(
     from annotator.judging.annotate import run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
+    from annotator.judging.judges import judge_prices
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
@@ -81,6 +83,7 @@ def command(
         )
         return
     announce_judge(settings)
+    announce_limits(limits, *judge_prices(settings))
     result = run_annotate(
         settings,
         responses=source,

@@ -17,6 +17,8 @@ from schemas.stage import StageResult, check_failures, failures_path
 
 if TYPE_CHECKING:
     from annotator.generation.estimate import Estimate
+    from annotator.generation.prices import Prices
+    from annotator.generation.usage import Limits
     from annotator.judging.config import AnnotateConfig
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -116,10 +118,22 @@ def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
     It is passed them as `limits` (annotator.generation.usage.Limits) and `retry_failed`.
     """
 
-    @click.option("--max-calls", type=click.IntRange(0), help="Stop before a call more than this.")
-    @click.option("--max-tokens", type=click.IntRange(0), help="Stop before more tokens than this.")
     @click.option(
-        "--max-cost", type=click.FloatRange(0.0), help="Stop before it costs more than this."
+        "--max-calls",
+        type=click.IntRange(0),
+        help="Stop before more calls than this; failed ones count. [no limit]",
+    )
+    @click.option(
+        "--max-tokens",
+        type=click.IntRange(0),
+        help="Stop before more tokens than this, prompt and completion of all calls of this run "
+        "added up. [no limit]",
+    )
+    @click.option(
+        "--max-cost",
+        type=click.FloatRange(0.0),
+        help="Stop before this run costs more than this, in the currency of the setting prices, "
+        "which must be given. [no limit]",
     )
     @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
     @functools.wraps(function)
@@ -146,12 +160,43 @@ estimate_option = click.option(
 )
 
 
+def announce_limits(limits: Limits, *prices: Prices | None) -> None:
+    """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
+    if limits.max_cost is None or not prices:
+        return
+    if all(item is not None and item.is_free for item in prices):
+        click.echo(
+            f"note: --max-cost {limits.max_cost:g} stops nothing: the prices are 0, so this run "
+            "costs nothing",
+            err=True,
+        )
+
+
 def show_estimate(estimate: Estimate) -> None:
     """Print what a run would still ask, and what that leaves out."""
-    for note in estimate.notes:
+    show_estimates([("", estimate)])
+
+
+def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
+    """Print what each of several models would still be asked, by name, and the sum."""
+    from annotator.generation.estimate import total_rows
+
+    estimates = [estimate for _, estimate in parts]
+    for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
         click.echo(f"note: {note}", err=True)
-    for name, value in estimate.rows():
-        click.echo(f"{name}: {value}")
+    if any(item.num_calls and item.prices is None for item in estimates):
+        click.echo("note: prices are not set, so not all costs are known", err=True)
+    if not parts:
+        click.echo("calls owed: 0")
+    for title, estimate in parts:
+        if len(parts) > 1:
+            click.echo(f"{title}:")
+        for name, value in estimate.rows():
+            click.echo(f"{'  ' if len(parts) > 1 else ''}{name}: {value}")
+    if len(parts) > 1:
+        click.echo("in all:")
+        for name, value in total_rows(estimates):
+            click.echo(f"  {name}: {value}")
 
 
 def announce_judge(settings: AnnotateConfig) -> None:

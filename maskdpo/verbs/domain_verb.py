@@ -178,15 +178,13 @@ def _try(
     retry_failed: bool,
 ) -> None:
     """Judge the sentences and print what came out. Without a judge model nothing is stored."""
-    from annotator.generation.config import Prices
-    from annotator.generation.usage import Meter
-    from annotator.judging.judges import asks_a_model, make_judge
+    from annotator.judging.judges import asks_a_model, judge_meter, make_judge
     from annotator.store import Store
     from maskdpo.report.domain_show import print_trials
     from maskdpo.verbs.common import print_table
 
     tasks = [trial.task for trial in trials]
-    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
+    meter = judge_meter(config, limits)
     with ExitStack() as stack:
         calls = None
         if asks_a_model(config):
