@@ -32,7 +32,7 @@ from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import make_sidecar, write_sidecar
-from schemas.stage import StageResult, write_failures
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
@@ -73,7 +73,9 @@ def run_sample(
     records it).
 
     Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails; what was finished by then is in `store`, and the same call continues.
+    device fails, LimitReachedError at a limit: what was finished by then is in `store` and in
+    `output`'s .partial file, and the same call continues. Where every call failed, the result is
+    `fatal`, and an `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, questions, store, what="questions")
@@ -95,7 +97,12 @@ def run_sample(
         if changed:
             say(changed, show=show_progress)
         stored_calls = StoredCalls(calls, kind=REPLY_KIND, meter=meter)
-        failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        try:
+            failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far = _stored_responses(config, backend.model, slots, calls)
+            kept = write_partial(output, so_far, what="responses")
+            raise type(error)(f"{error}; {kept}") from None
         failures = [
             Failure(id=slot.id, stage="sample", reason=failure.reason, detail=failure.detail)
             for slot in slots
@@ -103,8 +110,11 @@ def run_sample(
         ]
         finished = [slot for slot in slots if slot.key not in failed]
         tally: Counter[str] = Counter()
-        write_records(output, _responses(config, backend.model, finished, calls, tally))
+        is_kept = bool(meter.all_failed) and output.exists()
+        if not is_kept:
+            write_records(output, _responses(config, backend.model, finished, calls, tally))
     write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
     counts = {
         "asked": len(slots),
         "from_store": num_ready,
@@ -123,7 +133,8 @@ def run_sample(
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
-    write_sidecar(output, sidecar)
+    if not is_kept:
+        write_sidecar(output, sidecar)
     return StageResult(
         output=output,
         num_rows=len(slots),
@@ -131,6 +142,7 @@ def run_sample(
         counts=counts,
         notes=[*_notes(config, counts), *backend.notes()],
         table=meter.rows(),
+        fatal=meter.all_failed,
     )
 
 
@@ -262,6 +274,18 @@ def _responses(
                 },
                 finish_reason=reply.finish_reason,
             )
+
+
+def _stored_responses(
+    config: SampleConfig, model: str, slots: Sequence[Slot], calls: Store
+) -> Iterator[Response]:
+    """The responses whose replies are in the store, in order: what a stopped run has so far."""
+    for start in range(0, len(slots), _READ_BATCH):
+        batch = slots[start : start + _READ_BATCH]
+        stored = calls.get_many(slot.key for slot in batch)
+        keys = {key for key, value in stored.items() if isinstance(unpack(value), Reply)}
+        ready = [slot for slot in batch if slot.key in keys]
+        yield from _responses(config, model, ready, calls, Counter())
 
 
 def _notes(config: SampleConfig, counts: Mapping[str, int]) -> list[str]:

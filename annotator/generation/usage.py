@@ -209,15 +209,21 @@ class Meter:
         else:
             self.first_failure = self.first_failure or outcome
 
-    def check_replies(self) -> None:
-        """Raise BackendError where every call failed: such a run has done nothing."""
+    @property
+    def all_failed(self) -> str:
+        """A sentence with the first failure where every call failed; empty otherwise."""
         failure = self.first_failure
         if failure is None or self.has_reply:
-            return
-        raise BackendError(
-            f"every call of this run failed, so nothing is written; the first: {failure.reason}: "
-            f"{failure.detail} (mend the cause, then the same command with --retry-failed)"
+            return ""
+        return (
+            f"every call of this run failed; the first: {failure.reason}: {failure.detail} (mend "
+            "the cause, then run the same command with --retry-failed)"
         )
+
+    def check_replies(self) -> None:
+        """Raise BackendError where every call failed."""
+        if self.all_failed:
+            raise BackendError(self.all_failed)
 
     @property
     def is_priced(self) -> bool:

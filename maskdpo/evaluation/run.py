@@ -182,6 +182,7 @@ def _ask_model(
         retry_failed=retry_failed,
         show_progress=show_progress,
     )
+    budget.meters[-1].check_replies()  # the model's
     judged = run_annotate(
         annotate,
         responses=folder / "responses.jsonl",

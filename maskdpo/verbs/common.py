@@ -209,11 +209,12 @@ def announce_judge(settings: AnnotateConfig) -> None:
 
 
 def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
-    """Print what came out, then raise TooManyFailuresError if too much of it failed."""
+    """Print what came out, then raise what `check_failures` raises."""
     for note in result.notes if with_notes else ():
         click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
-    click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
+    if not result.fatal:
+        click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
     if result.table:
         print_table(result.table)
     if result.failures:
