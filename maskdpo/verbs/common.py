@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from maskdpo.config import load_run_config, section_model
+from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
 
@@ -51,14 +52,41 @@ class VerbCommand(click.Command):
 
 def _describe_field(field: Any) -> str:
     text = field.description or ""
+    section = _find_section(field.annotation)
+    if section is not None:
+        return f"{text.rstrip('.')}. Keys: {_list_keys(section)}"
     choices = _list_choices(field.annotation)
     if any(choice not in text for choice in choices):
         text = f"{text}: {', '.join(choices)}"
     if field.is_required():
         return f"{text} [required]".strip()
+    return f"{text}{_show_default(field)}".strip()
+
+
+def _show_default(field: Any) -> str:
+    """` [default]` of a setting; empty where the default is not one short value."""
+    if field.is_required():
+        return " [required]"
     default = field.get_default(call_default_factory=True)
-    shown = default if isinstance(default, (str, int, float, bool, type(None))) else None
-    return text if shown is None or shown == "" else f"{text} [{shown}]".strip()
+    return f" [{default}]" if isinstance(default, (str, int, float)) and default != "" else ""
+
+
+def _find_section(annotation: Any) -> type[Section] | None:
+    """The section that a setting holds, such as `llm`; None where it holds a value."""
+    candidates = [annotation, *get_args(annotation)]
+    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
+    return next(found, None)
+
+
+def _list_keys(section: type[Section]) -> str:
+    """The keys of a section with their defaults, and those of the sections in it."""
+    parts = []
+    for name, field in section.model_fields.items():
+        inner = _find_section(field.annotation)
+        parts.append(
+            f"{name} {{{_list_keys(inner)}}}" if inner else f"{name}{_show_default(field)}"
+        )
+    return ", ".join(parts)
 
 
 def _list_choices(annotation: Any) -> list[str]:
