@@ -5,11 +5,12 @@ Only part of them decides what a reply says; which part is the table in `dialogu
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from annotator.generation.prices import Prices, read_prices
 from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
@@ -42,23 +43,6 @@ SETTING_OF = {
         _SCHEMA,
     ),
 }
-
-
-class Prices(Section):
-    """What a model's tokens cost, for estimates and limits; all zero where nobody is paid."""
-
-    prompt: float = Field(default=0.0, ge=0.0, description="a million prompt tokens")
-    cached: float | None = Field(
-        default=None, ge=0.0, description="a million cached prompt tokens; default: as `prompt`"
-    )
-    completion: float = Field(default=0.0, ge=0.0, description="a million completion tokens")
-    currency: str = Field(default="USD", min_length=1, max_length=8)
-
-    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
-        """The price of so many tokens; `cached` of the `prompt` tokens came from a cache."""
-        per_cached = self.prompt if self.cached is None else self.cached
-        spent = (prompt - cached) * self.prompt + cached * per_cached + completion * self.completion
-        return spent / 1e6
 
 
 class ModelConfig(Section):
@@ -135,9 +119,16 @@ class ModelConfig(Section):
     max_retries: int = Field(
         default=2, ge=0, le=20, description="openai: retries of a request, made by the client"
     )
-    prices: Prices = Field(
-        default=Prices(), description="per million tokens: {prompt, cached, completion, currency}"
+    prices: Prices | None = Field(
+        default=None,
+        description="what a million tokens cost: {prompt, completion, cached, currency}, or 0 "
+        "where nothing is paid; needed for costs and --max-cost",
     )
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _are_prices(cls, value: Any) -> Any:
+        return read_prices(value)
 
     @field_validator("base_url")
     @classmethod

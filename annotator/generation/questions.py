@@ -37,12 +37,16 @@ from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.records import Document, Failure, Message, Question
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
-from schemas.stage import StageResult, write_failures
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 STAGE = "questions"
 STORE_KIND = "questions"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
+
+# A run stops when the first documents, as many as MAX_UNUSABLE, all end for one of these reasons.
+UNUSABLE = frozenset({"unusable_reply", "cut_off"})
+MAX_UNUSABLE = 30
 
 PAPER_FIGURES = (
     "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
@@ -69,8 +73,10 @@ def run_questions(
     saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
 
     Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails, LimitReachedError at a limit; what was answered by then is in `store`, and the
-    same call continues.
+    device fails or the first replies are all unusable, LimitReachedError at a limit: what was
+    answered by then is in `store` and in `output`'s .partial file, and the same call continues.
+    Where every call failed, the result is `fatal`, and an `output` of an earlier run is left as it
+    is.
     """
     started = time.monotonic()
     check_output(output, documents, store, what="documents")
@@ -80,7 +86,7 @@ def run_questions(
     known = [row.record for row in rows]
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="questions")
     with Store(store, retry_failed=retry_failed) as opened:
         settings = fingerprint | config.model_dump(include=set(DECIDING))
         settings["prompt_version"] = PROMPT_VERSION
@@ -95,15 +101,24 @@ def run_questions(
             )
             if changed:
                 say(changed, show=show_progress)
-        written = _ask_all(backend, calls, known, config, show_progress=show_progress)
+        written: dict[str, Written] = {}
+        try:
+            _ask_all(backend, calls, known, config, written, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far, _ = _collect([item for item in known if item.id in written], written)
+            kept = write_partial(output, so_far, what="questions")
+            raise type(error)(f"{error}; {kept}") from None
     questions, num_repeated = _collect(known, written)
-    write_records(output, questions)
+    is_kept = bool(meter.all_failed) and output.exists()
+    if not is_kept:
+        write_records(output, questions)
     failures = [
         Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
         for item in known
         if not (result := written[item.id]).questions
     ]
     write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
     counts = _count(config, known, written, questions, num_repeated, meter)
     models = {"writer": backend.model}
     models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
@@ -116,7 +131,8 @@ def run_questions(
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
-    write_sidecar(output, sidecar)
+    if not is_kept:
+        write_sidecar(output, sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),
@@ -124,6 +140,7 @@ def run_questions(
         counts=counts,
         notes=[*_notes(config, counts), *backend.notes()],
         table=meter.rows(),
+        fatal=meter.all_failed,
     )
 
 
@@ -159,11 +176,11 @@ def _ask_all(
     calls: StoredCalls,
     documents: Sequence[Document],
     config: QuestionsConfig,
+    written: dict[str, Written],
     *,
     show_progress: bool,
-) -> dict[str, Written]:
-    """What each document's dialogue came to, by document id."""
-    written: dict[str, Written] = {}
+) -> None:
+    """Put what each document's dialogue came to into `written`, by document id."""
     num_before = calls.store.count(STORE_KIND)
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     with LiveLine(STAGE, total=len(documents), unit="document", show=show_progress) as live:
@@ -172,6 +189,7 @@ def _ask_all(
                 written.update(done)
                 calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
                 live.update(len(done), calls.meter)
+                _stop_if_unusable(written, calls.meter)
         except LimitReachedError:
             raise
         except (BackendError, ConfigError) as error:
@@ -183,7 +201,18 @@ def _ask_all(
                 f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
                 "the same command continues)"
             ) from None
-    return written
+
+
+def _stop_if_unusable(written: Mapping[str, Written], meter: Meter) -> None:
+    """Raise BackendError when the first documents gave no question, for want of usable replies."""
+    if min(len(written), meter.num_asked) < MAX_UNUSABLE:
+        return
+    if all(item.reason in UNUSABLE for item in written.values()):
+        last = list(written.values())[-1]
+        raise BackendError(
+            f"the replies about the first {len(written):,} documents are all unusable (the last: "
+            f"{last.reason}: {last.detail}); choose another model or other settings"
+        )
 
 
 def _count_serving(

@@ -119,22 +119,9 @@ class _Base(Generic[ResultT]):
         return BackendError(useless.describe()) if useless.is_hopeless else self._limit_reached()
 
     def _limit_reached(self) -> LimitReachedError:
-        meter = self._calls.meter
-        limits = meter.limits
-        named = [
-            text
-            for value, text in (
-                (limits.max_calls, f"max_calls={limits.max_calls}"),
-                (limits.max_tokens, f"max_tokens={limits.max_tokens}"),
-                (limits.max_cost, f"max_cost={limits.max_cost}"),
-            )
-            if value is not None
-        ]
         return LimitReachedError(
-            f"the next call does not fit {' and '.join(named)}: {meter.num_asked:,} calls were "
-            f"asked for {meter.tokens.total:,} tokens and {meter.cost:.4f} "
-            f"{meter.prices.currency}; all answers are kept in {self._calls.store.path}, and the "
-            "same command with a higher limit continues"
+            f"{self._calls.meter.budget.describe_stop()}; all replies are kept in "
+            f"{self._calls.store.path}, and the same command with a higher limit continues"
         )
 
 

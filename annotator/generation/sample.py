@@ -26,14 +26,14 @@ from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
 from annotator.generation.system_role import fold_system
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import make_sidecar, write_sidecar
-from schemas.stage import StageResult, write_failures
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
@@ -63,7 +63,7 @@ def run_sample(
     questions: Path,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
@@ -74,7 +74,9 @@ def run_sample(
     records it).
 
     Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails; what was finished by then is in `store`, and the same call continues.
+    device fails, LimitReachedError at a limit: what was finished by then is in `store` and in
+    `output`'s .partial file, and the same call continues. Where every call failed, the result is
+    `fatal`, and an `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, questions, store, what="questions")
@@ -83,7 +85,7 @@ def run_sample(
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
     slots = make_slots(config, fingerprint, [row.record for row in rows])
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="sample")
     with Store(store, retry_failed=retry_failed) as calls:
         keys = {slot.key for slot in slots}
         settings = fingerprint | config.model_dump(include=set(DECIDING))
@@ -96,7 +98,12 @@ def run_sample(
         if changed:
             say(changed, show=show_progress)
         stored_calls = StoredCalls(calls, kind=REPLY_KIND, meter=meter)
-        failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        try:
+            failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far = _stored_responses(config, backend.model, slots, calls)
+            kept = write_partial(output, so_far, what="responses")
+            raise type(error)(f"{error}; {kept}") from None
         failures = [
             Failure(id=slot.id, stage="sample", reason=failure.reason, detail=failure.detail)
             for slot in slots
@@ -104,8 +111,11 @@ def run_sample(
         ]
         finished = [slot for slot in slots if slot.key not in failed]
         tally: Counter[str] = Counter()
-        write_records(output, _responses(config, backend.model, finished, calls, tally))
+        is_kept = bool(meter.all_failed) and output.exists()
+        if not is_kept:
+            write_records(output, _responses(config, backend.model, finished, calls, tally))
     write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
     counts = {
         "asked": len(slots),
         "from_store": num_ready,
@@ -124,7 +134,8 @@ def run_sample(
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
-    write_sidecar(output, sidecar)
+    if not is_kept:
+        write_sidecar(output, sidecar)
     return StageResult(
         output=output,
         num_rows=len(slots),
@@ -135,6 +146,7 @@ def run_sample(
             *backend.notes(),
         ],
         table=meter.rows(),
+        fatal=meter.all_failed,
     )
 
 
@@ -278,6 +290,18 @@ def sampling_of(config: SampleConfig, seed: int, reply: Reply) -> dict[str, Any]
     if not reply.sampling:
         return settings
     return dict.fromkeys(settings) | dict(reply.sampling)
+
+
+def _stored_responses(
+    config: SampleConfig, model: str, slots: Sequence[Slot], calls: Store
+) -> Iterator[Response]:
+    """The responses whose replies are in the store, in order: what a stopped run has so far."""
+    for start in range(0, len(slots), _READ_BATCH):
+        batch = slots[start : start + _READ_BATCH]
+        stored = calls.get_many(slot.key for slot in batch)
+        keys = {key for key, value in stored.items() if isinstance(unpack(value), Reply)}
+        ready = [slot for slot in batch if slot.key in keys]
+        yield from _responses(config, model, ready, calls, Counter())
 
 
 def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:

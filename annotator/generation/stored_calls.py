@@ -31,7 +31,10 @@ class StoredCalls:
 
     def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The answers that are there."""
-        return {key: unpack(value) for key, value in self.store.get_many(keys).items()}
+        found = {key: unpack(value) for key, value in self.store.get_many(keys).items()}
+        for outcome in found.values():
+            self.meter.note(outcome)
+        return found
 
     def keep(self, finished: Sequence[Finished]) -> None:
         """Store finished requests, whose ids are their keys, and count what they cost."""

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.generation.changes import describe_changes
-from annotator.generation.config import Prices
 from annotator.generation.live import LiveLine, say
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
-from annotator.generation.useless import UselessReplies
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
 from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
-from annotator.judging.judges import asks_a_model, make_judge
+from annotator.judging.judges import asks_a_model, judge_meter, make_judge
 from annotator.judging.run_outcome import assess_run
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
@@ -65,7 +63,7 @@ def run_annotate(
     documents: Path | None,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     show_progress: bool = True,
     meter: Meter | None = None,
@@ -87,7 +85,7 @@ def run_annotate(
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
-    meter = meter or make_meter(config, limits)
+    meter = meter or judge_meter(config, limits)
     tally = VerdictTally()
     with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
         judge = make_judge(
@@ -136,15 +134,6 @@ def run_annotate(
         notes=[*judge.notes(), *outcome.notes, *judge.closing_notes()],
         table=meter.rows() if meter.num_asked or meter.num_served else (),
         trouble=outcome.trouble,
-    )
-
-
-def make_meter(config: AnnotateConfig, limits: Limits) -> Meter:
-    """A meter for runs of the judge of `config`."""
-    return Meter(
-        prices=config.llm.prices if config.llm else Prices(),
-        limits=limits,
-        useless=UselessReplies(patience=config.max_useless or None),
     )
 
 

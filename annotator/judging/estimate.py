@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from annotator.generation.config import Prices
 from annotator.generation.estimate import Estimate, Estimator, look_into
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judges import asks_a_model, make_judge
@@ -51,7 +50,7 @@ def estimate_annotate(
     if at_most:
         notes.append("protocol 'anah': up to three calls a sentence, fewer where there is no fact")
     return Estimate(
-        prices=config.llm.prices if config.llm else Prices(),
+        prices=config.llm.prices,
         num_calls=estimator.num_calls,
         num_stored=estimator.num_stored,
         tokens=estimator.tokens,

@@ -13,10 +13,13 @@ from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
+    announce_limits,
     config_options,
+    estimate_option,
     paid_options,
     print_table,
     require_file,
+    show_estimates,
 )
 from schemas.errors import ConfigError
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @paid_options
+@estimate_option
 @click.option(
     "--gold",
     type=INPUT_FILE,
@@ -88,6 +92,7 @@ def command(
     *,
     limits: Limits,
     retry_failed: bool,
+    estimate_only: bool,
     gold: Path,
     documents: Path | None,
     judge: str | None,
@@ -100,10 +105,13 @@ def command(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a judge against people's sentence labels, with baselines, or compare two judges."""
+    """Measure a judge against people's sentence labels, with baselines, or compare two judges.
+
+    A judge that asks a model keeps its calls in the store, so a rerun continues.
+    """
     from maskdpo.agreement.gold import read_gold
     from maskdpo.agreement.judges import PaidCalls, find_judges
-    from maskdpo.agreement.run import AgreementFiles, run_agreement
+    from maskdpo.agreement.run import AgreementFiles, estimate_agreement, run_agreement
     from maskdpo.agreement.show import print_agreement, print_notes
 
     if compare and judge:
@@ -111,7 +119,10 @@ def command(
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
     folder = output.parent if output else config.run.dir
     paid = PaidCalls(
-        path=store or folder / "agreement.sqlite", limits=limits, retry_failed=retry_failed
+        path=store or folder / "agreement.sqlite",
+        limits=limits,
+        retry_failed=retry_failed,
+        only_estimate=estimate_only,
     )
     files = AgreementFiles(
         output=output,
@@ -127,10 +138,16 @@ def command(
     )
     with paid:
         judges = find_judges(compare or [judge], config, paid=paid)
+        if estimate_only:
+            show_estimates(estimate_agreement(labels, judges))
+            return
+        announce_limits(limits, *(meter.prices for meter in paid.budget.meters))
         print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
         result = run_agreement(labels, judges, files)
-    for meter in paid.meters:
+    for meter in paid.budget.meters:
         print_table(meter.rows())
+    if len(paid.budget.meters) > 1:
+        print_table(paid.budget.rows())
     if as_json:
         # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))

@@ -15,6 +15,7 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     announce_judge,
+    announce_limits,
     config_options,
     estimate_option,
     finish,
@@ -74,9 +75,10 @@ def command(
     is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
-    from annotator.judging.annotate import make_meter, run_annotate
+    from annotator.judging.annotate import run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
+    from annotator.judging.judges import judge_meter, judge_prices
     from annotator.judging.preview import preview_annotate
 
     settings = config.section(AnnotateConfig, "annotate")
@@ -98,7 +100,8 @@ def command(
         )
         return
     announced = announce_judge(settings)
-    meter = make_meter(settings, limits)
+    announce_limits(limits, *judge_prices(settings))
+    meter = judge_meter(settings, limits)
     if preview:
         judged = preview_annotate(
             settings,

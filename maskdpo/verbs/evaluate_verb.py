@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,11 +12,18 @@ from maskdpo.verbs.common import (
     FOLDER,
     INPUT_FILE,
     VerbCommand,
+    announce_limits,
     config_options,
+    estimate_option,
     finish,
+    paid_options,
     require_file,
+    show_estimates,
 )
 from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from annotator.generation.usage import Limits
 
 
 @click.command(
@@ -29,6 +37,8 @@ from schemas.errors import ConfigError
     """,
 )
 @config_options
+@paid_options
+@estimate_option
 @click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
 @click.option(
     "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
@@ -37,6 +47,10 @@ from schemas.errors import ConfigError
 @click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
 def command(
     config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
     models: tuple[str, ...],
     questions: Path | None,
     documents: Path | None,
@@ -47,9 +61,14 @@ def command(
     Scores are over the questions that every model answered; the terminal, scores.json and
     report.html warn of a model that answers less or says less than another. What each figure
     means: docs/evaluation.md.
+
+    How models are asked, how they are judged and what both cost (prices) is set in the sections
+    sample and annotate. The limits are on the sum over all models and the judge. A rerun continues.
     """
     from annotator.judging.config import AnnotateConfig
+    from annotator.judging.judges import judge_prices
     from maskdpo.evaluation.config import EvaluateConfig
+    from maskdpo.evaluation.estimate import estimate_evaluate
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
@@ -69,7 +88,13 @@ def command(
             "--questions or evaluate.questions names questions of unseen topics",
             err=True,
         )
-    result = run_evaluate(settings, samples, annotate, inputs)
+    if estimate_only:
+        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+        return
+    announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
+    result = run_evaluate(
+        settings, samples, annotate, inputs, limits=limits, retry_failed=retry_failed
+    )
     print_scores(inputs.output / "scores.json")
     finish(result, annotate.max_failed)
 

@@ -12,6 +12,7 @@ from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
+    announce_limits,
     config_options,
     estimate_option,
     finish,
@@ -67,6 +68,7 @@ def command(
             estimate_questions(settings, documents=source, store=store, retry_failed=retry_failed)
         )
         return
+    announce_limits(limits, settings.prices)
     result = run_questions(
         settings,
         documents=source,
