@@ -22,13 +22,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import Field, ValidationError
 
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.validation import describe_errors
-from schemas.yaml_files import read_yaml
+from schemas.yaml_files import YamlFault, parse_yaml, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -157,6 +156,6 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
         if not isinstance(place, dict):
             raise ConfigError(f"--set {override!r}: {key!r} holds a value, not keys")
     try:
-        place[keys[-1]] = yaml.safe_load(raw)
-    except yaml.YAMLError:
+        place[keys[-1]] = parse_yaml(raw)
+    except YamlFault:
         raise ConfigError(f"--set {override!r}: {raw!r} is not valid YAML") from None

@@ -7,12 +7,15 @@ setting is described, checked and defaulted in exactly one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from schemas.errors import ConfigError
 from schemas.validation import describe_errors
+
+# What YAML 1.1 read as a boolean, and pydantic still would.
+_OLD_BOOLEANS = frozenset("y yes n no on off".split())
 
 
 class Section(BaseModel):
@@ -22,6 +25,16 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _booleans_are_true_or_false(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and value.lower() in _OLD_BOOLEANS:
+            annotation = cls.model_fields[str(info.field_name)].annotation
+            kinds = {annotation, *get_args(annotation)}
+            if bool in kinds and str not in kinds:
+                raise ValueError(f"{value!r} is a text in YAML 1.2; write true or false")
+        return value
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:

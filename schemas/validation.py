@@ -38,6 +38,8 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
         reason = str(detail["ctx"]["error"])
         return f"{field}: {reason}" if field else reason
     message = message[0].lower() + message[1:]
+    if kind == "string_type" and isinstance(detail["input"], (bool, int, float)):
+        message += "; put it in quotes"
     if not field:
         return f"{message}; found {show_value(detail['input'])}"
     return f"{field!r} is {show_value(detail['input'])}, but {message}"

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from annotator.text.neutral import neutralise
@@ -21,6 +20,7 @@ from schemas.config import Section
 from schemas.errors import ConfigError
 from schemas.hashing import content_key
 from schemas.validation import describe_errors
+from schemas.yaml_files import read_yaml
 
 LANGUAGES = ("en", "zh")
 _HERE = Path(__file__).parent
@@ -96,11 +96,7 @@ def load_prompts(language: str, folder: Path | None = None) -> Prompts:
 
 @lru_cache(maxsize=16)
 def _read_cached(path: Path, _changed: int) -> Mapping[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold prompts by name, found {type(values).__name__}")
     return values
