@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError
 
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
+from schemas.secret_values import ADVICE, hide_keys
 from schemas.validation import describe_errors
 from schemas.yaml_files import YamlFault, parse_yaml, read_yaml
 
@@ -145,6 +146,8 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
 def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
+    if hide_keys(target) != target:
+        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
         raise ConfigError(f"--set {override!r}: must look like section.key=value")

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.records import FinishReason, Message
+from schemas.secret_values import hide_likely_keys
 
 MAX_DETAIL_CHARS = 300
+_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +117,6 @@ class Backend(Protocol):
 
 
 def one_line(text: str) -> str:
-    """`text` as one line for a person, cut to a length that fits a message."""
-    line = " ".join(text.split())
+    """`text` as one line for a person, without keys, cut to a length that fits a message."""
+    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."
