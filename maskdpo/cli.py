@@ -30,7 +30,7 @@ VERBS = {
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
-    "doctor": "Tell what is installed, what each verb still needs, and how to get it.",
+    "doctor": "Show what is installed and missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record.",
 }
 

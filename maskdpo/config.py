@@ -80,6 +80,11 @@ class RunConfig:
         values = {**self._values.get(name, {}), **chosen}
         return model.parse(values, where=f"{self._where}: {name}")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sections that the file or an override gives."""
+        return tuple(self._values)
+
     def given(self, name: str, key: str) -> Any:
         """One setting as the file or an override gives it, unchecked; None when neither does."""
         return self._values.get(name, {}).get(key)

@@ -76,7 +76,7 @@ def is_secret_name(name: str) -> bool:
 def find_keys(value: object, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Places inside settings whose text holds a key for certain."""
     for inside, text in _texts(value, place):
-        if _CERTAIN.search(text) or _URL_PASSWORD.search(text):
+        if _CERTAIN.search(text):
             yield inside
 
 
