@@ -22,13 +22,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import Field, ValidationError
 
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
+from schemas.secret_values import ADVICE, hide_keys
 from schemas.validation import describe_errors
-from schemas.yaml_files import read_yaml
+from schemas.yaml_files import YamlFault, parse_yaml, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -79,6 +79,11 @@ class RunConfig:
         chosen = {key: value for key, value in given.items() if value is not None}
         values = {**self._values.get(name, {}), **chosen}
         return model.parse(values, where=f"{self._where}: {name}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sections that the file or an override gives."""
+        return tuple(self._values)
 
     def given(self, name: str, key: str) -> Any:
         """One setting as the file or an override gives it, unchecked; None when neither does."""
@@ -146,6 +151,8 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
 def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
+    if hide_keys(target) != target:
+        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
         raise ConfigError(f"--set {override!r}: must look like section.key=value")
@@ -157,6 +164,6 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
         if not isinstance(place, dict):
             raise ConfigError(f"--set {override!r}: {key!r} holds a value, not keys")
     try:
-        place[keys[-1]] = yaml.safe_load(raw)
-    except yaml.YAMLError:
+        place[keys[-1]] = parse_yaml(raw)
+    except YamlFault:
         raise ConfigError(f"--set {override!r}: {raw!r} is not valid YAML") from None

@@ -19,13 +19,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from schemas.secret_values import hide_keys
+
 MAX_FAULTS_SHOWN = 20
 
 
 class MaskDpoError(Exception):
-    """Base of all errors that are the user's to read; `exit_code` ends the command."""
+    """Base of all errors that are the user's to read; `exit_code` ends the command.
+
+    A message never holds a key, whoever put it there.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(hide_keys(message))
 
 
 class ConfigError(MaskDpoError):

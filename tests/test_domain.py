@@ -186,7 +186,7 @@ def test_what_is_wrong_is_told_by_file_and_key(run, tmp_path, values, said):
 def test_a_file_that_is_no_mapping_or_has_a_key_twice_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: a\nname: b\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml:2: .*'name' stands here twice"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml:2: .*'name' is given twice"):
         load_domain(path)
     path.write_text("- a\n")
     with pytest.raises(ConfigError, match="must hold the keys of a domain, found list"):

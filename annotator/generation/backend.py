@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.records import FinishReason, Message
+from schemas.secret_values import hide_likely_keys
 
 if TYPE_CHECKING:
     from annotator.generation.served_model import ServedModel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MAX_DETAIL_CHARS = 300
 # The end of a failure that a longer context cures: no key holds the context.
 RETRY_LONGER = "after raising the context, --retry-failed asks it again"
+_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,6 @@ class Backend(Protocol):
 
 
 def one_line(text: str) -> str:
-    """`text` as one line for a person, cut to a length that fits a message."""
-    line = " ".join(text.split())
+    """`text` as one line for a person, without keys, cut to a length that fits a message."""
+    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."

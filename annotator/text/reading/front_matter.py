@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from annotator.text.reading.file_text import one_line
+from schemas.yaml_files import YamlFault, parse_yaml_texts
 
 _BREAK = r"(?:\r\n|\r|\n)"
 _BLOCK = re.compile(
@@ -65,9 +64,8 @@ def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[s
 def _read_values(block: str) -> dict[str, str]:
     """The values of a YAML mapping as typed, '' for a list or mapping; {} for no mapping."""
     try:
-        # BaseLoader makes text of every scalar.
-        loaded = yaml.load(block, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        loaded = parse_yaml_texts(block)
+    except YamlFault:
         return _read_lines(block)
     if not isinstance(loaded, dict):
         return {}
