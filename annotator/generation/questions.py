@@ -44,9 +44,6 @@ STORE_KIND = "questions"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
 
-# A run stops when the first documents, as many as MAX_UNUSABLE, all end for one of these reasons.
-UNUSABLE = frozenset({"unusable_reply", "cut_off"})
-MAX_UNUSABLE = 30
 
 PAPER_FIGURES = (
     "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
@@ -73,7 +70,7 @@ def run_questions(
     saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
 
     Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails or the first replies are all unusable, LimitReachedError at a limit: what was
+    device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
     answered by then is in `store` and in `output`'s .partial file, and the same call continues.
     Where every call failed, the result is `fatal`, and an `output` of an earlier run is left as it
     is.
@@ -189,7 +186,6 @@ def _ask_all(
                 written.update(done)
                 calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
                 live.update(len(done), calls.meter)
-                _stop_if_unusable(written, calls.meter)
         except LimitReachedError:
             raise
         except (BackendError, ConfigError) as error:
@@ -201,18 +197,6 @@ def _ask_all(
                 f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
                 "the same command continues)"
             ) from None
-
-
-def _stop_if_unusable(written: Mapping[str, Written], meter: Meter) -> None:
-    """Raise BackendError when the first documents gave no question, for want of usable replies."""
-    if min(len(written), meter.num_asked) < MAX_UNUSABLE:
-        return
-    if all(item.reason in UNUSABLE for item in written.values()):
-        last = list(written.values())[-1]
-        raise BackendError(
-            f"the replies about the first {len(written):,} documents are all unusable (the last: "
-            f"{last.reason}: {last.detail}); choose another model or other settings"
-        )
 
 
 def _count_serving(
