@@ -49,8 +49,9 @@ _PRONOUN = re.compile(
 _HAS_ITS_NOUN = re.compile(r"those\s+(?:who|that|which|of|in|with)\b", re.IGNORECASE)
 # `it` that stands for nothing: "Why is it important to ...", "How long does it take to ...".
 _EMPTY_IT = re.compile(
-    r"\bit\s+(?:\w+\s+)?(?:\w+\s+)?(?:to\s+\w|that\b|for\b.*\bto\b)|\bit\s+(?:rain|snow)"
-    r"|\bis\s+it\s+called\s+when\b",
+    r"\b(?:is|was|be)\s+it\s+(?:\w+\s+)?(?:important|possible|impossible|necessary|difficult|easy|hard"
+    r"|dangerous|safe|common|best|better|illegal|legal|known|believed|said|thought|true|useful"
+    r"|essential|advisable|called)\b|\bit\s+(?:takes?|took|costs?)\b[^?]*\bto\b|\bit\s+(?:rain|snow)",
     re.IGNORECASE,
 )
 _AUXILIARY = (
@@ -74,6 +75,9 @@ _EMPTY_WORDS = frozenset(
     "last called named known said he she it they him them his her its their this these those "
     "year years day month century place city country".split()
 )
+_OBJECTS = frozenset({"it", "him", "her"})
+_PLURAL = frozenset("they them their theirs".split())
+_PLURAL_NOUNS = frozenset("people children men women fish sheep mice geese police who".split())
 _COMMON_STARTS = _EMPTY_WORDS | frozenset(
     "during after before since until upon under besides despite through while because if although "
     "among between within according following".split()
@@ -143,12 +147,18 @@ def _is_bare(question: str, pronoun: re.Match[str]) -> bool:
         return True
     subject = _between_auxiliary_and(words)
     if subject is None:  # the question asks for its own subject: "Which ship sank after it ..."
-        if word in {"it", "him", "her"}:
+        if word in _OBJECTS:
             return _CONJUNCTION.search(before) is None
-        return not words
-    if word == "it" and _PREPOSITION.search(before):
-        return True
-    return not any(one.lower() not in _EMPTY_WORDS for one in subject)
+        return all(one.lower() in _COMMON_STARTS for one in words)
+    is_of_it = word == "it" and _PREPOSITION.search(before) is not None
+    return is_of_it or not _holds_noun(subject, is_plural=word in _PLURAL)
+
+
+def _holds_noun(words: list[str], *, is_plural: bool) -> bool:
+    nouns = [word for word in words if word.lower() not in _EMPTY_WORDS]
+    if is_plural:
+        return any(word.endswith("s") or word.lower() in _PLURAL_NOUNS for word in nouns)
+    return bool(nouns)
 
 
 def _holds_name(words: list[str]) -> bool:
