@@ -222,7 +222,8 @@ def test_a_quote_that_cuts_a_number_a_word_or_a_negation_is_refused(language, qu
 # A question with one place in it, and what is put there: enough words are shared to be near.
 OPPOSITES = [
     ("Why is aspirin {}recommended for children under the age of twelve?", "", "not "),
-    ("Why {} aspirin recommended for young children with high fever during winter nights?", "is", "isn't"),
+    ("Why {} aspirin recommended for young children with high fever during winter nights?",
+     "is", "isn't"),
     ("Which towns lie at the {} border of the Karsted county on Aram, near Old Halden?",
      "northern", "southern"),
     ("What is the {} city by people on the long river Aram, west of Old Halden harbour?",
