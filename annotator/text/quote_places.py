@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from annotator.text.quote_edges import is_cut
 from annotator.text.quote_text import ARTICLES, SPLIT, QuoteText, read_quote_text, without_articles
@@ -29,15 +30,20 @@ class Stretch:
     score: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Quote:
-    """A quote made ready to be looked for: its tokens, and those without spare articles.
+    """A quote made ready to be looked for: its tokens.
 
     Marks around it are left out, signs are not: `-20 degrees` is not `20 degrees`.
     """
 
+    raw: str
     tokens: Sequence[str]
-    bare: Sequence[str]
+
+    @cached_property
+    def bare(self) -> Sequence[str]:
+        """The tokens without the articles that may be missing."""
+        return without_articles(read_quote_text(self.raw)).tokens()
 
     @property
     def has_content(self) -> bool:
@@ -53,10 +59,8 @@ def make_quote(quote: str) -> Quote:
         end -= 1
     while first < end and text.token(first) in _AROUND_QUOTES and not _is_signed(text, first):
         first += 1
-    if first == end:
-        return Quote(tokens=(), bare=())
-    inner = read_quote_text(quote[text.starts[first] : text.ends[end - 1]])
-    return Quote(tokens=inner.tokens(), bare=without_articles(inner).tokens())
+    raw = quote[text.starts[first] : text.ends[end - 1]] if first < end else ""
+    return Quote(raw=raw, tokens=text.tokens()[first:end])
 
 
 def _is_signed(text: QuoteText, first: int) -> bool:

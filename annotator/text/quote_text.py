@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import accumulate
 
 # Scripts without spaces between words: every character is a token.
 UNSPACED = (
@@ -23,7 +24,10 @@ SPLIT = "\n"  # between the tokens of `QuoteText.joined`; no token holds white s
 # Characters that no reader sees, and marks that say nothing about the words they are at.
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _SILENT = "\"“”„‟«»「」『』＂'‘’‚‛`´＇™®©†‡•"
+_APOSTROPHES = frozenset("'’‘`´＇")
 _LOWERED = "₀-₉"
+_LOWERED_DIGITS = frozenset("₀₁₂₃₄₅₆₇₈₉")
+_NOT_SHOWN = re.compile(f"[{_UNSEEN}\\s]")
 _SAME = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–—―−⁃", "-"),
@@ -39,6 +43,8 @@ _SAME = str.maketrans(
 _CASED_UNITS = frozenset(
     "m mm g k b mg mw mwh mv ma mj mpa mhz ms mt pa kb mb gb tb kbps mbps gbps mol".split()
 )
+_STRAIGHT_MARKS = frozenset({"'", '"'})
+_SPECIAL = _CASED_UNITS | _STRAIGHT_MARKS | {"t"}
 ARTICLES = frozenset({"a", "an", "the"})
 _CHANGES_WITHOUT_ARTICLE = frozenset({"few", "little", "lot", "number", "couple"})
 
@@ -72,28 +78,36 @@ class QuoteText:
 
 
 def read_quote_text(text: str) -> QuoteText:
-    """The tokens of `text`. Linear in its length; memory is some 15 bytes per token and the text.
+    """The tokens of `text`. Linear in its length; memory is 12 bytes per token and the text.
 
     >>> read_quote_text("The “Ada” fell to −20 °C，in 10².").tokens()
     ['the', 'ada', 'fell', 'to', '-', '20', '°', 'c', ',', 'in', '10', '²', '.']
     """
-    return _pack(text, _join_negations(text, _read_tokens(text)))
+    spans = [match.span() for match in _token_pattern().finditer(text)]
+    forms = [_without_form(text[start:end]) for start, end in spans]
+    special = [n for n, form in enumerate(forms) if form in _SPECIAL or SPLIT in form]
+    for number in special:
+        _mend(text, forms, spans, number)
+    if special and (not all(forms) or any(SPLIT in forms[number] for number in special)):
+        parts = [(part, n) for n, form in enumerate(forms) for part in form.split(SPLIT) if part]
+        forms, spans = [part for part, _ in parts], [spans[n] for _, n in parts]
+    return _pack(text, forms, spans)
 
 
 def without_articles(text: QuoteText) -> QuoteText:
     """The same text less its lower-case articles, where no word's meaning hangs on them."""
     tokens = text.tokens()
-    kept = (
-        (token, start, end)
-        for number, (token, start, end) in enumerate(
-            zip(tokens, text.starts, text.ends, strict=True)
-        )
-        if not _is_spare_article(text.raw[start:end], tokens, number)
-    )
-    return _pack(text.raw, kept)
+    kept = [
+        number
+        for number, token in enumerate(tokens)
+        if token not in ARTICLES or not _is_spare_article(text, tokens, number)
+    ]
+    spans = [(text.starts[number], text.ends[number]) for number in kept]
+    return _pack(text.raw, [tokens[number] for number in kept], spans)
 
 
-def _is_spare_article(raw: str, tokens: list[str], number: int) -> bool:
+def _is_spare_article(text: QuoteText, tokens: Sequence[str], number: int) -> bool:
+    raw = text.raw[text.starts[number] : text.ends[number]]
     if raw not in ARTICLES:
         return False
     after = tokens[number + 1] if number + 1 < len(tokens) else ""
@@ -103,18 +117,16 @@ def _is_spare_article(raw: str, tokens: list[str], number: int) -> bool:
     return raw == "the" or before.isalpha() or before in ".,;:!?"
 
 
-def _pack(raw: str, tokens: Iterator[tuple[str, int, int]]) -> QuoteText:
-    forms: list[str] = []
-    heads, starts, ends = array("I"), array("I"), array("I")
-    head = 1
-    for form, start, end in tokens:
-        forms.append(form)
-        heads.append(head)
-        starts.append(start)
-        ends.append(end)
-        head += len(form) + 1
-    joined = SPLIT + SPLIT.join(forms) + SPLIT if forms else ""
-    return QuoteText(raw=raw, joined=joined, heads=heads, starts=starts, ends=ends)
+def _pack(raw: str, forms: Sequence[str], spans: Sequence[tuple[int, int]]) -> QuoteText:
+    return QuoteText(
+        raw=raw,
+        joined=SPLIT + SPLIT.join(forms) + SPLIT if forms else "",
+        heads=array("I", accumulate((len(form) + 1 for form in forms[:-1]), initial=1))
+        if forms
+        else array("I"),
+        starts=array("I", [start for start, _ in spans]),
+        ends=array("I", [end for _, end in spans]),
+    )
 
 
 @cache
@@ -135,21 +147,18 @@ def _token_pattern() -> re.Pattern[str]:
     )
 
 
-def _read_tokens(text: str) -> Iterator[tuple[str, int, int]]:
-    is_after_number = False
-    for match in _token_pattern().finditer(text):
-        raw = match[0]
-        if raw in "'\"" and _closes(text, match.start(), raw):
-            continue
-        form = _without_form(raw)
-        if is_after_number and form in _CASED_UNITS:
-            form = unicodedata.normalize("NFKC", raw)
-        is_after_number = raw[0].isdecimal()
-        if len(form) > 1 and len(raw) == 1 and not form.isalnum():  # ℃ is ° and C
-            parts = [part for part in _token_pattern().findall(form) if part]
-            yield from ((part, match.start(), match.end()) for part in parts or [form])
-        else:
-            yield form, match.start(), match.end()
+def _mend(text: str, forms: list[str], spans: list[tuple[int, int]], number: int) -> None:
+    """Put right a form that depends on the token before it; '' for one that is none."""
+    form, (start, end) = forms[number], spans[number]
+    first, last = spans[number - 1] if number else (0, 0)
+    before = text[first:last]
+    if form in _STRAIGHT_MARKS and _closes(text, start, form):
+        forms[number] = ""
+    elif form in _CASED_UNITS and before[:1].isdecimal():
+        forms[number] = unicodedata.normalize("NFKC", text[start:end])
+    elif form == "t" and before[-1:] in {"n", "N"} and text[last:start] in _APOSTROPHES:
+        forms[number], spans[number] = "n't", (last - 1, end)  # don't and do n't are do, n't
+        forms[number - 1], spans[number - 1] = forms[number - 1][:-1], (first, last - 1)
 
 
 def _closes(text: str, at: int, mark: str) -> bool:
@@ -157,46 +166,21 @@ def _closes(text: str, at: int, mark: str) -> bool:
     return re.search(rf"(?:^|[\s(\[]){mark}[^{mark}]*$", text[max(0, at - 80) : at]) is not None
 
 
-def _join_negations(
-    text: str, tokens: Iterator[tuple[str, int, int]]
-) -> Iterator[tuple[str, int, int]]:
-    """`don't` and `do n't` as `do`, `n't`."""
-    last: tuple[str, int, int] | None = None
-    for token in tokens:
-        form, start, end = token
-        if (
-            form == "t"
-            and last is not None
-            and last[0].endswith("n")
-            and text[last[2] : start] in {"'", "’", "‘", "`", "´", "＇"}
-        ):
-            if len(last[0]) > 1:
-                yield last[0][:-1], last[1], last[2] - 1
-            last = ("n't", last[2] - 1, end)
-            continue
-        if last is not None:
-            yield last
-        last = token
-    if last is not None:
-        yield last
-
-
 @lru_cache(maxsize=1 << 16)
 def _without_form(token: str) -> str:
+    """The token as it is compared; several tokens have SPLIT between them."""
     if token.isascii():
         return token.lower()
     # A raised or circled digit is a digit of its own: 10² is not 102. A lowered one is a digit.
-    if (
-        any(unicodedata.category(letter) == "No" for letter in token)
-        and token[0] not in "₀₁₂₃₄₅₆₇₈₉"
-    ):
-        form = "".join(
-            letter
-            if unicodedata.category(letter) == "No"
-            else unicodedata.normalize("NFKC", letter)
-            for letter in token
-        )
+    if token[0] in _LOWERED_DIGITS:
+        return unicodedata.normalize("NFKC", token)
+    if any(unicodedata.category(letter) == "No" for letter in token):
+        letters = (unicodedata.normalize("NFKC", letter) for letter in token)
+        pairs = zip(token, letters, strict=True)
+        form = "".join(old if unicodedata.category(old) == "No" else new for old, new in pairs)
     else:
         form = unicodedata.normalize("NFKC", token)
-    form = re.sub(f"[{_UNSEEN}\\s]", "", form.translate(_SAME)).casefold()
-    return form or token
+    form = _NOT_SHOWN.sub("", form.translate(_SAME)).casefold() or token
+    if len(token) == 1 and len(form) > 1 and not form.isalnum():
+        return SPLIT.join(_token_pattern().findall(form)) or token
+    return form
