@@ -44,6 +44,7 @@ CLAUSES = {
     "zh": ("没有文档谈到时", "用你自己的话简要解释为何选这个标签", "照抄该句开头的八个字"),
 }
 BARE = ("quote", "string", "begins")
+BRACKETED = ("<quote from a document>", "{{reason}}", "[the beginning]")
 
 
 def judge(values, protocol="sentence", evidence="require", **material):
@@ -63,7 +64,7 @@ def judge(values, protocol="sentence", evidence="require", **material):
 @pytest.mark.parametrize("protocol", ["sentence", "response"])
 @pytest.mark.parametrize("evidence", ["require", "keep"])
 def test_a_reply_made_of_placeholders_has_no_label(language, protocol, evidence):
-    copies = (FORMER[language], CURRENT[language], CLAUSES[language], BARE)
+    copies = (FORMER[language], CURRENT[language], CLAUSES[language], BARE, BRACKETED)
     for (quote, reason, begins), label, quotes in itertools.product(
         copies, [*LABELS, ALL], ("one", "two", "none")
     ):
