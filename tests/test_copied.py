@@ -44,6 +44,7 @@ CLAUSES = {
     "zh": ("没有文档谈到时", "用你自己的话简要解释为何选这个标签", "照抄该句开头的八个字"),
 }
 BARE = ("quote", "string", "begins")
+BRACKETED = ("<quote from a document>", "{{reason}}", "[the beginning]")
 
 
 def judge(values, protocol="sentence", evidence="require", **material):
@@ -63,10 +64,9 @@ def judge(values, protocol="sentence", evidence="require", **material):
 @pytest.mark.parametrize("protocol", ["sentence", "response"])
 @pytest.mark.parametrize("evidence", ["require", "keep"])
 def test_a_reply_made_of_placeholders_has_no_label(language, protocol, evidence):
+    copies = (FORMER[language], CURRENT[language], CLAUSES[language], BARE, BRACKETED)
     for (quote, reason, begins), label, quotes in itertools.product(
-        (FORMER[language], CURRENT[language], CLAUSES[language], BARE),
-        [*LABELS, ALL],
-        ("one", "two", "none"),
+        copies, [*LABELS, ALL], ("one", "two", "none")
     ):
         shown = {"one": [quote], "two": [quote, quote], "none": []}[quotes]
         values = {"quotes": shown, "reason": reason, "label": label}
@@ -205,9 +205,8 @@ def test_the_prompts_show_no_value_that_could_be_an_answer():
 
 def test_the_wording_is_of_the_prompts_in_use():
     wording = make_wording("Reason: it is as I say", ("Write {{sentence}} as you were asked to",))
-    assert wording.is_copied_text("it is as I say") and wording.is_copied_text(
-        "as you were asked to"
-    )
+    for copy in ("It is as I say.", "as you were asked to"):
+        assert wording.is_copied_text(copy)
     assert not wording.is_copied_text("Write as you like") and not wording.is_copied_text("")
     assert find_copy({"reason": "fine", "label": "no_fact"}, ["...", "x"], wording)
     assert find_copy({"reason": "fine", "label": "no_fact"}, ["x"], wording) is None

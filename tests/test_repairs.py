@@ -74,6 +74,39 @@ def test_every_quote_of_a_deciding_label_is_in_a_document():
     assert (found.label, found.missing_quotes) == (LABELS["supported"], [])
 
 
+STOP_WORDS = "in the year"
+
+
+def test_quotes_without_content_are_weak_evidence():
+    for label in ("supported", "contradicted"):
+        found, asked = ask_sentence([verdict(label, STOP_WORDS)])
+        assert (found.label, found.reason) == (Label.UNDETERMINED, "weak_evidence")
+        assert len(asked) == 2
+        assert "says too little" in asked[1].messages[-1].content
+        assert f"<quote>\n{STOP_WORDS}\n</quote>" in asked[1].messages[-1].content
+        found, _ = ask_sentence([verdict(label, INVENTED, STOP_WORDS)])
+        assert (found.reason, found.missing_quotes) == ("evidence_not_found", [INVENTED])
+        found, _ = ask_sentence([verdict(label, STOP_WORDS), verdict("not_mentioned")])
+        assert (found.label, found.reason) == (Label.UNDETERMINED, "weak_evidence")
+        found, _ = ask_sentence([verdict(label, STOP_WORDS), verdict(label, FOUND)])
+        assert found.label is LABELS[label]
+        found, asked = ask_sentence([verdict(label, STOP_WORDS)], KEEP)
+        assert (found.label, len(asked)) == (LABELS[label], 1)
+    found, asked = ask_sentence([verdict("not_mentioned", STOP_WORDS)])
+    assert (found.label, len(asked)) == (LABELS["not_mentioned"], 1)
+
+
+def test_anah_leaves_weak_points_to_the_label():
+    points = f"<Reference>{STOP_WORDS}</Reference>"
+    found, asked = ask_anah(["<Fact>", points, points, "<No Hallucination>"])
+    assert (found.label, found.reason) == (Label.UNDETERMINED, "weak_evidence")
+    assert len(asked) == 4
+    found, _ = ask_anah(["<Fact>", points, points, "<Unverifiable>"])
+    assert found.label is LABELS["not_mentioned"]
+    found, _ = ask_anah(["<Fact>", points, "None."])
+    assert (found.label, found.reason) == (Label.UNDETERMINED, "weak_evidence")
+
+
 def test_with_keep_the_label_counts_and_what_is_missing_is_recorded():
     found, asked = ask_sentence([verdict("contradicted", FOUND, INVENTED)], KEEP)
     assert (found.label, len(asked)) == (LABELS["contradicted"], 1)
@@ -295,6 +328,15 @@ def test_a_loop_is_named_and_not_given_more_room():
     assert [ask.decoding.max_tokens for ask in asked] == [200, 200]
     found, asked = ask_anah([cut("<Fact> " * 40), "<No Facts>"])
     assert (found.label, len(asked)) == (LABELS["no_fact"], 2)
+
+
+def test_white_space_without_end_after_an_object_is_no_loop():
+    text = json.dumps(verdict("supported", FOUND)) + "\n" * 300
+    found, asked = ask_sentence([cut(text)])
+    assert (found.label, len(asked)) == (LABELS["supported"], 1)
+    found, asked = ask_sentence([cut('{"quotes": [' + " " * 300), verdict("supported", FOUND)])
+    assert "repeats itself" in asked[1].messages[-1].content
+    assert found.label is LABELS["supported"]
 
 
 def test_a_label_before_a_loop_holds():

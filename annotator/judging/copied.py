@@ -40,6 +40,8 @@ _WORD = re.compile(r"[^\W_]+")
 _STRING = re.compile(r""""([^"]*)"|'([^']*)'""")
 _COLON = re.compile("[:：]")
 _TAGGED = re.compile(r"<reference>(.*?)</reference>", re.I | re.S)
+# A placeholder in the manner of templates: <reason>, {{quote}}, [text].
+_BRACKETED = re.compile(r"<[^<>]{1,80}>|\{{1,2}[^{}]{1,80}\}{1,2}|\[[^\[\]]{1,80}\]")
 _DOTS = re.compile(r"[.…。·\s]+")
 _PLACEHOLDER = re.compile(r"\{\{\w+\}\}")
 _LABEL_WORDS = ("supported", "contradicted", "not_mentioned", "no_fact")
@@ -64,6 +66,8 @@ class Wording:
         plain = _plain(quote)
         if not plain.strip():
             return bool(_DOTS.fullmatch(quote))
+        if _BRACKETED.fullmatch(quote.strip()):
+            return True
         return plain in self.values or (_count(plain) >= _MIN_LINE_UNITS and plain in self.all)
 
     def is_copied_text(self, text: str) -> bool:
@@ -72,7 +76,9 @@ class Wording:
         if not plain.strip():
             return bool(text.strip() and _DOTS.fullmatch(text))
         is_known = plain in self.values and (_count(plain) >= _MIN_LINE_UNITS or plain in KNOWN)
-        return is_known or (_count(plain) >= _MIN_RUN_UNITS and plain in self.form)
+        if is_known or _BRACKETED.fullmatch(text.strip()):
+            return True
+        return bool(_count(plain) >= _MIN_RUN_UNITS and plain in self.form)
 
 
 def find_copy(values: Mapping[str, Any], missing: Sequence[str], wording: Wording) -> str | None:

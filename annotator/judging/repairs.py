@@ -64,8 +64,12 @@ def ask_with_room(ask: Ask) -> Step:
 
 
 def fault_of_loop(reply: Reply) -> ReplyFault | None:
-    """The fault of a reply that repeated itself until its room ended; None for a whole reply."""
-    if reply.finish_reason != "length":
+    """The fault of a reply that repeated itself until its room ended; None for a whole reply.
+
+    White space without end after a JSON object, which servers that enforce a schema allow, is no
+    fault: the object is whole.
+    """
+    if reply.finish_reason != "length" or reply.text.rstrip()[-1:] == "}":
         return None
     return ReplyFault(
         reason="cut_off",
