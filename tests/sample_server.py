@@ -51,7 +51,7 @@ class ChatServer:
         self,
         answer: Callable[[dict[str, Any]], Answer | None] = echo,
         *,
-        models: Answer = (200, "application/json", b'{"data": [{"id": "policy"}]}'),
+        models: Answer = (200, "application/json", b'{"data": [{"id": "policy", "root": "weights"}]}'),
         on_request: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.asked: list[Asked] = []

@@ -27,9 +27,7 @@ def annotate(tmp_path):
             "llm.max_retries": 0,
         }
         words = [f"--set=annotate.{name}={value}" for name, value in settings.items()]
-        files = [
-            f"--{name}={tmp_path / f'{name}.jsonl'}" for name in ("responses", "documents")
-        ]
+        files = [f"--{name}={tmp_path / f'{name}.jsonl'}" for name in ("responses", "documents")]
         output = f"--output={tmp_path / 'annotations.jsonl'}"
         store = f"--store={tmp_path / 'store.sqlite'}"
         arguments = [*files, output, store, *words, *options]
