@@ -60,7 +60,8 @@ def identify_models(
 
     `count_serving` counts the stored replies that this run would use, at most. With `same_model`
     what is served now is recorded as the same model as before. Raises ConfigError, before any
-    call, where another model is served than before, or more than one.
+    call, where another model is served than before, or more than one. A model once accepted, also
+    one whose server is down now, stays so.
     """
     records: list[Mapping[str, Any]] = []
     served: dict[str, Sequence[ServedModel]] = {}
@@ -72,10 +73,13 @@ def identify_models(
         if not now:
             notes += [_unchecked(item)] if last else []
             continue
-        difference = _find_difference(last, now) if _is_compared(item, now) else None
-        if difference and not same_model:
-            raise ConfigError(_refusal(store, item, difference, last, count_serving))
-        accepted = _distinct([*now, *last]) if same_model else list(now)
+        accepted = list(now)
+        if _is_compared(item, now):
+            difference = _find_difference(last, now)
+            if difference and not same_model:
+                raise ConfigError(_refusal(store, item, difference, last, count_serving))
+            seen = [_compared(model) for model in now]
+            accepted += [model for model in last if _compared(model) not in seen]
         records.append(_header(item) | {"served": [asdict(model) for model in accepted]})
     return IdentifiedModels(records=records, served=served, notes=notes)
 
