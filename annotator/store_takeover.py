@@ -33,12 +33,28 @@ def take_over(store: Path, former: Path) -> int:
             prepare(connection, store)
         mark = json.dumps(_describe(former))
         with faults_at_opening(former), _attached(connection, former) as version:
-            done = connection.execute(
-                "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?", (_STAGE, mark)
-            ).fetchone()
-            return 0 if done else _copy(connection, version, mark)
+            return 0 if _find_mark(connection, mark) else _copy(connection, version, mark)
     finally:
         connection.close()
+
+
+def is_taken_over(store: Path, former: Path) -> bool:
+    """Whether `store` holds the calls of `former` as it is now; opens neither for writing."""
+    if not store.exists():
+        return False
+    with faults_at_opening(store):
+        connection = sqlite3.connect(store.resolve().as_uri() + "?mode=ro", uri=True)
+        try:
+            if read_version(connection) < 2:
+                return False
+            return _find_mark(connection, json.dumps(_describe(former)))
+        finally:
+            connection.close()
+
+
+def _find_mark(connection: sqlite3.Connection, mark: str) -> bool:
+    query = "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?"
+    return connection.execute(query, (_STAGE, mark)).fetchone() is not None
 
 
 @contextmanager

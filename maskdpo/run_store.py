@@ -11,15 +11,30 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from maskdpo.config import RunConfig
 
 STORE_NAME = "store.sqlite"
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of finished calls [RUN/store.sqlite; store.sqlite next to the output where run.dir "
+    "is not set].",
+)
+same_model_option = click.option(
+    "--same-model",
+    is_flag=True,
+    help="Use stored replies although the server reports another model than in the last run: it "
+    "is the same. [off: the run stops before a call]",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,25 +58,37 @@ class RunStore:
                 )
         return self.path
 
-    def to_read(self) -> Path:
-        """The store that an estimate looks into, which writes nothing: a former one where the run
-        has none yet."""
-        if self.path.exists() or not self.formers:
-            return self.path
-        return self.formers[0]
+    @contextmanager
+    def to_read(self) -> Iterator[Path]:
+        """A store to estimate from: nothing is written, so a copy where calls are to be copied."""
+        from annotator.store_takeover import is_taken_over, take_over
+
+        owed = [former for former in self.formers if not is_taken_over(self.path, former)]
+        if not owed:
+            yield self.path
+            return
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / STORE_NAME
+            for former in (self.path, *owed):
+                if former.exists():
+                    take_over(copy, former)
+            yield copy
 
 
 def find_run_store(
     config: RunConfig, output: Path, *, given: Path | None, names: Sequence[str] = (STORE_NAME,)
 ) -> RunStore:
-    """The store of a verb that writes `output`; `names` are those of former stores next to it."""
+    """The store of a verb that writes `output`.
+
+    `names` are those that stores of earlier versions have, next to the output or in RUN.
+    """
     if given is not None:
         return RunStore(path=given)
-    folder = output.parent
-    path = _store_path(config, folder)
-    formers = [folder / name for name in names if (folder / name).is_file()]
-    others = [former for former in formers if former.resolve() != path.resolve()]
-    return RunStore(path=path, formers=others)
+    path = _store_path(config, output.parent)
+    places = [folder / name for folder in (output.parent, path.parent) for name in names]
+    formers = {item.resolve(): item for item in places if item.is_file()}
+    formers.pop(path.resolve(), None)
+    return RunStore(path=path, formers=list(formers.values()))
 
 
 def _store_path(config: RunConfig, folder: Path) -> Path:

@@ -14,9 +14,7 @@ from schemas.errors import InputError
 
 
 def content_of(folder):
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def test_calls_are_copied_once_and_the_former_file_is_untouched(tmp_path):

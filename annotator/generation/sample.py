@@ -36,6 +36,7 @@ from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 
+STAGE = "sample"
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -67,6 +68,7 @@ def run_sample(
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies a question and write them as responses.
@@ -74,6 +76,8 @@ def run_sample(
     Requests that failed are no rows of `output`: they stand in its `.failed` file and in the
     store, and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate`
     records it).
+
+    `stage` is what the run is recorded as: its settings are compared with the last run of that.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -98,7 +102,7 @@ def run_sample(
             same_model=same_model,
             count_serving=lambda: len(present),
         )
-        before = calls.begin_run("sample", settings, models=identified.records)
+        before = calls.begin_run(stage, settings, models=identified.records)
         num_ready = sum(slot.key in present for slot in slots)
         changed = describe_changes(
             before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)

@@ -67,12 +67,14 @@ def run_annotate(
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
     meter: Meter | None = None,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
-    `meter` counts this run together with others, in place of `limits`.
+    `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
+    recorded as in the store: its settings are compared with the last run of that.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
@@ -103,7 +105,7 @@ def run_annotate(
             calls,
             judge,
             list(work.distinct.values()),
-            stage=STAGE,
+            stage=stage,
             same_model=same_model,
             show=show_progress,
         )

@@ -6,7 +6,7 @@ annotator/judging/foreseen.py, so what is counted are calls that the run will lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from annotator.generation.changes import describe_changes
 from annotator.generation.estimate import Estimator
@@ -36,18 +36,14 @@ def begin_run(
     Prints what a changed setting costs. Raises ConfigError where another model is served than in
     the last run on `store` (annotator/generation/identity.py).
     """
-    asked = [
-        AskedModel(role=CALL_KIND, setting="annotate.llm", backend=item.backend)
-        for item in find_model_judges(judge)
-    ]
 
     def count() -> int:
         return count_serving(judge, tasks)
 
-    models = identify_models(store, asked, same_model=same_model, count_serving=count)
+    models = identify_judge(store, judge, same_model=same_model, count_serving=count)
     now = judge.fingerprint()
     before = store.begin_run(stage, now, models=models.records)
-    if before is None or not asked:
+    if before is None or not find_model_judges(judge):
         return models
     before = {name: value for name, value in before.items() if name not in _FORMER_SETTINGS}
     if before != now and (num_stored := store.count(CALL_KIND)):
@@ -55,6 +51,17 @@ def begin_run(
         if changed:
             say(changed, show=show)
     return models
+
+
+def identify_judge(
+    store: Store, judge: Judge, *, same_model: bool, count_serving: Callable[[], int]
+) -> IdentifiedModels:
+    """What is served to the models within `judge` (annotator/generation/identity.py)."""
+    asked = [
+        AskedModel(role=CALL_KIND, setting="annotate.llm", backend=item.backend)
+        for item in find_model_judges(judge)
+    ]
+    return identify_models(store, asked, same_model=same_model, count_serving=count_serving)
 
 
 def find_model_judges(judge: Judge) -> list[LlmJudge]:

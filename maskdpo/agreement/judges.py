@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import click
+
 from annotator.generation.config import Prices
 from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.judging.config import AnnotateConfig
@@ -20,6 +22,7 @@ from annotator.judging.judges import asks_a_model, make_judge
 from annotator.judging.recorded import RecordedJudge
 from annotator.store import Store
 from maskdpo.config import RunConfig
+from maskdpo.run_store import RunStore
 from schemas.errors import InputError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -42,14 +45,16 @@ class PaidCalls:
     path: Path
     limits: Limits = NO_LIMITS
     retry_failed: bool = False
+    same_model: bool = False
+    formers: Sequence[Path] = ()
     meters: list[Meter] = field(default_factory=list)
     _store: Store | None = None
 
     def open(self) -> Store:
         """The store, open until the block ends."""
         if self._store is None:
+            RunStore(path=self.path, formers=self.formers).take_over()
             self._store = Store(self.path, retry_failed=self.retry_failed)
-            self._store.begin_run("agreement", {})
         return self._store
 
     def __enter__(self) -> Self:
@@ -107,5 +112,23 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> Judge:
         return make_judge(settings)
     meter = Meter(prices=settings.llm.prices if settings.llm else Prices(), limits=paid.limits)
     judge = make_judge(settings, store=paid.open(), meter=meter)
+    begin_paid_run(judge, paid)
     paid.meters.append(meter)
     return judge
+
+
+def begin_paid_run(judge: Judge, paid: PaidCalls) -> None:
+    """Record the run with what its servers report; ConfigError where that is another model."""
+    from annotator.judging.llm_judge import CALL_KIND
+    from annotator.judging.serving import identify_judge
+
+    store = paid.open()
+    models = identify_judge(
+        store,
+        judge,
+        same_model=paid.same_model,
+        count_serving=lambda: store.count(CALL_KIND),
+    )
+    store.begin_run("agreement", {}, models=models.records)
+    for note in models.notes:
+        click.echo(f"note: {note}", err=True)

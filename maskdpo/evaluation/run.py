@@ -32,6 +32,13 @@ class EvaluationInputs:
     documents: Path
     output: Path
     title: str = "Evaluation"
+    run_store: Path | None = None
+    """The store of the run directory; None: store.sqlite in `output`."""
+
+    @property
+    def store(self) -> Path:
+        """The finished calls of all models and the judge."""
+        return self.run_store or self.output / "store.sqlite"
 
 
 def run_evaluate(
@@ -40,6 +47,7 @@ def run_evaluate(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
+    same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Sample from each model, annotate, score; writes scores.json and report.html.
@@ -61,7 +69,9 @@ def run_evaluate(
             sample,
             questions=inputs.questions,
             output=folder / "responses.jsonl",
-            store=inputs.output / "store.sqlite",
+            store=inputs.store,
+            stage=f"evaluate {name}",
+            same_model=same_model,
             show_progress=show_progress,
         )
         judged = run_annotate(
@@ -69,7 +79,9 @@ def run_evaluate(
             responses=folder / "responses.jsonl",
             documents=inputs.documents,
             output=folder / "annotations.jsonl",
-            store=inputs.output / "store.sqlite",
+            store=inputs.store,
+            stage=f"evaluate {name}: judge",
+            same_model=same_model,
             show_progress=show_progress,
         )
         annotations[name] = _read_annotations(folder / "annotations.jsonl")

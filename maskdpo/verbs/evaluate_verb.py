@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     FOLDER,
     INPUT_FILE,
@@ -35,12 +36,17 @@ from schemas.errors import ConfigError
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
+    *,
     models: tuple[str, ...],
     questions: Path | None,
     documents: Path | None,
     output: Path | None,
+    store: Path | None,
+    same_model: bool,
 ) -> None:
     """Ask every model the same questions, run one judge on all answers, compare and draw.
 
@@ -55,10 +61,13 @@ def command(
 
     settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
     annotate = config.section(AnnotateConfig, "annotate")
+    output = output or config.run.path("evaluation")
+    run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
         questions=questions or settings.questions or config.run.path("questions.jsonl"),
         documents=documents or config.run.path("documents.jsonl"),
-        output=output or config.run.path("evaluation"),
+        output=output,
+        run_store=run_store.path,
     )
     require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
     require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
@@ -69,7 +78,8 @@ def command(
             "--questions or evaluate.questions names questions of unseen topics",
             err=True,
         )
-    result = run_evaluate(settings, samples, annotate, inputs)
+    run_store.take_over()
+    result = run_evaluate(settings, samples, annotate, inputs, same_model=same_model)
     print_scores(inputs.output / "scores.json")
     finish(result, annotate.max_failed)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 @click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
 @click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
-@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -52,6 +54,7 @@ def command(
     model: str | None,
     output: Path | None,
     store: Path | None,
+    same_model: bool,
 ) -> None:
     """Sample K responses a question from the policy. A rerun continues where it was."""
     from annotator.generation.config import SampleConfig
@@ -61,18 +64,20 @@ def command(
     output = output or config.run.path("responses.jsonl")
     source = questions or config.run.path("questions.jsonl")
     require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
-    store = store or output.parent / "store.sqlite"
+    run_store = find_run_store(config, output, given=store)
     if estimate_only:
-        show_estimate(
-            estimate_sample(settings, questions=source, store=store, retry_failed=retry_failed)
-        )
+        with run_store.to_read() as calls:
+            show_estimate(
+                estimate_sample(settings, questions=source, store=calls, retry_failed=retry_failed)
+            )
         return
     result = run_sample(
         settings,
         questions=source,
         output=output,
-        store=store,
+        store=run_store.take_over(),
         limits=limits,
         retry_failed=retry_failed,
+        same_model=same_model,
     )
     finish(result, settings.max_failed)
