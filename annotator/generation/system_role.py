@@ -28,6 +28,14 @@ def refuses_system(complaint: str, messages: Sequence[Message]) -> bool:
     return any(item.role == "system" for item in messages) and bool(_COMPLAINT.search(complaint))
 
 
+def describe_folding(model: str) -> str:
+    """The sentence for the end of a run in which `fold_system` was needed."""
+    return (
+        f"{model} takes no system message; the system text was sent in front of the first user "
+        "message"
+    )
+
+
 def fold_system(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The same conversation with all system text in front of the first user message.
 

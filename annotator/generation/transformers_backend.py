@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,8 +87,8 @@ class TransformersBackend:
         ]
 
     def notes(self) -> list[str]:
-        """Nothing: a local model does what it is told, or fails."""
-        return []
+        """What the chat template did not take."""
+        return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Batches of `batch_size` by prompt length, drawn alike; what cannot run stands alone.
@@ -126,7 +127,12 @@ class TransformersBackend:
                     prompts.append(prompt)
             if prompts:
                 seeds = [request.seed for request in group]
-                outcomes += self._run_batch(prompts, seeds, group[0].decoding)
+                replies = self._run_batch(prompts, seeds, group[0].decoding)
+                # Unfit requests stand alone (see `plan`), so replies are those of the whole group.
+                outcomes += [
+                    replace(reply, system_in_user=self._prompts.is_folded(request))
+                    for reply, request in zip(replies, group, strict=True)
+                ]
             yield list(zip(group, outcomes, strict=True))
 
     def _run_batch(

@@ -131,8 +131,8 @@ class VllmBackend:
         ]
 
     def notes(self) -> list[str]:
-        """Nothing: a local model does what it is told, or fails."""
-        return []
+        """What the chat template did not take."""
+        return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Batches of `batch_size` in input order; what cannot run stands alone.
@@ -186,7 +186,7 @@ class VllmBackend:
         engine = self._engine
         try:
             outputs: list[RequestOutput] = engine.chat(
-                [[message.model_dump() for message in item.messages] for item in group],
+                [[item.model_dump() for item in self._prompts.messages(one)] for one in group],
                 [make_params(item.decoding, item.seed) for item in group],
                 use_tqdm=False,
                 # As `plan` rendered it: contents are text, never a list of parts.
@@ -217,6 +217,7 @@ class VllmBackend:
             prompt_tokens=len(output.prompt_token_ids or prompt[1]),
             completion_tokens=len(said.token_ids),
             cached_tokens=output.num_cached_tokens,
+            system_in_user=self._prompts.is_folded(request),
             logprobs=_read_logprobs(said.token_ids, said.logprobs, set(tokenizer.all_special_ids)),
         )
 
