@@ -21,6 +21,7 @@ from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
 from annotator.generation.dialogue import Ask, Dialogue, call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.identity import AskedModel, describe_served, identify_models
 from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
@@ -32,9 +33,10 @@ from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
-from schemas.sidecar import make_sidecar, write_sidecar
+from schemas.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
+STAGE = "sample"
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -65,6 +67,8 @@ def run_sample(
     store: Path,
     limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies a question and write them as responses.
@@ -73,13 +77,17 @@ def run_sample(
     store, and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate`
     records it).
 
-    Raises InputError and ConfigError before anything is spent, BackendError when the server or
+    `stage` is what the run is recorded as: its settings are compared with the last run of that.
+
+    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
+    another model is served than in the last run on `store`), BackendError when the server or
     device fails, LimitReachedError at a limit: what was finished by then is in `store` and in
     `output`'s .partial file, and the same call continues. Where every call failed, the result is
     `fatal`, and an `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, questions, store, what="questions")
+    inputs = describe_files([questions]) if questions.is_file() else {}
     rows = read_rows(questions, Question)
     check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
     backend = make_backend(config)
@@ -89,8 +97,14 @@ def run_sample(
     with Store(store, retry_failed=retry_failed) as calls:
         keys = {slot.key for slot in slots}
         settings = fingerprint | config.model_dump(include=set(DECIDING))
-        before = calls.begin_run("sample", settings)
         present = calls.present(keys)
+        identified = identify_models(
+            calls,
+            [AskedModel(role=REPLY_KIND, setting="sample", backend=backend)],
+            same_model=same_model,
+            count_serving=lambda: len(present),
+        )
+        before = calls.begin_run(stage, settings, models=identified.records)
         num_ready = sum(slot.key in present for slot in slots)
         changed = describe_changes(
             before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)
@@ -128,9 +142,10 @@ def run_sample(
     sidecar = make_sidecar(
         "response",
         config=config.model_dump(mode="json"),
-        inputs=[questions],
+        inputs=inputs,
         packages=BACKEND_PACKAGES[config.backend],
         models=models,
+        served={"policy": describe_served(identified.served[REPLY_KIND])},
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
@@ -143,6 +158,7 @@ def run_sample(
         counts=counts,
         notes=[
             *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
+            *identified.notes,
             *backend.notes(),
         ],
         table=meter.rows(),

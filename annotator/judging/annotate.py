@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotator.generation.changes import describe_changes
-from annotator.generation.live import LiveLine, say
+from annotator.generation.live import LiveLine
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
@@ -21,6 +20,8 @@ from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.judges import asks_a_model, judge_meter, make_judge
 from annotator.judging.run_outcome import assess_run
+from annotator.judging.run_sidecar import describe_run
+from annotator.judging.serving import begin_run
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
 from annotator.judging.verdict_tally import VerdictTally
@@ -29,12 +30,10 @@ from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
-from schemas.sidecar import make_sidecar, write_sidecar
+from schemas.sidecar import describe_files, write_sidecar
 from schemas.stage import StageResult, write_failures
 
 STAGE = "annotate"
-# Settings that earlier versions noted with a run; they decide nothing any more.
-_FORMER_SETTINGS = ("protocol_version",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +64,27 @@ def run_annotate(
     store: Path,
     limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
     meter: Meter | None = None,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
-    `meter` counts this run together with others, in place of `limits`.
+    `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
+    recorded as in the store: its settings are compared with the last run of that.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
     `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
     `trouble`. Raises InputError, before anything is judged, when a file cannot be read as
-    what it should be, and ConfigError when `output` is an input.
+    what it should be, and ConfigError when `output` is an input or, without `same_model`, when
+    another model is served than in the last run on `store`.
     """
     _check_paths(responses, documents, output=output, store=store)
     config = with_domain(config)
     started = time.perf_counter()
+    inputs = describe_files(_input_files(config, responses, documents))
     rows = read_rows(responses, Response)
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
@@ -95,7 +99,14 @@ def run_annotate(
             documents=[] if documents is None else [documents],
         )
         work = _Work.of(judge, prepared.tasks)
-        _say_what_changed(calls, judge, work, show=show_progress)
+        models = begin_run(
+            calls,
+            judge,
+            list(work.distinct.values()),
+            stage=stage,
+            same_model=same_model,
+            show=show_progress,
+        )
         _judge(judge, work, spool, meter=meter, show_progress=show_progress)
         judged_at = time.perf_counter()
         write_records(output, _annotations(work, spool, judge.name, tally))
@@ -115,10 +126,10 @@ def run_annotate(
         "judge_s": judged_at - split_at,
         "write_s": time.perf_counter() - judged_at,
     }
-    inputs = [responses] if documents is None else [responses, documents]
-    if config.domain is not None:
-        inputs.append(find_domain(config.domain))
-    _describe_run(config, judge, output, inputs=inputs, counts=counts, timings=timings)
+    sidecar = describe_run(
+        config, judge, inputs=inputs, models=models, counts=counts, timings=timings
+    )
+    write_sidecar(output, sidecar)
     outcome = assess_run(
         tally,
         meter,
@@ -131,10 +142,18 @@ def run_annotate(
         num_rows=len(rows),
         failures=failures,
         counts=counts,
-        notes=[*judge.notes(), *outcome.notes, *judge.closing_notes()],
+        notes=[*judge.notes(), *models.notes, *outcome.notes, *judge.closing_notes()],
         table=meter.rows() if meter.num_asked or meter.num_served else (),
         trouble=outcome.trouble,
     )
+
+
+def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
+    """The files that decide the verdicts; one that is missing is reported where it is read."""
+    files = [responses, *([documents] if documents else [])]
+    if config.domain is not None:
+        files.append(find_domain(config.domain))
+    return [path for path in files if path.is_file()]
 
 
 def _check_paths(responses: Path, documents: Path | None, *, output: Path, store: Path) -> None:
@@ -144,50 +163,6 @@ def _check_paths(responses: Path, documents: Path | None, *, output: Path, store
         raise ConfigError(f"{output} is an input and would be written over; name another output")
     if store.resolve() in {*inputs, output.resolve()}:
         raise ConfigError(f"store {store} is also an input or the output; name another store")
-
-
-def _say_what_changed(calls: Store, judge: Judge, work: _Work, *, show: bool) -> None:
-    """Before anything is spent: which settings differ from the last run's, and what they cost."""
-    from annotator.judging.llm_judge import CALL_KIND
-    from annotator.judging.serving import count_serving, find_model_judges
-
-    now = judge.fingerprint()
-    before = calls.begin_run(STAGE, now)
-    if before is None or not find_model_judges(judge):
-        return
-    before = {name: value for name, value in before.items() if name not in _FORMER_SETTINGS}
-    if before == now:
-        return
-    changed = describe_changes(
-        before,
-        now,
-        num_stored=calls.count(CALL_KIND),
-        num_serving=count_serving(judge, list(work.distinct.values())),
-    )
-    if changed:
-        say(changed, show=show)
-
-
-def _describe_run(
-    config: AnnotateConfig,
-    judge: Judge,
-    output: Path,
-    *,
-    inputs: Sequence[Path],
-    counts: Mapping[str, int],
-    timings: Mapping[str, float],
-) -> None:
-    """Write the sidecar of the output."""
-    sidecar = make_sidecar(
-        "annotation",
-        config=config.model_dump(mode="json"),
-        inputs=inputs,
-        packages=(config.text.splitter, "py3langid"),
-        models={"judge": judge.name},
-        counts=counts,
-        timings=timings,
-    )
-    write_sidecar(output, sidecar)
 
 
 def _judge(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.generation.backend import Backend
 from annotator.generation.backends import make_backend
 from annotator.generation.dialogue import Dialogue
 from annotator.generation.run_dialogues import run_dialogues
@@ -101,6 +102,11 @@ class LlmJudge:
             "evidence": config.evidence,
             "seed": config.seed if config.temperature else None,
         }
+
+    @property
+    def backend(self) -> Backend:
+        """The model that is asked."""
+        return self._backend
 
     def notes(self) -> list[str]:
         """What a user must know before trusting the verdicts."""

@@ -31,6 +31,7 @@ def preview_annotate(
     meter: Meter,
     count: int,
     retry_failed: bool = False,
+    same_model: bool = False,
 ) -> list[Annotation]:
     """`count` of the responses, judged; the calls are kept in `store` and serve the whole run.
 
@@ -53,6 +54,7 @@ def preview_annotate(
             output=output,
             store=store,
             retry_failed=retry_failed,
+            same_model=same_model,
             meter=meter,
         )
         if isinstance(result.trouble, BackendError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
     "cost, and go on only after a yes at the terminal, or with --yes.",
 )
 @click.option("--yes", "is_agreed", is_flag=True, help="With --preview: go on without a question.")
-@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -71,6 +73,7 @@ def command(
     documents: Path | None,
     output: Path | None,
     store: Path | None,
+    same_model: bool,
     preview: int | None,
     is_agreed: bool,
 ) -> None:
@@ -87,18 +90,19 @@ def command(
     require_file(source, made_by="make it with: maskdpo sample")
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
-    store = store or output.parent / "store.sqlite"
+    run_store = find_run_store(config, output, given=store)
     if estimate_only:
-        show_estimate(
-            estimate_annotate(
+        with run_store.to_read() as calls:
+            estimate = estimate_annotate(
                 settings,
                 responses=source,
                 documents=references,
-                store=store,
+                store=calls,
                 retry_failed=retry_failed,
             )
-        )
+        show_estimate(estimate)
         return
+    store = run_store.take_over()
     announced = announce_judge(settings)
     announce_limits(limits, *judge_prices(settings))
     meter = judge_meter(settings, limits)
@@ -111,6 +115,7 @@ def command(
             meter=meter,
             count=preview,
             retry_failed=retry_failed,
+            same_model=same_model,
         )
         rest = estimate_annotate(settings, responses=source, documents=references, store=store)
         if not _is_rest_wanted(judged, references, meter, rest, is_agreed=is_agreed):
@@ -122,6 +127,7 @@ def command(
         output=output,
         store=store,
         retry_failed=retry_failed,
+        same_model=same_model,
         meter=meter,
     )
     finish(result, settings.max_failed, announced=announced)
