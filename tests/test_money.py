@@ -353,10 +353,10 @@ def test_agreement_is_estimated_limited_shown_and_continued(world: World) -> Non
     assert code == 0, err
     assert "calls owed: 4\n" in out
     assert (world.asked, world.written()) == (Counter(), [])
-    assert not (world.folder / "agreement.sqlite").exists()
+    assert not (world.folder / "store.sqlite").exists()
     code, _, err = world.run("agreement", "--max-calls", 3)
     assert code == 3 and world.asked["judge"] == 3
-    assert "all replies are kept in" in err and "agreement.sqlite" in err
+    assert "all replies are kept in" in err and "store.sqlite" in err
     code, _, err = world.run("agreement")
     assert code == 0, err
     assert world.asked["judge"] == 4

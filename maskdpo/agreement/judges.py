@@ -15,7 +15,7 @@ from typing import Self
 
 import click
 
-from annotator.generation.estimate import Estimator
+from annotator.generation.estimate import Estimator, look_into
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge
