@@ -17,6 +17,7 @@ from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_replies import REPLIES
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
+from mutant_table_servers import SERVERS
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -489,5 +490,6 @@ MUTANTS = [
     *DOCUMENTS_PDF,
     *SENTENCES,
     *REPLIES,
+    *SERVERS,
 ]
 # fmt: on

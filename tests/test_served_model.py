@@ -128,6 +128,16 @@ def test_a_server_that_is_down_is_left_out_and_the_run_still_needs_one():
         assert [item.url for item in backend_of(url, server).identify()] == [server.base_url]
 
 
+def test_a_server_that_was_down_at_first_is_asked_late_what_it_is():
+    with ChatServer(models=serving(VLLM)) as server:
+        backend = backend_of(server)
+        backend.identify()
+        backend._pool.endpoints[0].kind = None
+        ask_once(backend)
+        assert server.num_lists == 2
+        assert server.asked[0].body["top_k"] == -1
+
+
 def test_a_refused_key_stops():
     with (
         ChatServer(models=as_json(401, {"error": "no"})) as server,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from annotator.generation.served_model import ServedModel
-from annotator.generation.server_kinds import UNKNOWN
 
 MIN_FAILURES_IN_A_ROW = 8
 FIRST_REST_S = 5.0
@@ -25,7 +24,7 @@ class Endpoint:
     url: str
     served: list[str] = field(default_factory=list)
     model: ServedModel | None = None
-    kind: str = UNKNOWN
+    kind: str | None = None  # of `server_kinds`; None: not asked yet
     num_under_way: int = 0
     num_lost: int = 0  # counts towards being set aside
     num_failed: int = 0  # server failures since the last call that was answered

@@ -15,50 +15,24 @@ same reason, end the run, once what is under way has come in and is stored.
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from annotator.generation.backend import (
-    RETRY_LONGER,
-    Finished,
-    Outcome,
-    Request,
-    RequestFailure,
-    Take,
-    one_line,
-)
-from annotator.generation.completion import read_completion
+from annotator.generation.backend import Finished, Request, Take
 from annotator.generation.config import ModelConfig
 from annotator.generation.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
 from annotator.generation.held_failures import SERVER_FAILURES, Answered, HeldFailures
-from annotator.generation.request_body import RequestBody, sampling_of
-from annotator.generation.served_model import ServedModel, find_served, read_model_list
-from annotator.generation.server_kinds import describe_unset, kind_of
-from schemas.errors import BackendError, ConfigError
+from annotator.generation.served_model import ServedModel
+from annotator.generation.server_access import Clients, ServerAccess, close_all
+from annotator.generation.server_calls import ServerCalls
+from annotator.generation.server_probe import ServerProbe
+from schemas.errors import BackendError
 
-if TYPE_CHECKING:
-    import openai
-
-# The client asks for a key even where the server needs none.
-NO_KEY = "none"
-PROBE_TIMEOUT_S = 30.0
 # A server that is full says nothing of what was asked; one that says so this often may mean it.
 # Fewer than set a server aside: one request alone does not.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-# What servers say of a prompt that does not fit: "maximum context length", "exceeds the context".
-_LONG_CONTEXT = re.compile(r"context (length|size|window)|maximum (model|context)", re.IGNORECASE)
-
-Clients = dict[str, "openai.AsyncOpenAI"]
-"""One client a server, by its address."""
 
 
 class OpenAIBackend:
@@ -70,18 +44,11 @@ class OpenAIBackend:
         """Read the key from the environment; ConfigError when no header can carry it."""
         self._config = config
         self.model = config.model
-        self._key = os.environ.get(config.api_key_env, "").strip()
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise ConfigError(
-                f"the key in the environment variable {config.api_key_env} holds characters that "
-                "no HTTP header can carry; set it again"
-            )
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
         self._pace = Pace(config.concurrency)
-        self._body = RequestBody(config=config)
-        self._is_probed = False
-        self._is_sampled = False  # a request had a temperature above 0
-        self._num_unfinished = 0  # replies that are thoughts alone, cut off
+        self._access = ServerAccess(config)
+        self._probe = ServerProbe(config, self._access, self._pool)
+        self._calls = ServerCalls(config, self._access, self._pool)
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -107,11 +74,11 @@ class OpenAIBackend:
         ConfigError when the key is refused. Asked once: `generate` does not ask again.
         """
         with asyncio.Runner() as runner:
-            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
+            clients = self._access.make_clients()
             try:
-                runner.run(self._probe_once(clients))
+                runner.run(self._probe.ask_all(clients))
             finally:
-                runner.run(_close_all(clients))
+                runner.run(close_all(clients))
         return [item.model for item in self._pool.endpoints if item.model is not None]
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
@@ -120,18 +87,7 @@ class OpenAIBackend:
 
     def notes(self) -> list[str]:
         """What the servers would not do."""
-        kinds = sorted({item.kind for item in self._pool.endpoints})
-        notes = self._body.notes(kinds)
-        if self._is_sampled:
-            unset = (describe_unset(item.kind, item.url) for item in self._pool.endpoints)
-            notes += list(filter(None, unset))[:1]
-        if self._num_unfinished:
-            notes.append(
-                f"{self._num_unfinished} replies ended at max_tokens while the model was still "
-                "thinking; raise max_tokens, or turn thinking off with "
-                "chat_template_kwargs={enable_thinking: false} or params={reasoning_effort: low}"
-            )
-        return notes + self._pool.notes()
+        return self._calls.notes() + self._pool.notes()
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
         """Yield replies as they come in.
@@ -140,28 +96,14 @@ class OpenAIBackend:
         refuses the key or the model: in both cases after yielding all that had come in.
         """
         with asyncio.Runner() as runner:
-            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
+            clients = self._access.make_clients()
             try:
-                silent = runner.run(self._probe_once(clients))
+                silent = runner.run(self._probe.ask_all(clients))
                 if silent:
-                    raise self._no_server(silent)
+                    raise self._probe.no_server(silent)
                 yield from self._pump(runner, clients, take)
             finally:
-                runner.run(_close_all(clients))
-
-    def _make_client(self, url: str) -> openai.AsyncOpenAI:
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
-        config = self._config
-        is_loopback = urlsplit(url).hostname in LOOPBACK_HOSTS
-        return AsyncOpenAI(
-            base_url=url,
-            api_key=self._key or NO_KEY,
-            timeout=config.timeout_s,
-            max_retries=config.max_retries,
-            # A proxy from the environment cannot reach this machine's own servers.
-            http_client=DefaultAioHttpClient(trust_env=not is_loopback),
-        )
+                runner.run(close_all(clients))
 
     def _pump(
         self, runner: asyncio.Runner, clients: Clients, take: Take
@@ -248,7 +190,9 @@ class OpenAIBackend:
         endpoint.num_under_way += 1
         sent = time.monotonic()
         try:
-            outcome = await self._call(clients[endpoint.url], endpoint, request)
+            if endpoint.kind is None:  # it was down when the others were asked
+                await self._probe.ask_late(clients[endpoint.url], endpoint)
+            outcome = await self._calls.call(clients[endpoint.url], endpoint, request)
         finally:
             endpoint.num_under_way -= 1
         answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
@@ -263,159 +207,12 @@ class OpenAIBackend:
             self._pool.answered(endpoint)
         return answer
 
-    async def _call(
-        self, client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request
-    ) -> Outcome:
-        from httpx2 import Response
-        from openai import APIConnectionError, APIStatusError
-
-        body = self._body
-        kind = endpoint.kind
-        self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
-        while True:
-            fields = body.fields(request, kind)
-            messages = [message.model_dump() for message in body.messages(request)]
-            try:
-                # The body as it stands: the client's typed call walks it again, item by item.
-                answer = await client.post(
-                    "/chat/completions",
-                    cast_to=Response,
-                    body={"model": self.model, "messages": messages, **fields},
-                )
-            except APIConnectionError as error:
-                if _timed_out(error):
-                    detail = f"no answer within {self._config.timeout_s:g} s"
-                    return RequestFailure(reason="timeout", detail=detail)
-                detail = self._safe_line(error.__cause__ or error)
-                return RequestFailure(reason="connection", detail=detail)
-            except APIStatusError as error:
-                if error.status_code in (401, 403, 404):
-                    return self._refuse(error, endpoint)
-                # llama.cpp reports what its template refuses as an error of its own (500).
-                is_ours = error.status_code in (400, 422, 500)
-                leaner = body.without(str(error), request, fields) if is_ours else None
-                if leaner is None:
-                    return self._failed(error)
-                body = leaner
-                continue
-            self._body = self._body.joined(body)
-            return self._noted(read_completion(answer.content), body, sampling_of(fields, kind))
-
-    def _failed(self, error: openai.APIStatusError) -> RequestFailure:
-        detail = self._safe_line(error)
-        if error.status_code == 400 and _LONG_CONTEXT.search(detail):
-            detail = one_line(f"the prompt is too long for the server; {RETRY_LONGER} ({detail})")
-        return RequestFailure(reason=f"http_{error.status_code}", detail=detail)
-
-    def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
-        """A reply with what was in force when it was drawn."""
-        if isinstance(outcome, RequestFailure):
-            return outcome
-        if outcome.finish_reason == "length" and outcome.reasoning and not outcome.text.strip():
-            self._num_unfinished += 1
-        return replace(outcome, sampling=sampling, system_in_user=body.folds_system)
-
-    async def _probe_once(self, clients: Clients) -> list[str]:
-        """Ask each server what it serves; one that replies is enough, and is asked only once.
-
-        Returns why no server can be asked, one reason per server; [] when one can.
-        """
-        if self._is_probed:
-            return []
-        endpoints = self._pool.endpoints
-        silent = await asyncio.gather(*(self._probe(clients[item.url], item) for item in endpoints))
-        if all(silent):
-            return list(silent)
-        self._is_probed = True
-        now = time.monotonic()
-        for endpoint, why in zip(endpoints, silent, strict=True):
-            if why:
-                self._pool.set_aside(endpoint, now, why)
-        return []
-
-    def _no_server(self, silent: Sequence[str]) -> BackendError:
-        endpoints = self._pool.endpoints
-        if len(endpoints) == 1:
-            place = f"no server answers at base_url {endpoints[0].url} ({silent[0]})"
-        else:
-            named = "; ".join(f"{e.url}: {why}" for e, why in zip(endpoints, silent, strict=True))
-            place = f"no server answers at any of the base_urls ({named})"
-        return BackendError(
-            f"{place}; start one, for example with: vllm serve {self.model}, or set base_url"
-        )
-
-    async def _probe(self, client: openai.AsyncOpenAI, endpoint: Endpoint) -> str:
-        """Why a server cannot be asked, or "" when it can; a refused key raises ConfigError."""
-        from openai import APIConnectionError, APIStatusError
-
-        patient = client.with_options(
-            max_retries=0, timeout=min(PROBE_TIMEOUT_S, self._config.timeout_s)
-        )
-        try:
-            answer = await patient.models.with_raw_response.list()
-        except APIConnectionError as error:
-            return self._safe_line(error.__cause__ or error)
-        except APIStatusError as error:
-            if error.status_code in (401, 403):
-                self._refuse_if_hopeless(error, endpoint)
-            return ""  # a server need not have the list of models
-        entries = read_model_list(answer.content)
-        endpoint.served = [one_line(entry["id"]) for entry in entries]
-        endpoint.model = find_served(
-            entries, url=endpoint.url, model=self.model, revision=self._config.revision
-        )
-        endpoint.kind = kind_of(endpoint.model, entries)
-        return ""
-
-    def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:
-        """Set a server aside that refuses key or model; ConfigError when it is the last one."""
-        now = time.monotonic()
-        if self._pool.choose(now, but=endpoint) is None:
-            self._refuse_if_hopeless(error, endpoint)
-        failure = RequestFailure(reason=f"http_{error.status_code}", detail=self._safe_line(error))
-        self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
-        return failure
-
-    def _refuse_if_hopeless(self, error: openai.APIStatusError, endpoint: Endpoint) -> None:
-        """Raise ConfigError for an answer that every other request would get as well."""
-        config = self._config
-        if error.status_code in (401, 403):
-            advice = (
-                f"check the key in the environment variable {config.api_key_env}"
-                if self._key
-                else f"set the environment variable {config.api_key_env} to a key"
-            )
-            raise ConfigError(
-                f"the server at {endpoint.url} answered HTTP {error.status_code}; {advice}"
-            )
-        if error.status_code == 404:
-            served = f"; it serves: {', '.join(endpoint.served[:10])}" if endpoint.served else ""
-            raise ConfigError(
-                f"the server at {endpoint.url} answered HTTP 404 for model {self.model!r} "
-                f"({self._safe_line(error)}){served}; check model and base_url"
-            )
-
-    def _safe_line(self, error: BaseException) -> str:
-        """An error as one line; servers and clients may repeat the key in theirs."""
-        text = str(error) or type(error).__name__
-        return one_line(text.replace(self._key, "***") if self._key else text)
-
 
 def _may_be_the_servers(reason: str) -> bool:
     """Whether another server might answer a request that failed so."""
     if reason in SERVER_FAILURES or reason in {"bad_response", "no_choices"}:
         return True
     return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}
-
-
-def _timed_out(error: BaseException) -> bool:
-    """Whether an error began as a time-out. The client says so of a server that hung up, too."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, TimeoutError):
-            return True
-        link = link.__cause__ or link.__context__
-    return False
 
 
 async def _first_done(
@@ -427,7 +224,3 @@ async def _first_done(
 async def _settle(tasks: set[asyncio.Task[Answered]]) -> None:
     """Wait for cancelled tasks; how they ended no longer matters."""
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _close_all(clients: Clients) -> None:
-    await asyncio.gather(*(client.close() for client in clients.values()))
