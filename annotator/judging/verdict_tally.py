@@ -82,7 +82,7 @@ class VerdictTally:
         if self.num_decided >= MIN_DECIDED and count >= ONE_LABEL_SHARE * self.num_decided:
             found.append(
                 f"{judge} gives one label only: {count:,} of {self.num_decided:,} decided "
-                f"sentences are {label}; measure it with maskdpo agreement before you use its labels"
+                f"sentences are {label}; measure it with maskdpo agreement before using its labels"
             )
         if self.num_verbatim:
             found.append(
