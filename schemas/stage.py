@@ -17,6 +17,8 @@ from schemas.files import write_records
 from schemas.records import Failure
 
 DEFAULT_MAX_FAILED = 0.05
+# A failed row of these is a request that failed, which can be made again.
+ASKING_STAGES = ("sample", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,4 +96,5 @@ def check_failures(result: StageResult, max_failed: float) -> None:
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
             f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
+            + ("; --retry-failed asks them again" if first.stage in ASKING_STAGES else "")
         )

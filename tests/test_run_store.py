@@ -134,3 +134,21 @@ def test_former_stores_are_found_next_to_the_output_and_in_the_run_directory(her
     ]
     same = store_of("run.dir=out")
     assert (str(same.path), list(same.formers)) == ("out/store.sqlite", [])
+
+
+def test_what_failed_is_not_asked_again_without_retry_failed(tmp_path, monkeypatch, capsys):
+    failing = (400, "application/json", b'{"error": "no"}')
+    good = (200, "application/json", b'{"choices": [{"message": {"content": "a"}}]}')
+    answers = [failing]
+    with ChatServer(lambda body: answers[0]) as server:
+        config = write_config(tmp_path, server.base_url)
+        arguments = ["sample", "--config", config]
+        assert call(monkeypatch, *arguments) != 0
+        num_asked = len(server.asked)
+        said = capsys.readouterr().err
+        answers[0] = good
+        assert call(monkeypatch, *arguments) != 0
+        assert len(server.asked) == num_asked
+        assert "--retry-failed" in said + capsys.readouterr().err
+        assert call(monkeypatch, *arguments, "--retry-failed") == 0
+        assert len(server.asked) == num_asked + 4

@@ -280,6 +280,11 @@ def _count(  # noqa: PLR0917 - all that is counted, in one place
 
 def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     notes: list[str] = []
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']:,} documents have no question; the store keeps what failed, so a "
+            "rerun does not ask it again: --retry-failed does"
+        )
     if counts["short"]:
         notes.append(
             f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "

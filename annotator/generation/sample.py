@@ -333,6 +333,11 @@ def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: i
             f"temperature is 0, so the {config.num_responses} responses to a question are equal "
             "and make no pairs; raise temperature, or set num_responses to 1"
         )
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']} requests failed; the store keeps them as failed, so a rerun does "
+            "not ask them again: --retry-failed does"
+        )
     if counts["empty"]:
         notes.append(f"{counts['empty']} replies are empty; annotate records them as failed rows")
     if counts["cut_off"]:
