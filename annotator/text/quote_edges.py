@@ -139,7 +139,7 @@ def _is_inside_word(edge: _Edge) -> bool:
 
 def _is_inside_number(edge: _Edge) -> bool:
     left, right, gap = edge.form(-1), edge.form(0), edge.gap() or ""
-    if right[0].isdecimal() and left == "." and edge.touches():
+    if right[0].isdecimal() and edge.raw(-1) == "." and edge.touches():
         return not (edge.touches(-1) and edge.form(-2)[-1:].isalnum())  # .5
     if _GROUP_OF_THREE.fullmatch(right) and _GROUPS_BEFORE.fullmatch(left):
         return len(gap) == 1 and (gap.isspace() or gap in "'’")  # 1 900
