@@ -21,7 +21,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_NUMBER_WORDS = _words("""
+NUMBER_WORDS = _words("""
     zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
     sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
     零 〇 一 二 两 三 四 五 六 七 八 九 十 百 千 万 亿 萬 億 兆
@@ -139,7 +139,7 @@ def _is_inside_word(edge: _Edge) -> bool:
 
 def _is_inside_number(edge: _Edge) -> bool:
     left, right, gap = edge.form(-1), edge.form(0), edge.gap() or ""
-    if right[0].isdecimal() and left == "." and edge.touches():
+    if right[0].isdecimal() and edge.raw(-1) == "." and edge.touches():
         return not (edge.touches(-1) and edge.form(-2)[-1:].isalnum())  # .5
     if _GROUP_OF_THREE.fullmatch(right) and _GROUPS_BEFORE.fullmatch(left):
         return len(gap) == 1 and (gap.isspace() or gap in "'’")  # 1 900
@@ -147,10 +147,10 @@ def _is_inside_number(edge: _Edge) -> bool:
         return False
     if left == "a" and right in {"few", "little"}:
         return True
-    is_numeral = left in _NUMBER_WORDS or left in _MAGNITUDES
+    is_numeral = left in NUMBER_WORDS or left in _MAGNITUDES
     if right in _MAGNITUDES:
         return is_numeral or left[0].isdecimal()
-    return right in _NUMBER_WORDS and is_numeral
+    return right in NUMBER_WORDS and is_numeral
 
 
 def _is_amount(edge: _Edge) -> bool:

@@ -34,11 +34,13 @@ class Stretch:
 class Quote:
     """A quote made ready to be looked for: its tokens.
 
-    Marks around it are left out, signs are not: `-20 degrees` is not `20 degrees`.
+    Marks around it need not be there, signs must: `-20 degrees` is not `20 degrees`. `closing` are
+    the marks at its end.
     """
 
     raw: str
     tokens: Sequence[str]
+    closing: Sequence[str]
 
     @cached_property
     def bare(self) -> Sequence[str]:
@@ -60,7 +62,8 @@ def make_quote(quote: str) -> Quote:
     while first < end and text.token(first) in _AROUND_QUOTES and not _is_signed(text, first):
         first += 1
     raw = quote[text.starts[first] : text.ends[end - 1]] if first < end else ""
-    return Quote(raw=raw, tokens=text.tokens()[first:end])
+    tokens = text.tokens()
+    return Quote(raw=raw, tokens=tokens[first:end], closing=tokens[end:])
 
 
 def _is_signed(text: QuoteText, first: int) -> bool:
@@ -76,7 +79,8 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
     """Where `text` says the quote word for word, from its beginning on."""
     for first, last in _find_tokens(quote.tokens, text):
         if not is_cut(text, first, last):
-            yield Stretch(start=text.starts[first], end=text.ends[last], score=1.0)
+            end = _end_of(quote, text, last)
+            yield Stretch(start=text.starts[first], end=end, score=1.0)
 
 
 def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Iterator[Stretch]:
@@ -89,6 +93,15 @@ def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Ite
         score = _compare_articles(quote.tokens, read_quote_text(text.raw[start:end]).tokens())
         if score >= MIN_SCORE and not is_cut(bare, first, last):
             yield Stretch(start=start, end=end, score=round(score, 4))
+
+
+def _end_of(quote: Quote, text: QuoteText, last: int) -> int:
+    """Where a stretch ends, with those of the quote's closing marks that the text has, too."""
+    for mark in quote.closing:
+        if text.token(last + 1) != mark or text.starts[last + 1] != text.ends[last]:
+            break
+        last += 1
+    return text.ends[last]
 
 
 def _find_tokens(tokens: Sequence[str], text: QuoteText) -> Iterator[tuple[int, int]]:
