@@ -58,13 +58,13 @@ class Material:
 
     @property
     def sample_quote(self) -> str:
-        """Whole words from the beginning of the longest line of the documents, for estimates."""
+        """Words that the documents say, from the beginning of their longest line; for estimates."""
         lines = (line.strip() for text in self.texts for line in text.splitlines())
-        line = max(lines, key=len, default="")
-        if len(line) <= _SAMPLE_CHARS:
-            return line
-        cut = line[:_SAMPLE_CHARS]
-        return cut.rpartition(" ")[0].strip() or cut
+        words = max(lines, key=len, default="")[:_SAMPLE_CHARS].split(" ")
+        # A word, number or name that is cut is not found.
+        while len(words) > 1 and not self.finder.locate(" ".join(words), self.texts):
+            words.pop()
+        return " ".join(words)
 
     def sentence(self, number: int) -> str:
         """The text of a sentence."""
