@@ -281,12 +281,12 @@ def test_a_limit_on_cost_is_on_the_sum_of_what_each_model_costs(world: World) ->
     assert code == 3, err
     assert world.asked == {"base": 8, "judge": 2}
     assert f"the next call does not fit max_cost={most + 1e-6:g}: 10 calls were made" in err
-    assert f", {most:,.4f} USD)" in err
+    assert f", {most:.6f} USD)" in err
     code, _, err = world.run("evaluate", "--max-cost", 1, *sets)
     assert code == 0, err
     assert world.asked == {"base": 8, "dpo": 8, "judge": NUM_PEOPLE}
     rest = 1e-6 * (8 * 20 * 2 + 2 * 400 * 10)
-    assert f"{rest:,.4f} USD" in err
+    assert f"{rest:.6f} USD" in err
 
 
 def test_two_currencies_are_refused(world: World) -> None:
@@ -314,9 +314,10 @@ def test_an_evaluation_is_estimated_before_and_in_the_middle(world: World) -> No
     assert (world.asked, world.written()) == (Counter(), [])
     before = owed(out)
     assert (before["base, responses"], before["dpo, responses"]) == (8, 8)
-    assert before["base, verdicts"] >= 8 and before["in all"] == sum(before.values()) / 2
+    # A stand-in of all documents' text has 8 sentences, and those that begin alike are apart.
+    assert 8 <= before["base, verdicts"] <= 8 * 8 and before["in all"] == sum(before.values()) / 2
     assert re.search(r"in all:(\n  .*)*cost: about [\d.]+ USD", out)
-    assert "are taken to be 512 tokens long" in err
+    assert "are taken to be up to 512 tokens long" in err
 
     world.run("evaluate", "--max-calls", 8)  # the responses of the first model, no verdict
     code, out, err = world.run("evaluate", "--estimate", *sets)
