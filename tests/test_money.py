@@ -14,6 +14,7 @@ import pytest
 from judge_server import ScriptedJudge
 from judge_support import make_world
 from sample_server import Answer, ChatServer, as_json, completion
+from sample_support import write_questions, write_tiny_model
 
 from maskdpo.cli import main
 from maskdpo.config import load_run_config
@@ -517,3 +518,23 @@ def test_a_meter_without_prices_refuses_a_limit_on_cost() -> None:
 
     with pytest.raises(ConfigError, match=r"sample\.prices is not set"):
         Meter(limits=Limits(max_cost=1.0), section="sample")
+
+
+def test_the_bar_moves_within_a_batch_of_a_local_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    from annotator.generation.config import SampleConfig
+    from annotator.generation.sample import run_sample
+
+    values = {"model": str(write_tiny_model(tmp_path / "tiny")), "max_tokens": 12}
+    for shown in (True, False):
+        run_sample(
+            SampleConfig.parse(values | {"num_responses": 3, "device": "cpu"}, where="sample"),
+            questions=write_questions(tmp_path / "questions.jsonl", 2),
+            output=tmp_path / "responses.jsonl",
+            store=tmp_path / f"{shown}.sqlite",
+            show_progress=shown,
+        )
+        err = capsys.readouterr().err
+        assert ("0/6" in err and "| batch at token 1" in err) == shown
