@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.records import FinishReason, Message
 from schemas.secret_values import hide_likely_keys
@@ -131,6 +131,14 @@ class Backend(Protocol):
 
     def notes(self) -> list[str]:
         """Sentences about what a server would not do as asked, for the end of a run."""
+
+
+@runtime_checkable
+class DrawsInBatches(Protocol):
+    """A backend that runs a batch for long before it yields anything, and reports its steps."""
+
+    on_step: Callable[[int], None]
+    """Called at each step of a batch with its number: the token that every row draws, from 1."""
 
 
 def one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from annotator.generation.backend import Reply, RequestFailure
 from annotator.generation.dialogue import Ask, Dialogue, Unusable, call_key
-from annotator.generation.prices import Prices
+from annotator.generation.prices import Prices, show_money
 from annotator.generation.stored_calls import unpack
 from annotator.generation.usage import Tokens, estimate_prompt
 from annotator.store import Store
@@ -66,7 +66,7 @@ class Estimate:
             ("completion tokens", f"{about}{self.tokens.completion:,}"),
         ]
         if self.prices is not None and not self.prices.is_free:
-            rows.append(("cost", f"{about}{self.cost:,.4f} {self.prices.currency}"))
+            rows.append(("cost", about + show_money(self.cost or 0.0, self.prices.currency)))
         return rows
 
 
@@ -82,7 +82,7 @@ def total_rows(parts: Sequence[Estimate]) -> list[tuple[str, str]]:
     currencies = {part.prices.currency for part in parts if part.prices and not part.prices.is_free}
     if currencies:
         cost = sum(part.cost or 0.0 for part in parts)
-        rows.append(("cost", f"{most}about {cost:,.4f} {', '.join(sorted(currencies))}"))
+        rows.append(("cost", f"{most}about {show_money(cost, ', '.join(sorted(currencies)))}"))
     return rows
 
 

@@ -43,6 +43,15 @@ class Prices(Section):
 FREE = Prices(prompt=0.0, completion=0.0)
 
 
+def show_money(amount: float, currency: str) -> str:
+    """An amount for a person: four decimals, six where it is less than a hundredth.
+
+    >>> show_money(12.5, "USD"), show_money(0.00004, "USD")
+    ('12.5000 USD', '0.000040 USD')
+    """
+    return f"{amount:,.4f} {currency}" if amount >= 0.01 else f"{amount:.6f} {currency}"
+
+
 def read_prices(value: Any) -> Any:
     """The raw setting `prices` with its short form written out; ValueError for another number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator.generation.backend import Backend, Decoding, Reply, RequestFailure
+from annotator.generation.backend import Backend, Decoding, DrawsInBatches, Reply, RequestFailure
 from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
@@ -236,6 +236,7 @@ def fetch_replies(
     failed: dict[str, RequestFailure] = {}
     dialogues = ((slot.key, _ask_once(slot.ask)) for slot in first_slot_of.values())
     with LiveLine("sample", total=len(first_slot_of), unit="reply", show=show_progress) as live:
+        _show_steps(backend, calls.meter, live)
         try:
             for done in run_dialogues(backend, calls, dialogues):
                 failed.update({key: item for key, item in done if item is not None})
@@ -252,6 +253,12 @@ def fetch_replies(
                 f"in {calls.store.path}; the same command continues)"
             ) from None
     return failed
+
+
+def _show_steps(backend: Backend, meter: Meter, live: LiveLine) -> None:
+    """Show how far the batch under way is, where the backend runs long batches."""
+    if isinstance(backend, DrawsInBatches):
+        backend.on_step = lambda step: live.tick(f"{meter.line()} | batch at token {step:,}")
 
 
 def _ask_once(ask: Ask) -> Dialogue[RequestFailure | None]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
 from annotator.generation.backend import Outcome, Reply, Request, RequestFailure
-from annotator.generation.prices import Prices
+from annotator.generation.prices import Prices, show_money
 from annotator.generation.useless import UselessReplies
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
@@ -112,7 +112,7 @@ class Budget:
         about = "about " if any(item.is_estimated for item in priced) else ""
         assert priced[0].prices is not None
         cost = sum(item.cost or 0.0 for item in priced)
-        return f"{about}{cost:,.4f} {priced[0].prices.currency}"
+        return about + show_money(cost, priced[0].prices.currency)
 
     def describe_stop(self) -> str:
         """Which limit the next call does not fit, and what was spent."""
@@ -268,7 +268,7 @@ class Meter:
         if self.tokens.cached and self.tokens.prompt:
             parts.append(f"cached {self.tokens.cached / self.tokens.prompt:.0%}")
         if self.prices is not None and self.cost:
-            parts.append(f"{about}{self.cost:.2f} {self.prices.currency}")
+            parts.append(about + show_money(self.cost, self.prices.currency))
         if len(self.budget.meters) > 1 and self.budget.cost_text:
             parts.append(f"in all {self.budget.cost_text}")
         if self.labels:
@@ -291,7 +291,7 @@ class Meter:
             ("completion tokens", f"{about}{self.tokens.completion:,}"),
         ]
         if self.prices is not None and self.is_priced:
-            rows.append(("cost", f"{about}{self.cost:,.4f} {self.prices.currency}"))
+            rows.append(("cost", about + show_money(self.cost or 0.0, self.prices.currency)))
         rows += [(f"failed: {name}", f"{count:,}") for name, count in self.failures.most_common()]
         return rows
 

@@ -7,6 +7,7 @@ as `max_tokens` allows, with sentences like those of its document.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from maskdpo.evaluation.run import EvaluationInputs
 from schemas.files import read_records, write_records
 from schemas.records import Document, Question, Response
 
-_NO_TEXT = "She was born in the town in 1951."  # where a question has no document to take it from
+_MAX_CHARS_PER_TOKEN = 8  # more than any text has
 
 
 def estimate_evaluate(
@@ -69,7 +70,7 @@ def _estimate_judge(
         values = calls.get_many({slot.key for slot in slots})
     stored = {key: unpack(value) for key, value in values.items()}
     lengths = [estimate_tokens(item.text) for item in stored.values() if isinstance(item, Reply)]
-    assumed = round(sum(lengths) / len(lengths)) if lengths else sample.max_tokens
+    assumed = max(round(sum(lengths) / len(lengths)), 1) if lengths else sample.max_tokens
     responses = _foresee(slots, stored, read_records(inputs.documents, Document), assumed)
     if not responses:
         return Estimate(notes=["no response can be judged: all requests for them failed"])
@@ -85,8 +86,8 @@ def _estimate_judge(
         )
     if len(stored) < len({slot.key for slot in slots}):
         judged.notes.append(
-            f"responses of {sample.model} that are not sampled yet are taken to be {assumed:,} "
-            "tokens long"
+            f"responses of {sample.model} that are not sampled yet are taken to be up to "
+            f"{assumed:,} tokens long"
         )
     return judged
 
@@ -98,17 +99,17 @@ def _foresee(
     num_tokens: int,
 ) -> list[Response]:
     """The responses to be judged: those that are stored, and stand-ins for those to come."""
-    by_id = {item.id: item.text for item in documents}
-    by_topic = {item.topic: item.text for item in reversed(documents) if item.topic}
+    by_id = {item.id: place for place, item in reversed(list(enumerate(documents)))}
+    by_topic = {item.topic: place for place, item in reversed(list(enumerate(documents)))}
     responses = []
     for slot in slots:
         question = slot.question
         outcome = stored.get(slot.key)
         if outcome is None:
             named = [by_id[name] for name in question.document_ids if name in by_id]
-            source = named[0] if named else by_topic.get(question.topic, "")
+            first = named[0] if named else by_topic.get(question.topic, 0)
             # The id first: equal responses would be judged once.
-            text = f"{slot.id} {_repeat(source.strip() or _NO_TEXT, num_tokens)}"
+            text = f"{slot.id} {_take_text(documents, first, num_tokens)}"
         elif isinstance(outcome, Reply):
             text = outcome.text
         else:
@@ -127,8 +128,19 @@ def _foresee(
     return responses
 
 
-def _repeat(source: str, num_tokens: int) -> str:
-    """`source`, repeated and cut, so that it has about `num_tokens` tokens."""
-    per_source = max(estimate_tokens(source), 1)
-    text = " ".join([source] * -(-num_tokens // per_source))
-    return text[: max(round(len(text) * num_tokens / max(estimate_tokens(text), 1)), 1)]
+def _take_text(documents: Sequence[Document], first: int, num_tokens: int) -> str:
+    """About `num_tokens` tokens of text, from document number `first` on.
+
+    Nothing is repeated, since sentences that begin alike are asked about in calls of their own. So
+    the text is shorter where all documents together are.
+    """
+    parts: list[str] = []
+    for document in itertools.chain(documents[first:], documents[:first]):
+        # No token has more characters: a long document is not counted whole.
+        part = document.text[: num_tokens * _MAX_CHARS_PER_TOKEN]
+        count = estimate_tokens(part)
+        if count >= num_tokens:
+            return " ".join([*parts, part[: round(len(part) * num_tokens / count)]])
+        parts.append(part)
+        num_tokens -= count
+    return " ".join(parts)
