@@ -321,12 +321,19 @@ class OpenAIBackend:
             raise ConfigError(
                 f"the server at {endpoint.url} answered HTTP 404 for model {self.model!r} "
                 f"({self._safe_line(error)}){served}; check model and base_url"
+                f"{_advise_v1(endpoint.url)}"
             )
 
     def _safe_line(self, error: BaseException) -> str:
         """An error as one line; servers and clients may repeat the key in theirs."""
         text = str(error) or type(error).__name__
         return one_line(text.replace(self._key, "***") if self._key else text)
+
+
+def _advise_v1(url: str) -> str:
+    """A hint for an address without the path that such servers mostly have; '' for others."""
+    bare = url.rstrip("/")
+    return "" if bare.endswith("/v1") else f", which mostly ends in /v1: base_url={bare}/v1"
 
 
 def _may_be_the_servers(reason: str) -> bool:

@@ -28,6 +28,7 @@ from annotator.judging.shown import Shower
 from annotator.store import Store
 from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.language import resolve_language
+from annotator.text.rules.languages import primary_code
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -174,7 +175,7 @@ class LlmJudge:
         language: str = self.config.prompt_language
         if language == "auto":
             language = task.response.language or resolve_language("auto", task.response.text)
-        prompts = self._prompts["zh" if language.split("-")[0] == "zh" else "en"]
+        prompts = self._prompts["zh" if primary_code(language) == "zh" else "en"]
         return Material(
             task=task,
             prompts=prompts,

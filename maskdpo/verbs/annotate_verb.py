@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from maskdpo.verbs.common import (
     require_file,
     show_estimate,
 )
+from schemas.errors import InputError
+from schemas.files import read_lines
 
 if TYPE_CHECKING:
     from annotator.generation.usage import Limits
@@ -61,11 +64,13 @@ def command(
     from annotator.judging.annotate import run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
+    from annotator.judging.language_notes import language_notes
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
     source = responses or config.run.path("responses.jsonl")
     require_file(source, made_by="make it with: maskdpo sample")
+    _refuse_labels(source)
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
     store = store or output.parent / "store.sqlite"
@@ -81,6 +86,8 @@ def command(
         )
         return
     announce_judge(settings)
+    for note in language_notes(settings, source):
+        click.echo(f"note: {note}", err=True)
     result = run_annotate(
         settings,
         responses=source,
@@ -91,3 +98,18 @@ def command(
         retry_failed=retry_failed,
     )
     finish(result, settings.max_failed, with_notes=settings.judge != "lexical")
+
+
+def _refuse_labels(responses: Path) -> None:
+    """Say what labelled responses are for: the first row of such a file has 'sentences'."""
+    line, text = next(iter(read_lines(responses)), (1, b""))
+    try:
+        is_labelled = "sentences" in json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return
+    if is_labelled:
+        message = (
+            "the rows have labels already ('sentences'); measure a judge against them with: "
+            f"maskdpo agreement --gold {responses}"
+        )
+        raise InputError.of(responses, message, line=line)
