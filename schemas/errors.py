@@ -22,6 +22,7 @@ from difflib import get_close_matches
 from schemas.secret_values import hide_keys
 
 MAX_FAULTS_SHOWN = 20
+MAX_NAMES_SHOWN = 16
 
 
 class MaskDpoError(Exception):
@@ -110,6 +111,11 @@ class InputError(MaskDpoError):
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A hint for a mistyped name: ' (did you mean X?)' or, with nothing near, the known names."""
+    """A hint for a mistyped name: "did you mean 'X'?", else the known names, or three of many."""
     match = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(sorted(known))}"
+    if match:
+        return f"did you mean {match[0]!r}?"
+    if len(known) <= MAX_NAMES_SHOWN:
+        return f"known: {', '.join(sorted(known))}"
+    closest = get_close_matches(name, known, n=3, cutoff=0.0)
+    return f"the nearest of {len(known)} known: {', '.join(closest)}"

@@ -28,11 +28,8 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
     location = tuple(detail["loc"])
     field = _field_path(location)
     kind = detail["type"]
-    if kind == "extra_forbidden":
-        known = _known_fields(model, location[:-1])
-        return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
-    if kind == "missing":
-        return f"required key {field!r} is missing"
+    if kind in ("extra_forbidden", "missing"):
+        return _describe_key(kind, location, model)
     if kind == "json_invalid":
         return f"not valid JSON: {detail['ctx']['error']}"
     message = detail["msg"]
@@ -47,6 +44,20 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
     if not field:
         return f"{message}; found {shown}"
     return f"{field!r} is {shown}, but {message}"
+
+
+def _describe_key(kind: str, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """A key that is missing or not known; SHORTHANDS and ALSO_ACCEPTED of a record say more."""
+    field = _field_path(location)
+    if kind == "missing":
+        short = getattr(model, "SHORTHANDS", {}).get(field)
+        return f"required key {field!r} is missing" + (f"; {short}" if short else "")
+    known = _known_fields(model, location[:-1])
+    also = getattr(model, "ALSO_ACCEPTED", {}) if len(location) == 1 else {}
+    if location[-1] in also:
+        return f"unknown key {field!r}; did you mean {also[location[-1]]!r}?"
+    known = [*dict.fromkeys([*known, *also.values()])]
+    return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
 
 
 def _field_path(location: tuple[int | str, ...]) -> str:

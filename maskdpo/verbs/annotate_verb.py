@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from maskdpo.verbs.common import (
     require_file,
     show_estimate,
 )
+from schemas.errors import InputError
+from schemas.files import read_lines
 
 if TYPE_CHECKING:
     from annotator.generation.estimate import Estimate
@@ -82,12 +85,14 @@ def command(
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
     from annotator.judging.judges import judge_meter, judge_prices
+    from annotator.judging.language_notes import language_notes
     from annotator.judging.preview import preview_annotate
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
     source = responses or config.run.path("responses.jsonl")
     require_file(source, made_by="make it with: maskdpo sample")
+    _refuse_labels(source)
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
     run_store = find_run_store(config, output, given=store)
@@ -104,6 +109,8 @@ def command(
         return
     store = run_store.take_over()
     announced = announce_judge(settings)
+    for note in language_notes(settings, source):
+        click.echo(f"note: {note}", err=True)
     announce_limits(limits, *judge_prices(settings))
     meter = judge_meter(settings, limits)
     if preview:
@@ -157,3 +164,18 @@ def _is_rest_wanted(
         click.echo(line, err=True)
         return False
     return click.confirm("Judge the rest?", err=True)
+
+
+def _refuse_labels(responses: Path) -> None:
+    """Say what labelled responses are for: the first row of such a file has 'sentences'."""
+    line, text = next(iter(read_lines(responses)), (1, b""))
+    try:
+        is_labelled = "sentences" in json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return
+    if is_labelled:
+        message = (
+            "the rows have labels already ('sentences'); measure a judge against them with: "
+            f"maskdpo agreement --gold {responses}"
+        )
+        raise InputError.of(responses, message, line=line)

@@ -35,6 +35,17 @@ class VerbCommand(click.Command):
         self.section = section
         self.examples = examples
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The base's; an option that is a setting is refused with the --set that sets it."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _hint_for_option(error.option_name, given, self.section)
+            if not hint:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings of the verb's section, then its examples as they stand."""
         if self.section:
@@ -48,6 +59,16 @@ class VerbCommand(click.Command):
             with formatter.section("Examples"):
                 for line in textwrap.dedent(self.examples).strip().splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
+    from maskdpo.setting_hints import hint_for_option
+
+    value = ""
+    for index, text in enumerate(given):
+        if text.partition("=")[0] == option:
+            value = text.partition("=")[2] or next(iter(given[index + 1 : index + 2]), "")
+    return hint_for_option(option, "" if value.startswith("-") else value, section)
 
 
 def _describe_field(field: Any) -> str:
