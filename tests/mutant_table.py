@@ -14,6 +14,7 @@ from mutant_table_evaluation import EVALUATION
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 
@@ -487,5 +488,6 @@ MUTANTS = [
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *SENTENCES,
+    *REAL_JUDGES,
 ]
 # fmt: on
