@@ -8,7 +8,8 @@ them. Calls with one opening (system message and first user message) are one dia
 | `decided`, `undetermined` | sentences by recorded label, and by recorded reason |
 | `flips` | decided sentences whose recorded label is not the first label a reply gave them |
 | `copied_form` | decided sentences whose deciding reply has a field that is copied from the form: |
-| | two words or more of the text behind the last tag of the opening, or marks alone (`...`) |
+| | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
+| | a label's name is no copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 
@@ -222,7 +223,8 @@ def find_copies(stated: Json, opening: str) -> list[str]:
     return [
         text
         for text in stated["fields"]
-        if not letters(text) or (" " in words(text) and words(text) in form)
+        if not letters(text)
+        or (" " in words(text) and words(text) not in LABELS and words(text) in form)
     ]
 
 

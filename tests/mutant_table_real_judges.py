@@ -35,11 +35,12 @@ REAL_JUDGES = [
         ),
         (
             "copies-of-one-word",
-            '" " in words(text) and words(text) in form',
-            "words(text) in form",
+            '" " in words(text) and words(text) not in LABELS',
+            "words(text) not in LABELS",
             TESTS,
         ),
-        ("copies-with-letters-only", "if not letters(text) or (", "if (", TESTS),
+        ("copies-with-letters-only", "if not letters(text)\n        or (", "if (", TESTS),
+        ("labels-are-copies", "and words(text) not in LABELS ", "", TESTS),
         (
             "verdicts-by-position",
             'named = [v for v in items if isinstance(v, dict) and v.get("id") == number] if items else []',

@@ -9,7 +9,10 @@ from real_judges import write_selection
 from sample_server import ChatServer, completion
 
 TEXT = "She was born in 1950."
-FORM = 'Answer with one JSON object: {"quotes": ["..."], "reason": "one short sentence"}'
+FORM = (
+    'Answer with one JSON object: {"quotes": ["..."], "reason": "one short sentence", '
+    '"label": "supported | not_mentioned"}'
+)
 SYSTEM = {"role": "system", "content": "You check sentences."}
 
 
@@ -93,9 +96,10 @@ def test_fields_copied_from_the_form_are_counted_once_for_each_verdict():
     ):
         figures = describe([call(opening(), json.dumps(copied))], [annotation("no_hallucination")])
         assert figures["copied_form"] == 1, copied
-    own = verdict("supported", reason="sentence", quotes=[])  # one word of the form is nobody's
-    figures = describe([call(opening(), json.dumps(own))], [annotation("no_hallucination")])
-    assert figures["copied_form"] == 0
+    for own in ("sentence", "not_mentioned"):  # one word of the form, and a label's name
+        reply = json.dumps(verdict("supported", reason=own, quotes=[]))
+        figures = describe([call(opening(), reply)], [annotation("no_hallucination")])
+        assert figures["copied_form"] == 0, own
 
 
 def test_a_copied_form_that_was_mended_is_not_counted():
