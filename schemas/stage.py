@@ -12,11 +12,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from schemas.errors import BackendError, TooManyFailuresError
+from schemas.errors import BackendError, MaskDpoError, TooManyFailuresError
 from schemas.files import write_records
 from schemas.records import Failure
 
 DEFAULT_MAX_FAILED = 0.05
+# A failed row of these is a request that failed, which can be made again.
+ASKING_STAGES = ("sample", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,8 @@ class StageResult:
     counts      named counts for the terminal and the sidecar
     notes       sentences the user should read (a baseline judge says that it is one)
     table       what the stage cost, as (name, value) rows
-    fatal       why the stage came to nothing (every call failed); empty where it did not
+    fatal       why the stage wrote no output (every call failed); empty where it did
+    trouble     what is wrong with the output as a whole; raised when the rest is reported
     """
 
     output: Path
@@ -39,6 +42,7 @@ class StageResult:
     notes: Sequence[str] = ()
     table: Sequence[tuple[str, str]] = ()
     fatal: str = ""
+    trouble: MaskDpoError | None = None
 
 
 def failures_path(output: str | Path) -> Path:
@@ -78,10 +82,13 @@ def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
 def check_failures(result: StageResult, max_failed: float) -> None:
     """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed.
 
-    A stage that came to nothing raises BackendError, whatever `max_failed` is.
+    A stage that came to nothing raises BackendError, whatever `max_failed` is; one whose output
+    has a trouble raises that.
     """
     if result.fatal:
         raise BackendError(f"{result.fatal}; the rows are in {failures_path(result.output)}")
+    if result.trouble is not None:
+        raise result.trouble
     num_failed = len(result.failures)
     if num_failed > max_failed * result.num_rows:
         first = result.failures[0]
@@ -89,4 +96,5 @@ def check_failures(result: StageResult, max_failed: float) -> None:
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
             f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
+            + ("; --retry-failed asks them again" if first.stage in ASKING_STAGES else "")
         )

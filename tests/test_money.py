@@ -355,10 +355,10 @@ def test_agreement_is_estimated_limited_shown_and_continued(world: World) -> Non
     assert code == 0, err
     assert "calls owed: 4\n" in out
     assert (world.asked, world.written()) == (Counter(), [])
-    assert not (world.folder / "agreement.sqlite").exists()
+    assert not (world.folder / "store.sqlite").exists()
     code, _, err = world.run("agreement", "--max-calls", 3)
     assert code == 3 and world.asked["judge"] == 3
-    assert "all replies are kept in" in err and "agreement.sqlite" in err
+    assert "all replies are kept in" in err and "store.sqlite" in err
     code, _, err = world.run("agreement")
     assert code == 0, err
     assert world.asked["judge"] == 4
@@ -455,11 +455,11 @@ def test_a_writer_that_never_writes_questions_is_stopped_early(world: World) -> 
     world.answer = lambda body: completion("I am happy to help!")
     code, _, err = world.run("questions", "--set", "questions.concurrency=1")
     assert code == 3
-    assert "the first 30 documents are all unusable (the last: unusable_reply: I am happy" in err
-    assert world.asked["writer"] == 60  # two calls per document
+    assert "30 replies in a row were of no use; the last one: 'I am happy to help!'" in err
+    assert world.asked["writer"] == 30
     before = world.asked.total()
     assert world.run("questions", "--set", "questions.concurrency=1")[0] == 3
-    assert world.asked.total() > before  # those after the first 30 are tried
+    assert world.asked.total() > before  # the documents after those are tried
 
 
 @pytest.mark.parametrize("verb", ["sample", "evaluate"])

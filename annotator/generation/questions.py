@@ -18,6 +18,7 @@ from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.dialogue import call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.identity import AskedModel, describe_served, identify_models
 from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.near_questions import find_repeats
@@ -36,7 +37,7 @@ from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.records import Document, Failure, Message, Question
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.sidecar import describe_files, make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 STAGE = "questions"
@@ -44,9 +45,6 @@ STORE_KIND = "questions"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
 
-# A run stops when the first documents, as many as MAX_UNUSABLE, all end for one of these reasons.
-UNUSABLE = frozenset({"unusable_reply", "cut_off"})
-MAX_UNUSABLE = 30
 
 PAPER_FIGURES = (
     "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
@@ -63,6 +61,7 @@ def run_questions(
     store: Path,
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions a document, keep the sound ones.
@@ -72,8 +71,9 @@ def run_questions(
     but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
     saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
 
-    Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails or the first replies are all unusable, LimitReachedError at a limit: what was
+    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
+    another model is served than in the last run on `store`), BackendError when the server or
+    device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
     answered by then is in `store` and in `output`'s .partial file, and the same call continues.
     Where every call failed, the result is `fatal`, and an `output` of an earlier run is left as it
     is.
@@ -81,6 +81,7 @@ def run_questions(
     started = time.monotonic()
     check_output(output, documents, store, what="documents")
     _keep_own_questions(output)
+    inputs = describe_files([documents]) if documents.is_file() else {}
     rows = read_rows(documents, Document)
     check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
     known = [row.record for row in rows]
@@ -90,8 +91,14 @@ def run_questions(
     with Store(store, retry_failed=retry_failed) as opened:
         settings = fingerprint | config.model_dump(include=set(DECIDING))
         settings["prompt_version"] = PROMPT_VERSION
-        before = opened.begin_run(STAGE, settings)
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
+        identified = identify_models(
+            opened,
+            [AskedModel(role=STORE_KIND, setting=STAGE, backend=backend)],
+            same_model=same_model,
+            count_serving=lambda: _count_serving(backend, calls, known, config),
+        )
+        before = opened.begin_run(STAGE, settings, models=identified.records)
         if before is not None and before != settings:
             changed = describe_changes(
                 before,
@@ -125,9 +132,10 @@ def run_questions(
     sidecar = make_sidecar(
         "question",
         config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
-        inputs=[documents],
+        inputs=inputs,
         packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
         models=models,
+        served={"writer": describe_served(identified.served[STORE_KIND])},
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
@@ -138,7 +146,7 @@ def run_questions(
         num_rows=len(known),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *backend.notes()],
+        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
         fatal=meter.all_failed,
     )
@@ -189,7 +197,6 @@ def _ask_all(
                 written.update(done)
                 calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
                 live.update(len(done), calls.meter)
-                _stop_if_unusable(written, calls.meter)
         except LimitReachedError:
             raise
         except (BackendError, ConfigError) as error:
@@ -201,18 +208,6 @@ def _ask_all(
                 f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
                 "the same command continues)"
             ) from None
-
-
-def _stop_if_unusable(written: Mapping[str, Written], meter: Meter) -> None:
-    """Raise BackendError when the first documents gave no question, for want of usable replies."""
-    if min(len(written), meter.num_asked) < MAX_UNUSABLE:
-        return
-    if all(item.reason in UNUSABLE for item in written.values()):
-        last = list(written.values())[-1]
-        raise BackendError(
-            f"the replies about the first {len(written):,} documents are all unusable (the last: "
-            f"{last.reason}: {last.detail}); choose another model or other settings"
-        )
 
 
 def _count_serving(
@@ -285,6 +280,11 @@ def _count(  # noqa: PLR0917 - all that is counted, in one place
 
 def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     notes: list[str] = []
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']:,} documents have no question; the store keeps what failed, so a "
+            "rerun does not ask it again: --retry-failed does"
+        )
     if counts["short"]:
         notes.append(
             f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from annotator.generation.model_loading import (
 from annotator.generation.prompts import Prompt, PromptRenderer
 from annotator.generation.reasoning import split_reasoning
 from annotator.generation.row_noise import RowNoise
+from annotator.generation.served_model import ServedModel
 from schemas.errors import BackendError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -69,15 +71,25 @@ class TransformersBackend:
         """Weights, tokenizer and template by content; number type; template variables."""
         return {
             "backend": "transformers",
-            "model_sha256": digest_model(self._folder),
+            "model_sha256": self._digest,
             "dtype": self._dtype,
             "chat_template_kwargs": self._config.chat_template_kwargs,
             "sampler_version": SAMPLER_VERSION,
         }
 
+    @cached_property
+    def _digest(self) -> str:
+        return digest_model(self._folder)
+
+    def identify(self) -> list[ServedModel]:
+        """The model's name and the digest of its files."""
+        return [
+            ServedModel(id=self.model, content_sha256=self._digest, revision=self._config.revision)
+        ]
+
     def notes(self) -> list[str]:
-        """Nothing: a local model does what it is told, or fails."""
-        return []
+        """What the chat template did not take."""
+        return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Batches of `batch_size` by prompt length, drawn alike; what cannot run stands alone.
@@ -116,7 +128,12 @@ class TransformersBackend:
                     prompts.append(prompt)
             if prompts:
                 seeds = [request.seed for request in group]
-                outcomes += self._run_batch(prompts, seeds, group[0].decoding)
+                replies = self._run_batch(prompts, seeds, group[0].decoding)
+                # Unfit requests stand alone (see `plan`), so replies are those of the whole group.
+                outcomes += [
+                    replace(reply, system_in_user=self._prompts.is_folded(request))
+                    for reply, request in zip(replies, group, strict=True)
+                ]
             yield list(zip(group, outcomes, strict=True))
 
     def _run_batch(

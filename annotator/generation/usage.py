@@ -14,6 +14,7 @@ from dataclasses import InitVar, dataclass, field
 
 from annotator.generation.backend import Outcome, Reply, Request, RequestFailure
 from annotator.generation.prices import Prices, show_money
+from annotator.generation.useless import UselessReplies
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
 from schemas.records import Message
@@ -150,6 +151,7 @@ class Meter:
     has_reply      whether a call of this run has a reply, made now or found in the store
     first_failure  the first call without one, made now or found in the store
     labels         what the run's verdicts say so far, counted by whoever makes them
+    useless        replies that came and were of no use
 
     Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
     """
@@ -163,6 +165,7 @@ class Meter:
     failures: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     is_estimated: bool = False
+    useless: UselessReplies = field(default_factory=UselessReplies)
     has_reply: bool = False
     first_failure: RequestFailure | None = None
     budget: Budget = field(init=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 from annotator.generation.estimate import Estimate, Estimator, look_into
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judges import asks_a_model, make_judge
-from annotator.judging.stored_verdicts import TaskKeys
 from annotator.judging.tasks import prepare_tasks
+from annotator.judging.verdict_spool import TaskKeys
 from schemas.files import read_records, read_rows
 from schemas.records import Document, Response
 
@@ -39,14 +39,13 @@ def estimate_annotate(
         judge = make_judge(config, store=calls, estimators=estimators)
         task_keys = TaskKeys(judge)
         owed = {task_keys.key(task): task for task in prepared.tasks}
-        judged = calls.present(owed)
-        for _ in judge.judge([task for key, task in owed.items() if key not in judged]):
+        for _ in judge.judge(list(owed.values())):
             pass
         (estimator,) = estimators
     at_most = config.llm.protocol == "anah"
     notes = [
-        f"{len(judged):,} of {len(owed):,} responses are judged already; each unusable reply costs "
-        "one or two calls more than this"
+        f"{len(owed):,} of {len(prepared.tasks):,} responses differ, and equal ones are judged "
+        "once; each unusable reply costs one or two calls more than this"
     ]
     if at_most:
         notes.append("protocol 'anah': up to three calls a sentence, fewer where there is no fact")

@@ -9,6 +9,7 @@ from pathlib import Path
 from annotator.generation.estimate import Estimator
 from annotator.generation.prices import FREE, Prices
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.generation.useless import UselessReplies
 from annotator.judging.config import AnnotateConfig, JudgeName
 from annotator.judging.domain import Domain, guidance_id, load_domain, render_guidance
 from annotator.judging.domain_defaults import with_domain
@@ -118,4 +119,5 @@ def judge_prices(config: AnnotateConfig) -> list[Prices | None]:
 def judge_meter(config: AnnotateConfig, limits: Limits | Budget = NO_LIMITS) -> Meter:
     """The meter of a judge's calls. Raises ConfigError for a limit on cost without prices."""
     (prices,) = judge_prices(config) or [FREE]
-    return Meter(prices=prices, limits=limits, section="annotate.llm")
+    useless = UselessReplies(patience=config.max_useless or None)
+    return Meter(prices=prices, limits=limits, section="annotate.llm", useless=useless)

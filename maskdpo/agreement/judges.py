@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+import click
+
 from annotator.generation.estimate import Estimator, look_into
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
@@ -21,6 +23,7 @@ from annotator.judging.judges import asks_a_model, judge_meter, make_judge
 from annotator.judging.recorded import RecordedJudge
 from annotator.store import Store
 from maskdpo.config import RunConfig
+from maskdpo.run_store import RunStore
 from schemas.errors import InputError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -55,6 +58,8 @@ class PaidCalls:
     path: Path
     limits: Limits = NO_LIMITS
     retry_failed: bool = False
+    same_model: bool = False
+    formers: Sequence[Path] = ()
     only_estimate: bool = False
     budget: Budget = field(init=False)
     _store: Store | None = None
@@ -67,11 +72,13 @@ class PaidCalls:
         """The store, open until the block ends."""
         if self._store is None:
             enter = self._stack.enter_context
+            stores = RunStore(path=self.path, formers=self.formers)
             if self.only_estimate:
-                self._store = enter(look_into(self.path, retry_failed=self.retry_failed))
+                path = enter(stores.to_read())
+                self._store = enter(look_into(path, retry_failed=self.retry_failed))
             else:
+                stores.take_over()
                 self._store = enter(Store(self.path, retry_failed=self.retry_failed))
-                self._store.begin_run("agreement", {})
         return self._store
 
     def __enter__(self) -> Self:
@@ -125,6 +132,8 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
     meter = judge_meter(settings, paid.budget)
     estimators: list[Estimator] | None = [] if paid.only_estimate else None
     judge = make_judge(settings, store=paid.open(), meter=meter, estimators=estimators)
+    if not paid.only_estimate:
+        begin_paid_run(judge, paid)
     return NamedJudge(
         name=judge.name,
         judge=judge,
@@ -132,3 +141,20 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
         estimator=estimators[0] if estimators else None,
         protocol=settings.llm.protocol if settings.llm else "",
     )
+
+
+def begin_paid_run(judge: Judge, paid: PaidCalls) -> None:
+    """Record the run with what its servers report; ConfigError where that is another model."""
+    from annotator.judging.llm_judge import CALL_KIND
+    from annotator.judging.serving import identify_judge
+
+    store = paid.open()
+    models = identify_judge(
+        store,
+        judge,
+        same_model=paid.same_model,
+        count_serving=lambda: store.count(CALL_KIND),
+    )
+    store.begin_run("agreement", {}, models=models.records)
+    for note in models.notes:
+        click.echo(f"note: {note}", err=True)

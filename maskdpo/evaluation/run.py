@@ -40,11 +40,13 @@ class EvaluationInputs:
     documents: Path
     output: Path
     title: str = "Evaluation"
+    run_store: Path | None = None
+    """The store of the run directory; None: store.sqlite in `output`."""
 
     @property
     def store(self) -> Path:
         """The finished calls of all models and the judge."""
-        return self.output / "store.sqlite"
+        return self.run_store or self.output / "store.sqlite"
 
 
 def run_evaluate(
@@ -55,6 +57,7 @@ def run_evaluate(
     *,
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Sample from each model, annotate, score; writes scores.json and report.html.
@@ -81,6 +84,7 @@ def run_evaluate(
                 inputs,
                 budget=prepared.budget,
                 retry_failed=retry_failed,
+                same_model=same_model,
                 show_progress=show_progress,
             )
         except LimitReachedError as error:
@@ -169,6 +173,7 @@ def _ask_model(
     *,
     budget: Budget,
     retry_failed: bool,
+    same_model: bool,
     show_progress: bool,
 ) -> list[StageResult]:
     """Sample from one model and judge its responses; the files are in `output/NAME/`."""
@@ -178,8 +183,10 @@ def _ask_model(
         questions=inputs.questions,
         output=folder / "responses.jsonl",
         store=inputs.store,
+        stage=f"evaluate {name}",
         limits=budget,
         retry_failed=retry_failed,
+        same_model=same_model,
         show_progress=show_progress,
     )
     budget.meters[-1].check_replies()  # the model's
@@ -189,8 +196,10 @@ def _ask_model(
         documents=inputs.documents,
         output=folder / "annotations.jsonl",
         store=inputs.store,
+        stage=f"evaluate {name}: judge",
         limits=budget,
         retry_failed=retry_failed,
+        same_model=same_model,
         show_progress=show_progress,
     )
     budget.meters[-1].check_replies()  # the judge's

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -67,8 +68,10 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     type=OUTPUT_FILE,
-    help="Finished calls of paid judges [agreement.sqlite beside the output, else in RUN].",
+    help="File of finished calls of judges that ask a model [RUN/store.sqlite; store.sqlite next "
+    "to the output where run.dir is not set].",
 )
+@same_model_option
 @click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
 @click.option(
     "--disagreements", type=OUTPUT_FILE, help="Write every disagreement to this JSONL file."
@@ -98,6 +101,7 @@ def command(
     judge: str | None,
     compare: tuple[str, str] | None,
     store: Path | None,
+    same_model: bool,
     output: Path | None,
     disagreements: Path | None,
     show: int,
@@ -118,10 +122,15 @@ def command(
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
     folder = output.parent if output else config.run.dir
+    run_store = find_run_store(
+        config, folder / "agreement.json", given=store, names=(STORE_NAME, "agreement.sqlite")
+    )
     paid = PaidCalls(
-        path=store or folder / "agreement.sqlite",
+        path=run_store.path,
+        formers=run_store.formers,
         limits=limits,
         retry_failed=retry_failed,
+        same_model=same_model,
         only_estimate=estimate_only,
     )
     files = AgreementFiles(

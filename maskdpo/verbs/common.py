@@ -35,6 +35,17 @@ class VerbCommand(click.Command):
         self.section = section
         self.examples = examples
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The base's; an option that is a setting is refused with the --set that sets it."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _hint_for_option(error.option_name, given, self.section)
+            if not hint:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings of the verb's section, then its examples as they stand."""
         if self.section:
@@ -48,6 +59,16 @@ class VerbCommand(click.Command):
             with formatter.section("Examples"):
                 for line in textwrap.dedent(self.examples).strip().splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
+    from maskdpo.setting_hints import hint_for_option
+
+    value = ""
+    for index, text in enumerate(given):
+        if text.partition("=")[0] == option:
+            value = text.partition("=")[2] or next(iter(given[index + 1 : index + 2]), "")
+    return hint_for_option(option, "" if value.startswith("-") else value, section)
 
 
 def _describe_field(field: Any) -> str:
@@ -227,19 +248,24 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
             click.echo(f"  {name}: {value}")
 
 
-def announce_judge(settings: AnnotateConfig) -> None:
-    """Print, before anything else, what a user must know of a judge that needs no model."""
+def announce_judge(settings: AnnotateConfig) -> list[str]:
+    """Print and return, before anything else, the notes of a judge that needs no model."""
     from annotator.judging.judges import make_judge
 
-    if settings.judge == "lexical":
-        for note in make_judge(settings).notes():
-            click.echo(f"note: {note}", err=True)
-
-
-def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
-    """Print what came out, then raise what `check_failures` raises."""
-    for note in result.notes if with_notes else ():
+    notes = make_judge(settings).notes() if settings.judge == "lexical" else []
+    for note in notes:
         click.echo(f"note: {note}", err=True)
+    return notes
+
+
+def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+
+    `announced` are notes that were printed already.
+    """
+    for note in result.notes:
+        if note not in announced:
+            click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     if not result.fatal:
         click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))

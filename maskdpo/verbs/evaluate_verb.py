@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     FOLDER,
     INPUT_FILE,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -55,6 +59,8 @@ def command(
     questions: Path | None,
     documents: Path | None,
     output: Path | None,
+    store: Path | None,
+    same_model: bool,
 ) -> None:
     """Ask every model the same questions, run one judge on all answers, compare and draw.
 
@@ -74,10 +80,13 @@ def command(
 
     settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
     annotate = config.section(AnnotateConfig, "annotate")
+    output = output or config.run.path("evaluation")
+    run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
         questions=questions or settings.questions or config.run.path("questions.jsonl"),
         documents=documents or config.run.path("documents.jsonl"),
-        output=output or config.run.path("evaluation"),
+        output=output,
+        run_store=run_store.path,
     )
     require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
     require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
@@ -89,11 +98,20 @@ def command(
             err=True,
         )
     if estimate_only:
-        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+        with run_store.to_read() as calls:
+            seen = replace(inputs, run_store=calls)
+            show_estimates(estimate_evaluate(samples, annotate, seen, retry_failed=retry_failed))
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
+    run_store.take_over()
     result = run_evaluate(
-        settings, samples, annotate, inputs, limits=limits, retry_failed=retry_failed
+        settings,
+        samples,
+        annotate,
+        inputs,
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
     )
     print_scores(inputs.output / "scores.json")
     finish(result, annotate.max_failed)

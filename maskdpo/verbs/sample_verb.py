@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 )
 @click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
-@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -59,6 +61,7 @@ def command(
     model: str | None,
     output: Path | None,
     store: Path | None,
+    same_model: bool,
 ) -> None:
     """Sample K responses per question from the policy. A rerun continues.
 
@@ -74,20 +77,22 @@ def command(
     known = _find_documents(config, documents, is_of_run=questions is None)
     if known is not None:
         _check_documents(config, source, known)
-    store = store or output.parent / "store.sqlite"
+    run_store = find_run_store(config, output, given=store)
     if estimate_only:
-        show_estimate(
-            estimate_sample(settings, questions=source, store=store, retry_failed=retry_failed)
-        )
+        with run_store.to_read() as calls:
+            show_estimate(
+                estimate_sample(settings, questions=source, store=calls, retry_failed=retry_failed)
+            )
         return
     announce_limits(limits, settings.prices)
     result = run_sample(
         settings,
         questions=source,
         output=output,
-        store=store,
+        store=run_store.take_over(),
         limits=limits,
         retry_failed=retry_failed,
+        same_model=same_model,
     )
     finish(result, settings.max_failed)
 
