@@ -13,6 +13,7 @@ from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_money import MONEY
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
@@ -486,6 +487,7 @@ MUTANTS = [
     *RUNS,
     *EVALUATION,
     *INGEST,
+    *MONEY,
     *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
