@@ -121,6 +121,8 @@ class Verdict(Record):
     confidence_kind: Literal["votes", "logprob", "lexical"] | None = None
     votes: dict[str, int] | None = None
     evidence: list[Evidence] = []
+    missing_quotes: list[str] = Field(default=[], exclude_if=lambda quotes: not quotes)
+    """What the judge quoted and no document says."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""

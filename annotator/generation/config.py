@@ -6,11 +6,12 @@ Only part of them decides what a reply says; which part is the table in `dialogu
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from annotator.generation.prices import Prices, read_prices
 from schemas.chat import check_template_kwargs
 from schemas.config import Section
 from schemas.secret_values import ADVICE, find_secret_names, looks_like_key
@@ -19,22 +20,34 @@ from schemas.validation import show_value
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-
-class Prices(Section):
-    """What a model's tokens cost, for estimates and limits; all zero where nobody is paid."""
-
-    prompt: float = Field(default=0.0, ge=0.0, description="a million prompt tokens")
-    cached: float | None = Field(
-        default=None, ge=0.0, description="a million cached prompt tokens; default: as `prompt`"
-    )
-    completion: float = Field(default=0.0, ge=0.0, description="a million completion tokens")
-    currency: str = Field(default="USD", min_length=1, max_length=8)
-
-    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
-        """The price of so many tokens; `cached` of the `prompt` tokens came from a cache."""
-        per_cached = self.prompt if self.cached is None else self.cached
-        spent = (prompt - cached) * self.prompt + cached * per_cached + completion * self.completion
-        return spent / 1e6
+# Fields of a request that are never the user's to set.
+OURS = frozenset({"messages", "model", "stream", "n"})
+_SCHEMA = "structured: response_format, structured_outputs or none;"
+# Fields of a request that follow from a setting, and which: a second value would be sent under the
+# key of the first.
+SETTING_OF = {
+    "temperature": "temperature;",
+    "top_p": "top_p;",
+    "max_tokens": "max_tokens;",
+    "max_completion_tokens": "max_tokens;",
+    "seed": "seed;",
+    "logprobs": "confidence: logprob (for a judge);",
+    "top_logprobs": "confidence: logprob (for a judge);",
+    **dict.fromkeys(
+        (
+            "response_format",
+            "structured_outputs",
+            "guided_json",
+            "guided_regex",
+            "guided_choice",
+            "guided_grammar",
+            "guided_decoding_backend",
+            "json_schema",
+            "grammar",
+        ),
+        _SCHEMA,
+    ),
+}
 
 
 class ModelConfig(Section):
@@ -90,7 +103,9 @@ class ModelConfig(Section):
     params: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="openai: fields of the request that this model needs, such as "
-        "{reasoning_effort: low}; null leaves out one we would send, such as {temperature: null}",
+        "{reasoning_effort: low}; null leaves out a field that is sent otherwise, such as "
+        "{temperature: null}. Fields with a setting of their own (temperature, top_p, max_tokens, "
+        "seed, logprobs, response_format) are set there",
     )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -108,9 +123,16 @@ class ModelConfig(Section):
     max_retries: int = Field(
         default=2, ge=0, le=20, description="openai: retries of a request, made by the client"
     )
-    prices: Prices = Field(
-        default=Prices(), description="per million tokens: {prompt, cached, completion, currency}"
+    prices: Prices | None = Field(
+        default=None,
+        description="what a million tokens cost: {prompt, completion, cached, currency}, or 0 "
+        "where nothing is paid; needed for costs and --max-cost",
     )
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _are_prices(cls, value: Any) -> Any:
+        return read_prices(value)
 
     @field_validator("api_key_env")
     @classmethod
@@ -150,9 +172,15 @@ class ModelConfig(Section):
     @field_validator("params", "extra_body")
     @classmethod
     def _leave_ours_alone(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        taken = sorted({"messages", "model", "stream", "n", "seed"} & set(values))
-        if taken:
-            raise ValueError(f"{taken[0]!r} is set by maskdpo itself; leave it out")
+        for name in sorted(values):
+            if name in OURS:
+                raise ValueError(f"{name!r} is set by maskdpo itself; leave it out")
+            setting = SETTING_OF.get(name)
+            if setting is not None and values[name] is not None:
+                raise ValueError(
+                    f"{name!r} is {values[name]!r}, but it has a setting of its own: use {setting} "
+                    f"here only null is allowed, which leaves {name!r} out of requests"
+                )
         return values
 
     @model_validator(mode="after")

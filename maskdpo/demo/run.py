@@ -148,6 +148,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
             questions=folder / "unseen.jsonl",
             documents=folder / "documents.jsonl",
             output=folder / "evaluation",
+            run_store=store,
             title="Closed world: base, DPO and Mask-DPO on unseen topics",
         )
         _tell(
