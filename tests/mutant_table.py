@@ -11,6 +11,7 @@ from __future__ import annotations
 from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
+from mutant_table_evidence import QUOTED
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_pdf import DOCUMENTS_PDF
@@ -487,5 +488,6 @@ MUTANTS = [
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *SENTENCES,
+    *QUOTED,
 ]
 # fmt: on
