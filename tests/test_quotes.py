@@ -133,7 +133,7 @@ DIFFERENT = [
     ("an a winner of the Halden Prize", "and winner of the Halden Prize"),
     # elisions
     ("The drug is ... recommended for use", "The drug is not recommended for use."),
-    ("The drug is ... recommended for use", "The drug is not yet widely recommended for use."),
+    ("The drug is ... recommended for use", "The drug is now not yet widely recommended for use."),
     ("Ada sailed ... Ada was born", "Ada was born. Ada sailed."),
 ]
 
