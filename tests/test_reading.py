@@ -1,16 +1,17 @@
 """Replies that look like an answer and are none."""
 
 import pytest
+from reply_support import make_material
 
 from annotator.generation.json_reply import clean_value, find_json_objects
+from annotator.judging.anah_reply import read_fact, read_final, read_points
 from annotator.judging.confidence import (
     combine_votes,
     label_probabilities,
     tag_probability,
 )
-from annotator.judging.protocol_anah import _read_fact, _read_final, _read_points
-from annotator.judging.protocol_response import _begins_alike, _read_id
 from annotator.judging.reading import ReplyFault, read_label, read_object
+from annotator.judging.window_reply import begins_alike, read_id
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -31,7 +32,7 @@ def test_json_among_prose_fences_and_thoughts_is_read():
     ("text", "reason"),
     [
         ("", "empty_reply"),
-        ("<think>not finished " + GOOD, "empty_reply"),
+        ("<think>not finished " + GOOD, "cut_off"),
         (f"<think>{GOOD}</think>The sentence is contradicted.", "unparsable"),
         (f'Draft {GOOD}. My answer: {{"quotes": ["was "born""], "label": "x"}}', "unparsable"),
         (f"For example {GOOD}. Final: {{'label': 'not_mentioned'}}", "unparsable"),
@@ -72,28 +73,32 @@ def test_labels_by_any_name_and_no_other(text, label):
     assert read_label(text) is label
 
 
+def points_of(text):
+    return read_points(text, make_material(["Ada had a cat."], ["Ada had a cat."]), 0)
+
+
 @pytest.mark.parametrize(
     ("read", "text", "value"),
     [
-        (_read_final, "<Contradictory>", Label.CONTRADICTORY),
-        (_read_final, "The documents say otherwise.\n<Contradictory>", Label.CONTRADICTORY),
-        (_read_final, "无法验证。", Label.UNVERIFIABLE),
-        (_read_final, "It is not <Contradictory>. They state it: no hallucination.", None),
-        (_read_final, "不是<矛盾>，而是无法验证。", None),
-        (_read_final, "<No Hallucination>\nThat would be wrong; it is a <Hallucination>.", None),
-        (_read_final, "<No Hallucination>\n<Contradictory>", None),
-        (_read_final, "<No Facts>", None),
-        (_read_fact, "<No Facts>", False),
-        (_read_fact, "<Fact>", True),
-        (_read_fact, "<有事实>", True),
-        (_read_fact, "<Fact>No</Fact>", None),
-        (_read_fact, "The sentence holds no <Fact> that could be checked.", None),
-        (_read_fact, "No: facts.", None),
-        (_read_points, "<No Reference Information>", []),
-        (_read_points, "<Reference>Ada had a cat.</Reference>", ["Ada had a cat."]),
-        (_read_points, "- Ada had a cat.\n2. Ada sang.", ["Ada had a cat.", "Ada sang."]),
-        (_read_points, "- Ada had a cat.\n<No Reference Information>", None),
-        (_read_points, "", None),
+        (read_final, "<Contradictory>", Label.CONTRADICTORY),
+        (read_final, "The documents say otherwise.\n<Contradictory>", Label.CONTRADICTORY),
+        (read_final, "无法验证。", Label.UNVERIFIABLE),
+        (read_final, "It is not <Contradictory>. They state it: no hallucination.", None),
+        (read_final, "不是<矛盾>，而是无法验证。", None),
+        (read_final, "<No Hallucination>\nThat would be wrong; it is a <Hallucination>.", None),
+        (read_final, "<No Hallucination>\n<Contradictory>", None),
+        (read_final, "<No Facts>", None),
+        (read_fact, "<No Facts>", False),
+        (read_fact, "<Fact>", True),
+        (read_fact, "<有事实>", True),
+        (read_fact, "<Fact>No</Fact>", None),
+        (read_fact, "The sentence holds no <Fact> that could be checked.", None),
+        (read_fact, "No: facts.", None),
+        (points_of, "<No Reference Information>", []),
+        (points_of, "<Reference>Ada had a cat.</Reference>", ["Ada had a cat."]),
+        (points_of, "- Ada had a cat.\n2. Ada sang.", ["Ada had a cat.", "Ada sang."]),
+        (points_of, "- Ada had a cat.\n<No Reference Information>", None),
+        (points_of, "", None),
     ],
 )
 def test_tags_stand_alone_or_are_no_answer(read, text, value):
@@ -117,12 +122,12 @@ def test_tags_stand_alone_or_are_no_answer(read, text, value):
     ],
 )
 def test_an_echo_names_its_sentence_or_nothing(begins, sentence, alike):
-    assert _begins_alike(begins, sentence) is alike
+    assert begins_alike(begins, sentence) is alike
 
 
 def test_ids_are_small_numbers():
-    assert [_read_id(value) for value in (3, "3", 3.0)] == [3, 3, 3]
-    assert [_read_id(value) for value in (True, None, "x", "9" * 5000, 3.5)] == [None] * 5
+    assert [read_id(value) for value in (3, "3", 3.0)] == [3, 3, 3]
+    assert [read_id(value) for value in (True, None, "x", "9" * 5000, 3.5)] == [None] * 5
 
 
 def vote(label, reason=None):
