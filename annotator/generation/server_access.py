@@ -104,9 +104,3 @@ def _advise_v1(url: str) -> str:
     """A hint for an address without the path that such servers mostly have; '' for others."""
     bare = url.rstrip("/")
     return "" if bare.endswith("/v1") else f", which mostly ends in /v1: base_url={bare}/v1"
-
-
-def _advise_v1(url: str) -> str:
-    """A hint for an address without the path that such servers mostly have; '' for others."""
-    bare = url.rstrip("/")
-    return "" if bare.endswith("/v1") else f", which mostly ends in /v1: base_url={bare}/v1"
