@@ -44,6 +44,10 @@ class Asked:
         return self.body["seed"]
 
 
+# Reports more than a name, so that a server at another port is the same model.
+MODELS: Answer = (200, "application/json", b'{"data": [{"id": "policy", "root": "weights"}]}')
+
+
 class ChatServer:
     """Use as a context manager; `asked` fills as requests arrive, before they are answered."""
 
@@ -51,7 +55,7 @@ class ChatServer:
         self,
         answer: Callable[[dict[str, Any]], Answer | None] = echo,
         *,
-        models: Answer = (200, "application/json", b'{"data": [{"id": "policy"}]}'),
+        models: Answer = MODELS,
         on_request: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.asked: list[Asked] = []

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.records import FinishReason, Message
+from schemas.secret_values import hide_likely_keys
 
 if TYPE_CHECKING:
     from annotator.generation.served_model import ServedModel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MAX_DETAIL_CHARS = 300
 # The end of a failure that a longer context cures: no key holds the context.
 RETRY_LONGER = "with a longer context, --retry-failed asks it again"
+_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +133,15 @@ class Backend(Protocol):
         """Sentences about what a server would not do as asked, for the end of a run."""
 
 
+@runtime_checkable
+class DrawsInBatches(Protocol):
+    """A backend that runs a batch for long before it yields anything, and reports its steps."""
+
+    on_step: Callable[[int], None]
+    """Called at each step of a batch with its number: the token that every row draws, from 1."""
+
+
 def one_line(text: str) -> str:
-    """`text` as one line for a person, cut to a length that fits a message."""
-    line = " ".join(text.split())
+    """`text` as one line for a person, without keys, cut to a length that fits a message."""
+    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."

@@ -43,10 +43,12 @@ class Ask:
 class Unusable(Generic[ResultT]):
     """A result for want of a usable answer: the dialogue's calls count as failed in the store.
 
-    They serve a rerun like any other; only `--retry-failed` asks them again.
+    They serve a rerun like any other; only `--retry-failed` asks them again. `is_useless` where
+    nothing at all came of it: a run of such dialogues stops (annotator/generation/useless.py).
     """
 
     result: ResultT
+    is_useless: bool = False
 
 
 Dialogue = Generator[Ask, Answer, ResultT | Unusable[ResultT]]

@@ -11,7 +11,7 @@ Nothing of a model folder is executed (`trust_remote_code` off) and only safeten
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,7 @@ class TransformersBackend:
     def __init__(self, config: ModelConfig) -> None:
         """Find the model; ConfigError or BackendError when there is none to load."""
         _require_packages()
+        self.on_step: Callable[[int], None] = _ignore
         self._config = config
         self._folder = locate_model(config.model, config.revision)
         is_local = Path(config.model).expanduser().is_dir()
@@ -144,7 +145,7 @@ class TransformersBackend:
         network = self._network
         inputs_BT, mask_BT = self._pad_left([tokens for _, tokens in prompts])
         width = inputs_BT.shape[1]
-        processors = LogitsProcessorList()
+        processors = LogitsProcessorList([_Steps(self.on_step)])
         if decoding.temperature > 0.0:
             noise = RowNoise(
                 seeds=seeds,
@@ -220,6 +221,23 @@ class TransformersBackend:
             pad_token_id=self._pad_token,
         )
         return network
+
+
+class _Steps:
+    """A logits processor that changes nothing and reports each step of one batch."""
+
+    def __init__(self, on_step: Callable[[int], None]) -> None:
+        self._on_step = on_step
+        self._step = 0
+
+    def __call__(self, input_ids_BT: torch.Tensor, scores_BV: torch.Tensor) -> torch.Tensor:
+        self._step += 1
+        self._on_step(self._step)
+        return scores_BV
+
+
+def _ignore(step: int) -> None:
+    """Nobody listens."""
 
 
 def _require_packages() -> None:

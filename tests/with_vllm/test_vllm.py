@@ -223,7 +223,7 @@ def check_judging(folder, settings, protocol):
             assert isinstance(json.loads(text), dict)  # nothing around it
     content = result.output.read_bytes()
     again = judge(folder, settings, protocol)
-    assert again.counts["judged"] == 0
+    assert again.counts["calls"] == 0
     assert again.output.read_bytes() == content
 
 
