@@ -10,9 +10,19 @@ IDENTITY = "test_identity.py"
 STORED = [
     *mutants_of(
         "annotator/store.py",
-        ("retry-never", "AND (failed = 0 OR failed_run >= ?)", "AND failed_run >= ? - 9", STORE),
+        (
+            "retry-never",
+            "AND (failed = 0 OR failed_run >= ?)",
+            "AND failed_run >= ? - 9",
+            f"{STORE} -k failures_are_rows",
+        ),
         ("first-run-is-the-last", "fetchone()[0]) + 1", "fetchone()[0])", f"{STORE} -k clock"),
-        ("surrogates-refused", "except UnicodeEncodeError:", "except KeyError:", STORE),
+        (
+            "surrogates-refused",
+            "except UnicodeEncodeError:",
+            "except KeyError:",
+            f"{STORE} -k surrogate",
+        ),
     ),
     *mutants_of(
         "annotator/store_tables.py",
@@ -40,12 +50,17 @@ STORED = [
     ),
     *mutants_of(
         "annotator/store_takeover.py",
-        ("verdicts-come-along", "kind <> 'verdict'", "kind <> ''", "test_store_takeover.py"),
+        (
+            "verdicts-come-along",
+            "kind <> 'verdict'",
+            "kind <> ''",
+            "test_store_takeover.py -k copied_once",
+        ),
         (
             "taken-over-every-time",
             "return 0 if _find_mark(connection, mark) else",
             "return",
-            "test_store_takeover.py",
+            "test_store_takeover.py -k copied_once",
         ),
     ),
     *mutants_of(
@@ -59,11 +74,26 @@ STORED = [
     ),
     *mutants_of(
         "annotator/generation/identity.py",
-        ("root-not-compared", '"root", "parent",', '"parent",', IDENTITY),
-        ("address-always-counts", "not any(map(_reports_more, now))", "True", IDENTITY),
+        ("root-not-compared", '"root", "parent",', '"parent",', f"{IDENTITY} -k swapped_model"),
+        (
+            "address-always-counts",
+            "not any(map(_reports_more, now))",
+            "True",
+            f"{IDENTITY} -k changed_address",
+        ),
         ("acceptance-forgotten", "accepted += [", "[] + [", f"{IDENTITY} -k same_model"),
-        ("folders-published", "root=_base_name(model.root)", "root=model.root", IDENTITY),
-        ("revision-is-no-word", ' and _header(item)["revision"] is None', "", IDENTITY),
+        (
+            "folders-published",
+            "root=_base_name(model.root)",
+            "root=model.root",
+            f"{IDENTITY} -k published",
+        ),
+        (
+            "revision-is-no-word",
+            ' and _header(item)["revision"] is None',
+            "",
+            f"{IDENTITY} -k revision",
+        ),
     ),
     *mutants_of(
         "annotator/judging/verdict_spool.py",
@@ -86,7 +116,7 @@ STORED = [
             "folder-of-the-judge",
             '"judge": public_name(name)',
             '"judge": name',
-            "test_recorded_judging.py",
+            "test_recorded_judging.py -k manifest_and_card",
         ),
     ),
 ]
