@@ -22,6 +22,7 @@ from mutant_table_replies import REPLIES
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
+from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -499,5 +500,6 @@ MUTANTS = [
     *REPLIES,
     *SERVERS,
     *REAL_JUDGES,
+    *STORED,
 ]
 # fmt: on
