@@ -76,7 +76,6 @@ class ServerAccess:
                 f"the server at {endpoint.url} answered HTTP 404 for model {config.model!r} "
                 f"({self.safe_line(error)}){served}; check model and base_url"
                 f"{_advise_v1(endpoint.url)}"
-                f"{_advise_v1(endpoint.url)}"
             )
 
     def safe_line(self, error: BaseException) -> str:
@@ -98,12 +97,6 @@ def timed_out(error: BaseException) -> bool:
 async def close_all(clients: Clients) -> None:
     """Close every client's connections."""
     await asyncio.gather(*(client.close() for client in clients.values()))
-
-
-def _advise_v1(url: str) -> str:
-    """A hint for an address without the path that such servers mostly have; '' for others."""
-    bare = url.rstrip("/")
-    return "" if bare.endswith("/v1") else f", which mostly ends in /v1: base_url={bare}/v1"
 
 
 def _advise_v1(url: str) -> str:
