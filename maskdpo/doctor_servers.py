@@ -111,7 +111,7 @@ def _check_prices(where: str, settings: ModelConfig) -> Check:
         status="warning",
         what=what,
         found="not given: no cost is estimated, and --max-cost has nothing to count",
-        command=f"--set '{where}.prices={{prompt: 0.1, completion: 0.4}}'   (per million; or 0)",
+        command=f"--set '{where}.prices={{prompt: 0.1, completion: 0.4}}' (per million tokens)",
     )
 
 
