@@ -14,9 +14,11 @@ from mutant_table_evaluation import EVALUATION
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
+from mutant_table_servers import SERVERS
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -489,5 +491,7 @@ MUTANTS = [
     *DOCUMENTS_PDF,
     *SENTENCES,
     *REPLIES,
+    *SERVERS,
+    *REAL_JUDGES,
 ]
 # fmt: on

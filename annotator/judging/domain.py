@@ -21,6 +21,7 @@ from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.hashing import content_key
 from schemas.labels import Label, LabelPolicy
+from schemas.languages import LanguageCode
 from schemas.yaml_files import read_yaml
 
 JUDGED_LABELS = (
@@ -94,7 +95,7 @@ class Domain(Section):
     name: str
     """Letters, digits, '_' and '-'; the name of the file."""
 
-    language: str = AUTO
+    language: LanguageCode = AUTO
     """ISO code of the responses and of the prompts ('en', 'zh', ...); 'auto' detects it
     response by response."""
 

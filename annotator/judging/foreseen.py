@@ -30,6 +30,7 @@ class ForeseenJudge:
         self._judge = judge
         self.name = judge.name
         self.reads_prompt = judge.reads_prompt
+        self.reads_id = judge.reads_id
         self.estimator = Estimator(
             judge.store, kind=CALL_KIND, fingerprint=judge.fingerprint()["backend"]
         )

@@ -24,9 +24,6 @@ from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Verdict
 
-# Raise it when the same replies come to other verdicts: it goes into the judge's fingerprint.
-PROTOCOL_VERSION = 2
-
 _LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 _ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
@@ -172,5 +169,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
 
 def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
     """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
-    is_whole = all(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
-    return verdicts if is_whole else Unusable(result=verdicts)
+    num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
+    if num_decided == len(verdicts):
+        return verdicts
+    return Unusable(result=verdicts, is_useless=not num_decided)
