@@ -380,6 +380,15 @@ def test_thinking_that_fills_twice_the_room_names_the_settings(text):
     assert "max_tokens" in found.rationale and "enable_thinking: false" in found.rationale
 
 
+def test_a_reply_that_is_thoughts_alone_names_the_settings_and_is_mended():
+    thoughts = Reply(text="", finish_reason="stop", reasoning="It is supported.")
+    found, asked = ask_sentence([thoughts])
+    assert (found.reason, len(asked)) == ("cut_off", 2)
+    assert "enable_thinking: false" in found.rationale
+    found, _ = ask_sentence([thoughts, verdict("contradicted", FOUND)])
+    assert found.label is LABELS["contradicted"]
+
+
 def test_thoughts_are_not_repeated_in_a_repair():
     _, asked = ask_sentence(["<think>A long thought.</think>It is supported."])
     assert asked[1].messages[-2].content == "It is supported."
