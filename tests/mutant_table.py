@@ -15,8 +15,8 @@ from mutant_table_evidence import QUOTED
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
-from mutant_table_money import MONEY
 from mutant_table_lexical import LEXICAL
+from mutant_table_money import MONEY
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
