@@ -45,7 +45,12 @@ STORED = [
     ),
     *mutants_of(
         "annotator/claims.py",
-        ("own-process-owns-all", "return token in _OPEN", "return False", f"{STORE} -k claims"),
+        (
+            "own-process-owns-all",
+            "return token in _OPEN",
+            "return False",
+            f"{STORE} -k one_process",
+        ),
         ("any-store-releases", " AND owner = ?", " AND owner <> ?", f"{STORE} -k one_process"),
     ),
     *mutants_of(

@@ -11,6 +11,8 @@ from sample_server import ChatServer, completion
 
 from annotator.generation.config import SampleConfig
 from annotator.generation.identity import AskedModel, describe_served, identify_models
+from annotator.generation.questions import run_questions
+from annotator.generation.questions_config import QuestionsConfig
 from annotator.generation.sample import run_sample
 from annotator.generation.served_model import ServedModel
 from annotator.judging.annotate import run_annotate
@@ -321,3 +323,29 @@ def test_agreement_stops_for_a_swapped_judge(tmp_path):
             find_judges([None], config, paid=paid)
         with PaidCalls(path=store) as paid:  # accepted
             find_judges([None], config, paid=paid)
+
+
+def test_questions_stop_for_a_swapped_writer(tmp_path):
+    make_world(tmp_path, num_responses=2)
+
+    def ask(server, **options):
+        values = {"backend": "openai", "model": "writer", "base_url": server.base_url}
+        return run_questions(
+            QuestionsConfig.parse(values, where="questions"),
+            documents=tmp_path / "documents.jsonl",
+            output=tmp_path / "questions.jsonl",
+            store=tmp_path / "store.sqlite",
+            show_progress=False,
+            **options,
+        )
+
+    def answer(body):
+        return completion("no questions")
+
+    with ChatServer(answer, models=listing("writer", "/w/a")) as server:
+        ask(server)
+    with ChatServer(answer, models=listing("writer", "/w/b")) as server:
+        with pytest.raises(ConfigError, match=r"questions: .* --set questions\.revision=NAME"):
+            ask(server)
+        ask(server, same_model=True)
+        assert server.asked == []
