@@ -11,6 +11,8 @@ from __future__ import annotations
 from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
+from mutant_table_evidence import QUOTED
+from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_money import MONEY
@@ -491,7 +493,9 @@ MUTANTS = [
     *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
+    *HINTS,
     *SENTENCES,
+    *QUOTED,
     *REPLIES,
     *SERVERS,
     *REAL_JUDGES,
