@@ -181,7 +181,7 @@ def test_a_paid_server_without_prices_is_warned_of(run: Run) -> None:
     write_config(sample=away)
     _, out, _ = run("doctor", "--config", "run.yaml")
     assert line_of(out, "sample.prices").startswith("warning")
-    write_config(sample=away | {"prices": {"prompt": 0}})
+    write_config(sample=away | {"prices": 0})
     _, out, _ = run("doctor", "--config", "run.yaml")
     assert line_of(out, "sample.prices").startswith("ok")
 

@@ -21,6 +21,7 @@ NEEDS_DOCUMENT = [
     "Which river flows through this city?",
     "What did the study find about sleep?",
     "Who won it in 1990?",
+    "What is the total height of it?",
     "What was the reason for their divorce?",
     "Why did the latter resign?",
     "During his reign, which war broke out?",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run, make_run
-from sample_server import ChatServer, as_json
+from sample_server import Answer, ChatServer, as_json, echo
 
 from maskdpo.config import load_run_config
 from schemas.errors import BackendError, ConfigError, InputError
@@ -155,10 +156,14 @@ def test_what_a_server_says_of_a_key_reaches_no_file(
 ) -> None:
     """The server repeats a key that is not ours, so only its shape can give it away."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-ours")
-    question = {"id": "q", "messages": [{"role": "user", "content": "Who?"}]}
-    Path("questions.jsonl").write_text(json.dumps(question) + "\n")
+    questions = [{"id": word, "question": word} for word in ("good", "bad")]
+    Path("questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     refusal = as_json(418, {"error": {"message": f"the key {secret} of sk-ours is bad"}})
-    with ChatServer(lambda body: refusal) as server:
+
+    def answer(body: dict[str, Any]) -> Answer:
+        return echo(body) if body["messages"][-1]["content"] == "good" else refusal
+
+    with ChatServer(answer) as server:
         settings = {"backend": "openai", "base_url": server.base_url, "max_retries": 0}
         sets = [f"--set=sample.{name}={value}" for name, value in settings.items()]
         code, out, err = run(

@@ -95,8 +95,11 @@ def _draw(
         for name, report in reports.items()
         if report.calibration is not None
     }
+    probabilities = {name: found for name, found in calibrated.items() if not found.is_ranking}
+    if probabilities:
+        figures.append(plot_reliability(probabilities))
     if calibrated:
-        figures += [plot_reliability(calibrated), plot_risk_coverage(calibrated)]
+        figures.append(plot_risk_coverage(calibrated))
     return figures
 
 
