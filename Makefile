@@ -86,9 +86,9 @@ mutants: $(VENV)/.dev             ## small faults in the code: does a test fail 
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
 	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"
-	@echo "  --set annotate.judge=llm --set annotate.llm.model=$(NAME) --set annotate.llm.base_url=http://127.0.0.1:$(PORT)/v1"
+	@echo "  --set annotate.judge=llm --set annotate.llm.model=$(firstword $(NAME)) --set annotate.llm.base_url=http://127.0.0.1:$(PORT)/v1"
 	@echo "As a policy:"
-	@echo "  --set sample.backend=openai --set sample.model=$(NAME) --set sample.base_url=http://127.0.0.1:$(PORT)/v1"
+	@echo "  --set sample.backend=openai --set sample.model=$(firstword $(NAME)) --set sample.base_url=http://127.0.0.1:$(PORT)/v1"
 	@CUDA_VISIBLE_DEVICES=$(GPU) $(if $(filter cpu,$(VLLM)),VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-$(KV_GIB)}) \
 	  $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) --served-model-name $(NAME) \
 	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details --generation-config vllm $(SERVE_$(VLLM)) $(ARGS)

@@ -43,7 +43,8 @@ class BuildConfig(Section):
     weighting: Weighting = Weighting.BINARY
     """binary: a sentence that trains weighs 1. confidence: it weighs the judge's confidence.
 
-    With `confidence`, a person's verdict weighs 1, and a judge's without a confidence 0.
+    With `confidence`, a person's verdict weighs 1, and a judge's without a confidence 0. The
+    lexical judge's confidence is a ranking and no probability: such a row stops the build.
     """
 
     strategy: Strategy = Strategy.BEST_WORST

@@ -16,6 +16,8 @@ from dataset_builder.pairs import make_pair
 from dataset_builder.reasons import LEAKING, Unused
 from dataset_builder.select import Selection, drop, find_fault, select
 from dataset_builder.splits import Split, split_of
+from dataset_builder.weights import find_unusable_confidence
+from schemas.errors import ConfigError
 from schemas.records import Annotation, Correction, Failure, Pair
 from schemas.spans import Offsets
 
@@ -49,10 +51,15 @@ def build_question(
 
     corrections    by response id
     find_leak      asked of questions that would go to train only
+
+    Raises ConfigError for weights by confidence where a confidence is no probability.
     """
     given = corrections or {}
     corrected = [apply_corrections(row, given.get(row.id, ())) for row in responses]
     rows = [item.annotation for item in corrected]
+    for row in rows:
+        if message := find_unusable_confidence(row, config):
+            raise ConfigError(message)
     split = _split(rows, config)
     leak = find_leak(rows) if find_leak is not None and split is Split.TRAIN else None
     selection = drop([row.id for row in rows], leak) if leak else select(rows, config)

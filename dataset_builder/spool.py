@@ -24,8 +24,9 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.cleaning import prompt_text
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.splits import Split, split_of
+from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_places, read_rows
 from schemas.hashing import stable_fraction
@@ -193,10 +194,20 @@ class Spool:
             except ValidationError:
                 self._check(path, line, text)
                 continue
+            self._check_confidence(path, line, text)
             self._keep(head, file=number, line=line, start=start, size=len(text))
         if is_empty and len(self.faults) == num_before:
             message = f"holds no rows; it should hold one {Annotation.__name__} a line"
             self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
+        """Raise InputError at the first row that cannot be weighted as the settings ask."""
+        if self._config.weighting is not Weighting.CONFIDENCE or b'"lexical"' not in text:
+            return
+        row = self._check(path, line, text)
+        message = find_unusable_confidence(row, self._config) if row is not None else None
+        if message is not None:
+            raise InputError([Fault(path=str(path), line=line, message=message)])
 
     def _keep(self, head: _Head, *, file: int, line: int, start: int, size: int) -> None:
         mine = _falls_to(self._shard, head.question_id)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from dataset_builder.config import BuildConfig, Weighting
 from schemas.labels import Side
-from schemas.records import Sentence, Span, Verdict
+from schemas.records import Annotation, Sentence, Span, Verdict
 
 
 def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -> list[Span]:
@@ -42,6 +42,24 @@ def is_sure(verdict: Verdict, min_confidence: float) -> bool:
     if verdict.source == "person" or min_confidence == 0.0:
         return True
     return verdict.confidence is not None and verdict.confidence >= min_confidence
+
+
+def find_unusable_confidence(row: Annotation, config: BuildConfig) -> str | None:
+    """Why a row cannot be weighted by confidence; None where it can, or need not.
+
+    The lexical judge's confidence ranks sentences. It is no probability, so it is no weight.
+    """
+    if config.weighting is not Weighting.CONFIDENCE:
+        return None
+    for item in row.sentences:
+        if item.verdict.source == "judge" and item.verdict.confidence_kind == "lexical":
+            return (
+                f"response {row.id!r}, sentence [{item.start}, {item.end}): its confidence is of "
+                "kind 'lexical', which ranks sentences and is no probability; weighting "
+                "'confidence' takes the kinds 'votes' and 'logprob'. Build with "
+                "--set build.weighting=binary, or annotate with a judge model"
+            )
+    return None
 
 
 def is_active(spans: Iterable[Span]) -> bool:

@@ -103,7 +103,7 @@ def _check_key(where: str, settings: ModelConfig, key: str, statuses: list[int])
 
 def _check_prices(where: str, settings: ModelConfig) -> Check:
     what = f"{where}.prices"
-    if "prices" in settings.model_fields_set:
+    if settings.prices is not None:
         return Check(status="ok", what=what, found="given")
     if all(urlsplit(url).hostname in _LOOPBACK for url in settings.urls):
         return Check(status="ok", what=what, found="not given; the server is on this machine")
@@ -111,7 +111,7 @@ def _check_prices(where: str, settings: ModelConfig) -> Check:
         status="warning",
         what=what,
         found="not given: no cost is estimated, and --max-cost has nothing to count",
-        command=f"--set '{where}.prices={{prompt: 0.1, completion: 0.4}}'   (per million tokens)",
+        command=f"--set '{where}.prices={{prompt: 0.1, completion: 0.4}}' (per million tokens)",
     )
 
 

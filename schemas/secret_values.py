@@ -57,6 +57,11 @@ def hide_keys(text: str) -> str:
     return _CERTAIN.sub(HIDDEN, _URL_PASSWORD.sub(HIDDEN, text))
 
 
+def holds_key(text: str) -> bool:
+    """Whether `text` holds a key for certain, by its issuer's shape."""
+    return _CERTAIN.search(text) is not None
+
+
 def hide_likely_keys(text: str) -> str:
     """`text` without what is a key for certain, and without what looks drawn at random."""
     text = _UUID.sub(HIDDEN, hide_keys(text))
@@ -76,7 +81,7 @@ def is_secret_name(name: str) -> bool:
 def find_keys(value: object, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Places inside settings whose text holds a key for certain."""
     for inside, text in _texts(value, place):
-        if _CERTAIN.search(text):
+        if holds_key(text):
             yield inside
 
 

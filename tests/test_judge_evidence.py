@@ -101,6 +101,7 @@ def test_nothing_quoted_is_empty_and_not_weak():
         ("Ada Ling was a baker.", "Ada Ling worked as a baker", "Ada Ling worked as a baker here."),
         ("Ada Ling was born in Oslo.", "born in Oslo", "Ada was born in Oslo in 1900."),
         ("It was in Paris.", "Paris.", "Paris."),
+        ("The capital of France is Paris.", "Paris", "Paris."),
         ("he was a pioneer of jazz.", "was a pioneer of jazz", "he was a pioneer of jazz music."),
         ("沈月的小说《河灯》最有名。", "《河灯》最为有名", "她写了三部小说，《河灯》最为有名。"),
         ("王明出生于北京市。", "王明出生于北京", "王明出生于北京，后来去了上海。"),

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from annotator.judging.config import LexicalConfig
 from annotator.judging.judge import JudgeTask
-from annotator.judging.lexical import LexicalJudge, lacks_fact
-from annotator.judging.lexical_align import Match, align
-from annotator.judging.lexical_features import FEATURES, measure
-from annotator.judging.lexical_index import Corpus, index_document
-from annotator.judging.lexical_model import WEIGHTS
-from annotator.judging.lexical_text import (
+from annotator.judging.lexical import LexicalJudge
+from annotator.judging.lexical.align import Match, align
+from annotator.judging.lexical.judge import MEASURED
+from annotator.judging.lexical.no_fact import lacks_fact
+from annotator.judging.lexical.text import (
     MAX_PASSAGE_CHARS,
     blank_citations,
     read_tokens,
@@ -210,29 +209,33 @@ def test_the_threshold_moves_the_line_and_the_fingerprint() -> None:
     assert LexicalJudge().fingerprint() == LexicalJudge(LexicalConfig()).fingerprint()
 
 
-def test_a_missing_number_counts_against_a_longer_sentence() -> None:
+def test_a_wrong_number_speaks_against_a_longer_sentence() -> None:
     text = (
         "The northern railway was opened by the city council in 1911 after a long dispute. "
         "Farmers along the river had asked for it."
     )
     right = "After a long dispute with farmers along the river, the railway was opened in 1911."
-    corpus = Corpus([index_document(Document(id="d", text=text))])
-    true, false = measure(right, corpus), measure(right.replace("1911", "1957"), corpus)
-    assert true.values["missing_numbers"] == 0.0
-    assert false.values["missing_numbers"] == 1.0
-    assert false.mismatches == ["1957"]
+    wrong = judge_one(right.replace("1911", "1957"), text)
     assert judge_one(right, text).label is Label.NO_HALLUCINATION
+    assert wrong.label is Label.CONTRADICTORY
+    assert "says '1957' where a passage says '1911'" in wrong.rationale
 
 
 def test_notes_open_by_saying_what_the_judge_is() -> None:
     first = LexicalJudge().notes()[0]
     assert "baseline" in first
-    assert "wice_dev 0.73" in first
+    assert "no probability" in first
+    assert f"wice_dev {MEASURED['wice_dev']:.2f}" in first
 
 
-def test_no_feature_speaks_against_its_meaning() -> None:
-    assert set(WEIGHTS) == set(FEATURES)
-    assert all((weight <= 0) == name.startswith("cover") for name, weight in WEIGHTS.items())
+def test_an_absent_name_lowers_the_rank() -> None:
+    text = "The city council opened the northern railway after a long dispute with farmers."
+    known = "After a long dispute the council of the city opened a railway near the old mill."
+    other = known.replace("old mill", "old Mill")
+    scores = [judge_one(sentence, text).confidence for sentence in (known, other)]
+    labels = {judge_one(sentence, text).label for sentence in (known, other)}
+    assert labels == {Label.NO_HALLUCINATION}
+    assert scores[0] is not None and scores[1] is not None and scores[0] > scores[1]
 
 
 def test_every_task_comes_back_once_in_order() -> None:

@@ -22,6 +22,7 @@ DIFFERENT = [
     ("falls to 20 degrees", "The air falls to −20 degrees."),
     ("20 degrees at night", "It was −20 degrees at night."),
     ("20 degrees at night", "It was minus 20 degrees at night."),
+    ("-20 degrees at night", "It was 20 degrees at night."),
     ("falls to -20 degrees", "The air falls to 20 degrees."),
     ("x < 5 holds for every patient", "Here x > 5 holds for every patient."),
     ("x = 5 holds for every patient", "Here x ≠ 5 holds for every patient."),
@@ -58,6 +59,7 @@ DIFFERENT = [
     ("there are 10² of them", "Here there are 102 of them."),
     ("there are 102 of them", "Here there are 10² of them."),
     ("there are 10", "Here there are 10² of them."),
+    ("there are 10 2 of them", "Here there are 10² of them."),
     ("in 1990 it opened", "Then in 1991 it opened."),
     ("900 m of rope", "They took 1,900 m of rope."),
     ("900 m of rope", "They took 1 900 m of rope."),
@@ -115,6 +117,11 @@ DIFFERENT = [
     ("是一名医生", "王明不是一名医生。"),
     ("成年人可以购买", "未成年人可以购买。"),
     ("推荐儿童使用", "本品不推荐儿童使用。"),
+    ("药物可以治愈", "并非药物可以治愈。"),
+    ("the bridge is safe", "It is not true that the bridge is safe."),
+    ("the bridge is safe", "The mayor denied that the bridge is safe."),
+    ("swim across the Aram", "He was unable to swim across the Aram."),
+    ("5度左右", "气温在负5度左右。"),
     ("儿童使用本品", "不得儿童使用本品。"),
     ("有证据表明", "没有证据表明。"),
     ("薬を飲み", "薬を飲みません。"),
@@ -131,6 +138,7 @@ DIFFERENT = [
     ("an a winner of the Halden Prize", "and winner of the Halden Prize"),
     # elisions
     ("The drug is ... recommended for use", "The drug is not recommended for use."),
+    ("The drug is ... recommended for use", "The drug is now not yet widely recommended for use."),
     ("Ada sailed ... Ada was born", "Ada was born. Ada sailed."),
 ]
 
@@ -142,6 +150,7 @@ def test_what_differs_in_content_is_not_found(quote, document):
 
 # Each document says the quote; what was found is given where it is not the quote itself.
 SAME = [
+    ("-20 degrees at night", "It was −20 degrees at night.", "−20 degrees at night"),
     ("falls to -20 degrees", "The air falls to −20 degrees.", "falls to −20 degrees"),
     ("x<5 holds", "If x < 5 holds, stop.", "x < 5 holds"),
     ("a loss of $ 5 million", "It made a loss of $5 million.", "a loss of $5 million"),
@@ -175,6 +184,11 @@ SAME = [
     ("No", "Answer: No", None),
     ("a ‹b› of text", "Write a <b> of text here.", "a <b> of text"),
     ("王明 不是 医生", "王明不是医生。", "王明不是医生"),
+    ("位于北京和上海", "两家公司分别位于北京和上海。", None),
+    ("重要的问题", "这是特别重要的问题。", None),
+    ("总统曼德拉", "南非总统曼德拉来访。", None),
+    ("the bridge is safe", "It is true that the bridge is safe.", None),
+    ("the bridge is safe", "There is no doubt that the bridge is safe.", None),
     ("常见的疾病", "这是常见的疾病。", None),
     ("出生于1900年", "王明出生于１９００年。", "出生于１９００年"),
     ("人口约5万", "当地人口约5万人。", None),
@@ -186,6 +200,21 @@ SAME = [
 @pytest.mark.parametrize(("quote", "document", "found"), SAME)
 def test_what_differs_in_form_is_found(quote, document, found):
     assert said(quote, document) == [found or quote]
+
+
+@given(
+    st.lists(
+        st.sampled_from("Ada Karsted Johansson bakers won 1,900 20 of in".split()), min_size=3
+    ),
+    st.data(),
+)
+def test_no_letter_or_digit_of_a_quote_may_be_another(words, data):
+    document = " ".join(words) + "."
+    assert QuoteFinder().locate(document, [document])
+    places = [at for at, letter in enumerate(document) if letter.isalnum()]
+    at = data.draw(st.sampled_from(places))
+    other = data.draw(st.sampled_from("qz78"))
+    assert QuoteFinder().locate(document[:at] + other + document[at + 1 :], [document]) == []
 
 
 def test_all_places_are_found_in_order_and_no_more_than_the_most():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run, make_run
-from sample_server import ChatServer, as_json
+from sample_server import Answer, ChatServer, as_json, echo
 
 from maskdpo.config import load_run_config
 from schemas.errors import BackendError, ConfigError, InputError
@@ -142,6 +143,14 @@ def test_a_key_is_refused_as_any_setting_and_never_echoed(run: Run, secret: str)
         assert_hidden(secret, out, err)
 
 
+@pytest.mark.parametrize("secret", CERTAIN.values(), ids=CERTAIN)
+def test_no_setting_can_be_a_key(secret: str) -> None:
+    for setting in ("sample.model={}", "sample.params={{user: [{}]}}", "train.revision={}"):
+        with pytest.raises(ConfigError, match="holds what looks like a key") as caught:
+            load_run_config(None, [setting.format(f"'{secret}'")])
+        assert_hidden(secret, str(caught.value))
+
+
 def test_a_secret_by_its_name_is_refused_whatever_its_shape() -> None:
     for name in ("api_key", "password", "hf_token", "Authorization"):
         with pytest.raises(ConfigError) as caught:
@@ -155,17 +164,21 @@ def test_what_a_server_says_of_a_key_reaches_no_file(
 ) -> None:
     """The server repeats a key that is not ours, so only its shape can give it away."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-ours")
-    question = {"id": "q", "messages": [{"role": "user", "content": "Who?"}]}
-    Path("questions.jsonl").write_text(json.dumps(question) + "\n")
+    questions = [{"id": word, "question": word} for word in ("good", "bad")]
+    Path("questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     refusal = as_json(418, {"error": {"message": f"the key {secret} of sk-ours is bad"}})
-    with ChatServer(lambda body: refusal) as server:
+
+    def answer(body: dict[str, Any]) -> Answer:
+        return echo(body) if body["messages"][-1]["content"] == "good" else refusal
+
+    with ChatServer(answer) as server:
         settings = {"backend": "openai", "base_url": server.base_url, "max_retries": 0}
         sets = [f"--set=sample.{name}={value}" for name, value in settings.items()]
         code, out, err = run(
             *("sample", "--questions", "questions.jsonl", "--model", "policy"),
             *("--output", "responses.jsonl", *sets),
         )
-    assert code == 1
+    assert code == 3
     assert_hidden(secret, out, err)
     assert "sk-ours" not in out + err
     written = [path for path in tmp_path.iterdir() if path.is_file()]

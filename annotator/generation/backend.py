@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_DETAIL_CHARS = 300
 # The end of a failure that a longer context cures: no key holds the context.
-RETRY_LONGER = "after raising the context, --retry-failed asks it again"
+RETRY_LONGER = "with a longer context, --retry-failed asks it again"
 _MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 

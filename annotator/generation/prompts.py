@@ -88,7 +88,7 @@ class PromptRenderer:
         if room is not None and len(tokens) + max_tokens > room:
             detail = (
                 f"{len(tokens)} prompt tokens and max_tokens={max_tokens} exceed "
-                f"the model's context of {room}; {RETRY_LONGER}"
+                f"the model's context of {room}{self._how_to_get_more(room)}"
             )
             return RequestFailure(reason="prompt_too_long", detail=detail)
         return text, tokens
@@ -116,6 +116,12 @@ class PromptRenderer:
                 f"{room} tokens, prompt included; lower max_tokens"
             )
         return room
+
+    def _how_to_get_more(self, room: int) -> str:
+        """The cure, where the engine's setting is the limit: no key holds that setting."""
+        if room != self._max_context:
+            return ""
+        return f"; raise engine.max_model_len: {RETRY_LONGER}"
 
     @cached_property
     def _context(self) -> int | None:

@@ -213,7 +213,10 @@ def _report(
         num_responses=len(judged),
         num_groups=len({item.group for item in sentences}),
         agreement=_summarise(sentences),
-        calibration=measure_calibration(decided),
+        calibration=measure_calibration(
+            decided,
+            is_ranking=any(item.verdict.confidence_kind == "lexical" for item in sentences),
+        ),
         baselines=baselines,
         by_source=_slice(sentences, lambda item: item.source),
         by_language=_slice(sentences, lambda item: item.language),

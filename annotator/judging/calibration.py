@@ -21,6 +21,9 @@ area_under_risk_coverage    keep the k surest verdicts: their share of wrong one
                             confidence count as drawn in random order, so that no order of rows
                             moves it
 
+The confidence of the lexical judge ranks its verdicts and is no probability: with `is_ranking` the
+first two figures are None and there are no bins.
+
 A judge without confidences has no calibration: None, never 0. Verdicts without one, where others
 have it (a judge may be silent where a rule decides), are counted and left out.
 """
@@ -59,10 +62,11 @@ class Calibration:
 
     num_sentences: int
     num_without_confidence: int
+    is_ranking: bool
     share_right: float
     mean_confidence: float
-    expected_calibration_error: float
-    brier_score: float
+    expected_calibration_error: float | None
+    brier_score: float | None
     auroc: float | None
     area_under_risk_coverage: float
     bins: Sequence[ReliabilityBin]
@@ -75,22 +79,28 @@ class Calibration:
         return values | {"bins": [asdict(item) for item in self.bins]}
 
 
-def measure_calibration(verdicts: Sequence[tuple[float | None, bool]]) -> Calibration | None:
-    """Calibration of (confidence, right) of each decided sentence; None without confidences."""
+def measure_calibration(
+    verdicts: Sequence[tuple[float | None, bool]], *, is_ranking: bool = False
+) -> Calibration | None:
+    """Calibration of (confidence, right) of each decided sentence; None without confidences.
+
+    is_ranking   the confidences order the verdicts and are no probabilities
+    """
     scored = [(confidence, right) for confidence, right in verdicts if confidence is not None]
     if not scored:
         return None
     confidence = np.array([item[0] for item in scored], dtype=np.float64)
     right = np.array([item[1] for item in scored], dtype=np.float64)
-    bins = bin_confidences(confidence, right)
+    bins = [] if is_ranking else bin_confidences(confidence, right)
     curve = risk_coverage_curve(confidence, right)
     return Calibration(
         num_sentences=len(scored),
         num_without_confidence=len(verdicts) - len(scored),
+        is_ranking=is_ranking,
         share_right=float(right.mean()),
         mean_confidence=float(confidence.mean()),
-        expected_calibration_error=_calibration_error(bins),
-        brier_score=float(((confidence - right) ** 2).mean()),
+        expected_calibration_error=None if is_ranking else _calibration_error(bins),
+        brier_score=None if is_ranking else float(((confidence - right) ** 2).mean()),
         auroc=_area_under_roc(confidence, right),
         area_under_risk_coverage=float(curve.mean()),
         bins=bins,

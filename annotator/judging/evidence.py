@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from annotator.judging.material import Material
-from annotator.judging.quote_content import is_weak, read_content
+from annotator.judging.quote_content import SHARED_UNITS, is_weak, read_content
 from annotator.judging.quotes import Place
 from annotator.text.function_words import is_function_word
 from annotator.text.language import detect_language
 from annotator.text.quote_text import read_quote_text
 from schemas.records import Evidence
 
+_STOPS = frozenset(".!?。！？\n")
 _MAX_MARKS_SHARE = 4  # a text that is longer holds more than the quote
 
 
@@ -74,6 +75,10 @@ def find_evidence(quotes: Sequence[str], material: Material, number: int) -> Fou
         in_response=[quote for quote in missing if finder.locate(quote, response)],
         is_weak=bool(shown)
         and not any(_is_whole(part, [*material.texts, *titles]) for part in shown)
+        and not any(
+            _is_telling_sentence(place, material.texts[place.document], language)
+            for place in places
+        )
         and is_weak(read_content(shown, language), read_content([sentence], language)),
     )
 
@@ -115,3 +120,16 @@ def _is_whole(part: str, texts: Sequence[str]) -> bool:
         for text in texts
         if len(text) <= _MAX_MARKS_SHARE * len(part)
     )
+
+
+def _is_telling_sentence(place: Place, text: str, language: str) -> bool:
+    """Whether a quote is a whole sentence of a document, with two content words.
+
+    A short sentence says no more than it does, and may well contradict another one without a
+    common word: "She works as a baker." and "She is a sailor."
+    """
+    before = text[: place.start].rstrip(" \t")[-1:] or "\n"
+    after = text[place.end - 1 : place.end + 1] if text[place.end :].strip() else "\n"
+    is_sentence = before in _STOPS and not _STOPS.isdisjoint(after)
+    said = _content_words(text[place.start : place.end], language)
+    return is_sentence and len(said) >= SHARED_UNITS

@@ -17,7 +17,7 @@ from schemas.records import Document, Verdict
 MIN_DECIDED = 10  # fewer may well be alike
 ONE_LABEL_SHARE = 0.98
 _MIN_CHARS = 20  # shorter sentences occur in a document by chance
-_MIN_WIDE_CHARS = 10
+_MIN_WIDE_CHARS = 8
 _SHOWN_CHARS = 100
 _CACHED_CHARS = 20_000_000
 

@@ -15,12 +15,14 @@ from annotator.judging.agreement import AgreementReport, measure_judges
 from annotator.judging.compare import compare_judges
 from annotator.judging.disagreements import list_disagreements
 from annotator.judging.judged import make_gold_tasks
+from annotator.judging.verdict_tally import VerdictTally
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
 from maskdpo.agreement.result import AgreementResult
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
 from schemas.files import write_records
+from schemas.records import Document
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.writing import write_json
 
@@ -80,9 +82,20 @@ def run_agreement(
             *(note for named in judges for note in named.judge.notes()),
             *notes_on_stale(stale, "is not quoted"),
         ],
+        warnings=[line for report in reports for line in _find_warnings(report, gold.documents)],
     )
     _write_files(result, gold, files)
     return result
+
+
+def _find_warnings(report: AgreementReport, documents: Sequence[Document]) -> list[str]:
+    """Signs of a judge that does not judge, in its verdicts on the labelled sentences."""
+    by_id = {item.id: item for item in documents}
+    tally = VerdictTally()
+    for item in report.sentences:
+        shown = [by_id[name] for name in item.gold.document_ids if name in by_id]
+        tally.add([item.text], [item.verdict], shown)
+    return tally.warnings(report.judge)
 
 
 def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[str, Estimate]]:

@@ -168,11 +168,17 @@ def _print_calibration(judge: str, found: Calibration | None) -> None:
         f"\nconfidence of {name}: {found.num_sentences} sentences decided with one, "
         f"{found.num_without_confidence} without"
     )
+    ranking = (
+        f"AUROC {_show(found.auroc)}, area under the risk-coverage curve "
+        f"{_show(found.area_under_risk_coverage)} (ranking nothing: "
+        f"{_show(1 - found.share_right)})"
+    )
+    if found.is_ranking:
+        _say(f"It ranks verdicts and is no probability: {ranking}.")
+        return
     _say(
         f"expected calibration error {_show(found.expected_calibration_error)}, Brier score "
-        f"{_show(found.brier_score)}, AUROC {_show(found.auroc)}, area under the risk-coverage "
-        f"curve {_show(found.area_under_risk_coverage)} (ranking nothing: "
-        f"{_show(1 - found.share_right)})"
+        f"{_show(found.brier_score)}, {ranking}"
     )
     click.echo("  confidence  sentences  mean confidence  share right")
     for row in found.bins:

@@ -68,7 +68,7 @@ def render_agreement_page(result: AgreementResult) -> str:
     ]
     return page_template("agreement.html.jinja").render(
         title=f"{result.gold}: agreement with people",
-        notes=list(dict.fromkeys(result.notes)),
+        notes=list(dict.fromkeys([*result.notes, *result.warnings])),
         first=first,
         interval=first.interval,
         sections=sections,
@@ -95,8 +95,11 @@ def _draw(
         for name, report in reports.items()
         if report.calibration is not None
     }
+    probabilities = {name: found for name, found in calibrated.items() if not found.is_ranking}
+    if probabilities:
+        figures.append(plot_reliability(probabilities))
     if calibrated:
-        figures += [plot_reliability(calibrated), plot_risk_coverage(calibrated)]
+        figures.append(plot_risk_coverage(calibrated))
     return figures
 
 

@@ -80,7 +80,7 @@ def plot_reliability(judges: Mapping[str, Calibration]) -> Figure:
         axes.legend(frameon=False, fontsize="small", loc="upper left")
 
     listed = "; ".join(
-        f"{name} expected calibration error {found.expected_calibration_error:.3f}"
+        f"{name} expected calibration error {found.expected_calibration_error or 0:.3f}"
         for name, found in judges.items()
     )
     return Figure(

@@ -162,6 +162,7 @@ def command(
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print_agreement(result, num_shown=show)
+    print_notes(result.warnings)
     for path in (output, disagreements, annotations_output, report):
         if path:
             click.echo(f"wrote {path}", err=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from annotator.judging.lexical_text import (
+from annotator.judging.lexical.text import (
     Token,
     blank_citations,
     read_keys,

@@ -1,9 +1,9 @@
 """Words as the lexical judge sees them: one key a word, and what kind of word it is.
 
-The rule: two words that a reader takes for the same get the same key (`Works`/`working`,
-`1,000`/`1000`, `three`/`3`), and text without spaces between words (Chinese, Japanese, Korean,
-Thai) is read as overlapping character pairs. Scripts without rules of their own are compared
-word for word.
+The rule: two words that a reader takes for the same get the same key (`Works`/`working`), a
+quantity is one word whatever its form (`$3.2 million`/`$3,200,000`), and text without spaces
+between words (Chinese, Japanese, Korean, Thai) is read as overlapping character pairs. Scripts
+without rules of their own are compared word for word.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from annotator.judging.lexical_words import FUNCTION_WORDS, NEGATIONS, NUMBER_WORDS
+from annotator.judging.lexical.quantities import read_quantities
+from annotator.judging.lexical.quantity import Quantity
+from annotator.judging.lexical.words import FUNCTION_WORDS, NEGATIONS
 from schemas.spans import Offsets
 
 MAX_PASSAGE_CHARS = 600
@@ -61,6 +63,7 @@ class Token(NamedTuple):
     is_name: bool = False
     is_function: bool = False
     is_pair: bool = False
+    quantity: Quantity | None = None
 
     @property
     def lower(self) -> str:
@@ -89,20 +92,35 @@ def read_keys(passage: str) -> frozenset[str]:
 
 def scan_tokens(text: str) -> Iterator[Token]:
     """`read_tokens`, for a text that is read once."""
-    for match in _TOKEN.finditer(text):
-        start, end = match.span()
+    position = 0
+    for quantity in read_quantities(text):
+        yield from _scan_words(text, position, quantity.start)
+        start, position = quantity.start, quantity.end
+        yield Token(
+            key=quantity.key,
+            text=text[start:position],
+            start=start,
+            end=position,
+            is_number=True,
+            quantity=quantity,
+        )
+    yield from _scan_words(text, position, len(text))
+
+
+def _scan_words(text: str, start: int, end: int) -> Iterator[Token]:
+    for match in _TOKEN.finditer(text, start, end):
         surface = match.group()
         if match.lastgroup == "unspaced":
-            yield from _character_pairs(surface, start)
+            yield from _character_pairs(surface, match.start())
             continue
         lower = surface.casefold().replace("’", "'")
-        is_number = match.lastgroup == "number" or lower in NUMBER_WORDS
+        is_number = match.lastgroup == "number"
         is_function = not is_number and (lower in FUNCTION_WORDS or is_negation(lower))
         yield Token(
-            key=_number_key(lower) if is_number else lower if is_function else stem(lower),
+            key=lower if is_number or is_function else stem(lower),
             text=surface,
-            start=start,
-            end=end,
+            start=match.start(),
+            end=match.end(),
             is_number=is_number,
             is_name=not is_number and not is_function and surface[0].isupper(),
             is_function=is_function,
@@ -115,13 +133,6 @@ def _character_pairs(run: str, offset: int) -> Iterator[Token]:
         pair = run[index : index + width]
         start = offset + index
         yield Token(key=pair, text=pair, start=start, end=start + width, is_pair=True)
-
-
-def _number_key(lower: str) -> str:
-    if lower in NUMBER_WORDS:
-        return NUMBER_WORDS[lower]
-    digits = re.sub(r"(?:st|nd|rd|th|s)$", "", lower)
-    return re.sub(r",(?=\d{3})", "", digits)
 
 
 def stem(lower: str) -> str:

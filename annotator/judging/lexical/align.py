@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from annotator.judging.lexical_text import Token, is_negation
-from annotator.judging.lexical_words import (
+from annotator.judging.lexical.quantity import Quantity, Relation, relate
+from annotator.judging.lexical.text import Token, is_negation
+from annotator.judging.lexical.words import (
     ARTICLES,
     FUNCTION_CHARACTERS,
     NEGATION_CHARACTERS,
     PRONOUN_CHARACTERS,
     PRONOUNS,
+    THINGS,
 )
 
 _MAX_TOKENS = 80
@@ -60,6 +62,7 @@ class _Unit(NamedTuple):
     is_number: bool = False
     is_name: bool = False
     is_character: bool = False
+    quantity: Quantity | None = None
 
 
 def align(
@@ -77,12 +80,14 @@ def align(
     end = _common_length(left[::-1], right[::-1])
     value, other = left[: len(left) - end], right[: len(right) - end]
     frame = said[:start] + left[len(left) - end :]
-    if not _is_value(value) or not _is_value(other) or not _holds(frame, said):
+    if not _is_value(value) or not _is_value(other) or not _holds(frame, said, stated):
         return _align_reordered(said, stated)
     if _denies(value) != _denies(other):
         return _swap(value, other)
     if not any(unit.is_content for unit in value):
         return Alignment(match=Match.SAME) if len(value) <= 1 else None
+    if not _comparable(value, other):
+        return None
     keys = {unit.key for unit in other}
     rephrased = any(unit.is_content and unit.key in keys for unit in value)
     names_something = keys == {_SUBJECT} or any(unit.is_content for unit in other)
@@ -136,6 +141,7 @@ def _split_unit(tokens: Sequence[Token], index: int, subject: Set[str]) -> Itera
             is_negation=is_negation(token.lower),
             is_number=token.is_number,
             is_name=token.is_name,
+            quantity=token.quantity,
         )
         return
     # Pairs overlap: each gives its first character, and the last pair of a run both.
@@ -163,10 +169,30 @@ def _character(text: str, named: bool) -> _Unit:
 def _common_length(left: Sequence[_Unit], right: Sequence[_Unit]) -> int:
     length = 0
     for one, other in zip(left, right, strict=False):
-        if one.key != other.key:
+        if one.key != other.key and not _states(one, other):
             break
         length += 1
     return length
+
+
+def _states(said: _Unit, stated: _Unit) -> bool:
+    """Whether a passage's quantity states that of the sentence in another form."""
+    if said.quantity is None or stated.quantity is None:
+        return False
+    return relate(said.quantity, stated.quantity) is Relation.SAME
+
+
+def _comparable(value: Sequence[_Unit], other: Sequence[_Unit]) -> bool:
+    """Whether one may stand for the other: a number for a number of its kind, a name for a name.
+
+    `it` may be any thing, so that a common word in its place is no other value.
+    """
+    said = [unit.quantity for unit in value if unit.quantity is not None]
+    stated = [unit.quantity for unit in other if unit.quantity is not None]
+    if said or stated:
+        return any(relate(one, two) is Relation.OTHER for one in said for two in stated)
+    is_thing = bool(other) and all(unit.text.casefold() in THINGS for unit in other)
+    return not is_thing or any(unit.is_name for unit in value)
 
 
 def _is_value(units: Sequence[_Unit]) -> bool:
@@ -175,11 +201,12 @@ def _is_value(units: Sequence[_Unit]) -> bool:
     return len(units) <= (_MAX_VALUE_CHARACTERS if unspaced else _MAX_VALUE_WORDS)
 
 
-def _holds(frame: Sequence[_Unit], said: Sequence[_Unit]) -> bool:
+def _holds(frame: Sequence[_Unit], said: Sequence[_Unit], stated: Sequence[_Unit]) -> bool:
     """Whether the common part is enough to say that both speak of the same thing."""
     unspaced = any(unit.is_character for unit in said)
     share = _MIN_FRAME_SHARE_UNSPACED if unspaced else _MIN_FRAME_SHARE
-    if len(frame) < share * len(said):
+    whole = max(len(said), len(stated)) if unspaced else len(said)
+    if len(frame) < share * whole:
         return False
     return any(unit.is_content for unit in frame) or len(frame) > 2
 
