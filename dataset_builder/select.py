@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from dataset_builder.bounds import bar_chosen, bar_rejected
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.language import is_in_another_language
 from dataset_builder.reasons import Unused
 from dataset_builder.strategies import (
     Candidate,
@@ -31,6 +30,7 @@ from dataset_builder.strategies import (
     rejectable,
     worst_of,
 )
+from schemas.languages import is_in_another_language
 from schemas.records import Annotation
 from schemas.scores import score_labels
 

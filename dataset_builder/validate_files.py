@@ -13,12 +13,11 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from dataset_builder.row_faults import FaultKind
 from dataset_builder.write import CARD_NAME, MANIFEST_NAME, PAIRS_FORMAT
 from schemas.errors import InputError
 from schemas.sidecar import check_format, describe_file
+from schemas.yaml_files import YamlFault, parse_yaml
 
 PAIRS, SENTENCES = "pairs", "sentences"
 # What a sound data set may lack: empty in most, and not in the data sets of other makers.
@@ -120,8 +119,8 @@ def card_faults(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
 
     try:
         text = (folder / CARD_NAME).read_text(encoding="utf-8")
-        header = yaml.safe_load(text.split("---\n", 2)[1]) if text.startswith("---\n") else None
-    except (OSError, ValueError, IndexError, yaml.YAMLError) as error:
+        header = parse_yaml(text.split("---\n", 2)[1]) if text.startswith("---\n") else None
+    except (OSError, ValueError, IndexError, YamlFault) as error:
         yield fault(f"cannot be read ({type(error).__name__}); it needs a YAML header")
         return
     configs = header.get("configs") if isinstance(header, dict) else None

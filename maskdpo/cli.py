@@ -8,6 +8,7 @@ transformers, datasets, spacy) only by the code that runs it.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import warnings
 
@@ -29,7 +30,7 @@ VERBS = {
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
-    "doctor": "Tell what is installed, what each verb still needs, and how to get it.",
+    "doctor": "Show what is installed and missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record.",
 }
 
@@ -79,7 +80,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; rerun the same command to continue", err=True)
@@ -91,15 +92,25 @@ def main() -> None:
         sys.exit(tell_error(error))
 
 
+def _show_usage(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, without a key that stands in it."""
+    from schemas.secret_values import hide_likely_keys
+
+    shown = io.StringIO()
+    error.show(file=shown)
+    click.echo(hide_likely_keys(shown.getvalue()), nl=False, err=True)
+
+
 def tell_error(error: Exception) -> int:
-    """Print the sentence of an error and answer its exit code; raises what has no sentence."""
+    """Print the sentence of an error and return its exit code; raises what has no sentence."""
     from schemas.errors import BackendError, ConfigError, MaskDpoError
+    from schemas.secret_values import hide_keys
 
     if isinstance(error, MaskDpoError):
         click.echo(f"error: {error}", err=True)
         return error.exit_code
     if isinstance(error, OSError):
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {hide_keys(str(error))}", err=True)
         return BackendError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
         from maskdpo.doctor import explain_missing
@@ -118,6 +129,8 @@ def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
     line: str | None = None,
 ) -> None:
     """Ours are sentences for the user; a library's keep the place they come from."""
+    from schemas.secret_values import hide_keys
+
     ours = category.__module__.split(".")[0] == "schemas"
     origin = "" if ours else f"{category.__name__} in {filename.rsplit('/', 1)[-1]}: "
-    click.echo(f"warning: {origin}{message}", err=True)
+    click.echo(f"warning: {origin}{hide_keys(str(message))}", err=True)

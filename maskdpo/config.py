@@ -1,4 +1,4 @@
-"""The run config: one YAML file, one section a room, composed here.
+"""The run config: one YAML file, one section per package, composed here.
 
 Where each section lives:
 
@@ -11,8 +11,8 @@ Where each section lives:
     train     trainer/config.py                 loss, optimiser, eos policy
     evaluate  maskdpo/evaluation/config.py      models to compare
 
-Every section that stands in the file is checked, also those a verb does not use: a mistyped key
-of `train` is told before `sample` spends anything.
+Every section in the file is checked, also those a verb does not use: a mistyped key of `train` is
+reported before `sample` spends anything. An error names the file, or the --set that gave the value.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import Field, ValidationError
 
+from maskdpo.setting_hints import blame, hint_for_override
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
-from schemas.validation import describe_errors
-from schemas.yaml_files import read_yaml
+from schemas.secret_values import ADVICE, hide_keys
+from schemas.validation import describe_errors, show_value
+from schemas.yaml_files import YamlFault, parse_yaml, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -42,6 +43,9 @@ _SECTIONS = {
     "train": ("trainer.config", "TrainConfig"),
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
 }
+
+
+SECTION_NAMES = tuple(_SECTIONS)
 
 
 class RunSection(Section):
@@ -80,6 +84,11 @@ class RunConfig:
         values = {**self._values.get(name, {}), **chosen}
         return model.parse(values, where=f"{self._where}: {name}")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sections that the file or an override gives."""
+        return tuple(self._values)
+
     def given(self, name: str, key: str) -> Any:
         """One setting as the file or an override gives it, unchecked; None when neither does."""
         return self._values.get(name, {}).get(key)
@@ -100,13 +109,23 @@ class RunConfig:
             model.model_validate(self._values[name])
         except ValidationError as error:
             texts = describe_errors(error, model)
-            kinds = [detail["type"] for detail in error.errors(include_url=False)]
+            details = error.errors(include_url=False)
             return [
-                f"{self._where}: {name}: {text}"
-                for text, kind in zip(texts, kinds, strict=True)
-                if kind != "missing"
+                f"{self._blamed(name, detail['loc'])}: {text}"
+                for text, detail in zip(texts, details, strict=True)
+                if detail["type"] != "missing"
             ]
         return []
+
+    def _blamed(self, name: str, place: tuple[int | str, ...]) -> str:
+        """Where a wrong value comes from: an override, or the file and its section."""
+        override = blame((name, *map(str, place)), self._overrides)
+        if override:
+            key, _, value = override.partition("=")
+            return f"--set {key}={show_value(value)[1:-1]}"
+        is_touched = any(item.startswith(f"{name}.") for item in self._overrides)
+        also = " with --set" if is_touched and not place and self._where != "settings" else ""
+        return f"{self._where}{also}: {name}"
 
 
 def section_model(name: str) -> type[Section]:
@@ -128,7 +147,9 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
         if name not in _SECTIONS:
             raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*_SECTIONS])}")
         if not isinstance(section, dict):
-            raise ConfigError(f"{where}: section {name!r} must hold keys, found {section!r}")
+            raise ConfigError(
+                f"{where}: section {name!r} must hold keys, found {show_value(section)}"
+            )
     for override in overrides:
         _apply(values, override)
     return RunConfig(values, where=where, overrides=overrides)
@@ -139,24 +160,30 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path}: must hold sections ({', '.join(_SECTIONS)}), found {loaded!r}")
+        found = show_value(loaded)
+        raise ConfigError(f"{path}: must hold sections ({', '.join(_SECTIONS)}), found {found}")
     return {str(name): {} if section is None else section for name, section in loaded.items()}
 
 
 def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
+    if hide_keys(target) != target:
+        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
-        raise ConfigError(f"--set {override!r}: must look like section.key=value")
+        hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""
+        raise ConfigError(f"--set {show_value(override)}: must look like section.key=value{hint}")
     if section not in _SECTIONS:
-        raise ConfigError(f"--set: unknown section {section!r}; {nearest(section, [*_SECTIONS])}")
+        hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, [*_SECTIONS])}"
+        raise ConfigError(f"--set {show_value(override)}: unknown section {section!r}{hint}")
     place = values.setdefault(section, {})
     for key in keys[:-1]:
         place = place.setdefault(key, {})
         if not isinstance(place, dict):
-            raise ConfigError(f"--set {override!r}: {key!r} holds a value, not keys")
+            raise ConfigError(f"--set {show_value(override)}: {key!r} holds a value, not keys")
     try:
-        place[keys[-1]] = yaml.safe_load(raw)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: {raw!r} is not valid YAML") from None
+        place[keys[-1]] = parse_yaml(raw)
+    except YamlFault:
+        shown = show_value(raw)
+        raise ConfigError(f"--set {show_value(override)}: {shown} is not valid YAML") from None

@@ -1,44 +1,55 @@
-"""What is installed and what is missing, found without importing any of it."""
+"""What is installed and what is missing, found without importing any of it.
+
+The rule: which extra brings a package is read from the installed metadata of maskdpo, so that the
+command that is printed is the one that works.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 _INSTALL = "pip install -c constraints.txt -e '.[{extra}]'"
 _VLLM = "make setup-vllm   (an environment of its own: vllm pins its own torch)"
 
-# package -> (extra that brings it, what it is for)
+# package -> what it is for, in the order of a run
 _PACKAGES = {
-    "sentencex": ("", "sentences (default splitter)"),
-    "spacy": ("", "sentences (splitter: spacy)"),
-    "nltk": ("", "sentences (splitter: nltk)"),
-    "pypdfium2": ("", "reading PDF documents"),
-    "selectolax": ("", "reading HTML documents"),
-    "markdown-it-py": ("", "reading Markdown documents"),
-    "mdit-py-plugins": ("", "reading Markdown documents"),
-    "charset-normalizer": ("", "reading text files that are not UTF-8"),
-    "openai": ("", "sampling from a server"),
-    "datasets": ("", "reading and writing data sets"),
-    "huggingface_hub": ("", "pushing to the Hub"),
-    "matplotlib": ("", "plots of the report and of cards"),
-    "torch": ("train", "training, local sampling"),
-    "transformers": ("train", "training, local sampling"),
-    "accelerate": ("train", "training"),
-    "safetensors": ("train", "training"),
-    "peft": ("train", "training an adapter (LoRA)"),
-    "vllm": ("vllm", "serving a policy or judge on a GPU"),
-    "trl": ("dev", "parity tests"),
-    "pytest": ("dev", "tests"),
+    "sentencex": "sentences (default splitter)",
+    "spacy": "sentences (splitter: spacy)",
+    "nltk": "sentences (splitter: nltk)",
+    "pypdfium2": "reading PDF documents",
+    "mammoth": "reading Word documents",
+    "selectolax": "reading HTML documents",
+    "markdown-it-py": "reading Markdown documents",
+    "mdit-py-plugins": "reading Markdown documents",
+    "charset-normalizer": "reading text files that are not UTF-8",
+    "ruamel.yaml": "reading settings",
+    "openai": "calling a served model",
+    "pyarrow": "reading and writing data sets",
+    "datasets": "loading a finished data set in your own code",
+    "huggingface_hub": "pushing to the Hub",
+    "matplotlib": "plots of the report and of cards",
+    "torch": "training, local sampling",
+    "transformers": "training, local sampling",
+    "accelerate": "training",
+    "safetensors": "training",
+    "peft": "training an adapter (LoRA)",
+    "vllm": "serving a policy or judge on a GPU",
+    "trl": "parity tests",
+    "pytest": "tests",
 }
 
+_TRAINING = ("torch", "transformers", "accelerate", "safetensors", "matplotlib")
 _VERBS = {
     "domain": ("sentencex",),
     "ingest": (
         "pypdfium2",
+        "mammoth",
         "selectolax",
         "markdown-it-py",
         "mdit-py-plugins",
@@ -48,17 +59,22 @@ _VERBS = {
     "questions (a local model)": ("torch", "transformers"),
     "sample (a server)": ("openai",),
     "sample (a local model)": ("torch", "transformers"),
-    "annotate": ("sentencex",),
-    "import": (),
+    "annotate (lexical)": ("sentencex",),
+    "annotate (a served judge)": ("sentencex", "openai"),
+    "import": ("pyarrow",),
     "agreement": ("sentencex",),
-    "build": ("datasets",),
+    "build": ("pyarrow", "matplotlib"),
+    "merge": ("pyarrow", "matplotlib"),
+    "validate": ("pyarrow",),
     "push": ("huggingface_hub", "safetensors"),
-    "train": ("torch", "transformers", "accelerate", "safetensors", "matplotlib"),
+    "export": ("pyarrow",),
+    "train": _TRAINING,
     "evaluate": ("torch", "transformers", "matplotlib"),
-    "demo": ("torch", "transformers", "accelerate", "safetensors", "matplotlib"),
+    "demo": _TRAINING,
 }
 
 _ROOMS = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*?(?:extra == ['\"]([\w-]+)['\"])?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +102,9 @@ def inspect_packages() -> list[PackageStatus]:
             name=name,
             needed_for=needed_for,
             version=(version := _version(name)),
-            command="" if version else _command(extra),
+            command="" if version else install_command(name),
         )
-        for name, (extra, needed_for) in _PACKAGES.items()
+        for name, needed_for in _PACKAGES.items()
     ]
 
 
@@ -120,8 +136,31 @@ def find_shadows() -> Iterator[str]:
 def explain_missing(module: str) -> str:
     """One sentence for an import that failed: the package and the command that gets it."""
     package = module.split(".")[0]
-    extra = _PACKAGES.get(package, ("",))[0]
-    return f"the package {package!r} is not installed; get it with: {_command(extra)}"
+    return f"the package {package!r} is not installed; get it with: {install_command(package)}"
+
+
+def install_command(package: str) -> str:
+    """The command that installs a package, with the extra of maskdpo that asks for it."""
+    extra = _extras().get(_normal(package), "")
+    if extra == "vllm":
+        return _VLLM
+    return _INSTALL.format(extra=extra) if extra else "pip install -c constraints.txt -e ."
+
+
+@lru_cache(maxsize=1)
+def _extras() -> dict[str, str]:
+    """Package -> the extra that brings it, '' for none, from maskdpo's own metadata."""
+    try:
+        lines = metadata.requires("maskdpo") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found = [match for line in lines if (match := _REQUIREMENT.match(line))]
+    return {_normal(match[1]): match[2] or "" for match in found}
+
+
+def _normal(package: str) -> str:
+    """A package's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _version(package: str) -> str | None:
@@ -129,9 +168,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _command(extra: str) -> str:
-    if extra == "vllm":
-        return _VLLM
-    return _INSTALL.format(extra=extra) if extra else "pip install -c constraints.txt -e ."

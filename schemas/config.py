@@ -7,21 +7,48 @@ setting is described, checked and defaulted in exactly one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from schemas.errors import ConfigError
-from schemas.validation import describe_errors
+from schemas.secret_values import ADVICE, find_keys
+from schemas.validation import describe_errors, first_model
+
+# What YAML 1.1 read as a boolean, and pydantic still would.
+_OLD_BOOLEANS = frozenset("y yes n no on off".split())
 
 
 class Section(BaseModel):
-    """A frozen group of settings. Build it with `parse` where the values come from a user."""
+    """A frozen group of settings, none a key. Build it with `parse` from a user's values."""
 
     # Attribute docstrings are the settings' descriptions in every verb's --help.
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _holds_no_key(cls, value: Any, info: ValidationInfo) -> Any:
+        """Settings go into sidecars, stores and error messages: a key must not be among them."""
+        if isinstance(value, Mapping) and first_model(
+            cls.model_fields[str(info.field_name)].annotation
+        ):
+            return value  # a section of its own, which checks itself
+        for place in find_keys(value, (str(info.field_name),)):
+            inside = f" at {'.'.join(place[1:])}" if place[1:] else ""
+            raise ValueError(f"holds what looks like a key{inside}; {ADVICE}")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _booleans_are_true_or_false(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and value.lower() in _OLD_BOOLEANS:
+            annotation = cls.model_fields[str(info.field_name)].annotation
+            kinds = {annotation, *get_args(annotation)}
+            if bool in kinds and str not in kinds:
+                raise ValueError(f"{value!r} is a text in YAML 1.2; write true or false")
+        return value
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:

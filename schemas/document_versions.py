@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.sidecar import describe_file, sidecar_path
+from schemas.sidecar import base_name, describe_file, sidecar_path
 
 HISTORY = "history"
 EARLIER = "earlier_sha256"
@@ -44,7 +44,7 @@ def find_stale_documents(annotations: Iterable[Path], documents: Iterable[Path])
     read_by_judge: dict[str, str] = {}  # hash -> base name
     for path in annotations:
         for name, entry in _mapping(read_sidecar_values(path).get("inputs")).items():
-            read_by_judge[str(_mapping(entry).get("sha256"))] = name
+            read_by_judge[str(_mapping(entry).get("sha256"))] = base_name(name)
     ids: set[str] = set()
     unmatched = []
     for path in filter(Path.is_file, documents):

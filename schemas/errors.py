@@ -19,13 +19,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from schemas.secret_values import hide_keys
+
 MAX_FAULTS_SHOWN = 20
+MAX_NAMES_SHOWN = 16
 
 
 class MaskDpoError(Exception):
-    """Base of all errors that are the user's to read; `exit_code` ends the command."""
+    """Base of all errors that are the user's to read; `exit_code` ends the command.
+
+    A message never holds a key, whoever put it there.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(hide_keys(message))
 
 
 class ConfigError(MaskDpoError):
@@ -102,6 +111,11 @@ class InputError(MaskDpoError):
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A hint for a mistyped name: ' (did you mean X?)' or, with nothing near, the known names."""
+    """A hint for a mistyped name: "did you mean 'X'?", else the known names, or three of many."""
     match = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(sorted(known))}"
+    if match:
+        return f"did you mean {match[0]!r}?"
+    if len(known) <= MAX_NAMES_SHOWN:
+        return f"known: {', '.join(sorted(known))}"
+    closest = get_close_matches(name, known, n=3, cutoff=0.0)
+    return f"the nearest of {len(known)} known: {', '.join(closest)}"

@@ -22,6 +22,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
+from schemas.other_formats import advise_on_format, encoding_faults
 from schemas.sidecar import check_sidecar
 from schemas.validation import describe_errors
 from schemas.writing import atomic_writer
@@ -81,12 +82,17 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
     """Rows and faults in file order, streamed; for callers that keep good rows beside bad ones."""
     path = Path(path)
+    is_first = True
     for line, text in read_lines(path):
         try:
             yield Row(line=line, record=model.model_validate_json(text))
         except ValidationError as error:
-            for message in describe_errors(error, model):
+            if is_first and (advice := advise_on_format(path, text)):
+                yield Fault(path=str(path), line=line, message=advice)
+                return  # the same would be wrong with every line
+            for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
+        is_first = False
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,8 @@ One rule makes them correct: offsets are Unicode code points into the untouched 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -46,6 +47,14 @@ class Document(Record):
 
 class Question(Record):
     """A prompt for the policy. `"question": "..."` is input shorthand for one user message."""
+
+    # For error messages: what a missing key may be given as, and what other keys may have meant.
+    SHORTHANDS: ClassVar[Mapping[str, str]] = {
+        "messages": "give it, or the text of one user message as 'question'"
+    }
+    ALSO_ACCEPTED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("query", "prompt", "text", "instruction", "input"), "question"
+    )
 
     id: Identifier
     topic: str = ""
@@ -112,6 +121,8 @@ class Verdict(Record):
     confidence_kind: Literal["votes", "logprob", "lexical"] | None = None
     votes: dict[str, int] | None = None
     evidence: list[Evidence] = []
+    missing_quotes: list[str] = Field(default=[], exclude_if=lambda quotes: not quotes)
+    """What the judge quoted and no document says."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""

@@ -1,6 +1,6 @@
-"""Sidecars: what made a stage file, beside it as `NAME.meta.json`.
+"""Sidecars: what made a stage file, next to it as `NAME.meta.json`.
 
-Rows hold data; everything about the run that made them stands here: format and version, config,
+Rows hold data; a sidecar holds everything about the run that made them: format and version, config,
 hashes of the inputs, package and model versions, counts, timings. Two runs of one config may
 differ in their sidecars (timings) and never in their rows.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from schemas.errors import InputError
 from schemas.writing import write_json
 
 FORMAT_PREFIX = "maskdpo."
+_NUMBER = re.compile(r" \(\d+\)$")
 # Major: a reader must refuse what is newer. Minor: fields were added, old readers still serve.
 FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "document": (1, 0),
@@ -35,7 +37,12 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
 
 
 class Sidecar(BaseModel):
-    """The content of `NAME.meta.json`."""
+    """The content of `NAME.meta.json`.
+
+    models    names of the models, by what they did
+    served    what servers reported of them, by what they did; no address and no folder
+    prompts   SHA-256 of a judge's prompts, by language
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -45,6 +52,8 @@ class Sidecar(BaseModel):
     inputs: dict[str, dict[str, Any]] = {}
     packages: dict[str, str] = {}
     models: dict[str, str] = {}
+    served: dict[str, list[dict[str, Any]]] = {}
+    prompts: dict[str, str] = {}
     counts: dict[str, int] = {}
     timings: dict[str, float] = {}
 
@@ -59,21 +68,29 @@ def make_sidecar(
     kind: str,
     *,
     config: Mapping[str, Any],
-    inputs: Iterable[str | Path],
+    inputs: Iterable[str | Path] | Mapping[str, Mapping[str, Any]],
     packages: Iterable[str] = (),
     models: Mapping[str, str] | None = None,
+    served: Mapping[str, list[dict[str, Any]]] | None = None,
+    prompts: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     timings: Mapping[str, float] | None = None,
 ) -> Sidecar:
-    """A sidecar for a file of `kind` (a key of FORMAT_VERSIONS). Inputs are hashed here."""
+    """A sidecar for a file of `kind` (a key of FORMAT_VERSIONS).
+
+    Inputs are hashed here, unless they come as what `describe_files` returned before the run.
+    """
     major, minor = FORMAT_VERSIONS[kind]
+    described = inputs if isinstance(inputs, Mapping) else describe_files(inputs)
     return Sidecar(
         format=FORMAT_PREFIX + kind,
         version=f"{major}.{minor}",
         config=dict(config),
-        inputs={Path(item).name: describe_file(item) for item in inputs},
+        inputs={name: dict(entry) for name, entry in described.items()},
         packages={"python": platform.python_version()} | installed_versions(packages),
         models=dict(models or {}),
+        served=dict(served or {}),
+        prompts=dict(prompts or {}),
         counts=dict(counts or {}),
         timings={key: round(value, 3) for key, value in (timings or {}).items()},
     )
@@ -134,6 +151,29 @@ def describe_file(path: str | Path) -> dict[str, Any]:
             digest.update(block)
             size += len(block)
     return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def describe_files(paths: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
+    """Hash and size of each file by its base name, numbered where several have one name.
+
+    `x/data.jsonl` and `y/data.jsonl` are `data.jsonl` and `data.jsonl (2)`, in the order of their
+    hashes, so that the order in which they are given does not count.
+    """
+    entries = [(Path(path).name, describe_file(path)) for path in paths]
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in sorted(entries, key=lambda item: (item[0], item[1]["sha256"])):
+        number = 2
+        unique = name
+        while unique in found:
+            unique = f"{name} ({number})"
+            number += 1
+        found[unique] = entry
+    return found
+
+
+def base_name(name: str) -> str:
+    """The name of an input without the number that `describe_files` gave it."""
+    return _NUMBER.sub("", name)
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:

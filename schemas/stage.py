@@ -1,16 +1,24 @@
-"""What every stage answers when it is done, and the rule for how many rows may fail."""
+"""What every stage returns, what a stopped one leaves, and the rule for how many rows may fail.
+
+A file has its final name only when it is whole. What a stopped run has so far is in a file of
+another name (`partial_path`), which the complete run removes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.errors import TooManyFailuresError
+from pydantic import BaseModel
+
+from schemas.errors import BackendError, MaskDpoError, TooManyFailuresError
 from schemas.files import write_records
 from schemas.records import Failure
 
 DEFAULT_MAX_FAILED = 0.05
+# A failed row of these is a request that failed, which can be made again.
+ASKING_STAGES = ("sample", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +31,8 @@ class StageResult:
     counts      named counts for the terminal and the sidecar
     notes       sentences the user should read (a baseline judge says that it is one)
     table       what the stage cost, as (name, value) rows
+    fatal       why the stage wrote no output (every call failed); empty where it did
+    trouble     what is wrong with the output as a whole; raised when the rest is reported
     """
 
     output: Path
@@ -31,12 +41,33 @@ class StageResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     table: Sequence[tuple[str, str]] = ()
+    fatal: str = ""
+    trouble: MaskDpoError | None = None
 
 
 def failures_path(output: str | Path) -> Path:
     """`responses.jsonl` -> `responses.failed.jsonl`, `dataset` -> `dataset.failed.jsonl`."""
     output = Path(output)
     return output.with_name(output.name.removesuffix(".jsonl") + ".failed.jsonl")
+
+
+def partial_path(output: str | Path) -> Path:
+    """`responses.jsonl` -> `responses.partial.jsonl`."""
+    output = Path(output)
+    return output.with_name(output.name.removesuffix(".jsonl") + ".partial.jsonl")
+
+
+def write_partial(output: str | Path, records: Iterable[BaseModel], *, what: str) -> str:
+    """Write what a stopped run has so far next to `output`; returns where that is, as a clause.
+
+    `what` names the records in the plural ("responses"). Without records no file is left.
+    """
+    path = partial_path(output)
+    count = write_records(path, records)
+    if not count:
+        path.unlink()
+        return f"{output} is not written"
+    return f"the {count:,} {what} so far are in {path}, and {output} is not written"
 
 
 def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
@@ -49,7 +80,15 @@ def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
 
 
 def check_failures(result: StageResult, max_failed: float) -> None:
-    """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed."""
+    """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed.
+
+    A stage that came to nothing raises BackendError, whatever `max_failed` is; one whose output
+    has a trouble raises that.
+    """
+    if result.fatal:
+        raise BackendError(f"{result.fatal}; the rows are in {failures_path(result.output)}")
+    if result.trouble is not None:
+        raise result.trouble
     num_failed = len(result.failures)
     if num_failed > max_failed * result.num_rows:
         first = result.failures[0]
@@ -57,4 +96,5 @@ def check_failures(result: StageResult, max_failed: float) -> None:
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
             f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
+            + ("; --retry-failed asks them again" if first.stage in ASKING_STAGES else "")
         )

@@ -1,4 +1,4 @@
-"""pydantic's errors, said as one sentence each: field, bad value, what is allowed."""
+"""pydantic's errors as one sentence each: field, bad value, what is allowed; never a key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import nearest
+from schemas.secret_values import HIDDEN, hide_likely_keys, is_secret_name
 
 MAX_VALUE_CHARS = 80
+_MAX_SEARCHED_CHARS = 2_000  # enough to hide every key that can be seen
 
 
 def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -17,8 +19,8 @@ def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]
 
 
 def show_value(value: object) -> str:
-    """A value as it stands in a message: its repr, cut to a line."""
-    text = repr(value)
+    """A value for a message: its repr, without what looks like a key, cut to a line."""
+    text = hide_likely_keys(repr(value)[:_MAX_SEARCHED_CHARS])
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
 
 
@@ -26,11 +28,8 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
     location = tuple(detail["loc"])
     field = _field_path(location)
     kind = detail["type"]
-    if kind == "extra_forbidden":
-        known = _known_fields(model, location[:-1])
-        return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
-    if kind == "missing":
-        return f"required key {field!r} is missing"
+    if kind in ("extra_forbidden", "missing"):
+        return _describe_key(kind, location, model)
     if kind == "json_invalid":
         return f"not valid JSON: {detail['ctx']['error']}"
     message = detail["msg"]
@@ -38,9 +37,27 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
         reason = str(detail["ctx"]["error"])
         return f"{field}: {reason}" if field else reason
     message = message[0].lower() + message[1:]
+    if kind == "string_type" and isinstance(detail["input"], (bool, int, float)):
+        message += "; put it in quotes"
+    is_secret = any(is_secret_name(str(part)) for part in location)
+    shown = HIDDEN if is_secret else show_value(detail["input"])
     if not field:
-        return f"{message}; found {show_value(detail['input'])}"
-    return f"{field!r} is {show_value(detail['input'])}, but {message}"
+        return f"{message}; found {shown}"
+    return f"{field!r} is {shown}, but {message}"
+
+
+def _describe_key(kind: str, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """A key that is missing or not known; SHORTHANDS and ALSO_ACCEPTED of a record say more."""
+    field = _field_path(location)
+    if kind == "missing":
+        short = getattr(model, "SHORTHANDS", {}).get(field)
+        return f"required key {field!r} is missing" + (f"; {short}" if short else "")
+    known = _known_fields(model, location[:-1])
+    also = getattr(model, "ALSO_ACCEPTED", {}) if len(location) == 1 else {}
+    if location[-1] in also:
+        return f"unknown key {field!r}; did you mean {also[location[-1]]!r}?"
+    known = [*dict.fromkeys([*known, *also.values()])]
+    return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
 
 
 def _field_path(location: tuple[int | str, ...]) -> str:
@@ -55,15 +72,16 @@ def _known_fields(model: type[BaseModel], location: tuple[int | str, ...]) -> li
     current: Any = model
     for part in location:
         if isinstance(part, str) and part in getattr(current, "model_fields", {}):
-            current = _first_model(current.model_fields[part].annotation) or current
+            current = first_model(current.model_fields[part].annotation) or current
     return list(current.model_fields)
 
 
-def _first_model(annotation: Any) -> type[BaseModel] | None:
+def first_model(annotation: Any) -> type[BaseModel] | None:
+    """The first pydantic model that an annotation names, at any depth; None for none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in get_args(annotation):
-        found = _first_model(argument)
+        found = first_model(argument)
         if found is not None:
             return found
     return None

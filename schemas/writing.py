@@ -1,13 +1,14 @@
 """Writing files all or nothing: a name stands for a whole file, or for none.
 
-The rule: a temporary file beside the target, flushed to the disk, then a rename.
+The rule: a temporary file in the target's folder, flushed to the disk, then a rename. Its mode is
+what the umask gives to any new file: whoever may read the folder's other files may read it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,26 +26,53 @@ def write_json(path: str | Path, value: object) -> None:
 def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
     """A text handle whose file appears under `path` only when the block ends well.
 
-    The temporary file lies beside its target, so that the rename stays on one file system; it
+    The temporary file is in the target's folder, so that the rename stays on one file system; it
     is removed when the block raises. Symbolic links are written through, not replaced.
     """
     target = Path(os.path.realpath(path))
+    with (
+        atomic_descriptor(target) as descriptor,
+        os.fdopen(descriptor, "w", encoding="utf-8", newline="\n", closefd=False) as handle,
+    ):
+        yield handle
+
+
+@contextmanager
+def atomic_descriptor(target: Path) -> Iterator[int]:
+    """The same for bytes: a descriptor open for writing, which is closed here."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    descriptor, temporary = _new_file(target.parent, f".{target.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         temporary.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def follow_umask(path: Path) -> None:
+    """Give a file the mode of a new file, where a library made it for its owner alone.
+
+    The umask is not read, since that means to set it for all threads: a new file shows it.
+    """
+    descriptor, probe = _new_file(path.parent, ".mode.")
+    try:
+        mode = os.fstat(descriptor).st_mode
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+    path.chmod(mode & 0o777)
+
+
+def _new_file(folder: Path, prefix: str) -> tuple[int, Path]:
+    """A file that did not exist, open for reading and writing, with the umask's mode."""
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(8)}"
+        try:
+            return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666), path
+        except FileExistsError:
+            continue

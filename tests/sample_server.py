@@ -44,6 +44,10 @@ class Asked:
         return self.body["seed"]
 
 
+# Reports more than a name, so that a server at another port is the same model.
+MODELS: Answer = (200, "application/json", b'{"data": [{"id": "policy", "root": "weights"}]}')
+
+
 class ChatServer:
     """Use as a context manager; `asked` fills as requests arrive, before they are answered."""
 
@@ -51,10 +55,11 @@ class ChatServer:
         self,
         answer: Callable[[dict[str, Any]], Answer | None] = echo,
         *,
-        models: Answer = (200, "application/json", b'{"data": [{"id": "policy"}]}'),
+        models: Answer = MODELS,
         on_request: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.asked: list[Asked] = []
+        self.num_lists = 0  # how often the list of models was asked for
         self.most_in_flight = 0
         self._in_flight = 0
         self._lock = threading.Lock()
@@ -64,6 +69,8 @@ class ChatServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                with outer._lock:
+                    outer.num_lists += 1
                 self._send(models)
 
             def do_POST(self) -> None:

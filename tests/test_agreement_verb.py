@@ -536,3 +536,21 @@ def test_the_guide_shows_what_comes_out(
 def block_after(text: str, start: str) -> str:
     """The text between `start` and the end of its fenced block."""
     return text.split(start, 1)[1].split("```", 1)[0]
+
+
+def test_a_judge_that_gives_one_label_only_is_reported(tmp_path: Path, run: Run) -> None:
+    """Its labels are well formed, so coverage and abstentions say nothing of it."""
+    rows = write_lines(tmp_path / "labels.jsonl", [gold_row(n) for n in range(12)])
+    made = tmp_path / "made.jsonl"
+    assert run("agreement", "--gold", rows, "--annotations-output", made)[0] == 0
+    annotations = read_lines(made)
+    for annotation in annotations:
+        for sentence in annotation["sentences"]:
+            sentence["verdict"] = {"label": "unverifiable", "judge": "tiny"}
+    write_lines(made, annotations)
+    page = tmp_path / "page.html"
+    code, _, err = run("agreement", "--gold", rows, "--judge", made, "--report", page)
+    assert code == 0, err
+    assert "gives one label only: 24 of 24 decided sentences are unverifiable" in err
+    assert "12 sentences occur word for word in a document and are called wrong" in err
+    assert "gives one label only" in page.read_text("utf-8")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -187,52 +184,76 @@ def test_settings_out_of_range_are_named() -> None:
         AnnotateConfig.parse({"max_responce_chars": 5}, where="run.yaml")
 
 
-def test_a_rerun_judges_nothing_and_writes_the_same_bytes(run: Run) -> None:
+def test_a_rerun_writes_the_same_bytes(run: Run) -> None:
     first = run.annotate()
     written = run.output.read_bytes()
     second = run.annotate()
-    assert (first.counts["judged"], first.counts["from_store"]) == (1, 0)
-    assert (second.counts["judged"], second.counts["from_store"]) == (0, 1)
+    assert (first.counts["judged"], first.counts["equal"]) == (1, 0)
+    assert second.counts == first.counts
     assert run.output.read_bytes() == written
 
 
-def test_only_what_decides_a_verdict_is_in_its_key(run: Run) -> None:
-    run.annotate()
+def test_responses_are_equal_when_nothing_differs_that_a_judge_sees(run: Run) -> None:
     said = "She works as a baker."
-    row = make_response("other", said, document_ids=["mira"], topic="t", model="m", reasoning="?")
-    rewrite(run, row)
-    assert run.annotate().counts["judged"] == 0
-    assert run.annotate(ENGLISH.model_copy(update={"max_failed": 0.5})).counts["judged"] == 0
-    strict = ENGLISH.model_copy(update={"lexical": LexicalConfig(threshold=0.4)})
-    assert run.annotate(strict).counts["judged"] == 1
-    rewrite(run, make_response("other", said, document_ids=["mira", "odo"]))
-    assert run.annotate().counts["judged"] == 1
-    write_records(run.documents, [Document(id=name, text=ODO) for name in ("mira", "odo")])
-    assert run.annotate().counts["judged"] == 1
-
-
-def test_evidence_carries_the_ids_of_this_run(run: Run) -> None:
-    run.annotate()
-    write_records(run.documents, [Document(id="renamed", text=MIRA)])
-    rewrite(run, make_response("a", "She works as a baker.", document_ids=["renamed"]))
+    same = {"topic": "t", "model": "m", "reasoning": "?", "language": "sv"}
+    rewrite(
+        run,
+        make_response("a", said, document_ids=["mira"]),
+        make_response("names", said, document_ids=["mira"], **same),
+        make_response("documents", said, document_ids=["mira", "odo"]),
+        make_response("text", said + " ", document_ids=["mira"]),
+    )
     result = run.annotate()
-    assert result.counts["from_store"] == 1
-    (annotation,) = read_records(run.output, Annotation)
-    evidence = annotation.sentences[0].verdict.evidence[0]
-    assert evidence.document_id == "renamed"
-    assert MIRA[evidence.start : evidence.end] == "She works as a baker."
+    assert (result.counts["judged"], result.counts["equal"]) == (3, 1)
+    assert len(set(run.labels())) == 4
 
 
-def test_equal_responses_are_judged_once_and_written_each(run: Run) -> None:
+def test_evidence_carries_the_ids_of_the_response_it_is_for(run: Run) -> None:
+    documents = [Document(id=name, text=MIRA) for name in ("mira", "copy")]
+    write_records(run.documents, documents)
+    said = "She works as a baker."
+    rewrite(run, *(make_response(name, said, document_ids=[name]) for name in ("mira", "copy")))
+    assert run.annotate().counts["equal"] == 1
+    for annotation in read_records(run.output, Annotation):
+        evidence = annotation.sentences[0].verdict.evidence[0]
+        assert evidence.document_id == annotation.id
+        assert MIRA[evidence.start : evidence.end] == said
+
+
+class CountingJudge(LexicalJudge):
+    """The lexical judge; counts the tasks it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_tasks = 0
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        self.num_tasks += len(tasks)
+        return super().judge(tasks)
+
+
+def test_equal_responses_are_judged_once_and_written_each(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = CountingJudge()
+    monkeypatch.setattr(annotate, "make_judge", lambda config, **_: judge)
     rows = [
         make_response(str(index), "She works as a baker.", document_ids=["mira"])
         for index in range(5)
     ]
     rewrite(run, *rows)
     run.annotate()
-    with closing(sqlite3.connect(run.store)) as connection:
-        assert connection.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+    assert judge.num_tasks == 1
     assert list(run.labels()) == ["0", "1", "2", "3", "4"]
+
+
+def test_verdicts_are_not_kept_in_the_store(run: Run) -> None:
+    """They are derived in every run: a corrected rule reaches old runs."""
+    run.annotate()
+    with closing(sqlite3.connect(run.store)) as connection:
+        assert connection.execute("SELECT count(*) FROM calls").fetchone() == (0,)
 
 
 def test_the_sidecar_tells_what_made_the_file(run: Run) -> None:
@@ -246,10 +267,11 @@ def test_the_sidecar_tells_what_made_the_file(run: Run) -> None:
 
 
 class OddJudge:
-    """Answers too few verdicts, fails, or names a document it was not given, by what it reads."""
+    """Returns too few verdicts, fails, or names a document it was not given, by what it reads."""
 
     name = "odd"
     reads_prompt = False
+    reads_id = False
 
     def closing_notes(self) -> list[str]:
         return []
@@ -292,94 +314,44 @@ def test_what_a_judge_cannot_answer_is_a_failed_row(
         ("2", "timeout"),
         ("3", "evidence_not_found"),
     ]
-    again = run.annotate()
-    assert (again.counts["judged"], again.counts["from_store"]) == (3, 2)
 
 
-PROGRAM = """
-import sys
+KILLED = """
+import os, signal, sys
 from pathlib import Path
+from annotator.judging import verdict_spool
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
-folder = Path(sys.argv[1])
-result = run_annotate(
+
+folder, num_left = Path(sys.argv[1]), int(sys.argv[2])
+put = verdict_spool.VerdictSpool.put
+
+def put_or_die(*arguments):
+    global num_left
+    num_left -= 1
+    if not num_left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    put(*arguments)
+
+verdict_spool.VerdictSpool.put = put_or_die
+run_annotate(
     AnnotateConfig(text={"language": "en"}),
     responses=folder / "responses.jsonl", documents=folder / "documents.jsonl",
     output=folder / "annotations.jsonl", store=folder / "store.sqlite", show_progress=False,
 )
-print(result.counts["judged"], result.counts["from_store"])
 """
 
 
-def write_large_run(folder: Path) -> Run:
-    """Some hundred responses with a long document each, so that judging takes seconds."""
-    rng = random.Random(3)
-    words = ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(3, 9))) for _ in range(3000)]
-
-    def prose(num_sentences: int) -> str:
-        return " ".join(
-            " ".join(rng.choices(words, k=12)).capitalize() + "." for _ in range(num_sentences)
-        )
-
-    documents = [Document(id=f"d{index}", text=prose(60)) for index in range(384)]
-    responses = [
-        make_response(
-            f"r{index}",
-            " ".join(rng.sample(document.text.split(". "), 3)) + ". " + prose(3),
-            document_ids=[document.id],
-        )
-        for index, document in enumerate(documents)
-    ]
-    folder.mkdir()
-    run = Run(folder)
-    run.write(responses, documents)
-    return run
-
-
-def count_stored(run: Run) -> int:
-    if not run.store.exists():
-        return 0
-    # Closed, not only committed: an open reader would keep the store's side files alive.
-    with closing(sqlite3.connect(f"file:{run.store}?mode=ro", uri=True)) as connection:
-        try:
-            return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])
-        except sqlite3.OperationalError:  # not yet made, or locked while it is
-            return 0
-
-
-def start(run: Run) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(run.responses.parent)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_and_run_again_it_ends_the_same(tmp_path: Path) -> None:
-    killed = write_large_run(tmp_path / "killed")
-    whole = write_large_run(tmp_path / "whole")
-    kept = 0
-    for stop_at in (0, 1, 90, 200, 330):
-        process = start(killed)
-        while count_stored(killed) < stop_at:
-            assert process.poll() is None, "ended before it could be killed; make the run larger"
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        assert not killed.output.exists()
-        assert count_stored(killed) >= kept
-        kept = count_stored(killed)
-    assert 330 <= kept < 384
-    last = start(killed)
-    assert last.communicate()[0].split() == [str(384 - kept), str(kept)]
-    uninterrupted = start(whole)
-    assert uninterrupted.communicate()[0].split() == ["384", "0"]
-    assert killed.output.read_bytes() == whole.output.read_bytes()
-    leftovers = {path.name for path in killed.output.parent.iterdir()}
-    assert leftovers == {path.name for path in whole.output.parent.iterdir()}
+def test_killed_while_judging_it_leaves_nothing_behind(run: Run) -> None:
+    rewrite(run, *(make_response(f"r{n}", f"Mira was {n}.", document_ids=["mira"]) for n in (1, 2)))
+    folder = run.output.parent
+    before = {path.name for path in folder.iterdir()}
+    process = subprocess.run([sys.executable, "-c", KILLED, str(folder), "2"], check=False)
+    assert process.returncode == -signal.SIGKILL
+    left = {path.name for path in folder.iterdir()} - before
+    assert left <= {"store.sqlite", "store.sqlite-wal", "store.sqlite-shm"}
+    run.annotate()
+    assert list(run.labels()) == ["r1", "r2"]
 
 
 def test_the_lexical_judge_is_what_the_config_names() -> None:

@@ -1,4 +1,4 @@
-"""`annotate` killed at any moment and continued; two at once on one store: each call paid once.
+"""`annotate` killed at any moment and continued; two at once on one store: each call is paid once.
 
 Runs are processes forked from a server that has imported everything, so that twenty kills cost
 seconds.
@@ -8,15 +8,19 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
+from hashlib import sha256
 
 import pytest
 from judge_server import ScriptedJudge
 from judge_support import make_world
-from sample_server import ChatServer
+from sample_server import ChatServer, completion
 
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
@@ -52,7 +56,9 @@ def processes():
     return context
 
 
-def annotate(folder, base_url, protocol, output="annotations.jsonl", barrier=None):
+def annotate(
+    folder, base_url, protocol, output="annotations.jsonl", barrier=None, *, concurrency=CONCURRENCY
+):
     """One run, in a process of its own; its server key is the name of its output."""
     os.environ["OPENAI_API_KEY"] = output
     config = AnnotateConfig.parse(
@@ -63,7 +69,7 @@ def annotate(folder, base_url, protocol, output="annotations.jsonl", barrier=Non
                 "base_url": base_url,
                 "protocol": protocol,
                 "window": 2,
-                "concurrency": CONCURRENCY,
+                "concurrency": concurrency,
             },
         },
         where="annotate",
@@ -172,3 +178,101 @@ def test_two_processes_on_one_store_ask_nothing_twice(processes, tmp_path, proto
     first, second = ((tmp_path / name).read_bytes() for name in outputs)
     assert first == second
     assert first.count(b"\n") == NUM_RESPONSES
+
+
+class WatchfulServer(ChatServer):
+    """Looks into the store at every request: is its reply committed there already?
+
+    Each reply carries the hash of its request as the judge's reason, so that it is known again.
+    """
+
+    def __init__(self, judge, store, source):
+        super().__init__(self._answer)
+        self._judge, self._store, self._source = judge, store, source
+        self.requests = Counter()
+        self.asked_again = []
+
+    def _answer(self, body):
+        name = sha256(json.dumps(body["messages"]).encode()).hexdigest()
+        if name in self.committed():
+            self.asked_again.append(name)
+        self.requests[name] += 1
+        time.sleep(self._source.uniform(0.02, 0.08))
+        return completion(self._judge.reply(body).replace("as it is", name))
+
+    def committed(self):
+        """The requests whose replies are in the store."""
+        if not self._store.exists():
+            return set()
+        with closing(sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)) as connection:
+            try:
+                values = connection.execute("SELECT value FROM calls").fetchall()
+            except sqlite3.OperationalError:  # its tables are not made yet
+                return set()
+        return {name for (value,) in values for name in re.findall("[0-9a-f]{64}", value)}
+
+
+def kill_two_processes(processes, folder, source, *, num_kills):
+    """Annotate with two processes on one store, each killed at random times and started again.
+
+    Returns the server, and how many kills hit a process that was at work.
+    """
+    judge = ScriptedJudge(make_world(folder, num_responses=NUM_RESPONSES * 4))
+    killed = 0
+    with WatchfulServer(judge, folder / "store.sqlite", source) as server:
+
+        def start(name):
+            process = processes.Process(
+                target=annotate,
+                args=(folder, server.base_url, "sentence", name),
+                kwargs={"concurrency": 2},
+            )
+            process.start()
+            return process
+
+        running = {name: start(name) for name in ("first.jsonl", "second.jsonl")}
+        while killed < num_kills and any(item.is_alive() for item in running.values()):
+            before = server.requests.total()
+            deadline = time.monotonic() + WAIT_S
+            while server.requests.total() == before and time.monotonic() < deadline:
+                if not any(item.is_alive() for item in running.values()):
+                    break
+                time.sleep(0.005)
+            time.sleep(source.uniform(0.0, 0.3))
+            for name in source.sample(sorted(running), source.choice((1, 1, 2))):
+                running[name].kill()
+                running[name].join(WAIT_S)
+                if running[name].exitcode == -signal.SIGKILL:
+                    killed += 1
+                    running[name] = start(name)
+        for process in running.values():
+            process.join(WAIT_S)
+        assert [process.exitcode for process in running.values()] == [0, 0]
+    return server, killed
+
+
+def test_twenty_random_kills_of_two_processes_on_one_store(processes, tmp_path):
+    source = random.Random("twenty kills of two processes")
+    totals = Counter()
+    while totals["kills"] < 20:
+        folder = tmp_path / f"world-{totals['worlds']}"
+        folder.mkdir()
+        left = 20 - totals["kills"]
+        server, killed = kill_two_processes(processes, folder, source, num_kills=left)
+        assert killed
+        assert server.asked_again == []
+        assert len(server.requests) == NUM_RESPONSES * 4 * 4
+        # Asked twice is only what was under way at a kill: at most two calls of each process.
+        num_lost = server.requests.total() - len(server.requests)
+        assert num_lost <= 2 * killed
+        first, second = ((folder / f"{name}.jsonl").read_bytes() for name in ("first", "second"))
+        assert first == second
+        assert first.count(b"\n") == NUM_RESPONSES * 4
+        totals += Counter(
+            worlds=1,
+            kills=killed,
+            calls=len(server.requests),
+            requests=server.requests.total(),
+            asked_again_at_a_kill=num_lost,
+        )
+    print(f"{dict(totals)}, asked although the reply was committed: 0")

@@ -122,3 +122,22 @@ def test_a_name_that_is_public_anyway_is_no_fault(monkeypatch: pytest.MonkeyPatc
     assert text_faults("README.md", "ana/pairs", allowed=frozenset({"ana"})) == []
     monkeypatch.setattr(getpass, "getuser", lambda: "user")
     assert text_faults("README.md", "the user asks", allowed=NOBODY) == []
+
+
+@pytest.mark.parametrize("name", ["dpo", "May", "preference"])
+def test_a_name_that_is_a_word_of_every_card_names_nobody(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: name)
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    assert text_faults("README.md", f"one may train DPO on {name} data", allowed=NOBODY) == []
+
+
+def test_a_key_is_found_and_not_shown() -> None:
+    key = "hf_QwErTyUiOpAsDfGhJkLzXcVbNmQwEr1"
+    for faults in (
+        text_faults("README.md", f"with {key}", allowed=NOBODY),
+        json_faults("manifest.json", {"a": [key]}, allowed=NOBODY),
+    ):
+        (fault,) = faults
+        assert "names a key" in fault.message and key[:12] not in fault.message

@@ -24,8 +24,8 @@ from dataset_builder.cleaning import (
     words,
 )
 from dataset_builder.config import BuildConfig
-from dataset_builder.language import is_in_another_language
 from dataset_builder.splits import Split, split_of
+from schemas.languages import is_in_another_language
 from schemas.records import Message
 from schemas.stage import StageResult
 

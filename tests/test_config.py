@@ -103,4 +103,4 @@ def test_a_bare_no_is_the_word_no(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     message = error_of(tmp_path, "train:\n  model: a\n  model: b\n")
-    assert "run.yaml:3: not valid YAML: the key 'model' stands here twice" in message
+    assert "run.yaml:3: not valid YAML: the key 'model' is given twice" in message

@@ -186,7 +186,7 @@ def test_what_is_wrong_is_told_by_file_and_key(run, tmp_path, values, said):
 def test_a_file_that_is_no_mapping_or_has_a_key_twice_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: a\nname: b\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml:2: .*'name' stands here twice"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml:2: .*'name' is given twice"):
         load_domain(path)
     path.write_text("- a\n")
     with pytest.raises(ConfigError, match="must hold the keys of a domain, found list"):
@@ -467,5 +467,5 @@ def test_check_prints_the_policy_as_build_takes_it(run, tmp_path):
 
 
 def test_new_domain_refuses_what_is_no_language():
-    with pytest.raises(ConfigError, match="language '' is no code"):
+    with pytest.raises(ConfigError, match="'' is no code of a language"):
         new_domain("mine", language="")

@@ -37,7 +37,9 @@ class World:
 
     def config(self, protocol, base_url=NOWHERE, judge="llm", **llm):
         values = {"model": "judge", "base_url": base_url, "protocol": protocol} | llm
-        return AnnotateConfig.parse({"judge": judge, "llm": values}, where="annotate")
+        # A judge of these tests may give nothing but useless replies.
+        settings = {"judge": judge, "llm": values, "max_useless": 0}
+        return AnnotateConfig.parse(settings, where="annotate")
 
     def estimate(self, protocol, retry_failed=False, **settings):
         config = self.config(protocol, **settings)

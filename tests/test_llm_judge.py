@@ -62,7 +62,8 @@ def test_verdicts_are_what_the_judge_said_with_evidence_in_the_documents(
         for sentence in annotation.sentences:
             quote = truths[annotation.text[sentence.start : sentence.end]][1]
             found = [documents[e.document_id][e.start : e.end] for e in sentence.verdict.evidence]
-            assert found == ([quote] if quote else [])
+            # A full stop at the end of a quote is not part of what is located.
+            assert [text.rstrip(".") for text in found] == ([quote.rstrip(".")] if quote else [])
 
 
 def chaos(judge, seed, share=0.2):

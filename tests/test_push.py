@@ -144,6 +144,25 @@ def test_a_dry_run_writes_nothing_and_needs_no_token(
     assert {method for method, _ in hub.requests} <= {"GET", "HEAD"}
 
 
+def test_a_dry_run_checks_this_side_without_the_hub(
+    client: HubProcess, tmp_path: Path, dataset: Path, hub: LoopbackHub
+) -> None:
+    hub.requests.clear()
+    unlicensed = build(tmp_path / "u", 12, license="")
+    named = build(tmp_path / "n", 12)
+    card = named / "README.md"
+    card.write_text(card.read_text(encoding="utf-8") + "\nhf_QwErTyUiOpAsDfGhJkLzXcVbNmQwEr1\n")
+    done = push(client, named, "--dry-run", code=2)
+    assert "names a key" in done.err and "hf_QwEr" not in done.err
+    assert hub.requests == []  # found before the Hub is asked
+    hub.drop("info")
+    done = push(client, dataset, "--dry-run")
+    assert "pairs/train-00000-of-00001.parquet" in done.out
+    assert "note: the Hub was not read" in done.err and "dry run: nothing was sent" in done.out
+    assert "names no licence" in push(client, unlicensed, "--dry-run", code=2).err
+    push(client, dataset, code=3)
+
+
 def test_files_of_an_earlier_push_go_and_a_persons_stay(
     hub: LoopbackHub, client: HubProcess, tmp_path: Path
 ) -> None:
@@ -269,7 +288,7 @@ def test_a_card_with_a_broken_header_is_named_and_left(
     before = hub.contents()
     done = push(client, dataset, code=2)
     assert "README.md on the Hub:" in done.err
-    assert "no valid YAML" in done.err
+    assert "not valid YAML" in done.err
     assert hub.contents() == before
 
 

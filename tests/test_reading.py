@@ -1,19 +1,17 @@
-"""Replies that look like an answer and are none, quotes that look like evidence and are none."""
+"""Replies that look like an answer and are none."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from reply_support import make_material
 
 from annotator.generation.json_reply import clean_value, find_json_objects
+from annotator.judging.anah_reply import read_fact, read_final, read_points
 from annotator.judging.confidence import (
     combine_votes,
     label_probabilities,
     tag_probability,
 )
-from annotator.judging.protocol_anah import _read_fact, _read_final, _read_points
-from annotator.judging.protocol_response import _begins_alike, _read_id
-from annotator.judging.quotes import QuoteFinder
 from annotator.judging.reading import ReplyFault, read_label, read_object
+from annotator.judging.window_reply import begins_alike, read_id
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -34,7 +32,7 @@ def test_json_among_prose_fences_and_thoughts_is_read():
     ("text", "reason"),
     [
         ("", "empty_reply"),
-        ("<think>not finished " + GOOD, "empty_reply"),
+        ("<think>not finished " + GOOD, "cut_off"),
         (f"<think>{GOOD}</think>The sentence is contradicted.", "unparsable"),
         (f'Draft {GOOD}. My answer: {{"quotes": ["was "born""], "label": "x"}}', "unparsable"),
         (f"For example {GOOD}. Final: {{'label': 'not_mentioned'}}", "unparsable"),
@@ -75,99 +73,37 @@ def test_labels_by_any_name_and_no_other(text, label):
     assert read_label(text) is label
 
 
+def points_of(text):
+    return read_points(text, make_material(["Ada had a cat."], ["Ada had a cat."]), 0)
+
+
 @pytest.mark.parametrize(
     ("read", "text", "value"),
     [
-        (_read_final, "<Contradictory>", Label.CONTRADICTORY),
-        (_read_final, "The documents say otherwise.\n<Contradictory>", Label.CONTRADICTORY),
-        (_read_final, "无法验证。", Label.UNVERIFIABLE),
-        (_read_final, "It is not <Contradictory>. They state it: no hallucination.", None),
-        (_read_final, "不是<矛盾>，而是无法验证。", None),
-        (_read_final, "<No Hallucination>\nThat would be wrong; it is a <Hallucination>.", None),
-        (_read_final, "<No Hallucination>\n<Contradictory>", None),
-        (_read_final, "<No Facts>", None),
-        (_read_fact, "<No Facts>", False),
-        (_read_fact, "<Fact>", True),
-        (_read_fact, "<有事实>", True),
-        (_read_fact, "<Fact>No</Fact>", None),
-        (_read_fact, "The sentence holds no <Fact> that could be checked.", None),
-        (_read_fact, "No: facts.", None),
-        (_read_points, "<No Reference Information>", []),
-        (_read_points, "<Reference>Ada had a cat.</Reference>", ["Ada had a cat."]),
-        (_read_points, "- Ada had a cat.\n2. Ada sang.", ["Ada had a cat.", "Ada sang."]),
-        (_read_points, "- Ada had a cat.\n<No Reference Information>", None),
-        (_read_points, "", None),
+        (read_final, "<Contradictory>", Label.CONTRADICTORY),
+        (read_final, "The documents say otherwise.\n<Contradictory>", Label.CONTRADICTORY),
+        (read_final, "无法验证。", Label.UNVERIFIABLE),
+        (read_final, "It is not <Contradictory>. They state it: no hallucination.", None),
+        (read_final, "不是<矛盾>，而是无法验证。", None),
+        (read_final, "<No Hallucination>\nThat would be wrong; it is a <Hallucination>.", None),
+        (read_final, "<No Hallucination>\n<Contradictory>", None),
+        (read_final, "<No Facts>", None),
+        (read_fact, "<No Facts>", False),
+        (read_fact, "<Fact>", True),
+        (read_fact, "<有事实>", True),
+        (read_fact, "<Fact>No</Fact>", None),
+        (read_fact, "The sentence holds no <Fact> that could be checked.", None),
+        (read_fact, "No: facts.", None),
+        (points_of, "<No Reference Information>", []),
+        (points_of, "<Reference>Ada had a cat.</Reference>", ["Ada had a cat."]),
+        (points_of, "- Ada had a cat.\n2. Ada sang.", ["Ada had a cat.", "Ada sang."]),
+        (points_of, "- Ada had a cat.\n<No Reference Information>", None),
+        (points_of, "", None),
     ],
 )
 def test_tags_stand_alone_or_are_no_answer(read, text, value):
     found = read(text)
     assert isinstance(found, ReplyFault) if value is None else found == value
-
-
-TEXTS = [
-    "Ada was born in the town of Karsted in 1900. "
-    "About 1,900 people lived there, now here to be seen.",
-    "Bob won the Nobel Prize. Ada, unable to swim, sailed.\nThe sales increased greatly.",
-    "王明不是医生，一九零零年出生于北京。他养了三只灰猫。",
-]
-
-
-@pytest.mark.parametrize(
-    ("quote", "said"),
-    [
-        ("Ada was born in the town of Karsted", "Ada was born in the town of Karsted"),
-        ("ADA WAS  BORN in the town\nof karsted", "Ada was born in the town of Karsted"),
-        ("“Ada was born in the town of Karsted”", "Ada was born in the town of Karsted"),
-        ("Ada was born in town of Karsted in 1900", "Ada was born in the town of Karsted in 1900"),
-        ("The sales increasd greatly.", "The sales increased greatly"),
-        ("他养了三只 灰猫", "他养了三只灰猫"),
-        ("Ada was born ... in 1900.", "Ada was born"),
-    ],
-)
-def test_quotes_are_found_where_the_documents_say_them(quote, said):
-    places = QuoteFinder().locate(quote, TEXTS)
-    assert places
-    assert TEXTS[places[0].document][places[0].start : places[0].end] == said
-
-
-@pytest.mark.parametrize(
-    "quote",
-    [
-        "",
-        ".",
-        "...",
-        "a",
-        "1900",
-        "Ada was not born in the town of Karsted in 1900.",
-        "Ida was born in the town of Karsted in 1900.",
-        "Ada was born in the town of Karsted in 1910.",
-        "900 people lived there",
-        "able to swim, sailed",
-        "nowhere to be seen",
-        "The sales decreased greatly.",
-        "王明是医生，一九零零年出生于北京",
-        "王明不是医生，一九一零年出生于北京",
-        "Ada was born ... won the Nobel Prize",
-        "in 1900. ... Ada was born in the town",
-        "1² people lived there",
-    ],
-)
-def test_what_no_document_says_is_not_found(quote):
-    assert QuoteFinder().locate(quote, TEXTS) == []
-
-
-@given(st.text(max_size=60), st.text(max_size=40), st.text(max_size=60))
-def test_whatever_is_found_lies_in_the_text(before, quote, after):
-    text = before + quote + after
-    for place in QuoteFinder().locate(quote, [text]):
-        assert 0 <= place.start < place.end <= len(text)
-        assert 0.9 <= place.score <= 1.0
-
-
-def test_accents_in_either_form_are_found():
-    text = "E\u0301mile e\u0301tait ne\u0301 a\u0300 Orle\u0301ans."
-    (place,) = QuoteFinder().locate("Émile était né à Orléans", [text])
-    assert text[place.start : place.end] == text[:-1]
 
 
 @pytest.mark.parametrize(
@@ -186,12 +122,12 @@ def test_accents_in_either_form_are_found():
     ],
 )
 def test_an_echo_names_its_sentence_or_nothing(begins, sentence, alike):
-    assert _begins_alike(begins, sentence) is alike
+    assert begins_alike(begins, sentence) is alike
 
 
 def test_ids_are_small_numbers():
-    assert [_read_id(value) for value in (3, "3", 3.0)] == [3, 3, 3]
-    assert [_read_id(value) for value in (True, None, "x", "9" * 5000, 3.5)] == [None] * 5
+    assert [read_id(value) for value in (3, "3", 3.0)] == [3, 3, 3]
+    assert [read_id(value) for value in (True, None, "x", "9" * 5000, 3.5)] == [None] * 5
 
 
 def vote(label, reason=None):

@@ -193,10 +193,27 @@ def test_a_prompt_that_does_not_fit_is_a_row_and_not_asked_with_others(sample, t
 
 
 def test_a_template_that_refuses_a_conversation_is_a_row(sample, tmp_path):
-    template = "{% if messages|length > 1 %}{{ raise_exception('no system role') }}{% endif %}"
+    template = "{{ raise_exception('roles must alternate') }}"
     folder = write_tiny_model(tmp_path / "strict", template=template + CHAT_TEMPLATE)
     result, _ = sample(model=str(folder), system_prompt="Be brief.")
-    assert {(f.reason, f.detail) for f in result.failures} == {("chat_template", "no system role")}
+    assert {(f.reason, f.detail) for f in result.failures} == {
+        ("chat_template", "roles must alternate")
+    }
+    assert not result.notes
+
+
+def test_a_template_without_a_system_role_gets_the_text_in_the_user_message(sample, tmp_path):
+    template = "{% if messages|length > 1 %}{{ raise_exception('no system role') }}{% endif %}"
+    folder = write_tiny_model(tmp_path / "strict", template=template + CHAT_TEMPLATE)
+    result, responses = sample(model=str(folder), system_prompt="one two", num_questions=2)
+    assert not result.failures
+    for row in responses:
+        assert [message.role for message in row.prompt] == ["user"]
+        assert row.prompt[0].content.startswith("one two\n\nwhere was")
+    assert any("takes no system message" in note for note in result.notes)
+    again, same = sample(model=str(folder), system_prompt="one two", num_questions=2)
+    assert again.counts["from_store"] == len(same)
+    assert same == responses
 
 
 def test_template_variables_reach_the_template(sample, tmp_path):

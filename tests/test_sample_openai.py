@@ -78,6 +78,7 @@ def test_responses_come_in_input_order_with_what_was_sent(sample):
             "top_p": 0.9,
             "max_tokens": 33,
             "seed": 0,
+            "server": "unknown",
         }
     assert {asked.authorization for asked in server.asked} == {"Bearer none"}
 

@@ -4,13 +4,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.store import SCHEMA_VERSION, Store
+from annotator.store import Store
+from annotator.store_faults import faults_at_opening
 from schemas.errors import BackendError, InputError
 
 json_values = st.recursive(
@@ -65,7 +68,7 @@ def test_a_batch_with_a_value_json_cannot_hold_leaves_nothing(store):
     assert store.count("reply") == 0
 
 
-def test_two_processes_share_a_store(tmp_path):
+def test_two_stores_share_a_file(tmp_path):
     with Store(tmp_path / "calls.db") as first, Store(tmp_path / "calls.db") as second:
         first.put_many("reply", {"a": {"from": 1}})
         second.put_many("reply", {"a": {"from": 2}, "b": {"from": 2}})
@@ -127,15 +130,6 @@ def test_a_damaged_value_is_no_answer(store):
         store.get_many(["k"])
 
 
-def test_a_newer_store_is_refused(tmp_path):
-    Store(tmp_path / "calls.db").close()
-    connection = sqlite3.connect(tmp_path / "calls.db")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
-    connection.close()
-    with pytest.raises(InputError, match="upgrade maskdpo"):
-        Store(tmp_path / "calls.db")
-
-
 def test_a_full_disk_is_a_backend_error_and_stores_nothing(store):
     store.put_many("reply", {"before": {}})
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -151,6 +145,7 @@ def test_a_full_disk_is_a_backend_error_and_stores_nothing(store):
 KILLED_WRITER = """
 import os, signal, sys
 from annotator.store import Store
+from annotator.store_faults import faults_at_opening
 
 calls = Store(sys.argv[1])
 calls.put_many("reply", {f"done{n}": {} for n in range(10)})
@@ -200,32 +195,16 @@ def test_failures_are_rows_until_a_retry(tmp_path):
         assert calls.count("reply", failed=True) == 1
 
 
-def test_a_run_is_told_the_settings_of_the_last_one_of_its_stage(store):
+def test_a_run_gets_the_settings_of_the_last_one_of_its_stage(store):
     assert store.begin_run("sample", {"a": 1}) is None
     assert store.begin_run("annotate", {"b": 2}) is None
     assert store.begin_run("sample", {"a": 3}) == {"a": 1}
 
 
-def test_a_store_of_version_1_is_taken_over(tmp_path):
-    path = tmp_path / "calls.db"
-    old = sqlite3.connect(path)
-    old.execute(
-        "CREATE TABLE calls (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
-        " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
-    )
-    old.execute("INSERT INTO calls (key, kind, value) VALUES ('k', 'reply', '{\"n\": 1}')")
-    old.execute("PRAGMA user_version=1")
-    old.commit()
-    old.close()
-    with Store(path) as calls:
-        assert calls.get_many(["k"]) == {"k": {"n": 1}}
-        calls.put_many("reply", {"new": {}}, failed={"new"})
-        assert calls.count("reply", failed=True) == 1
-
-
 CLAIMER = """
 import sys, time
 from annotator.store import Store
+from annotator.store_faults import faults_at_opening
 store = Store(sys.argv[1])
 print(sorted(store.claim(["a", "b"])), flush=True)
 time.sleep(60)
@@ -249,3 +228,99 @@ def test_claims_hold_while_their_owner_lives(tmp_path):
             assert look.execute("SELECT key FROM claims").fetchall() == [("b",)]
     with sqlite3.connect(path) as look:
         assert look.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+
+def test_two_stores_of_one_process_never_own_one_key(tmp_path):
+    path = tmp_path / "calls.db"
+    with Store(path) as first:
+        assert first.claim(["a", "b"]) == {"a", "b"}
+        with Store(path) as second:
+            assert second.claim(["a", "b", "c"]) == {"c"}
+            second.release(["a"])  # not its own: nothing happens
+            assert second.claim(["a"]) == set()
+            first.release(["b"])
+            assert second.claim(["b"]) == {"b"}
+        # Closing one lets go of its own claims, and of no other.
+        assert first.claim(["a", "b", "c"]) == {"a", "b", "c"}
+        with Store(path) as third:
+            assert third.claim(["a"]) == set()
+
+
+def test_a_store_is_used_from_many_threads(tmp_path):
+    with Store(tmp_path / "calls.db") as calls, ThreadPoolExecutor(8) as pool:
+
+        def work(n):
+            mine = calls.claim([f"k{n % 20}"])
+            calls.put_many("reply", {f"k{n % 20}": {"n": n % 20}})
+            return len(mine), calls.get_many([f"k{n % 20}"])
+
+        results = list(pool.map(work, range(200)))
+        assert all(found == {f"k{n % 20}": {"n": n % 20}} for n, (_, found) in enumerate(results))
+        assert calls.count("reply") == 20
+
+
+def test_a_mistake_of_the_program_is_not_called_damage(tmp_path):
+    calls = Store(tmp_path / "calls.db")
+    calls.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        calls.get_many(["k"])
+
+
+def test_half_of_a_surrogate_pair_is_stored_and_comes_back(store):
+    store.put_many("reply", {"k": {"text": "a \ud83d b", "other": "é"}})
+    assert store.get_many(["k"]) == {"k": {"text": "a \ud83d b", "other": "é"}}
+
+
+@pytest.mark.parametrize("step", [-1e7, 1e7])
+def test_what_failed_before_is_retried_whatever_the_clock_does(tmp_path, monkeypatch, step):
+    path = tmp_path / "calls.db"
+    with Store(path) as calls:
+        calls.begin_run("sample", {})
+        calls.put_many("reply", {"k": {}}, failed={"k"})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + step)
+    with Store(path, retry_failed=True) as calls:
+        calls.begin_run("sample", {})
+        assert calls.present(["k"]) == set()
+
+
+def test_two_retrying_runs_ask_what_failed_once(tmp_path):
+    path = tmp_path / "calls.db"
+    with Store(path) as calls:
+        calls.begin_run("sample", {})
+        calls.put_many("reply", {"k": {}, "late": {}}, failed={"k", "late"})
+    with Store(path, retry_failed=True) as first, Store(path, retry_failed=True) as second:
+        first.begin_run("sample", {})
+        second.begin_run("sample", {})
+        first.put_many("reply", {"k": {"n": 1}}, failed={"k"})
+        assert second.get_many(["k"]) == {"k": {"n": 1}}
+        first.put_many("reply", {"late": {"n": 1}})
+        first.mark_failed(["late"])
+        assert second.present(["late"]) == {"late"}
+
+
+def test_a_store_that_cannot_be_written_is_not_to_be_moved_away(tmp_path):
+    path = tmp_path / "calls.db"
+    Store(path).close()
+    with pytest.raises(BackendError, match=r"cannot be opened for writing .* permissions"):
+        _open_read_only(path)
+    assert path.exists()
+
+
+def _open_read_only(path):
+    with faults_at_opening(path):
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            connection.execute("CREATE TABLE other (a)")
+        finally:
+            connection.close()
+
+
+def test_a_reply_of_use_after_all_is_good_and_a_call_without_one_stays_failed(store):
+    failure = {"failure": {"reason": "timeout", "detail": ""}}
+    store.put_many("judge", {"reply": {"text": "a"}, "lost": failure}, failed={"lost"})
+    store.mark_failed(["reply"])
+    assert store.count("judge", failed=True) == 2
+    store.mark_good(["reply", "lost", "absent"])
+    assert store.count("judge", failed=True) == 1
+    assert store.get_many(["lost"]) == {"lost": failure}

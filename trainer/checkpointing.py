@@ -19,6 +19,7 @@ from typing import Any
 
 from transformers import Trainer
 
+from schemas.writing import follow_umask
 from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.lora import has_adapter, load_adapter
 from trainer.processes import reshard, wait_for_all
@@ -73,6 +74,9 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
             if self.is_spoilt():
                 raise NonFiniteLossError(gather_lists(list(self.step_ids)), what="weight update")
             super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                for path in self._checkpoint(step).glob("*.safetensors"):
+                    follow_umask(path)  # safetensors writes files for their owner alone
             self.saved_step = step
             wait_for_all()  # whole before any process may stop for good
             self.saving_seconds.append(time.monotonic() - started)

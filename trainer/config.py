@@ -233,7 +233,7 @@ class TrainConfig(Section):
 
     @field_validator("evaluate", "save", mode="before")
     @classmethod
-    def _yaml_reads_no_as_false(cls, value: Any) -> Any:
+    def _false_is_the_word_no(cls, value: Any) -> Any:
         return "no" if value is False else value
 
     @field_validator("report_to", mode="before")

@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.errors import ConfigError, InputError
 from schemas.hashing import content_key
 from schemas.sidecar import installed_versions
+from schemas.writing import atomic_descriptor
 from trainer.batches import ReferencedExample
 from trainer.examples import Example, TokenSequence
 from trainer.processes import as_main_says, count_processes, process_index, wait_for_all
@@ -112,17 +112,12 @@ class ReferenceCache:
                 "logps": pa.array([values[key] for key in keys], type=pa.list_(pa.float32())),
             }
         )
-        descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
-        try:
-            with os.fdopen(descriptor, "wb") as handle:
-                with pa.ipc.new_file(handle, table.schema) as writer:
-                    writer.write_table(table)
-                handle.flush()
-                os.fsync(handle.fileno())
-            Path(name).replace(self.folder / f"{content_key(keys)[:32]}.arrow")
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with (
+            atomic_descriptor(self.folder / f"{content_key(keys)[:32]}.arrow") as descriptor,
+            os.fdopen(descriptor, "wb", closefd=False) as handle,
+            pa.ipc.new_file(handle, table.schema) as writer,
+        ):
+            writer.write_table(table)
 
 
 def reference_logps(

@@ -8,7 +8,6 @@ less was being written when the process died, and is removed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from schemas.errors import ConfigError, InputError
 from schemas.hashing import content_key
 from schemas.sidecar import FORMAT_PREFIX, check_format, make_sidecar
 from schemas.validation import show_value
-from schemas.writing import write_json
+from schemas.writing import follow_umask, write_json
 
 MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"
@@ -173,18 +172,10 @@ def publish_model(output: Path) -> Iterator[Path]:
             if path.is_dir():  # of chat templates; a folder cannot be renamed over another
                 shutil.rmtree(target, ignore_errors=True)
             else:
-                path.chmod(
-                    0o666 & ~_current_umask()
-                )  # safetensors writes files for its owner alone
+                follow_umask(path)  # safetensors writes files for their owner alone
             path.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_manifest(

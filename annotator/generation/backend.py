@@ -8,12 +8,19 @@ raises `BackendError` or `ConfigError`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.records import FinishReason, Message
+from schemas.secret_values import hide_likely_keys
+
+if TYPE_CHECKING:
+    from annotator.generation.served_model import ServedModel
 
 MAX_DETAIL_CHARS = 300
+# The end of a failure that a longer context cures: no key holds the context.
+RETRY_LONGER = "with a longer context, --retry-failed asks it again"
+_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +52,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the model said. Token counts are None where the server does not tell.
+    """What the model said. Token counts are None where the server does not report them.
 
     cached_tokens  those of `prompt_tokens` that the server took from its prefix cache
+    sampling       how it was drawn: the fields sent, less those refused, and the kind of `server`;
+                   empty for a local model, where the settings hold, and for older versions
+    system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
                    and told; the texts joined are `text`, but for what a server strips
     """
@@ -59,6 +69,8 @@ class Reply:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     logprobs: tuple[tuple[str, float], ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    system_in_user: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +107,13 @@ class Backend(Protocol):
     def fingerprint(self) -> dict[str, Any]:
         """What of this backend decides a reply's content: it goes into the store's key."""
 
+    def identify(self) -> list[ServedModel]:
+        """What is behind the model's name, one per place that reports it; no part of the key.
+
+        May be called before `generate` and is asked once per backend. Servers that are down, or
+        that list no models, are left out; ConfigError when a server refuses the key.
+        """
+
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """The requests in groups that run together; every request is in exactly one group.
 
@@ -114,7 +133,15 @@ class Backend(Protocol):
         """Sentences about what a server would not do as asked, for the end of a run."""
 
 
+@runtime_checkable
+class DrawsInBatches(Protocol):
+    """A backend that runs a batch for long before it yields anything, and reports its steps."""
+
+    on_step: Callable[[int], None]
+    """Called at each step of a batch with its number: the token that every row draws, from 1."""
+
+
 def one_line(text: str) -> str:
-    """`text` as one line for a person, cut to a length that fits a message."""
-    line = " ".join(text.split())
+    """`text` as one line for a person, without keys, cut to a length that fits a message."""
+    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."

@@ -1,4 +1,4 @@
-"""What a changed config means for what is already paid for, said before more is spent."""
+"""What a changed config means for what is already paid for, reported before more is spent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def name_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One phrase a setting that differs, by name: `temperature 0.0 -> 0.7`."""
+    """One phrase per setting that differs, by name: `temperature 0.0 -> 0.7`."""
     old, new = flatten(before), flatten(now)
     return [
         f"{name} {_show(old, name)} -> {_show(new, name)}"
@@ -45,7 +45,7 @@ def describe_changes(
         return None
     return (
         f"since the last run on this store changed: {'; '.join(changes)}. Of {num_stored:,} "
-        f"stored calls {num_serving:,} still serve this run; the others stay in the store"
+        f"stored calls {num_serving:,} still serve this run; the rest stay in the store"
     )
 
 

@@ -1,6 +1,8 @@
 """Reading the body of a chat completion. A server's answer is data from outside: it is checked.
 
-The rule: whatever bytes arrive, the outcome is a Reply or a RequestFailure with its reason.
+The rule: whatever bytes arrive, the outcome is a Reply or a RequestFailure with its reason. What a
+thinking model wrote before its answer is reasoning, whichever way a server hands it over: a field,
+a part of the content, or `<think>` tags left in the text.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from annotator.generation.backend import Reply, RequestFailure, one_line
+from annotator.generation.reasoning import split_tags
+from annotator.generation.reply_parts import Parts, UnreadablePartError, read_parts, read_thoughts
 from schemas.records import FinishReason
 
 # OpenAI's own names first, then what other servers say for the same.
@@ -28,15 +32,17 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 
 class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
 
 
 class _Choice(BaseModel):
     message: _Message
-    finish_reason: str | None = None
+    finish_reason: Any = None
     logprobs: Any = None
 
 
@@ -48,7 +54,8 @@ class _Completion(BaseModel):
 def read_completion(body: bytes) -> Reply | RequestFailure:
     """The first choice of a completion's JSON `body`.
 
-    A null content is a reply only beside reasoning: a thinking model that spent all its tokens.
+    Without any text it is a reply only where there is reasoning: a thinking model that spent all
+    its tokens before its answer.
     """
     try:
         completion = _Completion.model_validate_json(body)
@@ -62,20 +69,67 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
         return RequestFailure(reason="no_choices", detail="the server's answer holds no choices")
     choice = completion.choices[0]
     message = choice.message
-    reasoning = message.reasoning_content or message.reasoning or ""
-    if message.content is None and not reasoning:
-        if message.refusal:
-            return RequestFailure(reason="refused", detail=one_line(message.refusal))
-        return RequestFailure(reason="no_content", detail="the message's content is null")
+    try:
+        parts = read_parts(message.content)
+    except UnreadablePartError as error:
+        return RequestFailure(reason="bad_response", detail=one_line(str(error)))
+    kept = read_thoughts(message.reasoning_content) or read_thoughts(message.reasoning)
+    reasoning = "\n".join(text for text in (kept, parts.thoughts) if text)
+    failure = None if parts.text else _without_text(message, parts)
+    if failure is None and parts.text is None and not reasoning:
+        failure = _nothing(_finish_reason(choice.finish_reason))
+    if failure is not None:
+        return failure
+    tagged, text = split_tags(parts.text or "")
+    logprobs = _read_logprobs(choice.logprobs)
     return Reply(
-        text=message.content or "",
-        reasoning=reasoning,
-        finish_reason=FINISH_REASONS.get(choice.finish_reason or "", "unknown"),
+        text=text,
+        reasoning="\n".join(item for item in (reasoning, tagged) if item),
+        finish_reason=_finish_reason(choice.finish_reason),
         prompt_tokens=_token_count(completion.usage, "prompt_tokens"),
         completion_tokens=_token_count(completion.usage, "completion_tokens"),
         cached_tokens=_cached_count(completion.usage),
-        logprobs=_read_logprobs(choice.logprobs),
+        logprobs=logprobs if text == parts.text else _of_the_end(logprobs, text),
     )
+
+
+def _without_text(message: _Message, parts: Parts) -> RequestFailure | None:
+    """What a message without text holds in its place; None for nothing."""
+    refusal = parts.refusal or read_thoughts(message.refusal)
+    if refusal:
+        return RequestFailure(reason="refused", detail=one_line(refusal))
+    if message.tool_calls or message.function_call:
+        return RequestFailure(
+            reason="tool_call",
+            detail="the model called a tool and wrote no text; no tool was offered: set "
+            "params={tool_choice: none}, or start the server without automatic tool choice",
+        )
+    return None
+
+
+def _nothing(finish_reason: FinishReason) -> RequestFailure:
+    detail = f"the message's content is null (finish_reason: {finish_reason})"
+    if finish_reason == "length":
+        detail += "; the model wrote nothing before max_tokens: raise it, or let the model think "
+        detail += "less with params={reasoning_effort: low}"
+    return RequestFailure(reason="no_content", detail=detail)
+
+
+def _finish_reason(value: Any) -> FinishReason:
+    return FINISH_REASONS.get(value, "unknown") if isinstance(value, str) else "unknown"
+
+
+def _of_the_end(
+    logprobs: tuple[tuple[str, float], ...], text: str
+) -> tuple[tuple[str, float], ...]:
+    """The tokens that spell `text` at the end of a reply; () where they cannot be found."""
+    start = "".join(token for token, _ in logprobs).rfind(text) if text else -1
+    kept: list[tuple[str, float]] = []
+    for token, logprob in logprobs if start >= 0 else ():
+        if start <= 0:
+            kept.append((token, logprob))
+        start -= len(token)
+    return tuple(kept)
 
 
 class _TokenLogprob(BaseModel):

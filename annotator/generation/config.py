@@ -5,31 +5,48 @@ Only part of them decides what a reply says; which part is the table in `dialogu
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from annotator.generation.prices import Prices, read_prices
 from schemas.chat import check_template_kwargs
 from schemas.config import Section
+from schemas.secret_values import ADVICE, find_secret_names, looks_like_key
 from schemas.stage import DEFAULT_MAX_FAILED
+from schemas.validation import show_value
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-class Prices(Section):
-    """What a model's tokens cost, for estimates and limits; all zero where nobody is paid."""
-
-    prompt: float = Field(default=0.0, ge=0.0, description="a million prompt tokens")
-    cached: float | None = Field(
-        default=None, ge=0.0, description="a million cached prompt tokens; default: as `prompt`"
-    )
-    completion: float = Field(default=0.0, ge=0.0, description="a million completion tokens")
-    currency: str = Field(default="USD", min_length=1, max_length=8)
-
-    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
-        """The price of so many tokens; `cached` of the `prompt` tokens came from a cache."""
-        per_cached = self.prompt if self.cached is None else self.cached
-        spent = (prompt - cached) * self.prompt + cached * per_cached + completion * self.completion
-        return spent / 1e6
+# Fields of a request that are never the user's to set.
+OURS = frozenset({"messages", "model", "stream", "n"})
+_SCHEMA = "structured: response_format, structured_outputs or none;"
+# Fields of a request that follow from a setting, and which: a second value would be sent under the
+# key of the first.
+SETTING_OF = {
+    "temperature": "temperature;",
+    "top_p": "top_p;",
+    "max_tokens": "max_tokens;",
+    "max_completion_tokens": "max_tokens;",
+    "seed": "seed;",
+    "logprobs": "confidence: logprob (for a judge);",
+    **dict.fromkeys(
+        (
+            "response_format",
+            "structured_outputs",
+            "guided_json",
+            "guided_regex",
+            "guided_choice",
+            "guided_grammar",
+            "guided_decoding_backend",
+            "json_schema",
+            "grammar",
+        ),
+        _SCHEMA,
+    ),
+}
 
 
 class ModelConfig(Section):
@@ -80,13 +97,14 @@ class ModelConfig(Section):
     )
     api_key_env: str = Field(
         default="OPENAI_API_KEY",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="openai: name of the environment variable that holds the key, if one is needed",
     )
     params: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="openai: fields of the request that this model needs, such as "
-        "{reasoning_effort: low}; null leaves out one we would send, such as {temperature: null}",
+        "{reasoning_effort: low}; null leaves out a field that is sent otherwise, such as "
+        "{temperature: null}. Fields with a setting of their own (temperature, top_p, max_tokens, "
+        "seed, logprobs, response_format) are set there",
     )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -104,9 +122,26 @@ class ModelConfig(Section):
     max_retries: int = Field(
         default=2, ge=0, le=20, description="openai: retries of a request, made by the client"
     )
-    prices: Prices = Field(
-        default=Prices(), description="per million tokens: {prompt, cached, completion, currency}"
+    prices: Prices | None = Field(
+        default=None,
+        description="what a million tokens cost: {prompt, completion, cached, currency}, or 0 "
+        "where nothing is paid; needed for costs and --max-cost",
     )
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _are_prices(cls, value: Any) -> Any:
+        return read_prices(value)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not _VARIABLE.fullmatch(name) or looks_like_key(name):
+            raise ValueError(
+                "its value is no name of an environment variable, such as OPENAI_API_KEY, and is "
+                f"not shown here. If it is a key: {ADVICE}"
+            )
+        return name
 
     @field_validator("base_url")
     @classmethod
@@ -126,12 +161,25 @@ class ModelConfig(Section):
         check_template_kwargs(values)
         return values
 
+    @field_validator("params", "extra_body", "engine", "chat_template_kwargs")
+    @classmethod
+    def _names_no_secret(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for place in find_secret_names(values, ()):
+            raise ValueError(f"holds the secret {'.'.join(place)!r}; {ADVICE}")
+        return values
+
     @field_validator("params", "extra_body")
     @classmethod
     def _leave_ours_alone(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        taken = sorted({"messages", "model", "stream", "n", "seed"} & set(values))
-        if taken:
-            raise ValueError(f"{taken[0]!r} is set by maskdpo itself; leave it out")
+        for name in sorted(values):
+            if name in OURS:
+                raise ValueError(f"{name!r} is set by maskdpo itself; leave it out")
+            setting = SETTING_OF.get(name)
+            if setting is not None and values[name] is not None:
+                raise ValueError(
+                    f"{name!r} is {values[name]!r}, but it has a setting of its own: use {setting} "
+                    f"here only null is allowed, which leaves {name!r} out of requests"
+                )
         return values
 
     @model_validator(mode="after")
@@ -167,7 +215,9 @@ class SampleConfig(ModelConfig):
 
 def check_base_url(url: str) -> str:
     """`url`, or a ValueError that says what a server's address looks like."""
-    wanted = ValueError(f"base_url is {url!r}, but it must look like http://127.0.0.1:8000/v1")
+    wanted = ValueError(
+        f"base_url is {show_value(url)}, but it must look like http://127.0.0.1:8000/v1"
+    )
     try:
         parts = urlsplit(url)
         _ = parts.port  # read for its check of the range

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from annotator.generation.served_model import ServedModel
+
 MIN_FAILURES_IN_A_ROW = 8
 FIRST_REST_S = 5.0
 LONGEST_REST_S = 120.0
@@ -21,6 +23,8 @@ class Endpoint:
 
     url: str
     served: list[str] = field(default_factory=list)
+    model: ServedModel | None = None
+    kind: str | None = None  # of `server_kinds`; None: not asked yet
     num_under_way: int = 0
     num_lost: int = 0  # counts towards being set aside
     num_failed: int = 0  # server failures since the last call that was answered

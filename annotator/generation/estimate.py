@@ -8,15 +8,15 @@ far as the replies can be foreseen; what a repair would cost on top cannot.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from annotator.generation.backend import Reply, RequestFailure
-from annotator.generation.config import Prices
 from annotator.generation.dialogue import Ask, Dialogue, Unusable, call_key
+from annotator.generation.prices import Prices, show_money
 from annotator.generation.stored_calls import unpack
 from annotator.generation.usage import Tokens, estimate_prompt
 from annotator.store import Store
@@ -31,13 +31,13 @@ Assume = Callable[[Ask], Reply]
 class Estimate:
     """Calls still owed, and about how many tokens they have.
 
-    num_stored   calls that the store answers
+    num_stored   calls whose replies are in the store
     cached       of the prompt tokens, those a call shares with the call before it: what a server
                  with a prefix cache can serve
     notes        what the figures leave out
     """
 
-    prices: Prices = field(default_factory=Prices)
+    prices: Prices | None = None
     num_calls: int = 0
     num_stored: int = 0
     tokens: Tokens = field(default_factory=Tokens)
@@ -45,8 +45,10 @@ class Estimate:
     at_most: bool = False
 
     @property
-    def cost(self) -> float:
-        """In the currency of `prices`."""
+    def cost(self) -> float | None:
+        """In the currency of `prices`; None without prices."""
+        if self.prices is None:
+            return None
         tokens = self.tokens
         return self.prices.cost(
             prompt=tokens.prompt, cached=tokens.cached, completion=tokens.completion
@@ -63,9 +65,25 @@ class Estimate:
             ("of them a prefix cache can serve", f"about {self.tokens.cached:,}"),
             ("completion tokens", f"{about}{self.tokens.completion:,}"),
         ]
-        if self.prices.prompt or self.prices.completion:
-            rows.append(("cost", f"{about}{self.cost:,.4f} {self.prices.currency}"))
+        if self.prices is not None and not self.prices.is_free:
+            rows.append(("cost", about + show_money(self.cost or 0.0, self.prices.currency)))
         return rows
+
+
+def total_rows(parts: Sequence[Estimate]) -> list[tuple[str, str]]:
+    """The sum of several estimates, whose prices are in one currency: (name, value)."""
+    most = "at most " if any(part.at_most for part in parts) else ""
+    tokens = sum((part.tokens for part in parts), Tokens())
+    rows = [
+        ("calls owed", f"{most}{sum(part.num_calls for part in parts):,}"),
+        ("prompt tokens", f"{most}about {tokens.prompt:,}"),
+        ("completion tokens", f"{most}about {tokens.completion:,}"),
+    ]
+    currencies = {part.prices.currency for part in parts if part.prices and not part.prices.is_free}
+    if currencies:
+        cost = sum(part.cost or 0.0 for part in parts)
+        rows.append(("cost", f"{most}about {show_money(cost, ', '.join(sorted(currencies)))}"))
+    return rows
 
 
 class Estimator:

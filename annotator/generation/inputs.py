@@ -1,15 +1,19 @@
-"""What is checked of files before a model is asked: ids with room for a number, outputs apart."""
+"""What is checked of files before a model is asked: ids, documents of questions, outputs.
+
+The rule: what would be found wrong after paying is found before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
-from schemas.errors import ConfigError, Fault, InputError
+from schemas.errors import MAX_FAULTS_SHOWN, ConfigError, Fault, InputError
 from schemas.files import Row
 from schemas.records import Document, Question
 
 MAX_ID_CHARS = 512
+_MIN_LIKENESS = 70.0  # rapidfuzz's score, 0 to 100
 
 
 def check_ids(
@@ -29,6 +33,65 @@ def check_ids(
     ]
     if faults:
         raise InputError(faults)
+
+
+def check_documents(
+    path: Path,
+    rows: Sequence[Row[Question]],
+    documents: Sequence[Document],
+    *,
+    source: Path,
+    chosen: str,
+) -> list[str]:
+    """Notes on questions of `path` whose responses could not be judged for want of a document.
+
+    `documents` are those of `source`; `chosen` is the setting annotate.documents. Raises InputError
+    for every question that names a document which is not there.
+    """
+    known = {item.id for item in documents}
+    unknown = [(row, name) for row in rows for name in row.record.document_ids if name not in known]
+    if unknown:
+        hints = [_nearest_id(name, known) for _, name in unknown[:MAX_FAULTS_SHOWN]]
+        hints += [""] * (len(unknown) - len(hints))
+        raise InputError(
+            [
+                Fault(
+                    path=str(path),
+                    line=row.line,
+                    message=f"question {row.record.id!r} names document {name!r}, which is not in "
+                    f"{source}{hint}",
+                )
+                for (row, name), hint in zip(unknown, hints, strict=True)
+            ]
+        )
+    topics = {item.topic for item in documents if item.topic}
+    without = [row for row in rows if not _has_document(row.record, topics, chosen)]
+    if not without:
+        return []
+    first = without[0]
+    return [
+        f"{len(without):,} of {len(rows):,} questions have no document in {source}, such as "
+        f"{first.record.id!r} ({path}:{first.line}); annotate will leave the sentences of their "
+        "responses undetermined (no_document). A question names its documents in document_ids, or "
+        "has the topic of one"
+    ]
+
+
+def _has_document(question: Question, topics: Set[str], chosen: str) -> bool:
+    """Whether `annotate` would find a document for the responses to `question`."""
+    if chosen == "corpus":
+        return True
+    if question.document_ids and chosen != "topic":
+        return True
+    return chosen != "ids" and question.topic in topics
+
+
+def _nearest_id(name: str, known: Set[str]) -> str:
+    """A hint for an unknown id; empty where none is near."""
+    from rapidfuzz import process
+
+    found = process.extractOne(name, sorted(known), score_cutoff=_MIN_LIKENESS)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def check_output(output: Path, source: Path, store: Path, *, what: str) -> None:

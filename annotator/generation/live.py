@@ -6,6 +6,7 @@ On a terminal it is redrawn in place; elsewhere (a log) a line is printed every 
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ class LiveLine:
     def __init__(self, name: str, *, total: int, unit: str, show: bool, done: int = 0) -> None:
         from tqdm import tqdm
 
+        self._ticked = 0.0
         self._bar = tqdm(
             total=total,
             initial=done,
@@ -36,6 +38,17 @@ class LiveLine:
         if meter is not None and not self._bar.disable:
             self._bar.set_postfix_str(meter.line(), refresh=False)
         self._bar.update(count)
+
+    def tick(self, text: str) -> None:
+        """Nothing is finished, but work goes on: show `text`, at most as often as the bar is drawn.
+
+        A local model finishes a whole batch at once, which may take minutes.
+        """
+        now = time.monotonic()
+        if self._bar.disable or now - self._ticked < self._bar.mininterval:
+            return
+        self._ticked = now
+        self._bar.set_postfix_str(text)
 
     def __enter__(self) -> Self:
         return self

@@ -36,6 +36,10 @@ MODEL_FILES = (
 )
 # Copies of the same weights that some Hub repositories carry in the original authors' format.
 OTHER_COPIES = ("*/*", "consolidated*.safetensors")
+_IF_SERVED = (
+    "if an OpenAI-compatible server serves it under this name: --set sample.backend=openai "
+    "(questions.backend for the writer, annotate.llm.backend for the judge)"
+)
 
 
 def locate_model(model: str, revision: str | None) -> Path:
@@ -106,10 +110,10 @@ def _download(model: str, revision: str | None) -> Path:
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigError(
             f"model {model!r} (revision {revision or 'main'}) is no folder here and cannot be had "
-            f"from the Hub: {one_line(str(error))}"
+            f"from the Hub: {one_line(str(error))}; {_IF_SERVED}"
         ) from None
     except (OSError, ValueError) as error:
         raise BackendError(
             f"model {model!r} is no folder here, and the Hub cannot be reached: "
-            f"{one_line(str(error))}; give a local folder, or try again"
+            f"{one_line(str(error))}; give a local folder, or try again; {_IF_SERVED}"
         ) from None

@@ -2,8 +2,9 @@
 
 The rule: two questions are nearly the same when their content words agree to at least
 `THRESHOLD` (Jaccard) and nothing that changes the answer differs: what is asked for (when,
-where), a number, a name. "When was Ada Lovelace born?" and "Where was Ada Lovelace born?" share
-nearly all words and stay two questions.
+where), a number, a name, a negation, a word of degree or direction, or one content word put for
+another. "When was Ada Lovelace born?" and "Where was Ada Lovelace born?" share nearly all words
+and are two questions. One question too many costs little; one dropped is lost.
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ _STOP = frozenset(
 )
 _ASKING = frozenset("who whom whose what when where why how many much".split())
 _SAME_ASKING = {"which": "what"}
+# One of these more or less asks for something else.
+_TURNING = frozenset(
+    "not no never without nor neither nt before after first second third last next previous former "
+    "north south east west northern southern eastern western upper lower left right inner outer "
+    "most least more less fewer minimum maximum only main early late earlier later old new "
+    "elder younger male female public private annual daily average total".split()
+)
+_SUPERLATIVE = re.compile(r"[a-z]{2,}(?:est)")
+_TURNING_WIDE = frozenset("不没未无非前后上下左右东南西北内外大小多少高低长短新旧早晚男女首末最总")
+_SAME_STEM_LETTERS = 5  # "composed" and "composer" are one word
 _ASKING_WIDE = re.compile("谁|何时|何地|何处|为何|为什么|如何|怎么|怎样|多少|几|什么时候|什么|哪")
 
 
@@ -38,6 +49,8 @@ class Shape:
     asking: frozenset[str]
     numbers: frozenset[str]
     names: frozenset[str]
+    turning: frozenset[str]
+    characters: Counter[str]
     text: str
 
 
@@ -73,6 +86,8 @@ def make_shape(question: str) -> Shape:
         asking=(words & _ASKING) | frozenset(_ASKING_WIDE.findall(text)),
         numbers=frozenset(re.findall(r"\d+", text)),
         names=frozenset(word.casefold() for word in capitals if word[0].isupper()),
+        turning=frozenset(filter(_is_turning, _RUN.findall(re.sub("n['’]t", " nt", text)))),
+        characters=Counter(_IS_WIDE.findall(_PARTICLES.sub("", text))),
         text=text,
     )
 
@@ -83,8 +98,33 @@ def is_near(one: Shape, other: Shape) -> bool:
         return False
     if one.names - other.features and other.names - one.features:
         return False
+    if one.turning != other.turning or _replaces(one, other):
+        return False
     shared = len(one.features & other.features)
     return shared >= THRESHOLD * len(one.features | other.features)
+
+
+def _is_turning(word: str) -> bool:
+    return word in _TURNING or _SUPERLATIVE.fullmatch(word) is not None
+
+
+def _replaces(one: Shape, other: Shape) -> bool:
+    """Whether a content word or character stands for another, or one that turns is too many."""
+    mine, theirs = one.characters - other.characters, other.characters - one.characters
+    if (mine and theirs) or (mine.keys() | theirs.keys()) & _TURNING_WIDE:
+        return True
+    ours, rest = _stems_less(one, other), _stems_less(other, one)
+    return bool(ours and rest)
+
+
+def _stems_less(one: Shape, other: Shape) -> set[str]:
+    words = one.features - other.features
+    stems = {word[:_SAME_STEM_LETTERS] for word in other.features}
+    return {
+        word
+        for word in words
+        if not _IS_WIDE.match(word) and word[:_SAME_STEM_LETTERS] not in stems
+    }
 
 
 def find_repeats(questions: Sequence[tuple[str, str]]) -> set[int]:

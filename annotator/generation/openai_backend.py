@@ -15,37 +15,24 @@ same reason, end the run, once what is under way has come in and is stored.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from annotator.generation.backend import Finished, Outcome, Request, RequestFailure, Take, one_line
-from annotator.generation.completion import read_completion
+from annotator.generation.backend import Finished, Request, Take
 from annotator.generation.config import ModelConfig
 from annotator.generation.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
 from annotator.generation.held_failures import SERVER_FAILURES, Answered, HeldFailures
-from annotator.generation.request_body import RequestBody
-from schemas.errors import BackendError, ConfigError
+from annotator.generation.served_model import ServedModel
+from annotator.generation.server_access import Clients, ServerAccess, close_all
+from annotator.generation.server_calls import ServerCalls
+from annotator.generation.server_probe import ServerProbe
+from schemas.errors import BackendError
 
-if TYPE_CHECKING:
-    import openai
-
-# The client asks for a key even where the server needs none.
-NO_KEY = "none"
-PROBE_TIMEOUT_S = 30.0
 # A server that is full says nothing of what was asked; one that says so this often may mean it.
 # Fewer than set a server aside: one request alone does not.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-Clients = dict[str, "openai.AsyncOpenAI"]
-"""One client a server, by its address."""
 
 
 class OpenAIBackend:
@@ -57,16 +44,11 @@ class OpenAIBackend:
         """Read the key from the environment; ConfigError when no header can carry it."""
         self._config = config
         self.model = config.model
-        self._key = os.environ.get(config.api_key_env, "").strip()
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise ConfigError(
-                f"the key in the environment variable {config.api_key_env} holds characters that "
-                "no HTTP header can carry; set it again"
-            )
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
         self._pace = Pace(config.concurrency)
-        self._body = RequestBody(config=config)
-        self._is_probed = False
+        self._access = ServerAccess(config)
+        self._probe = ServerProbe(config, self._access, self._pool)
+        self._calls = ServerCalls(config, self._access, self._pool)
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -77,6 +59,8 @@ class OpenAIBackend:
             "revision": config.revision,
             "chat_template_kwargs": config.chat_template_kwargs,
         }
+        if config.structured != "response_format":
+            values["structured"] = config.structured  # counts with a schema only (`call_key`)
         # Where unset, a key stays what it was before these settings existed.
         if config.params:
             values["params"] = config.params
@@ -84,13 +68,26 @@ class OpenAIBackend:
             values["extra_body"] = config.extra_body
         return values
 
+    def identify(self) -> list[ServedModel]:
+        """What each server lists under the model's name; a server that lists nothing is left out.
+
+        ConfigError when the key is refused. Asked once: `generate` does not ask again.
+        """
+        with asyncio.Runner() as runner:
+            clients = self._access.make_clients()
+            try:
+                runner.run(self._probe.ask_all(clients))
+            finally:
+                runner.run(close_all(clients))
+        return [item.model for item in self._pool.endpoints if item.model is not None]
+
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Groups of one: a server answers each request by itself."""
         return [[request] for request in requests]
 
     def notes(self) -> list[str]:
         """What the servers would not do."""
-        return self._body.notes() + self._pool.notes()
+        return self._calls.notes() + self._pool.notes()
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
         """Yield replies as they come in.
@@ -99,28 +96,14 @@ class OpenAIBackend:
         refuses the key or the model: in both cases after yielding all that had come in.
         """
         with asyncio.Runner() as runner:
-            clients = {item.url: self._make_client(item.url) for item in self._pool.endpoints}
+            clients = self._access.make_clients()
             try:
-                if not self._is_probed:
-                    runner.run(self._probe_all(clients))
-                    self._is_probed = True
+                silent = runner.run(self._probe.ask_all(clients))
+                if silent:
+                    raise self._probe.no_server(silent)
                 yield from self._pump(runner, clients, take)
             finally:
-                runner.run(_close_all(clients))
-
-    def _make_client(self, url: str) -> openai.AsyncOpenAI:
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
-        config = self._config
-        is_loopback = urlsplit(url).hostname in LOOPBACK_HOSTS
-        return AsyncOpenAI(
-            base_url=url,
-            api_key=self._key or NO_KEY,
-            timeout=config.timeout_s,
-            max_retries=config.max_retries,
-            # A proxy from the environment cannot reach this machine's own servers.
-            http_client=DefaultAioHttpClient(trust_env=not is_loopback),
-        )
+                runner.run(close_all(clients))
 
     def _pump(
         self, runner: asyncio.Runner, clients: Clients, take: Take
@@ -207,7 +190,9 @@ class OpenAIBackend:
         endpoint.num_under_way += 1
         sent = time.monotonic()
         try:
-            outcome = await self._call(clients[endpoint.url], endpoint, request)
+            if endpoint.kind is None:  # it was down when the others were asked
+                await self._probe.ask_late(clients[endpoint.url], endpoint)
+            outcome = await self._calls.call(clients[endpoint.url], endpoint, request)
         finally:
             endpoint.num_under_way -= 1
         answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
@@ -222,143 +207,12 @@ class OpenAIBackend:
             self._pool.answered(endpoint)
         return answer
 
-    async def _call(
-        self, client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request
-    ) -> Outcome:
-        from httpx2 import Response
-        from openai import APIConnectionError, APIStatusError
-
-        messages = [message.model_dump() for message in request.messages]
-        body = self._body
-        while True:
-            fields = body.fields(request)
-            try:
-                # The body as it stands: the client's typed call walks it again, item by item.
-                answer = await client.post(
-                    "/chat/completions",
-                    cast_to=Response,
-                    body={"model": self.model, "messages": messages, **fields},
-                )
-            except APIConnectionError as error:
-                if _timed_out(error):
-                    detail = f"no answer within {self._config.timeout_s:g} s"
-                    return RequestFailure(reason="timeout", detail=detail)
-                detail = self._safe_line(error.__cause__ or error)
-                return RequestFailure(reason="connection", detail=detail)
-            except APIStatusError as error:
-                if error.status_code in (401, 403, 404):
-                    return self._refuse(error, endpoint)
-                refused = str(error) if error.status_code in (400, 422) else ""
-                leaner = body.without(refused, fields) if refused else None
-                if leaner is None:
-                    reason = f"http_{error.status_code}"
-                    return RequestFailure(reason=reason, detail=self._safe_line(error))
-                body = leaner
-                continue
-            self._body = RequestBody(config=self._config, refused=self._body.refused | body.refused)
-            return read_completion(answer.content)
-
-    async def _probe_all(self, clients: Clients) -> None:
-        """Ask each server what it serves before anything is spent; one that answers is enough."""
-        endpoints = self._pool.endpoints
-        silent = await asyncio.gather(*(self._probe(clients[item.url], item) for item in endpoints))
-        if not all(silent):
-            now = time.monotonic()
-            for endpoint, why in zip(endpoints, silent, strict=True):
-                if why:
-                    self._pool.set_aside(endpoint, now, why)
-            return
-        if len(endpoints) == 1:
-            place = f"no server answers at base_url {endpoints[0].url} ({silent[0]})"
-        else:
-            named = "; ".join(f"{e.url}: {why}" for e, why in zip(endpoints, silent, strict=True))
-            place = f"no server answers at any of the base_urls ({named})"
-        raise BackendError(
-            f"{place}; start one, for example with: vllm serve {self.model}, or set base_url"
-        )
-
-    async def _probe(self, client: openai.AsyncOpenAI, endpoint: Endpoint) -> str:
-        """Why a server cannot be asked, or "" when it can; a refused key raises ConfigError."""
-        from openai import APIConnectionError, APIStatusError
-
-        patient = client.with_options(
-            max_retries=0, timeout=min(PROBE_TIMEOUT_S, self._config.timeout_s)
-        )
-        try:
-            answer = await patient.models.with_raw_response.list()
-        except APIConnectionError as error:
-            return self._safe_line(error.__cause__ or error)
-        except APIStatusError as error:
-            if error.status_code in (401, 403):
-                self._refuse_if_hopeless(error, endpoint)
-            return ""  # a server need not have the list of models
-        endpoint.served = _read_names(answer.content)
-        return ""
-
-    def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:
-        """Set a server aside that refuses key or model; ConfigError when it is the last one."""
-        now = time.monotonic()
-        if self._pool.choose(now, but=endpoint) is None:
-            self._refuse_if_hopeless(error, endpoint)
-        failure = RequestFailure(reason=f"http_{error.status_code}", detail=self._safe_line(error))
-        self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
-        return failure
-
-    def _refuse_if_hopeless(self, error: openai.APIStatusError, endpoint: Endpoint) -> None:
-        """Raise ConfigError for an answer that every other request would get as well."""
-        config = self._config
-        if error.status_code in (401, 403):
-            advice = (
-                f"check the key in the environment variable {config.api_key_env}"
-                if self._key
-                else f"set the environment variable {config.api_key_env} to a key"
-            )
-            raise ConfigError(
-                f"the server at {endpoint.url} answered HTTP {error.status_code}; {advice}"
-            )
-        if error.status_code == 404:
-            served = f"; it serves: {', '.join(endpoint.served[:10])}" if endpoint.served else ""
-            raise ConfigError(
-                f"the server at {endpoint.url} answered HTTP 404 for model {self.model!r} "
-                f"({self._safe_line(error)}){served}; check model and base_url"
-            )
-
-    def _safe_line(self, error: BaseException) -> str:
-        """An error as one line; servers and clients may repeat the key in theirs."""
-        text = str(error) or type(error).__name__
-        return one_line(text.replace(self._key, "***") if self._key else text)
-
 
 def _may_be_the_servers(reason: str) -> bool:
     """Whether another server might answer a request that failed so."""
     if reason in SERVER_FAILURES or reason in {"bad_response", "no_choices"}:
         return True
     return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}
-
-
-def _timed_out(error: BaseException) -> bool:
-    """Whether an error began as a time-out. The client says so of a server that hung up, too."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, TimeoutError):
-            return True
-        link = link.__cause__ or link.__context__
-    return False
-
-
-class _ServedModel(BaseModel):
-    id: str
-
-
-class _ServedModels(BaseModel):
-    data: list[_ServedModel]
-
-
-def _read_names(body: bytes) -> list[str]:
-    try:
-        return [one_line(item.id) for item in _ServedModels.model_validate_json(body).data]
-    except ValidationError:
-        return []
 
 
 async def _first_done(
@@ -370,7 +224,3 @@ async def _first_done(
 async def _settle(tasks: set[asyncio.Task[Answered]]) -> None:
     """Wait for cancelled tasks; how they ended no longer matters."""
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _close_all(clients: Clients) -> None:
-    await asyncio.gather(*(client.close() for client in clients.values()))

@@ -1,76 +1,49 @@
 """What a written question must be before it is kept: one reason for each way to fail.
 
-The rule: a question is kept only when its quote stands in the text that the writer saw, word
-for word but for white space, case and typography. A model's word that the document answers it
-is not enough.
+The rule: a question is kept only when its quote is in the text that the writer saw, word for word
+but for form (annotator/text/quote_places.py), and says something that the question does not. A
+model's word that the document answers it is not enough.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 from annotator.generation.near_questions import content_words, fold, split_words
+from annotator.generation.question_wording import is_yes_no, needs_document
+from annotator.text.function_words import FUNCTION_CHARACTERS, is_date_word, is_function_word
 from annotator.text.language import detect_language
+from annotator.text.quote_edges import NUMBER_WORDS
+from annotator.text.quote_places import find_stretches, make_quote
+from annotator.text.quote_text import QuoteText, read_quote_text
 
 MAX_QUESTION_CHARS = 600
 MAX_QUOTE_CHARS = 1000
 _MIN_QUOTE_WORDS = 3  # for scripts without spaces: pairs of characters, so four characters
 _MIN_SHARED = 0.15  # of a question's content words, those that the document or topic has
+_STEM_LETTERS = 5  # "composed" and "composer" are about the same
 _MIN_SURE_CHARS = 25  # a question shorter than this is not refused for its language
 
 # Languages that end a question without a mark.
 _UNMARKED = frozenset({"th", "lo", "km", "my"})
 _QUESTION_END = re.compile("[?\uff1f\u061f\u055e][\\s\"'\u201d\u2019\u300d\u300f\u00bb)\uff09]*$")
-_ALIASES = {"yue": "zh", "wuu": "zh", "cmn": "zh"}
-
-_TEXT_WORD = (
-    "(?:document|text|passage|article|paragraph|excerpt|extract|section|page|story|report|source)"
-)
-_POINTS_AT_TEXT = re.compile(
-    rf"""
-    \b(?:this|these)\s+{_TEXT_WORD}s?\b
-    | \bthe\s+(?:above|below|given|following|provided|present)\b(?!\s+sea\b)
-    | \b(?:according\s+to|based\s+on|in|from|by|per|of)\s+the\s+{_TEXT_WORD}\b(?!\s+\d)
-    | \bdoes\s+the\s+(?:{_TEXT_WORD}|author)\b
-    | \baccording\s+to\s+the\s+author\b
-    | \b(?:mentioned|described|stated|listed|given|named)\s+(?:above|below|here)\b
-    | \bas\s+above\b | \babove[- ](?:mentioned|named)\b
-    | \b(?:dieser|diesem|dieses)\s+(?:text|dokument|artikel|abschnitt)
-    | \b(?:ce|cet|cette)\s+(?:texte|document|article|passage)
-    | \b(?:este|esta|questo|neste|deste)\s+(?:texto|testo|documento|art[ií]culo|articolo|pasaje)
-    | (?:该|本|此|这|上述|以上|下列|下述|前述)(?:一)?(?:篇|段|份|个|些)?
-      (?:文章|文本|文档|文件|文献|文字|段落|材料|资料|章节|短文)(?!馆|局|室)
-    | (?<![日基版资根剧课样副原范脚])(?:该文|本文|此文)(?![化学明物献件坛集具字])
-    | (?:根据|依据|按照)(?:文章|文本|文档|材料|资料|原文|上文)
-    | (?<![历])上文(?![化学明物字]) | 下文(?![化学明物字])
-    | (?:文章|原文|文档|文本|材料)(?:中|里|提到|所述|指出)
-    | (?<![论英中日法德俄语散古外作正人天])文中(?!子)
-    | 作者认为
-    | この(?:文章|文書|記事|テキスト|資料) | (?:이|위)\s?(?:글|문서|텍스트|기사)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-# A pronoun as the subject, with nothing before it that it could stand for.
-_BARE_PRONOUN = re.compile(
-    r"^\W*(?:(?:in|on|at)\s+)?(?:who|what|when|where|why|how|which|whom)(?:\s+(?:year|city|country))?"
-    r"\s+(?:is|was|are|were|did|does|do|has|had|have|can|could|will|would)\s+"
-    r"(?:he|she|they|his|her|their|this|these|those)\b(?!\s+\w+\s+of\b)"
-    r"|^\W*(?:他|她|它)",
+_ASKS_FOR_NUMBER = re.compile(
+    r"\b(?:when|(?:what|which)\s+year|how\s+(?:many|much|old))\b|何时|哪一?年|什么时候|多少",
     re.IGNORECASE,
 )
+_ALIASES = {"yue": "zh", "wuu": "zh", "cmn": "zh"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """The part of a document that the writer sees, and what its questions are held against."""
+    """The part of a document that the writer sees, with what its questions are checked by."""
 
     topic: str
     window: str
     language: str
-    folded: str
+    text: QuoteText
     stems: frozenset[str]
 
 
@@ -88,7 +61,7 @@ def make_source(*, topic: str, window: str, language: str) -> Source:
         topic=topic,
         window=window,
         language=_code(language) or detect_language(window),
-        folded=_typeset(window),
+        text=read_quote_text(window),
         stems=_stems(f"{topic}\n{window}"),
     )
 
@@ -109,13 +82,15 @@ def find_fault(draft: Draft, source: Source) -> str | None:
     question = draft.question
     if not _is_question(question, source.language):
         return "not_a_question"
-    if _POINTS_AT_TEXT.search(question) or _BARE_PRONOUN.search(question):
+    if needs_document(question):
         return "not_self_contained"
     if not _is_in_language(question, source.language):
         return "wrong_language"
+    if is_yes_no(question, source.language):
+        return "yes_no_question"
     if not _is_about(question, source):
         return "off_topic"
-    return _quote_fault(draft.quote, source)
+    return _quote_fault(draft, source)
 
 
 def _is_question(text: str, language: str) -> bool:
@@ -146,37 +121,45 @@ def _is_about(question: str, source: Source) -> bool:
 
 
 def _stems(text: str) -> frozenset[str]:
-    # Five letters: "composed" and "composer" are about the same.
-    return frozenset(word[:5] for word in content_words(fold(text)))
+    return frozenset(word[:_STEM_LETTERS] for word in content_words(fold(text)))
 
 
-def _quote_fault(quote: str, source: Source) -> str | None:
-    folded = _typeset(quote).strip(" .\u2026\u3002,;:\"'")
-    if len(split_words(folded)) < _MIN_QUOTE_WORDS:
+def _quote_fault(draft: Draft, source: Source) -> str | None:
+    if len(split_words(fold(draft.quote))) < _MIN_QUOTE_WORDS:
         return "quote_too_short"
-    if len(folded) > MAX_QUOTE_CHARS:
+    quote = make_quote(draft.quote.strip(" \"'\u201c\u201d\u300c\u300d"))
+    if len(quote.raw) > MAX_QUOTE_CHARS:
         return "quote_too_long"
-    return None if folded in source.folded else "quote_not_found"
+    if not any(find_stretches(quote, source.text)):
+        is_there = fold(quote.raw) in fold(source.window)
+        return "quote_cut" if is_there else "quote_not_found"
+    return "answer_in_question" if _says_nothing_new(draft, source.language) else None
 
 
-_PLAIN = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201a\u2032\u300c\u300d", "'"),
-        **dict.fromkeys("\u201c\u201d\u201e\u2033\u300e\u300f\u00ab\u00bb", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
-        "\u2039": "<",  # the bracket that `neutralise` puts into the prompt
-        "\u203a": ">",
-        "\u3002": ".",
-    }
-)
-_SPACE_BY_WIDE = re.compile(r"(?<=[\u2e80-\u9fff\uf900-\ufaff]) | (?=[\u2e80-\u9fff\uf900-\ufaff])")
+def _says_nothing_new(draft: Draft, language: str) -> bool:
+    """Whether the question says what its quote says, or the number that it asks for."""
+    asked, said = _content(draft.question, language), _content(draft.quote, language)
+    if not said - asked:
+        return True
+    if not _ASKS_FOR_NUMBER.search(draft.question):
+        return False
+    numbers = {word for word in said if word[0].isdecimal()}
+    words = set(read_quote_text(draft.quote).tokens()) - set(
+        read_quote_text(draft.question).tokens()
+    )
+    has_other = any(word in NUMBER_WORDS or is_date_word(word) for word in words)
+    return bool(numbers) and numbers <= asked and not has_other
 
 
-def _typeset(text: str) -> str:
-    """`text` without what copying changes: white space, case, quotes, dashes, width."""
-    plain = unicodedata.normalize("NFKC", text.translate(_PLAIN)).casefold()
-    return _SPACE_BY_WIDE.sub("", " ".join(plain.split()))
+def _content(text: str, language: str) -> frozenset[str]:
+    """Numbers, beginnings of content words, and characters of scripts without spaces."""
+    return frozenset(
+        word if word[0].isdecimal() else word[:_STEM_LETTERS]
+        for word in read_quote_text(text).tokens()
+        if word[0].isalnum()
+        and word not in FUNCTION_CHARACTERS
+        and not is_function_word(word, language)
+    )
 
 
 def _code(language: str) -> str:

@@ -24,6 +24,7 @@ from schemas.records import Document
 
 _ROOM = 2  # times max_tokens, for a reply that was cut off
 _MAX_CHARS_A_TOKEN = 8  # more than any text has; bounds what is estimated of a huge document
+NO_SOUND_QUESTION = "no_sound_question"  # replies were read; their questions did not pass
 _ENDS = ("\n\n", "\n", ". ", "? ", "! ", "。", "？", "！")
 
 
@@ -105,7 +106,7 @@ def write_questions(document: Document, config: QuestionsConfig) -> Dialogue[Wri
             before = sieve.dropped.copy()
             sieve.add(items)
             faults = tuple(sorted((sieve.dropped - before).keys()))
-            failure = Written(reason="no_sound_question", detail=_count(sieve.dropped))
+            failure = Written(reason=NO_SOUND_QUESTION, detail=_count(sieve.dropped))
             purpose = "missing"
         if purpose in spent or not sieve.num_missing:
             break
@@ -121,7 +122,9 @@ def _close(sieve: _Sieve, failure: Written) -> Written | Unusable[Written]:
         reason="" if sieve.kept else failure.reason,
         detail="" if sieve.kept else failure.detail,
     )
-    return written if sieve.kept else Unusable(result=written)
+    if sieve.kept:
+        return written
+    return Unusable(result=written, is_useless=failure.reason != NO_SOUND_QUESTION)
 
 
 def _ask(  # noqa: PLR0917 - the parts of one call, used in one place

@@ -18,6 +18,7 @@ from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.dialogue import call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.identity import AskedModel, describe_served, identify_models
 from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.near_questions import find_repeats
@@ -36,13 +37,14 @@ from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.records import Document, Failure, Message, Question
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
-from schemas.stage import StageResult, write_failures
+from schemas.sidecar import describe_files, make_sidecar, sidecar_path, write_sidecar
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 STAGE = "questions"
 STORE_KIND = "questions"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
+
 
 PAPER_FIGURES = (
     "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
@@ -59,6 +61,7 @@ def run_questions(
     store: Path,
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions a document, keep the sound ones.
@@ -68,24 +71,34 @@ def run_questions(
     but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
     saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
 
-    Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails, LimitReachedError at a limit; what was answered by then is in `store`, and the
-    same call continues.
+    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
+    another model is served than in the last run on `store`), BackendError when the server or
+    device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
+    answered by then is in `store` and in `output`'s .partial file, and the same call continues.
+    Where every call failed or no reply was of use, the result is `fatal`, and an `output` of an
+    earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, documents, store, what="documents")
     _keep_own_questions(output)
+    inputs = describe_files([documents]) if documents.is_file() else {}
     rows = read_rows(documents, Document)
     check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
     known = [row.record for row in rows]
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="questions")
     with Store(store, retry_failed=retry_failed) as opened:
         settings = fingerprint | config.model_dump(include=set(DECIDING))
         settings["prompt_version"] = PROMPT_VERSION
-        before = opened.begin_run(STAGE, settings)
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
+        identified = identify_models(
+            opened,
+            [AskedModel(role=STORE_KIND, setting=STAGE, backend=backend)],
+            same_model=same_model,
+            count_serving=lambda: _count_serving(backend, calls, known, config),
+        )
+        before = opened.begin_run(STAGE, settings, models=identified.records)
         if before is not None and before != settings:
             changed = describe_changes(
                 before,
@@ -95,35 +108,47 @@ def run_questions(
             )
             if changed:
                 say(changed, show=show_progress)
-        written = _ask_all(backend, calls, known, config, show_progress=show_progress)
+        written: dict[str, Written] = {}
+        try:
+            _ask_all(backend, calls, known, config, written, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far, _ = _collect([item for item in known if item.id in written], written)
+            kept = write_partial(output, so_far, what="questions")
+            raise type(error)(f"{error}; {kept}") from None
     questions, num_repeated = _collect(known, written)
-    write_records(output, questions)
+    is_kept = bool(meter.came_to_nothing) and output.exists()
+    if not is_kept:
+        write_records(output, questions)
     failures = [
         Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
         for item in known
         if not (result := written[item.id]).questions
     ]
     write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
     counts = _count(config, known, written, questions, num_repeated, meter)
     models = {"writer": backend.model}
     models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
     sidecar = make_sidecar(
         "question",
         config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
-        inputs=[documents],
+        inputs=inputs,
         packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
         models=models,
+        served={"writer": describe_served(identified.served[STORE_KIND])},
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
-    write_sidecar(output, sidecar)
+    if not is_kept:
+        write_sidecar(output, sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *backend.notes()],
+        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
+        fatal=meter.came_to_nothing,
     )
 
 
@@ -159,11 +184,11 @@ def _ask_all(
     calls: StoredCalls,
     documents: Sequence[Document],
     config: QuestionsConfig,
+    written: dict[str, Written],
     *,
     show_progress: bool,
-) -> dict[str, Written]:
-    """What each document's dialogue came to, by document id."""
-    written: dict[str, Written] = {}
+) -> None:
+    """Put what each document's dialogue came to into `written`, by document id."""
     num_before = calls.store.count(STORE_KIND)
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     with LiveLine(STAGE, total=len(documents), unit="document", show=show_progress) as live:
@@ -183,7 +208,6 @@ def _ask_all(
                 f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
                 "the same command continues)"
             ) from None
-    return written
 
 
 def _count_serving(
@@ -256,6 +280,11 @@ def _count(  # noqa: PLR0917 - all that is counted, in one place
 
 def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     notes: list[str] = []
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']:,} documents have no question; the store keeps what failed, so a "
+            "rerun does not ask it again: --retry-failed does"
+        )
     if counts["short"]:
         notes.append(
             f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "

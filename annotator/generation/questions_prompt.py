@@ -78,6 +78,9 @@ _FAULTS_EN = {
     "quote_too_short": "A quote must be a sentence or a part that can be understood alone.",
     "quote_too_long": "A quote must be one sentence, or a part of one.",
     "quote_not_found": "Quotes must be in the document word for word.",
+    "quote_cut": "A quote must not cut a word, a number with its unit, or a negation.",
+    "answer_in_question": "A question must not say its own answer.",
+    "yes_no_question": "Yes or no must not answer a question.",
     "duplicate": "Questions must ask for different facts.",
 }
 _FAULTS_ZH = {
@@ -90,6 +93,9 @@ _FAULTS_ZH = {
     "quote_too_short": "引文必须是一个句子，或句子中能单独看懂的一部分。",
     "quote_too_long": "引文必须是一个句子，或句子的一部分。",
     "quote_not_found": "引文必须与文档原文逐字相同。",
+    "quote_cut": "引文不能截断词语、带单位的数字或否定词。",
+    "answer_in_question": "问题本身不能说出答案。",
+    "yes_no_question": "问题不能用“是”或“否”回答。",
     "duplicate": "各个问题必须问不同的事实。",
 }
 

@@ -1,13 +1,33 @@
 """Setting a thinking model's private text apart from its answer.
 
-Servers with a reasoning parser do it themselves. A local model writes both into one text, and
-only the `<think>` form is told apart here, only where the chat template knows it: a guess at
-other forms could cut an answer.
+Servers with a reasoning parser do it themselves. Local models and other servers leave both in one
+text. The rule: only the `<think>` form is split, and of a local model only where its chat
+template knows it; a guess at other forms could cut an answer.
 """
 
 from __future__ import annotations
 
 OPEN, CLOSE = "<think>", "</think>"
+
+
+def split_tags(text: str) -> tuple[str, str]:
+    """(reasoning, answer) of a server's `text`, whose chat template is not known here.
+
+    Reasoning is what an opening tag at the very start begins, or, where the template itself wrote
+    that tag, what ends at the first closing one. Opened and never closed (cut off by max_tokens),
+    all of it is reasoning.
+
+    >>> split_tags("2+2 is 4, so</think>4")
+    ('2+2 is 4, so', '4')
+    >>> split_tags("Close it with </think>, after <think>.")
+    ('', 'Close it with </think>, after <think>.')
+    """
+    opened = text.lstrip().startswith(OPEN)
+    body = text.lstrip().removeprefix(OPEN) if opened else text
+    reasoning, closed, answer = body.partition(CLOSE)
+    if not opened and (not closed or OPEN in answer or CLOSE in answer):
+        return "", text
+    return reasoning.strip(), answer.lstrip()
 
 
 def split_reasoning(text: str, *, prompt: str, template: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from annotator.generation.backend import Backend, Outcome, Request
 from annotator.generation.dialogue import Ask, Dialogue, Unusable, call_key
 from annotator.generation.stored_calls import StoredCalls
-from schemas.errors import LimitReachedError
+from schemas.errors import BackendError, LimitReachedError, MaskDpoError
 
 ResultT = TypeVar("ResultT")
 Done = list[tuple[str, ResultT]]
@@ -40,8 +40,8 @@ def run_dialogues(
     """Yield (name, result) of the dialogues as they end; each exactly once.
 
     `window` bounds how many dialogues of a local model run side by side (None: all). Raises
-    LimitReachedError when a limit of the meter is met, and what the backend raises; all that
-    was answered by then is stored.
+    LimitReachedError when a limit of the meter is met, BackendError after too many useless replies
+    in a row, and what the backend raises; all that was answered by then is stored.
     """
     if backend.streams:
         stream: _Stream[ResultT] = _Stream(backend, calls, dialogues)
@@ -72,7 +72,7 @@ class _Base(Generic[ResultT]):
         self._fingerprint = backend.fingerprint()
         self._source = iter(dialogues)
         self._done: Done[ResultT] = []
-        self._is_halted = False  # a limit was met
+        self._is_halted = False  # a limit was met, or replies are of no use
 
     def _start(self) -> _Open[ResultT] | None:
         for name, dialogue in self._source:
@@ -92,9 +92,15 @@ class _Base(Generic[ResultT]):
         return key, ask
 
     def _end(self, item: _Open[ResultT], result: ResultT | Unusable[ResultT]) -> None:
+        is_useless = isinstance(result, Unusable) and result.is_useless
+        self._calls.judge_usefulness(item.keys, is_useless=is_useless)
+        if self._calls.meter.useless.is_hopeless:
+            self._is_halted = True
         if isinstance(result, Unusable):
             self._calls.store.mark_failed(item.keys)
             result = result.result
+        else:
+            self._calls.store.mark_good(item.keys)
         self._done.append((item.name, result))
 
     def _collect(self) -> Done[ResultT]:
@@ -109,23 +115,15 @@ class _Base(Generic[ResultT]):
         store.release(stored)
         return [request for request in requests if request.id in mine - stored]
 
-    def _stop_at_limit(self) -> LimitReachedError:
-        meter = self._calls.meter
-        limits = meter.limits
-        named = [
-            text
-            for value, text in (
-                (limits.max_calls, f"max_calls={limits.max_calls}"),
-                (limits.max_tokens, f"max_tokens={limits.max_tokens}"),
-                (limits.max_cost, f"max_cost={limits.max_cost}"),
-            )
-            if value is not None
-        ]
+    def _stop(self) -> MaskDpoError:
+        """Why a halted run ends."""
+        useless = self._calls.meter.useless
+        return BackendError(useless.describe()) if useless.is_hopeless else self._limit_reached()
+
+    def _limit_reached(self) -> LimitReachedError:
         return LimitReachedError(
-            f"the next call does not fit {' and '.join(named)}: {meter.num_asked:,} calls were "
-            f"asked for {meter.tokens.total:,} tokens and {meter.cost:.4f} "
-            f"{meter.prices.currency}; all answers are kept in {self._calls.store.path}, and the "
-            "same command with a higher limit continues"
+            f"{self._calls.meter.budget.describe_stop()}; all replies are kept in "
+            f"{self._calls.store.path}, and the same command with a higher limit continues"
         )
 
 
@@ -147,7 +145,7 @@ class _Stream(_Base[ResultT]):
                 yield self._collect()
                 continue
             if self._is_halted and self._ready:
-                raise self._stop_at_limit()
+                raise self._stop()
             if self._ready:
                 for finished in self._backend.generate(self._take):
                     self._calls.keep(finished)
@@ -273,7 +271,7 @@ class _Rounds(_Base[ResultT]):
         while owed:
             left = yield from self._run_groups(owed)
             if self._is_halted:
-                raise self._stop_at_limit()
+                raise self._stop()
             stored = store.present(request.id for group in left for request in group)
             left = [group for group in left if any(item.id not in stored for item in group)]
             if len(left) == len(owed):

@@ -15,25 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator.generation.backend import Backend, Decoding, Reply, RequestFailure
+from annotator.generation.backend import Backend, Decoding, DrawsInBatches, Reply, RequestFailure
 from annotator.generation.backends import make_backend
 from annotator.generation.changes import describe_changes
 from annotator.generation.config import SampleConfig
 from annotator.generation.dialogue import Ask, Dialogue, call_key
 from annotator.generation.estimate import Estimate, Estimator, look_into
+from annotator.generation.identity import AskedModel, describe_served, identify_models
 from annotator.generation.inputs import check_ids, check_output
 from annotator.generation.live import LiveLine, say
 from annotator.generation.run_dialogues import run_dialogues
 from annotator.generation.stored_calls import StoredCalls, unpack
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.system_role import fold_system
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
 from schemas.records import Failure, Message, Question, Response
-from schemas.sidecar import make_sidecar, write_sidecar
-from schemas.stage import StageResult, write_failures
+from schemas.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
+STAGE = "sample"
 REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -62,8 +65,10 @@ def run_sample(
     questions: Path,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies a question and write them as responses.
@@ -72,22 +77,34 @@ def run_sample(
     store, and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate`
     records it).
 
-    Raises InputError and ConfigError before anything is spent, BackendError when the server or
-    device fails; what was finished by then is in `store`, and the same call continues.
+    `stage` is what the run is recorded as: its settings are compared with the last run of that.
+
+    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
+    another model is served than in the last run on `store`), BackendError when the server or
+    device fails, LimitReachedError at a limit: what was finished by then is in `store` and in
+    `output`'s .partial file, and the same call continues. Where every call failed, the result is
+    `fatal`, and an `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, questions, store, what="questions")
+    inputs = describe_files([questions]) if questions.is_file() else {}
     rows = read_rows(questions, Question)
     check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
     slots = make_slots(config, fingerprint, [row.record for row in rows])
-    meter = Meter(prices=config.prices, limits=limits)
+    meter = Meter(prices=config.prices, limits=limits, section="sample")
     with Store(store, retry_failed=retry_failed) as calls:
         keys = {slot.key for slot in slots}
         settings = fingerprint | config.model_dump(include=set(DECIDING))
-        before = calls.begin_run("sample", settings)
         present = calls.present(keys)
+        identified = identify_models(
+            calls,
+            [AskedModel(role=REPLY_KIND, setting="sample", backend=backend)],
+            same_model=same_model,
+            count_serving=lambda: len(present),
+        )
+        before = calls.begin_run(stage, settings, models=identified.records)
         num_ready = sum(slot.key in present for slot in slots)
         changed = describe_changes(
             before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)
@@ -95,7 +112,12 @@ def run_sample(
         if changed:
             say(changed, show=show_progress)
         stored_calls = StoredCalls(calls, kind=REPLY_KIND, meter=meter)
-        failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        try:
+            failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far = _stored_responses(config, backend.model, slots, calls)
+            kept = write_partial(output, so_far, what="responses")
+            raise type(error)(f"{error}; {kept}") from None
         failures = [
             Failure(id=slot.id, stage="sample", reason=failure.reason, detail=failure.detail)
             for slot in slots
@@ -103,8 +125,11 @@ def run_sample(
         ]
         finished = [slot for slot in slots if slot.key not in failed]
         tally: Counter[str] = Counter()
-        write_records(output, _responses(config, backend.model, finished, calls, tally))
+        is_kept = bool(meter.all_failed) and output.exists()
+        if not is_kept:
+            write_records(output, _responses(config, backend.model, finished, calls, tally))
     write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
     counts = {
         "asked": len(slots),
         "from_store": num_ready,
@@ -117,20 +142,27 @@ def run_sample(
     sidecar = make_sidecar(
         "response",
         config=config.model_dump(mode="json"),
-        inputs=[questions],
+        inputs=inputs,
         packages=BACKEND_PACKAGES[config.backend],
         models=models,
+        served={"policy": describe_served(identified.served[REPLY_KIND])},
         counts=counts,
         timings={"total_s": time.monotonic() - started},
     )
-    write_sidecar(output, sidecar)
+    if not is_kept:
+        write_sidecar(output, sidecar)
     return StageResult(
         output=output,
         num_rows=len(slots),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *backend.notes()],
+        notes=[
+            *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
+            *identified.notes,
+            *backend.notes(),
+        ],
         table=meter.rows(),
+        fatal=meter.all_failed,
     )
 
 
@@ -204,6 +236,7 @@ def fetch_replies(
     failed: dict[str, RequestFailure] = {}
     dialogues = ((slot.key, _ask_once(slot.ask)) for slot in first_slot_of.values())
     with LiveLine("sample", total=len(first_slot_of), unit="reply", show=show_progress) as live:
+        _show_steps(backend, calls.meter, live)
         try:
             for done in run_dialogues(backend, calls, dialogues):
                 failed.update({key: item for key, item in done if item is not None})
@@ -220,6 +253,12 @@ def fetch_replies(
                 f"in {calls.store.path}; the same command continues)"
             ) from None
     return failed
+
+
+def _show_steps(backend: Backend, meter: Meter, live: LiveLine) -> None:
+    """Show how far the batch under way is, where the backend runs long batches."""
+    if isinstance(backend, DrawsInBatches):
+        backend.on_step = lambda step: live.tick(f"{meter.line()} | batch at token {step:,}")
 
 
 def _ask_once(ask: Ask) -> Dialogue[RequestFailure | None]:
@@ -244,32 +283,67 @@ def _responses(
             assert isinstance(reply, Reply)  # failed ones are left out above
             tally["empty"] += not reply.text.strip()
             tally[reply.finish_reason] += 1
+            tally["unrecorded"] += not reply.sampling
             yield Response(
                 id=slot.id,
                 question_id=slot.question.id,
                 topic=slot.question.topic,
                 language=slot.question.language,
                 document_ids=slot.question.document_ids,
-                prompt=list(slot.ask.messages),
+                prompt=prompt_of(slot.ask.messages, reply),
                 text=reply.text,
                 reasoning=reply.reasoning,
                 model=model,
-                sampling={
-                    "temperature": config.temperature,
-                    "top_p": config.top_p,
-                    "max_tokens": config.max_tokens,
-                    "seed": slot.ask.seed,
-                },
+                sampling=sampling_of(config, slot.ask.seed, reply),
                 finish_reason=reply.finish_reason,
             )
 
 
-def _notes(config: SampleConfig, counts: Mapping[str, int]) -> list[str]:
+def prompt_of(messages: Sequence[Message], reply: Reply) -> list[Message]:
+    """The messages as the model was sent them."""
+    return list(fold_system(messages) if reply.system_in_user else messages)
+
+
+def sampling_of(config: SampleConfig, seed: int, reply: Reply) -> dict[str, Any]:
+    """How a reply was drawn: the settings, or what of them a server was sent and took.
+
+    None where a field was not sent, so that the server's own default was in force.
+    """
+    settings = config.model_dump(include={"temperature", "top_p", "max_tokens"}) | {"seed": seed}
+    if not reply.sampling:
+        return settings
+    return dict.fromkeys(settings) | dict(reply.sampling)
+
+
+def _stored_responses(
+    config: SampleConfig, model: str, slots: Sequence[Slot], calls: Store
+) -> Iterator[Response]:
+    """The responses whose replies are in the store, in order: what a stopped run has so far."""
+    for start in range(0, len(slots), _READ_BATCH):
+        batch = slots[start : start + _READ_BATCH]
+        stored = calls.get_many(slot.key for slot in batch)
+        keys = {key for key, value in stored.items() if isinstance(unpack(value), Reply)}
+        ready = [slot for slot in batch if slot.key in keys]
+        yield from _responses(config, model, ready, calls, Counter())
+
+
+def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
     notes: list[str] = []
+    if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
+        notes.append(
+            f"{num_unrecorded} replies in the store were drawn by an earlier version, with what "
+            "the server added (top-k, min-p, penalties); another `seed` or `revision` draws all "
+            "replies again"
+        )
     if config.temperature == 0.0 and config.num_responses > 1:
         notes.append(
             f"temperature is 0, so the {config.num_responses} responses to a question are equal "
             "and make no pairs; raise temperature, or set num_responses to 1"
+        )
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']} requests failed; the store keeps them as failed, so a rerun does "
+            "not ask them again: --retry-failed does"
         )
     if counts["empty"]:
         notes.append(f"{counts['empty']} replies are empty; annotate records them as failed rows")

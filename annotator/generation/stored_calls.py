@@ -27,10 +27,14 @@ class StoredCalls:
         self.store = store
         self.kind = kind
         self.meter = meter
+        self._fresh: set[str] = set()  # keys asked in this run, of dialogues that have not ended
 
     def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The answers that are there."""
-        return {key: unpack(value) for key, value in self.store.get_many(keys).items()}
+        found = {key: unpack(value) for key, value in self.store.get_many(keys).items()}
+        for outcome in found.values():
+            self.meter.note(outcome)
+        return found
 
     def keep(self, finished: Sequence[Finished]) -> None:
         """Store finished requests, whose ids are their keys, and count what they cost."""
@@ -38,7 +42,18 @@ class StoredCalls:
         values = {request.id: pack(outcome) for request, outcome in finished}
         self.store.put_many(self.kind, values, failed=failed)
         for request, outcome in finished:
+            self._fresh.add(request.id)
             self.meter.finish(request, outcome)
+
+    def judge_usefulness(self, keys: Sequence[str], *, is_useless: bool) -> None:
+        """A dialogue that asked `keys` has ended: count those of its replies that are new."""
+        fresh = [key for key in keys if key in self._fresh]
+        self._fresh.difference_update(fresh)
+        if is_useless:
+            found = self.find(fresh)
+            self.meter.useless.count_useless([found[key] for key in fresh])
+        else:
+            self.meter.useless.count_useful(len(fresh))
 
 
 def pack(outcome: Outcome) -> dict[str, Any]:
@@ -46,7 +61,7 @@ def pack(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, RequestFailure):
         return {"failure": {"reason": outcome.reason, "detail": outcome.detail}}
     values = asdict(outcome)
-    for name in ("cached_tokens", "logprobs"):
+    for name in ("cached_tokens", "logprobs", "sampling", "system_in_user"):
         if not values[name]:
             del values[name]
     return values

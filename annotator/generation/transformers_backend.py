@@ -11,7 +11,8 @@ Nothing of a model folder is executed (`trust_remote_code` off) and only safeten
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from annotator.generation.model_loading import (
 from annotator.generation.prompts import Prompt, PromptRenderer
 from annotator.generation.reasoning import split_reasoning
 from annotator.generation.row_noise import RowNoise
+from annotator.generation.served_model import ServedModel
 from schemas.errors import BackendError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class TransformersBackend:
     def __init__(self, config: ModelConfig) -> None:
         """Find the model; ConfigError or BackendError when there is none to load."""
         _require_packages()
+        self.on_step: Callable[[int], None] = _ignore
         self._config = config
         self._folder = locate_model(config.model, config.revision)
         is_local = Path(config.model).expanduser().is_dir()
@@ -68,15 +71,25 @@ class TransformersBackend:
         """Weights, tokenizer and template by content; number type; template variables."""
         return {
             "backend": "transformers",
-            "model_sha256": digest_model(self._folder),
+            "model_sha256": self._digest,
             "dtype": self._dtype,
             "chat_template_kwargs": self._config.chat_template_kwargs,
             "sampler_version": SAMPLER_VERSION,
         }
 
+    @cached_property
+    def _digest(self) -> str:
+        return digest_model(self._folder)
+
+    def identify(self) -> list[ServedModel]:
+        """The model's name and the digest of its files."""
+        return [
+            ServedModel(id=self.model, content_sha256=self._digest, revision=self._config.revision)
+        ]
+
     def notes(self) -> list[str]:
-        """Nothing: a local model does what it is told, or fails."""
-        return []
+        """What the chat template did not take."""
+        return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Batches of `batch_size` by prompt length, drawn alike; what cannot run stands alone.
@@ -115,7 +128,12 @@ class TransformersBackend:
                     prompts.append(prompt)
             if prompts:
                 seeds = [request.seed for request in group]
-                outcomes += self._run_batch(prompts, seeds, group[0].decoding)
+                replies = self._run_batch(prompts, seeds, group[0].decoding)
+                # Unfit requests stand alone (see `plan`), so replies are those of the whole group.
+                outcomes += [
+                    replace(reply, system_in_user=self._prompts.is_folded(request))
+                    for reply, request in zip(replies, group, strict=True)
+                ]
             yield list(zip(group, outcomes, strict=True))
 
     def _run_batch(
@@ -127,7 +145,7 @@ class TransformersBackend:
         network = self._network
         inputs_BT, mask_BT = self._pad_left([tokens for _, tokens in prompts])
         width = inputs_BT.shape[1]
-        processors = LogitsProcessorList()
+        processors = LogitsProcessorList([_Steps(self.on_step)])
         if decoding.temperature > 0.0:
             noise = RowNoise(
                 seeds=seeds,
@@ -203,6 +221,23 @@ class TransformersBackend:
             pad_token_id=self._pad_token,
         )
         return network
+
+
+class _Steps:
+    """A logits processor that changes nothing and reports each step of one batch."""
+
+    def __init__(self, on_step: Callable[[int], None]) -> None:
+        self._on_step = on_step
+        self._step = 0
+
+    def __call__(self, input_ids_BT: torch.Tensor, scores_BV: torch.Tensor) -> torch.Tensor:
+        self._step += 1
+        self._on_step(self._step)
+        return scores_BV
+
+
+def _ignore(step: int) -> None:
+    """Nobody listens."""
 
 
 def _require_packages() -> None:

@@ -32,6 +32,7 @@ from annotator.generation.model_files import digest_model, locate_model
 from annotator.generation.model_loading import choose_device, choose_dtype
 from annotator.generation.prompts import PromptRenderer
 from annotator.generation.reasoning import split_reasoning
+from annotator.generation.served_model import ServedModel
 from schemas.errors import BackendError, ConfigError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class VllmBackend:
         """Weights, tokenizer and template by content; number type; template variables; engine."""
         return {
             "backend": "vllm",
-            "model_sha256": digest_model(self._folder),
+            "model_sha256": self._digest,
             "dtype": self._dtype,
             "chat_template_kwargs": self._config.chat_template_kwargs,
             "engine": {
@@ -119,9 +120,19 @@ class VllmBackend:
             "sampler_version": SAMPLER_VERSION,
         }
 
+    @cached_property
+    def _digest(self) -> str:
+        return digest_model(self._folder)
+
+    def identify(self) -> list[ServedModel]:
+        """The model's name and the digest of its files."""
+        return [
+            ServedModel(id=self.model, content_sha256=self._digest, revision=self._config.revision)
+        ]
+
     def notes(self) -> list[str]:
-        """Nothing: a local model does what it is told, or fails."""
-        return []
+        """What the chat template did not take."""
+        return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Batches of `batch_size` in input order; what cannot run stands alone.
@@ -175,7 +186,7 @@ class VllmBackend:
         engine = self._engine
         try:
             outputs: list[RequestOutput] = engine.chat(
-                [[message.model_dump() for message in item.messages] for item in group],
+                [[item.model_dump() for item in self._prompts.messages(one)] for one in group],
                 [make_params(item.decoding, item.seed) for item in group],
                 use_tqdm=False,
                 # As `plan` rendered it: contents are text, never a list of parts.
@@ -206,6 +217,7 @@ class VllmBackend:
             prompt_tokens=len(output.prompt_token_ids or prompt[1]),
             completion_tokens=len(said.token_ids),
             cached_tokens=output.num_cached_tokens,
+            system_in_user=self._prompts.is_folded(request),
             logprobs=_read_logprobs(said.token_ids, said.logprobs, set(tokenizer.all_special_ids)),
         )
 

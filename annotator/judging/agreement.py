@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.generation.usage import Meter
 from annotator.judging.agreement_figures import Figure, count_groups, estimate_figures
 from annotator.judging.baselines import OverlapJudge
 from annotator.judging.calibration import Calibration, measure_calibration
@@ -162,9 +163,14 @@ def measure_judges(
     documents: Sequence[Document],
     judges: Sequence[Judge],
     *,
+    meters: Sequence[Meter | None] | None = None,
     show_progress: bool = False,
 ) -> list[AgreementReport]:
-    """`measure_agreement` of several judges on the same sentences; baselines are judged once."""
+    """`measure_agreement` of several judges on the same sentences; baselines are judged once.
+
+    `meters` has the meter of each judge's calls, None where a judge asks no model. Raises
+    BackendError for a judge whose calls all failed.
+    """
     tasks = make_gold_tasks(gold, documents)
     # What costs nothing first: a fault it meets is met before anything is paid for.
     lexical = LexicalJudge()
@@ -176,10 +182,12 @@ def measure_judges(
         "lexical": _summarise(labelled_sentences(by_lexical)),
     }
     reports = []
-    for judge in judges:
+    for judge, meter in zip(judges, meters or [None] * len(judges), strict=True):
         judged = by_lexical
         if judge.fingerprint() != lexical.fingerprint():
-            judged = judge_gold(gold, tasks, judge, show_progress=show_progress)
+            judged = judge_gold(gold, tasks, judge, meter=meter, show_progress=show_progress)
+        if meter is not None:
+            meter.check_replies()
         reports.append(_report(judge.name, judged, baselines))
     return reports
 

@@ -1,55 +1,58 @@
 """`annotate`: responses and documents in, a verdict for every sentence out.
 
-The rule that makes it safe to kill: verdicts go into the store batch by batch, and the output is
-written from the store, whole, in the order of the responses. A rerun judges what is missing and
-writes the same bytes.
+The rule that makes it safe to kill: a judge's calls are kept in the store, and verdicts are derived
+from them in every run. The output appears whole, in the order of the responses. A rerun asks only
+what is missing and writes the same bytes.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from annotator.generation.changes import describe_changes
-from annotator.generation.config import Prices
-from annotator.generation.live import LiveLine, say
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+from annotator.generation.live import LiveLine
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domain import find_domain
 from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
-from annotator.judging.judges import make_judge
-from annotator.judging.stored_verdicts import (
-    TaskKeys,
-    may_be_retried,
-    pack_verdicts,
-    unpack_verdicts,
-)
+from annotator.judging.judges import asks_a_model, judge_meter, make_judge
+from annotator.judging.run_outcome import assess_run
+from annotator.judging.run_sidecar import describe_run
+from annotator.judging.serving import begin_run
 from annotator.judging.tasks import PreparedRows, prepare_tasks
+from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
+from annotator.judging.verdict_tally import VerdictTally
 from annotator.store import Store
 from schemas.errors import ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.labels import Label
-from schemas.records import Annotation, Document, Failure, Response, Sentence
-from schemas.sidecar import make_sidecar, write_sidecar
+from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
+from schemas.sidecar import describe_files, write_sidecar
 from schemas.stage import StageResult, write_failures
 
 STAGE = "annotate"
-STORE_KIND = "verdict"
-_WRITE_BATCH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """What judging came to: failures by content key, and how many keys were new."""
+class _Work:
+    """The tasks of a run in input order, the key of each, and one task per key."""
 
-    failures: Mapping[str, JudgeFailure]
-    num_judged: int
-    num_from_store: int
+    tasks: Sequence[JudgeTask]
+    keys: Sequence[str]
+    distinct: Mapping[str, JudgeTask]
+
+    @classmethod
+    def of(cls, judge: Judge, tasks: Sequence[JudgeTask]) -> _Work:
+        """Find equal tasks: they are judged once."""
+        task_keys = TaskKeys(judge)
+        keys = [task_keys.key(task) for task in tasks]
+        distinct: dict[str, JudgeTask] = {}
+        for key, task in zip(keys, tasks, strict=True):
+            distinct.setdefault(key, task)
+        return cls(tasks=tasks, keys=keys, distinct=distinct)
 
 
 def run_annotate(
@@ -59,187 +62,161 @@ def run_annotate(
     documents: Path | None,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
+    same_model: bool = False,
+    stage: str = STAGE,
     show_progress: bool = True,
+    meter: Meter | None = None,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
-    Counts: `judged` and `from_store` (responses whose verdicts were made now, or found),
-    `sentences`, and one `label_*` a label. Raises InputError, before anything is judged, when a
-    file cannot be read as what it should be, and ConfigError when `output` is an input.
+    `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
+    recorded as in the store: its settings are compared with the last run of that.
+
+    Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
+    equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
+    `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
+    `trouble`. Raises InputError, before anything is judged, when a file cannot be read as
+    what it should be, and ConfigError when `output` is an input or, without `same_model`, when
+    another model is served than in the last run on `store`.
     """
-    if output.resolve() in {item.resolve() for item in (responses, documents) if item}:
-        raise ConfigError(f"{output} is an input and would be written over; name another output")
-    if store.resolve() in {item.resolve() for item in (responses, documents, output) if item}:
-        raise ConfigError(f"store {store} is also an input or the output; name another store")
+    _check_paths(responses, documents, output=output, store=store)
     config = with_domain(config)
     started = time.perf_counter()
+    inputs = describe_files(_input_files(config, responses, documents))
     rows = read_rows(responses, Response)
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     split_at = time.perf_counter()
-    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
-    with Store(store, retry_failed=retry_failed) as calls:
+    meter = meter or judge_meter(config, limits)
+    tally = VerdictTally()
+    with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
         judge = make_judge(
             config,
             store=calls,
             meter=meter,
             documents=[] if documents is None else [documents],
         )
-        task_keys = TaskKeys(judge)
-        keys = [task_keys.key(task) for task in prepared.tasks]
-        _say_what_changed(calls, task_keys.fingerprint, keys, show=show_progress)
-        judged = _judge_missing(
-            judge, prepared.tasks, keys, calls, meter=meter, show_progress=show_progress
+        work = _Work.of(judge, prepared.tasks)
+        models = begin_run(
+            calls,
+            judge,
+            list(work.distinct.values()),
+            stage=stage,
+            same_model=same_model,
+            show=show_progress,
         )
+        _judge(judge, work, spool, meter=meter, show_progress=show_progress)
         judged_at = time.perf_counter()
-        labels: Counter[str] = Counter()
-        write_records(output, _annotations(prepared.tasks, keys, calls, judged.failures, labels))
-    failures = _collect_failures([row.record.id for row in rows], prepared, keys, judged.failures)
+        write_records(output, _annotations(work, spool, judge.name, tally))
+    failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)
     counts = {
         "responses": len(rows),
         "failed": len(failures),
-        "judged": judged.num_judged,
-        "from_store": judged.num_from_store,
-        "sentences": labels.total(),
-    } | {f"label_{label}": count for label, count in sorted(labels.items())}
+        "judged": len(work.distinct),
+        "equal": len(work.tasks) - len(work.distinct),
+        "sentences": tally.num_sentences,
+    } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
+    if asks_a_model(config):
+        counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
     timings = {
         "split_s": split_at - started,
         "judge_s": judged_at - split_at,
         "write_s": time.perf_counter() - judged_at,
     }
-    inputs = [responses] if documents is None else [responses, documents]
-    if config.domain is not None:
-        inputs.append(find_domain(config.domain))
-    _describe_run(config, judge, output, inputs=inputs, counts=counts, timings=timings)
+    sidecar = describe_run(
+        config, judge, inputs=inputs, models=models, counts=counts, timings=timings
+    )
+    write_sidecar(output, sidecar)
+    outcome = assess_run(
+        tally,
+        meter,
+        judge=judge.name,
+        output=output,
+        max_undetermined_share=config.max_undetermined_share,
+    )
     return StageResult(
         output=output,
         num_rows=len(rows),
         failures=failures,
         counts=counts,
-        notes=[*judge.notes(), *_failure_note(labels), *judge.closing_notes()],
+        notes=[*judge.notes(), *models.notes, *outcome.notes, *judge.closing_notes()],
         table=meter.rows() if meter.num_asked or meter.num_served else (),
+        trouble=outcome.trouble,
     )
 
 
-def _say_what_changed(
-    calls: Store, fingerprint: Mapping[str, Any], keys: Sequence[str], *, show: bool
+def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
+    """The files that decide the verdicts; one that is missing is reported where it is read."""
+    files = [responses, *([documents] if documents else [])]
+    if config.domain is not None:
+        files.append(find_domain(config.domain))
+    return [path for path in files if path.is_file()]
+
+
+def _check_paths(responses: Path, documents: Path | None, *, output: Path, store: Path) -> None:
+    """Raise ConfigError where the output or the store would be written over an input."""
+    inputs = {item.resolve() for item in (responses, documents) if item}
+    if output.resolve() in inputs:
+        raise ConfigError(f"{output} is an input and would be written over; name another output")
+    if store.resolve() in {*inputs, output.resolve()}:
+        raise ConfigError(f"store {store} is also an input or the output; name another store")
+
+
+def _judge(
+    judge: Judge, work: _Work, spool: VerdictSpool, *, meter: Meter, show_progress: bool
 ) -> None:
-    """Before anything is spent: which settings differ from the last run's, and what they cost."""
-    before = calls.begin_run(STAGE, fingerprint)
-    changed = describe_changes(
-        before,
-        fingerprint,
-        num_stored=calls.count(STORE_KIND),
-        num_serving=len(calls.present(set(keys))),
-    )
-    if changed:
-        say(changed.replace("stored calls", "stored responses' verdicts"), show=show)
-
-
-def _failure_note(labels: Counter[str]) -> list[str]:
-    """What to do about undetermined sentences, where there are any."""
-    count = labels[Label.UNDETERMINED.value]
-    if not count:
-        return []
-    return [
-        f"{count} of {labels.total()} sentences are undetermined and train on neither side; "
-        "what failed is kept as it is, and --retry-failed asks it again"
-    ]
-
-
-def _describe_run(
-    config: AnnotateConfig,
-    judge: Judge,
-    output: Path,
-    *,
-    inputs: Sequence[Path],
-    counts: Mapping[str, int],
-    timings: Mapping[str, float],
-) -> None:
-    """Write the sidecar of the output."""
-    sidecar = make_sidecar(
-        "annotation",
-        config=config.model_dump(mode="json"),
-        inputs=inputs,
-        packages=(config.text.splitter, "py3langid"),
-        models={"judge": judge.name},
-        counts=counts,
-        timings=timings,
-    )
-    write_sidecar(output, sidecar)
-
-
-def _judge_missing(
-    judge: Judge,
-    tasks: Sequence[JudgeTask],
-    keys: Sequence[str],
-    calls: Store,
-    *,
-    meter: Meter,
-    show_progress: bool,
-) -> _Judged:
-    """Judge each content key the store lacks, once, and store batch by batch."""
-    found = calls.present(set(keys))
-    missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
-    key_of = {id(task): key for key, task in missing.items()}
-    failures: dict[str, JudgeFailure] = {}
-    with LiveLine(STAGE, total=len(missing), unit="response", show=show_progress) as live:
-        for batch in judge.judge(list(missing.values())):
-            values = {}
+    """Judge each distinct task once; verdicts and failures go to `spool`."""
+    key_of = {id(task): key for key, task in work.distinct.items()}
+    total = len(work.distinct)
+    with LiveLine(STAGE, total=total, unit="response", show=show_progress) as live:
+        for batch in judge.judge(list(work.distinct.values())):
             for task, outcome in batch:
-                packed = pack_verdicts(task, outcome)
-                key = key_of[id(task)]
-                if isinstance(packed, JudgeFailure):
-                    failures[key] = packed
-                else:
-                    values[key] = packed
-            retriable = {key for key, value in values.items() if may_be_retried(value)}
-            calls.put_many(STORE_KIND, values, failed=retriable)
+                spool.put(key_of[id(task)], task, outcome)
             live.update(len(batch), meter)
-    num_from_store = sum(key in found for key in keys)
-    return _Judged(
-        failures=failures,
-        num_judged=len(keys) - num_from_store,
-        num_from_store=num_from_store,
-    )
 
 
 def _annotations(
-    tasks: Sequence[JudgeTask],
-    keys: Sequence[str],
-    calls: Store,
-    failed: Mapping[str, JudgeFailure],
-    labels: Counter[str],
+    work: _Work, spool: VerdictSpool, judge: str, tally: VerdictTally
 ) -> Iterator[Annotation]:
-    """Annotations from the store in input order; `labels` is counted up on the way."""
-    pairs = list(zip(tasks, keys, strict=True))
-    for start in range(0, len(pairs), _WRITE_BATCH):
-        batch = pairs[start : start + _WRITE_BATCH]
-        values = calls.get_many(key for _, key in batch)
-        for task, key in batch:
-            if key in failed:
-                continue
-            verdicts = unpack_verdicts(task, values[key])
-            labels.update(verdict.label.value for verdict in verdicts)
-            sentences = [
-                Sentence(start=offsets[0], end=offsets[1], verdict=verdict)
-                for offsets, verdict in zip(task.sentences, verdicts, strict=True)
-            ]
-            yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
+    """Annotations in input order; `tally` counts their verdicts on the way."""
+    for task, key in zip(work.tasks, work.keys, strict=True):
+        if key in spool.failures:
+            continue
+        offsets, verdicts = list(task.sentences), spool.get(key, task)
+        if task.fragment is not None:
+            offsets.append(task.fragment)
+            verdicts.append(_cut_off(judge))
+        texts = [task.response.text[start:end] for start, end in offsets]
+        tally.add(texts, verdicts, task.documents)
+        sentences = [
+            Sentence(start=start, end=end, verdict=verdict)
+            for (start, end), verdict in zip(offsets, verdicts, strict=True)
+        ]
+        yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
+
+
+def _cut_off(judge: str) -> Verdict:
+    """The verdict on a fragment, which nobody is asked about."""
+    return Verdict(
+        label=Label.UNDETERMINED,
+        reason="cut_off",
+        rationale="the length limit of the response cut this sentence off",
+        judge=judge,
+    )
 
 
 def _collect_failures(
     order: Sequence[str],
     prepared: PreparedRows,
-    keys: Sequence[str],
+    work: _Work,
     failed: Mapping[str, JudgeFailure],
 ) -> list[Failure]:
     """All failed rows in input order."""
     by_id = {failure.id: failure for failure in prepared.failures}
-    for task, key in zip(prepared.tasks, keys, strict=True):
+    for task, key in zip(work.tasks, work.keys, strict=True):
         if key in failed:
             by_id[task.response.id] = Failure(
                 id=task.response.id,

@@ -24,6 +24,7 @@ class OverlapJudge:
 
     name = "overlap"
     reads_prompt = False
+    reads_id = False
 
     def fingerprint(self) -> dict[str, Any]:
         """Its one number."""

@@ -1,8 +1,8 @@
 """The cascade: a second judge, asked only where the first one is unsure.
 
-The rule: the first judge's verdict stands when it decided and is sure enough; otherwise the
-second one's stands, whatever it says. A second judge that fails leaves what it failed at
-undetermined: an unsure verdict is not passed off as a sure one.
+The rule: the first judge's verdict is kept when it decided and is sure enough; otherwise the
+second one's is taken, whatever it is. Where the second judge fails, the sentence is undetermined:
+an unsure verdict does not pass for a sure one.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ class CascadeJudge:
     """Two judges in a row."""
 
     def __init__(self, config: CascadeConfig, *, first: Judge, second: Judge) -> None:
-        self._config = config
-        self._first = first
-        self._second = second
+        self.config = config
+        self.first = first
+        self.second = second
         self.reads_prompt = first.reads_prompt or second.reads_prompt
+        self.reads_id = first.reads_id or second.reads_id
         self.name = f"{first.name}>{second.name}"
 
     def fingerprint(self) -> dict[str, Any]:
         """Both judges, and when the second is asked."""
         return {
             "judge": "cascade",
-            "first": self._first.fingerprint(),
-            "second": self._second.fingerprint(),
-            "min_confidence": self._config.min_confidence,
+            "first": self.first.fingerprint(),
+            "second": self.second.fingerprint(),
+            "min_confidence": self.config.min_confidence,
         }
 
     def notes(self) -> list[str]:
         """What both say of themselves."""
-        return [*self._first.notes(), *self._second.notes()]
+        return [*self.first.notes(), *self.second.notes()]
 
     def closing_notes(self) -> list[str]:
         """What both say at the end."""
-        return [*self._first.closing_notes(), *self._second.closing_notes()]
+        return [*self.first.closing_notes(), *self.second.closing_notes()]
 
     def judge(
         self, tasks: Sequence[JudgeTask]
@@ -59,7 +60,7 @@ class CascadeJudge:
     ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
         unsure: dict[int, tuple[JudgeTask, list[Verdict], list[int]]] = {}
         second_tasks: list[JudgeTask] = []
-        for batch in self._first.judge(tasks):
+        for batch in self.first.judge(tasks):
             settled: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]] = []
             for task, outcome in batch:
                 verdicts = self._known(task, outcome)
@@ -75,13 +76,13 @@ class CascadeJudge:
                 second_tasks.append(part)
                 unsure[id(part)] = (task, verdicts, numbers)
             yield settled
-        for batch in self._second.judge(second_tasks):
+        for batch in self.second.judge(second_tasks):
             yield [self._join(*unsure[id(part)], outcome) for part, outcome in batch]
 
     def _is_unsure(self, verdict: Verdict) -> bool:
         if verdict.label is Label.UNDETERMINED:
             return True
-        return verdict.confidence is not None and verdict.confidence < self._config.min_confidence
+        return verdict.confidence is not None and verdict.confidence < self.config.min_confidence
 
     def _join(
         self,
@@ -93,7 +94,7 @@ class CascadeJudge:
         verdicts = list(first)
         for place, number in enumerate(numbers):
             verdicts[number] = (
-                self._unknown(second, self._second)
+                self._unknown(second, self.second)
                 if isinstance(second, JudgeFailure)
                 else second[place]
             )
@@ -102,7 +103,7 @@ class CascadeJudge:
     def _known(self, task: JudgeTask, outcome: list[Verdict] | JudgeFailure) -> list[Verdict]:
         """What the first judge says of each sentence; one that failed says it is unknown."""
         if isinstance(outcome, JudgeFailure):
-            return [self._unknown(outcome, self._first)] * len(task.sentences)
+            return [self._unknown(outcome, self.first)] * len(task.sentences)
         return outcome
 
     @staticmethod

@@ -93,6 +93,13 @@ class AnnotateConfig(Section):
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
     """Share of the responses that may fail before the command ends with exit code 1."""
 
+    max_undetermined_share: float = Field(default=0.2, ge=0.0, le=1.0)
+    """Share of the sentences that may be undetermined before the command ends with exit code 1.
+    The output is written all the same. Sentences that people left open do not count."""
+
+    max_useless: int = Field(default=30, ge=0)
+    """Replies in a row that are of no use before the run stops with exit code 3; 0 never stops."""
+
     max_response_chars: int = Field(default=200_000, ge=1)
     """A longer response is recorded as a failed row (`response_too_long`) and not judged."""
 

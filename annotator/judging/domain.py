@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from annotator.judging.prompts import wording_language
 from annotator.text.config import RetrievalConfig, TextConfig
 from annotator.text.language import AUTO, detect_language
 from annotator.text.neutral import neutralise
@@ -20,6 +21,7 @@ from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.hashing import content_key
 from schemas.labels import Label, LabelPolicy
+from schemas.languages import LanguageCode
 from schemas.yaml_files import read_yaml
 
 JUDGED_LABELS = (
@@ -93,7 +95,7 @@ class Domain(Section):
     name: str
     """Letters, digits, '_' and '-'; the name of the file."""
 
-    language: str = AUTO
+    language: LanguageCode = AUTO
     """ISO code of the responses and of the prompts ('en', 'zh', ...); 'auto' detects it
     response by response."""
 
@@ -155,7 +157,7 @@ class Domain(Section):
         language = self.language
         if language == AUTO:
             language = detect_language(self.checkable_fact)
-        return "zh" if language.split("-")[0].lower() == "zh" else "en"
+        return wording_language(language)
 
     @property
     def prompt_language(self) -> str:

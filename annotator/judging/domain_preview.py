@@ -17,7 +17,7 @@ from annotator.judging.domain import JUDGED_LABELS, Domain, DomainExample, rende
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.material import Material
-from annotator.judging.prompts import load_prompts
+from annotator.judging.prompts import load_prompts, wording_language
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
@@ -34,8 +34,8 @@ NUM_TRIED = 3
 PROTOCOLS = ("response", "sentence", "anah")
 # A stand-in for a judge that finds a fact and a point: the longest way through protocol anah.
 _STAND_INS = {
-    "en": ("<Fact>", "<Reference>...</Reference>"),
-    "zh": ("<有事实>", "<Reference>……</Reference>"),
+    "en": "<Fact>",
+    "zh": "<有事实>",
 }
 _QUESTIONS = {"en": "What do the documents say?", "zh": "文档里说了什么？"}
 # Of the examples that `domain new` writes.
@@ -174,7 +174,8 @@ def preview_protocols(
         guidance=render_guidance(domain),
     )
     settings = ProtocolSettings(judge=llm.model, max_tokens=llm.max_tokens, evidence="keep")
-    stand_ins = _STAND_INS["zh" if language.split("-")[0] == "zh" else "en"]
+    point = f"<Reference>{material.sample_quote}</Reference>"
+    stand_ins = (_STAND_INS[wording_language(language)], point)
     found = []
     for protocol in PROTOCOLS:
         calls = [

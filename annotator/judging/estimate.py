@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from annotator.generation.config import Prices
 from annotator.generation.estimate import Estimate, Estimator, look_into
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judges import asks_a_model, make_judge
-from annotator.judging.stored_verdicts import TaskKeys
 from annotator.judging.tasks import prepare_tasks
+from annotator.judging.verdict_spool import TaskKeys
 from schemas.files import read_records, read_rows
 from schemas.records import Document, Response
 
@@ -40,19 +39,18 @@ def estimate_annotate(
         judge = make_judge(config, store=calls, estimators=estimators)
         task_keys = TaskKeys(judge)
         owed = {task_keys.key(task): task for task in prepared.tasks}
-        judged = calls.present(owed)
-        for _ in judge.judge([task for key, task in owed.items() if key not in judged]):
+        for _ in judge.judge(list(owed.values())):
             pass
         (estimator,) = estimators
     at_most = config.llm.protocol == "anah"
     notes = [
-        f"{len(judged):,} of {len(owed):,} responses are judged already; each unusable reply costs "
-        "one or two calls more than this"
+        f"{len(owed):,} of {len(prepared.tasks):,} responses differ, and equal ones are judged "
+        "once; each unusable reply costs one or two calls more than this"
     ]
     if at_most:
         notes.append("protocol 'anah': up to three calls a sentence, fewer where there is no fact")
     return Estimate(
-        prices=config.llm.prices if config.llm else Prices(),
+        prices=config.llm.prices,
         num_calls=estimator.num_calls,
         num_stored=estimator.num_stored,
         tokens=estimator.tokens,

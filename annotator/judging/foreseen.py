@@ -21,7 +21,6 @@ from schemas.labels import Label
 from schemas.records import Verdict
 
 _REASON = "The documents say so, and nothing in them speaks against it."
-_QUOTE_CHARS = 120
 
 
 class ForeseenJudge:
@@ -31,6 +30,7 @@ class ForeseenJudge:
         self._judge = judge
         self.name = judge.name
         self.reads_prompt = judge.reads_prompt
+        self.reads_id = judge.reads_id
         self.estimator = Estimator(
             judge.store, kind=CALL_KIND, fingerprint=judge.fingerprint()["backend"]
         )
@@ -65,7 +65,7 @@ class ForeseenJudge:
 
 def foresee(material: Material, first: int) -> Assume:
     """The answers to the dialogue that begins with sentence `first`: nothing to mend, all asked."""
-    quote = _some_words(material)
+    quote = material.sample_quote
 
     def assume(ask: Ask) -> Reply:
         schema = ask.decoding.schema
@@ -100,9 +100,3 @@ def _next_tag(material: Material, first: int, ask: Ask, quote: str) -> str:
     if fill(prompts.anah_points, content) in asked:
         return f"<Reference>{quote}</Reference>"
     return "<Fact>"
-
-
-def _some_words(material: Material) -> str:
-    """The beginning of the longest line shown: words that a document holds."""
-    lines = (line.strip() for text in material.texts for line in text.splitlines())
-    return max(lines, key=len)[:_QUOTE_CHARS].strip()

@@ -1,7 +1,7 @@
-"""Judges: a response and its documents in, a verdict a sentence out.
+"""Judges: a response and its documents in, a verdict per sentence out.
 
 The interface every judge has, from word overlap to an LLM with a protocol. A judge never sees
-a file or a store: `annotate` gives it tasks and keeps what it answers.
+a file or a store: `annotate` gives it tasks and writes what it returns.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from schemas.spans import Offsets
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeTask:
-    """A response, its sentences as code-point offsets, and the documents to hold it against."""
+    """A response, its sentences as code-point offsets, and the documents it is compared with.
+
+    `fragment` is a last sentence that the length limit cut off: it is not judged.
+    """
 
     response: Response
     sentences: Sequence[Offsets]
     documents: Sequence[Document]
+    fragment: Offsets | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,9 +41,11 @@ class Judge(Protocol):
     name: str
     reads_prompt: bool
     """Whether a verdict also depends on the question and on the row's language."""
+    reads_id: bool
+    """Whether a verdict also depends on the response's id."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of this judge decides a verdict: it goes into the store's key."""
+        """What of this judge decides a verdict, noted with each run."""
 
     def notes(self) -> list[str]:
         """Sentences a user must read before trusting the verdicts; printed first."""

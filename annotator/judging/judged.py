@@ -6,9 +6,12 @@ given the sentences that people labelled, and is never shown a label.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from annotator.generation.live import LiveLine
+from annotator.generation.usage import Meter
 from annotator.judging.intervals import Group, name_group
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from schemas.errors import InputError
@@ -110,27 +113,22 @@ def judge_gold(
     tasks: Sequence[JudgeTask],
     judge: Judge,
     *,
+    meter: Meter | None = None,
     show_progress: bool = False,
 ) -> list[JudgedResponse]:
     """What `judge` says of `tasks`, in the order of `gold`.
 
     A response that could not be judged, or not sentence by sentence, is undetermined throughout,
-    with the reason.
+    with the reason. `meter` is that of the judge's calls: it is shown behind the progress bar. A
+    judge without one is quick, so its bar is shown on a terminal only.
     """
-    from tqdm import tqdm
-
     outcomes: dict[str, list[Verdict]] = {}
-    progress = tqdm(
-        total=len(tasks),
-        desc="agreement",
-        unit="response",
-        disable=None if show_progress else True,  # None: only where stderr is a terminal
-    )
-    with progress:
+    show = show_progress and (meter is not None or sys.stderr.isatty())
+    with LiveLine("agreement", total=len(tasks), unit="response", show=show) as live:
         for batch in judge.judge(tasks):
             for task, outcome in batch:
                 outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
-            progress.update(len(batch))
+            live.update(len(batch), meter)
     asked = {task.response.id for task in tasks}
     return [
         JudgedResponse(gold=annotation, verdicts=outcomes[annotation.id])

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.generation.estimate import Estimator
-from annotator.generation.usage import Meter
+from annotator.generation.prices import FREE, Prices
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.generation.useless import UselessReplies
 from annotator.judging.config import AnnotateConfig, JudgeName
 from annotator.judging.domain import Domain, guidance_id, load_domain, render_guidance
 from annotator.judging.domain_defaults import with_domain
@@ -107,3 +109,15 @@ def asks_a_model(config: AnnotateConfig) -> bool:
     if config.judge == "cascade":
         return "llm" in (config.cascade.first, config.cascade.second)
     return config.judge == "llm"
+
+
+def judge_prices(config: AnnotateConfig) -> list[Prices | None]:
+    """The prices of the model that the judge of `config` asks; empty where it asks none."""
+    return [config.llm.prices] if asks_a_model(config) and config.llm else []
+
+
+def judge_meter(config: AnnotateConfig, limits: Limits | Budget = NO_LIMITS) -> Meter:
+    """The meter of a judge's calls. Raises ConfigError for a limit on cost without prices."""
+    (prices,) = judge_prices(config) or [FREE]
+    useless = UselessReplies(patience=config.max_useless or None)
+    return Meter(prices=prices, limits=limits, section="annotate.llm", useless=useless)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.generation.backend import Backend
 from annotator.generation.backends import make_backend
 from annotator.generation.dialogue import Dialogue
 from annotator.generation.run_dialogues import run_dialogues
@@ -18,11 +19,11 @@ from annotator.generation.usage import Meter
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.material import Material
-from annotator.judging.prompts import LANGUAGES, load_prompts
+from annotator.judging.prompts import LANGUAGES, load_prompts, wording_language
 from annotator.judging.protocol_anah import judge_anah
 from annotator.judging.protocol_response import cut_windows, judge_response
 from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import PROTOCOL_VERSION, ProtocolSettings
+from annotator.judging.protocol_steps import ProtocolSettings
 from annotator.judging.quotes import QuoteFinder
 from annotator.judging.shown import Shower
 from annotator.store import Store
@@ -58,6 +59,7 @@ class LlmJudge:
     guidance_id: str = ""
     name: str = field(init=False)
     reads_prompt: bool = field(init=False, default=True)
+    reads_id: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._backend = make_backend(self.config)
@@ -87,7 +89,6 @@ class LlmJudge:
             "judge": "llm",
             "backend": self._backend.fingerprint(),
             "protocol": config.protocol,
-            "protocol_version": PROTOCOL_VERSION,
             "prompts": {name: prompts.sha256 for name, prompts in self._prompts.items()},
             "prompt_language": config.prompt_language,
             "guidance": self.guidance_id,
@@ -101,6 +102,11 @@ class LlmJudge:
             "evidence": config.evidence,
             "seed": config.seed if config.temperature else None,
         }
+
+    @property
+    def backend(self) -> Backend:
+        """The model that is asked."""
+        return self._backend
 
     def notes(self) -> list[str]:
         """What a user must know before trusting the verdicts."""
@@ -174,7 +180,7 @@ class LlmJudge:
         language: str = self.config.prompt_language
         if language == "auto":
             language = task.response.language or resolve_language("auto", task.response.text)
-        prompts = self._prompts["zh" if language.split("-")[0] == "zh" else "en"]
+        prompts = self._prompts[wording_language(language)]
         return Material(
             task=task,
             prompts=prompts,

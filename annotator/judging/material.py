@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from annotator.judging.copied import Wording, make_wording
 from annotator.judging.judge import JudgeTask
 from annotator.judging.prompts import Prompts, fill, wrap
 from annotator.judging.quotes import QuoteFinder
@@ -16,6 +17,7 @@ from schemas.records import Message
 from schemas.spans import Offsets
 
 MAX_TITLE_CHARS = 300
+_SAMPLE_CHARS = 120
 _GAP = "\n[...]\n"  # between passages of a document that do not touch
 
 
@@ -47,6 +49,22 @@ class Material:
     def texts(self) -> list[str]:
         """The documents' texts, in which quotes are located."""
         return [document.text for document in self.task.documents]
+
+    @property
+    def wording(self) -> Wording:
+        """What of the prompts a reply may copy."""
+        system = fill(self.prompts.system, {"guidance": self.guidance})
+        return make_wording(system, self.prompts.requests, self.prompts.corrections)
+
+    @property
+    def sample_quote(self) -> str:
+        """Words that the documents say, from the beginning of their longest line; for estimates."""
+        lines = (line.strip() for text in self.texts for line in text.splitlines())
+        words = max(lines, key=len, default="")[:_SAMPLE_CHARS].split(" ")
+        # A word, number or name that is cut is not found.
+        while len(words) > 1 and not self.finder.locate(" ".join(words), self.texts):
+            words.pop()
+        return " ".join(words)
 
     def sentence(self, number: int) -> str:
         """The text of a sentence."""

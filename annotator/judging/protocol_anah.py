@@ -1,6 +1,7 @@
 """Protocol `anah`: the three questions of ANAH-v2 (arXiv 2407.04693) in one conversation.
 
-Is there a fact to check? What do the documents say about it? Given that, which label? The
+Is there a fact to check? What do the documents say about it? Given that, which label? The rule:
+the label comes last, from points that documents say; there is none where they do not. The
 wording is ours; a `prompts` folder takes the one that published judge weights were trained on.
 """
 
@@ -12,35 +13,33 @@ from typing import TypeVar
 
 from annotator.generation.backend import Reply
 from annotator.generation.dialogue import Answer, Ask, Dialogue
+from annotator.judging.anah_reply import read_fact, read_final, read_points
 from annotator.judging.confidence import combine_votes, tag_probability
+from annotator.judging.evidence import find_evidence
 from annotator.judging.material import Material
 from annotator.judging.prompts import fill, wrap
 from annotator.judging.protocol_steps import (
     NEED_QUOTES,
-    NOT_THERE,
     ProtocolSettings,
-    ask_with_room,
+    fault_of_evidence,
     finish,
-    form_fault,
-    locate_quotes,
     make_decoding,
     make_seed,
-    quotes_a_title,
-    repair,
     undetermined,
 )
-from annotator.judging.reading import LABEL_NAMES, ReplyFault, read_choice, read_references
+from annotator.judging.reading import ReplyFault
+from annotator.judging.repairs import (
+    FirstLabel,
+    ask_with_room,
+    fault_of_ending,
+    name_fault,
+    remember,
+    repair,
+)
 from schemas.labels import Label
 from schemas.records import Message, Verdict
 
 ReadT = TypeVar("ReadT")
-
-_FACT = dict.fromkeys(("fact", "facts", "has fact", "has facts", "有事实", "事实"), True) | {
-    words: False for words, label in LABEL_NAMES.items() if label is Label.NO_FACT
-}
-_NO_POINTS = dict.fromkeys(("no reference information", "无参考信息"), True)
-_DECIDING = (Label.NO_HALLUCINATION, Label.CONTRADICTORY, Label.UNVERIFIABLE)
-_FINAL = {words: label for words, label in LABEL_NAMES.items() if label in _DECIDING}
 
 
 def judge_anah(
@@ -62,39 +61,57 @@ def _three_questions(
     messages = material.opening([number], fill(prompts.anah_fact, content))
     decoding = make_decoding(settings, settings.max_tokens, None)
     ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
-    has_fact, ask, reply = yield from _ask_tagged(ask, material, _read_fact)
+    has_fact, ask, reply = yield from _ask_tagged(ask, material, read_fact)
     if has_fact is not True:
         return _settle(has_fact if isinstance(has_fact, ReplyFault) else Label.NO_FACT, settings)
     ask = _go_on(ask, reply, fill(prompts.anah_points, content))
-    points, ask, reply = yield from _ask_points(ask, material, settings)
+    points, ask, reply = yield from _ask_points(ask, material, number, settings)
     if isinstance(points, ReplyFault):
         return _settle(points, settings)
     if not points:
         return _settle(Label.UNVERIFIABLE, settings)
-    evidence = locate_quotes(points, material)
+    found = find_evidence(points, material, number)
     ask = _go_on(ask, reply, fill(prompts.anah_verdict, content))
-    label, _, reply = yield from _ask_tagged(ask, material, _read_final)
-    is_shown = bool(evidence) or quotes_a_title(points, material)
-    if label in NEED_QUOTES and not is_shown and settings.evidence == "require":
-        label = ReplyFault(reason="evidence_not_found", detail=NOT_THERE)
+    label, _, reply = yield from _ask_tagged(ask, material, read_final)
+    if label in NEED_QUOTES and settings.evidence == "require":
+        label = fault_of_evidence(points, found) or label
     verdict = _settle(label, settings)
+    shown = {"evidence": found.evidence, "missing_quotes": found.missing}
     probability = tag_probability(reply.text, reply.logprobs)
     if isinstance(label, ReplyFault) or probability is None:
-        return verdict.model_copy(update={"evidence": evidence})
-    sure = {"confidence": probability, "confidence_kind": "logprob", "evidence": evidence}
-    return verdict.model_copy(update=sure)
+        return verdict.model_copy(update=shown)
+    sure = {"confidence": probability, "confidence_kind": "logprob"}
+    return verdict.model_copy(update=shown | sure)
 
 
 def _ask_points(
-    ask: Ask, material: Material, settings: ProtocolSettings
+    ask: Ask, material: Material, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, tuple[list[str] | ReplyFault, Ask, Reply]]:
-    """The points of the documents; asked for once more where no document holds any of them."""
-    points, ask, reply = yield from _ask_tagged(ask, material, _read_points)
+    """The points of the documents; asked for once more where documents do not say all of them.
+
+    Points that are in no document after that are a fault, whatever label would follow: so is the
+    reply that there are none after all. Weak points are left to the label, which may need none.
+    """
+
+    def read(text: str) -> list[str] | ReplyFault:
+        return read_points(text, material, number)
+
+    points, ask, reply = yield from _ask_tagged(ask, material, read)
     if isinstance(points, ReplyFault) or not points or settings.evidence == "keep":
         return points, ask, reply
-    if locate_quotes(points, material) or quotes_a_title(points, material):
+    before = fault_of_evidence(points, find_evidence(points, material, number))
+    if before is None:
         return points, ask, reply
-    return (yield from _ask_tagged(repair(ask, reply, NOT_THERE, material), material, _read_points))
+    ask = repair(ask, reply, name_fault(before, material), material)
+    points, ask, reply = yield from _ask_tagged(ask, material, read)
+    if isinstance(points, ReplyFault):
+        return points, ask, reply
+    if not points:
+        detail = f"the repaired reply has no points any more; before: {before.detail}"
+        return replace(before, detail=detail), ask, reply
+    fault = fault_of_evidence(points, find_evidence(points, material, number))
+    is_missing = fault is not None and fault.reason == "evidence_not_found"
+    return (fault if fault and is_missing else points), ask, reply
 
 
 def _settle(found: Label | ReplyFault, settings: ProtocolSettings) -> Verdict:
@@ -106,39 +123,22 @@ def _settle(found: Label | ReplyFault, settings: ProtocolSettings) -> Verdict:
 def _ask_tagged(
     ask: Ask, material: Material, read: Callable[[str], ReadT | ReplyFault]
 ) -> Generator[Ask, Answer, tuple[ReadT | ReplyFault, Ask, Reply]]:
-    """Ask until `read` makes something of the reply, at most twice."""
+    """Ask until `read` makes something of the reply, at most twice; a label named first holds."""
     nothing = Reply(text="", finish_reason="unknown")
+    first: FirstLabel | None = None
     for is_last in (False, True):
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             return reply, ask, nothing
-        value = read(reply.text)
+        value = fault_of_ending(reply) or read(reply.text)
+        if first and isinstance(value, Label):
+            changed = first.changed_by(Verdict(label=value))
+            return changed or value, ask, reply
         if not isinstance(value, ReplyFault) or is_last:
             return value, ask, reply
-        ask = repair(ask, reply, value.detail, material)
+        first = remember(first, value)
+        ask = repair(ask, reply, name_fault(value, material), material)
     raise AssertionError("unreachable: the second reading always returns")
-
-
-def _read_fact(text: str) -> bool | ReplyFault:
-    return read_choice(text, _FACT)
-
-
-def _read_points(text: str) -> list[str] | ReplyFault:
-    """The points listed; [] for the answer that there are none."""
-    none_said = read_choice(text, _NO_POINTS)
-    points = read_references(text)
-    if not isinstance(none_said, ReplyFault):
-        if points:
-            detail = "it lists points and says there are none"
-            return ReplyFault(reason="ambiguous", detail=detail)
-        return []
-    if none_said.reason != "unparsable":
-        return none_said
-    return points or form_fault("it lists no <Reference> and does not say that there is none")
-
-
-def _read_final(text: str) -> Label | ReplyFault:
-    return read_choice(text, _FINAL)
 
 
 def _go_on(ask: Ask, reply: Reply, question: str) -> Ask:

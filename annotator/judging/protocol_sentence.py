@@ -1,4 +1,4 @@
-"""Protocol `sentence`: one structured call a sentence; documents first, the sentence last."""
+"""Protocol `sentence`: one structured call per sentence; documents first, the sentence last."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from annotator.judging.material import Material
 from annotator.judging.prompts import fill, wrap
 from annotator.judging.protocol_steps import (
     ProtocolSettings,
-    ask_with_room,
     finish,
     make_decoding,
     make_seed,
     read_verdict,
-    repair,
     undetermined,
     verdict_schema,
 )
-from annotator.judging.reading import (
-    ReplyFault,
-    read_object,
+from annotator.judging.reading import ReplyFault, read_object
+from annotator.judging.repairs import (
+    EVIDENCE_FAULTS,
+    FirstLabel,
+    ask_with_room,
+    fault_of_ending,
+    name_fault,
+    remember,
+    repair,
 )
 from schemas.records import Verdict
 
@@ -39,36 +43,42 @@ def judge_sentence(
     for vote in range(settings.votes):
         decoding = make_decoding(settings, settings.max_tokens, verdict_schema())
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
-        verdict = yield from _ask_until_usable(ask, material, settings)
+        verdict = yield from _ask_until_usable(ask, material, number, settings)
         votes.append(verdict)
     return finish([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _ask_until_usable(
-    ask: Ask, material: Material, settings: ProtocolSettings
+    ask: Ask, material: Material, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, Verdict]:
-    faults: set[str] = set()
+    """A verdict, with its form mended once and its quotes once; the first label holds."""
+    mended: set[bool] = set()
+    first: FirstLabel | None = None
     while True:
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             return undetermined(reply, settings, "sentence")
-        verdict = _read_sentence_reply(reply, material, settings)
-        if isinstance(verdict, Verdict):
-            return verdict
-        kind = "quote" if verdict.reason == "evidence_not_found" else "form"
-        if kind in faults:
-            return undetermined(verdict, settings, "sentence")
-        faults.add(kind)
-        ask = repair(ask, reply, verdict.detail, material)
+        found = _read_sentence_reply(reply, material, number, settings)
+        changed = first.changed_by(found) if first else None
+        if changed is not None:
+            return undetermined(changed, settings, "sentence")
+        if isinstance(found, Verdict):
+            return found
+        is_evidence = found.reason in EVIDENCE_FAULTS
+        if is_evidence in mended:
+            return undetermined(found, settings, "sentence")
+        mended.add(is_evidence)
+        first = remember(first, found)
+        ask = repair(ask, reply, name_fault(found, material), material)
 
 
 def _read_sentence_reply(
-    reply: Reply, material: Material, settings: ProtocolSettings
+    reply: Reply, material: Material, number: int, settings: ProtocolSettings
 ) -> Verdict | ReplyFault:
-    values = read_object(reply.text, "label")
+    loop = fault_of_ending(reply)
+    values = loop or read_object(reply.text, "label")
     if isinstance(values, ReplyFault):
         return values
-    confidence = label_probabilities(reply.text, reply.logprobs, num_labels=1)
-    return read_verdict(
-        values, material, settings, "sentence", confidence[0] if confidence else None
-    )
+    known = label_probabilities(reply.text, reply.logprobs, num_labels=1)
+    confidence = known[0] if known else None
+    return read_verdict(values, material, number, settings, "sentence", confidence=confidence)

@@ -1,38 +1,34 @@
-"""What the protocols share: how a judge model is asked about sentences, and what its answers mean.
+"""What the protocols share: how a judge model is asked about sentences, and what a verdict needs.
 
 Each is a dialogue (annotator/generation/dialogue.py): pure, one call after another. The rules:
 
-- a reply cut off for length is asked again with twice the room, once;
-- an unusable reply is asked again once, with the fault named;
-- a decided verdict whose quotes no document holds is asked again once, with that said;
+- an unusable reply is asked again once, with the fault named (annotator/judging/repairs.py);
+- a reply that copies the prompt is no verdict;
+- `supported` and `contradicted` need quotes, and documents must say every one of them;
 - what is unusable then is `undetermined`, with the true reason. Never a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from annotator.generation.backend import Decoding, Reply, RequestFailure
-from annotator.generation.dialogue import Answer, Ask, Unusable
+from annotator.generation.backend import Decoding
+from annotator.generation.dialogue import Unusable
+from annotator.judging.copied import find_copy
+from annotator.judging.evidence import FoundEvidence, find_evidence
 from annotator.judging.material import Material
-from annotator.judging.prompts import fill
-from annotator.judging.reading import ReplyFault, read_label, read_quotes
+from annotator.judging.reading import ReplyFault, form_fault, read_label, read_quotes
 from schemas.hashing import stable_seed
 from schemas.labels import Label
-from schemas.records import Evidence, Message, Verdict
-
-# Raise it when the same replies come to other verdicts: it goes into the judge's fingerprint.
-PROTOCOL_VERSION = 1
+from schemas.records import Verdict
 
 _LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 _ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
-_MAX_REPEATED_CHARS = 4_000
+MAX_QUOTES = 5
 _MAX_RATIONALE_CHARS = 500
-
-Step = Generator[Ask, Answer, Reply | ReplyFault]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +37,8 @@ class ProtocolSettings:
 
     max_tokens     room for the verdict of one sentence
     keep_share     keep the share of the votes as confidence
-    evidence       "require": a decided verdict needs a quote that a document holds;
-                   "keep": it stands without, and its evidence is empty
+    evidence       "require": a decided verdict needs quotes, each said by a document;
+                   "keep": it counts without, and what no document says is in `missing_quotes`
     """
 
     judge: str
@@ -56,17 +52,16 @@ class ProtocolSettings:
 
 
 def verdict_schema() -> dict[str, Any]:
-    """The JSON Schema of one sentence's verdict."""
+    """The JSON Schema of one sentence's verdict.
+
+    The list of quotes is bounded, or a small model fills it until its room ends. Lengths of
+    strings are not: fewer servers take them.
+    """
     return closed_object(
-        quotes={"type": "array", "items": {"type": "string"}},
+        quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
         reason={"type": "string"},
         label={"type": "string", "enum": list(_LABEL_NAMES)},
     )
-
-
-def form_fault(detail: str) -> ReplyFault:
-    """A reply, or a part of it, that is not of the form asked for."""
-    return ReplyFault(reason="unparsable", detail=detail)
 
 
 def closed_object(**properties: Any) -> dict[str, Any]:
@@ -79,86 +74,68 @@ def closed_object(**properties: Any) -> dict[str, Any]:
     }
 
 
-NOT_THERE = "none of its quotes stands in a document word for word"
-
-
 def read_verdict(
     values: Mapping[str, Any],
     material: Material,
+    number: int,
     settings: ProtocolSettings,
     protocol: str,
+    *,
     confidence: float | None,
 ) -> Verdict | ReplyFault:
-    """The verdict a JSON object of a reply holds, its quotes located; or why it holds none."""
+    """The verdict on sentence `number` that a JSON object holds; or why it holds none."""
     label = read_label(values.get("label"))
-    if label not in _ASKED:
-        return ReplyFault(
-            reason="unknown_label",
-            detail=f"its label is none of {', '.join(_LABEL_NAMES)}",
-        )
+    bound = frozenset({label}) if label in _ASKED else frozenset[Label]()
     quotes = read_quotes(values.get("quotes"))
     if quotes is None:
-        return form_fault("its quotes are no list of strings")
-    evidence = locate_quotes(quotes, material)
-    if (
-        label in NEED_QUOTES
-        and settings.evidence == "require"
-        and not (evidence or quotes_a_title(quotes, material))
-    ):
-        return ReplyFault(reason="evidence_not_found", detail=NOT_THERE)
+        return replace(form_fault("its quotes are no list of strings"), labels=bound)
+    found = find_evidence(quotes, material, number)
+    copy = find_copy(values, found.missing, material.wording)
+    if copy is not None:
+        return ReplyFault(reason="copied_form", detail=copy, labels=bound)
+    if label is None or label not in _ASKED:
+        names = ", ".join(_LABEL_NAMES)
+        return ReplyFault(reason="unknown_label", detail=f"its label is none of {names}")
+    if label in NEED_QUOTES and settings.evidence == "require":
+        fault = fault_of_evidence(quotes, found)
+        if fault is not None:
+            return replace(fault, labels=bound)
     said = values.get("reason")
     rationale = said.strip()[:_MAX_RATIONALE_CHARS] if isinstance(said, str) else ""
     return Verdict(
         label=label,
         confidence=confidence,
         confidence_kind="logprob" if confidence is not None else None,
-        evidence=evidence,
+        evidence=found.evidence,
+        missing_quotes=found.missing,
         rationale=rationale,
         judge=settings.judge,
         protocol=protocol,
     )
 
 
-def locate_quotes(quotes: Sequence[str], material: Material) -> list[Evidence]:
-    """Where the documents say the quotes; those that are not there are left out."""
-    locate = material.finder.locate
-    places = [place for quote in quotes for place in locate(quote, material.texts)]
-    return [
-        Evidence(
-            document_id=material.task.documents[place.document].id,
-            start=place.start,
-            end=place.end,
-            score=place.score,
+def fault_of_evidence(quotes: Sequence[str], found: FoundEvidence) -> ReplyFault | None:
+    """What is wrong with the quotes of a verdict that needs them; None for evidence."""
+    if not quotes:
+        return ReplyFault(reason="evidence_not_found", detail="it has no quote", words="no_quote")
+    if found.missing:
+        is_own = found.missing[0] in found.in_response
+        detail = f"{len(found.missing)} of its {len(quotes)} quotes are in no document"
+        return ReplyFault(
+            reason="evidence_not_found",
+            detail=detail + (", but in the response" if is_own else ""),
+            missing=tuple(found.missing),
+            words="of_response" if is_own else "not_found",
+            quote=found.missing[0],
         )
-        for place in dict.fromkeys(places)
-    ]
-
-
-def quotes_a_title(quotes: Sequence[str], material: Material) -> bool:
-    """Whether a quote stands in a document's title, which has no offsets in its text."""
-    titles = [document.title for document in material.task.documents if document.title.strip()]
-    return any(material.finder.locate(quote, titles) for quote in quotes)
-
-
-def ask_with_room(ask: Ask) -> Step:
-    """A whole reply: one cut off for length is asked again with twice the room."""
-    for room in (1, 2):
-        decoding = replace(ask.decoding, max_tokens=ask.decoding.max_tokens * room)
-        answer = yield replace(ask, decoding=decoding)
-        if isinstance(answer, RequestFailure):
-            return ReplyFault(reason=answer.reason, detail=answer.detail)
-        if answer.finish_reason == "content_filter":
-            return ReplyFault(reason="content_filter", detail="the server withheld the reply")
-        if answer.finish_reason != "length":
-            return answer
-    return ReplyFault(reason="cut_off", detail="the reply did not fit twice max_tokens")
-
-
-def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
-    """The conversation with the unusable reply, its fault named, and the request to mend it."""
-    said = Message(role="assistant", content=reply.text[:_MAX_REPEATED_CHARS])
-    request = Message(role="user", content=fill(material.prompts.repair, {"fault": fault}))
-    return replace(ask, messages=[*ask.messages, said, request], purpose="repair")
+    if found.is_weak:
+        return ReplyFault(
+            reason="weak_evidence",
+            detail="its quotes carry too little content",
+            words="weak_evidence",
+            quote=quotes[0],
+        )
+    return None
 
 
 def make_decoding(
@@ -183,6 +160,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
     return Verdict(
         label=Label.UNDETERMINED,
         reason=fault.reason,
+        missing_quotes=list(fault.missing),
         rationale=fault.detail,
         judge=settings.judge,
         protocol=protocol,
@@ -191,5 +169,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
 
 def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
     """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
-    is_whole = all(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
-    return verdicts if is_whole else Unusable(result=verdicts)
+    num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
+    if num_decided == len(verdicts):
+        return verdicts
+    return Unusable(result=verdicts, is_useless=not num_decided)

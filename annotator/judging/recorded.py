@@ -46,6 +46,7 @@ class RecordedJudge:
         self._stale = stale
         self.name = _name_makers(annotations.values()) or path.name
         self.reads_prompt = False
+        self.reads_id = True
 
     @classmethod
     def read(cls, path: Path, *, is_of_gold: bool = False, documents: Sequence[Path] = ()) -> Self:

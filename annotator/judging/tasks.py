@@ -21,6 +21,10 @@ from annotator.text.retrieval import PassageIndex
 from annotator.text.sentences import split_sentences
 from schemas.files import Row
 from schemas.records import Document, Failure, Response
+from schemas.spans import Offsets
+
+_FINAL = (".", "!", "?", "…", "。", "！", "？", "．", "।", "؟")
+_CLOSING = "\"'”’»›」』）)]】*_`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,10 @@ def prepare_tasks(
             found = _search(corpus, documents, response, sentences)
         else:
             found = _documents_of(response, by_id, by_topic, config.documents)
-        tasks.append(JudgeTask(response=response, sentences=sentences, documents=found))
+        whole, fragment = set_fragment_apart(response, sentences)
+        tasks.append(
+            JudgeTask(response=response, sentences=whole, documents=found, fragment=fragment)
+        )
     return PreparedRows(tasks=tasks, failures=failures)
 
 
@@ -72,6 +79,21 @@ def split_response(response: Response, config: AnnotateConfig) -> list[tuple[int
         configured = response.language
     language = resolve_language(configured, response.text)
     return split_sentences(response.text, language=language, splitter=config.text.splitter)
+
+
+def set_fragment_apart(
+    response: Response, sentences: Sequence[Offsets]
+) -> tuple[Sequence[Offsets], Offsets | None]:
+    """The whole sentences, and the last one where the length limit of sampling cut it off.
+
+    A sentence that ends with a final mark, brackets and quotation marks behind it set aside, is
+    whole even so.
+    """
+    if response.finish_reason != "length" or not sentences:
+        return sentences, None
+    start, end = sentences[-1]
+    is_whole = response.text[start:end].rstrip().rstrip(_CLOSING).endswith(_FINAL)
+    return (sentences, None) if is_whole else (sentences[:-1], sentences[-1])
 
 
 def _find_fault(

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.config import Section
+from schemas.languages import LanguageCode
 
 SplitterName = Literal["sentencex", "spacy", "nltk"]
 
@@ -14,7 +15,7 @@ SplitterName = Literal["sentencex", "spacy", "nltk"]
 class TextConfig(Section):
     """How texts are cut into sentences."""
 
-    language: str = Field(
+    language: LanguageCode = Field(
         default="auto",
         description="ISO code of the texts ('en', 'zh', ...); 'auto' detects it text by text.",
     )

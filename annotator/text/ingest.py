@@ -37,6 +37,7 @@ from annotator.text.ingest_notes import (
     Readings,
     notes_on_changes,
     notes_on_files,
+    notes_on_language,
     notes_on_readings,
     shown_counts,
 )
@@ -47,6 +48,7 @@ from annotator.text.reading.worker import ReaderProcess
 from schemas.document_versions import HISTORY
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import write_records
+from schemas.languages import AUTO, is_in_another_language
 from schemas.records import Document, Failure
 from schemas.sidecar import Sidecar, describe_file, make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, failures_path, write_failures
@@ -65,6 +67,9 @@ class _Outcome:
     texts     hash of each document's text, by id, with `first_with`, the ids by that hash
     files     hash of each file's bytes, by id
     digest    of all that was read, names and bytes, in order
+
+    num_stated counts documents whose language the settings or the file state; `contradicting` are
+    the ids of those that are surely in another one.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -76,6 +81,8 @@ class _Outcome:
     files: dict[str, str] = field(default_factory=dict)
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     num_bytes: int = 0
+    num_stated: int = 0
+    contradicting: list[str] = field(default_factory=list)
 
 
 def run_ingest(
@@ -150,6 +157,7 @@ def run_ingest(
                 found, [failure.id for failure in outcome.duplicates], failures_path(output).name
             ),
             *notes_on_readings(outcome.readings, sidecar_path(output).name),
+            *notes_on_language(outcome.contradicting, outcome.num_stated, config.language),
             *(
                 notes_on_changes(earlier, changes, sidecar_path(output).name)
                 if earlier is not None and changes is not None
@@ -221,7 +229,7 @@ def _make_documents(
             document = make_document(config, file, text, folder_name=folder_name)
             outcome.texts[file.id] = key
             outcome.readings.add(file.id, text)
-            _tally(file, text, document, outcome)
+            _tally(config, file, text, document, outcome)
             yield document
     if not outcome.first_with:
         raise InputError(
@@ -248,10 +256,16 @@ def _read(
     )
 
 
-def _tally(file: FoundFile, text: FileText, document: Document, outcome: _Outcome) -> None:
+def _tally(
+    config: IngestConfig, file: FoundFile, text: FileText, document: Document, outcome: _Outcome
+) -> None:
     outcome.counts[f"format_{file.format_name}"] += 1
     outcome.counts[f"language_{document.language or 'unknown'}"] += 1
     outcome.counts["characters"] += len(text.text)
+    if text.language or config.language != AUTO:
+        outcome.num_stated += 1
+        if is_in_another_language(text.text, document.language):
+            outcome.contradicting.append(file.id)
 
 
 def _failure(file: FoundFile, reason: str, detail: str) -> Failure:

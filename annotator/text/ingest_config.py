@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from annotator.text.language import AUTO
 from schemas.config import Section
+from schemas.languages import LanguageCode
 from schemas.stage import DEFAULT_MAX_FAILED
 
 TopicRule = Literal["file", "folder", "title"]
@@ -21,7 +22,7 @@ class IngestConfig(Section):
     """What a document's topic is made of: `file` (its path without the ending), `folder` (the
     folder it lies in) or `title`. A topic never lies in both splits of a data set."""
 
-    language: str = AUTO
+    language: LanguageCode = AUTO
     """ISO code of the documents ('en', 'zh', ...); 'auto' detects it document by document."""
 
     license: str = ""

@@ -14,6 +14,7 @@ from annotator.text.folder import FoundFiles
 from annotator.text.ingest_changes import READER_VERSION, Changes, Earlier
 from annotator.text.reading.file_text import Dropped, FileText
 from annotator.text.reading.read import FORMAT_OF_SUFFIX
+from schemas.languages import AUTO
 
 MAX_DROPPED_SHARE = 0.05  # of a document's characters; a larger share is a warning
 _NAMES_SHOWN = 3
@@ -115,6 +116,17 @@ def notes_on_readings(readings: Readings, sidecar_name: str) -> Iterator[str]:
             for name, kinds in readings.not_read.items()
         ]
         yield f"{len(names)} documents hold something that was not read: {_shown(names)}"
+
+
+def notes_on_language(contradicting: Sequence[str], num_declared: int, language: str) -> list[str]:
+    """Documents whose text is surely not in the language that is stated for them."""
+    if not contradicting:
+        return []
+    stated = "their front matter" if language == AUTO else f"ingest.language={language}"
+    return [
+        f"warning: {len(contradicting):,} of {num_declared:,} documents are clearly not in the "
+        f"language that {stated} states: {_shown(contradicting)}; correct it, or use 'auto'"
+    ]
 
 
 def notes_on_changes(earlier: Earlier, changes: Changes, sidecar_name: str) -> Iterator[str]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def run_import_corrections(*, source: Path, output: Path, who: str, when: str) -
             found.append(item)
     if not found:
         nothing = "holds no row with a 'person_label'; there is nothing to correct"
-        raise InputError(faults or [Fault(path=str(source), line=None, message=nothing)])
+        raise InputError(_once(faults) or [Fault(path=str(source), line=None, message=nothing)])
     failures = [
         Failure(
             id=f"{source.name}:{fault.line}"[:512],
@@ -173,6 +174,19 @@ def run_import_corrections(*, source: Path, output: Path, who: str, when: str) -
         counts=counts,
         notes=[f"use them with: maskdpo build --corrections {output}"],
     )
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """Faults with the same message as one, with the number of its rows."""
+    rows: dict[str, list[Fault]] = {}
+    for fault in faults:
+        rows.setdefault(fault.message, []).append(fault)
+    return [
+        replace(same[0], message=f"{message} (and {len(same) - 1:,} more rows)")
+        if len(same) > 1
+        else same[0]
+        for message, same in rows.items()
+    ]
 
 
 def _correction(row: Mapping[str, Any], label: str, *, who: str, when: str) -> Correction:
@@ -217,7 +231,11 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError.of(path, f"is no CSV in UTF-8 ({error})") from None
+        message = (
+            f"is not a CSV in UTF-8 ({error}); save it again in the spreadsheet program as "
+            "'CSV UTF-8 (comma delimited)'"
+        )
+        raise InputError.of(path, message) from None
 
 
 def _dialect(head: str) -> type[csv.Dialect]:

@@ -8,18 +8,22 @@ annotations.jsonl      verdicts made earlier, by `annotate` or by `agreement` it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from annotator.generation.config import Prices
-from annotator.generation.usage import NO_LIMITS, Limits, Meter
+import click
+
+from annotator.generation.estimate import Estimator, look_into
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge
-from annotator.judging.judges import asks_a_model, make_judge
+from annotator.judging.judges import asks_a_model, judge_meter, make_judge
 from annotator.judging.recorded import RecordedJudge
 from annotator.store import Store
 from maskdpo.config import RunConfig
+from maskdpo.run_store import RunStore
 from schemas.errors import InputError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -28,36 +32,60 @@ VERDICTS_SUFFIX = ".jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class NamedJudge:
-    """A judge, the name it goes by in this run, and the file it came from, if any."""
+    """A judge, the name it goes by in this run, and the file it came from, if any.
+
+    meter      counts its calls; None where it asks no model
+    estimator  counts the calls it would make, where nothing is to be asked
+    protocol   how its model is asked; empty where it asks none
+    """
 
     name: str
     judge: Judge
     path: Path | None = None
+    meter: Meter | None = None
+    estimator: Estimator | None = None
+    protocol: str = ""
 
 
 @dataclass(kw_only=True)
 class PaidCalls:
-    """The store of judges that ask a model, opened by the first of them. A context manager."""
+    """The store of judges that ask a model, opened by the first of them. A context manager.
+
+    limits         bound the calls of all judges together
+    only_estimate  nothing is asked or written: judges get an estimator
+    """
 
     path: Path
     limits: Limits = NO_LIMITS
     retry_failed: bool = False
-    meters: list[Meter] = field(default_factory=list)
+    same_model: bool = False
+    formers: Sequence[Path] = ()
+    only_estimate: bool = False
+    budget: Budget = field(init=False)
     _store: Store | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(limits=self.limits)
 
     def open(self) -> Store:
         """The store, open until the block ends."""
         if self._store is None:
-            self._store = Store(self.path, retry_failed=self.retry_failed)
-            self._store.begin_run("agreement", {})
+            enter = self._stack.enter_context
+            stores = RunStore(path=self.path, formers=self.formers)
+            if self.only_estimate:
+                path = enter(stores.to_read())
+                self._store = enter(look_into(path, retry_failed=self.retry_failed))
+            else:
+                stores.take_over()
+                self._store = enter(Store(self.path, retry_failed=self.retry_failed))
         return self._store
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._store is not None:
-            self._store.close()
+        self._stack.close()
 
 
 def find_judges(
@@ -76,18 +104,13 @@ def find_judges(
     titles = [f"{item.name} ({item.path.name if item.path else 'settings'})" for item in found]
     if len(set(titles)) < len(titles):
         titles = [f"{item.name} ({letter})" for item, letter in zip(found, "AB", strict=True)]
-    return [
-        NamedJudge(name=title, judge=item.judge, path=item.path)
-        for title, item in zip(titles, found, strict=True)
-    ]
+    return [replace(item, name=title) for title, item in zip(titles, found, strict=True)]
 
 
 def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJudge:
     path = Path(name) if name else None
     if path is None or path.suffix not in (*CONFIG_SUFFIXES, VERDICTS_SUFFIX):
-        settings = config.section(AnnotateConfig, "annotate", judge=name)
-        judge = _make_judge(settings, paid)
-        return NamedJudge(name=judge.name, judge=judge)
+        return _make_judge(config.section(AnnotateConfig, "annotate", judge=name), paid)
     if not path.exists():
         raise InputError.of(
             path,
@@ -97,15 +120,41 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
     if path.suffix == VERDICTS_SUFFIX:
         recorded = RecordedJudge.read(path, is_of_gold=True)
         return NamedJudge(name=recorded.name, judge=recorded, path=path)
-    judge = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
-    return NamedJudge(name=judge.name, judge=judge, path=path)
+    made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
+    return replace(made, path=path)
 
 
-def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> Judge:
+def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
     """The one place where `agreement` makes a judge of settings."""
     if not asks_a_model(settings):
-        return make_judge(settings)
-    meter = Meter(prices=settings.llm.prices if settings.llm else Prices(), limits=paid.limits)
-    judge = make_judge(settings, store=paid.open(), meter=meter)
-    paid.meters.append(meter)
-    return judge
+        judge = make_judge(settings)
+        return NamedJudge(name=judge.name, judge=judge)
+    meter = judge_meter(settings, paid.budget)
+    estimators: list[Estimator] | None = [] if paid.only_estimate else None
+    judge = make_judge(settings, store=paid.open(), meter=meter, estimators=estimators)
+    if not paid.only_estimate:
+        begin_paid_run(judge, paid)
+    return NamedJudge(
+        name=judge.name,
+        judge=judge,
+        meter=meter,
+        estimator=estimators[0] if estimators else None,
+        protocol=settings.llm.protocol if settings.llm else "",
+    )
+
+
+def begin_paid_run(judge: Judge, paid: PaidCalls) -> None:
+    """Record the run with what its servers report; ConfigError where that is another model."""
+    from annotator.judging.llm_judge import CALL_KIND
+    from annotator.judging.serving import identify_judge
+
+    store = paid.open()
+    models = identify_judge(
+        store,
+        judge,
+        same_model=paid.same_model,
+        count_serving=lambda: store.count(CALL_KIND),
+    )
+    store.begin_run("agreement", {}, models=models.records)
+    for note in models.notes:
+        click.echo(f"note: {note}", err=True)

@@ -20,6 +20,8 @@ class AgreementResult:
     comparison: Comparison | None
     disagreements: Mapping[str, Sequence[Disagreement]]
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """Signs of a judge that does not judge."""
 
     def lines(self) -> list[tuple[str, Agreement]]:
         """The lines of the table: the judges, then the baselines.

@@ -1,7 +1,7 @@
 """`agreement`: one judge or two against people's labels; a result, and the files asked for.
 
-Everything that can be wrong with the inputs is told before a judge is asked anything, and files
-are written when all judges are done, each whole.
+Everything that can be wrong with the inputs is reported before a judge is asked anything, and
+files are written when all judges are done, each whole.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from annotator.generation.estimate import Estimate
 from annotator.judging.agreement import AgreementReport, measure_judges
 from annotator.judging.compare import compare_judges
 from annotator.judging.disagreements import list_disagreements
+from annotator.judging.judged import make_gold_tasks
+from annotator.judging.verdict_tally import VerdictTally
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
 from maskdpo.agreement.result import AgreementResult
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
 from schemas.files import write_records
+from schemas.records import Document
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.writing import write_json
 
@@ -44,7 +48,9 @@ def run_agreement(
 ) -> AgreementResult:
     """Measure one judge, or compare two, on `gold`, and write `files`.
 
-    Raises ConfigError, before anything is judged, for an output that is also an input.
+    Raises ConfigError, before anything is judged, for an output that is also an input;
+    LimitReachedError at a limit and BackendError when a judge's calls all failed, both with
+    nothing written.
     """
     _check_files(gold, judges, files)
     recorded = [named.path for named in judges if named.path]
@@ -54,6 +60,7 @@ def run_agreement(
         gold.annotations,
         gold.documents,
         [named.judge for named in judges],
+        meters=[named.meter for named in judges],
         show_progress=show_progress,
     )
     reports = [
@@ -75,9 +82,44 @@ def run_agreement(
             *(note for named in judges for note in named.judge.notes()),
             *notes_on_stale(stale, "is not quoted"),
         ],
+        warnings=[line for report in reports for line in _find_warnings(report, gold.documents)],
     )
     _write_files(result, gold, files)
     return result
+
+
+def _find_warnings(report: AgreementReport, documents: Sequence[Document]) -> list[str]:
+    """Signs of a judge that does not judge, in its verdicts on the labelled sentences."""
+    by_id = {item.id: item for item in documents}
+    tally = VerdictTally()
+    for item in report.sentences:
+        shown = [by_id[name] for name in item.gold.document_ids if name in by_id]
+        tally.add([item.text], [item.verdict], shown)
+    return tally.warnings(report.judge)
+
+
+def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[str, Estimate]]:
+    """What each judge that asks a model would still be asked; nothing is asked or written.
+
+    The judges are those of `find_judges` with `PaidCalls(only_estimate=True)`.
+    """
+    tasks = make_gold_tasks(gold.annotations, gold.documents)
+    parts = []
+    for named in judges:
+        if named.estimator is None or named.meter is None:
+            continue
+        for _ in named.judge.judge(tasks):
+            pass
+        estimate = Estimate(
+            prices=named.meter.prices,
+            num_calls=named.estimator.num_calls,
+            num_stored=named.estimator.num_stored,
+            tokens=named.estimator.tokens,
+            notes=["each unusable reply costs one or two calls more than this"],
+            at_most=named.protocol == "anah",
+        )
+        parts.append((named.name, estimate))
+    return parts
 
 
 def _check_files(gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from maskdpo.demo.world import World, ask, write_biography
+from schemas.writing import follow_umask
 
 END = "<|end|>"
 _PAD = "<|pad|>"
@@ -64,6 +65,8 @@ def train_base_model(world: World, output: Path, config: BaseModelConfig) -> flo
         optimizer.zero_grad()
         loss_value = float(loss.detach())
     model.save_pretrained(output, safe_serialization=True)
+    for path in output.glob("*.safetensors"):
+        follow_umask(path)  # safetensors writes files for their owner alone
     tokenizer.save_pretrained(output)
     return loss_value
 

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from annotator.generation.config import SampleConfig
 from annotator.generation.sample import run_sample
@@ -48,6 +47,7 @@ from schemas.errors import ConfigError
 from schemas.files import write_records
 from schemas.stage import StageResult
 from schemas.writing import atomic_writer, write_json
+from schemas.yaml_files import dump_yaml
 from trainer.config import TrainConfig
 from trainer.run import run_train
 
@@ -148,6 +148,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
             questions=folder / "unseen.jsonl",
             documents=folder / "documents.jsonl",
             output=folder / "evaluation",
+            run_store=store,
             title="Closed world: base, DPO and Mask-DPO on unseen topics",
         )
         _tell(
@@ -236,7 +237,7 @@ def _write_inputs(world: World, folder: Path, config: DemoConfig) -> RunConfig:
     path = folder / "run.yaml"
     with atomic_writer(path) as handle:
         handle.write("# Written by `maskdpo demo`. Try: maskdpo train --config this file --help\n")
-        yaml.safe_dump(make_run_values(config, folder), handle, sort_keys=False)
+        handle.write(dump_yaml(make_run_values(config, folder)))
     return load_run_config(path)
 
 

@@ -1,8 +1,12 @@
-"""`evaluate`: the same questions to every model, judged alike, scored side by side."""
+"""`evaluate`: the same questions to every model, one judge for all of them, one comparison.
+
+The rule: the limits bound the run as a whole, all models and the judge together, and all that can
+be wrong with prices, questions and documents is reported before the first call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +14,20 @@ import click
 
 from annotator.generation.backends import make_backend
 from annotator.generation.config import SampleConfig
+from annotator.generation.inputs import check_documents
+from annotator.generation.live import say
 from annotator.generation.sample import run_sample
+from annotator.generation.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.judges import judge_prices
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.scores import compare_models
+from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
-from schemas.errors import InputError
-from schemas.files import read_records
+from schemas.errors import InputError, LimitReachedError, MaskDpoError
+from schemas.files import read_records, read_rows
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
 from schemas.writing import write_json
@@ -32,6 +41,13 @@ class EvaluationInputs:
     documents: Path
     output: Path
     title: str = "Evaluation"
+    run_store: Path | None = None
+    """The store of the run directory; None: store.sqlite in `output`."""
+
+    @property
+    def store(self) -> Path:
+        """The finished calls of all models and the judge."""
+        return self.run_store or self.output / "store.sqlite"
 
 
 def run_evaluate(
@@ -40,45 +56,54 @@ def run_evaluate(
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
     *,
+    limits: Limits = NO_LIMITS,
+    retry_failed: bool = False,
+    same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
     """Sample from each model, annotate, score; writes scores.json and report.html.
 
     `samples` holds one sampling config per model, alike but for the model. A model's files are in
     `output/NAME/`; everything finished is kept, so a rerun continues.
+
+    Raises InputError and ConfigError before anything is spent, LimitReachedError at a limit, and
+    BackendError when a server or device fails or every call to one model fails.
     """
-    questions = read_records(inputs.questions, Question)
-    documents = {item.id: item for item in read_records(inputs.documents, Document)}
-    for sample in samples.values():
-        make_backend(sample)  # a missing model is reported before the first one samples
+    prepared = _prepare(samples, annotate, inputs, limits)
+    check_served(samples, annotate, inputs.store, same_model=same_model)
+    for note in prepared.notes:
+        say(note, show=show_progress)
     annotations: dict[str, list[Annotation]] = {}
     failures: list[Failure] = []
     notes: list[str] = []
+    troubles: list[MaskDpoError] = []
     for name, sample in samples.items():
         click.echo(f"evaluate: {name} ({sample.model})", err=True)
-        folder = inputs.output / name
-        sampled = run_sample(
-            sample,
-            questions=inputs.questions,
-            output=folder / "responses.jsonl",
-            store=inputs.output / "store.sqlite",
-            show_progress=show_progress,
-        )
-        judged = run_annotate(
-            annotate,
-            responses=folder / "responses.jsonl",
-            documents=inputs.documents,
-            output=folder / "annotations.jsonl",
-            store=inputs.output / "store.sqlite",
-            show_progress=show_progress,
-        )
-        annotations[name] = _read_annotations(folder / "annotations.jsonl")
-        failures.extend([*sampled.failures, *judged.failures])
-        notes.extend(note for note in [*sampled.notes, *judged.notes] if note not in notes)
+        try:
+            results = _ask_model(
+                name,
+                sample,
+                annotate,
+                inputs,
+                budget=prepared.budget,
+                retry_failed=retry_failed,
+                same_model=same_model,
+                show_progress=show_progress,
+            )
+        except LimitReachedError as error:
+            done = ", ".join(annotations) or "none"
+            raise LimitReachedError(
+                f"{error}; models finished: {done} of {len(samples)}, no scores are written"
+            ) from None
+        annotations[name] = _read_annotations(inputs.output / name / "annotations.jsonl")
+        for result in results:
+            failures.extend(result.failures)
+            troubles += [result.trouble] if result.trouble else []
+            notes.extend(note for note in result.notes if note not in notes)
     scores = compare_models(
         annotations,
-        [question.id for question in questions],
-        topics={question.id: question.topic for question in questions},
+        [question.id for question in prepared.questions],
+        topics={question.id: question.topic for question in prepared.questions},
         num_responses=max(sample.num_responses for sample in samples.values()),
         descriptions=config.descriptions,
     )
@@ -89,8 +114,8 @@ def run_evaluate(
             title=inputs.title,
             scores=scores,
             annotations=annotations,
-            questions=questions,
-            documents=documents,
+            questions=prepared.questions,
+            documents=prepared.documents,
             training_logs={
                 name: Path(sample.model) / "training_log.jsonl" for name, sample in samples.items()
             },
@@ -98,14 +123,92 @@ def run_evaluate(
             num_examples=config.num_examples,
         ),
     )
-    num_rows = sum(len(questions) * sample.num_responses for sample in samples.values())
+    num_questions = len(prepared.questions)
+    num_rows = sum(num_questions * sample.num_responses for sample in samples.values())
     return StageResult(
         output=inputs.output / "scores.json",
         num_rows=num_rows,
         failures=failures,
-        counts={"models": len(samples), "questions": len(questions), "responses": num_rows},
+        counts={"models": len(samples), "questions": num_questions, "responses": num_rows},
+        notes=notes,
+        table=prepared.budget.rows(),
+        trouble=troubles[0] if troubles else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """What was read and checked before the first call."""
+
+    questions: Sequence[Question]
+    documents: Mapping[str, Document]
+    budget: Budget
+    notes: Sequence[str]
+
+
+def _prepare(
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    limits: Limits,
+) -> _Prepared:
+    """Read the inputs; raise InputError or ConfigError for what would be met after paying."""
+    prices = [("sample", item.prices) for item in samples.values()]
+    check_prices(limits, [*prices, *(("annotate.llm", item) for item in judge_prices(annotate))])
+    rows = read_rows(inputs.questions, Question)
+    documents = read_records(inputs.documents, Document)
+    notes = check_documents(
+        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.documents
+    )
+    for sample in samples.values():
+        make_backend(sample)  # a missing model is reported before the first one samples
+    return _Prepared(
+        questions=[row.record for row in rows],
+        documents={item.id: item for item in documents},
+        budget=Budget(limits=limits),
         notes=notes,
     )
+
+
+def _ask_model(
+    name: str,
+    sample: SampleConfig,
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    budget: Budget,
+    retry_failed: bool,
+    same_model: bool,
+    show_progress: bool,
+) -> list[StageResult]:
+    """Sample from one model and judge its responses; the files are in `output/NAME/`."""
+    folder = inputs.output / name
+    sampled = run_sample(
+        sample,
+        questions=inputs.questions,
+        output=folder / "responses.jsonl",
+        store=inputs.store,
+        stage=f"evaluate {name}",
+        limits=budget,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        show_progress=show_progress,
+    )
+    budget.meters[-1].check_replies()  # the model's
+    judged = run_annotate(
+        annotate,
+        responses=folder / "responses.jsonl",
+        documents=inputs.documents,
+        output=folder / "annotations.jsonl",
+        store=inputs.store,
+        stage=f"evaluate {name}: judge",
+        limits=budget,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        show_progress=show_progress,
+    )
+    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again
+    return [sampled, judged]
 
 
 def sample_configs(config: RunConfig, evaluate: EvaluateConfig) -> dict[str, SampleConfig]:

@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from dataset_builder.markdown import HINT, CardState, CardText, Segment, digest, dump_yaml
 from schemas.errors import InputError
+from schemas.yaml_files import YamlFault, parse_yaml
 
 LOADING_KEYS = ("configs", "dataset_info")  # lists of entries that have a `config_name`
 _KEY = re.compile(r"^(?:[A-Za-z_][\w.-]*|\"[^\"]+\"|'[^']+')\s*:")
@@ -45,11 +44,14 @@ def merge_cards(ours: CardText, theirs: CardText | None) -> MergedCard:
 def read_header(text: str, *, where: str) -> dict[str, Any]:
     """The values of a card's header; raises InputError that names `where`."""
     try:
-        values = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = "the header between the '---' lines is no valid YAML; mend it by hand"
-        raise InputError.of(where, message, line=mark.line + 2 if mark else None) from None
+        values = parse_yaml(text) if text else {}
+    except YamlFault as fault:
+        message = (
+            f"the header between the '---' lines is not valid YAML ({fault.problem}); correct it "
+            "by hand"
+        )
+        line = fault.line + 1 if fault.line else None  # after the first '---'
+        raise InputError.of(where, message, line=line) from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -115,8 +117,8 @@ def _write_header(merged: Mapping[str, Any], found: Mapping[str, Any], text: str
         for key, value in merged.items()
     )
     try:
-        is_sound = (yaml.safe_load(kept) or {}) == merged
-    except yaml.YAMLError:
+        is_sound = (parse_yaml(kept) or {}) == merged
+    except YamlFault:
         is_sound = False  # a value pointed to a line that is gone
     return kept if is_sound else dump_yaml(merged)
 

@@ -1,6 +1,6 @@
-"""What must not go out in a card or manifest: paths, hosts and users of this machine.
+"""What must not go out in a card or manifest: keys, paths, hosts and users of this machine.
 
-The rule: a push that would name one stops before anything is sent, and says where. Whatever this
+The rule: a push that would name one stops before anything is sent, and reports where. Whatever this
 program writes is clean by construction (`dataset_builder.pairs.public_name`); this is the check.
 """
 
@@ -11,9 +11,13 @@ import getpass
 import re
 import socket
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import dataset_builder
 from schemas.errors import Fault
+from schemas.secret_values import hide_keys, holds_key
 from schemas.validation import show_value
 
 MIN_NAME_CHARS = 3
@@ -61,6 +65,8 @@ def _say(what: str, value: str) -> str:
 
 
 def _find(text: str, allowed: frozenset[str]) -> Iterator[tuple[str, str]]:
+    if holds_key(text):
+        yield "a key", hide_keys(text)
     for what, pattern in _PATTERNS.items():
         for match in pattern.finditer(text):
             yield what, match[0]
@@ -76,8 +82,21 @@ def _own_names() -> Iterator[tuple[str, str]]:
     with contextlib.suppress(KeyError, OSError):  # a container's user without a name
         names.append(("this machine's user", getpass.getuser()))
     for what, name in names:
-        if len(name) >= MIN_NAME_CHARS and name.lower() not in COMMON_NAMES:
+        is_plain = name.lower() in COMMON_NAMES or name.lower() in _words_of_cards()
+        if len(name) >= MIN_NAME_CHARS and not is_plain:
             yield what, name
+
+
+@lru_cache(maxsize=1)
+def _words_of_cards() -> frozenset[str]:
+    """Words that every card has: a machine called `dpo` or a user `may` is not named by them."""
+    folders = (Path(dataset_builder.__file__).parent, Path(__file__).parent)
+    texts = [
+        path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in sorted((folder / "templates").iterdir())
+    ]
+    return frozenset(re.findall(r"[a-z0-9]+", " ".join(texts).lower()))
 
 
 def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:

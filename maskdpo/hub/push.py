@@ -21,7 +21,7 @@ from maskdpo.hub.client import MAIN, Commit, HubClient, RepoState
 from maskdpo.hub.model_card import ModelFacts
 from maskdpo.hub.payload import Payload, collect_payload
 from maskdpo.hub.privacy import text_faults
-from schemas.errors import ConfigError, InputError
+from schemas.errors import BackendError, ConfigError, InputError
 
 PLACEHOLDER = "FOLDER_OR_HUB_ID"
 
@@ -50,6 +50,7 @@ class PushPlan:
 
     kept     what of the card on the Hub is a person's and stays
     delete   files of an earlier push that are no longer part of the folder
+    unread   why the Hub could not be read, in a dry run; '' where it was
     """
 
     repo: str
@@ -60,6 +61,7 @@ class PushPlan:
     delete: Sequence[str]
     kept: Sequence[str]
     left: Sequence[str]
+    unread: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +77,20 @@ def run_push(folder: Path, options: PushOptions, model: ModelFacts) -> PushResul
     _check_options(options)
     namespace = frozenset(part.lower() for part in options.repo.split("/"))
     payload = collect_payload(folder, model=model, allowed=namespace)
+    ours = _our_card(payload, options)
+    _refuse_faults(payload, join_card(ours), namespace)  # before a network is needed
     client = HubClient(options.repo, payload.repo_type)
     if not options.dry_run:
         client.require_token()
-    state = client.read_state(options.branch)
+    try:
+        state = client.read_state(options.branch)
+    except BackendError as error:
+        if not options.dry_run:
+            raise
+        return _plan_unread(payload, options, ours, error)
     _check_visibility(state, options)
-    card, kept = _make_card(payload, options, client, state)
-    faults = [*payload.faults, *text_faults(CARD_NAME, card, allowed=namespace)]
-    if faults:
-        raise InputError(faults)
+    card, kept = _merge_card(ours, options, client, state)
+    _refuse_faults(payload, card, namespace)
     files: dict[str, Path | bytes] = {**payload.files, CARD_NAME: card.encode("utf-8")}
     delete = _stale_files(client, state, files)
     plan = PushPlan(
@@ -136,23 +143,55 @@ def _check_visibility(state: RepoState, options: PushOptions) -> None:
         )
 
 
-def _make_card(
-    payload: Payload, options: PushOptions, client: HubClient, state: RepoState
+def _refuse_faults(payload: Payload, card: str, namespace: frozenset[str]) -> None:
+    faults = [*payload.faults, *text_faults(CARD_NAME, card, allowed=namespace)]
+    if faults:
+        raise InputError(faults)
+
+
+def _plan_unread(
+    payload: Payload, options: PushOptions, ours: CardText, error: BackendError
+) -> PushResult:
+    """A dry run without the Hub: what would be sent, as if the repository were new."""
+    _require_license(ours, options)
+    card = join_card(ours).encode("utf-8")
+    files: dict[str, Path | bytes] = {**payload.files, CARD_NAME: card}
+    plan = PushPlan(
+        repo=options.repo,
+        repo_type=payload.repo_type,
+        state=RepoState(exists=False),
+        branch=options.branch,
+        sizes={name: _size(content) for name, content in files.items()},
+        delete=(),
+        kept=(),
+        left=payload.left,
+        unread=str(error),
+    )
+    return PushResult(plan=plan, commit=None)
+
+
+def _our_card(payload: Payload, options: PushOptions) -> CardText:
+    """The folder's card, with the repository's name and the licence that was given."""
+    ours = _name_repo(payload.card, options.repo)
+    return _with_license(ours, options.license) if options.license else ours
+
+
+def _merge_card(
+    ours: CardText, options: PushOptions, client: HubClient, state: RepoState
 ) -> tuple[str, Sequence[str]]:
     """The text of the card to send, and what of the one there was kept. A licence is required."""
     text = client.read_text(CARD_NAME, state)
-    theirs = split_card(text) if text and text.strip() else None
-    ours = _name_repo(payload.card, options.repo)
-    if options.license:
-        ours = _with_license(ours, options.license)
-    merged = merge_cards(ours, theirs)
-    header = read_header(merged.card.header, where=CARD_NAME)
-    if not header.get("license"):
+    merged = merge_cards(ours, split_card(text) if text and text.strip() else None)
+    _require_license(merged.card, options)
+    return join_card(merged.card), merged.kept
+
+
+def _require_license(card: CardText, options: PushOptions) -> None:
+    if not read_header(card.header, where=CARD_NAME).get("license"):
         raise ConfigError(
             f"the card of {options.repo} names no licence, and nobody may use what has none: give "
             "--license ID (cc-by-4.0, apache-2.0, other, ...), or set build.license and build again"
         )
-    return join_card(merged.card), merged.kept
 
 
 def _name_repo(card: CardText, repo: str) -> CardText:

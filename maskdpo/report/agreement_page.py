@@ -68,7 +68,7 @@ def render_agreement_page(result: AgreementResult) -> str:
     ]
     return page_template("agreement.html.jinja").render(
         title=f"{result.gold}: agreement with people",
-        notes=list(dict.fromkeys(result.notes)),
+        notes=list(dict.fromkeys([*result.notes, *result.warnings])),
         first=first,
         interval=first.interval,
         sections=sections,

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
+    announce_limits,
     config_options,
+    estimate_option,
     paid_options,
     print_table,
     require_file,
+    show_estimates,
 )
 from schemas.errors import ConfigError
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 )
 @config_options
 @paid_options
+@estimate_option
 @click.option(
     "--gold",
     type=INPUT_FILE,
@@ -63,8 +68,10 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     type=OUTPUT_FILE,
-    help="Finished calls of paid judges [agreement.sqlite beside the output, else in RUN].",
+    help="File of finished calls of judges that ask a model [RUN/store.sqlite; store.sqlite next "
+    "to the output where run.dir is not set].",
 )
+@same_model_option
 @click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
 @click.option(
     "--disagreements", type=OUTPUT_FILE, help="Write every disagreement to this JSONL file."
@@ -88,11 +95,13 @@ def command(
     *,
     limits: Limits,
     retry_failed: bool,
+    estimate_only: bool,
     gold: Path,
     documents: Path | None,
     judge: str | None,
     compare: tuple[str, str] | None,
     store: Path | None,
+    same_model: bool,
     output: Path | None,
     disagreements: Path | None,
     show: int,
@@ -100,18 +109,29 @@ def command(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a judge against people's sentence labels, with baselines, or compare two judges."""
+    """Measure a judge against people's sentence labels, with baselines, or compare two judges.
+
+    A judge that asks a model keeps its calls in the store, so a rerun continues.
+    """
     from maskdpo.agreement.gold import read_gold
     from maskdpo.agreement.judges import PaidCalls, find_judges
-    from maskdpo.agreement.run import AgreementFiles, run_agreement
+    from maskdpo.agreement.run import AgreementFiles, estimate_agreement, run_agreement
     from maskdpo.agreement.show import print_agreement, print_notes
 
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
     folder = output.parent if output else config.run.dir
+    run_store = find_run_store(
+        config, folder / "agreement.json", given=store, names=(STORE_NAME, "agreement.sqlite")
+    )
     paid = PaidCalls(
-        path=store or folder / "agreement.sqlite", limits=limits, retry_failed=retry_failed
+        path=run_store.path,
+        formers=run_store.formers,
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        only_estimate=estimate_only,
     )
     files = AgreementFiles(
         output=output,
@@ -127,15 +147,22 @@ def command(
     )
     with paid:
         judges = find_judges(compare or [judge], config, paid=paid)
+        if estimate_only:
+            show_estimates(estimate_agreement(labels, judges))
+            return
+        announce_limits(limits, *(meter.prices for meter in paid.budget.meters))
         print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
         result = run_agreement(labels, judges, files)
-    for meter in paid.meters:
+    for meter in paid.budget.meters:
         print_table(meter.rows())
+    if len(paid.budget.meters) > 1:
+        print_table(paid.budget.rows())
     if as_json:
         # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print_agreement(result, num_shown=show)
+    print_notes(result.warnings)
     for path in (output, disagreements, annotations_output, report):
         if path:
             click.echo(f"wrote {path}", err=True)

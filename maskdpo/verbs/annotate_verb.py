@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
     announce_judge,
+    announce_limits,
     config_options,
     estimate_option,
     finish,
     paid_options,
+    print_table,
     require_file,
     show_estimate,
 )
+from schemas.errors import InputError
+from schemas.files import read_lines
 
 if TYPE_CHECKING:
-    from annotator.generation.usage import Limits
+    from annotator.generation.estimate import Estimate
+    from annotator.generation.usage import Limits, Meter
+    from schemas.records import Annotation
 
 
 @click.command(
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl
     maskdpo annotate --config run.yaml --set annotate.text.language=zh
+    maskdpo annotate --config run.yaml --preview 5
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl --set annotate.judge=llm --set annotate.llm.model=my-judge \\
         --set annotate.llm.base_url=http://127.0.0.1:8000/v1 --max-calls 1000
@@ -45,7 +56,16 @@ if TYPE_CHECKING:
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @click.option("--documents", type=INPUT_FILE, help="Reference documents [RUN/documents.jsonl].")
 @click.option("--output", type=OUTPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
-@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+@click.option(
+    "--preview",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Judge N responses, spread over topics and lengths, print them and what the rest would "
+    "cost, and go on only after a yes at the terminal, or with --yes.",
+)
+@click.option("--yes", "is_agreed", is_flag=True, help="With --preview: go on without a question.")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -56,38 +76,106 @@ def command(
     documents: Path | None,
     output: Path | None,
     store: Path | None,
+    same_model: bool,
+    preview: int | None,
+    is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
     from annotator.judging.annotate import run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
+    from annotator.judging.judges import judge_meter, judge_prices
+    from annotator.judging.language_notes import language_notes
+    from annotator.judging.preview import preview_annotate
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
     source = responses or config.run.path("responses.jsonl")
     require_file(source, made_by="make it with: maskdpo sample")
+    _refuse_labels(source)
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
-    store = store or output.parent / "store.sqlite"
+    run_store = find_run_store(config, output, given=store)
     if estimate_only:
-        show_estimate(
-            estimate_annotate(
+        with run_store.to_read() as calls:
+            estimate = estimate_annotate(
                 settings,
                 responses=source,
                 documents=references,
-                store=store,
+                store=calls,
                 retry_failed=retry_failed,
             )
-        )
+        show_estimate(estimate)
         return
-    announce_judge(settings)
+    store = run_store.take_over()
+    announced = announce_judge(settings)
+    for note in language_notes(settings, source):
+        click.echo(f"note: {note}", err=True)
+    announce_limits(limits, *judge_prices(settings))
+    meter = judge_meter(settings, limits)
+    if preview:
+        judged = preview_annotate(
+            settings,
+            responses=source,
+            documents=references,
+            store=store,
+            meter=meter,
+            count=preview,
+            retry_failed=retry_failed,
+            same_model=same_model,
+        )
+        rest = estimate_annotate(settings, responses=source, documents=references, store=store)
+        if not _is_rest_wanted(judged, references, meter, rest, is_agreed=is_agreed):
+            return
     result = run_annotate(
         settings,
         responses=source,
         documents=references,
         output=output,
         store=store,
-        limits=limits,
         retry_failed=retry_failed,
+        same_model=same_model,
+        meter=meter,
     )
-    finish(result, settings.max_failed, with_notes=settings.judge != "lexical")
+    finish(result, settings.max_failed, announced=announced)
+
+
+def _is_rest_wanted(
+    judged: Sequence[Annotation],
+    documents: Path,
+    meter: Meter,
+    rest: Estimate,
+    *,
+    is_agreed: bool,
+) -> bool:
+    """Print a preview and the price of the rest; whether the user wants the rest judged."""
+    from maskdpo.report.preview_show import print_preview
+    from schemas.files import read_records
+    from schemas.records import Document
+
+    print_preview(judged, {item.id: item for item in read_records(documents, Document)})
+    print_table(meter.rows())
+    click.echo("the rest:")
+    show_estimate(rest)
+    if is_agreed:
+        return True
+    if not sys.stdin.isatty():
+        line = f"judged {len(judged)} responses and wrote no file; add --yes to judge the rest"
+        click.echo(line, err=True)
+        return False
+    return click.confirm("Judge the rest?", err=True)
+
+
+def _refuse_labels(responses: Path) -> None:
+    """Say what labelled responses are for: the first row of such a file has 'sentences'."""
+    line, text = next(iter(read_lines(responses)), (1, b""))
+    try:
+        is_labelled = "sentences" in json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return
+    if is_labelled:
+        message = (
+            "the rows have labels already ('sentences'); measure a judge against them with: "
+            f"maskdpo agreement --gold {responses}"
+        )
+        raise InputError.of(responses, message, line=line)

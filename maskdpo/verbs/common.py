@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from maskdpo.config import load_run_config, section_model
+from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
 
 if TYPE_CHECKING:
     from annotator.generation.estimate import Estimate
+    from annotator.generation.prices import Prices
+    from annotator.generation.usage import Limits
     from annotator.judging.config import AnnotateConfig
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -31,6 +34,17 @@ class VerbCommand(click.Command):
         super().__init__(*args, **attrs)
         self.section = section
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The base's; an option that is a setting is refused with the --set that sets it."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _hint_for_option(error.option_name, given, self.section)
+            if not hint:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings of the verb's section, then its examples as they stand."""
@@ -47,16 +61,53 @@ class VerbCommand(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
+def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
+    from maskdpo.setting_hints import hint_for_option
+
+    value = ""
+    for index, text in enumerate(given):
+        if text.partition("=")[0] == option:
+            value = text.partition("=")[2] or next(iter(given[index + 1 : index + 2]), "")
+    return hint_for_option(option, "" if value.startswith("-") else value, section)
+
+
 def _describe_field(field: Any) -> str:
     text = field.description or ""
+    section = _find_section(field.annotation)
+    if section is not None:
+        return f"{text.rstrip('.')}. Keys: {_list_keys(section)}"
     choices = _list_choices(field.annotation)
     if any(choice not in text for choice in choices):
         text = f"{text}: {', '.join(choices)}"
     if field.is_required():
         return f"{text} [required]".strip()
+    return f"{text}{_show_default(field)}".strip()
+
+
+def _show_default(field: Any) -> str:
+    """` [default]` of a setting; empty where the default is not one short value."""
+    if field.is_required():
+        return " [required]"
     default = field.get_default(call_default_factory=True)
-    shown = default if isinstance(default, (str, int, float, bool, type(None))) else None
-    return text if shown is None or shown == "" else f"{text} [{shown}]".strip()
+    return f" [{default}]" if isinstance(default, (str, int, float)) and default != "" else ""
+
+
+def _find_section(annotation: Any) -> type[Section] | None:
+    """The section that a setting holds, such as `llm`; None where it holds a value."""
+    candidates = [annotation, *get_args(annotation)]
+    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
+    return next(found, None)
+
+
+def _list_keys(section: type[Section]) -> str:
+    """The keys of a section with their defaults, and those of the sections in it."""
+    parts = []
+    for name, field in section.model_fields.items():
+        inner = _find_section(field.annotation)
+        parts.append(
+            f"{name} {{{_list_keys(inner)}}}" if inner else f"{name}{_show_default(field)}"
+        )
+    return ", ".join(parts)
 
 
 def _list_choices(annotation: Any) -> list[str]:
@@ -116,10 +167,22 @@ def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
     It is passed them as `limits` (annotator.generation.usage.Limits) and `retry_failed`.
     """
 
-    @click.option("--max-calls", type=click.IntRange(0), help="Stop before a call more than this.")
-    @click.option("--max-tokens", type=click.IntRange(0), help="Stop before more tokens than this.")
     @click.option(
-        "--max-cost", type=click.FloatRange(0.0), help="Stop before it costs more than this."
+        "--max-calls",
+        type=click.IntRange(0),
+        help="Stop before more calls than this; failed ones count. [no limit]",
+    )
+    @click.option(
+        "--max-tokens",
+        type=click.IntRange(0),
+        help="Stop before more tokens than this, prompt and completion of all calls of this run "
+        "added up. [no limit]",
+    )
+    @click.option(
+        "--max-cost",
+        type=click.FloatRange(0.0),
+        help="Stop before this run costs more than this, in the currency of the setting prices, "
+        "which must be given. [no limit]",
     )
     @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
     @functools.wraps(function)
@@ -146,29 +209,66 @@ estimate_option = click.option(
 )
 
 
+def announce_limits(limits: Limits, *prices: Prices | None) -> None:
+    """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
+    if limits.max_cost is None or not prices:
+        return
+    if all(item is not None and item.is_free for item in prices):
+        click.echo(
+            f"note: --max-cost {limits.max_cost:g} stops nothing: the prices are 0, so this run "
+            "costs nothing",
+            err=True,
+        )
+
+
 def show_estimate(estimate: Estimate) -> None:
     """Print what a run would still ask, and what that leaves out."""
-    for note in estimate.notes:
+    show_estimates([("", estimate)])
+
+
+def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
+    """Print what each of several models would still be asked, by name, and the sum."""
+    from annotator.generation.estimate import total_rows
+
+    estimates = [estimate for _, estimate in parts]
+    for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
         click.echo(f"note: {note}", err=True)
-    for name, value in estimate.rows():
-        click.echo(f"{name}: {value}")
+    if any(item.num_calls and item.prices is None for item in estimates):
+        click.echo("note: prices are not set, so not all costs are known", err=True)
+    if not parts:
+        click.echo("calls owed: 0")
+    for title, estimate in parts:
+        if len(parts) > 1:
+            click.echo(f"{title}:")
+        for name, value in estimate.rows():
+            click.echo(f"{'  ' if len(parts) > 1 else ''}{name}: {value}")
+    if len(parts) > 1:
+        click.echo("in all:")
+        for name, value in total_rows(estimates):
+            click.echo(f"  {name}: {value}")
 
 
-def announce_judge(settings: AnnotateConfig) -> None:
-    """Print, before anything else, what a user must know of a judge that needs no model."""
+def announce_judge(settings: AnnotateConfig) -> list[str]:
+    """Print and return, before anything else, the notes of a judge that needs no model."""
     from annotator.judging.judges import make_judge
 
-    if settings.judge == "lexical":
-        for note in make_judge(settings).notes():
-            click.echo(f"note: {note}", err=True)
-
-
-def finish(result: StageResult, max_failed: float, *, with_notes: bool = True) -> None:
-    """Print what came out, then raise TooManyFailuresError if too much of it failed."""
-    for note in result.notes if with_notes else ():
+    notes = make_judge(settings).notes() if settings.judge == "lexical" else []
+    for note in notes:
         click.echo(f"note: {note}", err=True)
+    return notes
+
+
+def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+
+    `announced` are notes that were printed already.
+    """
+    for note in result.notes:
+        if note not in announced:
+            click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
-    click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
+    if not result.fatal:
+        click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
     if result.table:
         print_table(result.table)
     if result.failures:

@@ -15,6 +15,7 @@ from maskdpo.verbs.common import (
     OUTPUT_FILE,
     VerbCommand,
     announce_judge,
+    announce_limits,
     config_options,
     paid_options,
     require_file,
@@ -178,15 +179,13 @@ def _try(
     retry_failed: bool,
 ) -> None:
     """Judge the sentences and print what came out. Without a judge model nothing is stored."""
-    from annotator.generation.config import Prices
-    from annotator.generation.usage import Meter
-    from annotator.judging.judges import asks_a_model, make_judge
+    from annotator.judging.judges import asks_a_model, judge_meter, judge_prices, make_judge
     from annotator.store import Store
     from maskdpo.report.domain_show import print_trials
     from maskdpo.verbs.common import print_table
 
     tasks = [trial.task for trial in trials]
-    meter = Meter(prices=config.llm.prices if config.llm else Prices(), limits=limits)
+    meter = judge_meter(config, limits)
     with ExitStack() as stack:
         calls = None
         if asks_a_model(config):
@@ -195,6 +194,7 @@ def _try(
         else:
             click.echo("note: this judge reads no guidance, so its labels are not the domain's")
         announce_judge(config)
+        announce_limits(limits, *judge_prices(config))
         judge = make_judge(config, store=calls, meter=meter, domain=domain)
         judged = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
     print_trials(trials, [judged[id(task)] for task in tasks], judge=judge.name)

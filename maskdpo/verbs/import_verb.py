@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from maskdpo.verbs.common import (
     finish,
     require_file,
 )
+from schemas.errors import InputError
+from schemas.sidecar import sidecar_path
 from schemas.stage import DEFAULT_MAX_FAILED
 
 FORMATS = ("human_labels", "published", "trl", "csv", "parquet")
+_FORMATS_OF_SUFFIX = {".csv": ("csv",), ".parquet": ("parquet", "trl"), ".json": ("published",)}
 
 
 @click.command(
@@ -46,7 +50,11 @@ FORMATS = ("human_labels", "published", "trl", "csv", "parquet")
     type=OUTPUT_FILE,
     help="Annotations [RUN/annotations.jsonl]; of a sheet: corrections [RUN/corrections.jsonl].",
 )
-@click.option("--documents-output", type=OUTPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option(
+    "--documents-output",
+    type=OUTPUT_FILE,
+    help="Documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
+)
 @click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
 @click.option(
     "--max-failed",
@@ -69,16 +77,21 @@ def command(
 
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
     .jsonl or .parquet), and csv or parquet (a sheet of maskdpo export that people have filled
-    in). What nobody labelled becomes `undetermined: not_labelled`. A bad row is recorded beside
-    the output; the others are imported. The formats: docs/formats.md.
+    in). What nobody labelled becomes `undetermined: not_labelled`. A bad row is recorded next to
+    the output; the rest are imported. With --output, the documents are written next to it. The
+    formats: docs/formats.md.
     """
     require_file(source, made_by="SOURCE is the file to import")
+    _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
         from dataset_builder.formats.human_labels import run_import
 
-        documents = documents_output or config.run.path("documents.jsonl")
+        documents = documents_output or _documents_path(config, output)
+        if documents_output is None:
+            _refuse_documents_of_others(documents, source)
         result = run_import(source=source, annotations=annotations, documents=documents)
+        click.echo(f"wrote {documents}")
     elif format_name in ("published", "trl"):
         from dataset_builder.formats.pairs_in import run_import_pairs
 
@@ -93,3 +106,39 @@ def command(
             when=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     finish(result, max_failed)
+
+
+def _check_format(source: Path, format_name: str) -> None:
+    """Refuse a file whose name says that it is of another format, in one sentence."""
+    if source.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        message = "is a spreadsheet; save it as 'CSV UTF-8' and import that with: --format csv"
+        raise InputError.of(source, message)
+    fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())
+    if format_name == FORMATS[0] and fitting:
+        commands = " or ".join(f"--format {name}" for name in fitting)
+        message = (
+            f"--format {format_name} reads .jsonl, but this is {source.suffix}; import it with"
+        )
+        raise InputError.of(source, f"{message}: {commands}")
+
+
+def _documents_path(config: RunConfig, output: Path | None) -> Path:
+    """Where the documents go: next to an output that is given, else into the run."""
+    return output.parent / "documents.jsonl" if output else config.run.path("documents.jsonl")
+
+
+def _refuse_documents_of_others(documents: Path, source: Path) -> None:
+    """Stop before documents that an import of `source` did not write are written over."""
+    if not documents.exists():
+        return
+    try:
+        meta = json.loads(sidecar_path(documents).read_text(encoding="utf-8"))
+        is_ours = source.name in meta["inputs"] and meta["config"] == {"format": FORMATS[0]}
+    except (OSError, ValueError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        message = (
+            f"holds documents that do not come from {source.name}, and they are not written over; "
+            "name another file with: --documents-output FILE"
+        )
+        raise InputError.of(documents, message)

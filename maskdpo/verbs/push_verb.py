@@ -91,7 +91,7 @@ def command(
 
 
 def _print_plan(plan: PushPlan, public: bool) -> None:
-    standing = "" if plan.state.exists else "new, "
+    standing = "" if plan.state.exists or plan.unread else "new, "
     who = "public" if public else "private"
     click.echo(f"{plan.repo_type} {plan.repo} ({standing}{who}), branch {plan.branch}")
     for name, size in plan.sizes.items():
@@ -100,6 +100,9 @@ def _print_plan(plan: PushPlan, public: bool) -> None:
         click.echo(f"  {'delete':>12} {name}")
     for text in plan.kept:
         click.echo(f"note: kept as it is on the Hub's card: {text}", err=True)
+    if plan.unread:
+        text = "the Hub was not read, so this is not compared with what may be there"
+        click.echo(f"note: {text}: {plan.unread}", err=True)
     if plan.left:
         listed = ", ".join(plan.left[:5]) + (", ..." if len(plan.left) > 5 else "")
         click.echo(f"note: {len(plan.left)} files are not sent: {listed}", err=True)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
     VerbCommand,
+    announce_limits,
     config_options,
     estimate_option,
     finish,
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--model", help="Writer: model folder, Hub id, or the name a server gives it.")
 @click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
-@click.option("--store", type=OUTPUT_FILE, help="Finished calls [store.sqlite beside the output].")
+@store_option
+@same_model_option
 def command(
     config: RunConfig,
     *,
@@ -52,6 +55,7 @@ def command(
     model: str | None,
     output: Path | None,
     store: Path | None,
+    same_model: bool,
 ) -> None:
     """Have a writer model ask questions that your documents answer. A rerun continues."""
     from annotator.generation.questions import estimate_questions, run_questions
@@ -61,18 +65,22 @@ def command(
     source = documents or config.run.path("documents.jsonl")
     output = output or config.run.path("questions.jsonl")
     require_file(source, made_by="give --documents FILE, one JSON object a line, or run.documents")
-    store = store or output.parent / "store.sqlite"
+    run_store = find_run_store(config, output, given=store)
     if estimate_only:
-        show_estimate(
-            estimate_questions(settings, documents=source, store=store, retry_failed=retry_failed)
-        )
+        with run_store.to_read() as calls:
+            estimate = estimate_questions(
+                settings, documents=source, store=calls, retry_failed=retry_failed
+            )
+        show_estimate(estimate)
         return
+    announce_limits(limits, settings.prices)
     result = run_questions(
         settings,
         documents=source,
         output=output,
-        store=store,
+        store=run_store.take_over(),
         limits=limits,
         retry_failed=retry_failed,
+        same_model=same_model,
     )
     finish(result, settings.max_failed)

@@ -56,7 +56,13 @@ RESPONSES = [
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return write_servable_model(tmp_path_factory.mktemp("models") / "tiny")
+    """A model whose own generation defaults would make all samples of a question one text."""
+    folder = write_servable_model(tmp_path_factory.mktemp("models") / "tiny")
+    path = folder / "generation_config.json"
+    own = json.loads(path.read_text(encoding="utf-8"))
+    own |= {"do_sample": True, "top_k": 1, "repetition_penalty": 1.3}
+    path.write_text(json.dumps(own), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +223,7 @@ def check_judging(folder, settings, protocol):
             assert isinstance(json.loads(text), dict)  # nothing around it
     content = result.output.read_bytes()
     again = judge(folder, settings, protocol)
-    assert again.counts["judged"] == 0
+    assert again.counts["calls"] == 0
     assert again.output.read_bytes() == content
 
 
@@ -254,6 +260,15 @@ def test_a_model_here_judges(tmp_path, here, protocol):
 
 def test_a_server_is_sampled_once(tmp_path, served):
     check_sampling(tmp_path, served)
+    rows = read_records(tmp_path / "responses.jsonl", Response)
+    neutral = {"server": "vllm", "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+    assert all(neutral.items() <= row.sampling.items() for row in rows)
+
+
+def test_a_server_reports_what_it_serves(served, model):
+    (found,) = make_backend(ModelConfig.parse(served, where="model")).identify()
+    assert (found.id, found.owned_by, found.root) == ("tiny", "vllm", str(model))
+    assert found.max_model_len == 16_384
 
 
 @pytest.mark.parametrize("way", ["response_format", "structured_outputs"])

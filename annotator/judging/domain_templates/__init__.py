@@ -8,6 +8,7 @@ from annotator.judging.domain import check_name
 from annotator.judging.prompts import fill
 from annotator.text.language import AUTO
 from schemas.errors import ConfigError
+from schemas.languages import check_code
 
 _HERE = Path(__file__).parent
 
@@ -20,10 +21,9 @@ def new_domain(name: str, *, language: str = AUTO) -> str:
     """
     try:
         check_name(name)
+        check_code(language)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if not language.replace("-", "").replace("_", "").isalnum() or not language.isascii():
-        raise ConfigError(f"language {language!r} is no code such as 'en' or 'zh', nor 'auto'")
     wording = "zh" if language.split("-")[0].lower() == "zh" else "en"
     template = (_HERE / f"{wording}.yaml").read_text(encoding="utf-8")
     return fill(template, {"name": name, "language": language})

@@ -59,6 +59,7 @@ class LexicalJudge:
 
     name = "lexical"
     reads_prompt = False
+    reads_id = False
 
     def __init__(self, config: LexicalConfig | None = None) -> None:
         self._config = config or LexicalConfig()

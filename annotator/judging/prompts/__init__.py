@@ -11,16 +11,16 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from annotator.text.neutral import neutralise
 from schemas.config import Section
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 from schemas.hashing import content_key
 from schemas.validation import describe_errors
+from schemas.yaml_files import read_yaml
 
 LANGUAGES = ("en", "zh")
 _HERE = Path(__file__).parent
@@ -38,6 +38,24 @@ _PLACEHOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "anah_verdict": (set(), {"sentence"}),
     "repair": ({"fault"}, set()),
 }
+# How a mistake is named to the model: see `faults` in en.yaml.
+FAULTS = (
+    "unparsable",
+    "empty_reply",
+    "ambiguous",
+    "unknown_label",
+    "wrong_ids",
+    "cut_off",
+    "copied_form",
+    "looped",
+    "no_quote",
+    "not_found",
+    "of_response",
+    "weak_evidence",
+    "only_these_ids",
+)
+_FAULT_PLACEHOLDERS = {"detail", "quote"}
+_CHINESE = ("zh", "zho", "chi", "cmn")
 
 
 class Prompts(Section):
@@ -52,6 +70,7 @@ class Prompts(Section):
     anah_points: str
     anah_verdict: str
     repair: str
+    faults: dict[str, str]
 
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
@@ -66,6 +85,35 @@ class Prompts(Section):
                 raise ValueError(f"{name} lacks the placeholder {{{{{missing[0]}}}}}")
         return self
 
+    @field_validator("faults")
+    @classmethod
+    def _faults_are_known(cls, faults: dict[str, str]) -> dict[str, str]:
+        for name, text in faults.items():
+            if name not in FAULTS:
+                raise ValueError(f"{name!r} is no fault; {nearest(name, list(FAULTS))}")
+            unknown = sorted(set(_PLACEHOLDER.findall(text)) - _FAULT_PLACEHOLDERS)
+            if unknown:
+                raise ValueError(
+                    f"{name} has the placeholder {unknown[0]!r}; allowed: detail, quote"
+                )
+        return faults
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The texts that ask for a reply and describe its form."""
+        return (
+            self.sentence,
+            self.response,
+            self.anah_fact,
+            self.anah_points,
+            self.anah_verdict,
+        )
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """The texts that ask for a repair."""
+        return (self.repair, *self.faults.values())
+
     @property
     def sha256(self) -> str:
         """The digest that goes into keys and sidecars."""
@@ -75,10 +123,11 @@ class Prompts(Section):
 def load_prompts(language: str, folder: Path | None = None) -> Prompts:
     """The prompts for texts of `language`: Chinese ones for 'zh', else English ones.
 
-    `folder` may hold files of the same names; a key given there replaces ours. Raises
-    ConfigError for a folder without such a file, bad YAML, an unknown or empty key.
+    `folder` may hold files of the same names; a key given there replaces ours, also one of
+    `faults`. Raises ConfigError for a folder without such a file, bad YAML, an unknown or empty
+    key, a key given twice.
     """
-    name = "zh" if language.split("-")[0].lower() == "zh" else "en"
+    name = wording_language(language)
     values = dict(_read(_HERE / f"{name}.yaml"))
     if folder is None:
         return Prompts.model_validate(values)
@@ -87,20 +136,24 @@ def load_prompts(language: str, folder: Path | None = None) -> Prompts:
     own = folder / f"{name}.yaml"
     if not own.exists() and not any((folder / f"{other}.yaml").exists() for other in LANGUAGES):
         raise ConfigError(f"prompts {str(folder)!r} holds neither en.yaml nor zh.yaml")
-    values |= _read(own) if own.exists() else {}
+    changed = dict(_read(own)) if own.exists() else {}
+    if isinstance(changed.get("faults"), dict):
+        changed["faults"] = values["faults"] | changed["faults"]
+    values |= changed
     try:
         return Prompts.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{own}: {describe_errors(error, Prompts)[0]}") from None
 
 
+def wording_language(language: str) -> Literal["en", "zh"]:
+    """The language of the prompts for texts of `language`, as `zh`, `ZH`, `zh_CN` or `zh-Hant`."""
+    return "zh" if re.split("[-_]", language.strip().lower())[0] in _CHINESE else "en"
+
+
 @lru_cache(maxsize=16)
 def _read_cached(path: Path, _changed: int) -> Mapping[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: cannot be read as YAML: {reason}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold prompts by name, found {type(values).__name__}")
     return values

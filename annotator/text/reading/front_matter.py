@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from annotator.text.reading.file_text import one_line
+from schemas.yaml_files import YamlFault, parse_yaml_texts
 
 _BREAK = r"(?:\r\n|\r|\n)"
 _BLOCK = re.compile(
@@ -45,10 +44,19 @@ def split_front_matter(text: str, *, plain: bool = False) -> tuple[dict[str, str
 
 
 def count_unread(text: str, *, plain: bool = False) -> dict[str, int]:
-    """Fields of the front matter that no document has, for `FileText.not_read`."""
-    _, values = _find_block(text, plain=plain)
-    num_unknown = sum(key.lower() not in _KNOWN for key in values)
-    return {"front_matter_fields": num_unknown} if num_unknown else {}
+    """What of the front matter no document has, for `FileText.not_read`.
+
+    front_matter_fields         fields of other names
+    front_matter_lists          fields of ours that hold a list or keys instead of one text
+    front_matter_left_in_text   1 where a block with a field of ours is not closed or no YAML
+    """
+    match, values = _find_block(text, plain=plain)
+    counts = {
+        "front_matter_fields": sum(key.lower() not in _KNOWN for key in values),
+        "front_matter_lists": _count_lists(match[1]) if match and "" in values.values() else 0,
+        "front_matter_left_in_text": int(match is None and _looks_like_ours(text)),
+    }
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[str, str]]:
@@ -65,13 +73,38 @@ def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[s
 def _read_values(block: str) -> dict[str, str]:
     """The values of a YAML mapping as typed, '' for a list or mapping; {} for no mapping."""
     try:
-        # BaseLoader makes text of every scalar.
-        loaded = yaml.load(block, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        loaded = parse_yaml_texts(block)
+    except YamlFault:
         return _read_lines(block)
     if not isinstance(loaded, dict):
         return {}
     return {str(key): one_line(value) for key, value in loaded.items()}
+
+
+def _count_lists(block: str) -> int:
+    """Fields of ours whose value is a list or a mapping."""
+    try:
+        loaded = parse_yaml_texts(block)
+    except YamlFault:
+        return 0
+    return sum(
+        isinstance(value, (list, dict)) and str(key).lower() in _KNOWN
+        for key, value in (loaded.items() if isinstance(loaded, dict) else ())
+    )
+
+
+def _looks_like_ours(text: str) -> bool:
+    """Whether a file begins with '---' and, right below, lines with a field of ours."""
+    first, *lines = text[:2_000].splitlines() or [""]
+    if first.rstrip() != "---":
+        return False
+    for line in lines:
+        match = _LINE.fullmatch(line)
+        if match and match[1].lower() in _KNOWN:
+            return True
+        if not match and not _CONTINUED.match(line):
+            return False
+    return False
 
 
 def _read_lines(block: str) -> dict[str, str]:

@@ -1,0 +1,146 @@
+"""Verdicts of one run between judging and writing: which tasks are equal, and a file of verdicts.
+
+The rule: verdicts are derived in every run, from the text, the documents and the judge's stored
+calls. Nothing here outlives the run, so a corrected rule reaches old runs without a new call.
+
+Tasks with one key are judged once:
+
+| counts                                    | because                                             |
+|-------------------------------------------|-----------------------------------------------------|
+| text of the response                      | it is what is judged                                |
+| sentence offsets                          | one verdict per sentence                            |
+| title and text of each document, in order | the response is compared with them                  |
+| the question and the row's language       | only for a judge that reads them (`reads_prompt`)   |
+| id of the response                        | only for a judge that looks it up (`reads_id`)      |
+
+| does not count                            | because                                             |
+|-------------------------------------------|-----------------------------------------------------|
+| ids of question and documents             | names; evidence is kept by the document's place     |
+| topic, model, sampling                    | no judge sees them                                  |
+| system message, earlier turns             | no judge sees them                                  |
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
+from schemas.hashing import content_key
+from schemas.records import Document, Verdict
+
+
+class TaskKeys:
+    """The keys of judging tasks with one judge (see the tables above)."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._reads_prompt = judge.reads_prompt
+        self._reads_id = judge.reads_id
+        self._digests: dict[int, tuple[Document, str]] = {}
+
+    def key(self, task: JudgeTask) -> str:
+        """The key of one task: 64 hexadecimal digits."""
+        value: dict[str, Any] = {
+            "text": task.response.text,
+            "sentences": [list(offsets) for offsets in task.sentences],
+            "documents": [self._digest(item) for item in task.documents],
+        }
+        if self._reads_prompt:
+            value["question"] = task.response.prompt[-1].content
+            value["language"] = task.response.language
+        if self._reads_id:
+            value["id"] = task.response.id
+        return content_key(value)
+
+    def _digest(self, document: Document) -> str:
+        """A document's digest, made once: responses to one question share their documents."""
+        if id(document) not in self._digests:
+            # Kept with its digest, so that no other document gets its place in memory.
+            self._digests[id(document)] = document, content_key([document.title, document.text])
+        return self._digests[id(document)][1]
+
+
+class VerdictSpool:
+    """Verdicts by task key, in a file without a name; memory holds a place per key.
+
+    Verdicts come in order of completion and are read in order of input. The file is in `folder`,
+    which has room for the output, and is gone when the run ends, however it ends. Raises OSError
+    where the disk is full. Use it as a context manager.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._places: dict[str, tuple[int, int]] = {}
+        self._end = 0
+        self.failures: dict[str, JudgeFailure] = {}
+
+    def put(self, key: str, task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure) -> None:
+        """Keep what a judge returned for `task`; verdicts that do not fit it are a failure."""
+        packed = pack_verdicts(task, outcome)
+        if isinstance(packed, JudgeFailure):
+            self.failures[key] = packed
+            return
+        data = json.dumps(packed).encode()
+        self._file.seek(self._end)
+        self._file.write(data)
+        self._places[key] = self._end, len(data)
+        self._end += len(data)
+
+    def get(self, key: str, task: JudgeTask) -> list[Verdict]:
+        """The verdicts of `key`, with the document ids of `task`; KeyError for a failed one."""
+        start, size = self._places[key]
+        self._file.seek(start)
+        return unpack_verdicts(task, json.loads(self._file.read(size)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def pack_verdicts(
+    task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
+) -> list[dict[str, Any]] | JudgeFailure:
+    """Verdicts as JSON values that name documents by place, or why they cannot be kept."""
+    if isinstance(outcome, JudgeFailure):
+        return outcome
+    if len(outcome) != len(task.sentences):
+        detail = f"{len(outcome)} verdicts for {len(task.sentences)} sentences"
+        return JudgeFailure(reason="verdict_count", detail=detail)
+    places = {document.id: place for place, document in enumerate(task.documents)}
+    packed = []
+    for verdict in outcome:
+        value = verdict.model_dump(mode="json", exclude_defaults=True)
+        for evidence in value.get("evidence", []):
+            document_id = evidence.pop("document_id")
+            if document_id not in places:
+                detail = f"evidence names document {document_id!r}, which the judge was not given"
+                return JudgeFailure(reason="evidence_not_found", detail=detail)
+            evidence["document"] = places[document_id]
+        packed.append(value)
+    return packed
+
+
+def unpack_verdicts(task: JudgeTask, packed: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    """The verdicts again, with the ids of this task's documents."""
+    return [Verdict.model_validate(_with_ids(task, item), strict=False) for item in packed]
+
+
+def _with_ids(task: JudgeTask, packed: Mapping[str, Any]) -> dict[str, Any]:
+    evidence = [
+        {key: item[key] for key in item if key != "document"}
+        | {"document_id": task.documents[item["document"]].id}
+        for item in packed.get("evidence", [])
+    ]
+    return {**packed, "evidence": evidence}

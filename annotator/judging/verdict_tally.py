@@ -1,0 +1,117 @@
+"""What the verdicts of a run amount to: labels, reasons, and signs of a judge that does not judge.
+
+The rule: verdicts are counted and never changed. Two signs are reported, because a run that shows
+them ends like a good one: a judge that gives one label only, and sentences that occur word for
+word in their document and are called wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from schemas.labels import HALLUCINATED_LABELS, Label
+from schemas.records import Document, Verdict
+
+MIN_DECIDED = 10  # fewer may well be alike
+ONE_LABEL_SHARE = 0.98
+_MIN_CHARS = 20  # shorter sentences occur in a document by chance
+_MIN_WIDE_CHARS = 8
+_SHOWN_CHARS = 100
+_CACHED_CHARS = 20_000_000
+
+
+@dataclass(kw_only=True)
+class VerdictTally:
+    """Counts the verdicts of one judge.
+
+    labels        sentences by label
+    reasons       undetermined sentences by reason
+    num_verbatim  sentences called wrong that occur word for word in one of their documents
+    example       one of those sentences
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    num_verbatim: int = 0
+    example: str = ""
+    _plain: dict[str, str] = field(default_factory=dict)
+    _plain_chars: int = 0
+
+    def add(
+        self, sentences: Sequence[str], verdicts: Sequence[Verdict], documents: Sequence[Document]
+    ) -> None:
+        """Count the verdicts of one response; `sentences` are their texts, in the same order."""
+        for sentence, verdict in zip(sentences, verdicts, strict=True):
+            self.labels[verdict.label.value] += 1
+            if verdict.label is Label.UNDETERMINED:
+                self.reasons[verdict.reason or "unknown"] += 1
+            elif verdict.label in HALLUCINATED_LABELS and self._occurs(sentence, documents):
+                self.num_verbatim += 1
+                self.example = self.example or " ".join(sentence.split())[:_SHOWN_CHARS]
+
+    @property
+    def num_sentences(self) -> int:
+        """All sentences."""
+        return self.labels.total()
+
+    @property
+    def num_decided(self) -> int:
+        """Sentences that are not undetermined."""
+        return self.num_sentences - self.labels[Label.UNDETERMINED.value]
+
+    def share_undetermined(self, *, but: frozenset[str] = frozenset()) -> float:
+        """Share of undetermined sentences, those with a reason in `but` not counted; 0 for none."""
+        count = sum(self.reasons[reason] for reason in self.reasons.keys() - but)
+        total = self.num_sentences - sum(self.reasons[reason] for reason in but)
+        return count / total if total else 0.0
+
+    def describe_undetermined(self) -> str:
+        """`5 of 12 sentences are undetermined (no_document 3, cut_off 2)`; "" where none is."""
+        count = self.labels[Label.UNDETERMINED.value]
+        if not count:
+            return ""
+        named = ", ".join(f"{reason} {number:,}" for reason, number in self.reasons.most_common())
+        return f"{count:,} of {self.num_sentences:,} sentences are undetermined ({named})"
+
+    def warnings(self, judge: str) -> list[str]:
+        """What suggests that the judge does not judge, one sentence per sign."""
+        found = []
+        label, count = self._most_common_label()
+        if self.num_decided >= MIN_DECIDED and count >= ONE_LABEL_SHARE * self.num_decided:
+            found.append(
+                f"{judge} gives one label only: {count:,} of {self.num_decided:,} decided "
+                f"sentences are {label}; measure it with maskdpo agreement before using them"
+            )
+        if self.num_verbatim:
+            found.append(
+                f"{self.num_verbatim:,} sentences occur word for word in a document and are called "
+                f"wrong by {judge}, for example {self.example!r}; look at them before you use the "
+                "labels"
+            )
+        return found
+
+    def _most_common_label(self) -> tuple[str, int]:
+        decided = Counter(self.labels)
+        del decided[Label.UNDETERMINED.value]
+        return decided.most_common(1)[0] if decided else ("", 0)
+
+    def _occurs(self, sentence: str, documents: Sequence[Document]) -> bool:
+        """Whether a document says the sentence, but for case and white space."""
+        wanted = _plain_form(sentence).rstrip(".。")
+        if len(wanted) < (_MIN_CHARS if sentence.isascii() else _MIN_WIDE_CHARS):
+            return False
+        return any(wanted in self._plain_of(document.text) for document in documents)
+
+    def _plain_of(self, text: str) -> str:
+        if text not in self._plain:
+            if self._plain_chars > _CACHED_CHARS:
+                self._plain, self._plain_chars = {}, 0
+            self._plain[text] = _plain_form(text)
+            self._plain_chars += len(text)
+        return self._plain[text]
+
+
+def _plain_form(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,204 @@
+"""Whether a stretch of a document cuts what belongs together: then it does not say the quote.
+
+The rule: what is next to a quote may not change what it says. A quote that leaves out the minus
+before its number, the `%` behind it, the `not` before its first word or the second half of a
+compound says something else than the document, although all its characters are there.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from annotator.text.quote_text import UNSPACED, QuoteText
+
+_NEAR_CHARS = 40
+_MAX_ELIDED_CHARS = 300
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NUMBER_WORDS = _words("""
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+    零 〇 一 二 两 三 四 五 六 七 八 九 十 百 千 万 亿 萬 億 兆
+""")
+_MAGNITUDES = _words("""
+    hundred thousand million billion trillion lakh crore dozen percent mn bn tn
+    十 百 千 万 亿 萬 億 兆
+""")
+_UNITS = _words("""
+    m mm cm km nm g kg mg μg ng lb oz l ml dl μl s ms min h hz khz mhz ghz w kw mw gw kwh v kv mv
+    k kb mb gb tb pa kpa hpa mpa j kj ev mol mmol ppm ppb pp bp dpi rpm mph kmh ha sq am pm bc bce
+""")
+_CURRENCY_CODES = _words("usd eur gbp jpy cny rmb chf inr hkd")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_GROUP_OF_THREE = re.compile(r"\d{3}(?:[.,]\d+)?")
+_GROUPS_BEFORE = re.compile(r"\d{1,3}")
+_DESIGNATOR = re.compile(r"[A-HJ-Z]|[IVX]{2,}")  # hepatitis A, World War II
+_INSIDE_WORDS = frozenset("/\\&@_^=<>~#*+")
+
+# What stands directly before a quote, or directly behind it, and denies what it says.
+_DENIED_BEFORE = re.compile(
+    r"""(?:
+      (?<![^\W_]) (?:
+          (?:not|n't|n’t|never|cannot|no|nor|neither|without|hardly|barely|scarcely)
+            (?:\ (?:yet|been|be|being|a|an|the|any|longer|always|to))?
+        | (?:un|in)able\ to | (?:fail(?:s|ed)?|refuse[sd]?|declined?)\ to
+        | (?:false|untrue|not\ true|incorrect|wrong|myth|den(?:y|ies|ied)|(?<!no\ )doubt(?:s|ed)?)
+          \ that
+        | minus | negative
+        | nicht | kein(?:e[nmrs]?)? | nie | ne | pas | non | não | niet | geen | ikke | inte
+        | не | ни | нет )
+      | n['’]t
+    )[ \t\u00a0]*$
+    | (?:[不未没沒無无勿莫]|(?<![南北西东中是])非|(?<![分特级区差性类识告离])别
+        |没有|沒有|零下|(?<![胜抱])负)
+      (?:[是有能会會可要应應得须需宜再曾被]|可以|应该|能够|需要|必须)?$
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_DENIED_BEHIND = re.compile(
+    r"""[ \t\u00a0]*(?:
+        (?:not|n't|n’t|never|nicht|niet|ikke|inte|pas|below\ zero)(?![^\W_])
+      | ない | なか | なく | ませ | 않 )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Edge:
+    """The border between two neighbouring tokens, seen from `at`, the first one behind it."""
+
+    text: QuoteText
+    at: int
+
+    def form(self, offset: int) -> str:
+        return self.text.token(self.at + offset)
+
+    def raw(self, offset: int) -> str:
+        number = self.at + offset
+        if not 0 <= number < len(self.text):
+            return ""
+        return self.text.raw[self.text.starts[number] : self.text.ends[number]]
+
+    def gap(self, offset: int = 0) -> str | None:
+        """What is between the tokens `offset - 1` and `offset`; None beyond the text."""
+        number = self.at + offset
+        if not 0 < number < len(self.text):
+            return None
+        return self.text.raw[self.text.ends[number - 1] : self.text.starts[number]]
+
+    def touches(self, offset: int = 0) -> bool:
+        return self.gap(offset) == ""
+
+
+def is_cut(text: QuoteText, first: int, last: int) -> bool:
+    """Whether the tokens `first` to `last` of a text lose something to a neighbour."""
+    before, behind = _Edge(text=text, at=first), _Edge(text=text, at=last + 1)
+    if _joins(before) or _joins(behind) or _is_designated(behind):
+        return True
+    start, end = text.starts[first], text.ends[last]
+    return bool(
+        _DENIED_BEFORE.search(text.raw[max(0, start - _NEAR_CHARS) : start])
+        or _DENIED_BEHIND.match(text.raw[end : end + _NEAR_CHARS])
+    )
+
+
+def hides_negation(between: str) -> bool:
+    """Whether what an elision leaves out, within one sentence, may turn the rest around."""
+    if re.search(r"[.!?。！？\n]", between):
+        return False
+    between = between[:_MAX_ELIDED_CHARS]
+    ends = [match.end() for match in re.finditer(r"\w\b|$", between)]
+    return any(_DENIED_BEFORE.search(between[:end]) for end in ends)
+
+
+def _joins(edge: _Edge) -> bool:
+    """Whether the two tokens at an edge belong to one word, number, amount or name."""
+    if edge.gap() is None:
+        return False
+    return (
+        _is_inside_word(edge)
+        or _is_inside_number(edge)
+        or _is_amount(edge)
+        or _is_compound(edge, sign=-1)
+        or _is_compound(edge, sign=0)
+    )
+
+
+def _is_inside_word(edge: _Edge) -> bool:
+    left, right = edge.form(-1), edge.form(0)
+    if not (left[-1].isalnum() and right[0].isalnum()):
+        return False
+    if edge.touches():
+        return not (_IS_UNSPACED.match(left) or _IS_UNSPACED.match(right))
+    return left == "o" and edge.gap() in {"'", "’"}  # O'Brien
+
+
+def _is_inside_number(edge: _Edge) -> bool:
+    left, right, gap = edge.form(-1), edge.form(0), edge.gap() or ""
+    if right[0].isdecimal() and edge.raw(-1) == "." and edge.touches():
+        return not (edge.touches(-1) and edge.form(-2)[-1:].isalnum())  # .5
+    if _GROUP_OF_THREE.fullmatch(right) and _GROUPS_BEFORE.fullmatch(left):
+        return len(gap) == 1 and (gap.isspace() or gap in "'’")  # 1 900
+    if "\n" in gap:
+        return False
+    if left == "a" and right in {"few", "little"}:
+        return True
+    is_numeral = left in NUMBER_WORDS or left in _MAGNITUDES
+    if right in _MAGNITUDES:
+        return is_numeral or left[0].isdecimal()
+    return right in NUMBER_WORDS and is_numeral
+
+
+def _is_amount(edge: _Edge) -> bool:
+    """Whether a number and its sign, currency or unit are at the two sides of an edge."""
+    left, right, gap = edge.form(-1), edge.form(0), edge.gap() or ""
+    if "\n" in gap:
+        return False
+    if right[0].isdecimal():
+        if left == "-":
+            return edge.touches()
+        return _is_sign(left) or left in _CURRENCY_CODES
+    if not left[0].isdecimal():
+        return False
+    return right in _UNITS or right.lower() in _UNITS or right in "%‰‱°′″^" or _is_sign(right)
+
+
+def _is_sign(token: str) -> bool:
+    return token != "|" and unicodedata.category(token[0]) in {"Sc", "Sm"}
+
+
+def _is_compound(edge: _Edge, *, sign: int) -> bool:
+    """Whether the sign at place `sign` (-1 before the edge, 0 behind it) ties its neighbours."""
+    mark = edge.form(sign)
+    ties_left = edge.touches(sign) and edge.form(sign - 1)[-1:].isalnum()
+    ties_right = edge.touches(sign + 1) and edge.form(sign + 1)[:1].isalnum()
+    if mark == "-":
+        if edge.raw(sign) in "—―":
+            around = edge.form(sign - 1)[-1:] + edge.form(sign + 1)[:1]
+            return ties_left and ties_right and around.isdecimal()
+        return ties_left and (ties_right or sign == 0)  # ninety-five, 5-10, Cl-
+    if mark in {"+", "#"} and sign == 0 and ties_left:
+        return True  # Na+, C#
+    if edge.raw(sign) == ".":
+        return ties_left and ties_right and _is_dotted(edge.raw(sign - 1), edge.raw(sign + 1))
+    if mark == "*":
+        around = edge.form(sign - 1)[-1:] + edge.form(sign + 1)[:1]
+        return ties_left and ties_right and around.isdecimal()
+    return mark in _INSIDE_WORDS and ties_left and ties_right
+
+
+def _is_dotted(left: str, right: str) -> bool:
+    """Whether a full stop between two words that touch it is inside a name: node.js, U.S."""
+    return right[:1].islower() or (len(left) == len(right) == 1 and (left + right).isupper())
+
+
+def _is_designated(edge: _Edge) -> bool:
+    """Whether the next word names the kind: `hepatitis` where the document says `hepatitis A`."""
+    is_word = edge.form(-1)[-1:].isalpha()
+    return is_word and edge.gap() == " " and bool(_DESIGNATOR.fullmatch(edge.raw(0)))

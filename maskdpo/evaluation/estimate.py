@@ -1,0 +1,146 @@
+"""What an evaluation will cost: replies still owed by each model, and the judge's calls on them.
+
+The rule: the judge's calls on responses that are stored are followed as the run would follow them.
+A response that is not sampled yet is taken to be as long as the stored ones are on average, or
+as `max_tokens` allows, with sentences like those of its document.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from annotator.generation.backend import Outcome, Reply
+from annotator.generation.backends import make_backend
+from annotator.generation.config import SampleConfig
+from annotator.generation.estimate import Estimate, look_into
+from annotator.generation.sample import Slot, estimate_sample, make_slots
+from annotator.generation.stored_calls import unpack
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.estimate import estimate_annotate
+from annotator.judging.judges import asks_a_model
+from annotator.text.token_estimate import estimate_tokens
+from maskdpo.evaluation.run import EvaluationInputs
+from schemas.files import read_records, write_records
+from schemas.records import Document, Question, Response
+
+_MAX_CHARS_PER_TOKEN = 8  # more than any text has
+
+
+def estimate_evaluate(
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool = False,
+) -> list[tuple[str, Estimate]]:
+    """Sampling and judging of each model, by title; asks nothing and writes nothing.
+
+    Raises InputError where a file cannot be read, ConfigError where a model cannot be found.
+    """
+    parts: list[tuple[str, Estimate]] = []
+    for name, sample in samples.items():
+        owed = estimate_sample(
+            sample,
+            questions=inputs.questions,
+            store=inputs.store,
+            retry_failed=retry_failed,
+        )
+        parts.append((f"{name}, responses", owed))
+        if asks_a_model(annotate):
+            judged = _estimate_judge(sample, annotate, inputs, retry_failed=retry_failed)
+            parts.append((f"{name}, verdicts", judged))
+    return parts
+
+
+def _estimate_judge(
+    sample: SampleConfig,
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool,
+) -> Estimate:
+    """The judge's calls on one model's responses, those to come included."""
+    slots = make_slots(
+        sample, make_backend(sample).fingerprint(), read_records(inputs.questions, Question)
+    )
+    with look_into(inputs.store, retry_failed=retry_failed) as calls:
+        values = calls.get_many({slot.key for slot in slots})
+    stored = {key: unpack(value) for key, value in values.items()}
+    lengths = [estimate_tokens(item.text) for item in stored.values() if isinstance(item, Reply)]
+    assumed = max(round(sum(lengths) / len(lengths)), 1) if lengths else sample.max_tokens
+    responses = _foresee(slots, stored, read_records(inputs.documents, Document), assumed)
+    if not responses:
+        return Estimate(notes=["no response can be judged: all requests for them failed"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "responses.jsonl"
+        write_records(path, responses)
+        judged = estimate_annotate(
+            annotate,
+            responses=path,
+            documents=inputs.documents,
+            store=inputs.store,
+            retry_failed=retry_failed,
+        )
+    if len(stored) < len({slot.key for slot in slots}):
+        judged.notes.append(
+            f"responses of {sample.model} that are not sampled yet are taken to be up to "
+            f"{assumed:,} tokens long"
+        )
+    return judged
+
+
+def _foresee(
+    slots: Sequence[Slot],
+    stored: Mapping[str, Outcome],
+    documents: Sequence[Document],
+    num_tokens: int,
+) -> list[Response]:
+    """The responses to be judged: those that are stored, and stand-ins for those to come."""
+    by_id = {item.id: place for place, item in reversed(list(enumerate(documents)))}
+    by_topic = {item.topic: place for place, item in reversed(list(enumerate(documents)))}
+    responses = []
+    for slot in slots:
+        question = slot.question
+        outcome = stored.get(slot.key)
+        if outcome is None:
+            named = [by_id[name] for name in question.document_ids if name in by_id]
+            first = named[0] if named else by_topic.get(question.topic, 0)
+            # The id first: equal responses would be judged once.
+            text = f"{slot.id} {_take_text(documents, first, num_tokens)}"
+        elif isinstance(outcome, Reply):
+            text = outcome.text
+        else:
+            continue
+        responses.append(
+            Response(
+                id=slot.id,
+                question_id=question.id,
+                topic=question.topic,
+                language=question.language,
+                document_ids=question.document_ids,
+                prompt=list(slot.ask.messages),
+                text=text,
+            )
+        )
+    return responses
+
+
+def _take_text(documents: Sequence[Document], first: int, num_tokens: int) -> str:
+    """About `num_tokens` tokens of text, from document number `first` on.
+
+    Nothing is repeated, since sentences that begin alike are asked about in calls of their own. So
+    the text is shorter where all documents together are.
+    """
+    parts: list[str] = []
+    for document in itertools.chain(documents[first:], documents[:first]):
+        # No token has more characters: a long document is not counted whole.
+        part = document.text[: num_tokens * _MAX_CHARS_PER_TOKEN]
+        count = estimate_tokens(part)
+        if count >= num_tokens:
+            return " ".join([*parts, part[: round(len(part) * num_tokens / count)]])
+        parts.append(part)
+        num_tokens -= count
+    return " ".join(parts)

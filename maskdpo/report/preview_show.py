@@ -1,0 +1,51 @@
+"""Judged responses on the terminal: each sentence with its label, its evidence and the rationale.
+
+The rule: texts come from data. They are printed without what a terminal would obey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import click
+
+from maskdpo.report.domain_show import escape
+from schemas.records import Annotation, Document, Sentence
+
+_MAX_CHARS = 400
+_LABEL_WIDTH = 16
+
+
+def print_preview(annotations: Iterable[Annotation], documents: Mapping[str, Document]) -> None:
+    """Print annotations for a person to read; `documents` by id, for the quoted evidence."""
+    for annotation in annotations:
+        topic = f", topic {annotation.topic}" if annotation.topic else ""
+        click.echo(f"\nresponse {_line(annotation.id)}{_line(topic)}")
+        click.echo(f"  question: {_line(annotation.prompt[-1].content)}")
+        for sentence in annotation.sentences:
+            for line in _describe(annotation, sentence, documents):
+                click.echo(line)
+    click.echo()
+
+
+def _describe(
+    annotation: Annotation, sentence: Sentence, documents: Mapping[str, Document]
+) -> Iterable[str]:
+    verdict = sentence.verdict
+    text = annotation.text[sentence.start : sentence.end]
+    yield f"  {verdict.label.value:<{_LABEL_WIDTH}}  {_line(text)}"
+    indent = " " * (_LABEL_WIDTH + 4)
+    if verdict.reason:
+        yield f"{indent}reason: {_line(verdict.reason)}"
+    for item in verdict.evidence:
+        document = documents.get(item.document_id)
+        if document is not None:
+            quote = document.text[item.start : item.end]
+            yield f'{indent}evidence: "{_line(quote)}" ({_line(item.document_id)})'
+    if verdict.rationale:
+        yield f"{indent}rationale: {_line(verdict.rationale)}"
+
+
+def _line(text: str) -> str:
+    line = escape(" ".join(text.split()))
+    return line if len(line) <= _MAX_CHARS else line[: _MAX_CHARS - 3] + "..."

@@ -1,0 +1,99 @@
+"""Where a run keeps its finished calls: one store per run directory, wherever outputs go.
+
+The rule: what was paid for once serves every verb of the run. `--store FILE` is taken as it is.
+Otherwise it is RUN/store.sqlite, where RUN is `run.dir` of the config (or of `--set`). Without one,
+the folder of the output is the run directory; where it has no store yet and the default folder
+`runs/default` has one, that one is used.
+
+A store that an earlier version kept next to an output is copied into the run's store once, and not
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from maskdpo.config import RunConfig
+
+STORE_NAME = "store.sqlite"
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of finished calls [RUN/store.sqlite; store.sqlite next to the output where run.dir "
+    "is not set].",
+)
+same_model_option = click.option(
+    "--same-model",
+    is_flag=True,
+    help="Use stored replies although the server reports another model than in the last run: it "
+    "is the same. [off: the run stops before a call]",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStore:
+    """The store of a run, and the stores of earlier versions whose calls belong to it."""
+
+    path: Path
+    formers: Sequence[Path] = ()
+
+    def take_over(self) -> Path:
+        """Copy what the former stores hold, with a line for each, and return the path."""
+        from annotator.store_takeover import take_over
+
+        for former in self.formers:
+            count = take_over(self.path, former)
+            if count:
+                click.echo(
+                    f"note: {count:,} stored calls of {former} were copied to {self.path}; "
+                    "the former file is not changed",
+                    err=True,
+                )
+        return self.path
+
+    @contextmanager
+    def to_read(self) -> Iterator[Path]:
+        """A store to estimate from: nothing is written, so a copy where calls are to be copied."""
+        from annotator.store_takeover import is_taken_over, take_over
+
+        owed = [former for former in self.formers if not is_taken_over(self.path, former)]
+        if not owed:
+            yield self.path
+            return
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / STORE_NAME
+            for former in (self.path, *owed):
+                if former.exists():
+                    take_over(copy, former)
+            yield copy
+
+
+def find_run_store(
+    config: RunConfig, output: Path, *, given: Path | None, names: Sequence[str] = (STORE_NAME,)
+) -> RunStore:
+    """The store of a verb that writes `output`.
+
+    `names` are those that stores of earlier versions have, next to the output or in RUN.
+    """
+    if given is not None:
+        return RunStore(path=given)
+    path = _store_path(config, output.parent)
+    places = [folder / name for folder in (output.parent, path.parent) for name in names]
+    formers = {item.resolve(): item for item in places if item.is_file()}
+    formers.pop(path.resolve(), None)
+    return RunStore(path=path, formers=list(formers.values()))
+
+
+def _store_path(config: RunConfig, folder: Path) -> Path:
+    of_run = config.run.dir / STORE_NAME
+    if config.given("run", "dir") is not None:
+        return of_run
+    beside = folder / STORE_NAME
+    return of_run if of_run.is_file() and not beside.is_file() else beside

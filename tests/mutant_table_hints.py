@@ -1,0 +1,119 @@
+"""Faults in what users read and write: keys that show, YAML, file modes, doctor, hints."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+SECRETS = "test_secrets.py"
+YAML = "test_yaml.py"
+
+HINTS = [
+    *mutants_of(
+        "schemas/secret_values.py",
+        (
+            "uuid-shown",
+            "text = _UUID.sub(HIDDEN, hide_keys(text))",
+            "text = hide_keys(text)",
+            SECRETS,
+        ),
+        ("hashes-hidden", "len(text) in (40, 64)", "len(text) in (41, 65)", SECRETS),
+        ("assigned-secret-shown", 'text = _ASSIGNED.sub(rf"\\1{HIDDEN}", text)', "pass", SECRETS),
+    ),
+    *mutants_of(
+        "schemas/errors.py",
+        (
+            "errors-hold-keys",
+            "super().__init__(hide_keys(message))",
+            "super().__init__(message)",
+            SECRETS,
+        ),
+    ),
+    *mutants_of(
+        "schemas/config.py",
+        (
+            "keys-as-settings",
+            "for place in find_keys(value, (str(info.field_name),)):",
+            "for place in ():",
+            SECRETS,
+        ),
+        ("old-booleans-pass", "value.lower() in _OLD_BOOLEANS", "False", YAML),
+    ),
+    *mutants_of(
+        "annotator/generation/backend.py",
+        (
+            "servers-words-as-they-are",
+            "hide_likely_keys(text[:_MAX_SEARCHED_CHARS])",
+            "text",
+            SECRETS,
+        ),
+    ),
+    *mutants_of(
+        "schemas/yaml_files.py",
+        (
+            "norwegian-is-false",
+            'r"true|True|TRUE|false|False|FALSE", "tTfF"',
+            'r"true|false|no", "tfn"',
+            YAML,
+        ),
+        ("last-key-wins", "            if key in mapping:", "            if False:", YAML),
+        ("numbers-unquoted", "or _LIKE_A_NUMBER.fullmatch(text) is not None", "or False", YAML),
+        ("words-unquoted", "text.lower() in _WORDS", "False", YAML),
+    ),
+    *mutants_of(
+        "schemas/writing.py",
+        (
+            "files-for-their-owner",
+            "os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666",
+            "os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600",
+            "test_file_modes.py -k written",
+        ),
+        (
+            "libraries-modes-stay",
+            "    path.chmod(mode & 0o777)",
+            "    pass",
+            "test_file_modes.py -k written",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/doctor_servers.py",
+        (
+            "any-model-will-do",
+            "    if model in answer.served:",
+            "    if answer.served:",
+            "test_doctor.py -k named",
+        ),
+        (
+            "redirects-followed",
+            "        return None\n\n\n@dataclass",
+            "        return HTTPRedirectHandler.redirect_request(self, *_)\n\n\n@dataclass",
+            "test_doctor.py -k redirect",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/verbs/import_verb.py",
+        (
+            "documents-written-over",
+            "    if not is_ours:",
+            "    if False:",
+            "test_hints.py -k others",
+        ),
+    ),
+    *mutants_of(
+        "schemas/languages.py",
+        (
+            "any-word-is-a-language",
+            "if is_known and value == value.strip():",
+            "if match:",
+            "test_language_codes.py -k refused",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/setting_hints.py",
+        (
+            "the-file-is-blamed",
+            "            return override\n    return",
+            "            return ''\n    return",
+            "test_setting_hints.py -k blamed",
+        ),
+    ),
+]

@@ -1,0 +1,120 @@
+"""Faults in what goes over the wire: sampling in force, keys, model identity, how replies are read."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+SAMPLING = "test_server_sampling.py"
+REPLIES = "test_server_replies.py"
+
+SERVERS = [
+    *mutants_of(
+        "annotator/generation/server_kinds.py",
+        ("vllm-keeps-its-top-k", '"top_k": -1, ', "", f"{SAMPLING} -k kind_of_server"),
+    ),
+    *mutants_of(
+        "annotator/generation/request_body.py",
+        (
+            "neutral-wins-over-the-user",
+            "values |= self.config.extra_body | self.config.params",
+            "values = self.config.extra_body | self.config.params | values",
+            f"{SAMPLING} -k user_wins",
+        ),
+        (
+            "system-refusal-learned-unproved",
+            "folds_system=self.folds_system or other.folds_system",
+            "folds_system=self.folds_system",
+            f"{REPLIES} -k learned_for_the_run",
+        ),
+        (
+            "server-kind-not-recorded",
+            'return values | {"server": kind}',
+            "return values",
+            f"{SAMPLING} -k rows_record",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/dialogue.py",
+        (
+            "way-of-a-schema-always-in-the-key",
+            "if decoding.schema is None:\n        backend.pop",
+            "if False:\n        backend.pop",
+            f"{SAMPLING} -k way_a_schema",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/openai_backend.py",
+        (
+            "way-of-a-schema-not-in-the-key",
+            'values["structured"] = config.structured',
+            "pass",
+            f"{SAMPLING} -k way_a_schema",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/config.py",
+        (
+            "params-set-the-temperature",
+            "if setting is not None and values[name] is not None:",
+            "if False:",
+            f"{SAMPLING} -k setting_of_its_own",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/sample.py",
+        (
+            "rows-hold-the-prompt-that-was-refused",
+            "list(fold_system(messages) if reply.system_in_user else messages)",
+            "list(messages)",
+            f"{SAMPLING} -k without_system_role",
+        ),
+        (
+            "settings-recorded-that-were-not-sent",
+            "dict.fromkeys(settings) | dict(reply.sampling)",
+            "settings | dict(reply.sampling)",
+            f"{SAMPLING} -k not_sent",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/served_model.py",
+        (
+            "any-model-is-the-one-asked-for",
+            'if item["id"] == model',
+            "if True",
+            "test_served_model.py -k reports_root",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/reply_parts.py",
+        (
+            "unknown-parts-dropped",
+            "elif kind not in _WITHOUT_TEXT:",
+            "elif False:",
+            f"{REPLIES} -k without_readable",
+        ),
+        (
+            "thoughts-are-text",
+            "thoughts.append(_said(part))",
+            "texts.append(_said(part))",
+            f"{REPLIES} -k told_apart",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/reasoning.py",
+        (
+            "mentioned-tags-cut-the-text",
+            "if not opened and (not closed or OPEN in answer or CLOSE in answer):",
+            "if not opened and not closed:",
+            f"{REPLIES} -k only_mentions",
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/system_role.py",
+        (
+            "last-user-message-gets-the-system-text",
+            "for at, item in enumerate(rest):",
+            "for at, item in reversed(list(enumerate(rest))):",
+            f"{REPLIES} -k no_system_text",
+        ),
+    ),
+]
