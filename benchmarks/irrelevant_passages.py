@@ -10,7 +10,7 @@ three placements. The passages are irrelevant as a rule only: two groups may tre
 
 Peer: the plain-overlap line under the same noise.
 
-    target    share_changed below 0.02 on wice_dev (met before and after, missed between lines)
+    target    share_changed below 0.02 on wice_dev
 """
 
 from __future__ import annotations
