@@ -15,6 +15,7 @@ from mutant_table_evidence import QUOTED
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_lexical import LEXICAL
 from mutant_table_money import MONEY
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
@@ -501,5 +502,6 @@ MUTANTS = [
     *SERVERS,
     *REAL_JUDGES,
     *STORED,
+    *LEXICAL,
 ]
 # fmt: on

@@ -402,6 +402,36 @@ def test_a_small_run_whose_calls_all_fail_ends_with_3(world: World, verb: str) -
     assert code == 0, err
 
 
+@pytest.mark.parametrize(
+    ("verb", "model"), [("questions", "writer"), ("agreement", "judge"), ("evaluate", "judge")]
+)
+def test_a_small_run_without_a_useful_reply_ends_with_3(
+    world: World, verb: str, model: str
+) -> None:
+    prose = completion("I am happy to help!")
+    world.answer = lambda body: prose if body["model"] == model else world.reply(body)
+    allowed = ["--set", "questions.max_failed=1"] if verb == "questions" else []
+    code, out, err = world.run(verb, *allowed)
+    assert code == 3, err
+    assert re.search(r"none of the \d+ replies was of use; the last one: 'I am happy", err)
+    assert "wrote" not in out
+    assert not world.path(f"new-{verb}").exists() or verb == "questions"
+
+
+def test_an_evaluation_that_is_mostly_undetermined_is_written_and_ends_with_1(
+    world: World,
+) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        useless = body["model"] == "judge" and "mountain 0" not in json.dumps(body)
+        return completion("I am happy to help!") if useless else world.reply(body)
+
+    world.answer = answer
+    code, _, err = world.run("evaluate")
+    assert code == 1, err
+    assert "are undetermined" in err and "max_undetermined_share=0.2" in err
+    assert (world.folder / "new-evaluate" / "scores.json").exists()
+
+
 def test_a_judge_whose_calls_all_fail_ends_an_evaluation_with_3(world: World) -> None:
     world.answer = lambda body: FAILED if body["model"] == "judge" else world.reply(body)
     code, _, err = world.run("evaluate")

@@ -223,10 +223,20 @@ class Meter:
             "the cause, then run the same command with --retry-failed)"
         )
 
+    @property
+    def came_to_nothing(self) -> str:
+        """A sentence where every call failed, or no reply was of use; empty otherwise."""
+        if self.all_failed or not self.useless.is_all or self.num_served:
+            return self.all_failed
+        return (
+            f"{self.useless.describe()} (choose another model or other settings, then run the same "
+            "command with --retry-failed)"
+        )
+
     def check_replies(self) -> None:
-        """Raise BackendError where every call failed."""
-        if self.all_failed:
-            raise BackendError(self.all_failed)
+        """Raise BackendError where every call failed or no reply was of use."""
+        if self.came_to_nothing:
+            raise BackendError(self.came_to_nothing)
 
     @property
     def is_priced(self) -> bool:

@@ -63,12 +63,14 @@ def ask_with_room(ask: Ask) -> Step:
     return ReplyFault(reason="cut_off", detail=f"the reply did not fit twice max_tokens{hint}")
 
 
-def fault_of_loop(reply: Reply) -> ReplyFault | None:
-    """The fault of a reply that repeated itself until its room ended; None for a whole reply.
+def fault_of_ending(reply: Reply) -> ReplyFault | None:
+    """The fault of a reply that is thoughts alone, or a loop; None for a whole reply.
 
     White space without end after a JSON object, which servers that enforce a schema allow, is no
     fault: the object is whole.
     """
+    if not reply.text.strip() and reply.reasoning.strip():
+        return ReplyFault(reason="cut_off", detail=f"it is thoughts alone: {THINKING_HINT}")
     if reply.finish_reason != "length" or reply.text.rstrip()[-1:] == "}":
         return None
     return ReplyFault(
