@@ -74,7 +74,7 @@ STORED = [
             "a-store-per-output",
             'if config.given("run", "dir") is not None:',
             "if False:",
-            "test_run_store.py -k another_output",
+            "test_run_store.py -k without_a_run",
         ),
     ),
     *mutants_of(
