@@ -106,7 +106,7 @@ STORED = [
             "documents-are-equal",
             "[self._digest(item) for item in task.documents]",
             "len(task.documents)",
-            "test_annotate.py -k own_documents",
+            "test_annotate.py -k nothing_differs",
         ),
         (
             "evidence-of-the-other-response",
