@@ -17,6 +17,7 @@ from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_lexical import LEXICAL
 from mutant_table_money import MONEY
+from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
@@ -492,6 +493,7 @@ MUTANTS = [
     *EVALUATION,
     *INGEST,
     *MONEY,
+    *OUTCOMES,
     *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,

@@ -230,8 +230,8 @@ def test_notes_open_by_saying_what_the_judge_is() -> None:
 
 def test_an_absent_name_lowers_the_rank() -> None:
     text = "The city council opened the northern railway after a long dispute with farmers."
-    known = "After a long dispute the council of the city opened a railway near the old mill."
-    other = known.replace("old mill", "old Mill")
+    known = "The council of the city opened the northern railway after a dispute about a mill."
+    other = known.replace("mill", "Mill")
     scores = [judge_one(sentence, text).confidence for sentence in (known, other)]
     labels = {judge_one(sentence, text).label for sentence in (known, other)}
     assert labels == {Label.NO_HALLUCINATION}

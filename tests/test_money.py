@@ -282,7 +282,8 @@ def test_a_limit_on_cost_is_on_the_sum_of_what_each_model_costs(world: World) ->
     assert code == 3, err
     assert world.asked == {"base": 8, "judge": 2}
     assert f"the next call does not fit max_cost={most + 1e-6:g}: 10 calls were made" in err
-    assert f", {most:.6f} USD)" in err
+    assert f", {most:.6f} USD), and the next may take " in err
+    assert re.search(r"may take [\d,]+ tokens \(0\.004000 USD\)", err)
     code, _, err = world.run("evaluate", "--max-cost", 1, *sets)
     assert code == 0, err
     assert world.asked == {"base": 8, "dpo": 8, "judge": NUM_PEOPLE}
@@ -568,3 +569,11 @@ def test_the_bar_moves_within_a_batch_of_a_local_model(
         )
         err = capsys.readouterr().err
         assert ("0/6" in err and "| batch at token 1" in err) == shown
+
+
+def test_the_page_on_judging_lists_every_key_of_the_judge_model() -> None:
+    from annotator.judging.llm_config import LlmConfig
+
+    page = (Path(__file__).parent.parent / "docs" / "judging.md").read_text("utf-8")
+    tables = page.split("## Settings of annotate.llm", 1)[1].split("\n## ", 1)[0]
+    assert [name for name in LlmConfig.model_fields if f"`{name}`" not in tables] == []

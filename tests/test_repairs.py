@@ -385,6 +385,7 @@ def test_a_reply_that_is_thoughts_alone_names_the_settings_and_is_mended():
     found, asked = ask_sentence([thoughts])
     assert (found.reason, len(asked)) == ("cut_off", 2)
     assert "enable_thinking: false" in found.rationale
+    assert asked[1].messages[-2].content == "-"
     found, _ = ask_sentence([thoughts, verdict("contradicted", FOUND)])
     assert found.label is LABELS["contradicted"]
 

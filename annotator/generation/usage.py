@@ -67,6 +67,7 @@ class Budget:
     limits: Limits = NO_LIMITS
     meters: list[Meter] = field(default_factory=list)
     _exceeded: list[str] = field(default_factory=list)
+    _needed: str = ""
 
     def join(self, meter: Meter) -> None:
         """Count `meter` too. Raises ConfigError as `check_prices` does."""
@@ -77,6 +78,7 @@ class Budget:
         """Whether `requests`, counted by `meter`, fit the limits next to all that is under way."""
         limits = self.limits
         exceeded = []
+        self._needed = ""
         if limits.max_calls is not None and self.num_asked + len(requests) > limits.max_calls:
             exceeded.append(f"max_calls={limits.max_calls}")
         if limits.max_tokens is not None or limits.max_cost is not None:
@@ -90,6 +92,7 @@ class Budget:
             cost = sum(item.cost_of(tokens) or 0.0 for item, tokens in most)
             if limits.max_cost is not None and cost > limits.max_cost:
                 exceeded.append(f"max_cost={limits.max_cost:g}")
+            self._needed = f", and the next may take {meter.show(more)}"
         self._exceeded = exceeded
         return not exceeded
 
@@ -119,7 +122,7 @@ class Budget:
         cost = f", {self.cost_text}" if self.cost_text else ""
         return (
             f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
-            f"were made ({self.tokens.total:,} tokens{cost})"
+            f"were made ({self.tokens.total:,} tokens{cost}){self._needed}"
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -255,6 +258,13 @@ class Meter:
         return self.prices.cost(
             prompt=tokens.prompt, cached=tokens.cached, completion=tokens.completion
         )
+
+    def show(self, tokens: Tokens) -> str:
+        """`tokens`, and what they cost where that is known, for a person."""
+        if self.prices is None or not self.is_priced:
+            return f"{tokens.total:,} tokens"
+        cost = show_money(self.cost_of(tokens) or 0.0, self.prices.currency)
+        return f"{tokens.total:,} tokens ({cost})"
 
     def _tokens_of(self, request: Request, reply: Reply) -> Tokens:
         prompt, completion = reply.prompt_tokens, reply.completion_tokens

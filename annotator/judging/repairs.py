@@ -104,6 +104,7 @@ def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
     said = find_answer(reply.text) or reply.text
     loop = find_loop(said) if reply.finish_reason == "length" else None
     said = said[: _MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS]
+    said = said if said.strip() else "-"  # some servers refuse a turn without text
     request = fill(material.prompts.repair, {"fault": fault})
     turns = [Message(role="assistant", content=said), Message(role="user", content=request)]
     return replace(ask, messages=[*ask.messages, *turns], purpose="repair")
