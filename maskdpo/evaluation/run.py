@@ -24,6 +24,7 @@ from annotator.judging.judges import judge_prices
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.scores import compare_models
+from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
 from schemas.files import read_records, read_rows
@@ -69,6 +70,7 @@ def run_evaluate(
     BackendError when a server or device fails or every call to one model fails.
     """
     prepared = _prepare(samples, annotate, inputs, limits)
+    check_served(samples, annotate, inputs.store, same_model=same_model)
     for note in prepared.notes:
         say(note, show=show_progress)
     annotations: dict[str, list[Annotation]] = {}
