@@ -96,13 +96,13 @@ def test_quotes_without_content_are_weak_evidence():
     assert (found.label, len(asked)) == (LABELS["not_mentioned"], 1)
 
 
-def test_a_short_sentence_of_a_document_is_evidence_where_it_speaks_of_the_same():
+def test_a_short_sentence_of_a_document_is_evidence_where_it_has_two_words_of_content():
     document = "Mira Tolvan lives in Karsted\nShe works as a baker. It is a bridge."
     for sentence, quote, reason in (
         ("Mira Tolvan is a baker.", "She works as a baker.", None),
         ("Mira Tolvan is a baker.", "She works as a baker", None),
         ("Mira Tolvan is a baker.", "as a baker", "weak_evidence"),
-        ("Mira Tolvan is tall.", "She works as a baker.", "weak_evidence"),
+        ("Mira Tolvan is a sailor.", "She works as a baker.", None),
         ("The bridge cost nine million crowns.", "It is a bridge.", "weak_evidence"),
     ):
         replies = [json.dumps(verdict("supported", quote))]

@@ -20,6 +20,7 @@ from annotator.text.quote_text import read_quote_text
 from schemas.records import Evidence
 
 _STOPS = frozenset(".!?。！？\n")
+_MAX_GAP = 40  # characters of white space around a sentence
 _MAX_MARKS_SHARE = 4  # a text that is longer holds more than the quote
 
 
@@ -75,7 +76,7 @@ def find_evidence(quotes: Sequence[str], material: Material, number: int) -> Fou
         in_response=[quote for quote in missing if finder.locate(quote, response)],
         is_weak=bool(shown)
         and not any(_is_whole(part, [*material.texts, *titles]) for part in shown)
-        and not any(_is_telling_sentence(place, material, words, language) for place in places)
+        and not any(_is_telling_sentence(place, material, language) for place in places)
         and is_weak(read_content(shown, language), read_content([sentence], language)),
     )
 
@@ -119,16 +120,15 @@ def _is_whole(part: str, texts: Sequence[str]) -> bool:
     )
 
 
-def _is_telling_sentence(
-    place: Place, material: Material, words: frozenset[str], language: str
-) -> bool:
-    """Whether a quote is a whole sentence of a document with two content words, one of them ours.
+def _is_telling_sentence(place: Place, material: Material, language: str) -> bool:
+    """Whether a quote is a whole sentence of a document, with a word and one word or number more.
 
     A short sentence says no more than it does: "She works as a baker." is all there is to quote.
     """
     text = material.texts[place.document]
-    before = text[: place.start].rstrip(" \t")[-1:] or "\n"
-    after = text[place.end - 1 : place.end + 1] if text[place.end :].strip() else "\n"
+    before = text[max(0, place.start - _MAX_GAP) : place.start].rstrip(" \t")[-1:] or "\n"
+    is_last = not text[place.end : place.end + _MAX_GAP].strip()
+    after = "\n" if is_last else text[place.end - 1 : place.end + 1]
     is_sentence = before in _STOPS and not _STOPS.isdisjoint(after)
-    said = _content_words(text[place.start : place.end], language)
-    return is_sentence and len(said) >= SHARED_UNITS and not words.isdisjoint(said)
+    said = read_content([text[place.start : place.end]], language)
+    return is_sentence and bool(said.words) and said.units >= SHARED_UNITS
