@@ -234,7 +234,7 @@ def test_own_faults_replace_ours_one_by_one(tmp_path):
     for text, message in (
         ("faults:\n  no_quotes: x\n", "did you mean 'no_quote'"),
         ("faults:\n  no_quote: '{{sentence}}'\n", "placeholder 'sentence'; allowed: detail, quote"),
-        ("system: a\nversion: 1\nsystem: b\n", r"en\.yaml:3: .*'system' stands here twice"),
+        ("system: a\nversion: 1\nsystem: b\n", r"en\.yaml:3: .*'system' is given twice"),
         ("system: [\n", r"en\.yaml:\d+: not valid YAML"),
         ("- a\n", "must hold prompts by name, found list"),
     ):

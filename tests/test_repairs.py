@@ -96,7 +96,7 @@ def test_quotes_without_content_are_weak_evidence():
     assert (found.label, len(asked)) == (LABELS["not_mentioned"], 1)
 
 
-def test_a_short_sentence_of_a_document_is_evidence_where_it_has_two_words_of_content():
+def test_a_short_sentence_of_a_document_is_evidence():
     document = "Mira Tolvan lives in Karsted\nShe works as a baker. It is a bridge."
     for sentence, quote, reason in (
         ("Mira Tolvan is a baker.", "She works as a baker.", None),
@@ -378,6 +378,16 @@ def test_thinking_that_fills_twice_the_room_names_the_settings(text):
     found, asked = ask_sentence([Reply(text=text, finish_reason="length", reasoning="Let me see")])
     assert (found.reason, len(asked)) == ("cut_off", 2)
     assert "max_tokens" in found.rationale and "enable_thinking: false" in found.rationale
+
+
+def test_a_reply_that_is_thoughts_alone_names_the_settings_and_is_mended():
+    thoughts = Reply(text="", finish_reason="stop", reasoning="It is supported.")
+    found, asked = ask_sentence([thoughts])
+    assert (found.reason, len(asked)) == ("cut_off", 2)
+    assert "enable_thinking: false" in found.rationale
+    assert asked[1].messages[-2].content == "-"
+    found, _ = ask_sentence([thoughts, verdict("contradicted", FOUND)])
+    assert found.label is LABELS["contradicted"]
 
 
 def test_thoughts_are_not_repeated_in_a_repair():

@@ -193,6 +193,7 @@ DOCUMENTS = ["Ada kept three cats. There is no information about her youth.", "é
         ("<Reference>the points of the documents that bear on this sentence</Reference>",
          "copied_form"),
         ("<No Reference Information>\n- Ada kept three cats.", "ambiguous"),
+        ("Here it is:\n```\n<No Reference Information>\n```\nDone.", "unparsable"),
         ("<think>none", "cut_off"),
     ],
 )  # fmt: skip

@@ -13,11 +13,13 @@ from annotator.judging.material import Material
 from annotator.judging.prose import DENIAL
 from annotator.judging.reading import (
     LABEL_NAMES,
+    TAG,
     ReplyFault,
     denies_label,
     form_fault,
     read_choice,
     read_references,
+    read_words,
 )
 from annotator.judging.thinking import find_answer
 from schemas.labels import Label
@@ -67,10 +69,19 @@ def read_points(text: str, material: Material, number: int) -> list[str] | Reply
         return []
     if none_said.reason != "unparsable":
         return none_said
+    return _read_list(text, points, material, number)
+
+
+def _read_list(
+    text: str, points: list[str], material: Material, number: int
+) -> list[str] | ReplyFault:
+    """The points of a reply that is no tag alone; [] where it says in plain words that none are."""
     said = (find_answer(text) or "").strip(" \t\r\n*\"'<>-").rstrip(".!。！")
     found = find_evidence(points, material, number)
     if (_NONE.fullmatch(said) or _NONE_CHINESE.fullmatch(said)) and not found.evidence:
         return []
+    if not found.evidence and any(read_words(tag) in _NO_POINTS for tag in TAG.findall(text)):
+        return form_fault("it says that there is none, but not alone on its line")
     copied = [point for point in found.missing if material.wording.is_copied_quote(point)]
     if copied:
         detail = f"its point {copied[0][:80]!r} is wording of the prompt"

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from annotator.judging.prompts import wording_language
 from annotator.text.config import RetrievalConfig, TextConfig
 from annotator.text.language import AUTO, detect_language
 from annotator.text.neutral import neutralise
@@ -156,7 +157,7 @@ class Domain(Section):
         language = self.language
         if language == AUTO:
             language = detect_language(self.checkable_fact)
-        return "zh" if language.split("-")[0].lower() == "zh" else "en"
+        return wording_language(language)
 
     @property
     def prompt_language(self) -> str:

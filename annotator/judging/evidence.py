@@ -76,7 +76,10 @@ def find_evidence(quotes: Sequence[str], material: Material, number: int) -> Fou
         in_response=[quote for quote in missing if finder.locate(quote, response)],
         is_weak=bool(shown)
         and not any(_is_whole(part, [*material.texts, *titles]) for part in shown)
-        and not any(_is_telling_sentence(place, material, language) for place in places)
+        and not any(
+            _is_telling_sentence(place, material.texts[place.document], language)
+            for place in places
+        )
         and is_weak(read_content(shown, language), read_content([sentence], language)),
     )
 
@@ -120,12 +123,12 @@ def _is_whole(part: str, texts: Sequence[str]) -> bool:
     )
 
 
-def _is_telling_sentence(place: Place, material: Material, language: str) -> bool:
-    """Whether a quote is a whole sentence of a document, with a word and one word or number more.
+def _is_telling_sentence(place: Place, text: str, language: str) -> bool:
+    """Whether a quote is a whole sentence of a document, with two content words.
 
-    A short sentence says no more than it does: "She works as a baker." is all there is to quote.
+    A short sentence says no more than it does, and may well contradict another one without a
+    common word: "She works as a baker." and "She is a sailor."
     """
-    text = material.texts[place.document]
     before = text[max(0, place.start - _MAX_GAP) : place.start].rstrip(" \t")[-1:] or "\n"
     is_last = not text[place.end : place.end + _MAX_GAP].strip()
     after = "\n" if is_last else text[place.end - 1 : place.end + 1]

@@ -40,8 +40,9 @@ class LlmConfig(ModelConfig):
     )
     evidence: Literal["require", "keep"] = Field(
         default="require",
-        description="a verdict whose quotes no document holds: 'require' makes it undetermined "
-        "(evidence_not_found), 'keep' lets it stand without evidence",
+        description="a verdict with a quote that no document says, or with quotes that say too "
+        "little: 'require' makes it undetermined (evidence_not_found, weak_evidence), 'keep' keeps "
+        "it and records the missing quotes",
     )
     prompts: Path | None = Field(
         default=None,

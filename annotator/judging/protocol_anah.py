@@ -31,7 +31,7 @@ from annotator.judging.reading import ReplyFault
 from annotator.judging.repairs import (
     FirstLabel,
     ask_with_room,
-    fault_of_loop,
+    fault_of_ending,
     name_fault,
     remember,
     repair,
@@ -130,7 +130,7 @@ def _ask_tagged(
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             return reply, ask, nothing
-        value = fault_of_loop(reply) or read(reply.text)
+        value = fault_of_ending(reply) or read(reply.text)
         if first and isinstance(value, Label):
             changed = first.changed_by(Verdict(label=value))
             return changed or value, ask, reply

@@ -23,7 +23,7 @@ from annotator.judging.repairs import (
     EVIDENCE_FAULTS,
     FirstLabel,
     ask_with_room,
-    fault_of_loop,
+    fault_of_ending,
     name_fault,
     remember,
     repair,
@@ -75,7 +75,7 @@ def _ask_until_usable(
 def _read_sentence_reply(
     reply: Reply, material: Material, number: int, settings: ProtocolSettings
 ) -> Verdict | ReplyFault:
-    loop = fault_of_loop(reply)
+    loop = fault_of_ending(reply)
     values = loop or read_object(reply.text, "label")
     if isinstance(values, ReplyFault):
         return values

@@ -177,7 +177,7 @@ def read_quotes(value: object) -> list[str] | None:
     return [item.strip() for item in value if item.strip()]
 
 
-_TAG = re.compile(r"[<＜‹《\[【]\s*/?\s*([^<>＜＞‹›《》\[\]【】]{1,40}?)\s*[>＞›》\]】]")
+TAG = re.compile(r"[<＜‹《\[【]\s*/?\s*([^<>＜＞‹›《》\[\]【】]{1,40}?)\s*[>＞›》\]】]")
 
 
 def read_choice(
@@ -202,7 +202,7 @@ def read_choice(
         return ReplyFault(
             reason="unparsable", detail="it is none of the answers asked for, alone on its line"
         )
-    tags = {words for tag in _TAG.findall(answer) if (words := read_words(tag))}
+    tags = {words for tag in TAG.findall(answer) if (words := read_words(tag))}
     others = {choices[words] for words in tags & choices.keys()}
     strange = {words for words in tags if words in LABEL_NAMES and words not in choices}
     value = next(iter(named))

@@ -63,12 +63,14 @@ def ask_with_room(ask: Ask) -> Step:
     return ReplyFault(reason="cut_off", detail=f"the reply did not fit twice max_tokens{hint}")
 
 
-def fault_of_loop(reply: Reply) -> ReplyFault | None:
-    """The fault of a reply that repeated itself until its room ended; None for a whole reply.
+def fault_of_ending(reply: Reply) -> ReplyFault | None:
+    """The fault of a reply that is thoughts alone, or a loop; None for a whole reply.
 
     White space without end after a JSON object, which servers that enforce a schema allow, is no
     fault: the object is whole.
     """
+    if not reply.text.strip() and reply.reasoning.strip():
+        return ReplyFault(reason="cut_off", detail=f"it is thoughts alone: {THINKING_HINT}")
     if reply.finish_reason != "length" or reply.text.rstrip()[-1:] == "}":
         return None
     return ReplyFault(
@@ -102,6 +104,7 @@ def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
     said = find_answer(reply.text) or reply.text
     loop = find_loop(said) if reply.finish_reason == "length" else None
     said = said[: _MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS]
+    said = said if said.strip() else "-"  # some servers refuse a turn without text
     request = fill(material.prompts.repair, {"fault": fault})
     turns = [Message(role="assistant", content=said), Message(role="user", content=request)]
     return replace(ask, messages=[*ask.messages, *turns], purpose="repair")

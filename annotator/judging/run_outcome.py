@@ -26,6 +26,7 @@ _ADVICE = {
     "verdicts without",
     "weak_evidence": "a larger judge quotes more; annotate.llm.evidence=keep accepts verdicts "
     "without",
+    "copied_form": "the judge repeats its prompt; use a larger one",
     "prompt_too_long": "lower annotate.retrieval.max_tokens, or serve the judge with more context",
 }
 

@@ -19,7 +19,7 @@ from annotator.judging.material import Material
 from annotator.judging.protocol_steps import ProtocolSettings, read_verdict
 from annotator.judging.quotes import count_units
 from annotator.judging.reading import ReplyFault, form_fault, labels_in, read_label, read_object
-from annotator.judging.repairs import fault_of_loop
+from annotator.judging.repairs import fault_of_ending
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -34,7 +34,7 @@ def read_window(
     reply: Reply, owed: Sequence[int], material: Material, settings: ProtocolSettings
 ) -> tuple[dict[int, Verdict], dict[int, ReplyFault]]:
     """Verdicts by sentence, and why the other sentences of `owed` have none."""
-    values = fault_of_loop(reply) or read_object(reply.text, "verdicts")
+    values = fault_of_ending(reply) or read_object(reply.text, "verdicts")
     items = values if isinstance(values, ReplyFault) else values["verdicts"]
     if not isinstance(items, list):
         whole = items if isinstance(items, ReplyFault) else form_fault("verdicts is no list")
