@@ -48,14 +48,16 @@ _DENIED_BEFORE = re.compile(
           (?:not|n't|n’t|never|cannot|no|nor|neither|without|hardly|barely|scarcely)
             (?:\ (?:yet|been|be|being|a|an|the|any|longer|always|to))?
         | (?:un|in)able\ to | (?:fail(?:s|ed)?|refuse[sd]?|declined?)\ to
-        | (?:false|untrue|true|incorrect|wrong|myth|den(?:y|ies|ied)|doubts?|doubted)\ that
+        | (?:false|untrue|not\ true|incorrect|wrong|myth|den(?:y|ies|ied)|(?<!no\ )doubt(?:s|ed)?)
+          \ that
         | minus | negative
         | nicht | kein(?:e[nmrs]?)? | nie | ne | pas | non | não | niet | geen | ikke | inte
         | не | ни | нет )
       | n['’]t
     )[ \t\u00a0]*$
-    | (?:[不未没沒無无非别勿莫]|没有|沒有|并非|零下|负)
-      (?:[是有能会会可要应應得须需宜再曾被]|可以|应该|能够|需要|必须)?$
+    | (?:[不未没沒無无勿莫]|(?<![南北西东中是])非|(?<![分特级区差性类识告离])别
+        |没有|沒有|零下|(?<![胜抱])负)
+      (?:[是有能会會可要应應得须需宜再曾被]|可以|应该|能够|需要|必须)?$
     """,
     re.IGNORECASE | re.VERBOSE,
 )

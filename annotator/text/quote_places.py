@@ -7,7 +7,7 @@ tolerance is an article that is missing or added, with a score below 1.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,13 +85,15 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
 
 def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Iterator[Stretch]:
     """Where `text` says the quote but for an article more or less; `bare` is it without them."""
-    for first, last in _find_tokens(quote.bare, bare):
-        start, end = bare.starts[first], bare.ends[last]
-        before = text.token(bisect_left(text.starts, start) - 1)
-        if quote.tokens[0] in ARTICLES and before in ARTICLES:
-            start = text.starts[bisect_left(text.starts, start) - 1]
-        score = _compare_articles(quote.tokens, read_quote_text(text.raw[start:end]).tokens())
-        if score >= MIN_SCORE and not is_cut(bare, first, last):
+    for bare_first, bare_last in _find_tokens(quote.bare, bare):
+        first = bisect_left(text.starts, bare.starts[bare_first])
+        last = bisect_right(text.ends, bare.ends[bare_last]) - 1
+        if quote.tokens[0] in ARTICLES and text.token(first - 1) in ARTICLES:
+            first -= 1
+        score = _compare_articles(quote.tokens, text.tokens_from(first, last + 1))
+        # What is the same to the letter was found, or is cut.
+        if MIN_SCORE <= score < 1 and not is_cut(text, first, last):
+            start, end = text.starts[first], text.ends[last]
             yield Stretch(start=start, end=end, score=round(score, 4))
 
 

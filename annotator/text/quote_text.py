@@ -76,6 +76,10 @@ class QuoteText:
         """All tokens without their form."""
         return self.joined.split(SPLIT)[1:-1]
 
+    def tokens_from(self, first: int, end: int) -> list[str]:
+        """The tokens `first` to `end - 1` without their form."""
+        return [self.token(number) for number in range(first, end)]
+
 
 def read_quote_text(text: str) -> QuoteText:
     """The tokens of `text`. Linear in its length; memory is 12 bytes per token and the text.
