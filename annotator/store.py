@@ -24,6 +24,7 @@ from annotator.store_faults import faults_at_opening, faults_in_use
 from annotator.store_tables import connect, prepare, transaction
 from schemas.errors import InputError
 
+_FAILURE = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
 _LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables per statement
 _LAST_RUN = "(SELECT coalesce(max(id), 0) FROM runs)"
 
@@ -109,13 +110,16 @@ class Store:
         with self._using():
             return {key for (key,) in self._lookup("key", keys)}
 
-    def _lookup(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    def _lookup(
+        self, columns: str, keys: Iterable[str], condition: str = ""
+    ) -> Iterator[tuple[Any, ...]]:
         valid = "AND (failed = 0 OR failed_run >= ?)" if self._retry_failed else ""
         extra = [self._first_run] if self._retry_failed else []
         for batch in _batches(keys, _LOOKUP_BATCH):
             marks = ",".join("?" * len(batch))
             yield from self._connection.execute(
-                f"SELECT {columns} FROM calls WHERE key IN ({marks}) {valid}", [*batch, *extra]
+                f"SELECT {columns} FROM calls WHERE key IN ({marks}) {valid} {condition}",
+                [*batch, *extra],
             )
 
     def put_many(
@@ -161,6 +165,23 @@ class Store:
                 " WHERE key = ? AND NOT failed",
                 rows,
             )
+
+    def mark_good(self, keys: Iterable[str]) -> None:
+        """Count stored replies as good that were marked as failed: they came to a result after all.
+
+        So it is where reading was corrected since. Calls without a reply stay failed.
+        """
+        with self._using():
+            failed = [
+                key
+                for key, begin in self._lookup("key, substr(value, 1, 10)", keys, "AND failed = 1")
+                if begin != _FAILURE
+            ]
+            if failed:
+                with transaction(self._connection):
+                    self._connection.executemany(
+                        "UPDATE calls SET failed = 0 WHERE key = ?", [(key,) for key in failed]
+                    )
 
     def claim(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that are this store's to ask; the rest are under way elsewhere."""

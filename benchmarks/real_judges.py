@@ -8,7 +8,8 @@
 Selection: of a file with n responses, every (n // K)-th line from the first one, K lines in all
 (K is --per-file), so that the selection spans the file and its groups. Each protocol is run by
 `maskdpo agreement` through a proxy that records every call (real_judge_proxy.py), then run again:
-a rerun must ask nothing. What the figures mean is in real_judge_log.py.
+a rerun must ask nothing. What the figures mean is in real_judge_log.py. A judge whose replies are
+of no use is run to the end with --set annotate.max_useless=0.
 
 No peer: the published annotator has no checks to count. Targets: flips by repair 0, copied forms
 that became verdicts 0, calls of a rerun 0.
@@ -49,7 +50,9 @@ def main() -> int:
     args = parse_arguments()
     args.output.mkdir(parents=True, exist_ok=True)
     gold = args.output / "selection.jsonl"
-    num_responses = write_selection(args.labels, args.per_file, gold)
+    if not args.figures:
+        write_selection(args.labels, args.per_file, gold)
+    num_responses = len(read_lines(gold))
     setting = Setting(
         server=args.server,
         model=args.model,

@@ -15,13 +15,16 @@ from mutant_table_evidence import QUOTED
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_lexical import LEXICAL
 from mutant_table_money import MONEY
+from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
+from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
 
@@ -490,6 +493,7 @@ MUTANTS = [
     *EVALUATION,
     *INGEST,
     *MONEY,
+    *OUTCOMES,
     *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
@@ -499,5 +503,7 @@ MUTANTS = [
     *REPLIES,
     *SERVERS,
     *REAL_JUDGES,
+    *STORED,
+    *LEXICAL,
 ]
 # fmt: on

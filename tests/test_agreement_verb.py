@@ -338,7 +338,8 @@ def test_the_terminal_shows_lines_slices_and_confidence(run: Run, gold: Path) ->
     for words in ("majority", "overlap", "lexical by source", "small ! n=2", "lexical by language"):
         assert words in out
     assert "!: fewer than 20 sentences" in out
-    assert "expected calibration error" in out
+    assert "It ranks verdicts and is no probability: AUROC" in " ".join(out.split())
+    assert "expected calibration error" not in out
     assert "28 sentences of 14 responses in 14 groups; people call 15 hallucinated" in out
     assert "fewer than 10 groups" not in out
     few = write_lines(gold, [row | {"group": "one"} for row in read_lines(gold)])
@@ -386,6 +387,25 @@ def test_what_a_judge_says_is_never_obeyed(
     assert "&lt;script src=" in page.text
 
 
+def test_a_probability_is_calibrated_and_a_ranking_is_not(
+    run: Run, measure: Measure, gold: Path, tmp_path: Path
+) -> None:
+    ranked, sure = tmp_path / "ranked.jsonl", tmp_path / "sure.jsonl"
+    found = measure("--annotations-output", ranked)["calibration"]
+    assert (found["is_ranking"], found["brier_score"], found["bins"]) == (True, None, [])
+    sure.write_text(ranked.read_text("utf-8").replace('"lexical"', '"votes"'), "utf-8")
+    other = measure("--judge", sure)["calibration"]
+    assert (other["is_ranking"], len(other["bins"])) == (False, 10)
+    assert other["auroc"] == found["auroc"]
+    report = tmp_path / "report.html"
+    code, out, _ = run("agreement", "--gold", gold, "--judge", sure, "--report", report)
+    assert code == 0
+    assert "expected calibration error" in out
+    page = Page(report.read_text("utf-8"))
+    assert "expected calibration error" in page.text
+    assert page.tags.count("svg") == 3
+
+
 def test_the_page_holds_pictures_and_says_them_in_words(
     run: Run, gold: Path, tmp_path: Path
 ) -> None:
@@ -394,8 +414,8 @@ def test_the_page_holds_pictures_and_says_them_in_words(
     code, _, err = run("agreement", "--gold", gold, *arguments)
     assert code == 0, err
     page = Page(report.read_text("utf-8"))
-    assert page.tags.count("svg") == page.tags.count("figcaption") == 3
-    for words in ("A against B", "exact McNemar", "By language", "expected calibration error"):
+    assert page.tags.count("svg") == page.tags.count("figcaption") == 2
+    for words in ("A against B", "exact McNemar", "By language", "is no probability: AUROC"):
         assert words in page.text
     before = report.read_bytes()
     run("agreement", "--gold", gold, *arguments)

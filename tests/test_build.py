@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.pairs import public_name, sentence_rows
 from dataset_builder.splits import Split, split_of
 from dataset_builder.write import new_folder, pair_schema, sentence_schema
@@ -128,6 +128,21 @@ def test_a_pairs_id_is_its_content_and_not_its_verdicts() -> None:
     assert pair([GOOD, GOOD], question_id="r").id != first.id  # ids stay unique in the data set
     assert pair([GOOD]).id != first.id  # one sentence less
     assert pair([GOOD, GOOD], prompt=[{"role": "user", "content": "?"}]).id != first.id
+
+
+def test_weights_by_a_ranking_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    ranked = {"confidence": 0.6, "confidence_kind": "lexical"}
+    rows = [
+        annotation_row("a", [GOOD], verdict={"confidence": 0.9, "confidence_kind": "votes"}),
+        annotation_row("b", [BAD], verdict=ranked),
+    ]
+    with pytest.raises(InputError, match=r":2: response 'b'.*ranks sentences") as caught:
+        build(tmp_path, rows, BuildConfig(weighting=Weighting.CONFIDENCE))
+    assert "build.weighting=binary" in str(caught.value)
+    flat = [Annotation.model_validate(row, strict=False) for row in rows]
+    with pytest.raises(ConfigError, match="no probability"):
+        build_pairs(flat, BuildConfig(weighting=Weighting.CONFIDENCE))
+    assert build(tmp_path, rows, BuildConfig()).counts["pairs"] == 1
 
 
 def test_pairs_with_nothing_to_train_on_a_side_are_dropped_and_counted(tmp_path: Path) -> None:

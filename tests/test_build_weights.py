@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.config import BuildConfig
-from dataset_builder.weights import is_active, make_spans
+from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.weights import find_unusable_confidence, is_active, make_spans
 from schemas.errors import ConfigError
 from schemas.labels import Label, LabelPolicy, Side
-from schemas.records import Sentence, Verdict
+from schemas.records import Annotation, Message, Sentence, Verdict
 
 FRACTIONS = st.floats(0.0, 1.0)
 VERDICTS = st.builds(
@@ -63,6 +63,27 @@ def test_the_policy_decides_which_labels_train(
     config = BuildConfig(policy=LabelPolicy(chosen=tuple(chosen)))
     for span in make_spans(sentences, Side.CHOSEN, config):
         assert bool(span.weight) == (span.label in chosen)
+
+
+@pytest.mark.parametrize("kind", ["votes", "logprob", "lexical", None])
+@pytest.mark.parametrize("source", ["judge", "person"])
+def test_a_ranking_is_no_weight(kind: str | None, source: str) -> None:
+    verdict = Verdict(
+        label=Label.NO_HALLUCINATION, confidence=0.9, confidence_kind=kind, source=source
+    )
+    row = Annotation(
+        id="r1",
+        question_id="q",
+        prompt=[Message(role="user", content="Who?")],
+        text="So.",
+        sentences=[Sentence(start=0, end=3, verdict=verdict)],
+    )
+    message = find_unusable_confidence(row, BuildConfig(weighting=Weighting.CONFIDENCE))
+    assert (message is not None) == (kind == "lexical" and source == "judge")
+    assert find_unusable_confidence(row, BuildConfig()) is None
+    if message is not None:
+        assert "response 'r1', sentence [0, 3)" in message
+        assert "--set build.weighting=binary" in message
 
 
 def test_settings_out_of_range_or_unknown_are_refused_by_name() -> None:

@@ -8,6 +8,7 @@ from sample_server import ChatServer
 from annotator.judging import reading
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.store import Store
 from schemas.errors import BackendError
 
 NOWHERE = "http://127.0.0.1:9/v1"  # nothing listens: a call would fail
@@ -84,3 +85,17 @@ def test_what_a_changed_setting_costs_is_reported_before_a_call(tmp_path, capsys
         assert "evidence 'require' -> 'keep'. Of 8 stored calls 8 still serve this run" in said
         said = run(server, max_tokens=500)
         assert "Of 8 stored calls 0 still serve this run" in said
+
+
+def test_replies_that_a_fix_made_usable_are_not_asked_again_by_retry_failed(tmp_path, monkeypatch):
+    scripted = ScriptedJudge(make_world(tmp_path, num_responses=2))
+    words = reading.read_words
+    with ChatServer(scripted) as server, monkeypatch.context() as faulty:
+        faulty.setattr(reading, "read_words", lambda value: words(value).replace("no", "??"))
+        annotate(tmp_path, server.base_url, protocol="sentence")
+    with Store(tmp_path / "store.sqlite") as calls:
+        assert calls.count("judge", failed=True) > 0
+    annotate(tmp_path, NOWHERE, protocol="sentence")
+    with Store(tmp_path / "store.sqlite") as calls:
+        # What is left are the requests to mend a reply, which are not looked up any more.
+        assert calls.count("judge", failed=False) == 8

@@ -134,11 +134,22 @@ def test_a_redirect_does_not_take_the_key_elsewhere(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     write_inputs("d1")
-    with ChatServer(models=as_json(302, {})) as server:
-        settings = {"backend": "openai", "model": "m", "base_url": server.base_url}
+    reached = []
+
+    def redirect(handler: Any, _: Any) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"{other.base_url}/models")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with ChatServer() as server, ChatServer() as other:
+        handler_of(server)._send = redirect
+        send = handler_of(other)._send
+        handler_of(other)._send = lambda handler, sent: reached.append(1) or send(handler, sent)
+        settings = {"backend": "openai", "model": "policy", "base_url": server.base_url}
         write_config(sample=settings)
         _, out, _ = run("doctor", "--config", "run.yaml")
-    assert "HTTP 302" in line_of(out, "sample at ")
+    assert "HTTP 302" in line_of(out, "sample at ") and reached == []
 
 
 def test_a_server_that_is_down_names_how_to_start_one(run: Run) -> None:
@@ -165,14 +176,18 @@ def test_an_address_without_v1_is_corrected(run: Run) -> None:
     assert f"--set sample.base_url={server.base_url}" in line_of(out, "sample at ")
 
 
+def handler_of(server: ChatServer) -> Any:
+    return server._server.RequestHandlerClass
+
+
 def answer_only_under_v1(server: ChatServer) -> None:
-    handler = server._server.RequestHandlerClass
-    send = handler._send  # type: ignore[attr-defined]
+    handler = handler_of(server)
+    send = handler._send
 
     def by_path(self: Any, sent: Any) -> None:
         send(self, sent if self.path.startswith("/v1/") else as_json(404, {}))
 
-    handler._send = by_path  # type: ignore[attr-defined]
+    handler._send = by_path
 
 
 def test_a_paid_server_without_prices_is_warned_of(run: Run) -> None:

@@ -521,7 +521,7 @@ def test_a_sheet_without_answers_or_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no column 'response_id'"):
         run_import_corrections(source=path, **arguments)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="is no CSV in UTF-8"):
+    with pytest.raises(InputError, match=r"is not a CSV in UTF-8 .*; save it again"):
         run_import_corrections(source=path, **arguments)
     assert not (tmp_path / "c.jsonl").exists()
 

@@ -7,15 +7,21 @@ import pytest
 from judge_server import ScriptedJudge
 from judge_support import make_world
 from old_store import QUESTIONS
-from sample_server import ChatServer
+from sample_server import ChatServer, completion
 
 from annotator.generation.config import SampleConfig
 from annotator.generation.identity import AskedModel, describe_served, identify_models
+from annotator.generation.questions import run_questions
+from annotator.generation.questions_config import QuestionsConfig
 from annotator.generation.sample import run_sample
 from annotator.generation.served_model import ServedModel
 from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 from annotator.store import Store
+from maskdpo.agreement.judges import PaidCalls, find_judges
+from maskdpo.config import RunConfig
+from maskdpo.evaluation.config import EvaluateConfig
+from maskdpo.evaluation.run import EvaluationInputs, run_evaluate
 from schemas.errors import BackendError, ConfigError
 from schemas.sidecar import sidecar_path
 
@@ -260,3 +266,86 @@ def test_annotate_stops_before_a_call_and_its_sidecar_names_the_judge(tmp_path):
     assert all(len(digest) == 64 for digest in sidecar["prompts"].values())
     assert {"openai", "bm25s", "rapidfuzz", "sentencex"} <= sidecar["packages"].keys()
     assert "/home/ann" not in text
+
+
+def evaluate(folder, server, judges, **options):
+    sample = {"backend": "openai", "base_url": server.base_url, "num_responses": 1}
+    judge = {"model": "judge", "base_url": judges.base_url, "protocol": "sentence"}
+    return run_evaluate(
+        EvaluateConfig(models={"one": "policy"}, num_responses=1),
+        {"one": SampleConfig.parse(sample | {"model": "policy"}, where="sample")},
+        AnnotateConfig.parse({"judge": "llm", "llm": judge}, where="annotate"),
+        EvaluationInputs(
+            questions=folder / "questions.jsonl",
+            documents=folder / "documents.jsonl",
+            output=folder / "evaluation",
+            run_store=folder / "store.sqlite",
+        ),
+        show_progress=False,
+        **options,
+    )
+
+
+def test_evaluate_stops_for_a_swapped_judge_before_it_samples(tmp_path):
+    judge = ScriptedJudge(make_world(tmp_path, num_responses=2))
+    annotate_files = (tmp_path / "responses.jsonl").read_text(encoding="utf-8")
+    questions = [
+        {"id": row["question_id"], "messages": row["prompt"], "document_ids": row["document_ids"]}
+        for row in map(json.loads, annotate_files.splitlines())
+    ]
+    text = "".join(json.dumps(question) + "\n" for question in questions)
+    (tmp_path / "questions.jsonl").write_text(text, encoding="utf-8")
+    with ChatServer(judge, models=listing("judge", "/w/a")) as server:
+        annotate(tmp_path, server)
+    with (
+        ChatServer(lambda body: completion("Person 0 kept 7 cats.")) as policy,
+        ChatServer(judge, models=listing("judge", "/w/b")) as swapped,
+    ):
+        with pytest.raises(ConfigError, match=r"annotate\.llm: .* root '/w/a' -> '/w/b'"):
+            evaluate(tmp_path, policy, swapped)
+        assert policy.asked == swapped.asked == []
+        result = evaluate(tmp_path, policy, swapped, same_model=True)
+        assert result.counts["responses"] == len(policy.asked) == 2
+
+
+def test_agreement_stops_for_a_swapped_judge(tmp_path):
+    judge = ScriptedJudge(make_world(tmp_path, num_responses=2))
+    with ChatServer(judge, models=listing("judge", "/w/a")) as server:
+        annotate(tmp_path, server)
+    with ChatServer(judge, models=listing("judge", "/w/b")) as server:
+        names = {"model": "judge", "base_url": server.base_url}
+        values = {"annotate": {"judge": "llm", "llm": names}}
+        config = RunConfig(values, where="run.yaml")
+        store = tmp_path / "store.sqlite"
+        with PaidCalls(path=store) as paid, pytest.raises(ConfigError, match="Up to 8 stored"):
+            find_judges([None], config, paid=paid)
+        with PaidCalls(path=store, same_model=True) as paid:
+            find_judges([None], config, paid=paid)
+        with PaidCalls(path=store) as paid:  # accepted
+            find_judges([None], config, paid=paid)
+
+
+def test_questions_stop_for_a_swapped_writer(tmp_path):
+    make_world(tmp_path, num_responses=2)
+
+    def ask(server, **options):
+        values = {"backend": "openai", "model": "writer", "base_url": server.base_url}
+        return run_questions(
+            QuestionsConfig.parse(values, where="questions"),
+            documents=tmp_path / "documents.jsonl",
+            output=tmp_path / "questions.jsonl",
+            store=tmp_path / "store.sqlite",
+            show_progress=False,
+            **options,
+        )
+
+    def answer(body):
+        return completion("no questions")
+
+    with ChatServer(answer, models=listing("writer", "/w/a")) as server:
+        ask(server)
+    with ChatServer(answer, models=listing("writer", "/w/b")) as server:
+        with pytest.raises(ConfigError, match=r"questions: .* --set questions\.revision=NAME"):
+            ask(server)
+        ask(server, same_model=True)
+        assert server.asked == []

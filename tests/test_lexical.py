@@ -228,6 +228,16 @@ def test_notes_open_by_saying_what_the_judge_is() -> None:
     assert f"wice_dev {MEASURED['wice_dev']:.2f}" in first
 
 
+def test_an_absent_name_lowers_the_rank() -> None:
+    text = "The city council opened the northern railway after a long dispute with farmers."
+    known = "The council of the city opened the northern railway after a dispute about a mill."
+    other = known.replace("mill", "Mill")
+    scores = [judge_one(sentence, text).confidence for sentence in (known, other)]
+    labels = {judge_one(sentence, text).label for sentence in (known, other)}
+    assert labels == {Label.NO_HALLUCINATION}
+    assert scores[0] is not None and scores[1] is not None and scores[0] > scores[1]
+
+
 def test_every_task_comes_back_once_in_order() -> None:
     documents = [Document(id=f"d{index}", text=MIRA + f" Number {index}.") for index in range(5)]
     tasks = [

@@ -282,7 +282,8 @@ def test_a_limit_on_cost_is_on_the_sum_of_what_each_model_costs(world: World) ->
     assert code == 3, err
     assert world.asked == {"base": 8, "judge": 2}
     assert f"the next call does not fit max_cost={most + 1e-6:g}: 10 calls were made" in err
-    assert f", {most:.6f} USD)" in err
+    assert f", {most:.6f} USD), and the next may take " in err
+    assert re.search(r"may take [\d,]+ tokens \(0\.004000 USD\)", err)
     code, _, err = world.run("evaluate", "--max-cost", 1, *sets)
     assert code == 0, err
     assert world.asked == {"base": 8, "dpo": 8, "judge": NUM_PEOPLE}
@@ -400,6 +401,36 @@ def test_a_small_run_whose_calls_all_fail_ends_with_3(world: World, verb: str) -
     world.answer = world.reply
     code, _, err = world.run(verb, "--retry-failed")
     assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("verb", "model"), [("questions", "writer"), ("agreement", "judge"), ("evaluate", "judge")]
+)
+def test_a_small_run_without_a_useful_reply_ends_with_3(
+    world: World, verb: str, model: str
+) -> None:
+    prose = completion("I am happy to help!")
+    world.answer = lambda body: prose if body["model"] == model else world.reply(body)
+    allowed = ["--set", "questions.max_failed=1"] if verb == "questions" else []
+    code, out, err = world.run(verb, *allowed)
+    assert code == 3, err
+    assert re.search(r"none of the \d+ replies was of use; the last one: 'I am happy", err)
+    assert "wrote" not in out
+    assert not world.path(f"new-{verb}").exists() or verb == "questions"
+
+
+def test_an_evaluation_that_is_mostly_undetermined_is_written_and_ends_with_1(
+    world: World,
+) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        useless = body["model"] == "judge" and "mountain 0" not in json.dumps(body)
+        return completion("I am happy to help!") if useless else world.reply(body)
+
+    world.answer = answer
+    code, _, err = world.run("evaluate")
+    assert code == 1, err
+    assert "are undetermined" in err and "max_undetermined_share=0.2" in err
+    assert (world.folder / "new-evaluate" / "scores.json").exists()
 
 
 def test_a_judge_whose_calls_all_fail_ends_an_evaluation_with_3(world: World) -> None:
@@ -538,3 +569,11 @@ def test_the_bar_moves_within_a_batch_of_a_local_model(
         )
         err = capsys.readouterr().err
         assert ("0/6" in err and "| batch at token 1" in err) == shown
+
+
+def test_the_page_on_judging_lists_every_key_of_the_judge_model() -> None:
+    from annotator.judging.llm_config import LlmConfig
+
+    page = (Path(__file__).parent.parent / "docs" / "judging.md").read_text("utf-8")
+    tables = page.split("## Settings of annotate.llm", 1)[1].split("\n## ", 1)[0]
+    assert [name for name in LlmConfig.model_fields if f"`{name}`" not in tables] == []

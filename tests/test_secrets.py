@@ -143,6 +143,14 @@ def test_a_key_is_refused_as_any_setting_and_never_echoed(run: Run, secret: str)
         assert_hidden(secret, out, err)
 
 
+@pytest.mark.parametrize("secret", CERTAIN.values(), ids=CERTAIN)
+def test_no_setting_can_be_a_key(secret: str) -> None:
+    for setting in ("sample.model={}", "sample.params={{user: [{}]}}", "train.revision={}"):
+        with pytest.raises(ConfigError, match="holds what looks like a key") as caught:
+            load_run_config(None, [setting.format(f"'{secret}'")])
+        assert_hidden(secret, str(caught.value))
+
+
 def test_a_secret_by_its_name_is_refused_whatever_its_shape() -> None:
     for name in ("api_key", "password", "hf_token", "Authorization"):
         with pytest.raises(ConfigError) as caught:
@@ -170,7 +178,7 @@ def test_what_a_server_says_of_a_key_reaches_no_file(
             *("sample", "--questions", "questions.jsonl", "--model", "policy"),
             *("--output", "responses.jsonl", *sets),
         )
-    assert code == 3
+    assert code == 1
     assert_hidden(secret, out, err)
     assert "sk-ours" not in out + err
     written = [path for path in tmp_path.iterdir() if path.is_file()]

@@ -69,7 +69,8 @@ def test_reasoning_in_a_field_of_its_own(name):
         (None, {"function_call": {"name": "f"}}, "tool_call", "tool_choice: none"),
         ([{"type": "refusal", "refusal": "I cannot."}], {}, "refused", "I cannot."),
         (None, {"refusal": "I cannot."}, "refused", "I cannot."),
-        (None, {}, "no_content", "null"),
+        (None, {}, "no_content", "null (finish_reason: stop)"),
+        (None, {"finish_reason": "length"}, "no_content", "raise it"),
         ([], {}, "no_content", "null"),
         ([{"type": "image_url"}, *SAID], {}, "bad_response", "'image_url'"),
         ([7], {}, "bad_response", "'int'"),
@@ -143,6 +144,12 @@ def test_any_bytes_are_a_reply_or_a_failure(body):
     assert isinstance(read_completion(body), Reply | RequestFailure)
 
 
+def test_half_a_surrogate_pair_is_a_failure():
+    assert read_completion(b'{"choices":[{"message":{"content":"\\ud800"}}]}').reason == (
+        "bad_response"
+    )
+
+
 def test_a_body_nested_too_deeply_is_a_failure():
     deep = '{"choices":[{"message":{"content":' + "[" * 5000 + "]" * 5000 + "}}]}"
     assert read_completion(deep.encode()).reason == "bad_response"
@@ -203,6 +210,13 @@ def test_a_refusal_that_folding_does_not_cure_is_a_failure_and_forgotten():
 def test_a_conversation_without_a_system_message_is_not_sent_twice():
     complaint = {"error": {"message": "System role not supported"}}
     with ChatServer(lambda body: as_json(400, complaint)) as server:
+        ask_once(backend_of(server))
+        assert len(server.asked) == 1
+
+
+def test_an_error_of_the_server_itself_is_not_searched_for_field_names():
+    error = {"error": {"message": "worker died; request was max_tokens=4 temperature=0"}}
+    with ChatServer(lambda body: as_json(500, error)) as server:
         ask_once(backend_of(server))
         assert len(server.asked) == 1
 

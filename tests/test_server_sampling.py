@@ -217,9 +217,12 @@ def test_a_prompt_too_long_for_a_server_names_what_asks_it_again(sample):
     assert all("--retry-failed asks it again" in item.detail for item in result.failures)
 
 
-def test_thoughts_cut_off_are_counted_with_the_setting_that_helps(sample):
+@pytest.mark.parametrize(
+    ("content", "reasoning"), [(None, "Let me"), ("<think>Let me", None), ("", None)]
+)
+def test_thoughts_cut_off_are_counted_with_the_setting_that_helps(sample, content, reasoning):
     def think(body):
-        return completion(None, reasoning_content="Let me", finish_reason="length")
+        return completion(content, reasoning_content=reasoning, finish_reason="length")
 
     with ChatServer(think) as server:
         result, responses = sample(server)

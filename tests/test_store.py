@@ -314,3 +314,13 @@ def _open_read_only(path):
             connection.execute("CREATE TABLE other (a)")
         finally:
             connection.close()
+
+
+def test_a_reply_of_use_after_all_is_good_and_a_call_without_one_stays_failed(store):
+    failure = {"failure": {"reason": "timeout", "detail": ""}}
+    store.put_many("judge", {"reply": {"text": "a"}, "lost": failure}, failed={"lost"})
+    store.mark_failed(["reply"])
+    assert store.count("judge", failed=True) == 2
+    store.mark_good(["reply", "lost", "absent"])
+    assert store.count("judge", failed=True) == 1
+    assert store.get_many(["lost"]) == {"lost": failure}

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 from old_store import KEYS, REPLY, write_old_store
@@ -27,6 +28,8 @@ def test_calls_are_copied_once_and_the_former_file_is_untouched(tmp_path):
         assert calls.get_many(KEYS) == dict.fromkeys(KEYS, REPLY)
         assert (calls.count("reply", failed=True), calls.count("verdict")) == (1, 0)
     assert take_over(store, former) == 0
+    with closing(sqlite3.connect(store)) as look:  # recorded once: it was not read again
+        assert look.execute("SELECT count(*) FROM runs").fetchone() == (1,)
     with Store(store, retry_failed=True) as calls:
         assert calls.present(["f" * 64]) == set()
 

@@ -77,7 +77,7 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
     reasoning = "\n".join(text for text in (kept, parts.thoughts) if text)
     failure = None if parts.text else _without_text(message, parts)
     if failure is None and parts.text is None and not reasoning:
-        failure = RequestFailure(reason="no_content", detail="the message's content is null")
+        failure = _nothing(_finish_reason(choice.finish_reason))
     if failure is not None:
         return failure
     tagged, text = split_tags(parts.text or "")
@@ -105,6 +105,14 @@ def _without_text(message: _Message, parts: Parts) -> RequestFailure | None:
             "params={tool_choice: none}, or start the server without automatic tool choice",
         )
     return None
+
+
+def _nothing(finish_reason: FinishReason) -> RequestFailure:
+    detail = f"the message's content is null (finish_reason: {finish_reason})"
+    if finish_reason == "length":
+        detail += "; the model wrote nothing before max_tokens: raise it, or let the model think "
+        detail += "less with params={reasoning_effort: low}"
+    return RequestFailure(reason="no_content", detail=detail)
 
 
 def _finish_reason(value: Any) -> FinishReason:

@@ -32,7 +32,6 @@ SETTING_OF = {
     "max_completion_tokens": "max_tokens;",
     "seed": "seed;",
     "logprobs": "confidence: logprob (for a judge);",
-    "top_logprobs": "confidence: logprob (for a judge);",
     **dict.fromkeys(
         (
             "response_format",

@@ -75,8 +75,8 @@ def run_questions(
     another model is served than in the last run on `store`), BackendError when the server or
     device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
     answered by then is in `store` and in `output`'s .partial file, and the same call continues.
-    Where every call failed, the result is `fatal`, and an `output` of an earlier run is left as it
-    is.
+    Where every call failed or no reply was of use, the result is `fatal`, and an `output` of an
+    earlier run is left as it is.
     """
     started = time.monotonic()
     check_output(output, documents, store, what="documents")
@@ -116,7 +116,7 @@ def run_questions(
             kept = write_partial(output, so_far, what="questions")
             raise type(error)(f"{error}; {kept}") from None
     questions, num_repeated = _collect(known, written)
-    is_kept = bool(meter.all_failed) and output.exists()
+    is_kept = bool(meter.came_to_nothing) and output.exists()
     if not is_kept:
         write_records(output, questions)
     failures = [
@@ -148,7 +148,7 @@ def run_questions(
         counts=counts,
         notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
-        fatal=meter.all_failed,
+        fatal=meter.came_to_nothing,
     )
 
 

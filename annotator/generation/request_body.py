@@ -66,15 +66,14 @@ class RequestBody:
         values |= self.config.extra_body | self.config.params
         return {name: value for name, value in values.items() if value is not None}
 
-    def without(
-        self, complaint: str, request: Request, sent: Mapping[str, Any]
-    ) -> RequestBody | None:
-        """The body less what `complaint` (the text of a server's refusal) names; None for nothing.
+    def without_system(self, complaint: str, request: Request) -> RequestBody | None:
+        """The body with system text in the user message, if `complaint` is about that; or None."""
+        if self.folds_system or not refuses_system(complaint, request.messages):
+            return None
+        return replace(self, folds_system=True)
 
-        `sent` are the fields that were refused.
-        """
-        if not self.folds_system and refuses_system(complaint, request.messages):
-            return replace(self, folds_system=True)
+    def without(self, complaint: str, sent: Mapping[str, Any]) -> RequestBody | None:
+        """The body less the field of `sent` that `complaint`, a refusal, names; None for none."""
         said = complaint.lower()
         for name in _REFUSABLE:
             if name not in sent or name in self.refused or name in self._of_the_user:

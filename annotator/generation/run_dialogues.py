@@ -99,6 +99,8 @@ class _Base(Generic[ResultT]):
         if isinstance(result, Unusable):
             self._calls.store.mark_failed(item.keys)
             result = result.result
+        else:
+            self._calls.store.mark_good(item.keys)
         self._done.append((item.name, result))
 
     def _collect(self) -> Done[ResultT]:

@@ -76,7 +76,6 @@ class ServerAccess:
                 f"the server at {endpoint.url} answered HTTP 404 for model {config.model!r} "
                 f"({self.safe_line(error)}){served}; check model and base_url"
                 f"{_advise_v1(endpoint.url)}"
-                f"{_advise_v1(endpoint.url)}"
             )
 
     def safe_line(self, error: BaseException) -> str:

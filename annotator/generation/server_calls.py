@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +82,10 @@ class ServerCalls:
             except APIStatusError as error:
                 if error.status_code in (401, 403, 404):
                     return self._refuse(error, endpoint)
-                # llama.cpp reports what its template refuses as an error of its own (500).
-                is_ours = error.status_code in (400, 422, 500)
-                leaner = body.without(str(error), request, fields) if is_ours else None
-                if leaner is None:
+                other = _written_otherwise(body, error, request, fields)
+                if other is None:
                     return self._failed(error)
-                body = leaner
+                body = other
                 continue
             self._body = self._body.joined(body)
             return self._noted(read_completion(answer.content), body, sampling_of(fields, kind))
@@ -101,7 +100,7 @@ class ServerCalls:
         """A reply with what was in force when it was drawn."""
         if isinstance(outcome, RequestFailure):
             return outcome
-        if outcome.finish_reason == "length" and outcome.reasoning and not outcome.text.strip():
+        if outcome.finish_reason == "length" and not outcome.text:
             self._num_unfinished += 1
         return replace(outcome, sampling=sampling, system_in_user=body.folds_system)
 
@@ -115,3 +114,17 @@ class ServerCalls:
         )
         self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
         return failure
+
+
+def _written_otherwise(
+    body: RequestBody, error: openai.APIStatusError, request: Request, fields: Mapping[str, Any]
+) -> RequestBody | None:
+    """How to write a refused request again; None where the refusal names nothing of ours.
+
+    llama.cpp reports what a chat template refuses as an error of its own, HTTP 500.
+    """
+    status, complaint = error.status_code, str(error)
+    if status not in (400, 422, 500):
+        return None
+    folded = body.without_system(complaint, request)
+    return folded if folded or status == 500 else body.without(complaint, fields)

@@ -67,6 +67,7 @@ class Budget:
     limits: Limits = NO_LIMITS
     meters: list[Meter] = field(default_factory=list)
     _exceeded: list[str] = field(default_factory=list)
+    _needed: str = ""
 
     def join(self, meter: Meter) -> None:
         """Count `meter` too. Raises ConfigError as `check_prices` does."""
@@ -77,6 +78,7 @@ class Budget:
         """Whether `requests`, counted by `meter`, fit the limits next to all that is under way."""
         limits = self.limits
         exceeded = []
+        self._needed = ""
         if limits.max_calls is not None and self.num_asked + len(requests) > limits.max_calls:
             exceeded.append(f"max_calls={limits.max_calls}")
         if limits.max_tokens is not None or limits.max_cost is not None:
@@ -90,6 +92,7 @@ class Budget:
             cost = sum(item.cost_of(tokens) or 0.0 for item, tokens in most)
             if limits.max_cost is not None and cost > limits.max_cost:
                 exceeded.append(f"max_cost={limits.max_cost:g}")
+            self._needed = f", and the next may take {meter.show(more)}"
         self._exceeded = exceeded
         return not exceeded
 
@@ -119,7 +122,7 @@ class Budget:
         cost = f", {self.cost_text}" if self.cost_text else ""
         return (
             f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
-            f"were made ({self.tokens.total:,} tokens{cost})"
+            f"were made ({self.tokens.total:,} tokens{cost}){self._needed}"
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -223,10 +226,20 @@ class Meter:
             "the cause, then run the same command with --retry-failed)"
         )
 
+    @property
+    def came_to_nothing(self) -> str:
+        """A sentence where every call failed, or no reply was of use; empty otherwise."""
+        if self.all_failed or not self.useless.is_all or self.num_served:
+            return self.all_failed
+        return (
+            f"{self.useless.describe()} (choose another model or other settings, then run the same "
+            "command with --retry-failed)"
+        )
+
     def check_replies(self) -> None:
-        """Raise BackendError where every call failed."""
-        if self.all_failed:
-            raise BackendError(self.all_failed)
+        """Raise BackendError where every call failed or no reply was of use."""
+        if self.came_to_nothing:
+            raise BackendError(self.came_to_nothing)
 
     @property
     def is_priced(self) -> bool:
@@ -245,6 +258,13 @@ class Meter:
         return self.prices.cost(
             prompt=tokens.prompt, cached=tokens.cached, completion=tokens.completion
         )
+
+    def show(self, tokens: Tokens) -> str:
+        """`tokens`, and what they cost where that is known, for a person."""
+        if self.prices is None or not self.is_priced:
+            return f"{tokens.total:,} tokens"
+        cost = show_money(self.cost_of(tokens) or 0.0, self.prices.currency)
+        return f"{tokens.total:,} tokens ({cost})"
 
     def _tokens_of(self, request: Request, reply: Reply) -> Tokens:
         prompt, completion = reply.prompt_tokens, reply.completion_tokens

@@ -24,8 +24,9 @@ from annotator.judging.judges import judge_prices
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.scores import compare_models
+from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
-from schemas.errors import InputError, LimitReachedError
+from schemas.errors import InputError, LimitReachedError, MaskDpoError
 from schemas.files import read_records, read_rows
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
@@ -69,11 +70,13 @@ def run_evaluate(
     BackendError when a server or device fails or every call to one model fails.
     """
     prepared = _prepare(samples, annotate, inputs, limits)
+    check_served(samples, annotate, inputs.store, same_model=same_model)
     for note in prepared.notes:
         say(note, show=show_progress)
     annotations: dict[str, list[Annotation]] = {}
     failures: list[Failure] = []
     notes: list[str] = []
+    troubles: list[MaskDpoError] = []
     for name, sample in samples.items():
         click.echo(f"evaluate: {name} ({sample.model})", err=True)
         try:
@@ -95,6 +98,7 @@ def run_evaluate(
         annotations[name] = _read_annotations(inputs.output / name / "annotations.jsonl")
         for result in results:
             failures.extend(result.failures)
+            troubles += [result.trouble] if result.trouble else []
             notes.extend(note for note in result.notes if note not in notes)
     scores = compare_models(
         annotations,
@@ -128,6 +132,7 @@ def run_evaluate(
         counts={"models": len(samples), "questions": num_questions, "responses": num_rows},
         notes=notes,
         table=prepared.budget.rows(),
+        trouble=troubles[0] if troubles else None,
     )
 
 
@@ -202,7 +207,7 @@ def _ask_model(
         same_model=same_model,
         show_progress=show_progress,
     )
-    budget.meters[-1].check_replies()  # the judge's
+    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again
     return [sampled, judged]
 
 

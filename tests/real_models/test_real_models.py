@@ -8,6 +8,8 @@ are a test of how replies are read.
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,10 @@ LABELLED = [
     ("When was Oren Falk born?", OREN, "He was born in 1948.", "hallucinated"),
     ("Hello?", OREN, "I hope this helps you!", "no_fact"),
 ]
+
+# Most of this model's replies are of no use, and the run is to go on all the same.
+TO_THE_END = ("annotate.max_useless=0", "annotate.max_undetermined_share=1")
+NEUTRAL = {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "presence_penalty": 0.0}
 
 
 def write_gold(path: Path) -> Path:
@@ -57,7 +63,9 @@ def server(tmp_path_factory):
 def run(request, server, tmp_path_factory) -> Path:
     """The folder of a protocol's run and rerun."""
     folder = tmp_path_factory.mktemp(request.param)
-    setting = Setting(server=server, model=MODEL, code=ROOT, max_tokens=64, concurrency=1)
+    setting = Setting(
+        server=server, model=MODEL, code=ROOT, max_tokens=64, concurrency=1, extra=TO_THE_END
+    )
     run_protocol(setting, request.param, write_gold(folder / "gold.jsonl"), folder)
     return folder
 
@@ -91,3 +99,18 @@ def test_a_verdict_has_evidence_of_the_document_or_a_reason(run):
 
 def test_a_rerun_asks_nothing(run):
     assert find_figures(run)["rerun_calls"] == 0
+
+
+def test_what_the_server_adds_to_sampling_is_switched_off(run):
+    for line in read_lines(run / "calls.jsonl"):
+        assert NEUTRAL.items() <= line["request"].items()
+
+
+def test_what_the_server_reports_of_its_model_is_recorded(run):
+    with closing(sqlite3.connect(run / "calls.sqlite")) as store:
+        runs = [json.loads(models) for (models,) in store.execute("SELECT models FROM runs")]
+    assert len(runs) == 2  # the run and its rerun
+    for models in runs:
+        (served,) = models[0]["served"]
+        assert (served["id"], served["owned_by"]) == (MODEL, "llamacpp")
+        assert served["meta"]["n_params"] == 134_515_008

@@ -16,6 +16,7 @@ from annotator.judging.lexical.index import Corpus, PassageId
 from annotator.judging.lexical.overlap import Overlap, content_tokens, quantities_of
 from annotator.judging.lexical.quantity import Quantity, Relation, relate
 from annotator.judging.lexical.text import Token, is_negation
+from annotator.judging.lexical.words import IRREGULAR
 
 _NUM_ALIGNED = 8
 # A passage that shares less with a sentence does not speak of what the sentence denies.
@@ -155,11 +156,20 @@ def _neighbour(key: str, tokens: Sequence[Token], before: bool) -> Token | None:
 
 
 def _check_negation(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
-    if not overlap.covering or overlap.covering[0][1] < _MIN_COVER_TO_DENY:
+    """A denial on one side only, where the best passage speaks of the same thing."""
+    if not overlap.covering:
         return
-    first = corpus.tokens(overlap.covering[0][0])
-    if _denies(overlap.tokens) != _denies(first):
+    place, share = overlap.covering[0]
+    passage = corpus.tokens(place)
+    if _denies(overlap.tokens) == _denies(passage):
+        return
+    said, stated = _verb_keys(_words(overlap)), _verb_keys(passage)
+    if max(share, len(said & stated) / max(1, len(said))) >= _MIN_COVER_TO_DENY:
         yield Objection(contradicts=True, text="one of the two is denied")
+
+
+def _verb_keys(tokens: Sequence[Token]) -> set[str]:
+    return {IRREGULAR.get(token.lower, token.key) for token in tokens}
 
 
 def _denies(tokens: Sequence[Token]) -> bool:

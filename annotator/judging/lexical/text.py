@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from annotator.judging.lexical.quantities import read_quantities
 from annotator.judging.lexical.quantity import Quantity
-from annotator.judging.lexical.words import FUNCTION_WORDS, IRREGULAR, NEGATIONS
+from annotator.judging.lexical.words import FUNCTION_WORDS, NEGATIONS
 from schemas.spans import Offsets
 
 MAX_PASSAGE_CHARS = 600
@@ -142,7 +142,6 @@ def stem(lower: str) -> str:
     ['work', 'work', 'city', 'stop', 'mov', 'mov']
     """
     word = lower.removesuffix("'s").removesuffix("'")
-    word = IRREGULAR.get(word, word)
     if len(word) < 4 or not word.isascii():
         return word
     word = _BRITISH.sub(lambda match: _AMERICAN[match.group()], word)

@@ -1,0 +1,54 @@
+"""Whether the models of an evaluation are those whose replies are stored, before any is asked.
+
+The rule: sampling from the first model costs as much as from the last, so the servers of all models
+and of the judge are compared with their last runs first (annotator/generation/identity.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from annotator.generation.backends import make_backend
+from annotator.generation.config import SampleConfig
+from annotator.generation.identity import AskedModel, identify_models
+from annotator.generation.sample import REPLY_KIND
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.judges import asks_a_model, make_judge
+from annotator.store import Store
+
+
+def check_served(
+    samples: Mapping[str, SampleConfig], annotate: AnnotateConfig, store: Path, *, same_model: bool
+) -> None:
+    """Raise ConfigError where a server reports another model than in the last run on `store`.
+
+    Local models are left out: the digest of their files is in the key of each call.
+    """
+    from annotator.judging.llm_judge import CALL_KIND
+    from annotator.judging.serving import identify_judge
+
+    served = [sample for sample in samples.values() if sample.backend == "openai"]
+    is_judge_served = (
+        asks_a_model(annotate) and annotate.llm is not None and annotate.llm.backend == "openai"
+    )
+    if not store.exists() or not (served or is_judge_served):
+        return
+    with Store(store) as calls:
+        asked = [
+            AskedModel(role=REPLY_KIND, setting="sample", backend=make_backend(sample))
+            for sample in served
+        ]
+        identify_models(
+            calls,
+            asked,
+            same_model=same_model,
+            count_serving=lambda: calls.count(REPLY_KIND),
+        )
+        if is_judge_served:
+            identify_judge(
+                calls,
+                make_judge(annotate, store=calls),
+                same_model=same_model,
+                count_serving=lambda: calls.count(CALL_KIND),
+            )

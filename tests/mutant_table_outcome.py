@@ -1,0 +1,152 @@
+"""Faults in what a run of `annotate` amounts to, its exit code, and its preview."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+COUNTS = "test_useless.py -k count"
+STOPS = "test_useless.py -k stops_after"
+TALLY = "test_verdict_tally.py"
+CHOICE = "test_preview_choice.py"
+OUTCOME = "test_run_outcome.py"
+
+OUTCOMES = [
+    *mutants_of(
+        "annotator/generation/useless.py",
+        (
+            "useless-replies-never-stop",
+            "self.in_a_row >= self.patience",
+            "self.in_a_row > 9 * self.patience",
+            COUNTS,
+        ),
+        (
+            "useful-reply-keeps-the-count",
+            "            self.in_a_row = 0",
+            "            self.in_a_row += 0",
+            COUNTS,
+        ),
+        (
+            "useless-dialogue-counts-once",
+            "self.in_a_row += len(replies)",
+            "self.in_a_row += 1",
+            COUNTS,
+        ),
+    ),
+    *mutants_of(
+        "annotator/generation/stored_calls.py",
+        (
+            "stored-replies-count-as-useless",
+            "fresh = [key for key in keys if key in self._fresh]",
+            "fresh = list(keys)",
+            STOPS,
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/verdict_tally.py",
+        (
+            "one-label-is-no-sign",
+            "count >= ONE_LABEL_SHARE * self.num_decided",
+            "count > self.num_decided",
+            TALLY,
+        ),
+        (
+            "undetermined-is-a-label-too",
+            "        del decided[Label.UNDETERMINED.value]",
+            "        decided.pop('none', None)",
+            TALLY,
+        ),
+        (
+            "reasons-set-aside-still-count",
+            "for reason in self.reasons.keys() - but)",
+            "for reason in self.reasons.keys())",
+            TALLY,
+        ),
+        (
+            "verbatim-but-for-white-space",
+            'return " ".join(text.casefold().split())',
+            "return text.casefold()",
+            TALLY,
+        ),
+        (
+            "supported-sentences-are-called-wrong",
+            "elif verdict.label in HALLUCINATED_LABELS and",
+            "elif",
+            TALLY,
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/preview.py",
+        (
+            "preview-takes-the-first-topics",
+            "for place in _spread(range(len(by_length)))]",
+            "for place in range(len(by_length))]",
+            CHOICE,
+        ),
+        (
+            "preview-takes-short-responses",
+            "        _spread(sorted(numbers, key=lambda number: _size(tasks[number])))",
+            "        sorted(numbers, key=lambda number: _size(tasks[number]))",
+            CHOICE,
+        ),
+        (
+            "preview-goes-topic-by-topic",
+            "for turn in zip_longest(*topics)",
+            "for turn in topics",
+            CHOICE,
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/tasks.py",
+        (
+            "fragment-of-any-response",
+            'if response.finish_reason != "length" or not sentences:',
+            "if not sentences:",
+            CHOICE,
+        ),
+        (
+            "closing-marks-hide-the-final-one",
+            ".rstrip().rstrip(_CLOSING).endswith(_FINAL)",
+            ".rstrip().endswith(_FINAL)",
+            CHOICE,
+        ),
+        (
+            "whole-last-sentence-is-a-fragment",
+            "return (sentences, None) if is_whole else",
+            "return (sentences, None) if False else",
+            CHOICE,
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/run_outcome.py",
+        (
+            "undetermined-share-is-ignored",
+            "if share > max_undetermined_share:",
+            "if share > 1:",
+            OUTCOME,
+        ),
+        (
+            "useless-run-ends-well",
+            "if meter.useless.is_all and not meter.num_served:",
+            "if False:",
+            OUTCOME,
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/annotate.py",
+        (
+            "fragment-is-lost",
+            "if task.fragment is not None:",
+            "if False:",
+            OUTCOME,
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/verbs/annotate_verb.py",
+        (
+            "preview-goes-on-without-a-yes",
+            "    if not sys.stdin.isatty():",
+            "    if False:",
+            OUTCOME,
+        ),
+    ),
+]
