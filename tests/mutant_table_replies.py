@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutant_rows import mutants_of
 
 REPAIRS = "test_repairs.py"
+CUT = "test_cut_replies.py"
 COPIED = "test_copied.py"
 FORMS = "test_reply_forms.py"
 
@@ -27,13 +28,13 @@ REPLIES = [
             "loop-gets-more-room",
             " or find_loop(answer.text) is not None:",
             ":",
-            f"{REPAIRS} -k loop_is_named",
+            f"{CUT} -k loop_is_named",
         ),
         (
             "loop-repeated-in-its-repair",
             "_MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS",
             "_MAX_REPEATED_CHARS",
-            f"{REPAIRS} -k loop_is_named",
+            f"{CUT} -k loop_is_named",
         ),
         (
             "quote-outside-its-tags",
@@ -45,7 +46,7 @@ REPLIES = [
             "thoughts-in-a-repair",
             "said = find_answer(reply.text) or reply.text",
             "said = reply.text",
-            f"{REPAIRS} -k thoughts_are_not",
+            f"{CUT} -k thoughts_are_not",
         ),
     ),
     *mutants_of(
@@ -72,7 +73,7 @@ REPLIES = [
             "quotes-without-bound",
             ', "maxItems": MAX_QUOTES',
             "",
-            f"{REPAIRS} -k bounded",
+            f"{CUT} -k bounded",
         ),
     ),
     *mutants_of(
