@@ -58,6 +58,18 @@ REPLIES = [
             f"{REPAIRS} -k every_quote",
         ),
         (
+            "passages-of-other-labels-are-not-read",
+            "label in NEED_QUOTES or _claims_passages(found)",
+            "label in NEED_QUOTES",
+            f"{REPAIRS} -k under_any_label",
+        ),
+        (
+            "none-is-a-passage",
+            "count_units(quote) >= _PASSAGE_UNITS",
+            "bool(quote)",
+            f"{REPAIRS} -k under_any_label",
+        ),
+        (
             "weak-quotes-are-evidence",
             "    if found.is_weak:\n",
             "    if False:\n",

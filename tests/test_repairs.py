@@ -41,6 +41,25 @@ def test_every_quote_of_a_deciding_label_is_in_a_document():
     assert (found.label, found.missing_quotes) == (LABELS["supported"], [])
 
 
+@pytest.mark.parametrize("label", ["not_mentioned", "no_fact"])
+def test_a_passage_quoted_under_any_label_is_in_a_document(label):
+    for invented in (INVENTED, SENTENCES[0]):
+        found, asked = ask_sentence([verdict(label, invented)])
+        assert (found.label, found.reason) == (Label.UNDETERMINED, "evidence_not_found")
+        assert (found.missing_quotes, len(asked)) == ([invented], 2)
+        found, _ = ask_sentence([verdict(label, invented), verdict(label)])
+        assert (found.label, found.missing_quotes) == (LABELS[label], [])
+        found, _ = ask_sentence([verdict(label, invented), verdict("supported", FOUND)])
+        assert found.reason == "evidence_not_found"
+        found, asked = ask_sentence([verdict(label, invented)], KEEP)
+        assert (found.label, found.missing_quotes, len(asked)) == (LABELS[label], [invented], 1)
+    (found, other), asked = ask_window([[item(1, label, INVENTED), item(2, label, FOUND_TOO)]])
+    assert (found.reason, other.label) == ("evidence_not_found", LABELS[label])
+    for none in ("none", "The document", FOUND_TOO):
+        found, asked = ask_sentence([verdict(label, none)])
+        assert (found.label, len(asked)) == (LABELS[label], 1)
+
+
 STOP_WORDS = "in the year"
 
 
