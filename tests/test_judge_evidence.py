@@ -101,6 +101,8 @@ def test_nothing_quoted_is_empty_and_not_weak():
         ("Ada Ling was a baker.", "Ada Ling worked as a baker", "Ada Ling worked as a baker here."),
         ("Ada Ling was born in Oslo.", "born in Oslo", "Ada was born in Oslo in 1900."),
         ("It was in Paris.", "Paris.", "Paris."),
+        ("Mira is a sailor.", "She works as a baker", "Mira is old. She works as a baker. Bye."),
+        ("It cost nine crowns.", "It opened in 1990.", "It is long. It opened in 1990.\nBye."),
         ("The capital of France is Paris.", "Paris", "Paris."),
         ("he was a pioneer of jazz.", "was a pioneer of jazz", "he was a pioneer of jazz music."),
         ("沈月的小说《河灯》最有名。", "《河灯》最为有名", "她写了三部小说，《河灯》最为有名。"),
@@ -128,6 +130,8 @@ def test_short_quotes_that_say_something_are_enough(sentence, quote, document):
         ("El puente costó mucho.", "en 1990", "El puente se abrió en 1990."),
         ("Most kosztuje dużo.", "w 1990", "Most otwarto w 1990 roku."),
         ("Ada Ling won the race.", "Ada Ling", "Ada Ling lost the race."),
+        ("Mira Tolvan is a sailor.", "as a baker", "She works as a baker in Karsted."),
+        ("Mira is a sailor.", "In 1990.", "Mira came here. In 1990. Bye."),
         ("The bridge opened on 5 May 1990.", "5 May 1990", "On 5 May 1990 it rained."),
     ],
 )

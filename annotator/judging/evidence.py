@@ -20,6 +20,7 @@ from annotator.text.quote_text import read_quote_text
 from schemas.records import Evidence
 
 _STOPS = frozenset(".!?。！？\n")
+_MAX_GAP = 40  # characters of white space around a sentence
 _MAX_MARKS_SHARE = 4  # a text that is longer holds more than the quote
 
 
@@ -128,8 +129,9 @@ def _is_telling_sentence(place: Place, text: str, language: str) -> bool:
     A short sentence says no more than it does, and may well contradict another one without a
     common word: "She works as a baker." and "She is a sailor."
     """
-    before = text[: place.start].rstrip(" \t")[-1:] or "\n"
-    after = text[place.end - 1 : place.end + 1] if text[place.end :].strip() else "\n"
+    before = text[max(0, place.start - _MAX_GAP) : place.start].rstrip(" \t")[-1:] or "\n"
+    is_last = not text[place.end : place.end + _MAX_GAP].strip()
+    after = "\n" if is_last else text[place.end - 1 : place.end + 1]
     is_sentence = before in _STOPS and not _STOPS.isdisjoint(after)
-    said = _content_words(text[place.start : place.end], language)
-    return is_sentence and len(said) >= SHARED_UNITS
+    said = read_content([text[place.start : place.end]], language)
+    return is_sentence and bool(said.words) and said.units >= SHARED_UNITS
