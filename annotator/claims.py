@@ -69,11 +69,10 @@ class Claims:
 
     def release(self, keys: Iterable[str]) -> None:
         """Let go of calls that were not made after all."""
-        with transaction(self._connection):
-            self._connection.executemany(
-                "DELETE FROM claims WHERE key = ? AND owner = ?",
-                [(key, self._me[2]) for key in keys],
-            )
+        rows = [(key, self._me[2]) for key in keys]
+        if rows:
+            with transaction(self._connection):
+                self._connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", rows)
 
     def close(self) -> None:
         """Let go of everything; safe to call twice."""

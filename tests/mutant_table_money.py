@@ -55,6 +55,12 @@ MONEY = [
             FAILED,
         ),
         (
+            "prose-is-a-success",
+            "if self.all_failed or not self.useless.is_all or self.num_served:",
+            "if True:",
+            "test_money.py -k useful",
+        ),
+        (
             "money-at-price-0",
             "item for item in self.meters if item.is_priced]",
             "item for item in self.meters]",
@@ -85,8 +91,14 @@ MONEY = [
             REFUSED,
         ),
         (
+            "mostly-undetermined-is-a-success",
+            "troubles += [result.trouble] if result.trouble else []",
+            "troubles += []",
+            "test_money.py -k mostly",
+        ),
+        (
             "judge-fails-unseen",
-            "    budget.meters[-1].check_replies()  # the judge's\n",
+            "    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again\n",
             "",
             "test_money.py -k judge_whose_calls",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutant_rows import mutants_of
 
 REPAIRS = "test_repairs.py"
+CUT = "test_cut_replies.py"
 COPIED = "test_copied.py"
 FORMS = "test_reply_forms.py"
 
@@ -27,13 +28,13 @@ REPLIES = [
             "loop-gets-more-room",
             " or find_loop(answer.text) is not None:",
             ":",
-            f"{REPAIRS} -k loop_is_named",
+            f"{CUT} -k loop_is_named",
         ),
         (
             "loop-repeated-in-its-repair",
             "_MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS",
             "_MAX_REPEATED_CHARS",
-            f"{REPAIRS} -k loop_is_named",
+            f"{CUT} -k loop_is_named",
         ),
         (
             "quote-outside-its-tags",
@@ -45,7 +46,7 @@ REPLIES = [
             "thoughts-in-a-repair",
             "said = find_answer(reply.text) or reply.text",
             "said = reply.text",
-            f"{REPAIRS} -k thoughts_are_not",
+            f"{CUT} -k thoughts_are_not",
         ),
     ),
     *mutants_of(
@@ -55,6 +56,18 @@ REPLIES = [
             "    if found.missing:\n",
             "    if len(found.missing) == len(quotes):\n",
             f"{REPAIRS} -k every_quote",
+        ),
+        (
+            "passages-of-other-labels-are-not-read",
+            "label in NEED_QUOTES or _claims_passages(found)",
+            "label in NEED_QUOTES",
+            f"{REPAIRS} -k under_any_label",
+        ),
+        (
+            "none-is-a-passage",
+            "count_units(quote) >= _PASSAGE_UNITS",
+            "bool(quote)",
+            f"{REPAIRS} -k under_any_label",
         ),
         (
             "weak-quotes-are-evidence",
@@ -72,7 +85,7 @@ REPLIES = [
             "quotes-without-bound",
             ', "maxItems": MAX_QUOTES',
             "",
-            f"{REPAIRS} -k bounded",
+            f"{CUT} -k bounded",
         ),
     ),
     *mutants_of(

@@ -74,7 +74,7 @@ STORED = [
             "a-store-per-output",
             'if config.given("run", "dir") is not None:',
             "if False:",
-            "test_run_store.py -k another_output",
+            "test_run_store.py -k without_a_run",
         ),
     ),
     *mutants_of(
@@ -106,7 +106,7 @@ STORED = [
             "documents-are-equal",
             "[self._digest(item) for item in task.documents]",
             "len(task.documents)",
-            "test_annotate.py -k own_documents",
+            "test_annotate.py -k nothing_differs",
         ),
         (
             "evidence-of-the-other-response",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,12 @@ from annotator.generation.dialogue import Ask, Dialogue, Unusable
 from annotator.judging.judge import JudgeTask
 from annotator.judging.material import Excerpt, Material
 from annotator.judging.prompts import Prompts, load_prompts
+from annotator.judging.protocol_anah import judge_anah
+from annotator.judging.protocol_response import judge_response
+from annotator.judging.protocol_sentence import judge_sentence
+from annotator.judging.protocol_steps import ProtocolSettings
 from annotator.judging.quotes import QuoteFinder
+from schemas.labels import Label
 from schemas.records import Document, Message, Response, Verdict
 
 
@@ -69,3 +75,48 @@ def follow(
         except StopIteration as end:
             result = end.value.result if isinstance(end.value, Unusable) else end.value
             return result, asked
+
+
+LABELS = {
+    "supported": Label.NO_HALLUCINATION,
+    "contradicted": Label.CONTRADICTORY,
+    "not_mentioned": Label.UNVERIFIABLE,
+    "no_fact": Label.NO_FACT,
+}
+SENTENCES = ["Ada was born in Karsted in 1901.", "She kept three grey cats at home."]
+DOCUMENT = "Ada Berg was born in Karsted in the year 1901. In her house lived three grey cats."
+FOUND = "Ada Berg was born in Karsted in the year 1901."
+FOUND_TOO = "In her house lived three grey cats."
+INVENTED = "Ada Berg was born in Ostrand in the year 1902."
+REQUIRE = ProtocolSettings(judge="j", max_tokens=100)
+KEEP = ProtocolSettings(judge="j", max_tokens=100, evidence="keep")
+
+
+def verdict(label, *quotes, reason="the year agrees"):
+    return {"quotes": list(quotes), "reason": reason, "label": label}
+
+
+def ask_sentence(replies, settings=REQUIRE, language="en", sentences=SENTENCES):
+    material = make_material(sentences, [DOCUMENT], language=language)
+    texts = [json.dumps(reply) if isinstance(reply, dict) else reply for reply in replies]
+    (found,), asked = follow(judge_sentence(material, 0, settings), texts)
+    return found, asked
+
+
+def item(number, label, *quotes, begins=None, reason="the year agrees"):
+    given_begins = SENTENCES[number - 1] if begins is None else begins
+    return {"id": number, "begins": given_begins, **verdict(label, *quotes, reason=reason)}
+
+
+def ask_window(replies, settings=REQUIRE):
+    material = make_material(SENTENCES, [DOCUMENT])
+    texts = [
+        json.dumps({"verdicts": reply}) if isinstance(reply, list) else reply for reply in replies
+    ]
+    return follow(judge_response(material, [0, 1], settings), texts)
+
+
+def ask_anah(replies, settings=REQUIRE, documents=(DOCUMENT,)):
+    material = make_material(SENTENCES, documents)
+    (found,), asked = follow(judge_anah(material, 0, settings), replies)
+    return found, asked

@@ -201,11 +201,12 @@ def test_responses_are_equal_when_nothing_differs_that_a_judge_sees(run: Run) ->
         make_response("a", said, document_ids=["mira"]),
         make_response("names", said, document_ids=["mira"], **same),
         make_response("documents", said, document_ids=["mira", "odo"]),
+        make_response("another", said, document_ids=["odo"]),
         make_response("text", said + " ", document_ids=["mira"]),
     )
     result = run.annotate()
-    assert (result.counts["judged"], result.counts["equal"]) == (3, 1)
-    assert len(set(run.labels())) == 4
+    assert (result.counts["judged"], result.counts["equal"]) == (4, 1)
+    assert len(set(run.labels())) == 5
 
 
 def test_evidence_carries_the_ids_of_the_response_it_is_for(run: Run) -> None:

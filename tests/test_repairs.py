@@ -5,59 +5,26 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reply_support import follow, make_material
+from reply_support import (
+    FOUND,
+    FOUND_TOO,
+    INVENTED,
+    KEEP,
+    LABELS,
+    REQUIRE,
+    SENTENCES,
+    ask_anah,
+    ask_sentence,
+    ask_window,
+    follow,
+    item,
+    make_material,
+    verdict,
+)
 
-from annotator.generation.backend import Reply, RequestFailure
-from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import judge_response
+from annotator.generation.backend import RequestFailure
 from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import MAX_QUOTES, ProtocolSettings, verdict_schema
-from annotator.judging.repairs import find_loop
 from schemas.labels import Label
-
-LABELS = {
-    "supported": Label.NO_HALLUCINATION,
-    "contradicted": Label.CONTRADICTORY,
-    "not_mentioned": Label.UNVERIFIABLE,
-    "no_fact": Label.NO_FACT,
-}
-SENTENCES = ["Ada was born in Karsted in 1901.", "She kept three grey cats at home."]
-DOCUMENT = "Ada Berg was born in Karsted in the year 1901. In her house lived three grey cats."
-FOUND = "Ada Berg was born in Karsted in the year 1901."
-FOUND_TOO = "In her house lived three grey cats."
-INVENTED = "Ada Berg was born in Ostrand in the year 1902."
-REQUIRE = ProtocolSettings(judge="j", max_tokens=100)
-KEEP = ProtocolSettings(judge="j", max_tokens=100, evidence="keep")
-
-
-def verdict(label, *quotes, reason="the year agrees"):
-    return {"quotes": list(quotes), "reason": reason, "label": label}
-
-
-def ask_sentence(replies, settings=REQUIRE, language="en", sentences=SENTENCES):
-    material = make_material(sentences, [DOCUMENT], language=language)
-    texts = [json.dumps(reply) if isinstance(reply, dict) else reply for reply in replies]
-    (found,), asked = follow(judge_sentence(material, 0, settings), texts)
-    return found, asked
-
-
-def item(number, label, *quotes, begins=None, reason="the year agrees"):
-    given_begins = SENTENCES[number - 1] if begins is None else begins
-    return {"id": number, "begins": given_begins, **verdict(label, *quotes, reason=reason)}
-
-
-def ask_window(replies, settings=REQUIRE):
-    material = make_material(SENTENCES, [DOCUMENT])
-    texts = [
-        json.dumps({"verdicts": reply}) if isinstance(reply, list) else reply for reply in replies
-    ]
-    return follow(judge_response(material, [0, 1], settings), texts)
-
-
-def ask_anah(replies, settings=REQUIRE, documents=(DOCUMENT,)):
-    material = make_material(SENTENCES, documents)
-    (found,), asked = follow(judge_anah(material, 0, settings), replies)
-    return found, asked
 
 
 def test_every_quote_of_a_deciding_label_is_in_a_document():
@@ -72,6 +39,25 @@ def test_every_quote_of_a_deciding_label_is_in_a_document():
     assert (found.reason, len(asked)) == ("evidence_not_found", 2)
     found, asked = ask_sentence([verdict("supported", INVENTED), verdict("supported", FOUND)])
     assert (found.label, found.missing_quotes) == (LABELS["supported"], [])
+
+
+@pytest.mark.parametrize("label", ["not_mentioned", "no_fact"])
+def test_a_passage_quoted_under_any_label_is_in_a_document(label):
+    for invented in (INVENTED, SENTENCES[0]):
+        found, asked = ask_sentence([verdict(label, invented)])
+        assert (found.label, found.reason) == (Label.UNDETERMINED, "evidence_not_found")
+        assert (found.missing_quotes, len(asked)) == ([invented], 2)
+        found, _ = ask_sentence([verdict(label, invented), verdict(label)])
+        assert (found.label, found.missing_quotes) == (LABELS[label], [])
+        found, _ = ask_sentence([verdict(label, invented), verdict("supported", FOUND)])
+        assert found.reason == "evidence_not_found"
+        found, asked = ask_sentence([verdict(label, invented)], KEEP)
+        assert (found.label, found.missing_quotes, len(asked)) == (LABELS[label], [invented], 1)
+    (found, other), asked = ask_window([[item(1, label, INVENTED), item(2, label, FOUND_TOO)]])
+    assert (found.reason, other.label) == ("evidence_not_found", LABELS[label])
+    for none in ("none", "The document", FOUND_TOO):
+        found, asked = ask_sentence([verdict(label, none)])
+        assert (found.label, len(asked)) == (LABELS[label], 1)
 
 
 STOP_WORDS = "in the year"
@@ -320,96 +306,3 @@ def test_anah_keeps_to_the_labels_it_named():
     ):
         found, _ = ask_anah([*start, final])
         assert found.label is label
-
-
-def cut(text):
-    return Reply(text=text, finish_reason="length")
-
-
-LOOP = '{"quotes": ["...", ' + '"One short sentence", ' * 30
-
-
-def test_a_loop_is_named_and_not_given_more_room():
-    found, asked = ask_sentence([cut(LOOP), cut(LOOP)])
-    assert (found.label, found.reason) == (Label.UNDETERMINED, "cut_off")
-    assert [ask.decoding.max_tokens for ask in asked] == [100, 100]
-    assert "repeats itself" in asked[1].messages[-1].content
-    assert "at most five quotes" in asked[1].messages[-1].content
-    assert len(asked[1].messages[-2].content) < 150
-    found, asked = ask_sentence([cut(LOOP), verdict("supported", FOUND)])
-    assert found.label is LABELS["supported"]
-    both, asked = ask_window([cut(LOOP), [item(1, "supported", FOUND), item(2, "no_fact")]])
-    assert [one.label for one in both] == [LABELS["supported"], LABELS["no_fact"]]
-    assert [ask.decoding.max_tokens for ask in asked] == [200, 200]
-    found, asked = ask_anah([cut("<Fact> " * 40), "<No Facts>"])
-    assert (found.label, len(asked)) == (LABELS["no_fact"], 2)
-
-
-def test_white_space_without_end_after_an_object_is_no_loop():
-    text = json.dumps(verdict("supported", FOUND)) + "\n" * 300
-    found, asked = ask_sentence([cut(text)])
-    assert (found.label, len(asked)) == (LABELS["supported"], 1)
-    found, asked = ask_sentence([cut('{"quotes": [' + " " * 300), verdict("supported", FOUND)])
-    assert "repeats itself" in asked[1].messages[-1].content
-    assert found.label is LABELS["supported"]
-
-
-def test_a_label_before_a_loop_holds():
-    first = json.dumps({"verdicts": [item(1, "contradicted", FOUND)]})[:-2]
-    loop = f'{first}, {{"id": 2, "begins": "She kept three grey cats", "quotes": [' + '"a", ' * 40
-    good = [item(1, "supported", FOUND), item(2, "no_fact")]
-    (one, two), _ = ask_window([cut(loop), good])
-    assert (one.reason, two.label) == ("ambiguous", LABELS["no_fact"])
-
-
-def test_a_reply_that_was_only_cut_gets_twice_the_room_in_the_same_words():
-    text = json.dumps(verdict("supported", FOUND))[:60]
-    found, asked = ask_sentence([cut(text), verdict("supported", FOUND)])
-    assert found.label is LABELS["supported"]
-    assert [ask.decoding.max_tokens for ask in asked] == [100, 200]
-    assert asked[0].messages == asked[1].messages
-    found, asked = ask_sentence([cut(text)])
-    assert (found.reason, len(asked)) == ("cut_off", 2)
-    assert "still thinking" not in found.rationale
-
-
-@pytest.mark.parametrize("text", ["<think>Let me see, the year", ""])
-def test_thinking_that_fills_twice_the_room_names_the_settings(text):
-    found, asked = ask_sentence([Reply(text=text, finish_reason="length", reasoning="Let me see")])
-    assert (found.reason, len(asked)) == ("cut_off", 2)
-    assert "max_tokens" in found.rationale and "enable_thinking: false" in found.rationale
-
-
-def test_a_reply_that_is_thoughts_alone_names_the_settings_and_is_mended():
-    thoughts = Reply(text="", finish_reason="stop", reasoning="It is supported.")
-    found, asked = ask_sentence([thoughts])
-    assert (found.reason, len(asked)) == ("cut_off", 2)
-    assert "enable_thinking: false" in found.rationale
-    assert asked[1].messages[-2].content == "-"
-    found, _ = ask_sentence([thoughts, verdict("contradicted", FOUND)])
-    assert found.label is LABELS["contradicted"]
-
-
-def test_thoughts_are_not_repeated_in_a_repair():
-    _, asked = ask_sentence(["<think>A long thought.</think>It is supported."])
-    assert asked[1].messages[-2].content == "It is supported."
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("", None),
-        ("Ada was born in Karsted in 1901, and in her house lived three grey cats. " * 2, None),
-        ("ab" * 20, None),
-        ("x" * 90, 0),
-        ("He said: " + "no no " * 20, 8),
-        ("".join(f'"quote {n}", ' for n in range(40)), None),
-    ],
-)
-def test_a_loop_is_three_rounds_of_the_same_to_the_end(text, place):
-    assert find_loop(text) == place
-
-
-def test_the_list_of_quotes_is_bounded():
-    assert verdict_schema()["properties"]["quotes"]["maxItems"] == MAX_QUOTES == 5
-    assert "maxLength" not in json.dumps(verdict_schema())

@@ -211,4 +211,6 @@ def test_prose_is_weighed_by_what_it_says_of_the_label():
     assert not names_another("A supporter of contradistinction.", {NO_FACT})
     assert not states_another("It could be supported.", {CONTRADICTED})
     assert states_another("My answer is: supported", {CONTRADICTED})
+    assert states_another("So:\n  supported \n", {CONTRADICTED})
+    assert not states_another("It is no\nfact that it is not\nsupported", {CONTRADICTED})
     assert takes_back("Wait!") and not takes_back("She was waiting.")

@@ -55,7 +55,8 @@ def test_a_judge_that_gives_one_label_only_is_reported(label: str):
 
 
 def test_one_label_among_undetermined_ones_is_reported():
-    assert tally_of(["unverifiable"] * MIN_DECIDED + ["undetermined"] * 50).warnings("j")
+    (warning,) = tally_of(["unverifiable"] * MIN_DECIDED + ["undetermined"] * 50).warnings("j")
+    assert f"{MIN_DECIDED} of {MIN_DECIDED} decided sentences are unverifiable" in warning
 
 
 def test_few_or_mixed_labels_are_not_reported():

@@ -77,7 +77,8 @@ def states_another(text: str, labels: Set[Label]) -> bool:
     """Whether prose states a label as the answer ("my label: supported") that `labels` are not."""
     for match, label, denied in _mentions(text):
         before = text[max(0, match.start() - 60) : match.start()]
-        line = text[text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
+        around = text[max(0, match.start() - 20) : match.end() + 20]
+        line = next((line for line in around.splitlines() if match[0] in line), "")
         is_alone = line.strip(" \t*_`<>\"'.。“”") == match[0]
         if (is_alone or _STATED.search(before)) and _differs(label, denied, labels):
             return True

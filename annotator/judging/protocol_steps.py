@@ -5,6 +5,7 @@ Each is a dialogue (annotator/generation/dialogue.py): pure, one call after anot
 - an unusable reply is asked again once, with the fault named (annotator/judging/repairs.py);
 - a reply that copies the prompt is no verdict;
 - `supported` and `contradicted` need quotes, and documents must say every one of them;
+- the other labels need none, but a passage that they quote must be there, too;
 - what is unusable then is `undetermined`, with the true reason. Never a guess.
 """
 
@@ -19,6 +20,7 @@ from annotator.generation.dialogue import Unusable
 from annotator.judging.copied import find_copy
 from annotator.judging.evidence import FoundEvidence, find_evidence
 from annotator.judging.material import Material
+from annotator.judging.quotes import count_units
 from annotator.judging.reading import ReplyFault, form_fault, read_label, read_quotes
 from schemas.hashing import stable_seed
 from schemas.labels import Label
@@ -29,6 +31,8 @@ NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 _ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
 MAX_QUOTES = 5
 _MAX_RATIONALE_CHARS = 500
+# Letters, wide ones twice. Under a label that needs no quote a shorter one is "none", or a name.
+_PASSAGE_UNITS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +100,7 @@ def read_verdict(
     if label is None or label not in _ASKED:
         names = ", ".join(_LABEL_NAMES)
         return ReplyFault(reason="unknown_label", detail=f"its label is none of {names}")
-    if label in NEED_QUOTES and settings.evidence == "require":
+    if settings.evidence == "require" and (label in NEED_QUOTES or _claims_passages(found)):
         fault = fault_of_evidence(quotes, found)
         if fault is not None:
             return replace(fault, labels=bound)
@@ -112,6 +116,11 @@ def read_verdict(
         judge=settings.judge,
         protocol=protocol,
     )
+
+
+def _claims_passages(found: FoundEvidence) -> bool:
+    """Whether a quote that no document says is long enough to be given as a passage."""
+    return any(count_units(quote) >= _PASSAGE_UNITS for quote in found.missing)
 
 
 def fault_of_evidence(quotes: Sequence[str], found: FoundEvidence) -> ReplyFault | None:

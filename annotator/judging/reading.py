@@ -1,7 +1,7 @@
 """Reading what a judge model wrote: JSON among prose, tags in any case, labels by any name.
 
 The rule: a reading is right or it is a `ReplyFault`. Nothing here guesses: two answers that
-differ, an answer that is broken beside one that is whole, a label that is none, a tag inside a
+differ, a broken answer next to a whole one, a label that is none, a tag inside a
 sentence that may deny it are faults, named so that the model can mend them.
 """
 

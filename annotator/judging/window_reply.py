@@ -116,7 +116,7 @@ def begins_alike(begins: object, sentence: str) -> bool:
     """Whether an echo is the sentence's own beginning: what ties a verdict to its sentence.
 
     Letters and digits are compared, so marks and case may differ. It must be as long as what
-    tells the sentences of a window apart.
+    distinguishes the sentences of a window.
     """
     if not isinstance(begins, str):
         return False

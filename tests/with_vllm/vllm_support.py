@@ -94,7 +94,7 @@ def serve(folder: Path, *, name: str, log: Path) -> Iterator[str]:
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(600):
+    for _ in range(1200):  # a busy machine takes minutes
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text(errors='replace')[-3000:]}")
         try:

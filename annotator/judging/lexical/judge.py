@@ -33,7 +33,13 @@ LEXICAL_VERSION = 3
 UNCOVERED_LIMIT = 0.42
 # Balanced accuracy against people, the limit of each file chosen on the other six.
 MEASURED = {
-    "factcheck_bench": 0.0,
+    "factcheck_bench": 0.56,
+    "expertqa_rand_val": 0.58,
+    "storysumm_val": 0.58,
+    "begin_wow_dev": 0.80,
+    "wice_dev": 0.66,
+    "uhgeval_first500 (Chinese)": 0.99,
+    "ragtruth_dev": 0.68,
 }
 
 # Scores of sentences that one passage, or one check, settles.

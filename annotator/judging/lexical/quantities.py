@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from annotator.judging.lexical.amounts import read_amounts
 from annotator.judging.lexical.dates import read_dates
-from annotator.judging.lexical.numerals import lower_ascii, plain_digits
+from annotator.judging.lexical.numerals import NUMBER_HINT, lower_ascii, plain_digits
 from annotator.judging.lexical.quantity import Quantity
 
 _CODE = re.compile(
@@ -22,6 +22,9 @@ _CODE = re.compile(
     r"|(?<!\w)(?P<phone>\+?\(?\d{2,4}\)?(?:[ -]\d{2,5}){2,5}|\+\d{6,15}|\d{3}-\d{4})(?![\w-])"
     r"|(?<![\w-])(?P<model>(?!(?:mid|pre|post|early|late|circa|top|sub|age|non)-)[a-z]{1,8}-\d{1,5}[a-z]?)(?![\w-]|\.\d)"
 )
+# No quantity is without one of these; most passages have none and are read no further.
+_HINT = re.compile(rf"\d|{NUMBER_HINT}")
+_DATE_HINT = re.compile(r"\d|centur|[月年纪]")
 _LIST_NUMBER = re.compile(
     r"\s*(?:[-*•]\s*)?(?:\(?\d{1,2}[.)]|[（(]?[一二三四五六七八九十]{1,3}[）)、])(?=\s|[^\d.])"
 )
@@ -42,7 +45,9 @@ def _remembered(text: str) -> tuple[Quantity, ...]:
 def _scan(text: str) -> list[Quantity]:
     plain = plain_digits(text)
     lower = lower_ascii(plain)
-    found = list(read_dates(lower))
+    if not _HINT.search(lower):
+        return []
+    found = list(read_dates(lower)) if _DATE_HINT.search(lower) else []
     listed = _LIST_NUMBER.match(lower)
     begin = listed.end() if listed else 0
     if found and found[0].start < begin:

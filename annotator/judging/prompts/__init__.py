@@ -27,7 +27,7 @@ _HERE = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
-# What each text must hold, and what it may hold beside.
+# What each text must hold, and what else it may hold.
 _PLACEHOLDERS: dict[str, tuple[set[str], set[str]]] = {
     "system": (set(), {"guidance"}),
     "prefix": ({"documents"}, {"question", "response"}),
@@ -166,12 +166,12 @@ def _read(path: Path) -> Mapping[str, Any]:
 def fill(template: str, values: Mapping[str, str]) -> str:
     """`template` with its {{placeholders}} replaced, in one pass: what is put in is not read again.
 
-    A placeholder that `values` lacks stands for nothing.
+    A placeholder that `values` lacks is replaced by nothing.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), template)
 
 
 def wrap(tag: str, text: str, number: int | None = None) -> str:
-    """`text` as delimited content; `number` tells one such element from the next."""
+    """`text` as delimited content; `number` distinguishes one such element from the next."""
     name = tag if number is None else f'{tag} id="{number}"'
     return f"<{name}>\n{neutralise(text)}\n</{tag}>"
