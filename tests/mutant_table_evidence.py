@@ -27,7 +27,7 @@ QUOTED = [
     ),
     *mutants_of(
         "annotator/text/quote_places.py",
-        ("any-article", "            return 0.0\n", "            mine, other = mine + 1, other + 1\n", QUOTES),
+        ("any-article", "            return 0.0\n", "            wrong, mine, other = wrong + 1, mine + 1, other + 1\n", QUOTES),
         ("sign-trimmed", "and not _is_signed(text, first)", "", QUOTES),
         ("lines-run-on", 'return "\\n" in gap or', "return", EVIDENCE),
     ),
