@@ -72,7 +72,7 @@ class _Base(Generic[ResultT]):
         self._fingerprint = backend.fingerprint()
         self._source = iter(dialogues)
         self._done: Done[ResultT] = []
-        self._is_halted = False  # a limit was met, or replies are of no use
+        self._is_at_limit = False  # the next call does not fit
 
     def _start(self) -> _Open[ResultT] | None:
         for name, dialogue in self._source:
@@ -94,8 +94,6 @@ class _Base(Generic[ResultT]):
     def _end(self, item: _Open[ResultT], result: ResultT | Unusable[ResultT]) -> None:
         is_useless = isinstance(result, Unusable) and result.is_useless
         self._calls.judge_usefulness(item.keys, is_useless=is_useless)
-        if self._calls.meter.useless.is_hopeless:
-            self._is_halted = True
         if isinstance(result, Unusable):
             self._calls.store.mark_failed(item.keys)
             result = result.result
@@ -114,6 +112,11 @@ class _Base(Generic[ResultT]):
         stored = store.present(mine)
         store.release(stored)
         return [request for request in requests if request.id in mine - stored]
+
+    @property
+    def _is_halted(self) -> bool:
+        """Whether no call may be made now. A useful reply that was under way ends hopelessness."""
+        return self._is_at_limit or self._calls.meter.useless.is_hopeless
 
     def _stop(self) -> MaskDpoError:
         """Why a halted run ends."""
@@ -203,7 +206,7 @@ class _Stream(_Base[ResultT]):
             if not self._calls.meter.admits([request]):
                 self._ready.appendleft(request)
                 # What is under way was counted at its most: once it is in, there may be room.
-                self._is_halted = not self._calls.meter.num_under_way
+                self._is_at_limit = not self._calls.meter.num_under_way
                 break
             if self._claim([request]):
                 self._calls.meter.start(request)
@@ -302,7 +305,7 @@ class _Rounds(_Base[ResultT]):
                     elsewhere.append(group)
                 elif not meter.admits(owed):
                     self._calls.store.release(request.id for request in owed)
-                    self._is_halted = True
+                    self._is_at_limit = True
                 else:
                     for request in owed:
                         meter.start(request)
