@@ -247,7 +247,7 @@ class _Rounds(_Base[ResultT]):
     def _round(
         self, pending: Sequence[tuple[_Open[ResultT], Outcome | None]]
     ) -> Generator[Done[ResultT], None, list[tuple[_Open[ResultT], Outcome | None]]]:
-        """Ask one call of each; answers the dialogues with their answers."""
+        """Ask one call of each; returns the dialogues with their answers."""
         asked: list[tuple[_Open[ResultT], str]] = []
         requests: dict[str, Request] = {}
         for item, answer in pending:
@@ -284,9 +284,9 @@ class _Rounds(_Base[ResultT]):
     def _run_groups(
         self, groups: Sequence[list[Request]]
     ) -> Generator[Done[ResultT], None, list[list[Request]]]:
-        """Generate what can be claimed; answers the groups under way in other processes.
+        """Generate what can be claimed; returns the groups under way in other processes.
 
-        Yields an empty list a finished group, so that whoever shows progress can do it.
+        Yields an empty list per finished group, so that whoever shows progress can do it.
         """
         waiting = deque(groups)
         elsewhere: list[list[Request]] = []
