@@ -1,5 +1,7 @@
 """Replies that look like an answer and are none."""
 
+import json
+
 import pytest
 from reply_support import make_material
 
@@ -49,6 +51,12 @@ def test_what_may_mean_something_else_is_a_fault(text, reason):
     found = read_object(text, "label")
     assert isinstance(found, ReplyFault)
     assert found.reason == reason
+
+
+@pytest.mark.parametrize("verdicts", ["7", "true", "null", '"none"', "{}", "[3]"])
+def test_verdicts_that_are_no_list_of_objects_can_be_read(verdicts):
+    text = f'{{"verdicts": {verdicts}}}'
+    assert read_object(text, "verdicts") == json.loads(text)  # what they lack is found later
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,9 @@ def read_object(text: str, key: str) -> dict[str, Any] | ReplyFault:
 
 def _agreeing(value: dict[str, Any], *, before: str, after: str) -> dict[str, Any] | ReplyFault:
     """`value`, unless the prose around it names another label than it holds."""
-    items = value.get("verdicts") if "verdicts" in value else [value]
-    given = [item.get("label") for item in items or () if isinstance(item, dict)]
+    items = value.get("verdicts", [value])
+    listed = items if isinstance(items, list) else []
+    given = [item.get("label") for item in listed if isinstance(item, dict)]
     labels = frozenset(label for one in given if (label := read_label(one)) is not None)
     if not labels:
         return value
