@@ -6,6 +6,7 @@ The rule: what would be found wrong after paying is found before.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from difflib import get_close_matches
 from pathlib import Path
 
 from schemas.errors import MAX_FAULTS_SHOWN, ConfigError, Fault, InputError
@@ -13,7 +14,7 @@ from schemas.files import Row
 from schemas.records import Document, Question
 
 MAX_ID_CHARS = 512
-_MIN_LIKENESS = 70.0  # rapidfuzz's score, 0 to 100
+_MIN_LIKENESS = 0.7  # difflib's ratio, 0 to 1
 
 
 def check_ids(
@@ -88,9 +89,7 @@ def _has_document(question: Question, topics: Set[str], chosen: str) -> bool:
 
 def _nearest_id(name: str, known: Set[str]) -> str:
     """A hint for an unknown id; empty where none is near."""
-    from rapidfuzz import process
-
-    found = process.extractOne(name, sorted(known), score_cutoff=_MIN_LIKENESS)
+    found = get_close_matches(name, sorted(known), n=1, cutoff=_MIN_LIKENESS)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

@@ -17,7 +17,7 @@ from annotator.judging.serving import find_model_judges
 from schemas.sidecar import Sidecar, make_sidecar
 
 # Libraries whose versions decide which passages are shown and which quotes are found.
-_DECIDING_PACKAGES = ("py3langid", "bm25s", "rapidfuzz")
+_DECIDING_PACKAGES = ("py3langid", "bm25s")
 
 
 def describe_run(
