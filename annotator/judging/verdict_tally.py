@@ -85,8 +85,8 @@ class VerdictTally:
         share = ONE_LABEL_SHARE_SUPPORTED if is_supported else ONE_LABEL_SHARE
         if self.num_decided >= MIN_DECIDED and count >= share * self.num_decided:
             found.append(
-                f"{judge} gives one label only, or nearly: {count:,} of {self.num_decided:,} decided "
-                f"sentences are {label}; measure it with maskdpo agreement before using them"
+                f"{judge} gives one label only, or nearly: {count:,} of {self.num_decided:,} "
+                f"decided sentences are {label}; measure it with maskdpo agreement before using them"
             )
         if self.num_verbatim:
             found.append(
