@@ -2,7 +2,7 @@
 
 A call is claimed before it is asked and let go when it is stored. A claim names its owner by
 process id, start time and a token that each open store has for itself. The claim of a process
-that is no more, or of a store that was closed, counts for nothing. SQLite's write-ahead log works
+that has ended, or of a store that was closed, is void. SQLite's write-ahead log works
 on one machine only, so process ids are enough. Claims need no power-cut safety, so this connection
 does not wait for the disk.
 """

@@ -54,7 +54,7 @@ def faults_at_opening(path: Path) -> Iterator[None]:
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError.of(
         path,
-        f"is damaged ({error}); move it away to start anew (files already "
+        f"is damaged ({error}); move it away to start a new one (files already "
         "written stay valid, and sqlite3's .recover may save its rows)",
     )
 

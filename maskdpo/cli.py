@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    """Print what is wrong with the command line, without a key that stands in it."""
+    """Print what is wrong with the command line, without a key that is in it."""
     from schemas.secret_values import hide_likely_keys
 
     shown = io.StringIO()

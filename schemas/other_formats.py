@@ -20,7 +20,7 @@ _BY_START = (
 
 
 def advise_on_format(path: Path, text: bytes) -> str:
-    """One sentence on a file whose first line `text` is no row; '' for nothing certain."""
+    """One sentence on a file whose first line `text` is no row; '' where nothing is certain."""
     start = b"[{" if text.strip() == b"[" else text.strip()
     for begins, what, command in _BY_START:
         if start.startswith(begins):

@@ -17,16 +17,17 @@ ADVICE = (
     "a key is read from the environment only: export it as OPENAI_API_KEY (or under another name, "
     "given as api_key_env) and remove it here"
 )
-_DIGIT_INSIDE = r"(?=[\w+/=.~-]*[0-9])"
+# Bounded, and behind a prefix: a long run of letters (Chinese has no spaces) is read once.
+_DIGIT_INSIDE = r"(?=[\w+/=.~-]{0,400}[0-9])"
 _CERTAIN = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    rf"{_DIGIT_INSIDE}sk-[\w-]{{16,}}"
+    rf"sk-{_DIGIT_INSIDE}[\w-]{{16,}}"
     r"|sk-(?:proj|ant|or|svcacct|admin)-[\w-]{6,}"  # OpenAI, Anthropic, OpenRouter
     r"|(?:[rs]k|pk)_(?:live|test)_\w{8,}"  # Stripe
     r"|hf_[A-Za-z0-9]{16,}|gsk_[A-Za-z0-9]{16,}|r8_[A-Za-z0-9]{16,}|tgp_v1_[\w-]{16,}"
     r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}|AIza[\w-]{20,}|ya29\.[\w-]{16,}"  # AWS, Google
     r"|gh[oprsu]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
-    rf"|{_DIGIT_INSIDE}(?:xai|pplx|nvapi|csk|fw|pypi|npm)[-_][\w-]{{20,}}|xox[abeoprs]-[\w-]{{10,}}"
+    rf"|(?:xai|pplx|nvapi|csk|fw|pypi|npm)[-_]{_DIGIT_INSIDE}[\w-]{{20,}}|xox[abeoprs]-[\w-]{{10,}}"
     r"|dapi[0-9a-f]{32}"
     r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"  # JSON Web Tokens
     rf"|(?i:bearer)\s+{_DIGIT_INSIDE}[\w.~+/=-]{{12,}}"
@@ -41,7 +42,7 @@ _NAME = (
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAME})\Z")
 _ASSIGNED = re.compile(
     rf"(?i)(?<![A-Za-z])((?:{_NAME})[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic)\s+)?)"
-    r"(?!\(hidden)[^\s\"',;]{6,}"
+    r"(?!\(hidden)[^\s\"',;]{5,}[^\s\"',;:]"
 )
 _UUID = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=-]{19,}")

@@ -126,7 +126,7 @@ OUTCOMES = [
         ),
         (
             "useless-run-ends-well",
-            "if meter.useless.is_all and not meter.num_served:",
+            "if meter.came_to_nothing:",
             "if False:",
             OUTCOME,
         ),

@@ -116,6 +116,22 @@ def test_odd_fields_are_not_reported():
     assert found == [ServedModel(url=server.base_url, id="policy")]
 
 
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/runs/{}f6a7b8c9d0e1f2a3b4c5d6e7f8a9b0/model",  # looks like a key, so it is hidden
+        "/models/" + "very-long-name/" * 60 + "{}",  # is cut
+    ],
+)
+def test_folders_that_cannot_be_shown_whole_still_differ(root):
+    found = []
+    for name in ("a1", "b2"):
+        with ChatServer(models=serving(VLLM | {"root": root.format(name)})) as server:
+            found += [item.root for item in backend_of(server).identify()]
+    assert len(set(found)) == 2
+    assert "f6a7b8" not in "".join(found)
+
+
 def test_a_server_that_is_down_is_left_out_and_the_run_still_needs_one():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

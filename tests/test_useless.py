@@ -1,5 +1,9 @@
 """A run whose replies are of no use stops, and shows one of them."""
 
+import threading
+import time
+from itertools import count
+
 import pytest
 from judge_server import ScriptedJudge
 from judge_support import make_world
@@ -55,6 +59,25 @@ def test_one_useful_reply_starts_the_count_again(tmp_path):
     with ChatServer(reply) as server:
         result = annotate(tmp_path, server, concurrency=1)
     assert result.counts["label_undetermined"] > PATIENCE
+
+
+def test_a_useful_reply_that_was_under_way_lets_the_run_go_on(tmp_path):
+    truths = make_world(tmp_path, num_responses=40)
+    judge, counter, patience_is_over = ScriptedJudge(truths), count(1), threading.Event()
+
+    def reply(body):
+        number = next(counter)
+        if number == 1:
+            patience_is_over.wait(20)
+            time.sleep(0.5)  # the last useless reply is counted first
+            return judge(body)
+        if number == PATIENCE + 1:
+            patience_is_over.set()
+        return completion(PROSE) if number <= PATIENCE + 1 else judge(body)
+
+    with ChatServer(reply) as server:
+        result = annotate(tmp_path, server, concurrency=2)
+    assert result.counts["label_undetermined"] == PATIENCE / 2  # each was asked twice
 
 
 def test_replies_of_earlier_runs_do_not_count():

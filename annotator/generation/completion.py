@@ -94,7 +94,7 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
 
 
 def _without_text(message: _Message, parts: Parts) -> RequestFailure | None:
-    """What a message without text holds in its place; None for nothing."""
+    """What a message without text holds in its place; None where it holds nothing."""
     refusal = parts.refusal or read_thoughts(message.refusal)
     if refusal:
         return RequestFailure(reason="refused", detail=one_line(refusal))

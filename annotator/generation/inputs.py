@@ -14,7 +14,8 @@ from schemas.files import Row
 from schemas.records import Document, Question
 
 MAX_ID_CHARS = 512
-_MIN_LIKENESS = 0.7  # difflib's ratio, 0 to 1
+_MIN_LIKENESS = 0.6  # of an id in a hint: difflib's ratio, 0 to 1
+_MAX_COMPARED = 50_000  # pairs of ids that are compared for hints: a few seconds at most
 
 
 def check_ids(
@@ -52,7 +53,8 @@ def check_documents(
     known = {item.id for item in documents}
     unknown = [(row, name) for row in rows for name in row.record.document_ids if name not in known]
     if unknown:
-        hints = [_nearest_id(name, known) for _, name in unknown[:MAX_FAULTS_SHOWN]]
+        num_hints = min(MAX_FAULTS_SHOWN, _MAX_COMPARED // max(len(known), 1))
+        hints = [_nearest_id(name, known) for _, name in unknown[:num_hints]]
         hints += [""] * (len(unknown) - len(hints))
         raise InputError(
             [

@@ -197,7 +197,7 @@ class OpenAIBackend:
             endpoint.num_under_way -= 1
         answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
         failure = answer.failure
-        # With other servers beside it, one that fails what they answer is at fault itself.
+        # Where there are other servers, one that fails what they answer is at fault itself.
         blamed = (
             _may_be_the_servers if len(self._pool.endpoints) > 1 else SERVER_FAILURES.__contains__
         )

@@ -47,7 +47,7 @@ _PRONOUN = re.compile(
     r"\b(?:he|she|it|they|him|them|his|hers?|its|their|theirs|this|these|those)\b", re.IGNORECASE
 )
 _HAS_ITS_NOUN = re.compile(r"those\s+(?:who|that|which|of|in|with)\b", re.IGNORECASE)
-# `it` that stands for nothing: "Why is it important to ...", "How long does it take to ...".
+# `it` that refers to nothing: "Why is it important to ...", "How long does it take to ...".
 _EMPTY_IT = re.compile(
     r"\b(?:is|was|be)\s+it\s+(?:\w+\s+)?(?:important|possible|impossible|necessary|difficult|easy|hard"
     r"|dangerous|safe|common|best|better|illegal|legal|known|believed|said|thought|true|useful"

@@ -64,12 +64,12 @@ def run_questions(
     same_model: bool = False,
     show_progress: bool = True,
 ) -> StageResult:
-    """Ask the writer model for `num_questions` questions a document, keep the sound ones.
+    """Ask the writer model for `num_questions` questions per document, keep the sound ones.
 
     A document without a sound question is no row of `output` but of its `.failed` file, with
     its reason. Counts: `documents`, `questions`, `topics`, `short` (documents with some questions,
     but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
-    saw the beginning), `from_store` (answers), and one `left_out_*` a reason.
+    saw the beginning), `from_store` (answers), and one `left_out_*` per reason.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or

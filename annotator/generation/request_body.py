@@ -1,8 +1,8 @@
 """How a request is written for a server, and what a server was found to refuse.
 
 The rule: a field that a model refuses is left out (or `max_tokens` renamed), once it is known
-that the request passes without it; the reply that proves it is the one kept, and the user is
-told at the end. What a reply had to follow is checked where the reply is read, not here.
+that the request passes without it; the reply that proves it is the one kept, and it is
+reported at the end. What a reply had to follow is checked where the reply is read, not here.
 """
 
 from __future__ import annotations

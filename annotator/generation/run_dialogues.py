@@ -72,7 +72,7 @@ class _Base(Generic[ResultT]):
         self._fingerprint = backend.fingerprint()
         self._source = iter(dialogues)
         self._done: Done[ResultT] = []
-        self._is_halted = False  # a limit was met, or replies are of no use
+        self._is_at_limit = False  # the next call does not fit
 
     def _start(self) -> _Open[ResultT] | None:
         for name, dialogue in self._source:
@@ -94,8 +94,6 @@ class _Base(Generic[ResultT]):
     def _end(self, item: _Open[ResultT], result: ResultT | Unusable[ResultT]) -> None:
         is_useless = isinstance(result, Unusable) and result.is_useless
         self._calls.judge_usefulness(item.keys, is_useless=is_useless)
-        if self._calls.meter.useless.is_hopeless:
-            self._is_halted = True
         if isinstance(result, Unusable):
             self._calls.store.mark_failed(item.keys)
             result = result.result
@@ -114,6 +112,11 @@ class _Base(Generic[ResultT]):
         stored = store.present(mine)
         store.release(stored)
         return [request for request in requests if request.id in mine - stored]
+
+    @property
+    def _is_halted(self) -> bool:
+        """Whether no call may be made now. A useful reply that was under way ends hopelessness."""
+        return self._is_at_limit or self._calls.meter.useless.is_hopeless
 
     def _stop(self) -> MaskDpoError:
         """Why a halted run ends."""
@@ -203,7 +206,7 @@ class _Stream(_Base[ResultT]):
             if not self._calls.meter.admits([request]):
                 self._ready.appendleft(request)
                 # What is under way was counted at its most: once it is in, there may be room.
-                self._is_halted = not self._calls.meter.num_under_way
+                self._is_at_limit = not self._calls.meter.num_under_way
                 break
             if self._claim([request]):
                 self._calls.meter.start(request)
@@ -244,7 +247,7 @@ class _Rounds(_Base[ResultT]):
     def _round(
         self, pending: Sequence[tuple[_Open[ResultT], Outcome | None]]
     ) -> Generator[Done[ResultT], None, list[tuple[_Open[ResultT], Outcome | None]]]:
-        """Ask one call of each; answers the dialogues with their answers."""
+        """Ask one call of each; returns the dialogues with their answers."""
         asked: list[tuple[_Open[ResultT], str]] = []
         requests: dict[str, Request] = {}
         for item, answer in pending:
@@ -281,9 +284,9 @@ class _Rounds(_Base[ResultT]):
     def _run_groups(
         self, groups: Sequence[list[Request]]
     ) -> Generator[Done[ResultT], None, list[list[Request]]]:
-        """Generate what can be claimed; answers the groups under way in other processes.
+        """Generate what can be claimed; returns the groups under way in other processes.
 
-        Yields an empty list a finished group, so that whoever shows progress can do it.
+        Yields an empty list per finished group, so that whoever shows progress can do it.
         """
         waiting = deque(groups)
         elsewhere: list[list[Request]] = []
@@ -302,7 +305,7 @@ class _Rounds(_Base[ResultT]):
                     elsewhere.append(group)
                 elif not meter.admits(owed):
                     self._calls.store.release(request.id for request in owed)
-                    self._is_halted = True
+                    self._is_at_limit = True
                 else:
                     for request in owed:
                         meter.start(request)

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from annotator.generation.backend import one_line
+from schemas.hashing import content_key
 
 LLAMA_CPP = "llamacpp"
 
@@ -80,7 +81,11 @@ def find_served(
 
 
 def _text(value: Any) -> str | None:
-    return one_line(value) if isinstance(value, str) and value else None
+    """A reported text as it may be shown; where that hides a part of it, with a digest of all."""
+    if not isinstance(value, str) or not value:
+        return None
+    shown = one_line(value)
+    return shown if shown == value else f"{shown} (SHA-256 {content_key(value)[:12]})"
 
 
 def _whole(value: Any) -> int | None:

@@ -85,7 +85,7 @@ class ServerAccess:
 
 
 def timed_out(error: BaseException) -> bool:
-    """Whether an error began as a time-out. The client says so of a server that hung up, too."""
+    """Whether an error began as a time-out. The client reports a hang-up likewise."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, TimeoutError):

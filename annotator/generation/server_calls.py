@@ -67,7 +67,7 @@ class ServerCalls:
             fields = body.fields(request, kind)
             messages = [message.model_dump() for message in body.messages(request)]
             try:
-                # The body as it stands: the client's typed call walks it again, item by item.
+                # The body as it is: the client's typed call walks it again, item by item.
                 answer = await client.post(
                     "/chat/completions",
                     cast_to=Response,

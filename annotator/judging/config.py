@@ -83,7 +83,7 @@ class AnnotateConfig(Section):
     """Language of the responses and the sentence splitter."""
 
     documents: Literal["auto", "ids", "topic", "corpus"] = "auto"
-    """What a response is held against: `ids` (the documents it names), `topic` (those of its
+    """What a response is compared with: `ids` (the documents it names), `topic` (those of its
     topic), `auto` (its ids, else its topic), `corpus` (those of all documents that a search by
     question and sentences finds)."""
 

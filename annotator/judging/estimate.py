@@ -48,7 +48,7 @@ def estimate_annotate(
         "once; each unusable reply costs one or two calls more than this"
     ]
     if at_most:
-        notes.append("protocol 'anah': up to three calls a sentence, fewer where there is no fact")
+        notes.append("protocol 'anah': up to three calls per sentence, fewer without a fact")
     return Estimate(
         prices=config.llm.prices,
         num_calls=estimator.num_calls,

@@ -86,7 +86,7 @@ def foresee(material: Material, first: int) -> Assume:
 
 
 def _verdict(quote: str) -> dict[str, Any]:
-    # A label that stands whether or not the quote is located.
+    # A label that needs no quote, so that no repair is asked for want of one.
     return {"quotes": [quote], "reason": _REASON, "label": "not_mentioned"}
 
 

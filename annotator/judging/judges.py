@@ -21,7 +21,7 @@ from schemas.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class _Means:
-    """What a judge model needs beside its settings."""
+    """What a judge model needs besides its settings."""
 
     store: Store | None
     meter: Meter

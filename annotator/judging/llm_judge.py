@@ -67,7 +67,7 @@ class LlmJudge:
         self.name = self._backend.model
         self._finder = QuoteFinder()
         self._shower = Shower(self.retrieval, splitter=self.splitter)
-        # Read now: a wrong folder is told before anything is spent.
+        # Read now: a wrong folder is reported before anything is spent.
         self._prompts = {
             language: load_prompts(language, self.config.prompts) for language in LANGUAGES
         }
@@ -173,7 +173,7 @@ class LlmJudge:
                 yield f"{number}:{first}", dialogue
 
     def prepare(self, task: JudgeTask) -> Material | None:
-        """A task as it is shown; None where there is no document to hold it against."""
+        """A task as it is shown; None where there is no document to compare it with."""
         shown = self._shower.show(task)
         if shown is None:
             return None

@@ -223,22 +223,21 @@ def denies_label(rest: str, label: Label, is_after: bool) -> bool:
     return differs(rest, {label})
 
 
-_REFERENCE = re.compile(r"<\s*reference\s*>(.*?)<\s*/\s*reference\s*>", re.I | re.S)
-
-
 _NO_POINT = ("<", "＜", "```")  # a mangled tag, a fence
 _OPENED = re.compile(r"<\s*reference\s*>", re.I)
+_CLOSED = re.compile(r"<\s*/\s*reference\s*>", re.I)
 
 
 def read_references(text: str) -> list[str]:
     """The points a judge listed: those in <Reference> tags, else the lines of a plain list.
 
-    [] where a tag is opened and not closed: then it is not known what was listed.
+    [] where a tag is opened and not closed, or empty: then it is not known what was listed.
     """
     text = find_answer(text) or ""
-    if num_opened := len(_OPENED.findall(text)):
-        tagged = [point.strip() for point in _REFERENCE.findall(text) if point.strip()]
-        return tagged if len(tagged) == num_opened else []  # cut off, or not of the form
+    if opened := _OPENED.split(text)[1:]:
+        closed = [_CLOSED.split(part, maxsplit=1) for part in opened]
+        tagged = [parts[0].strip() for parts in closed if len(parts) > 1 and parts[0].strip()]
+        return tagged if len(tagged) == len(opened) else []  # cut off, or not of the form
     lines = [re.sub(r"^\s*(?:[-*•]|\d+[.)、])\s*", "", line).strip() for line in text.splitlines()]
     return [
         line

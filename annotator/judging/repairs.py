@@ -13,7 +13,7 @@ The rule: a label that an unusable reply gave to a sentence binds the repaired o
 | echo of another sentence (`wrong_ids`)          |                                              |
 
 A reply cut off for length is no answer yet: it is asked again in the same words with twice the
-room, once. One that repeats itself until the room ends would do so again; its repair says so.
+room, once. One that repeats itself until the room ends would do so again; its repair names that.
 """
 
 from __future__ import annotations

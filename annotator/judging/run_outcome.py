@@ -65,13 +65,8 @@ def assess_run(
 def _find_trouble(
     tally: VerdictTally, meter: Meter, output: Path, max_undetermined_share: float
 ) -> MaskDpoError | None:
-    if meter.all_failed:
-        return BackendError(f"{meter.all_failed}. The sentences are undetermined in {output}")
-    if meter.useless.is_all and not meter.num_served:
-        return BackendError(
-            f"{meter.useless.describe()}. The sentences are undetermined in {output}; "
-            "mend the cause, then rerun with --retry-failed"
-        )
+    if meter.came_to_nothing:
+        return BackendError(f"{meter.came_to_nothing}. The sentences are undetermined in {output}")
     share = tally.share_undetermined(but=LEFT_OPEN)
     if share > max_undetermined_share:
         return TooManyFailuresError(

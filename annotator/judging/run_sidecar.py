@@ -16,7 +16,7 @@ from annotator.judging.judges import asks_a_model
 from annotator.judging.serving import find_model_judges
 from schemas.sidecar import Sidecar, make_sidecar
 
-# Libraries whose versions decide which passages are shown and which quotes are found.
+# Libraries whose versions decide a text's language and which passages are shown.
 _DECIDING_PACKAGES = ("py3langid", "bm25s")
 
 

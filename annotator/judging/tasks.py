@@ -1,9 +1,9 @@
-"""From rows to judge tasks: which documents a response is held against, and its sentences.
+"""From rows to judge tasks: which documents a response is compared with, and its sentences.
 
-A response names its documents; one that names none is held against the documents of its topic;
+A response names its documents; one that names none is compared with the documents of its topic;
 with neither, it goes to the judge without any, who can only call it undetermined. With
 `documents: corpus`, a search over all documents decides instead. A response that
-cannot be judged is a `Failure`, and the others go on.
+cannot be judged is a `Failure`, and the rest continue.
 """
 
 from __future__ import annotations

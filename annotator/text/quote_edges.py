@@ -41,7 +41,7 @@ _GROUPS_BEFORE = re.compile(r"\d{1,3}")
 _DESIGNATOR = re.compile(r"[A-HJ-Z]|[IVX]{2,}")  # hepatitis A, World War II
 _INSIDE_WORDS = frozenset("/\\&@_^=<>~#*+")
 
-# What stands directly before a quote, or directly behind it, and denies what it says.
+# What is directly before a quote, or directly behind it, and denies what it says.
 _DENIED_BEFORE = re.compile(
     r"""(?:
       (?<![^\W_]) (?:

@@ -1,4 +1,4 @@
-"""Which passages of long or many documents a sentence is held against: BM25 by `bm25s`.
+"""Which passages of long or many documents a sentence is compared with: BM25 by `bm25s`.
 
 The rule: what is found depends on the texts and the settings alone. Equal scores go by place,
 and the passages of one response do not depend on which responses were asked before.

@@ -124,7 +124,13 @@ def command(
             retry_failed=retry_failed,
             same_model=same_model,
         )
-        rest = estimate_annotate(settings, responses=source, documents=references, store=store)
+        rest = estimate_annotate(
+            settings,
+            responses=source,
+            documents=references,
+            store=store,
+            retry_failed=retry_failed,
+        )
         if not _is_rest_wanted(judged, references, meter, rest, is_agreed=is_agreed):
             return
     result = run_annotate(

@@ -45,7 +45,7 @@ class Match(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """`said` in the sentence stands where `stated` stands in the passage; both empty for SAME."""
+    """`said` in the sentence is where `stated` is in the passage; both empty for SAME."""
 
     match: Match
     said: str = ""
@@ -95,7 +95,7 @@ def align(
 
 
 def _align_reordered(said: Sequence[_Unit], stated: Sequence[_Unit]) -> Alignment | None:
-    """A swap in words that stand in another order: `In 1934 she left school.`
+    """A swap in words that are in another order: `In 1934 she left school.`
 
     Only where each side has exactly one content word that the other lacks, both of them numbers
     or both of them names, and at least two in common.

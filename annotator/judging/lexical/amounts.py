@@ -47,7 +47,7 @@ _AFTER = re.compile(rf"[ -]?(?:(?P<latin>{_names(_LATIN)})(?![^\W_])|(?P<han>{_n
 _SCALE = re.compile(rf"[ -]?(?P<scale>{_names(SCALES)})\b")
 _SCALE_LETTER = re.compile(r" ?(?P<scale>[KkMmBbTt])(?![^\W\d])")
 _CURRENCY_BEFORE = re.compile(
-    r"((?:us|a|c|hk)?[$€£¥₹₽₩]"
+    r"((?:(?<![a-z])(?:us|a|c|hk))?\$|[€£¥₹₽₩]"
     r"|(?<![a-z])(?:usd|aud|cad|hkd|eur|gbp|jpy|cny|rmb|chf|inr)|人民币) ?(-?)$"
 )
 _MINUS = re.compile(r"(?:(?<!\w)-|\bminus )$")

@@ -1,6 +1,6 @@
 """Documents made ready for lookup: passages, where each word occurs, and whom they are about.
 
-An index is made once per document and used for every sentence held against it. Memory and time
+An index is made once per document and used for every sentence compared with it. Memory and time
 grow linearly with the text; the words of a passage are read again when it is a candidate.
 """
 
@@ -87,7 +87,7 @@ def _find_subject(title: str, opening: str) -> frozenset[str]:
 
 
 class Corpus:
-    """The documents one response is held against, with word weights taken over all of them."""
+    """The documents one response is compared with, with word weights taken over all of them."""
 
     def __init__(self, documents: Sequence[DocumentIndex]) -> None:
         self.documents = documents

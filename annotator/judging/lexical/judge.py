@@ -25,7 +25,7 @@ from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import Document, Evidence, Verdict
 
-# Raised whenever a change to the judge can change a verdict: it is part of the content key.
+# Raised whenever a change to the judge can change a verdict: it is recorded with each run.
 LEXICAL_VERSION = 3
 
 # Share of a sentence left uncovered at or above which it counts as hallucinated: the best mean

@@ -116,12 +116,14 @@ def read_ordinal_words(words: str) -> float:
 
 
 def read_chinese(text: str) -> float | None:
-    """两千万 -> 20000000, 二〇一九 -> 2019, 3亿2000万 -> 320000000; None for 三三 and the like."""
+    """两千万 -> 20000000, 二〇一九 or 二0一九 -> 2019, 3亿2000万 -> 320000000; None for 三三."""
     if not any(char in CHINESE_SCALES for char in text):
         if len(text) == 1:
             return float(_CHINESE[text])
-        is_written_out = any(char in "〇零" for char in text)
-        return float("".join(str(_CHINESE[char]) for char in text)) if is_written_out else None
+        # 二00八 is typed for 二〇〇八.
+        if not any(char in "〇零" or char.isdecimal() for char in text):
+            return None
+        return float("".join(str(_CHINESE.get(char, char)) for char in text))
     total, section, number = 0.0, 0.0, ""
     for char in text.replace(",", ""):
         if char not in CHINESE_SCALES:

@@ -1,4 +1,4 @@
-"""Words as the lexical judge sees them: one key a word, and what kind of word it is.
+"""Words as the lexical judge sees them: one key per word, and what kind of word it is.
 
 The rule: two words that a reader takes for the same get the same key (`Works`/`working`), a
 quantity is one word whatever its form (`$3.2 million`/`$3,200,000`), and text without spaces
@@ -67,7 +67,7 @@ class Token(NamedTuple):
 
     @property
     def lower(self) -> str:
-        """The word as it stands, without case."""
+        """The word without case."""
         return self.text.casefold()
 
 

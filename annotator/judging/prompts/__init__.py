@@ -1,4 +1,4 @@
-"""The judge's prompts: YAML files, one a language, and the code that reads and fills them.
+"""The judge's prompts: YAML files, one per language, and the code that reads and fills them.
 
 The rule: content (documents, questions, responses) is put into a user message between tags of
 ours, one pass over the template, and cannot hold such a tag itself. A text that closes a tag,
