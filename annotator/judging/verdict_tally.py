@@ -86,7 +86,7 @@ class VerdictTally:
         if self.num_decided >= MIN_DECIDED and count >= share * self.num_decided:
             found.append(
                 f"{judge} gives one label only, or nearly: {count:,} of {self.num_decided:,} "
-                f"decided sentences are {label}; measure it with maskdpo agreement before using them"
+                f"decided sentences are {label}; measure it with maskdpo agreement before use"
             )
         if self.num_verbatim:
             found.append(
