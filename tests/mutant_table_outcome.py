@@ -45,7 +45,7 @@ OUTCOMES = [
         "annotator/judging/verdict_tally.py",
         (
             "one-label-is-no-sign",
-            "count >= ONE_LABEL_SHARE * self.num_decided",
+            "count >= share * self.num_decided",
             "count > self.num_decided",
             TALLY,
         ),

@@ -187,6 +187,15 @@ def test_an_honest_short_reason_is_no_copy(reason, language):
     assert (found.label, len(asked)) == (Label.NO_HALLUCINATION, 1)
 
 
+@pytest.mark.parametrize(
+    "reason", ["A string.", "字符串。", "列表留空。", "句子的编号", "at most five"]
+)
+@pytest.mark.parametrize("label", ["not_mentioned", "no_fact"])
+def test_the_name_of_a_type_is_no_reason(reason, label):
+    found, asked = judge({"quotes": [], "reason": reason, "label": label})
+    assert (found.label, found.reason, len(asked)) == (Label.UNDETERMINED, "copied_form", 2)
+
+
 @pytest.mark.parametrize("quote", ["", "-", "none", "N/A", "Ada", "the document", "无"])
 def test_a_label_without_evidence_is_not_refused_for_a_short_quote(quote):
     found, asked = judge({"quotes": [quote], "reason": "silent", "label": "not_mentioned"})

@@ -297,6 +297,16 @@ def test_anah_goes_on_with_points_that_documents_say():
     assert (none.label, len(asked)) == (LABELS["not_mentioned"], 2)
 
 
+def test_anah_keeps_to_a_label_inside_a_sentence():
+    start = ["<Fact>", ANAH_FOUND, "The sentence is <No Hallucination>, I think."]
+    for final, label in (
+        ("<No Hallucination>", LABELS["supported"]),
+        ("<Unverifiable>", Label.UNDETERMINED),
+    ):
+        found, asked = ask_anah([*start, final])
+        assert (found.label, len(asked)) == (label, 4)
+
+
 def test_anah_keeps_to_the_labels_it_named():
     start = ["<Fact>", ANAH_FOUND, "<No Hallucination>\nHowever, it is contradictory."]
     for final, label in (

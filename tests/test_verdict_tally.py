@@ -61,7 +61,9 @@ def test_one_label_among_undetermined_ones_is_reported():
 
 def test_few_or_mixed_labels_are_not_reported():
     assert not tally_of(["unverifiable"] * (MIN_DECIDED - 1)).warnings("j")
-    assert not tally_of(["unverifiable"] * 40 + ["no_hallucination"] * 2).warnings("j")
+    assert not tally_of(["no_hallucination"] * 40 + ["unverifiable"] * 2).warnings("j")
+    assert not tally_of(["unverifiable"] * 40 + ["no_hallucination"] * 5).warnings("j")
+    assert tally_of(["unverifiable"] * 17 + ["no_hallucination"]).warnings("j")
     assert not tally_of(["undetermined"] * 50).warnings("j")
 
 

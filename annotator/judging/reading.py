@@ -191,7 +191,8 @@ def read_choice(
 
     It must name it alone: as the whole reply, or as its first or last line. Another choice or
     label in brackets makes the reply ambiguous; so does prose after it that takes it back, and
-    prose for which `denies(prose, value, is_after)` is true.
+    prose for which `denies(prose, value, is_after)` is true. A label in brackets inside a
+    sentence is no answer, but a repair may not change it.
     """
     answer = _answer_of(text)
     if isinstance(answer, ReplyFault):
@@ -199,11 +200,11 @@ def read_choice(
     lines = [line for line in answer.splitlines() if line.strip()]
     is_first, is_last = (read_words(lines[place]) in choices for place in (0, -1))
     named = {choices[read_words(lines[place])] for place in (0, -1) if (is_first, is_last)[place]}
-    if not named:
-        return ReplyFault(
-            reason="unparsable", detail="it is none of the answers asked for, alone on its line"
-        )
     tags = {words for tag in TAG.findall(answer) if (words := read_words(tag))}
+    if not named:
+        detail = "it is none of the answers asked for, alone on its line"
+        tagged = frozenset(LABEL_NAMES[words] for words in tags & LABEL_NAMES.keys())
+        return _fault("unparsable", detail, tagged)
     others = {choices[words] for words in tags & choices.keys()}
     strange = {words for words in tags if words in LABEL_NAMES and words not in choices}
     value = next(iter(named))

@@ -15,7 +15,9 @@ from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Document, Verdict
 
 MIN_DECIDED = 10  # fewer may well be alike
-ONE_LABEL_SHARE = 0.98
+# Most sentences of a good policy are supported; of no policy are nine in ten unverifiable.
+ONE_LABEL_SHARE = 0.9
+ONE_LABEL_SHARE_SUPPORTED = 0.98
 _MIN_CHARS = 20  # shorter sentences occur in a document by chance
 _MIN_WIDE_CHARS = 8
 _SHOWN_CHARS = 100
@@ -79,10 +81,12 @@ class VerdictTally:
         """What suggests that the judge does not judge, one sentence per sign."""
         found = []
         label, count = self._most_common_label()
-        if self.num_decided >= MIN_DECIDED and count >= ONE_LABEL_SHARE * self.num_decided:
+        is_supported = label == Label.NO_HALLUCINATION.value
+        share = ONE_LABEL_SHARE_SUPPORTED if is_supported else ONE_LABEL_SHARE
+        if self.num_decided >= MIN_DECIDED and count >= share * self.num_decided:
             found.append(
-                f"{judge} gives one label only: {count:,} of {self.num_decided:,} decided "
-                f"sentences are {label}; measure it with maskdpo agreement before using them"
+                f"{judge} gives one label only, or nearly: {count:,} of {self.num_decided:,} "
+                f"decided sentences are {label}; measure it with maskdpo agreement before use"
             )
         if self.num_verbatim:
             found.append(

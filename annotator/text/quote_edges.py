@@ -50,13 +50,15 @@ _DENIED_BEFORE = re.compile(
         | (?:un|in)able\ to | (?:fail(?:s|ed)?|refuse[sd]?|declined?)\ to
         | (?:false|untrue|not\ true|incorrect|wrong|myth|den(?:y|ies|ied)|(?<!no\ )doubt(?:s|ed)?)
           \ that
+        | (?:nobody|no[ -]one|none|nothing)(?:\ of\ (?:the|them|these|those|its|his|her|their))?
+        | niemand | nadie | nessuno | ninguém | никто
         | minus | negative
         | nicht | kein(?:e[nmrs]?)? | nie | ne | pas | non | não | niet | geen | ikke | inte
         | не | ни | нет )
       | n['’]t
     )[ \t\u00a0]*$
     | (?:[不未没沒無无勿莫]|(?<![南北西东中是])非|(?<![分特级区差性类识告离])别
-        |没有|沒有|零下|(?<![胜抱])负)
+        |没有|沒有|[无無没沒]人|零下|(?<![胜抱])负)
       (?:[是有能会會可要应應得须需宜再曾被]|可以|应该|能够|需要|必须)?$
     """,
     re.IGNORECASE | re.VERBOSE,

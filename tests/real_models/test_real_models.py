@@ -32,6 +32,7 @@ LABELLED = [
 
 # Most of this model's replies are of no use, and the run is to go on all the same.
 TO_THE_END = ("annotate.max_useless=0", "annotate.max_undetermined_share=1")
+PASSAGE = 16  # letters of a quote that no document says, under whatever label
 NEUTRAL = {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "presence_penalty": 0.0}
 
 
@@ -92,6 +93,9 @@ def test_a_verdict_has_evidence_of_the_document_or_a_reason(run):
             assert (verdict["label"] == "undetermined") == bool(verdict["reason"]), verdict
             if verdict["label"] in NEED_QUOTES:
                 assert verdict["evidence"], verdict
+            if verdict["label"] != "undetermined":
+                missing = verdict.get("missing_quotes", [])
+                assert all(len(letters(quote)) < PASSAGE for quote in missing), verdict
             for place in verdict["evidence"]:
                 quote = document[place["start"] : place["end"]]
                 assert quote and (place["score"] < 1 or letters(quote) in said), verdict
