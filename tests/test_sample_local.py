@@ -199,7 +199,7 @@ def test_a_template_that_refuses_a_conversation_is_a_row(sample, tmp_path):
     assert {(f.reason, f.detail) for f in result.failures} == {
         ("chat_template", "roles must alternate")
     }
-        assert not any("system" in note for note in result.notes)
+    assert not any("system" in note for note in result.notes)
 
 
 def test_a_template_without_a_system_role_gets_the_text_in_the_user_message(sample, tmp_path):
