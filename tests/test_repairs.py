@@ -97,6 +97,20 @@ def test_a_short_sentence_of_a_document_is_evidence():
         assert found.reason == reason, quote
 
 
+def test_a_chinese_name_alone_is_weak_evidence():
+    document = "青溪茶馆建于1926年，由木匠沈伯安建造。馆内藏有四十二把紫砂壶。"
+    for sentence, quote, reason in (
+        ("茶馆的老板喜欢下围棋，青溪茶馆很有名。", "青溪茶馆", "weak_evidence"),
+        ("青溪茶馆建于1926年。", "青溪茶馆建于1926年", None),
+        ("青溪茶馆由木匠沈伯安建造。", "由木匠沈伯安建造", None),
+        ("这里有紫砂壶四十二把。", "馆内藏有四十二把紫砂壶。", None),
+    ):
+        replies = [json.dumps(verdict("supported", quote))]
+        material = make_material([sentence], [document], language="zh")
+        (found,), _ = follow(judge_sentence(material, 0, REQUIRE), replies)
+        assert found.reason == reason, quote
+
+
 def test_anah_leaves_weak_points_to_the_label():
     points = f"<Reference>{STOP_WORDS}</Reference>"
     found, asked = ask_anah(["<Fact>", points, points, "<No Hallucination>"])

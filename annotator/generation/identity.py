@@ -171,12 +171,13 @@ def _refusal(
     count_serving: Callable[[], int],
 ) -> str:
     name = show_value(item.backend.model)
-    ways = (
-        f"If it is the same model, add --same-model; if not, --set {item.setting}.revision=NAME "
-        "keeps the replies of the two apart"
-    )
-    if not last:
-        return f"{item.setting}: the servers of {name} serve different models: {difference}. {ways}"
+    same = "If it is the same model, add --same-model; if not,"
+    if not last:  # a revision is one for all servers, so it cannot tell these apart
+        return (
+            f"{item.setting}: the servers of {name} serve different models: {difference}. "
+            f"{same} leave the servers of the other model out of {item.setting}.base_urls"
+        )
+    ways = f"{same} --set {item.setting}.revision=NAME keeps the replies of the two apart"
     return (
         f"{item.setting}: what is served as {name} differs from the last run on {store.path}: "
         f"{difference}. Up to {count_serving():,} stored replies of the former model would be "

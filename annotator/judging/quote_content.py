@@ -105,7 +105,8 @@ def is_weak(said: Content, sentence: Content) -> bool:
     """Whether what was quoted says too little for a sentence.
 
     Enough is ENOUGH_UNITS of content, or SHARED_UNITS with a name, a number or two words of the
-    sentence among them; names of the sentence alone are never enough. A sentence that says less
+    sentence among them; names of the sentence alone are never enough, nor is a short run of Chinese
+    characters of the sentence, which may be its name. A sentence that says less
     itself needs no more than it says.
     """
     names = said.names_shared(sentence)
@@ -115,5 +116,12 @@ def is_weak(said: Content, sentence: Content) -> bool:
     num_shared = len(said.words.keys() & sentence.words.keys())
     shares = bool(names or said.tied & sentence.tied or said.numbers & sentence.numbers)
     shares = shares or num_shared >= SHARED_UNITS
+    shares = shares and not _is_one_run(said, sentence)
     needed = min(SHARED_UNITS if shares else ENOUGH_UNITS, max(sentence.units, 1.0))
     return said.units < needed
+
+
+def _is_one_run(said: Content, sentence: Content) -> bool:
+    """Whether what was quoted is one unbroken run of Chinese characters that the sentence has."""
+    is_run = bool(said.tied) and len(said.tied) == len(said.words) - 1
+    return is_run and not said.numbers and said.tied <= sentence.tied
