@@ -61,6 +61,10 @@ class RunSection(Section):
         return given or self.dir / name
 
 
+# Settings that a verb has an option for, too.
+_OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
+
+
 class RunConfig:
     """The sections of one run config as raw values; `section` answers them checked."""
 
@@ -82,6 +86,13 @@ class RunConfig:
         """The checked section `name`; `given` options that are not None override the file."""
         chosen = {key: value for key, value in given.items() if value is not None}
         values = {**self._values.get(name, {}), **chosen}
+        missing = [
+            key
+            for key, field in model.model_fields.items()
+            if field.is_required() and key not in values
+        ]
+        if missing and self._where == "settings":
+            raise ConfigError("\n".join(_ask_for(name, key) for key in missing))
         return model.parse(values, where=f"{self._where}: {name}")
 
     @property
@@ -126,6 +137,15 @@ class RunConfig:
         is_touched = any(item.startswith(f"{name}.") for item in self._overrides)
         also = " with --set" if is_touched and not place and self._where != "settings" else ""
         return f"{self._where}{also}: {name}"
+
+
+def _ask_for(section: str, key: str) -> str:
+    """What to write where a required setting is given nowhere."""
+    option = f"--{key} NAME, " if (section, key) in _OPTIONS else ""
+    return (
+        f"{section}.{key} is missing; give it with {option}--set {section}.{key}=VALUE, or in the "
+        f"section {section!r} of a --config FILE"
+    )
 
 
 def section_model(name: str) -> type[Section]:

@@ -34,6 +34,22 @@ _UNITS = _words("""
     m mm cm km nm g kg mg μg ng lb oz l ml dl μl s ms min h hz khz mhz ghz w kw mw gw kwh v kv mv
     k kb mb gb tb pa kpa hpa mpa j kj ev mol mmol ppm ppb pp bp dpi rpm mph kmh ha sq am pm bc bce
 """)
+_UNIT_WORDS = _words("""
+    metre metres meter meters kilometre kilometres kilometer kilometers centimetre centimetres
+    centimeter centimeters millimetre millimetres millimeter millimeters mile miles foot feet inch
+    inches yard yards acre acres hectare hectares gram grams kilogram kilograms kilo kilos milligram
+    milligrams microgram micrograms ton tons tonne tonnes pound pounds ounce ounces litre litres
+    liter liters millilitre millilitres milliliter milliliters gallon gallons degree degrees kelvin
+    volt volts watt watts kilowatt kilowatts megawatt megawatts joule joules calorie calories hertz
+    second seconds minute minutes hour hours day days week weeks month months year years decade
+    decades euro euros dollar dollars cent cents yen yuan rupee rupees franc francs krone kroner
+    crown crowns peso pesos rouble roubles ruble rubles won
+""")
+# 1990年 and 5月 are left out: a date without its last character is the same date.
+_WIDE_UNIT = re.compile(
+    r"(?:[美欧日港]?元|英镑|卢布|公里|千米|厘米|毫米|米|英里|公斤|千克|毫克|微克|克|吨|毫升|升|公顷|亩"
+    r"|摄氏度|华氏度|度|小时|分钟|秒|个月|岁|倍|成)"
+)
 _CURRENCY_CODES = _words("usd eur gbp jpy cny rmb chf inr hkd")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _GROUP_OF_THREE = re.compile(r"\d{3}(?:[.,]\d+)?")
@@ -62,6 +78,11 @@ _DENIED_BEFORE = re.compile(
       (?:[是有能会會可要应應得须需宜再曾被]|可以|应该|能够|需要|必须)?$
     """,
     re.IGNORECASE | re.VERBOSE,
+)
+# `No passenger` before `survived`; not `no doubt`.
+_DENIED_SUBJECT = re.compile(
+    r"(?<![^\W_])(?:no|neither)\ (?!doubt\b|wonder\b|less\b|fewer\b|later\b)[^\W_]+[ ]$",
+    re.IGNORECASE,
 )
 _DENIED_BEHIND = re.compile(
     r"""[ \t\u00a0]*(?:
@@ -101,9 +122,13 @@ class _Edge:
 def is_cut(text: QuoteText, first: int, last: int) -> bool:
     """Whether the tokens `first` to `last` of a text lose something to a neighbour."""
     before, behind = _Edge(text=text, at=first), _Edge(text=text, at=last + 1)
-    if _joins(before) or _joins(behind) or _is_designated(behind):
+    if _joins(before) or _joins(behind) or _is_designated(behind) or _drops_unit(behind):
         return True
     start, end = text.starts[first], text.ends[last]
+    if text.raw[start].islower() and _DENIED_SUBJECT.search(
+        text.raw[max(0, start - _NEAR_CHARS) : start]
+    ):
+        return True
     return bool(
         _DENIED_BEFORE.search(text.raw[max(0, start - _NEAR_CHARS) : start])
         or _DENIED_BEHIND.match(text.raw[end : end + _NEAR_CHARS])
@@ -204,3 +229,15 @@ def _is_designated(edge: _Edge) -> bool:
     """Whether the next word names the kind: `hepatitis` where the document says `hepatitis A`."""
     is_word = edge.form(-1)[-1:].isalpha()
     return is_word and edge.gap() == " " and bool(_DESIGNATOR.fullmatch(edge.raw(0)))
+
+
+def _drops_unit(edge: _Edge) -> bool:
+    """Whether a quote ends with a number whose unit is the next word: `5 million` of euros."""
+    gap = edge.gap()
+    if gap is None or "\n" in gap:
+        return False
+    left = edge.form(-1)
+    if not (left[0].isdecimal() or left in _MAGNITUDES or left in NUMBER_WORDS):
+        return False
+    start = edge.text.starts[edge.at]
+    return edge.form(0) in _UNIT_WORDS or _WIDE_UNIT.match(edge.text.raw, start) is not None
