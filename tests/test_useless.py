@@ -94,7 +94,9 @@ def test_failures_and_replies_count_alike():
     assert "http_402 (no credits)" in counts.describe()
     counts.count_useless([Reply(text="", finish_reason="stop")] * 2)
     assert counts.is_hopeless
-    assert "an empty text" in counts.describe()
+    assert "the last one: an empty text (finish_reason stop)" in counts.describe()
+    counts.count_useless([Reply(text="", reasoning="Let me see.", finish_reason="length")])
+    assert "the last one: thinking alone (finish_reason length)" in counts.describe()
     counts.count_useful(1)
     assert not counts.is_hopeless
     assert not counts.is_all

@@ -66,5 +66,6 @@ def show_reply(reply: Outcome) -> str:
     """A reply, or the reason why there is none, on one line of bounded length."""
     if isinstance(reply, RequestFailure):
         return f"{reply.reason} ({one_line(reply.detail)})"
-    text = one_line(reply.text)[:_SHOWN_CHARS] or "an empty text"
-    return f"{text!r} (finish_reason {reply.finish_reason})"
+    text = one_line(reply.text)[:_SHOWN_CHARS]
+    shown = repr(text) if text else "thinking alone" if reply.reasoning else "an empty text"
+    return f"{shown} (finish_reason {reply.finish_reason})"

@@ -90,9 +90,9 @@ class VerdictTally:
             )
         if self.num_verbatim:
             found.append(
-                f"{self.num_verbatim:,} sentences occur word for word in a document and are called "
-                f"wrong by {judge}, for example {self.example!r}; look at them before you use the "
-                "labels"
+                f"sentences that occur word for word in a document and are called wrong by {judge}: "
+                f"{self.num_verbatim:,}, for example {self.example!r}; look at them before you use "
+                "the labels"
             )
         return found
 
