@@ -91,8 +91,8 @@ class VerdictTally:
         if self.num_verbatim:
             found.append(
                 "sentences that occur word for word in a document and are called wrong by "
-                f"{judge}: {self.num_verbatim:,}, for example {self.example!r}; look at them before "
-                "you use the labels"
+                f"{judge}: {self.num_verbatim:,}, for example {self.example!r}; look at them "
+                "before you use the labels"
             )
         return found
 
