@@ -174,7 +174,11 @@ DOCUMENTS_HTML = [
     ),
     *mutants_of(
         "annotator/text/reading/front_matter.py",
-        ("values-are-typed-by-yaml", "Loader=yaml.BaseLoader", "Loader=yaml.SafeLoader", FRONT),
+        ("front-matter-without-yaml",
+         "    try:\n        loaded = parse_yaml_texts(block)\n    except YamlFault:\n"
+         "        return _read_lines(block)",
+         "    try:\n        loaded = {}\n    except YamlFault:\n        return _read_lines(block)",
+         FRONT),
         ("front-matter-of-any-text", "known or programs", "True", FRONT),
         ("front-matter-of-a-program-kept", "known or programs", "known", FRONT),
         ("colon-in-a-title", "        return _read_lines(block)", "        return {}", FRONT),
