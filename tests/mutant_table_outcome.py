@@ -134,6 +134,12 @@ OUTCOMES = [
     *mutants_of(
         "annotator/judging/annotate.py",
         (
+            "useless-run-overwrites",
+            "if meter.came_to_nothing and output.exists():",
+            "if False:",
+            OUTCOME,
+        ),
+        (
             "fragment-is-lost",
             "if task.fragment is not None:",
             "if False:",

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 from judge_server import ScriptedJudge
 from judge_support import make_world, read_labels
-from sample_server import ChatServer, completion
+from sample_server import ChatServer, as_json, completion
 
 from maskdpo.verbs.annotate_verb import command
-from schemas.errors import BackendError, TooManyFailuresError
+from schemas.errors import BackendError, InputError, TooManyFailuresError
 
 PROSE = "I would rather talk about the weather."
 
@@ -126,3 +126,37 @@ def test_what_the_judge_says_is_printed_without_control_characters(annotate, tmp
         result = annotate(server, "--preview=1")
     assert "rationale: red ?[31m" in result.output
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("answer", ["prose", "failure"])
+def test_a_run_without_a_useful_reply_leaves_an_earlier_output_as_it_is(annotate, tmp_path, answer):
+    truths = make_world(tmp_path, num_responses=2)
+    output = tmp_path / "annotations.jsonl"
+    with ChatServer(ScriptedJudge(truths)) as server:
+        assert annotate(server).exit_code == 0
+    before = output.read_bytes()
+    useless = completion(PROSE) if answer == "prose" else as_json(402, {"error": "no credits"})
+    with ChatServer(lambda _: useless) as server:
+        result = annotate(server, "--set=annotate.llm.max_tokens=200")
+    assert isinstance(result.exception, BackendError)
+    assert "of an earlier run is left as it is" in str(result.exception)
+    assert output.read_bytes() == before
+
+
+def test_a_preview_without_a_useful_reply_names_no_temporary_file(annotate, tmp_path):
+    make_world(tmp_path, num_responses=2)
+    with ChatServer(lambda _: completion(PROSE)) as server:
+        result = annotate(server, "--preview=1")
+    assert isinstance(result.exception, BackendError)
+    assert "weather" in str(result.exception)
+    assert "judged.jsonl" not in str(result.exception)
+
+
+def test_a_preview_of_rows_that_cannot_be_judged_names_the_file_and_the_first(annotate, tmp_path):
+    truths = make_world(tmp_path, num_responses=2)
+    edit_responses(tmp_path, text="  ")
+    with ChatServer(ScriptedJudge(truths)) as server:
+        result = annotate(server, "--preview=1")
+    assert isinstance(result.exception, InputError)
+    assert f"{tmp_path / 'responses.jsonl'}: no row can be judged" in str(result.exception)
+    assert "only white space" in str(result.exception)

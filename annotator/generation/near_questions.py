@@ -109,7 +109,7 @@ def _is_turning(word: str) -> bool:
 
 
 def _replaces(one: Shape, other: Shape) -> bool:
-    """Whether a content word or character stands for another, or one that turns is too many."""
+    """Whether a content word or character is replaced, or one that reverses the sense is added."""
     mine, theirs = one.characters - other.characters, other.characters - one.characters
     if (mine and theirs) or (mine.keys() | theirs.keys()) & _TURNING_WIDE:
         return True

@@ -138,7 +138,7 @@ def is_yes_no(question: str, language: str) -> bool:
 
 
 def _is_bare(question: str, pronoun: re.Match[str]) -> bool:
-    """Whether nothing before a pronoun can be what it stands for."""
+    """Whether nothing before a pronoun can be what it refers to."""
     before, word = question[: pronoun.start()], pronoun[0].lower()
     words = _WORD.findall(before)
     if _holds_name(words):

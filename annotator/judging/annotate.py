@@ -26,7 +26,7 @@ from annotator.judging.tasks import PreparedRows, prepare_tasks
 from annotator.judging.verdict_spool import TaskKeys, VerdictSpool
 from annotator.judging.verdict_tally import VerdictTally
 from annotator.store import Store
-from schemas.errors import ConfigError
+from schemas.errors import BackendError, ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
@@ -77,9 +77,10 @@ def run_annotate(
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
     `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
-    `trouble`. Raises InputError, before anything is judged, when a file cannot be read as
-    what it should be, and ConfigError when `output` is an input or, without `same_model`, when
-    another model is served than in the last run on `store`.
+    `trouble`. Raises BackendError where no reply is of use and `output` is there already: it is left
+    as it is. Raises, before anything is judged, InputError when a file cannot be read as what it
+    should be, and ConfigError when `output` is an input or, without `same_model`, when another model
+    is served than in the last run on `store`.
     """
     _check_paths(responses, documents, output=output, store=store)
     config = with_domain(config)
@@ -109,6 +110,10 @@ def run_annotate(
         )
         _judge(judge, work, spool, meter=meter, show_progress=show_progress)
         judged_at = time.perf_counter()
+        if meter.came_to_nothing and output.exists():
+            raise BackendError(
+                f"{meter.came_to_nothing}. {output} of an earlier run is left as it is"
+            )
         write_records(output, _annotations(work, spool, judge.name, tally))
     failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)

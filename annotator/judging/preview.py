@@ -17,7 +17,7 @@ from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
 from annotator.judging.tasks import prepare_tasks
-from schemas.errors import BackendError
+from schemas.errors import InputError
 from schemas.files import read_records, read_rows, write_records
 from schemas.records import Annotation, Document, Response
 
@@ -35,7 +35,8 @@ def preview_annotate(
 ) -> list[Annotation]:
     """`count` of the responses, judged; the calls are kept in `store` and serve the whole run.
 
-    Writes no output. Raises what `run_annotate` raises.
+    Writes no output. Raises what `run_annotate` raises, BackendError where no reply is of use, and
+    InputError where no row can be judged.
     """
     prepared = prepare_tasks(
         read_rows(responses, Response),
@@ -43,11 +44,14 @@ def preview_annotate(
         config=config,
         responses=responses,
     )
+    if not prepared.tasks:
+        first = prepared.failures[0]
+        raise InputError.of(responses, f"no row can be judged (first: {first.detail})")
     chosen = choose_preview(prepared.tasks, count)
     with tempfile.TemporaryDirectory() as folder:
         few, output = Path(folder) / responses.name, Path(folder) / "judged.jsonl"
         write_records(few, (task.response for task in chosen))
-        result = run_annotate(
+        run_annotate(
             config,
             responses=few,
             documents=documents,
@@ -57,8 +61,7 @@ def preview_annotate(
             same_model=same_model,
             meter=meter,
         )
-        if isinstance(result.trouble, BackendError):
-            raise result.trouble
+        meter.check_replies()
         return read_records(output, Annotation)
 
 
