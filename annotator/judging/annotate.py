@@ -77,10 +77,12 @@ def run_annotate(
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
     `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
-    `trouble`. Raises BackendError where no reply is of use and `output` is there already: it is left
-    as it is. Raises, before anything is judged, InputError when a file cannot be read as what it
-    should be, and ConfigError when `output` is an input or, without `same_model`, when another model
-    is served than in the last run on `store`.
+    `trouble`.
+
+    Raises, before anything is judged, InputError when a file cannot be read as what it should be,
+    and ConfigError when `output` is an input or, without `same_model`, when another model is served
+    than in the last run on `store`. Raises BackendError where no reply is of use and `output` is
+    there already: it is left as it is.
     """
     _check_paths(responses, documents, output=output, store=store)
     config = with_domain(config)
