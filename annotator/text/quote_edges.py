@@ -32,6 +32,7 @@ _MAGNITUDES = _words("""
 """)
 _UNITS = _words("""
     m mm cm km nm g kg mg μg ng lb oz l ml dl μl s ms min h hz khz mhz ghz w kw mw gw kwh v kv mv
+    mmhg iu meq cal kcal db bar psi nmol pmol μmol μm pg fl dl hl
     k kb mb gb tb pa kpa hpa mpa j kj ev mol mmol ppm ppb pp bp dpi rpm mph kmh ha sq am pm bc bce
 """)
 _UNIT_WORDS = _words("""
@@ -187,6 +188,8 @@ def _is_amount(edge: _Edge) -> bool:
     left, right, gap = edge.form(-1), edge.form(0), edge.gap() or ""
     if "\n" in gap:
         return False
+    if unicodedata.category(right[0]) == "Sc" and left.isalpha() and edge.touches():
+        return True  # C$40
     if right[0].isdecimal():
         if left == "-":
             return edge.touches()
