@@ -16,6 +16,7 @@ from schemas.records import (
     Response,
     Verdict,
 )
+from schemas.reviews import Review
 from schemas.sidecar import Sidecar
 
 RECORDS: dict[str, type[BaseModel]] = {
@@ -25,6 +26,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "verdict": Verdict,
     "annotation": Annotation,
     "correction": Correction,
+    "review": Review,
     "failure": Failure,
     "pair": Pair,
     "sidecar": Sidecar,

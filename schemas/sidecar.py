@@ -30,10 +30,15 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "response": (1, 0),
     "annotation": (1, 0),
     "correction": (1, 0),
+    "review": (1, 0),
     "failure": (1, 0),
     "pairs": (1, 0),
     "training": (1, 0),
 }
+
+
+# What a format was called before: such files are still read.
+_FORMER_NAMES: Mapping[str, str] = {"review": "correction"}
 
 
 class Sidecar(BaseModel):
@@ -126,7 +131,7 @@ def check_sidecar(path: str | Path, model_name: str) -> None:
 def check_format(path: str | Path, format_name: str, version: str, *, expected: str) -> None:
     """Raise InputError unless `format_name` and `version` can be read as `expected`."""
     kind = format_name.removeprefix(FORMAT_PREFIX)
-    if expected in FORMAT_VERSIONS and kind != expected:
+    if expected in FORMAT_VERSIONS and kind not in (expected, _FORMER_NAMES.get(expected)):
         raise InputError.of(
             path, f"says the file holds {format_name!r}, but {FORMAT_PREFIX + expected!r} is needed"
         )

@@ -1,0 +1,117 @@
+"""`Review`: what one person decided about one sentence of a response.
+
+The rule: reviews are appended and never changed. Whoever changes their mind adds a review; which
+of several counts is decided when a data set is built (`dataset_builder/reviews/`).
+
+Rows of earlier versions (`Correction`: no `id`, no `action`) are read as reviews.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.hashing import content_key
+from schemas.labels import Label
+from schemas.records import Evidence, Identifier, Record
+from schemas.spans import check_order
+
+REVIEW_ID_CHARS = 32
+Action = Literal["label", "agree", "skip", "flag", "split"]
+
+
+class ErrorSpan(Record):
+    """Wrong words inside a sentence, in offsets of the response's text."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
+class ReviewSpan(Record):
+    """A person's label for a place in a response.
+
+    error_spans    the wrong words in it; empty: all of it. Kept as given; no weight depends on it
+    """
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    label: Label
+    error_spans: list[ErrorSpan] = Field(default=[])
+
+
+class Review(Record):
+    """One person's decision on the stretch [start, end) of a response.
+
+    text_sha256    SHA-256 (hex) of the response's text in UTF-8: what the person saw
+    action         label: another label or the first one. agree: the judge's label is right.
+                   split: the stretch is divided into `spans`. skip: no decision. flag: somebody
+                   should look at it; no decision either
+    spans          the labels of `label`, `agree` and `split`. An `agree` without spans takes the
+                   label that the sentence has when the data set is built
+    blind          the judge's label was not shown
+    round          a second look of the same person has a higher number, and counts instead
+    when           ISO 8601; without a zone it is UTC
+    """
+
+    id: Identifier
+    response_id: Identifier
+    text_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    action: Action = "label"
+    spans: list[ReviewSpan] = Field(default=[])
+    evidence: list[Evidence] = Field(default=[])
+    blind: bool = False
+    round: int = Field(default=1, ge=1)
+    who: str
+    when: str
+    note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former(cls, values: Any) -> Any:
+        """A row of earlier versions gets the id that its content has, and its action."""
+        if not isinstance(values, dict) or "id" in values or "action" in values:
+            return values
+        spans = values.get("spans")
+        whole = isinstance(spans, list) and [_place(item) for item in spans] == [_place(values)]
+        filled = {"evidence": [], "blind": False, "round": 1, "note": ""} | values
+        filled["action"] = "label" if whole else "split"
+        if isinstance(spans, list):
+            filled["spans"] = [
+                {"error_spans": []} | item if isinstance(item, dict) else item for item in spans
+            ]
+        return {**filled, "id": review_id(filled)}
+
+    @model_validator(mode="after")
+    def _spans_fit_the_action(self) -> Self:
+        if self.action in ("skip", "flag") and self.spans:
+            raise ValueError(f"action {self.action!r} decides nothing, so 'spans' must be empty")
+        if self.action == "label" and not self.spans:
+            raise ValueError("action 'label' needs its label in 'spans'")
+        for span in self.spans:
+            places = [(item.start, item.end) for item in span.error_spans]
+            check_order(" " * span.end, places)
+            if places and places[0][0] < span.start:
+                raise ValueError(
+                    f"error span [{places[0][0]}, {places[0][1]}) is outside the span "
+                    f"[{span.start}, {span.end})"
+                )
+        return self
+
+
+def review_id(values: dict[str, Any]) -> str:
+    """The id of a review from its other fields: the same decision has the same id."""
+    content = {name: value for name, value in values.items() if name != "id"}
+    return content_key(content)[:REVIEW_ID_CHARS]
+
+
+def make_review(**values: Any) -> Review:
+    """A review with the id that its content gives; raises ValidationError as `Review` does."""
+    draft = Review.model_validate({**values, "id": "new"})
+    return draft.model_copy(update={"id": review_id(draft.model_dump(mode="json"))})
+
+
+def _place(values: Any) -> tuple[Any, Any] | None:
+    return (values.get("start"), values.get("end")) if isinstance(values, dict) else None
