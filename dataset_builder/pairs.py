@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.corrections import Replaced
 from dataset_builder.evidence import DescribeEvidence, describe_place
+from dataset_builder.reviews.apply import Replaced
 from dataset_builder.strategies import Candidate, Choice
 from dataset_builder.weights import make_spans
 from schemas.hashing import content_key

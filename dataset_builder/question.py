@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.corrections import Corrected, Replaced, apply_corrections
 from dataset_builder.pairs import make_pair
 from dataset_builder.reasons import LEAKING, Unused
+from dataset_builder.reviews.apply import Corrected, Replaced, apply_corrections
 from dataset_builder.select import Selection, drop, find_fault, select
 from dataset_builder.splits import Split, split_of
 from dataset_builder.weights import find_unusable_confidence

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.corrections import apply_corrections
+from dataset_builder.reviews.apply import apply_corrections
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.hashing import content_key

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import load_pairs, run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.corrections import apply_corrections
 from dataset_builder.formats.export import ExportFormat, run_export
 from dataset_builder.formats.human_labels import read_human_labels, run_import
 from dataset_builder.formats.pairs_in import run_import_pairs
@@ -25,6 +24,7 @@ from dataset_builder.formats.published import (
     read_item,
 )
 from dataset_builder.formats.spreadsheet import COLUMNS, run_import_corrections, text_sha256
+from dataset_builder.reviews.apply import apply_corrections
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records
 from schemas.labels import Label

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.corrections import parse_time
+from dataset_builder.reviews.apply import parse_time
 from schemas.errors import Fault, InputError
 from schemas.files import write_records
 from schemas.labels import Label

@@ -102,7 +102,7 @@ def _first_row_has(path: Path, key: str) -> bool:
 
 def _read_corrections(path: Path, annotations: Path, documents: Path) -> Gold:
     """People's verdicts on the responses of `annotations` that they corrected; no others."""
-    from dataset_builder.corrections import apply_corrections
+    from dataset_builder.reviews.apply import apply_corrections
 
     for needed in (annotations, documents):
         if not needed.exists():

@@ -1,0 +1,1 @@
+"""What people decided: appended to a file, compared with each other, laid over annotations."""
