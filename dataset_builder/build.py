@@ -14,12 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt_text
 from dataset_builder.config import BuildConfig
+from dataset_builder.evaluation_questions import EvaluationQuestions
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
 from dataset_builder.judging import read_judging
+from dataset_builder.near_duplicates import NearDuplicates
 from dataset_builder.pairs import sentence_rows
+from dataset_builder.prompt_template import learn_template, sample_prompts
+from dataset_builder.prompt_text import prompt_text
 from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
 from dataset_builder.read import load_pairs
@@ -213,7 +216,13 @@ def _build_data(
             quotes.add_all(path)
         for responses in spool.questions():
             given = {row.id: spool.corrections_of(row.id) for row in responses}
-            outcome = build_question(responses, config, corrections=given, find_leak=find_leak)
+            outcome = build_question(
+                responses,
+                config,
+                corrections=given,
+                find_leak=find_leak,
+                topic_name=spool.topic_name,
+            )
             tally.add(outcome)
             provenance.add_question(outcome.rows)
             describe = quotes.describe if inputs.documents else describe_place
@@ -243,12 +252,17 @@ def _write_outcome(
 def _make_leak_finder(
     config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
 ) -> FindLeak:
-    """What tells of a training question whether it is too like another that train must not hold."""
+    """What finds a training question that is too like one that train must not hold."""
+    template = frozenset[str]()
+    if config.near_duplicate or evaluation_questions:
+        template = learn_template(sample_prompts(spool.prompts))
     near = None
     if config.near_duplicate:
-        near = NearDuplicates(spool.connection, threshold=config.near_duplicate)
+        near = NearDuplicates(spool.connection, threshold=config.near_duplicate, template=template)
         near.add_all(spool.test_prompts())
-    kept = EvaluationQuestions(spool.connection, num_words=config.decontaminate_words)
+    kept = EvaluationQuestions(
+        spool.connection, num_words=config.decontaminate_words, template=template
+    )
     for path in evaluation_questions:
         for question in read_records(path, Question):
             kept.add(prompt_text(question.messages))

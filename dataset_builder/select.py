@@ -30,6 +30,7 @@ from dataset_builder.strategies import (
     rejectable,
     worst_of,
 )
+from dataset_builder.topics import topic_key
 from schemas.languages import is_in_another_language
 from schemas.records import Annotation
 from schemas.scores import score_labels
@@ -74,13 +75,18 @@ def drop(
 def find_fault(responses: Sequence[Annotation]) -> Unused | None:
     """What makes the responses of one question incomparable, if anything."""
     first = responses[0]
-    if any(row.topic != first.topic for row in responses):
+    if any(_is_other_topic(row.topic, first.topic) for row in responses):
         return Unused.TOPICS_DIFFER
     if any(row.prompt != first.prompt for row in responses):
         return Unused.PROMPTS_DIFFER
     if first.prompt[-1].role != "user":
         return Unused.PROMPT_ENDS_WITHOUT_USER
     return None
+
+
+def _is_other_topic(topic: str, other: str) -> bool:
+    """Two spellings are one topic; no topic is another than any."""
+    return topic != other and topic_key(topic) != topic_key(other)
 
 
 def comparable(

@@ -23,9 +23,10 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dataset_builder.cleaning import prompt_text
 from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.prompt_text import prompt_text
 from dataset_builder.splits import Split, split_of
+from dataset_builder.topics import topic_key
 from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_places, read_rows
@@ -90,6 +91,8 @@ class Spool:
         self._shard = shard
         self._paths: list[Path] = []
         self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
+        self._last_prompt: tuple[str, str] | None = None
+        self._respelled: dict[str, str] = {}
         for statement in (
             "PRAGMA journal_mode=OFF",
             "PRAGMA synchronous=OFF",
@@ -100,6 +103,7 @@ class Spool:
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
             "CREATE TABLE prompts (question_id TEXT, topic TEXT, text TEXT,"
             " PRIMARY KEY (question_id, text)) WITHOUT ROWID",
+            "CREATE TABLE topics (topic TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
             "CREATE TABLE corrections (response_id TEXT, value TEXT)",
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
@@ -125,6 +129,7 @@ class Spool:
                 self.connection.execute("INSERT INTO corrections VALUES (?, ?)", values)
         self.connection.execute("CREATE INDEX of_response ON corrections (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
+        self._name_topics()
 
     def questions(self) -> Iterator[list[Annotation]]:
         """The responses of each question of this shard, by question id, then by id.
@@ -164,20 +169,51 @@ class Spool:
         for (value,) in rows:
             yield Correction.model_validate_json(value)
 
-    def test_prompts(self) -> Iterator[tuple[str, str]]:
-        """(topic, prompt text) of every question of the split test, in every shard."""
-        yield from self._execute(
-            "SELECT topic, text FROM prompts WHERE question_id IN ("
-            " SELECT question_id FROM rows GROUP BY question_id HAVING MIN(topic) = MAX(topic)"
+    def topic_name(self, topic: str) -> str:
+        """The least spelling of a topic that the input has; the topic itself where it has one."""
+        return self._respelled.get(topic, topic)
+
+    def prompts(self) -> Iterator[tuple[str, str, str]]:
+        """(question id, topic or question id, prompt text) of all questions of one topic.
+
+        In order of question ids, in every shard; a question's prompts where they differ.
+        """
+        rows = self._execute(
+            "SELECT question_id, name, text FROM prompts JOIN topics USING (topic) "
+            "WHERE question_id NOT IN ("
+            " SELECT question_id FROM rows JOIN topics USING (topic)"
+            " GROUP BY question_id HAVING MIN(name) <> MAX(name)"
             ") ORDER BY question_id, text"
         )
+        for question_id, name, text in rows:
+            yield question_id, name or question_id, text
+
+    def test_prompts(self) -> Iterator[str]:
+        """The prompt text of every question of the split test, in every shard."""
+        for question_id, topic, text in self.prompts():
+            if self._is_test(topic, question_id):
+                yield text
 
     def num_topics(self) -> int:
         """Topics, each counted in the shard of its least question, so that shards add up."""
         rows = self._execute(
-            "SELECT MIN(question_id) FROM rows GROUP BY IIF(topic = '', question_id, topic)"
+            "SELECT MIN(question_id) FROM rows JOIN topics USING (topic)"
+            " GROUP BY IIF(name = '', question_id, name)"
         )
         return sum(self._shard.has(question_id) for (question_id,) in rows)
+
+    def _name_topics(self) -> None:
+        """Find the spellings of each topic; few topics have several."""
+        run = self.connection.execute
+        run("CREATE TEMP TABLE spellings (key TEXT, topic TEXT, PRIMARY KEY (key, topic))")
+        for (topic,) in run("SELECT DISTINCT topic FROM rows"):
+            run("INSERT INTO spellings VALUES (?, ?)", (topic_key(topic), topic))
+        run(
+            "INSERT INTO topics SELECT topic, (SELECT MIN(topic) FROM spellings AS other"
+            " WHERE other.key = spellings.key) FROM spellings"
+        )
+        run("DROP TABLE spellings")
+        self._respelled = dict(run("SELECT topic, name FROM topics WHERE topic <> name"))
 
     def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
         return self.connection.execute(statement, values)
@@ -217,10 +253,13 @@ class Spool:
         )
         if not kept.rowcount:
             self._refuse_twin(head.id, file=file, line=line)
-        elif self._config.near_duplicate and self._is_test(head.topic, head.question_id):
+            return
+        text = prompt_text(head.prompt)
+        if self._last_prompt != (head.question_id, text):
+            self._last_prompt = (head.question_id, text)
             self.connection.execute(
                 "INSERT OR IGNORE INTO prompts VALUES (?, ?, ?)",
-                (head.question_id, head.topic or head.question_id, prompt_text(head.prompt)),
+                (head.question_id, head.topic, text),
             )
 
     def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:

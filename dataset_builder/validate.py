@@ -5,7 +5,7 @@ neither the manifest's counts nor that `build` wrote them, and it goes on after 
 counted from 0, as `load_dataset(FOLDER)["train"][0]` counts them within a split of one file.
 
 Rows are streamed. What is kept for the whole run is small: the ids of pairs and responses, the
-split of each topic and question, a digest of each response that is in a pair.
+split of each topic (in any spelling) and question, a digest of each response that is in a pair.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataset_builder.row_faults import (
     pair_faults,
     sentence_faults,
 )
+from dataset_builder.topics import topic_key
 from dataset_builder.validate_files import (
     PAIRS,
     SENTENCES,
@@ -97,7 +98,7 @@ class _Run:
     folder: Path
     rows: dict[str, int] = field(default_factory=dict)
     pair_ids: dict[str, _Place] = field(default_factory=dict)
-    topics: dict[str, _Place] = field(default_factory=dict)
+    topics: dict[str, tuple[str, _Place]] = field(default_factory=dict)
     questions: dict[str, _Place] = field(default_factory=dict)
     responses_of_pairs: dict[str, tuple[bytes, _Place]] = field(default_factory=dict)
     seen_responses: set[str] = field(default_factory=set)
@@ -181,17 +182,22 @@ class _Run:
                 )
 
     def split_faults(self, row: Row, place: _Place) -> Iterator[RowFault]:
-        """A topic or a question that an earlier row has in another split."""
-        for seen, column, kind in (
-            (self.topics, "topic", FaultKind.TOPIC_IN_TWO_SPLITS),
-            (self.questions, "question_id", FaultKind.QUESTION_IN_TWO_SPLITS),
-        ):
-            if not row[column]:
-                continue
-            first = seen.setdefault(row[column], place)
+        """A topic, in any spelling, or a question that an earlier row has in another split."""
+        topic, question_id = row["topic"], row["question_id"]
+        if topic:
+            spelling, first = self.topics.setdefault(topic_key(topic), (topic, place))
             if first.split != place.split:
-                message = f"{column} {row[column]!r} is also in split {first.split!r}: {first}"
-                yield kind, message
+                named = f"as {spelling!r}, the same topic by our rule" if spelling != topic else ""
+                yield (
+                    FaultKind.TOPIC_IN_TWO_SPLITS,
+                    f"topic {topic!r} is also in split {first.split!r}"
+                    f"{f' {named}' if named else ''}: {first}; build the data set again",
+                )
+        if question_id:
+            first = self.questions.setdefault(question_id, place)
+            if first.split != place.split:
+                message = f"question_id {question_id!r} is also in split {first.split!r}: {first}"
+                yield FaultKind.QUESTION_IN_TWO_SPLITS, message
 
     def compare_with_pair(self, response_id: str, digest: bytes) -> Iterator[RowFault]:
         """A response whose sentences are not those of its pair."""
