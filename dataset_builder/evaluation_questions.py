@@ -2,9 +2,12 @@
 
 The rule: a training question that has a run of n words in common with one (13 in arXiv
 2005.14165, appendix C) is dropped; an evaluation question of fewer words must be contained whole,
-and one of fewer than MIN_CONTAINED words must be the whole question. A run that is all template is
-no evidence: it shows only that both were asked in one form. A training question of the same words
-as an evaluation question is dropped in any case.
+and one of fewer than MIN_CONTAINED words must be the whole question. A training question of the
+same words as an evaluation question is dropped in any case.
+
+A run that is all template is no evidence: it shows only that both were asked in one form. Neither
+is one that is template but for the beginning or end of what the evaluation question puts into it,
+fewer than MIN_CONTAINED words: "... on the life of the poet", of all poets.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from dataset_builder.prompt_template import Template, is_template
-from dataset_builder.prompt_text import WORD, flatten, words
+from dataset_builder.prompt_template import Template, is_template, open_words
+from dataset_builder.prompt_text import WORD, flatten
 
 MIN_CONTAINED = 4
 
@@ -35,15 +38,22 @@ class EvaluationQuestions:
 
     def add(self, text: str) -> None:
         """Keep the runs of one evaluation question; a text without words has none."""
-        found = words(text)
-        if not found:
+        flat = flatten(text)
+        marked = open_words(flat, self._template)
+        if not marked:
             return
         self._is_empty = False
+        found = [place[0] for place, _ in marked]
         keys = [_key(found, is_whole=True)]
         length = min(self._num_words, len(found))
         if length >= min(self._num_words, MIN_CONTAINED):
             self._lengths.add(length)
-            keys += (_key(run, is_whole=False) for _, run in _runs(found, length))
+            are_open = [is_open for _, is_open in marked]
+            keys += (
+                _key(run, is_whole=False)
+                for start, run in _runs(found, length)
+                if _is_evidence(are_open, start, start + length)
+            )
         for key in keys:
             self._run("INSERT OR IGNORE INTO evaluation_runs VALUES (?)", (key,))
 
@@ -66,6 +76,20 @@ class EvaluationQuestions:
     def _knows(self, key: bytes) -> bool:
         query = "SELECT 1 FROM evaluation_runs WHERE key = ?"
         return self._run(query, (key,)).fetchone() is not None
+
+
+def _is_evidence(are_open: Sequence[bool], start: int, end: int) -> bool:
+    """Whether the run of words [start, end) shows more than the template.
+
+    are_open    of each word of the evaluation question, whether the template leaves it open
+    """
+    num_open = sum(are_open[start:end])
+    if num_open >= min(MIN_CONTAINED, end - start):
+        return True
+    is_cut = (start > 0 and are_open[start] and are_open[start - 1]) or (
+        end < len(are_open) and are_open[end - 1] and are_open[end]
+    )
+    return num_open > 0 and not is_cut
 
 
 def _stretch(flat: str, places: Sequence[re.Match[str]], start: int, length: int) -> str:

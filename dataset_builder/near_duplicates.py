@@ -5,21 +5,22 @@ decides. So chance decides no row, and a pair at the threshold is missed less th
 thousand.
 
 Two prompts are near when the Jaccard similarity of their character 5-grams, less those of the
-template, reaches the threshold. Under a template, what is left may be short, and one word changed
-in the template then weighs much; so they are also near when they put the same words into it and
-their 5-grams with the template reach the threshold. Prompts that differ in a word that turns the
-question ("not", "northern", "second") are never near (schemas/question_senses.py).
+template, reaches the threshold. Under a template what is left may be short, and a word changed in
+the template itself then weighs much. So they are also near when all that one puts into the
+template is in the other too and their 5-grams with the template reach the threshold. Prompts that
+differ in a word that turns the question ("not", "northern", "second") are never near
+(schemas/question_senses.py).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from dataset_builder.prompt_template import Template, content_of, stem
+from dataset_builder.prompt_template import Template, contents_of, stem
 from dataset_builder.prompt_text import character_ngrams, flatten
 from schemas.question_senses import ask_differently
 
@@ -81,14 +82,17 @@ class NearDuplicates:
         return jaccard(character_ngrams(text), character_ngrams(other)) >= self._threshold
 
     def _fill_in_the_same(self, text: str, other: str) -> bool:
-        """Whether two prompts put the same words into the template, but for inflection."""
-        mine = content_of(flatten(text), self._template)
-        theirs = content_of(flatten(other), self._template)
-        return all(
-            any(_is_form_of(word, one) for one in others)
-            for words, others in ((mine, theirs), (theirs, mine))
-            for word in words
-        )
+        """Whether all that one prompt puts into the template is in the other, but for inflection.
+
+        What the other has more is a change in the template's own words.
+        """
+        fewer, more = sorted((self._contents(text), self._contents(other)), key=len)
+        if not fewer:
+            return not more
+        return all(any(_are_forms(part, one) for one in more) for part in fewer)
+
+    def _contents(self, text: str) -> list[tuple[str, ...]]:
+        return contents_of(flatten(text), self._template)
 
     def _features(self, text: str) -> frozenset[str]:
         found = character_ngrams(text)
@@ -103,9 +107,9 @@ class NearDuplicates:
             for band, start in enumerate(starts)
         ]
         if self._template:
-            stems = {stem(word) for word in content_of(flatten(text), self._template)}
-            content = "\x1f".join(sorted(stems)).encode("utf-8", "surrogatepass")
-            keys.append(blake2b(content, digest_size=12).digest())
+            for part in self._contents(text) or [()]:
+                stems = "\x1f".join(map(stem, part)).encode("utf-8", "surrogatepass")
+                keys.append(blake2b(stems, digest_size=12).digest())
         return keys
 
 
@@ -125,6 +129,10 @@ def rows_a_band(threshold: float) -> int:
         if (1.0 - threshold**rows) ** (NUM_PERMUTATIONS // rows) <= MAX_MISSED:
             return rows
     return 1
+
+
+def _are_forms(part: Sequence[str], other: Sequence[str]) -> bool:
+    return len(part) == len(other) and all(map(_is_form_of, part, other))
 
 
 def _is_form_of(word: str, other: str) -> bool:

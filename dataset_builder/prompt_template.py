@@ -14,6 +14,7 @@ A long run is sure with fewer topics: unrelated questions hardly share one.
 from __future__ import annotations
 
 import heapq
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,7 @@ _FILLERS = frozenset(
     "thank can could would will tell give write describe explain say show let know just now hello "
     "hi ok one some any "
     "der die das ein eine einen den dem des und bitte le la les un une des du de et el los las y "
-    "请 问 你 您 我 我们 的 了 是 在 吗 呢 吧 啊 一 下 谢 这 那 个 给 告 诉 说 写 对 于 和 与 及".split()
+    "请 问 你 您 我 们 的 了 是 在 吗 呢 吧 啊 一 下 谢 这 那 个 给 告 诉 说 写 对 于 和 与 及".split()  # noqa: E501
 )
 
 Template = frozenset[str]
@@ -88,25 +89,43 @@ def learn_template(prompts: Prompts) -> Template:
     return _keep_with_other_words(topics, frozenset(found))
 
 
-def open_words(flat: str, template: Template) -> list[str]:
-    """The words of a folded text that the template does not wholly hold."""
+def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]]:
+    """Each word of a folded text, and whether the template leaves it open.
+
+    A word is open when two neighbouring characters, one of them its own, are in no 5-gram of the
+    template together. That each character is in some 5-gram does not suffice: that a `1` may
+    follow "number " and a `7` may come before " of" is not that `17` is in the template.
+    """
+    places = list(WORD.finditer(flat))
     if not template:
-        return WORD.findall(flat)
-    held = bytearray(len(flat))
+        return [(place, True) for place in places]
+    joined = bytearray(len(flat) + 1)
+    joined[0] = joined[len(flat)] = 1
     for start in range(len(flat) - NGRAM + 1):
         if flat[start : start + NGRAM] in template:
-            held[start : start + NGRAM] = b"\1" * NGRAM
-    return [match[0] for match in WORD.finditer(flat) if not all(held[match.start() : match.end()])]
+            joined[start + 1 : start + NGRAM] = b"\1" * (NGRAM - 1)
+    return [(place, not all(joined[place.start() : place.end() + 1])) for place in places]
+
+
+def contents_of(flat: str, template: Template) -> list[tuple[str, ...]]:
+    """What a prompt puts into its template: each stretch of open words, less the fillers.
+
+    A filler of the template does not end a stretch: "the bridge of Karsted" is one.
+    """
+    stretches: list[list[str]] = [[]]
+    for place, is_open in open_words(flat, template):
+        if place[0] in _FILLERS:
+            continue
+        if is_open:
+            stretches[-1].append(place[0])
+        else:
+            stretches.append([])
+    return [tuple(stretch) for stretch in stretches if stretch]
 
 
 def is_template(stretch: str, template: Template) -> bool:
     """Whether a stretch of a folded text is all template."""
     return bool(template) and all(ngram in template for ngram in ngrams_of(stretch))
-
-
-def content_of(flat: str, template: Template) -> frozenset[str]:
-    """The words that a prompt puts into its template, less those that say nothing."""
-    return frozenset(open_words(flat, template)) - _FILLERS
 
 
 def stem(word: str) -> str:
@@ -123,7 +142,7 @@ def _keep_with_other_words(topics: list[list[str]], found: Template) -> Template
     contents: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
     for flats in topics:
         for flat in flats:
-            content = tuple(sorted({stem(word) for word in content_of(flat, found)}))
+            content = tuple(stem(word) for part in contents_of(flat, found) for word in part)
             if not content:
                 continue
             for ngram in set(ngrams_of(flat)) & found:

@@ -2,9 +2,9 @@
 
 The rule: a word that turns the question and that only one of them has makes two questions:
 a negation, a direction, a rank, an order, an increase or decrease, a number ("recommended" and
-"not recommended", "northern" and "southern", "first" and "second"; 推荐 and 不推荐). So do two words
-that only a prefix tells apart ("hypotension" and "hypertension"), two single letters ("hepatitis A"
-and "hepatitis B"), and two words that change places after "from", "before" or "than".
+"not recommended", "northern" and "southern", "first" and "second"; 最大 and 最小). So do two words
+that only a prefix tells apart ("hypotension" and "hypertension"), two single letters ("type A"
+and "type B"), and two words that change places after "from", "before" or "than".
 
 The two are aligned word by word, and a turning word counts where it makes up a difference: in a
 clause that one of them adds ("Please do not use jargon.") it changes no question.
@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 
 from schemas.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, UNITS, sign_of
 
@@ -74,7 +75,7 @@ _MIN_ROOT = 3
 def ask_differently(one: str, other: str) -> bool:
     """Whether a word that turns the question sets two questions apart.
 
-    >>> ask_differently("Which is the largest lake of Karst?", "Which is the smallest lake of Karst?")
+    >>> ask_differently("Which lake of Karst is the largest?", "Which lake of Karst is smallest?")
     True
     >>> ask_differently("Who ran the mill?", "Who has run the mill?")
     False
@@ -194,7 +195,5 @@ def _linked(words: Words) -> Counter[tuple[str, str]]:
     """What follows each word that links two things in one direction."""
     content = [word for word in words if word not in _ARTICLES]
     return Counter(
-        (word, following)
-        for word, following in zip(content, content[1:], strict=False)
-        if word in _LINK_SIGNS
+        (word, following) for word, following in pairwise(content) if word in _LINK_SIGNS
     )

@@ -9,285 +9,67 @@ from __future__ import annotations
 import re
 
 NUMBER, TURNING = "#", "!"
-NEGATION = f"{TURNING}not"
 NUMERALS_ZH = "〇零一二三四五六七八九十百千万亿两"
 
-# One line, one sign; the words of a line mean the same.
+# The words between two slashes mean the same and have one sign.
 _FORMS = """
-not no never without nor neither none non nothing nobody cannot nicht kein keine keinen keiner nie \
-ohne pas jamais sans aucun aucune nunca sin ni 不 没 未 无 非 勿
-except excluding besides unless ausser sauf salvo
-including
-north northern northward northwards norden nördlich nördliche nord norte 北
-south southern southward southwards süden südlich südliche sud 南
-east eastern eastward eastwards osten östlich östliche este 东 東
-west western westward westwards westen westlich westliche ouest oeste 西
-northeast northeastern
-northwest northwestern
-southeast southeastern
-southwest southwestern
-left leftmost links gauche izquierda 左
-right rightmost rechts droite derecha 右
-upper top uppermost 上
-lower bottom lowermost 下
-inner internal inside interior 内
-outer external outside exterior 外
-inbound
-outbound
-front anterior 前
-back rear posterior 后 後
-ventral
-dorsal
-proximal
-distal
-medial
-lateral
-superior
-inferior
-above
-below under beneath underneath
-over
-up upward upwards upstream
-down downward downwards downstream
-before prior vor avant antes ante pre
-after nach après después post
-previous preceding vorige précédent
-next following subsequent nächste suivant
-former formerly
-latter
-early
-earlier
-earliest
-late
-later
-latest
-first 首
-last letzte dernier último
-initial
-final
-begin begins began beginning start starts started starting 始
-end ends ended ending finish finishes finished 末 终
-open opens opened opening 开
-close closes closed closing shut 关 闭
-old alt alte vieux viejo 旧 老
-new neu neue nouveau nuevo 新
-older elder
-younger
-oldest eldest
-youngest
-young
-ancient
-modern
-more mehr plus más 多
-less fewer weniger moins menos 少
-most meist
-least fewest
-maximum max maximal
-minimum min minimal
-major
-minor
-main primary chief
-secondary
-only
-total overall
-average mean median
-annual yearly
-monthly
-weekly
-daily
-hourly
-high hoch haut alto 高
-low tief bas bajo 低
-higher
-highest
-lowest
-large gross grosse grosser grand grande big great 大
-small little klein kleine petit petite pequeño 小
-larger bigger greater
-smaller lesser
-largest biggest greatest grösste grössten
-smallest kleinste kleinsten
-long lang 长 長
-short kurz corto 短
-longer
-shorter
-longest längste
-shortest kürzeste
-tall
-taller
-tallest
-deep 深
-shallow 浅
-deeper
-deepest
-wide 宽
-narrow 窄
-wider
-narrower
-fast quick rapid 快
-slow 慢
-faster quicker
-slower
-fastest
-slowest
-heavy 重
-light 轻
-heavier
-lighter
-heaviest
-lightest
-strong 强
-weak 弱
-stronger
-weaker
-strongest
-weakest
-near 近
-far 远
-nearer closer
-farther further
-nearest closest
-farthest furthest
-rich
-poor
-richest
-poorest
-hot 热
-cold 冷
-warm
-cool
-warmer
-colder cooler
-hottest warmest
-coldest
-good 好 优
-bad 坏 劣
-better besser
-worse schlechter
-best beste
-worst schlechteste
-fresh
-raw
-positive
-negative
-plus
-minus
-true 真
-false 假
-correct
-incorrect wrong
-safe
-unsafe dangerous
-alive
-dead
-acute 急
-chronic
-benign
-malignant
-systolic
-diastolic
-arterial
-venous
-oral
-free
-male men man boys 男
-female women woman girls 女
-father 父
-mother 母
-husband
-wife
-son
-daughter
-brother
-sister
-king
-queen
-public
-private
-domestic
-foreign
-local
-global
-allowed permitted
-forbidden prohibited banned 禁
-always
-sometimes
-rarely seldom
-often frequently
-all
-both
-either
-increase increases increased increasing rise rises rose risen rising raise raises raised raising \
-grow grows grew grown growing gain gains gained gaining 增 升
-decrease decreases decreased decreasing fall falls fell fallen falling reduce reduces reduced \
-reducing decline declines declined drop drops dropped shrink shrinks shrank lose loses losing 减 降
-加
-import imports imported importing importer 进
-export exports exported exporting exporter 出
-buy buys bought buying 买
-sell sells sold selling 卖
-win wins won winning winner 赢 胜
-defeat defeats defeated loser 输 败
-enter enters entered entering 入
-leave leaves leaving depart departs departed departure
-arrive arrives arrived arrival
-add adds added adding
-remove removes removed removing subtract
-join joins joined
-quit quits
-cause causes caused causing
-prevent prevents prevented preventing
-born 生
-died dies death 死
-accept accepts accepted
-reject rejects rejected refuse refused
-support supports supported
-oppose opposes opposed
-pass passes passed
-fail fails failed
-先
-早
-晚
-夜
-古
-今
-最
-总
-正
-反
-负
-阳
-阴
-雌
-雄
-单
-双
-奇
-偶
-利
-弊
-宜
-忌
-主
-次
-副
-half
-double twice
-triple thrice
-once
-dozen
-contra
-anti
-hypo
-hyper
-intra
-inter
-extra
+not no never without nor neither none non nothing nobody cannot nicht kein keine keinen keiner nie
+ohne pas jamais sans aucun aucune nunca sin ni 不 没 未 无 非 勿 / except excluding besides unless
+ausser sauf salvo / north northern northward northwards norden nördlich nördliche nord norte 北 /
+south southern southward southwards süden südlich südliche sud 南 / east eastern eastward
+eastwards osten östlich östliche este 东 東 / west western westward westwards westen westlich
+westliche ouest oeste 西 / northeast northeastern / northwest northwestern / southeast
+southeastern / southwest southwestern / left leftmost links gauche izquierda 左 / right rightmost
+rechts droite derecha 右 / upper top uppermost 上 / lower bottom lowermost 下 / inner internal
+inside interior 内 / outer external outside exterior 外 / front anterior 前 / back rear posterior
+后 後 / below under beneath underneath / up upward upwards upstream / down downward downwards
+downstream / before prior vor avant antes ante pre / after nach après después post / previous
+preceding vorige précédent / next following subsequent nächste suivant / former formerly / first
+首 / last letzte dernier último / begin begins began beginning start starts started starting 始 /
+end ends ended ending finish finishes finished 末 终 / open opens opened opening 开 / close closes
+closed closing shut 关 闭 / old alt alte vieux viejo 旧 老 / new neu neue nouveau nuevo 新 / older
+elder / oldest eldest / more mehr plus más 多 / less fewer weniger moins menos 少 / most meist /
+least fewest / maximum max maximal / minimum min minimal / main primary chief / total overall /
+average mean median / annual yearly / high hoch haut alto 高 / low tief bas bajo 低 / large gross
+grosse grosser grand grande big great 大 / small little klein kleine petit petite pequeño 小 /
+larger bigger greater / smaller lesser / largest biggest greatest grösste grössten / smallest
+kleinste kleinsten / long lang 长 長 / short kurz corto 短 / longest längste / shortest kürzeste /
+deep 深 / shallow 浅 / wide 宽 / narrow 窄 / fast quick rapid 快 / slow 慢 / faster quicker /
+heavy 重 / light 轻 / strong 强 / weak 弱 / near 近 / far 远 / nearer closer / farther further /
+nearest closest / farthest furthest / hot 热 / cold 冷 / colder cooler / hottest warmest / good 好
+优 / bad 坏 劣 / better besser / worse schlechter / best beste / worst schlechteste / true 真 /
+false 假 / incorrect wrong / unsafe dangerous / acute 急 / male men man boys 男 / female women
+woman girls 女 / father 父 / mother 母 / allowed permitted / forbidden prohibited banned 禁 /
+rarely seldom / often frequently / increase increases increased increasing rise rises rose risen
+rising raise raises raised raising grow grows grew grown growing gain gains gained gaining 增 升 /
+decrease decreases decreased decreasing fall falls fell fallen falling reduce reduces reduced
+reducing decline declines declined drop drops dropped shrink shrinks shrank lose loses losing 减
+降 / import imports imported importing importer 进 / export exports exported exporting exporter 出
+/ buy buys bought buying 买 / sell sells sold selling 卖 / win wins won winning winner 赢 胜 /
+defeat defeats defeated loser 输 败 / enter enters entered entering 入 / leave leaves leaving
+depart departs departed departure / arrive arrives arrived arrival / add adds added adding /
+remove removes removed removing subtract / join joins joined / quit quits / cause causes caused
+causing / prevent prevents prevented preventing / born 生 / died dies death 死 / accept accepts
+accepted / reject rejects rejected refuse refused / support supports supported / oppose opposes
+opposed / pass passes passed / fail fails failed / double twice / triple thrice
 """
-SIGNS = {
-    word: f"{TURNING}{line.split()[0]}"
-    for line in reversed(_FORMS.replace("\\\n", "").strip().splitlines())
-    for word in line.split()
+# Each of these has its own.
+_SINGLE = """
+including inbound outbound ventral dorsal proximal distal medial lateral superior inferior above
+over latter early earlier earliest late later latest initial final younger youngest young ancient
+modern major minor secondary only monthly weekly daily hourly higher highest lowest longer shorter
+tall taller tallest deeper deepest wider narrower slower fastest slowest heavier lighter heaviest
+lightest stronger weaker strongest weakest rich poor richest poorest warm cool warmer coldest
+fresh raw positive negative minus correct safe alive dead chronic benign malignant systolic
+diastolic arterial venous oral free husband wife son daughter brother sister king queen public
+private domestic foreign local global always sometimes all both either 加 先 早 晚 夜 古 今 最 总
+正 反 负 阳 阴 雌 雄 单 双 奇 偶 利 弊 宜 忌 主 次 副 half once dozen contra anti hypo hyper intra
+inter extra
+"""
+SIGNS = {word: f"{TURNING}{word}" for word in _SINGLE.split()} | {
+    word: f"{TURNING}{forms.split()[0]}"
+    for forms in reversed(_FORMS.split("/"))
+    for word in forms.split()
 }
 _SUPERLATIVE = re.compile(r"[a-z]{3,}est")
 
@@ -320,20 +102,26 @@ _LARGE_ZH = {"万": 10_000, "亿": 10**8}
 
 def sign_of(word: str) -> str:
     """The sign of a folded word that turns a question or is a number; else the word itself."""
-    nth = _nth(word)
+    number = _number(word)
+    if number:
+        return f"{NUMBER}{number}"
+    return SIGNS.get(word) or (f"{TURNING}{word}" if _SUPERLATIVE.fullmatch(word) else word)
+
+
+def _number(word: str) -> str:
+    """`3` of a number, `3th` of a place in an order; "" of another word."""
+    nth, value = _nth(word), _NUMBERS.get(word)
     if nth is not None:
-        return f"{NUMBER}{nth}th"
-    if word in _NUMBERS:
-        return f"{NUMBER}{_NUMBERS[word]}"
+        return f"{nth}th"
     if all(one in NUMERALS_ZH for one in word):
-        return f"{NUMBER}{_read_zh(word)}"
-    if any(map(str.isdecimal, word)):
-        return f"{NUMBER}{int(word) if word.isdecimal() else word}"
-    if word == "i" or (len(word) > 1 and _ROMAN.fullmatch(word)):
-        return f"{NUMBER}{_read_roman(word)}"
-    if word in SIGNS:
-        return SIGNS[word]
-    return f"{TURNING}{word}" if _SUPERLATIVE.fullmatch(word) else word
+        value = _read_zh(word)
+    elif word == "i" or (len(word) > 1 and _ROMAN.fullmatch(word)):
+        value = _read_roman(word)
+    elif word.isdecimal():
+        value = int(word)
+    if value is None and any(map(str.isdecimal, word)):
+        return word
+    return "" if value is None else str(value)
 
 
 def _nth(word: str) -> int | None:
