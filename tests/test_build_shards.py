@@ -16,7 +16,7 @@ from dataset_builder.merge import run_merge
 from dataset_builder.spool import Shard, Spool
 from maskdpo.cli import cli
 from schemas.errors import ConfigError, InputError
-from schemas.records import Correction
+from schemas.reviews import make_review
 from schemas.stage import StageResult, failures_path
 from schemas.writing import write_json
 
@@ -50,31 +50,32 @@ def write_files(folder: Path, rows: list[dict[str, Any]], count: int) -> list[Pa
     ]
 
 
-def write_corrections(path: Path) -> Path:
+def write_reviews(path: Path) -> Path:
     values = {
         "text_sha256": "0" * 64,
         "start": 0,
         "end": 1,
         "spans": [],
+        "action": "split",
         "who": "w",
         "when": "2026-01-01",
     }
     ids = ["p1", "p1", "q7/best", "nobody"]
-    rows = [Correction(response_id=name, **values) for name in ids]
+    rows = [make_review(response_id=name, note=str(n), **values) for n, name in enumerate(ids)]
     path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
     return path
 
 
 def build_parts(tmp_path: Path, count: int, config: BuildConfig = CONFIG) -> list[Path]:
     files = write_files(tmp_path, many_rows(), 3)
-    corrections = [write_corrections(tmp_path / "corrections.jsonl")]
+    reviews = [write_reviews(tmp_path / "reviews.jsonl")]
     folders = []
     for index in range(1, count + 1):
         folders.append(tmp_path / "parts" / str(index))
         run_build(
             config,
             annotations=files,
-            corrections=corrections,
+            reviews=reviews,
             output=folders[-1],
             shard=Shard(index=index, count=count),
         )
@@ -85,7 +86,7 @@ def build_whole(tmp_path: Path) -> StageResult:
     return run_build(
         CONFIG,
         annotations=write_files(tmp_path, many_rows(), 3),
-        corrections=[write_corrections(tmp_path / "corrections.jsonl")],
+        reviews=[write_reviews(tmp_path / "reviews.jsonl")],
         output=tmp_path / "whole",
     )
 
@@ -97,7 +98,7 @@ def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) ->
         again = run_build(
             CONFIG,
             annotations=write_files(tmp_path, many_rows(), 3)[::-1],
-            corrections=[tmp_path / "corrections.jsonl"],
+            reviews=[tmp_path / "reviews.jsonl"],
             output=tmp_path / "again",
         )
         assert all_bytes(again.output) == all_bytes(whole.output)
