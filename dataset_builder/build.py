@@ -8,22 +8,19 @@ one row group a file, whatever the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.evaluation_questions import EvaluationQuestions
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from dataset_builder.judging import read_judging
-from dataset_builder.near_duplicates import NearDuplicates
+from dataset_builder.leaks import make_leak_finder
 from dataset_builder.pairs import sentence_rows
-from dataset_builder.prompt_template import learn_template, sample_prompts
-from dataset_builder.prompt_text import prompt_text
 from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
 from dataset_builder.read import load_pairs
@@ -50,8 +47,7 @@ from dataset_builder.write import (
 )
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
-from schemas.files import read_records
-from schemas.records import Annotation, Failure, Pair, Question
+from schemas.records import Annotation, Failure, Pair
 from schemas.reviews import Review
 from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
@@ -59,7 +55,6 @@ from schemas.stage import StageResult, write_failures
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
 
 REVIEWS_NAME = "reviews.jsonl"
-FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +227,7 @@ def _build_data(
         reviewers = spool.reviewers()
         tally.num_reviewers = len(reviewers)
         pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
-        find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
+        find_leak = make_leak_finder(config, spool, inputs.evaluation_questions)
         quotes = Quotes(spool.connection, config.quote_licenses, stale=stale)
         for path in inputs.documents:
             quotes.add_all(path)
@@ -242,7 +237,7 @@ def _build_data(
                 config,
                 reviews=spool.reviews_of(responses),
                 find_leak=find_leak,
-                topic_name=spool.topic_name,
+                topic_name=spool.prompts.topic_name,
             )
             tally.add(outcome)
             provenance.add_question(outcome.rows)
@@ -272,35 +267,6 @@ def _write_outcome(
         for values in sentence_rows(row, replaced, describe=describe, pseudonyms=pseudonyms):
             writer.add(SENTENCES, outcome.split, values)
             yield [item["license"] for item in values["evidence"] if item["license"]]
-
-
-def _make_leak_finder(
-    config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
-) -> FindLeak:
-    """What finds a training question that is too like one that train must not hold."""
-    template = frozenset[str]()
-    if config.near_duplicate or evaluation_questions:
-        template = learn_template(sample_prompts(spool.prompts))
-    near = None
-    if config.near_duplicate:
-        near = NearDuplicates(spool.connection, threshold=config.near_duplicate, template=template)
-        near.add_all(spool.test_prompts())
-    kept = EvaluationQuestions(
-        spool.connection, num_words=config.decontaminate_words, template=template
-    )
-    for path in evaluation_questions:
-        for question in read_records(path, Question):
-            kept.add(prompt_text(question.messages))
-
-    def find_leak(responses: Sequence[Annotation]) -> Unused | None:
-        for text in sorted({prompt_text(row.prompt) for row in responses}):
-            if kept.has(text):
-                return Unused.IN_EVALUATION
-            if near is not None and near.has(text):
-                return Unused.NEAR_DUPLICATE
-        return None
-
-    return find_leak
 
 
 def _stray(review: Review) -> Failure:

@@ -27,8 +27,7 @@ from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.forgotten import Forgotten
 from dataset_builder.prompt_text import prompt_text
 from dataset_builder.reviews.log import Logged, read_reviews, time_of
-from dataset_builder.splits import Split, split_of
-from dataset_builder.topics import topic_key
+from dataset_builder.spooled_prompts import SpooledPrompts
 from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_places
@@ -100,8 +99,6 @@ class Spool:
         self._has_reviews = False
         self._paths: list[Path] = []
         self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
-        self._last_prompt: tuple[str, str] | None = None
-        self._respelled: dict[str, str] = {}
         for statement in (
             "PRAGMA journal_mode=OFF",
             "PRAGMA synchronous=OFF",
@@ -110,14 +107,12 @@ class Spool:
             f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
             "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
-            "CREATE TABLE prompts (question_id TEXT, topic TEXT, text TEXT,"
-            " PRIMARY KEY (question_id, text)) WITHOUT ROWID",
-            "CREATE TABLE topics (topic TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
             "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
             " line INTEGER, value TEXT) WITHOUT ROWID",
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
             self.connection.execute(statement)
+        self.prompts = SpooledPrompts(self.connection)
 
     def __enter__(self) -> Spool:
         return self
@@ -139,7 +134,7 @@ class Spool:
                     self._keep_review(path, entry)
         self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
-        self._name_topics()
+        self.prompts.name_topics()
 
     def questions(self) -> Iterator[list[Annotation]]:
         """The responses of each question of this shard, by question id, then by id.
@@ -192,51 +187,9 @@ class Spool:
         rows = self._execute("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
         return [who for (who,) in rows]
 
-    def topic_name(self, topic: str) -> str:
-        """The least spelling of a topic that the input has; the topic itself where it has one."""
-        return self._respelled.get(topic, topic)
-
-    def prompts(self) -> Iterator[tuple[str, str, str]]:
-        """(question id, topic or question id, prompt text) of all questions of one topic.
-
-        In order of question ids, in every shard; a question's prompts where they differ.
-        """
-        rows = self._execute(
-            "SELECT question_id, name, text FROM prompts JOIN topics USING (topic) "
-            "WHERE question_id NOT IN ("
-            " SELECT question_id FROM rows JOIN topics USING (topic)"
-            " GROUP BY question_id HAVING MIN(name) <> MAX(name)"
-            ") ORDER BY question_id, text"
-        )
-        for question_id, name, text in rows:
-            yield question_id, name or question_id, text
-
-    def test_prompts(self) -> Iterator[str]:
-        """The prompt text of every question of the split test, in every shard."""
-        for question_id, topic, text in self.prompts():
-            if self._is_test(topic, question_id):
-                yield text
-
     def num_topics(self) -> int:
         """Topics, each counted in the shard of its least question, so that shards add up."""
-        rows = self._execute(
-            "SELECT MIN(question_id) FROM rows JOIN topics USING (topic)"
-            " GROUP BY IIF(name = '', question_id, name)"
-        )
-        return sum(self._shard.has(question_id) for (question_id,) in rows)
-
-    def _name_topics(self) -> None:
-        """Find the spellings of each topic; few topics have several."""
-        run = self.connection.execute
-        run("CREATE TEMP TABLE spellings (key TEXT, topic TEXT, PRIMARY KEY (key, topic))")
-        for (topic,) in run("SELECT DISTINCT topic FROM rows"):
-            run("INSERT INTO spellings VALUES (?, ?)", (topic_key(topic), topic))
-        run(
-            "INSERT INTO topics SELECT topic, (SELECT MIN(topic) FROM spellings AS other"
-            " WHERE other.key = spellings.key) FROM spellings"
-        )
-        run("DROP TABLE spellings")
-        self._respelled = dict(run("SELECT topic, name FROM topics WHERE topic <> name"))
+        return self.prompts.num_topics(self._shard.has)
 
     def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
         return self.connection.execute(statement, values)
@@ -301,13 +254,7 @@ class Spool:
         if not kept.rowcount:
             self._refuse_twin(head.id, file=file, line=line)
             return
-        text = prompt_text(head.prompt)
-        if self._last_prompt != (head.question_id, text):
-            self._last_prompt = (head.question_id, text)
-            self.connection.execute(
-                "INSERT OR IGNORE INTO prompts VALUES (?, ?, ?)",
-                (head.question_id, head.topic, text),
-            )
+        self.prompts.add(head.question_id, head.topic, prompt_text(head.prompt))
 
     def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:
         query = "SELECT file, line FROM rows WHERE id = ?"
@@ -320,9 +267,6 @@ class Spool:
             f"ids must be unique in {'a file' if first_file == file else 'all files of a build'}"
         )
         self.faults.append(Fault(path=str(self._paths[file]), line=line, message=message))
-
-    def _is_test(self, topic: str, question_id: str) -> bool:
-        return _split(topic, question_id, self._config.seed, self._config.test_share) is Split.TEST
 
     def _read(self, file: int, line: int, start: int, size: int) -> Annotation | None:
         handle = self._handle(file)
@@ -351,8 +295,3 @@ class Spool:
 @lru_cache(maxsize=10_000)
 def _falls_to(shard: Shard, question_id: str) -> bool:
     return shard.has(question_id)
-
-
-@lru_cache(maxsize=10_000)
-def _split(topic: str, question_id: str, seed: int, test_share: float) -> Split:
-    return split_of(topic=topic, question_id=question_id, seed=seed, test_share=test_share)
