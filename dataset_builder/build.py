@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dataset_builder.config import BuildConfig
+from dataset_builder.empty_splits import find_empty
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
@@ -34,7 +35,6 @@ from dataset_builder.tally import (
     Tally,
     make_notes,
     order_counts,
-    say_why_no_pairs,
     sort_failures,
 )
 from dataset_builder.write import (
@@ -107,8 +107,8 @@ def run_build(
     agreement   a report of `maskdpo agreement`, for the card
     draw        makes the card's pictures from the statistics; none without it
 
-    Raises InputError for faulty files and when no pair can be made, ConfigError when `output`
-    holds anything else; nothing is written then.
+    Raises InputError for faulty files and when no pair of the split `train` can be made (a shard
+    may have none), ConfigError when `output` holds anything else; nothing is written then.
     """
     check_replaceable(output)
     measured = read_agreement(agreement) if agreement else None
@@ -125,8 +125,9 @@ def run_build(
     with new_folder(output) as folder:
         tally, provenance, files = _build_data(config, inputs, folder, part, stale.ids)
         counts = order_counts(tally.counts, files)
-        if not counts["pairs"] and part.count == 1:
-            raise InputError.of(_name_all(paths), say_why_no_pairs(counts))
+        empty = find_empty(counts, config) if part.count == 1 else None
+        if empty is not None:
+            raise InputError.of(_name_all(paths), empty)
         manifest = {
             **make_manifest(config, inputs=describe_inputs(inputs), counts=counts, files=files),
             **provenance.to_dict(),
