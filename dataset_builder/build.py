@@ -147,7 +147,7 @@ def run_build(
         counts=counts,
         notes=[
             *notes_on_people(counts, config, output, tally.num_reviewers),
-            *(make_notes(counts, config) if part.count == 1 else ()),
+            *(make_notes(counts, config, output) if part.count == 1 else ()),
             *notes_on_stale(stale, "is not quoted"),
         ],
     )

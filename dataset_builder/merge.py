@@ -87,7 +87,7 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
         counts=counts,
         notes=[
             *notes_on_people(counts, config, output, first.get("reviewers", 0)),
-            *make_notes(counts, config),
+            *make_notes(counts, config, output),
         ],
     )
 

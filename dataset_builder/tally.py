@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dataset_builder.config import BuildConfig
 from dataset_builder.empty_splits import OF_TEST, note_on_test
+from dataset_builder.near_topics import find_near_topics, topics_by_split
 from dataset_builder.question import Outcome
 from dataset_builder.reasons import EXPLANATIONS, FAULTY, LEAKING, Unused
 from dataset_builder.reviews.conflicts import Conflict
@@ -135,13 +137,16 @@ def sort_failures(failures: Iterable[Failure]) -> list[Failure]:
     return sorted(failures, key=lambda row: (row.stage, row.id, row.reason, row.detail))
 
 
-def make_notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
-    """What a user should know of a data set beyond its counts."""
+def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> list[str]:
+    """What a user should know of the data set in `folder` beyond its counts."""
     empty = note_on_test(counts, config)
     notes = [empty] if empty is not None else []
     num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
     if num_leaking > LEAK_SHARE_TOLD * counts["questions"]:
         notes += _notes_on_leaks(counts, config)
+    near = find_near_topics(topics_by_split(folder)).describe()
+    if near is not None:
+        notes.append(near)
     if counts.get("forgotten"):
         notes.append(
             f"{counts['forgotten']} responses and reviews are left out because they were forgotten "

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dataset_builder.near_topics import find_near_topics
 from dataset_builder.row_faults import (
     FaultKind,
     Row,
@@ -52,11 +53,13 @@ class Validation:
     findings   the faults in reading order, the first MAX_FINDINGS of them
     by_kind    how many there are of each kind, all of them
     num_rows   rows read, by file
+    notes      what is no fault and may be one: topics of two splits that are nearly equal
     """
 
     findings: Sequence[Finding]
     by_kind: Mapping[str, int]
     num_rows: Mapping[str, int]
+    notes: Sequence[str] = ()
 
     @property
     def num_faults(self) -> int:
@@ -76,7 +79,12 @@ def validate_folder(folder: str | Path) -> Validation:
         by_kind[finding.kind] += 1
         if len(findings) < MAX_FINDINGS:
             findings.append(finding)
-    return Validation(findings=findings, by_kind=dict(sorted(by_kind.items())), num_rows=run.rows)
+    return Validation(
+        findings=findings,
+        by_kind=dict(sorted(by_kind.items())),
+        num_rows=run.rows,
+        notes=run.notes(),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +135,14 @@ class _Run:
         if sentences and all(name in self.rows for name in sentences):
             yield from self._missing_sentences()
         yield from row_count_faults(manifest, self.rows)
+
+    def notes(self) -> list[str]:
+        """What to look at, once all rows have been read."""
+        topics: dict[str, list[str]] = {}
+        for spelling, place in self.topics.values():
+            topics.setdefault(place.split, []).append(spelling)
+        near = find_near_topics(topics).describe()
+        return [near] if near is not None else []
 
     def _check_file(
         self,

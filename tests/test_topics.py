@@ -1,6 +1,7 @@
 """Two spellings of a topic are one topic: in a split, in a question, in counts, in `validate`."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
+from dataset_builder.merge import run_merge
+from dataset_builder.near_topics import find_near_topics
 from dataset_builder.splits import Split, split_of
+from dataset_builder.spool import Shard
 from dataset_builder.topics import topic_key
 from dataset_builder.validate import validate_folder
 from schemas.sidecar import describe_file
@@ -182,3 +186,106 @@ def test_validate_refuses_two_spellings_in_two_splits(tmp_path: Path) -> None:
     assert set(found.by_kind) == {"topic_in_two_splits"}
     assert repr(topics[0]) in found.findings[0].message
     assert repr(known) in found.findings[0].message
+
+
+# --- near-equal topics ---------------------------------------------------------------------------
+
+NEAR = [
+    ("Karsted bridge", "The Karsted bridge"),
+    ("Karsted bridge", "bridge of Karsted"),
+    ("Karsted bridge", "Karsted bridges"),
+    ("allergy", "allergies"),
+    ("Mercury", "Mercury (planet)"),
+    ("Karsted lighthouse", "Karsted lighthuose"),
+    ("Karsted lighthouse", "Karsted lighthose"),
+    ("Karsted lighthouse", "Karsted lightthouse"),
+    ("Karsted", "Karstet"),
+    ("Karsted", "Kar sted"),
+    ("Tolkien, J. R. R.", "J. R. R. Tolkien"),
+    ("青川大学附属医院", "青川大学附属医院（医院）"),
+]
+APART = [
+    ("World War I", "World War II"),
+    ("Topic 1", "Topic 2"),
+    ("Karsted", "Karsted (1904)"),
+    ("Karsted 1903", "Karsted (1904)"),
+    ("Iran", "Iraq"),
+    ("History of Iran", "History of Iraq"),
+    ("Gambia", "Zambia"),
+    ("North Karst", "South Karst"),
+    ("hypotension", "hypertension"),
+    ("Mercury (planet)", "Mercury (element)"),
+    ("Vitamin B12", "Vitamin B6"),
+    ("Type A", "Type B"),
+    ("flights from Paris to London", "flights from London to Paris"),
+    ("第一次世界大战", "第二次世界大战"),
+    ("Karsted", " KARSTED!"),  # one topic
+    ("C++", "C#"),
+    ("Karsted bridge", "Karsted harbour"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), NEAR)
+def test_topics_that_are_nearly_equal(one: str, other: str) -> None:
+    for train, test in ((one, other), (other, one)):
+        found = find_near_topics({"train": ["Halden", train], "test": [test, "Senna"]})
+        assert (found.num, list(found.examples)) == (1, [(train, test)])
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_topics_that_are_two(one: str, other: str) -> None:
+    for train, test in ((one, other), (other, one)):
+        assert find_near_topics({"train": [train], "test": [test]}).describe() is None
+    assert not find_near_topics({"train": [one, other]}).num  # of one split
+
+
+@given(st.text("abcd", min_size=6, max_size=9), st.data())
+def test_a_typing_error_inside_a_word_is_found(word: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(1, len(word) - 1))
+    letter = data.draw(st.sampled_from("xyz"))
+    wrong = data.draw(
+        st.sampled_from(
+            [word[:place] + letter + word[place:], word[:place] + letter + word[place + 1 :]]
+        )
+    )
+    assert find_near_topics({"train": [word], "test": [wrong]}).num == 1
+
+
+def test_thousands_of_topics_are_compared_in_seconds() -> None:
+    names = [f"{'abcdefghij'[i % 10] * 3}{i * 7919 % 100_003} of Karsted" for i in range(20_000)]
+    started = time.process_time()
+    assert not find_near_topics({"train": names[:18_000], "test": names[18_000:]}).num
+    assert time.process_time() - started < 20
+
+
+def test_near_topics_are_a_note_of_build_merge_and_validate(tmp_path: Path) -> None:
+    rows = questions(40)
+    topics = {row["question_id"]: row["topic"] for row in rows}
+    split = {
+        name: split_of(topic=topic, question_id="", seed=0, test_share=0.3)
+        for name, topic in topics.items()
+    }
+    test = next(topics[name] for name in topics if split[name] is Split.TEST)
+    near = next(
+        name
+        for name in (f"The {test}{'s' * number} ()" for number in range(99))
+        if split_of(topic=name, question_id="", seed=0, test_share=0.3) is Split.TRAIN
+    )
+    changed = next(name for name in topics if split[name] is Split.TRAIN)
+    rows = [row | {"topic": near} if row["question_id"] == changed else row for row in rows]
+    result = build(tmp_path, rows)
+    noted = f"1 topics are nearly equal to a topic of another split: {near!r} and {test!r}"
+    assert any(noted in note for note in result.notes)
+    found = validate_folder(result.output)
+    assert not found.num_faults and noted in found.notes[0]
+    shards = []
+    for index in (1, 2):
+        shards.append(
+            run_build(
+                BuildConfig(test_share=0.3, near_duplicate=0),
+                annotations=tmp_path / "annotations.jsonl",
+                output=tmp_path / f"part{index}",
+                shard=Shard(index=index, count=2),
+            ).output
+        )
+    assert run_merge(shards, output=tmp_path / "merged").notes == result.notes
