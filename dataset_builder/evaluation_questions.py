@@ -7,7 +7,8 @@ same words as an evaluation question is dropped in any case.
 
 A run that is all template is no evidence: it shows only that both were asked in one form. Neither
 is one that is template but for the beginning or end of what the evaluation question puts into it,
-fewer than MIN_CONTAINED words: "... on the life of the poet", of all poets.
+of fewer than MIN_CONTAINED words (a Chinese or Japanese character is half a word): "... on the
+life of the poet", of all poets.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from dataset_builder.prompt_template import Template, is_template, open_words
-from dataset_builder.prompt_text import WORD, flatten
+from dataset_builder.prompt_template import (
+    Template,
+    is_filler,
+    is_template,
+    open_stretches,
+    open_words,
+)
+from dataset_builder.prompt_text import WIDE_WORD, WORD, flatten
 
 MIN_CONTAINED = 4
 
@@ -48,11 +55,11 @@ class EvaluationQuestions:
         length = min(self._num_words, len(found))
         if length >= min(self._num_words, MIN_CONTAINED):
             self._lengths.add(length)
-            are_open = [is_open for _, is_open in marked]
+            is_evidence = _Evidence(marked)
             keys += (
                 _key(run, is_whole=False)
                 for start, run in _runs(found, length)
-                if _is_evidence(are_open, start, start + length)
+                if is_evidence(start, start + length)
             )
         for key in keys:
             self._run("INSERT OR IGNORE INTO evaluation_runs VALUES (?)", (key,))
@@ -78,18 +85,24 @@ class EvaluationQuestions:
         return self._run(query, (key,)).fetchone() is not None
 
 
-def _is_evidence(are_open: Sequence[bool], start: int, end: int) -> bool:
-    """Whether the run of words [start, end) shows more than the template.
+class _Evidence:
+    """Which runs of an evaluation question show more than that its template was used."""
 
-    are_open    of each word of the evaluation question, whether the template leaves it open
-    """
-    num_open = sum(are_open[start:end])
-    if num_open >= min(MIN_CONTAINED, end - start):
-        return True
-    is_cut = (start > 0 and are_open[start] and are_open[start - 1]) or (
-        end < len(are_open) and are_open[end - 1] and are_open[end]
-    )
-    return num_open > 0 and not is_cut
+    def __init__(self, marked: Sequence[tuple[re.Match[str], bool]]) -> None:
+        self._stretches = open_stretches(marked)
+        self._weights = [0.5 if WIDE_WORD.fullmatch(place[0]) else 1.0 for place, _ in marked]
+        self._are_template = [not is_open and not is_filler(place[0]) for place, is_open in marked]
+
+    def __call__(self, start: int, end: int) -> bool:
+        """Whether the run of words [start, end) is evidence."""
+        if not any(self._are_template[start:end]):
+            return True
+        parts = [[place for place in part if start <= place < end] for part in self._stretches]
+        return any(
+            part == whole or sum(self._weights[place] for place in part) >= MIN_CONTAINED
+            for part, whole in zip(parts, self._stretches, strict=True)
+            if part
+        )
 
 
 def _stretch(flat: str, places: Sequence[re.Match[str]], start: int, length: int) -> str:

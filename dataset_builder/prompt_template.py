@@ -17,7 +17,7 @@ import heapq
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
@@ -107,20 +107,33 @@ def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]
     return [(place, not all(joined[place.start() : place.end() + 1])) for place in places]
 
 
-def contents_of(flat: str, template: Template) -> list[tuple[str, ...]]:
-    """What a prompt puts into its template: each stretch of open words, less the fillers.
+def open_stretches(marked: Sequence[tuple[re.Match[str], bool]]) -> list[list[int]]:
+    """What a prompt puts into its template: of each stretch, the places of its words.
 
-    A filler of the template does not end a stretch: "the bridge of Karsted" is one.
+    marked    as `open_words` gives it
+
+    Fillers are no part of a stretch, and do not end one: "bridge of Karsted" is one.
     """
-    stretches: list[list[str]] = [[]]
-    for place, is_open in open_words(flat, template):
-        if place[0] in _FILLERS:
+    stretches: list[list[int]] = [[]]
+    for number, (place, is_open) in enumerate(marked):
+        if is_filler(place[0]):
             continue
         if is_open:
-            stretches[-1].append(place[0])
+            stretches[-1].append(number)
         else:
             stretches.append([])
-    return [tuple(stretch) for stretch in stretches if stretch]
+    return [stretch for stretch in stretches if stretch]
+
+
+def contents_of(flat: str, template: Template) -> list[tuple[str, ...]]:
+    """The words of each of the `open_stretches` of a folded text."""
+    marked = open_words(flat, template)
+    return [tuple(marked[number][0][0] for number in part) for part in open_stretches(marked)]
+
+
+def is_filler(word: str) -> bool:
+    """Whether a word says nothing of what is asked about."""
+    return word in _FILLERS
 
 
 def is_template(stretch: str, template: Template) -> bool:

@@ -14,6 +14,7 @@ from schemas.records import Message
 
 NGRAM = 5
 WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+WIDE_WORD = re.compile(f"[{WIDE}]")
 WORD = re.compile(rf"[{WIDE}]|[^\W{WIDE}]+")
 
 
