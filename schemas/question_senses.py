@@ -106,11 +106,6 @@ def senses_differ(one: Words, other: Words) -> bool:
     return any(_turns(left, right, added, missing) for left, right in _differences(one, other))
 
 
-def turning_words(words: Words) -> Counter[str]:
-    """The signs among words, less a `one` that may be no number ("which one")."""
-    return Counter(word for word in words if word.startswith((NUMBER, TURNING)) and word != _ONE)
-
-
 def _signs(words: Sequence[str]) -> Iterator[str]:
     """The signs of words; `twenty-one` is one number."""
     place = 0

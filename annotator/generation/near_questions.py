@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.question_senses import Words, read_senses, senses_differ, turning_words
+from schemas.question_senses import Words, read_senses, senses_differ
 from schemas.sense_words import NUMBER, sign_of
 
 THRESHOLD = 0.8
@@ -45,7 +45,6 @@ class Shape:
     asking: frozenset[str]
     names: frozenset[str]
     senses: Words
-    turning: Counter[str]
     characters: Counter[str]
     text: str
 
@@ -76,14 +75,12 @@ def make_shape(question: str) -> Shape:
     """The shape of one question."""
     text = fold(question)
     words = frozenset(map(_with_digits, content_words(text))) or frozenset({text.strip()})
-    senses = read_senses(question)
     capitals = re.findall(r"(?<=[\w,] )[^\W\d_]\w*", unicodedata.normalize("NFKC", question))
     return Shape(
         features=words,
         asking=(words & _ASKING) | frozenset(_ASKING_WIDE.findall(text)),
         names=frozenset(_with_digits(word.casefold()) for word in capitals if word[0].isupper()),
-        senses=senses,
-        turning=turning_words(senses),
+        senses=read_senses(question),
         characters=Counter(_IS_WIDE.findall(_PARTICLES.sub("", text))),
         text=text,
     )
@@ -91,7 +88,7 @@ def make_shape(question: str) -> Shape:
 
 def is_near(one: Shape, other: Shape) -> bool:
     """Whether two questions are nearly the same."""
-    if one.asking != other.asking or one.turning != other.turning:
+    if one.asking != other.asking:
         return False
     if one.names - other.features and other.names - one.features:
         return False
