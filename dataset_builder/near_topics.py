@@ -52,8 +52,9 @@ class NearTopics:
         shown = "; ".join(f"{one!r} and {other!r}" for one, other in self.examples)
         more = f"; and {self.num - len(self.examples):,} more" * (self.num > len(self.examples))
         return (
-            f"{self.num:,} topics are nearly equal to a topic of another split: {shown}{more}; "
-            "where two are one topic, give them one name in the input and build again"
+            f"{self.num:,} {'topic is' if self.num == 1 else 'topics are'} nearly equal to a topic "
+            f"of another split: {shown}{more}; where two are one topic, give them one name in the "
+            "input and build again"
         )
 
 

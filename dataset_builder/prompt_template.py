@@ -156,8 +156,6 @@ def _keep_with_other_words(topics: list[list[str]], found: Template) -> Template
     for flats in topics:
         for flat in flats:
             content = tuple(stem(word) for part in contents_of(flat, found) for word in part)
-            if not content:
-                continue
             for ngram in set(ngrams_of(flat)) & found:
                 if len(contents[ngram]) < RUN_MIN_TOPICS:
                     contents[ngram].add(content)

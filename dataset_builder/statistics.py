@@ -19,7 +19,8 @@ or files, and memory grows with the different values, not with the rows.
     length_bias     {"chosen_longer", "equal", "chosen_shorter": pairs,
                      "median_log2_ratio": log2(chosen / rejected),
                      "correlation_with_margin": Pearson, of that and the margin, or null}
-    topics          {name: {"pairs", "sentences", "correct", "hallucinated"}}, MAX_TOPICS at most
+    topics          {name: {"pairs", "sentences", "correct", "hallucinated"}}, MAX_TOPICS at most;
+                    spellings of one topic under the least
     topics_left_out how many smaller ones there are
     topic_rates     summary: hallucinated / (correct + hallucinated) sentences of each topic
     languages       {name: the same counts as a topic's}
@@ -36,12 +37,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.splits import Split
+from dataset_builder.topics import topic_key
 from schemas.errors import InputError
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.writing import write_json
@@ -103,6 +105,7 @@ class _Tallies:
     ratios: Tally = field(default_factory=Counter)
     ratio_and_margin: Counter[tuple[int, int]] = field(default_factory=Counter)
     topics: dict[str, _Group] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
     languages: dict[str, _Group] = field(default_factory=dict)
 
     def add(self, other: _Tallies) -> None:
@@ -115,6 +118,7 @@ class _Tallies:
         self.longer += other.longer
         self.ratios.update(other.ratios)
         self.ratio_and_margin.update(other.ratio_and_margin)
+        self.named |= other.named
         for mine, theirs in ((self.topics, other.topics), (self.languages, other.languages)):
             for name, group in theirs.items():
                 mine.setdefault(name, _Group()).add(group)
@@ -258,6 +262,7 @@ def _add_pair(tallies: _Tallies, row: Mapping[str, Any]) -> None:
     tallies.num_pairs += 1
     topic, language = row["topic"] or row["question_id"] or "", row["language"] or ""
     tallies.topics.setdefault(topic, _Group()).pairs += 1
+    tallies.named.update([row["topic"]] if row["topic"] else ())
     tallies.languages.setdefault(language, _Group()).pairs += 1
     lengths: dict[str, int] = {}
     for side in ("chosen", "rejected"):
@@ -301,15 +306,15 @@ def _add_sentences(tallies: _Tallies, rows: Any) -> None:
         tallies.labels["all"][label] += count
         tallies.sources[row["source"] or ""] += count
         topic = tallies.topics.setdefault(row["topic"] or row["question_id"] or "", _Group())
+        tallies.named.update([row["topic"]] if row["topic"] else ())
         language = tallies.languages.setdefault(row["language"] or "", _Group())
         for group in (topic, language):
             group.add_sentences(label, count)
 
 
 def _describe(tallies: _Tallies) -> dict[str, Any]:
-    topics = sorted(
-        tallies.topics.items(), key=lambda item: (-item[1].pairs, -item[1].sentences, item[0])
-    )
+    by_name = _by_least_spelling(tallies)
+    topics = sorted(by_name.items(), key=lambda item: (-item[1].pairs, -item[1].sentences, item[0]))
     return {
         "num_pairs": tallies.num_pairs,
         "num_sentences": sum(tallies.labels["all"].values()),
@@ -320,7 +325,7 @@ def _describe(tallies: _Tallies) -> dict[str, Any]:
         "length_bias": _length_bias(tallies),
         "topics": {name: group.to_dict() for name, group in topics[:MAX_TOPICS]},
         "topics_left_out": max(0, len(topics) - MAX_TOPICS),
-        "topic_rates": summarise(_topic_rates(tallies), _FRACTION),
+        "topic_rates": summarise(_topic_rates(by_name.values()), _FRACTION),
         "languages": {name: group.to_dict() for name, group in sorted(tallies.languages.items())},
     }
 
@@ -332,9 +337,21 @@ def _in_order(counted: Mapping[str, int]) -> dict[str, int]:
     return {**shown, "other": others} if others else shown
 
 
-def _topic_rates(tallies: _Tallies) -> Tally:
+def _by_least_spelling(tallies: _Tallies) -> dict[str, _Group]:
+    """The counts of each topic, its spellings together under the least of them."""
+    least: dict[str, str] = {}
+    for topic in sorted(tallies.named):
+        least.setdefault(topic_key(topic), topic)
+    groups: dict[str, _Group] = {}
+    for name, group in tallies.topics.items():
+        topic = least[topic_key(name)] if name in tallies.named else name
+        groups.setdefault(topic, _Group()).add(group)
+    return groups
+
+
+def _topic_rates(groups: Iterable[_Group]) -> Tally:
     rates: Tally = Counter()
-    for group in tallies.topics.values():
+    for group in groups:
         decided = group.correct + group.hallucinated
         if decided:
             rates[round(group.hallucinated / decided * SCORE_STEPS)] += 1

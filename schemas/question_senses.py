@@ -27,6 +27,7 @@ from schemas.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, UNITS, sign_
 Words = tuple[str, ...]
 
 MAX_BLOCK = 4  # words of a difference in which one turning word counts
+MAX_ALIGNED = 4_000  # words; two longer texts that share nearly all are not told apart
 MIN_SHARE = 3  # in a longer one, one word in three must turn
 
 _WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -83,7 +84,7 @@ def ask_differently(one: str, other: str) -> bool:
     return senses_differ(read_senses(one), read_senses(other))
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=256)
 def read_senses(text: str) -> Words:
     """The words of a question in order, turning words and numbers as their signs.
 
@@ -102,6 +103,8 @@ def senses_differ(one: Words, other: Words) -> bool:
     mine, theirs = Counter(one), Counter(other)
     if mine == theirs:
         return _linked(one) != _linked(other)
+    if max(len(one), len(other)) > MAX_ALIGNED:
+        return False
     added, missing = mine - theirs, theirs - mine
     return any(_turns(left, right, added, missing) for left, right in _differences(one, other))
 

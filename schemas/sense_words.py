@@ -92,8 +92,9 @@ _NTH = {word: place for place, word in enumerate(_ORDINALS)} | {
     "fiftieth": 50,
     "hundredth": 100,
 }
-_ROMAN = re.compile("x{0,3}(?:ix|iv|v?i{0,3})")
-_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10}
+# Above 39 only those that are no word and no unit ("di", "mix", "cm").
+_ROMAN = re.compile("x{0,3}(?:ix|iv|v?i{0,3})|(?=.{4})c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
+_ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _DIGITS_ZH = {one: place for place, one in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _SMALL_ZH = {"十": 10, "百": 100, "千": 1_000}

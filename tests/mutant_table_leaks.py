@@ -14,8 +14,8 @@ LEAKS = [
         "dataset_builder/prompt_template.py",
         (
             "template-of-repeated-questions",
-            "            if not content:\n                continue\n",
-            "",
+            "if len(seen) >= RUN_MIN_TOPICS",
+            "if seen",
             f"{TEMPLATE} -k repeated",
         ),
         (

@@ -32,6 +32,7 @@ OPPOSITE = [
     ("Which deeds were just", "Which deeds were unjust"),
     ("Which bacteria are harmful", "Which bacteria are harmless"),
     ("Who fought in World War I", "Who fought in World War II"),
+    ("Who sang at Super Bowl XLVIII", "Who sang at Super Bowl XLIX"),
     ("Who fought in 1914", "Who fought in 1915"),
     ("Who are the three judges", "Who are the four judges"),
     ("Who owned twenty-one mills", "Who owned twenty-two mills"),

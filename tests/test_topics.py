@@ -18,6 +18,7 @@ from dataset_builder.merge import run_merge
 from dataset_builder.near_topics import find_near_topics
 from dataset_builder.splits import Split, split_of
 from dataset_builder.spool import Shard
+from dataset_builder.statistics import compute_statistics
 from dataset_builder.topics import topic_key
 from dataset_builder.validate import validate_folder
 from schemas.sidecar import describe_file
@@ -123,6 +124,7 @@ def test_spellings_of_a_topic_are_in_one_split_and_counted_once(tmp_path: Path) 
     assert len(train | test) == 48 and train and test  # written as they are spelled
     assert not {topic_key(topic) for topic in train} & {topic_key(topic) for topic in test}
     assert result.counts["topics"] == 12
+    assert compute_statistics(result.output)["all"]["num_topics"] == 12
     assert not validate_folder(result.output).num_faults
 
 
@@ -274,7 +276,7 @@ def test_near_topics_are_a_note_of_build_merge_and_validate(tmp_path: Path) -> N
     changed = next(name for name in topics if split[name] is Split.TRAIN)
     rows = [row | {"topic": near} if row["question_id"] == changed else row for row in rows]
     result = build(tmp_path, rows)
-    noted = f"1 topics are nearly equal to a topic of another split: {near!r} and {test!r}"
+    noted = f"1 topic is nearly equal to a topic of another split: {near!r} and {test!r}"
     assert any(noted in note for note in result.notes)
     found = validate_folder(result.output)
     assert not found.num_faults and noted in found.notes[0]
