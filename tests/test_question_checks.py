@@ -249,6 +249,8 @@ OPPOSITES = [
      "entered", "left"),
     ("What goods did the merchants of Karsted town {} by ship each summer from Halden port?",
      "import", "export"),
+    ("What goods did the merchants of Karsted town {} by hand each summer in Halden port?",
+     "weigh", "paint"),
     ("What share of {} in Karsted town worked for the harbour company each winter, roughly?",
      "men", "women"),
     ("哪些药物会{}被医生推荐给年幼的儿童长期使用？", "", "不"),

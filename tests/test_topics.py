@@ -210,6 +210,7 @@ APART = [
     ("World War I", "World War II"),
     ("Topic 1", "Topic 2"),
     ("Karsted", "Karsted (1904)"),
+    ("Karsted", "Karsted (1)"),
     ("Karsted 1903", "Karsted (1904)"),
     ("Iran", "Iraq"),
     ("History of Iran", "History of Iraq"),
