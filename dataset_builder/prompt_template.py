@@ -19,7 +19,6 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from zlib import crc32
 
 from dataset_builder.prompt_text import NGRAM, WIDE, WORD, flatten, ngrams_of
 
@@ -29,8 +28,8 @@ RUN_WEIGHT = 32  # characters, of which a Chinese or Japanese one counts twice
 SAMPLE_TOPICS = 1_000
 _PROMPTS_PER_TOPIC = 4
 _MAX_CHARS = 1_000  # of each end of a prompt
-_MAX_SAMPLE_CHARS = 1_000_000
-_NUM_BUCKETS = 1 << 20
+_MAX_SAMPLE_CHARS = 400_000
+_BUCKETS = (1 << 20) - 1  # a mask
 _STEM_LETTERS = 5
 _WIDE_FROM = ord(WIDE[0])
 
@@ -51,8 +50,8 @@ Prompts = Iterable[tuple[str, str]]
 def sample_prompts(read: Callable[[], Iterable[tuple[str, str, str]]]) -> list[tuple[str, str]]:
     """(topic, prompt text) of about a thousand topics, out of (question id, topic, text) rows.
 
-    `read` is called twice, and gives the rows in order of question ids. The topics are those of
-    the smallest hashes.
+    `read` is called twice. The topics, and the questions of each, are those of the smallest hashes,
+    so neither the order of the rows nor a shard changes the sample.
     """
     kept: dict[str, int] = {}
     heap: list[tuple[int, str]] = []
@@ -66,11 +65,14 @@ def sample_prompts(read: Callable[[], Iterable[tuple[str, str, str]]]) -> list[t
         heapq.heappush(heap, (-rank, topic))
         if len(heap) > SAMPLE_TOPICS:
             kept.pop(heapq.heappop(heap)[1])
-    texts: defaultdict[str, list[str]] = defaultdict(list)
-    for _, topic, text in read():
-        if topic in kept and len(texts[topic]) < _PROMPTS_PER_TOPIC:
-            texts[topic].append(_ends(text))
-    return list(_within_budget(texts, sorted(kept, key=lambda topic: (kept[topic], topic))))
+    texts: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for question_id, topic, text in read():
+        if topic in kept:
+            texts[topic].append((_hash(question_id), _ends(text)))
+            texts[topic].sort()
+            del texts[topic][_PROMPTS_PER_TOPIC:]
+    topics = sorted(kept, key=lambda topic: (kept[topic], topic))
+    return list(_within_budget([(topic, texts[topic]) for topic in topics]))
 
 
 def learn_template(prompts: Prompts) -> Template:
@@ -168,17 +170,17 @@ def _find_shared(
     """The pieces that at least `enough` topics have.
 
     First counted by hash in a table of fixed size, so that memory does not hold every piece; those
-    that may be frequent enough are then counted exactly.
+    that may be frequent enough are then counted exactly, so the hash decides nothing.
     """
-    buckets = array("H", bytes(2 * _NUM_BUCKETS))
+    buckets = array("H", bytes(2 * (_BUCKETS + 1)))
     for flats in topics:
-        for bucket in {_bucket(piece) for flat in flats for piece in cut(flat)}:
-            buckets[bucket] = min(buckets[bucket] + 1, 0xFFFF)
+        for bucket in {hash(piece) & _BUCKETS for flat in flats for piece in cut(flat)}:
+            buckets[bucket] += 1  # at most SAMPLE_TOPICS
+    may_be = {place for place, count in enumerate(buckets) if count >= enough}
     counts: Counter[str] = Counter()
     for flats in topics:
-        counts.update(
-            {piece for flat in flats for piece in cut(flat) if buckets[_bucket(piece)] >= enough}
-        )
+        pieces = {piece for flat in flats for piece in cut(flat)}
+        counts.update(piece for piece in pieces if hash(piece) & _BUCKETS in may_be)
     return {piece for piece, count in counts.items() if count >= enough}
 
 
@@ -200,22 +202,23 @@ def _ngrams_in(pieces: Iterable[str]) -> set[str]:
     return {ngram for piece in pieces for ngram in ngrams_of(piece) if len(ngram) == NGRAM}
 
 
-def _within_budget(texts: dict[str, list[str]], topics: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _within_budget(
+    texts: Sequence[tuple[str, Sequence[tuple[int, str]]]],
+) -> Iterator[tuple[str, str]]:
+    """One prompt of each topic, then the second of each, up to _MAX_SAMPLE_CHARS."""
     budget = _MAX_SAMPLE_CHARS
-    for topic in topics:
-        for text in texts[topic]:
-            yield topic, text
-            budget -= len(text)
-        if budget < 0:
-            return
+    for rank in range(_PROMPTS_PER_TOPIC):
+        for topic, ranked in texts:
+            if rank >= len(ranked):
+                continue
+            if budget < 0:
+                return
+            budget -= len(ranked[rank][1])
+            yield topic, ranked[rank][1]
 
 
 def _ends(text: str) -> str:
     return text if len(text) <= 2 * _MAX_CHARS else f"{text[:_MAX_CHARS]}\n{text[-_MAX_CHARS:]}"
-
-
-def _bucket(piece: str) -> int:
-    return crc32(piece.encode("utf-8", "surrogatepass")) % _NUM_BUCKETS
 
 
 def _hash(text: str) -> int:
