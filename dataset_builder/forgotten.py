@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from dataset_builder.reviews.log import locked
 from schemas.errors import Fault, InputError
 from schemas.files import read_lines, scan_rows
 from schemas.records import Record
@@ -86,12 +87,10 @@ class Forgotten:
 def remember(path: Path, *, people: Collection[str] = (), responses: Collection[str] = ()) -> int:
     """Add people and responses to the file at `path`, and return how many were new.
 
-    The file is replaced whole, under a lock; one salt serves all of it.
+    The file is replaced whole, under a lock; one salt serves all of it. Raises InputError where a
+    row of it cannot be read, or another process keeps the lock.
     """
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with locked(path):
         rows = _read_rows(path)
         known = Forgotten(rows)
         salt = rows[0].salt if rows else secrets.token_hex(_SALT_BYTES)
