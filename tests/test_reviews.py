@@ -197,6 +197,18 @@ def test_a_split_and_a_label_of_the_whole_agree_where_their_labels_do() -> None:
     assert not done.conflicts
 
 
+def test_people_who_decided_on_neighbouring_sentences_do_not_disagree() -> None:
+    row = annotation("r", [GOOD], texts=["是。否。"])
+    one = review(row, 0, 2, (0, 2, BAD), who="Li")
+    two = review(row, 2, 4, (2, 4, Label.NO_FACT), who="Bo")
+    after, done = applied(row, one, two)
+    assert not done.conflicts
+    assert [(s.start, s.end, s.verdict.label) for s in after.sentences] == [
+        (0, 2, BAD),
+        (2, 4, Label.NO_FACT),
+    ]
+
+
 def test_agreement_is_a_label_and_skips_and_flags_are_none() -> None:
     row = annotation("r", [GOOD, BAD], texts=["It is so.", "It is not."])
     agree = review(row, 10, 20, who="Li", action="agree", spans=[])
