@@ -18,6 +18,7 @@ from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt
 from dataset_builder.config import BuildConfig
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from dataset_builder.judging import read_judging
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.provenance import Provenance
@@ -78,12 +79,14 @@ class Inputs:
     reviews               people's verdicts, which beat the annotations'
     evaluation_questions  what no training question may be like
     documents             quoted as evidence where their licence permits it
+    forgotten             lists of what must not be in a data set (`dataset_builder.forgotten`)
     """
 
     annotations: Sequence[Path]
     reviews: Sequence[Path] = ()
     evaluation_questions: Sequence[Path] = ()
     documents: Sequence[Path] = ()
+    forgotten: Sequence[Path] = ()
 
 
 def run_build(
@@ -94,12 +97,14 @@ def run_build(
     reviews: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
     documents: Sequence[Path] = (),
+    forgotten: Sequence[Path] = (),
     shard: Shard | None = None,
     agreement: Path | None = None,
     draw: Draw | None = None,
 ) -> StageResult:
     """Build the data set folder `output`, replacing one that `build` made before.
 
+    forgotten   lists of maskdpo forget; those next to the annotations are read as well
     shard       build these questions only; `dataset_builder.merge` puts the parts together
     agreement   a report of `maskdpo agreement`, for the card
     draw        makes the card's pictures from the statistics; none without it
@@ -116,6 +121,7 @@ def run_build(
         reviews=sorted(reviews),
         evaluation_questions=sorted(evaluation_questions),
         documents=sorted(documents),
+        forgotten=[*forgotten, *(path.with_name(FORGOTTEN_NAME) for path in paths)],
     )
     part = shard or Shard()
     with new_folder(output) as folder:
@@ -216,7 +222,7 @@ def _build_data(
     with (
         # Beside the data: as large as the index of the input, and gone before the folder is moved.
         TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
-        Spool(Path(scratch), config, shard) as spool,
+        Spool(Path(scratch), config, shard, Forgotten.read(*inputs.forgotten)) as spool,
         DataWriter(folder) as writer,
     ):
         spool.load(inputs.annotations, inputs.reviews)
@@ -238,6 +244,7 @@ def _build_data(
         spool.raise_faults()
         tally.refuse(_stray(review) for review in spool.stray_reviews())
         tally.counts["topics"] = spool.num_topics()
+        tally.counts["forgotten"] = spool.num_forgotten
     return tally, provenance, writer.files()
 
 

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.cleaning import prompt_text
 from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.forgotten import Forgotten
 from dataset_builder.reviews.log import Logged, read_reviews, time_of
 from dataset_builder.splits import Split, split_of
 from dataset_builder.weights import find_unusable_confidence
@@ -82,11 +83,16 @@ class _Head(BaseModel):
 class Spool:
     """Rows by question. Use it as a context manager; `load` first.
 
-    faults    what is wrong with the files, in no order; complete once `questions` has ended
+    forgotten    what must not come back: its rows are passed over, and counted
+    faults       what is wrong with the files, in no order; complete once `questions` has ended
     """
 
-    def __init__(self, folder: Path, config: BuildConfig, shard: Shard) -> None:
+    def __init__(
+        self, folder: Path, config: BuildConfig, shard: Shard, forgotten: Forgotten | None = None
+    ) -> None:
         self.faults: list[Fault] = []
+        self.num_forgotten = 0
+        self._forgotten = forgotten or Forgotten()
         self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
         self._config = config
         self._shard = shard
@@ -125,7 +131,8 @@ class Spool:
             self._load_file(path)
         for path in reviews:
             for entry in read_reviews(path):
-                self._keep_review(path, entry)
+                if not self._is_forgotten(entry.review):
+                    self._keep_review(path, entry)
         self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
 
@@ -210,11 +217,21 @@ class Spool:
             except ValidationError:
                 self._check(path, line, text)
                 continue
+            if self._forgotten.has_response(head.id):
+                self.num_forgotten += self._shard.index == 1
+                continue
             self._check_confidence(path, line, text)
             self._keep(head, file=number, line=line, start=start, size=len(text))
         if is_empty and len(self.faults) == num_before:
             message = f"holds no rows; it should hold one {Annotation.__name__} a line"
             self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _is_forgotten(self, review: Review) -> bool:
+        found = self._forgotten.has_person(review.who) or self._forgotten.has_response(
+            review.response_id
+        )
+        self.num_forgotten += found and self._shard.index == 1
+        return found
 
     def _keep_review(self, path: Path, entry: Logged) -> None:
         """Keep a review once, though several files may hold it."""

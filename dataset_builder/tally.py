@@ -41,6 +41,7 @@ _ALWAYS = (
 )
 _SOMETIMES = (
     *REVIEW_COUNTS,
+    "forgotten",
     *(f"label_{label}" for label in Label),
     *(f"unused_{reason}" for reason in Unused),
     *(f"dropped_{reason}" for reason in Unused),
@@ -159,6 +160,11 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
             f"{num_leaking} of {counts['questions']} questions were dropped from train as too like "
             "others; if their prompts only share a template, raise near_duplicate "
             f"({config.near_duplicate:g}) or decontaminate_words ({config.decontaminate_words})"
+        )
+    if counts.get("forgotten"):
+        notes.append(
+            f"{counts['forgotten']} responses and reviews are left out because they were forgotten "
+            "(maskdpo forget)"
         )
     return notes
 

@@ -441,3 +441,24 @@ def test_a_file_of_reviews_that_is_no_such_thing_is_named_by_line(tmp_path: Path
             output=tmp_path / "dataset",
         )
     assert not (tmp_path / "dataset").exists()
+
+
+def test_what_was_forgotten_is_in_no_later_build(tmp_path: Path) -> None:
+    from dataset_builder.forgotten import FORGOTTEN_NAME, remember
+
+    rows = questions(6)
+    kept = Annotation.model_validate_json(json.dumps(rows[0]))
+    path = tmp_path / "people.jsonl"
+    whole = (0, len(kept.text), BAD)
+    reviews = [review(kept, *whole[:2], whole, who=who) for who in ("Li", "Bo")]
+    path.write_text("".join(row.model_dump_json() + "\n" for row in reviews), encoding="utf-8")
+    remember(tmp_path / FORGOTTEN_NAME, people=["Li"], responses=[rows[4]["id"]])
+    result = run_build(
+        BuildConfig(test_share=0.0),
+        annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
+        reviews=[path],
+        output=tmp_path / "dataset",
+    )
+    assert (result.counts["responses"], result.counts["forgotten"]) == (17, 2)
+    assert (result.counts["reviews"], result.counts.get("conflicts", 0)) == (1, 0)
+    assert any("2 responses and reviews are left out" in note for note in result.notes)

@@ -88,6 +88,7 @@ def command(
     """
     from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
+    from dataset_builder.forgotten import FORGOTTEN_NAME
     from dataset_builder.spool import Shard
     from dataset_builder.statistics import STATISTICS_NAME
     from maskdpo.report.dataset_plots import draw_dataset_plots
@@ -110,6 +111,7 @@ def command(
         documents=expand_inputs(
             documents, made_by="--documents wants JSONL; see: maskdpo schema document"
         ),
+        forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
         draw=draw_dataset_plots if plots else None,
