@@ -121,10 +121,12 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
             yield values
 
 
-def find_known(folder: Path) -> Known:
-    """Everyone and every response that the files of a run name."""
+def find_known(
+    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:2], *REVIEWS, *TEXTS)
+) -> Known:
+    """Everyone and every response that the files of a run name; `patterns` says which files."""
     known = Known()
-    for path in find_files(folder, (*MENTIONS[:2], *REVIEWS, *TEXTS)):
+    for path in find_files(folder, patterns):
         for values in read_objects(path):
             for row in (values, *_decisions(values)):
                 if isinstance(row.get("who"), str):

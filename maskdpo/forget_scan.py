@@ -44,7 +44,9 @@ def find_mentions(
 
 def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
     if path.suffix == ".parquet":
-        return any(pattern.search(text.encode("utf-8", "replace")) for text in _cells(path))
+        return any(
+            pattern.search(f"\n{text}\n".encode("utf-8", "replace")) for text in _cells(path)
+        )
     if path.suffix in _ZIPPED and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
