@@ -71,6 +71,19 @@ class Forgotten:
         """Whether the response of that id was forgotten."""
         return self._has("response", response_id)
 
+    def why_refused(self, who: str, response_id: str) -> str:
+        """Why a review is not taken, as a sentence that names nobody; '' where it is taken."""
+        for what, is_forgotten in (
+            ("the person in 'who'", self.has_person(who)),
+            ("the response in 'response_id'", self.has_response(response_id)),
+        ):
+            if is_forgotten:
+                return (
+                    f"{what} was forgotten in this run (maskdpo forget), so this row is not "
+                    "imported; remove it from the file"
+                )
+        return ""
+
     @property
     def knows_responses(self) -> bool:
         """Whether any response was forgotten."""

@@ -421,3 +421,42 @@ def test_an_id_that_is_a_number_harms_no_sidecar(world):
     assert (world.folder / "annotations.jsonl.meta.json").read_bytes() == before
     (row,) = world.rows("reviews.failed.jsonl")
     assert row["detail"] == "row 1 of 1 names '(forgotten)'"
+
+
+def fill_sheet(path: Path, who: dict[str, str]) -> None:
+    """Give each sentence of a sheet a label; `who` by response id, else Jo."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.DictReader(handle)
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    for row in rows:
+        row |= {"person_label": "no_fact", "who": who.get(row["response_id"], "Jo")}
+    with path.open("w", encoding="utf-8-sig", newline="") as handle:
+        writer = csv.DictWriter(handle, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_rows_of_a_forgotten_person_or_response_are_not_imported(world, tmp_path):
+    sheet = tmp_path / "sheet.csv"
+    world("export", "--format", "csv", "--output", sheet)
+    fill_sheet(sheet, {"q0-0": "Mira Tolvan", "q2-0": "Mira  Tolvan"})
+    write(world.folder / "reviews.jsonl", [review("q0-0", "Mira Tolvan")])
+    world("forget", "--who", "Mira Tolvan", "--response", "q1-0")
+    output = world.folder / "reviews.jsonl"
+    allowed = ("--max-failed", "1", "--output", output)
+    world("import", "--format", "csv", sheet, *allowed)
+    imported = {row["response_id"] for row in world.rows("reviews.jsonl")}
+    assert imported == {"q0-1", "q1-1", "q2-1"}
+    failed = world.rows("reviews.failed.jsonl")
+    details = [row["detail"] for row in failed]
+    assert len(failed) == 6 and all("was forgotten in this run" in text for text in details)
+    assert failed[0]["id"] == "sheet.csv:1" and "the person in 'who'" in details[0]
+    assert sum("the response in 'response_id'" in text for text in details) == 3
+    assert not any("Tolvan" in text or "q1-0" in text for text in details)
+    fill_sheet(sheet, dict.fromkeys(REPLIES, "Mira Tolvan"))
+    _, err = world(
+        "import", "--format", "csv", sheet, "--max-failed", "0", "--output", output, code=1
+    )
+    assert "rows failed" in err

@@ -1,4 +1,4 @@
-"""Whom a push names: pseudonyms unless names are published, and nothing else that names a person."""
+"""Whom a push names: pseudonyms unless names are published, and nothing else of a person."""
 
 import hashlib
 import json

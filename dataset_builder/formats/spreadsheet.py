@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.forgotten import Forgotten
 from dataset_builder.reviews.log import append_reviews, parse_time
 from schemas.errors import Fault, InputError
 from schemas.labels import Label
@@ -114,10 +115,13 @@ def write_sheet_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def read_corrections(path: Path, *, who: str = "", when: str = "") -> Iterator[Review | Fault]:
+def read_corrections(
+    path: Path, *, who: str = "", when: str = "", forgotten: Forgotten | None = None
+) -> Iterator[Review | Fault]:
     """What people wrote in a sheet (.csv or .parquet); rows count from 1 below the head.
 
     who, when   for rows that do not say it themselves
+    forgotten   whose rows, and about which responses, are faults
 
     Raises InputError for a file that cannot be read or lacks a column.
     """
@@ -127,7 +131,10 @@ def read_corrections(path: Path, *, who: str = "", when: str = "") -> Iterator[R
         if not label:
             continue
         try:
-            yield _correction(row, label, who=who, when=when)
+            review = _correction(row, label, who=who, when=when)
+            if why := (forgotten or Forgotten()).why_refused(review.who, review.response_id):
+                raise ValueError(why)
+            yield review
         except ValueError as error:
             yield Fault(path=str(path), line=number, message=str(error))
 
@@ -139,7 +146,8 @@ def run_import_corrections(*, source: Path, output: Path, who: str, when: str) -
     """
     found: list[Review] = []
     faults: list[Fault] = []
-    for item in read_corrections(source, who=who, when=when):
+    forgotten = Forgotten.read_next_to(output)
+    for item in read_corrections(source, who=who, when=when, forgotten=forgotten):
         if isinstance(item, Fault):
             faults.append(item)
         else:
