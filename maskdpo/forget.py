@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annotator.store_removal import Traces, remove_calls
+from annotator.store_removal import Traces
 from dataset_builder.forget_rows import (
     MENTIONS,
     REVIEWS,
@@ -27,7 +27,7 @@ from dataset_builder.forget_rows import (
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
 from maskdpo.config import RunConfig
 from maskdpo.forget_scan import find_mentions
-from maskdpo.forget_store import Texts, find_calls, find_stores, read_texts
+from maskdpo.forget_store import Texts, find_calls, find_stores, read_texts, remove_from
 from schemas.errors import Fault, InputError, nearest
 
 
@@ -73,12 +73,11 @@ def run_forget(
     before = _check_known(folder, targets, Forgotten.read(listed))
     texts = read_texts(folder, targets, config) if responses else Texts()
     stores = find_stores(folder, store) if responses else []
-    calls, notes = find_calls(stores, texts, targets, config, dry_run=dry_run)
+    calls, notes = find_calls(stores, texts, targets, config)
     num_new = 0 if dry_run else remember(listed, people=people, responses=responses)
     changes = _forget_files(folder, (*REVIEWS, *MENTIONS), targets, dry_run=dry_run)
     if not dry_run:
-        for path, found in calls.items():
-            remove_calls(path, found.keys)
+        remove_from(calls, store)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)
     mentions, unread = find_mentions(folder, targets.people, targets.responses)
     changed = {change.path for change in changes} if dry_run else set()

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from annotator.store_removal import Traces, find_traces, is_store, plain
+from annotator.store_removal import Traces, find_traces, is_store, plain, remove_calls
+from annotator.store_takeover import is_taken_over, mark_taken_over
 from dataset_builder.forget_rows import TEXTS, Targets, find_files, read_objects
 from maskdpo.config import RunConfig
 from schemas.errors import MaskDpoError
@@ -117,15 +118,27 @@ def find_stores(folder: Path, own: Path) -> list[Path]:
     return [path for path in found.values() if path.is_file() and is_store(path)]
 
 
+def remove_from(stores: Mapping[Path, Traces], own: Path) -> None:
+    """Remove the calls found from each store; `own` is the run's, which took over the others."""
+    for path, found in stores.items():
+        was_taken_over = path != own and own.exists() and is_taken_over(own, path)
+        remove_calls(path, found.keys)
+        if was_taken_over:
+            mark_taken_over(own, path)
+
+
 def find_calls(
-    stores: Sequence[Path], texts: Texts, targets: Targets, config: RunConfig, *, dry_run: bool
+    stores: Sequence[Path], texts: Texts, targets: Targets, config: RunConfig
 ) -> tuple[dict[Path, Traces], list[str]]:
-    """The calls of each store that go, and notes about what could not be looked for."""
+    """The calls of each store that go, and notes about what could not be looked for.
+
+    The first of `stores` is the run's own, if it has one. No store is changed.
+    """
     notes: list[str] = []
     found: dict[Path, Traces] = {}
     replies = _reply_keys(targets, config)
     for path in stores:
-        with _to_follow(path, dry_run=dry_run) as store:
+        with _copied(path) as store:
             keys = replies | _judge_keys(store, texts, config, notes)
         found[path] = find_traces(path, keys=keys, texts=texts.whole, passages=texts.passages)
     return found, list(dict.fromkeys(notes))
@@ -189,11 +202,8 @@ def _judges(config: RunConfig) -> Iterator[AnnotateConfig]:
 
 
 @contextmanager
-def _to_follow(path: Path, *, dry_run: bool) -> Iterator[Path]:
-    """The store; in a dry run a copy, since opening one of an earlier version changes it."""
-    if not dry_run:
-        yield path
-        return
+def _copied(path: Path) -> Iterator[Path]:
+    """A copy of a store: to open one of an earlier version is to change it."""
     with tempfile.TemporaryDirectory() as folder:
         for name in (path.name, path.name + "-wal"):
             if path.with_name(name).exists():

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, make_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, completion
 
 import maskdpo.forget
 from annotator.store import Store
+from annotator.store_takeover import is_taken_over, take_over
+from dataset_builder.forget_rows import REVIEWS, Targets, forget_in
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from schemas.errors import BackendError
 
@@ -319,7 +323,7 @@ def test_nothing_to_forget_is_a_mistake(world, tmp_path):
 def test_the_same_command_finishes_a_run_that_was_killed(world, monkeypatch):
     write(world.folder / "reviews.jsonl", [review("q1-0", "Mira"), review("q1-1", "Mira")])
     given = ("forget", "--response", "q1-0")
-    steps = ["remember", "forget_in", "remove_calls"]
+    steps = ["remember", "forget_in", "remove_from"]
     for name in steps:
         with monkeypatch.context() as patch:
             patch.setattr(maskdpo.forget, name, killed)
@@ -341,7 +345,7 @@ def killed(*_arguments, **_options):
 
 def test_the_text_is_removed_after_the_calls_that_hold_it(world, monkeypatch):
     """Without the text a second run could not find them."""
-    monkeypatch.setattr(maskdpo.forget, "remove_calls", killed)
+    monkeypatch.setattr(maskdpo.forget, "remove_from", killed)
     world("forget", "--response", "q1-0", code=3)
     assert "q1-0" in {row["id"] for row in world.rows("responses.jsonl")}
     assert Forgotten.read(world.folder / FORGOTTEN_NAME).has_response("q1-0")
@@ -359,9 +363,22 @@ def test_a_response_that_sample_left_out_meanwhile_loses_its_reply_all_the_same(
 
 
 def test_stores_of_earlier_versions_in_the_folder_are_searched(world):
-    shutil.copy(world.folder / "store.sqlite", world.folder / "agreement.sqlite")
+    """Where they were copied into the run's store before, they are not copied once more."""
+    own, former = world.folder / "store.sqlite", world.folder / "agreement.sqlite"
+    shutil.copy(own, former)
+    assert take_over(own, former) == 0 and is_taken_over(own, former)
     world("forget", "--response", "q1-0")
-    assert world.holders() == []
+    assert world.holders() == [] and is_taken_over(own, former)
+    with Store(former) as store:
+        assert store.count("reply") == 5 and store.count("judge") == 5
+
+
+def test_a_former_store_that_was_never_copied_may_still_be(world):
+    own, former = world.folder / "store.sqlite", world.folder / "agreement.sqlite"
+    own.rename(former)
+    world("forget", "--response", "q1-0")
+    assert world.holders() == [] and not own.exists()
+    assert take_over(own, former) == 10
 
 
 def test_other_places_are_listed_and_left_as_they_are(world):
@@ -458,3 +475,36 @@ def test_rows_of_a_forgotten_person_or_response_are_not_imported(world, tmp_path
     fill_sheet(sheet, dict.fromkeys(REPLIES, "Mira Tolvan"))
     _, err = world("import", "--format", "csv", sheet, "--output", output, code=2)
     assert "was forgotten in this run" in err and "Tolvan" not in err
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["Dr. Li", "Dr.  Li", "Dr. Lind", "dr. li", "Mira"]),
+            st.sampled_from(["q1", "q1-0", "q1-00", "Q1-0"]),
+            st.booleans(),
+        ),
+        max_size=12,
+    ),
+    ends_whole=st.booleans(),
+    name=st.sampled_from(REVIEWS),
+)
+def test_the_rows_that_go_are_those_and_no_others(tmp_path_factory, rows, ends_whole, name):
+    """Each row that stays is there to the byte and in its place."""
+    path = tmp_path_factory.mktemp("run") / name
+    lines = [
+        json.dumps(former(response, who) if is_old else review(response, who), ensure_ascii=False)
+        for who, response, is_old in rows
+    ]
+    text = "\n".join(lines) + ("\n" if lines and ends_whole else "")
+    path.write_text(text)
+    targets = Targets(people=frozenset({"Dr. Li"}), responses=frozenset({"q1-0"}))
+    goes = [who in ("Dr. Li", "Dr.  Li") or response == "q1-0" for who, response, _ in rows]
+    change = forget_in(path, targets)
+    assert change.num_removed == sum(goes) and change.num_masked == 0
+    kept = [line for line, gone in zip(lines, goes, strict=True) if not gone]
+    assert path.read_text().splitlines() == kept
+    if not any(goes):
+        assert path.read_text() == text
+    assert not forget_in(path, targets)
