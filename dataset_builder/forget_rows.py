@@ -140,7 +140,8 @@ def find_known(
 def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
     """Make one file of a run forget; returns what it loses. With `dry_run` nothing is written.
 
-    A file of reviews is locked meanwhile. A failed file without rows is removed, as a run does.
+    A file of reviews is locked meanwhile. A list of failed rows or conflicts that becomes empty is
+    removed.
     """
     if path.name.endswith(".meta.json"):
         return _forget_in_sidecar(path, targets, dry_run=dry_run)
@@ -155,7 +156,7 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
                 num_masked=change.num_masked + (line not in (None, raw)),
             )
         if change and not dry_run:
-            if not kept and path.match("*.failed.jsonl"):
+            if not kept and _may_mention(path):
                 path.unlink()
             else:
                 _write_lines(path, targets)
@@ -173,7 +174,6 @@ def _write_lines(path: Path, targets: Targets) -> None:
 
 def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | None]]:
     """(line, what becomes of it) of each line; None where it goes."""
-    may_mention = any(path.match(pattern) for pattern in MENTIONS)
     with path.open("rb") as handle:
         for raw in handle:
             values = _parse(raw)
@@ -181,7 +181,7 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
                 yield raw, raw
                 continue
             left = _forget_row(values, targets)
-            if left is not None and may_mention:
+            if left is not None and _may_mention(path):
                 left = _mask(left, targets)
             if left is None:
                 yield raw, None
@@ -189,6 +189,10 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
                 yield raw, raw
             else:
                 yield raw, json.dumps(left, ensure_ascii=False).encode() + b"\n"
+
+
+def _may_mention(path: Path) -> bool:
+    return any(path.match(pattern) for pattern in MENTIONS)
 
 
 def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | None:

@@ -132,7 +132,7 @@ def test_names_are_refused_before_any_network(
         set_config(folder, publish_names=value)
         for more in (["--dry-run"], []):
             err = push(client, folder, *more, code=2).err
-            assert "name 2 reviewers ('Dr. Li', 'Mira Tolvan')" in err
+            assert "the names of reviewers ('Dr. Li', 'Mira Tolvan')" in err
             assert "build.publish_names=true" in err and "Nothing was sent" in err
         set_config(folder, publish_names=True)
     assert hub.requests == [] and hub.repos == {}

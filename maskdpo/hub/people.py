@@ -83,8 +83,8 @@ def refuse_names(folder: Path, manifest: Mapping[str, Any], people: People) -> N
         more = len(people.names) - _MAX_SHOWN
         listed = f"{shown} and {more:,} more" if more > 0 else shown
         message = (
-            f"its sentences name {len(people.names):,} reviewers ({listed}), and its manifest does "
-            "not say publish_names: true. Nothing was sent. Build it again with maskdpo build: "
+            f"its sentences give the names of reviewers ({listed}), and its manifest does not say "
+            "publish_names: true. Nothing was sent. Build it again with maskdpo build: "
             "people become reviewer-1, reviewer-2, ...; where they agreed to be named, with --set "
             "build.publish_names=true"
         )

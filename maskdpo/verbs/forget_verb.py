@@ -66,14 +66,16 @@ def command(
 
 def _print_changes(done: Forgetting, *, dry_run: bool) -> None:
     """One line per file, then what a reader must know about them."""
+    would = "would be " if dry_run else ""
     for change in done.changes:
-        parts = [f"{change.num_removed:,} rows removed"] if change.num_removed else []
-        parts += [f"{change.num_masked:,} mentions replaced"] if change.num_masked else []
+        parts = [f"{_count(change.num_removed, 'row')} {would}removed"] * bool(change.num_removed)
+        if change.num_masked:
+            parts.append(f"{_count(change.num_masked, 'mention')} {would}replaced")
         click.echo(f"{change.path}: {', '.join(parts)}")
     for path, found in done.calls.items():
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.by_kind.items())
         listed = f" ({kinds})" if kinds else ""
-        click.echo(f"{path}: {len(found.keys):,} stored calls removed{listed}")
+        click.echo(f"{path}: {_count(len(found.keys), 'stored call')} {would}removed{listed}")
     if not done.changes and not any(found.keys for found in done.calls.values()):
         click.echo("nothing is left to remove")
     if not dry_run:
@@ -89,6 +91,10 @@ def _print_changes(done: Forgetting, *, dry_run: bool) -> None:
         )
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _print_elsewhere(done: Forgetting, folder: Path) -> None:
@@ -107,9 +113,9 @@ def _print_elsewhere(done: Forgetting, folder: Path) -> None:
             err=True,
         )
     click.echo(
-        "note: data sets that were pushed are not changed: push again, and ask the Hub to delete "
-        "the repository's history, which keeps every earlier version; a trained model keeps what "
-        "it learned, so train it again",
+        "note: data sets that were pushed are not changed. The Hub keeps every earlier version: "
+        "push again and squash the history, or delete the repository. A trained model keeps what "
+        "it learned: train it again",
         err=True,
     )
 
