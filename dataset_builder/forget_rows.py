@@ -97,7 +97,7 @@ def mention(name: str, *, is_id: bool = False) -> str:
     Chinese and the like have no spaces between words, so a name of theirs is found anywhere. A
     name of one or two letters, and an id that is a number, must be in quotation marks.
     """
-    escaped = re.escape(name)
+    escaped = r"\s+".join(map(re.escape, name.split(" ")))
     is_wide = any("\u3040" <= char <= "\u9fff" for char in name)
     is_short = len(name) < _MIN_WORD_CHARS and not (is_wide and len(name) > 1)
     if is_short or (is_id and name.isdigit()):
@@ -131,8 +131,7 @@ def find_known(
             for row in (values, *_decisions(values)):
                 if isinstance(row.get("who"), str):
                     known.people.add(same_name(row["who"]))
-            name = values.get("response_id", values.get("id"))
-            if isinstance(name, str) and values.get("stage") not in _OTHER_IDS:
+            if name := _response_id(values):
                 known.responses.add(name)
     return known
 
@@ -188,7 +187,15 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
             elif left == values:
                 yield raw, raw
             else:
-                yield raw, json.dumps(left, ensure_ascii=False).encode() + b"\n"
+                yield raw, _to_line(left)
+
+
+def _to_line(values: dict[str, Any]) -> bytes:
+    """A row as a line of a file; half of a surrogate pair stays escaped."""
+    try:
+        return json.dumps(values, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(values).encode() + b"\n"
 
 
 def _may_mention(path: Path) -> bool:
@@ -197,8 +204,7 @@ def _may_mention(path: Path) -> bool:
 
 def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | None:
     """A row without decisions of forgotten people; None where the whole row goes."""
-    name = values.get("response_id", values.get("id"))
-    if name in targets.responses and values.get("stage") not in _OTHER_IDS:
+    if _response_id(values) in targets.responses:
         return None
     if targets.is_person(values.get("who")):
         return None
@@ -207,6 +213,12 @@ def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | No
     if len(others) == len(decisions):
         return values
     return {**values, "decisions": others} if len(others) >= _MIN_DECISIONS else None
+
+
+def _response_id(values: dict[str, Any]) -> str:
+    """The id of the response that a row is about; '' where it is about none."""
+    name = values.get("response_id", values.get("id"))
+    return name if isinstance(name, str) and values.get("stage") not in _OTHER_IDS else ""
 
 
 def _decisions(values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def _pattern(people: list[str], responses: list[str]) -> re.Pattern[bytes]:
     for name, edge in [*((item, rb"A-Za-z0-9") for item in people),
                        *((item, rb"A-Za-z0-9_\-") for item in responses)]:  # fmt: skip
         for form in _written(name):
-            text = re.escape(form)
+            text = re.escape(form).replace(rb"\ ", rb"\s+")
             if len(name) < 3 and name.isascii():
                 forms.append(rb"""(?<=[",;>'\t\n])""" + text + rb"""(?=[",;<'\t\r\n])""")
             else:

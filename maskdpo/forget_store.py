@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,13 +25,13 @@ from annotator.store_takeover import is_taken_over, mark_taken_over
 from dataset_builder.forget_rows import TEXTS, Targets, find_files, read_objects
 from maskdpo.config import RunConfig
 from schemas.errors import MaskDpoError
-from schemas.files import read_records
-from schemas.records import Document, Question, Response
+from schemas.records import Document, Question, Record, Response
 from schemas.sidecar import sidecar_path
 
 if TYPE_CHECKING:
     from annotator.judging.config import AnnotateConfig
 
+RecordT = TypeVar("RecordT", bound=Record)
 _MIN_COLUMNS = 20  # of a sentence that identifies a response; a Chinese character has two
 _RESPONSE_KEYS = frozenset(Response.model_fields)
 
@@ -54,7 +54,8 @@ class Texts:
     def whole(self) -> set[str]:
         """Texts of forgotten responses that no other response has."""
         twins = {item.text for item in self.twins}
-        return {item.text for items in self.responses.values() for item in items} - twins
+        own = {item.text for items in self.responses.values() for item in items}
+        return {text for text in own - twins if text.strip()}
 
 
 def read_texts(folder: Path, targets: Targets, config: RunConfig) -> Texts:
@@ -62,7 +63,7 @@ def read_texts(folder: Path, targets: Targets, config: RunConfig) -> Texts:
     found = Texts()
     files = find_files(folder, TEXTS)
     for values in _rows(files):
-        if values.get("id") in targets.responses and (response := _response(values)):
+        if _is_forgotten(values, targets) and (response := _response(values)):
             same = found.responses.setdefault(response.id, [])
             if response not in same:
                 same.append(response)
@@ -83,7 +84,7 @@ def _set_apart(found: Texts, files: Sequence[Path], targets: Targets, config: Ru
     for values in _rows(files):
         prompt = json.dumps(values.get("prompt"), ensure_ascii=False)
         contexts = [prompt]
-        if values.get("id") not in targets.responses:
+        if not _is_forgotten(values, targets):
             text = str(values.get("text"))
             contexts.append(text)
             if text in ids_of and (twin := _response(values)):
@@ -107,9 +108,10 @@ def _drop_common(passages: set[str], context: str) -> None:
 
 
 def read_documents(config: RunConfig) -> list[Document]:
-    """The run's documents; none where there is no file."""
+    """The run's documents, less rows that are none; empty where there is no file."""
     path = config.run.path("documents.jsonl")
-    return read_records(path, Document) if path.is_file() else []
+    rows = read_objects(path) if path.is_file() else ()
+    return [item for values in rows if (item := _record(values, Document))]
 
 
 def find_stores(folder: Path, own: Path) -> list[Path]:
@@ -159,8 +161,12 @@ def _reply_keys(targets: Targets, config: RunConfig) -> set[str]:
     settings = config.section(SampleConfig, "sample")
     if settings.backend != "openai":
         return set()
-    fingerprint = make_backend(settings).fingerprint()
-    slots = make_slots(settings, fingerprint, read_records(questions, Question))
+    rows = [item for values in read_objects(questions) if (item := _record(values, Question))]
+    try:
+        fingerprint = make_backend(settings).fingerprint()
+    except (MaskDpoError, ImportError):
+        return set()
+    slots = make_slots(settings, fingerprint, rows)
     own = {slot.key for slot in slots if slot.id in targets.responses}
     return own - {slot.key for slot in slots if slot.id not in targets.responses}
 
@@ -227,11 +233,20 @@ def _rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     return (values for path in files for values in read_objects(path))
 
 
+def _is_forgotten(values: Mapping[str, Any], targets: Targets) -> bool:
+    name = values.get("id")
+    return isinstance(name, str) and name in targets.responses
+
+
 def _response(values: Mapping[str, Any]) -> Response | None:
     """A row of responses or annotations as a response; None where it is neither."""
+    known = {key: value for key, value in values.items() if key in _RESPONSE_KEYS}
+    return _record(known, Response)
+
+
+def _record(values: Mapping[str, Any], model: type[RecordT]) -> RecordT | None:
+    """A row as a record; None where it is none: a faulty row elsewhere must not stop this."""
     try:
-        return Response.model_validate(
-            {key: value for key, value in values.items() if key in _RESPONSE_KEYS}
-        )
+        return model.model_validate(values)
     except ValidationError:
         return None

@@ -509,3 +509,45 @@ def test_the_rows_that_go_are_those_and_no_others(tmp_path_factory, rows, ends_w
     if not any(goes):
         assert path.read_text() == text
     assert not forget_in(path, targets)
+
+
+def test_odd_rows_elsewhere_do_not_stop_it(world, monkeypatch):
+    """Rows that no other verb would read, in every file, and a key that is not set."""
+    odd = b'{"id": ["q1-0"]}\n{"id": null, "who": 7, "decisions": [3]}\n[]\n{"id": "q1-0", \n"x"\n'
+    for name in ("documents", "questions", "responses", "annotations", "reviews"):
+        with (world.folder / f"{name}.jsonl").open("ab") as handle:
+            handle.write(odd)
+    write(world.folder / "a.conflicts.jsonl", [{"decisions": "none", "who": ["Mira"]}])
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    out, err = world("forget", "--response", "q1-0")
+    assert world.holders() == [] and "(judge 3, reply 1)" in out and "derived" not in err
+    assert (world.folder / "responses.jsonl").read_bytes().endswith(odd)
+
+
+def test_half_a_surrogate_pair_survives_a_replaced_name(world):
+    write(world.folder / "reviews.jsonl", [review("q0-0", "Dr. Li")])
+    path = world.folder / "reviews.failed.jsonl"
+    path.write_text('{"id": "s:1", "detail": "Dr. Li wrote \\ud83d"}\n')
+    world("forget", "--who", "Dr. Li")
+    assert json.loads(path.read_text())["detail"] == "(forgotten) wrote \ud83d"
+
+
+def test_a_name_is_found_however_it_is_spaced(world):
+    write(world.folder / "reviews.jsonl", [review("q0-0", "Mira  Tolvan")])
+    failed = {"id": "s:1", "stage": "import", "reason": "x", "detail": "of Mira\tTolvan"}
+    write(world.folder / "reviews.failed.jsonl", [failed])
+    (world.folder / "sheet.csv").write_text("who\nmira   tolvan\n")
+    out, _ = world("forget", "--who", " Mira Tolvan")
+    assert world.rows("reviews.failed.jsonl")[0]["detail"] == "of (forgotten)"
+    assert "sheet.csv" in out and world.rows("reviews.jsonl") == []
+
+
+def test_a_blank_response_takes_no_other_blank_reply_along(world):
+    blank = {"id": "q9-0", "question_id": "q9", "prompt": [{"role": "user", "content": "?"}]}
+    with (world.folder / "responses.jsonl").open("a") as handle:
+        handle.write(json.dumps(blank | {"text": " "}) + "\n")
+    with Store(world.folder / "store.sqlite") as store:
+        store.put_many("reply", {"of another run": {"text": " "}})
+    world("forget", "--response", "q9-0")
+    with Store(world.folder / "store.sqlite") as store:
+        assert store.present(["of another run"])
