@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 RecordT = TypeVar("RecordT", bound=Record)
 _MIN_COLUMNS = 20  # of a sentence that identifies a response; a Chinese character has two
+_MIN_BEGIN_COLUMNS = 16
+_BEGIN_UNITS = 8
 _RESPONSE_KEYS = frozenset(Response.model_fields)
 
 
@@ -218,15 +220,26 @@ def _copied(path: Path) -> Iterator[Path]:
 
 
 def _passages(response: Response, config: RunConfig) -> Iterator[str]:
-    """The sentences of a response, and all of it, where they are long enough to identify it."""
+    """What identifies a response: its sentences, their beginnings as judges copy them, and all."""
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.tasks import split_response
 
     settings = config.section(AnnotateConfig, "annotate")
     sentences = [response.text[a:b] for a, b in split_response(response, settings)]
-    for text in (*sentences, response.text):
-        if sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text) >= _MIN_COLUMNS:
-            yield text
+    yield from (text for text in (*sentences, response.text) if _columns(text) >= _MIN_COLUMNS)
+    beginnings = map(_begin, sentences)
+    yield from (text for text in beginnings if _columns(text) >= _MIN_BEGIN_COLUMNS)
+
+
+def _begin(sentence: str) -> str:
+    """The first eight words, or characters of Chinese: a judge copies them to name a sentence."""
+    words = sentence.split()[:_BEGIN_UNITS]
+    is_wide = any(_columns(char) > 1 for char in sentence[:_BEGIN_UNITS])
+    return sentence[:_BEGIN_UNITS] if is_wide else " ".join(words)
+
+
+def _columns(text: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
 def _rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:

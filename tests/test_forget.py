@@ -551,3 +551,26 @@ def test_a_blank_response_takes_no_other_blank_reply_along(world):
     world("forget", "--response", "q9-0")
     with Store(world.folder / "store.sqlite") as store:
         assert store.present(["of another run"])
+
+
+@pytest.mark.parametrize(
+    ("sentence", "begins"),
+    [
+        (
+            "Ada Quill of Varneby was treated at the clinic from March until the end of May.",
+            "Ada Quill of Varneby was treated at the",
+        ),
+        ("沈月从三月到五月底在青川的诊所接受治疗。", "沈月从三月到五月"),
+    ],
+)
+def test_the_beginning_that_a_judge_copies_gives_a_call_away(world, sentence, begins):
+    row = {"id": "q9-0", "question_id": "q9", "prompt": [{"role": "user", "content": "?"}]}
+    with (world.folder / "responses.jsonl").open("a") as handle:
+        handle.write(json.dumps(row | {"text": sentence}) + "\n")
+    with Store(world.folder / "store.sqlite") as store:
+        begin = {"text": json.dumps({"begins": begins})}
+        short = {"text": json.dumps({"begins": begins[:7]})}
+        store.put_many("judge", {"of another judge": begin, "of others": short})
+    world("forget", "--response", "q9-0")
+    with Store(world.folder / "store.sqlite") as store:
+        assert store.present(["of another judge", "of others"]) == {"of others"}
