@@ -27,7 +27,8 @@ from dataset_builder.forget_rows import (
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
 from maskdpo.config import RunConfig
 from maskdpo.forget_scan import find_mentions
-from maskdpo.forget_store import Texts, find_calls, find_stores, read_texts, remove_from
+from maskdpo.forget_store import find_calls, find_stores, remove_from
+from maskdpo.forget_texts import Texts, read_texts
 from schemas.errors import Fault, InputError, nearest
 
 

@@ -43,13 +43,22 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "maskdpo/forget_store.py",
+        "maskdpo/forget_texts.py",
         (
             "common-sentences-are-traces",
             "        passages -= {",
             "        passages & {",
             f"{FORGET} -k nobody_else",
         ),
+        (
+            "marks-identify",
+            "_MIN_PLAIN_COLUMNS = 12 ",
+            "_MIN_PLAIN_COLUMNS = 0 ",
+            f"{FORGET} -k of_marks",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/forget_store.py",
         (
             "shared-calls-removed",
             "    return keys - kept",

@@ -574,3 +574,14 @@ def test_the_beginning_that_a_judge_copies_gives_a_call_away(world, sentence, be
     world("forget", "--response", "q9-0")
     with Store(world.folder / "store.sqlite") as store:
         assert store.present(["of another judge", "of others"]) == {"of others"}
+
+
+def test_a_sentence_of_marks_takes_no_call_along(world):
+    row = {"id": "q9-0", "question_id": "q9", "prompt": [{"role": "user", "content": "?"}]}
+    with (world.folder / "responses.jsonl").open("a") as handle:
+        handle.write(json.dumps(row | {"text": "* * * * * * * * * * * * zz"}) + "\n")
+    with Store(world.folder / "store.sqlite") as store:
+        store.put_many("question", {"of a writer": {"text": "Who lit the puzzle?"}})
+    world("forget", "--response", "q9-0")
+    with Store(world.folder / "store.sqlite") as store:
+        assert store.present(["of a writer"])
