@@ -2,27 +2,26 @@
 
 The rule: a row that is not about them stays byte for byte, and a file is replaced whole or not at
 all. Rows of a forgotten response or by a forgotten person go. What only mentions them (a failed
-row, a conflict, a sidecar) keeps its other content, with the name or id replaced.
+row, a conflict, a sidecar) keeps its other content, with the name or id replaced; a failed row that
+quotes the response goes.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import same_name
 from dataset_builder.reviews.log import locked
 from schemas.files import read_lines
 from schemas.writing import atomic_descriptor, write_json
 
-MASK = "(forgotten)"
 # Files of a run by what they hold, in the order in which they are changed: the text of a response
 # goes last, since it is what a second run needs to find the rest.
 MENTIONS = ("*.conflicts.jsonl", "*.failed.jsonl", "*.meta.json")
@@ -35,36 +34,7 @@ TEXTS = (
 )
 _OTHER_IDS = ("ingest", "questions")  # stages whose failed rows have ids of documents or questions
 _MIN_DECISIONS = 2  # fewer are no conflict
-_MIN_WORD_CHARS = 3
 _NAMING_KEYS = ("config", "inputs")  # where a sidecar may name a person
-
-
-@dataclass(frozen=True, kw_only=True)
-class Targets:
-    """Who and what is to be forgotten: names of people, ids of responses."""
-
-    people: frozenset[str] = frozenset()
-    responses: frozenset[str] = frozenset()
-
-    def is_person(self, who: object) -> bool:
-        """Whether a value names one of the people."""
-        return isinstance(who, str) and same_name(who) in self._names
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(map(same_name, self.people))
-
-    @cached_property
-    def _mentions(self) -> re.Pattern[str]:
-        forms = [mention(name) for name in sorted(self._names, key=len, reverse=True)]
-        forms += [mention(name, is_id=True) for name in sorted(self.responses, key=len)[::-1]]
-        return re.compile("|".join(forms) or r"(?!)", re.IGNORECASE)
-
-    def mask(self, text: str) -> str:
-        """`text` with every name and id replaced."""
-        if self.is_person(text) or text in self.responses:
-            return MASK
-        return self._mentions.sub(MASK, text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,22 +59,6 @@ class Known:
 
     people: set[str] = field(default_factory=set)
     responses: set[str] = field(default_factory=set)
-
-
-def mention(name: str, *, is_id: bool = False) -> str:
-    """A regular expression for a name or id in running text, as a word of its own.
-
-    Chinese and the like have no spaces between words, so a name of theirs is found anywhere. A
-    name of one or two letters, and an id that is a number, must be in quotation marks.
-    """
-    escaped = r"\s+".join(map(re.escape, name.split(" ")))
-    is_wide = any("\u3040" <= char <= "\u9fff" for char in name)
-    is_short = len(name) < _MIN_WORD_CHARS and not (is_wide and len(name) > 1)
-    if is_short or (is_id and name.isdigit()):
-        return rf"(?<=['\"]){escaped}(?=['\"])"
-    if is_id:
-        return rf"(?<![\w-]){escaped}(?![\w-])"
-    return escaped if is_wide else rf"(?<![^\W_]){escaped}(?![^\W_])"
 
 
 def find_files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
@@ -181,7 +135,7 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
                 continue
             left = _forget_row(values, targets)
             if left is not None and _may_mention(path):
-                left = _mask(left, targets)
+                left = None if targets.is_quoted(left) else _mask(left, targets)
             if left is None:
                 yield raw, None
             elif left == values:

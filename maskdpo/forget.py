@@ -10,7 +10,7 @@ responses. Everything else is named: data sets, sheets, models, what was pushed.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from annotator.store_removal import Traces
@@ -19,11 +19,11 @@ from dataset_builder.forget_rows import (
     REVIEWS,
     TEXTS,
     Change,
-    Targets,
     find_files,
     find_known,
     forget_in,
 )
+from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
 from maskdpo.config import RunConfig
 from maskdpo.forget_scan import find_mentions
@@ -73,6 +73,7 @@ def run_forget(
     listed = folder / FORGOTTEN_NAME
     before = _check_known(folder, targets, Forgotten.read(listed))
     texts = read_texts(folder, targets, config) if responses else Texts()
+    targets = replace(targets, passages=frozenset(texts.passages))
     stores = find_stores(folder, store) if responses else []
     calls, notes = find_calls(stores, texts, targets, config)
     num_new = 0 if dry_run else remember(listed, people=people, responses=responses)

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from annotator.store_removal import Traces, find_traces, is_store, remove_calls
 from annotator.store_takeover import is_taken_over, mark_taken_over
-from dataset_builder.forget_rows import Targets, read_objects
+from dataset_builder.forget_rows import read_objects
+from dataset_builder.forget_targets import Targets
 from maskdpo.config import RunConfig
 from maskdpo.forget_texts import Texts, as_record, read_documents
 from schemas.errors import MaskDpoError

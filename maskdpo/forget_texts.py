@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from annotator.store_removal import plain
-from dataset_builder.forget_rows import TEXTS, Targets, find_files, read_objects
+from dataset_builder.forget_rows import TEXTS, find_files, read_objects
+from dataset_builder.forget_targets import Targets
 from maskdpo.config import RunConfig
+from schemas.plain_text import plain
 from schemas.records import Document, Record, Response
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -35,7 +36,7 @@ class Texts:
     responses   those of each forgotten id: usually one, two where files differ
     shared      ids of other responses with the same text, by the id of the forgotten one
     twins       those other responses
-    passages    as `annotator.store_removal.plain` makes them
+    passages    as `schemas.plain_text.plain` makes them
     """
 
     responses: dict[str, list[Response]] = field(default_factory=dict)

@@ -22,13 +22,16 @@ FORGOTTEN = [
         ("escapes-kept", "plain(_unescape(text))", "plain(text)", REMOVAL),
     ),
     *mutants_of(
-        "dataset_builder/forget_rows.py",
+        "dataset_builder/forget_targets.py",
         (
             "names-compared-raw",
             "isinstance(who, str) and same_name(who) in self._names",
             "isinstance(who, str) and who in self.people",
             f"{FORGET} -k rows_that_go",
         ),
+    ),
+    *mutants_of(
+        "dataset_builder/forget_rows.py",
         (
             "one-decision-is-a-conflict",
             "_MIN_DECISIONS = 2 ",

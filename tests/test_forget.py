@@ -15,7 +15,8 @@ from sample_server import ChatServer, completion
 import maskdpo.forget
 from annotator.store import Store
 from annotator.store_takeover import is_taken_over, take_over
-from dataset_builder.forget_rows import REVIEWS, Targets, forget_in
+from dataset_builder.forget_rows import REVIEWS, forget_in
+from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from schemas.errors import BackendError
 
@@ -466,7 +467,7 @@ def test_rows_of_a_forgotten_person_or_response_are_not_imported(world, tmp_path
     allowed = ("--max-failed", "1", "--output", output)
     world("import", "--format", "csv", sheet, *allowed)
     imported = {row["response_id"] for row in world.rows("reviews.jsonl")}
-    assert imported == {"q0-1", "q1-1", "q2-1"}
+    assert {"q0-1", "q1-1"} <= imported and not imported & {"q0-0", "q1-0", "q2-0"}
     failed = world.rows("reviews.failed.jsonl")
     details = [row["detail"] for row in failed]
     assert len(failed) == 6 and all("was forgotten in this run" in text for text in details)
@@ -476,6 +477,22 @@ def test_rows_of_a_forgotten_person_or_response_are_not_imported(world, tmp_path
     fill_sheet(sheet, dict.fromkeys(REPLIES, "Mira Tolvan"))
     _, err = world("import", "--format", "csv", sheet, "--output", output, code=2)
     assert "was forgotten in this run" in err and "Tolvan" not in err
+
+
+def test_a_failed_row_that_quotes_the_response_goes(world):
+    """An import keeps the words to which a sentence of a sheet was changed."""
+    rows = [
+        {"id": f"sheet.csv:{n}", "stage": "import", "reason": "edited_text", "detail": text}
+        for n, text in enumerate(
+            [
+                "the sentence is now: Person 1 lived in the clinic of Varneby, in 1871.",
+                "the sentence is now: Person 1 came from Karsted-1 long ago.",
+            ]
+        )
+    ]
+    write(world.folder / "reviews.failed.jsonl", rows)
+    world("forget", "--response", "q1-0")
+    assert world.rows("reviews.failed.jsonl") == rows[1:] and world.holders() == []
 
 
 @settings(max_examples=60, deadline=None)
