@@ -12,6 +12,7 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
+from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
@@ -500,6 +501,7 @@ MUTANTS = [
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,
+    *FORGOTTEN,
     *SENTENCES,
     *QUOTED,
     *REPLIES,
