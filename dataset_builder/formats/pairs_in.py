@@ -48,10 +48,12 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
         num_rows += 1
         identifier = f"{source.name}:{row}"
         try:
+            if isinstance(values, ValueError):
+                raise values
             pair = parse(values, identifier)
             made = annotations_of(pair)
             _refuse_other_text(made, found)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(Fault(path=str(source), line=row, message=str(error)))
             failures.append(
                 Failure(id=identifier[:512], stage="import", reason="bad_row", detail=str(error))
@@ -167,22 +169,25 @@ _PARSERS: dict[str, Callable[[object, str], Pair]] = {"published": _published, "
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows."""
+    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows.
+
+    What is no row is the ValueError that says why.
+    """
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
         return
     if path.suffix == ".json" and _begins_with_array(path):
         try:
             values = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError.of(path, f"not valid JSON: {error}") from None
         yield from enumerate(values, start=1)
         return
     for line, text in read_lines(path):
         try:
             yield line, json.loads(text)
-        except ValueError as error:
-            yield line, f"not valid JSON: {error}"
+        except (ValueError, RecursionError) as error:
+            yield line, ValueError(f"not valid JSON: {error}")
 
 
 def _begins_with_array(path: Path) -> bool:
