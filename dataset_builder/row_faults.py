@@ -143,8 +143,8 @@ def _prompt_faults(prompt: Sequence[Row] | None) -> Iterator[RowFault]:
         yield from _message_faults(message, f"prompt[{index}]")
     roles = [message["role"] for message in prompt if message is not None]
     if not turns_alternate(roles):
-        message = f"the roles of 'prompt' are {show_value(roles)}; {ROLES_RULE}"
-        yield FaultKind.ROLES_ALTERNATE, message
+        words = f"the roles of 'prompt' are {show_value(roles)}; {ROLES_RULE}"
+        yield FaultKind.ROLES_ALTERNATE, words
     if not ends_with_user(roles):
         last = show_value(roles[-1]) if roles else "null"
         yield FaultKind.PROMPT_END, f"'prompt' ends with role {last}, must be 'user'"
