@@ -204,27 +204,6 @@ class Failure(Record):
     detail: str = ""
 
 
-class CorrectionSpan(Record):
-    """A person's label for a place in a response."""
-
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    label: Label
-
-
-class Correction(Record):
-    """A person's verdicts on one response; `text_sha256` ties them to the text they saw."""
-
-    response_id: Identifier
-    text_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    spans: list[CorrectionSpan]
-    who: str
-    when: str
-    note: str = ""
-
-
 class Span(Record):
     """A sentence of one side of a pair, with what is left of its verdict: label and weight."""
 

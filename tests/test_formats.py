@@ -24,11 +24,13 @@ from dataset_builder.formats.published import (
     read_item,
 )
 from dataset_builder.formats.spreadsheet import COLUMNS, run_import_corrections, text_sha256
-from dataset_builder.reviews.apply import apply_corrections
+from dataset_builder.reviews.apply import apply_reviews
+from dataset_builder.reviews.log import Logged
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records
 from schemas.labels import Label
-from schemas.records import Annotation, Correction, Failure
+from schemas.records import Annotation, Failure
+from schemas.reviews import Review
 from schemas.stage import failures_path
 
 Spans = list[tuple[int, int, Label]]
@@ -453,17 +455,18 @@ def test_what_people_fill_in_corrects_exactly_those_sentences(
     result = run_import_corrections(
         source=path, output=tmp_path / "c.jsonl", who="A", when="2026-02-01"
     )
-    corrections = read_records(tmp_path / "c.jsonl", Correction)
+    corrections = read_records(tmp_path / "c.jsonl", Review)
     assert [(row.who, row.when, row.note) for row in corrections] == [
         ("A", "2026-02-01", "checked"),
         ("B", "2026-01-31T12:00Z", ""),
     ]
     assert result.counts == {"corrections": 2, "failed": 0, "responses": 1}
     (before,) = read_records(tmp_path / "annotations.jsonl", Annotation)
-    after = apply_corrections(before, corrections)
+    entries = [Logged(line=line, review=row) for line, row in enumerate(corrections)]
+    after = apply_reviews([before], {before.id: entries})
     assert not after.refused
-    assert [item.verdict.label for item in after.annotation.sentences] == [BAD, GOOD, GOOD]
-    assert [item.verdict.source for item in after.annotation.sentences] == [
+    assert [item.verdict.label for item in after.rows[0].sentences] == [BAD, GOOD, GOOD]
+    assert [item.verdict.source for item in after.rows[0].sentences] == [
         "person",
         "judge",
         "person",
@@ -480,7 +483,7 @@ def test_a_parquet_sheet_comes_back_too(tmp_path: Path) -> None:
     rows[1]["person_label"] = "no_fact"
     pq.write_table(pa.Table.from_pylist(rows), path)
     run_import_corrections(source=path, output=tmp_path / "c.jsonl", who="A", when="2026-02-01")
-    (correction,) = read_records(tmp_path / "c.jsonl", Correction)
+    (correction,) = read_records(tmp_path / "c.jsonl", Review)
     assert (correction.start, correction.end) == (rows[1]["start"], rows[1]["end"])
     assert correction.text_sha256 == text_sha256("Sentence 0 of r. Sentence 1 of r.")
 
@@ -506,7 +509,7 @@ def test_a_row_filled_in_badly_is_told_and_the_others_kept(
     fill_csv(path, {0: sound, 1: change})
     output = tmp_path / "c.jsonl"
     result = run_import_corrections(source=path, output=output, who=who, when="2026-02-01")
-    assert [row.who for row in read_records(output, Correction)] == ["B"]
+    assert [row.who for row in read_records(output, Review)] == ["B"]
     (failure,) = result.failures
     assert failure.id == "sheet.csv:2"
     assert words in failure.detail
@@ -563,7 +566,7 @@ def test_the_verbs_export_and_import(
     assert run(*arguments) == 2
     assert "give --who NAME" in capsys.readouterr().err
     assert run(*arguments, "--who", "A") == 0
-    assert len(read_records(corrections, Correction)) == 1
+    assert len(read_records(corrections, Review)) == 1
     rebuilt = tmp_path / "rebuilt"
     settings = ("--set", "build.test_share=0", "--set", "build.near_duplicate=0", "--no-plots")
     arguments = ("build", "--annotations", back, "--corrections", corrections, "--output", rebuilt)
@@ -576,7 +579,7 @@ def test_the_verbs_export_and_import(
         )
         if before.chosen_spans != after.chosen_spans
     ]
-    (corrected,) = read_records(corrections, Correction)
+    (corrected,) = read_records(corrections, Review)
     assert changed == [corrected.response_id]
 
 

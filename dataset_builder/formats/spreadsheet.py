@@ -19,11 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.reviews.apply import parse_time
+from dataset_builder.reviews.log import append_reviews, parse_time
 from schemas.errors import Fault, InputError
-from schemas.files import write_records
 from schemas.labels import Label
-from schemas.records import Annotation, Correction, CorrectionSpan, Failure
+from schemas.records import Annotation, Failure
+from schemas.reviews import Review, ReviewSpan, make_review
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import show_value
@@ -114,7 +114,7 @@ def write_sheet_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def read_corrections(path: Path, *, who: str = "", when: str = "") -> Iterator[Correction | Fault]:
+def read_corrections(path: Path, *, who: str = "", when: str = "") -> Iterator[Review | Fault]:
     """What people wrote in a sheet (.csv or .parquet); rows count from 1 below the head.
 
     who, when   for rows that do not say it themselves
@@ -137,7 +137,7 @@ def run_import_corrections(*, source: Path, output: Path, who: str, when: str) -
 
     Raises InputError when nothing was filled in, and with every fault when no row is sound.
     """
-    found: list[Correction] = []
+    found: list[Review] = []
     faults: list[Fault] = []
     for item in read_corrections(source, who=who, when=when):
         if isinstance(item, Fault):
@@ -161,18 +161,16 @@ def run_import_corrections(*, source: Path, output: Path, who: str, when: str) -
         "failed": len(failures),
         "responses": len({row.response_id for row in found}),
     }
-    write_records(output, found)
+    append_reviews(output, found)
     write_failures(output, failures)
     settings = {"format": source.suffix.removeprefix(".")}
-    write_sidecar(
-        output, make_sidecar("correction", config=settings, inputs=[source], counts=counts)
-    )
+    write_sidecar(output, make_sidecar("review", config=settings, inputs=[source], counts=counts))
     return StageResult(
         output=output,
         num_rows=len(found) + len(failures),
         failures=failures,
         counts=counts,
-        notes=[f"use them with: maskdpo build --corrections {output}"],
+        notes=[f"use them with: maskdpo build --reviews {output}"],
     )
 
 
@@ -189,7 +187,7 @@ def _once(faults: Sequence[Fault]) -> list[Fault]:
     ]
 
 
-def _correction(row: Mapping[str, Any], label: str, *, who: str, when: str) -> Correction:
+def _correction(row: Mapping[str, Any], label: str, *, who: str, when: str) -> Review:
     if label not in set(Label):
         raise ValueError(
             f"'person_label' is {show_value(label)}, must be one of {', '.join(Label)}"
@@ -207,12 +205,12 @@ def _correction(row: Mapping[str, Any], label: str, *, who: str, when: str) -> C
         raise ValueError(f"'text_sha256' is {show_value(digest)}, must be 64 hex digits")
     if not _text(row["response_id"]):
         raise ValueError("'response_id' is empty")
-    return Correction(
+    return make_review(
         response_id=_text(row["response_id"]),
         text_sha256=digest,
         start=start,
         end=end,
-        spans=[CorrectionSpan(start=start, end=end, label=Label(label))],
+        spans=[ReviewSpan(start=start, end=end, label=Label(label))],
         who=person,
         when=day,
         note=_text(row.get("note")),
