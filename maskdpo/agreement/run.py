@@ -14,7 +14,7 @@ from annotator.generation.estimate import Estimate
 from annotator.judging.agreement import AgreementReport, measure_judges
 from annotator.judging.compare import compare_judges
 from annotator.judging.disagreements import list_disagreements
-from annotator.judging.judged import make_gold_tasks
+from annotator.judging.judged import make_gold_tasks, with_documents
 from annotator.judging.verdict_tally import VerdictTally
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
@@ -60,6 +60,7 @@ def run_agreement(
         gold.annotations,
         gold.documents,
         [named.judge for named in judges],
+        settings=[named.settings for named in judges],
         meters=[named.meter for named in judges],
         show_progress=show_progress,
     )
@@ -77,6 +78,7 @@ def run_agreement(
             report.judge: list_disagreements(report.sentences, documents, judge=report.judge)
             for report in reports
         },
+        people=gold.people,
         notes=[
             *gold.notes(),
             *(note for named in judges for note in named.judge.notes()),
@@ -103,11 +105,12 @@ def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[s
 
     The judges are those of `find_judges` with `PaidCalls(only_estimate=True)`.
     """
-    tasks = make_gold_tasks(gold.annotations, gold.documents)
     parts = []
     for named in judges:
         if named.estimator is None or named.meter is None:
             continue
+        found = with_documents(gold.annotations, gold.documents, named.settings)
+        tasks = make_gold_tasks(found, gold.documents)
         for _ in named.judge.judge(tasks):
             pass
         estimate = Estimate(
