@@ -124,6 +124,6 @@ def _holds_nothing(path: Path) -> bool:
 
 def _refusal(path: Path, message: str, option: str) -> str:
     return (
-        f"{path}: {message}, and it is not written over; move the file away, or name another one "
-        f"with {option}"
+        f"{path}: {message}, and it is not written over; move it away, or name another file with: "
+        f"{option} FILE"
     )

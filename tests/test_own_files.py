@@ -27,7 +27,7 @@ from schemas.own_files import (
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
 
 Run = Callable[..., tuple[int, str]]
-WAY_OUT = "move the file away, or name another one with"
+WAY_OUT = "move it away, or name another file with: --"
 
 
 @pytest.fixture
@@ -155,14 +155,16 @@ def test_import_over_its_own_source_is_refused(run: Run) -> None:
     )
 
 
-def test_import_keeps_the_documents_of_others_also_where_they_are_named(run: Run) -> None:
+def test_import_keeps_the_documents_of_others_unless_they_are_named(run: Run) -> None:
     write("labels.jsonl", LABELS)
-    write("mine.jsonl", DOCUMENT)
-    given = ("import", "labels.jsonl", "--output", "a.jsonl", "--documents-output", "mine.jsonl")
-    check_refused(run, "mine.jsonl", *given)
+    write("documents.jsonl", DOCUMENT)
+    given = ("import", "labels.jsonl", "--output", "a.jsonl")
+    check_refused(run, "documents.jsonl", *given)
     assert not Path("a.jsonl").exists()
-    code, printed = run(*given)
-    assert code == 2 and "--documents-output" in printed
+    assert "--documents-output" in run(*given)[1]
+    assert run(*given, "--documents-output", "documents.jsonl")[0] == 0
+    change("documents.jsonl")
+    check_refused(run, "documents.jsonl", *given)
 
 
 @pytest.mark.parametrize("format_name", ["trl", "published"])

@@ -134,8 +134,12 @@ def read_human_labels(path: str | Path) -> HumanLabels:
     )
 
 
-def run_import(*, source: Path, annotations: Path, documents: Path) -> StageResult:
+def run_import(
+    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
+) -> StageResult:
     """Write the annotations and documents of `source`, each with a sidecar.
+
+    replace_documents    `documents` was named by hand, to be written whatever it holds
 
     Bad rows become `Failure`s beside `annotations`, with file and line in their detail. When no
     row is sound an InputError with every fault is raised, and nothing is written. Raises
@@ -143,13 +147,11 @@ def run_import(*, source: Path, annotations: Path, documents: Path) -> StageResu
     """
     _refuse_same_paths(source=source, annotations=annotations, documents=documents)
     refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
-    refuse_other_work(
-        documents,
-        source=source,
-        format_name=FORMAT_NAME,
-        what="documents",
-        option="--documents-output",
-    )
+    if not replace_documents:
+        option = "--documents-output"
+        refuse_other_work(
+            documents, source=source, format_name=FORMAT_NAME, what="documents", option=option
+        )
     rows: list[ImportedRow] = []
     bad_rows: list[BadRow] = []
     for item in scan_human_labels(source):

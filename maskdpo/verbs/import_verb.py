@@ -86,7 +86,12 @@ def command(
         from dataset_builder.formats.human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
-        result = run_import(source=source, annotations=annotations, documents=documents)
+        result = run_import(
+            source=source,
+            annotations=annotations,
+            documents=documents,
+            replace_documents=documents_output is not None,
+        )
         click.echo(f"wrote {documents}")
     elif format_name in ("published", "trl"):
         from dataset_builder.formats.pairs_in import run_import_pairs
