@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judged import make_gold_tasks, with_documents
-from annotator.judging.tasks import prepare_tasks, split_response
+from annotator.judging.tasks import DocumentFinder, prepare_tasks, split_response
 from maskdpo.cli import main
 from schemas.errors import InputError
 from schemas.files import Row
@@ -64,6 +64,35 @@ def test_agreement_finds_the_documents_that_annotate_finds(
     )
     (task,) = make_gold_tasks(with_documents([gold], DOCUMENTS, config), DOCUMENTS)
     assert task.documents == prepared.tasks[0].documents
+
+
+@pytest.mark.parametrize(
+    ("setting", "named", "by_topic", "by_neither"),
+    [
+        ("auto", ["bo"], ["ada", "ada2"], []),
+        ("ids", ["bo"], [], []),
+        ("topic", ["ada", "ada2"], ["ada", "ada2"], []),
+        ("corpus", ["free"], ["free"], ["free"]),
+    ],
+)
+def test_what_each_setting_finds(
+    setting: Any, named: list[str], by_topic: list[str], by_neither: list[str]
+) -> None:
+    finder = DocumentFinder(DOCUMENTS, AnnotateConfig(documents=setting))
+    for topic, ids, expected in (
+        ("ada", ["bo", "bo"], named),
+        ("ada", [], by_topic),
+        ("", [], by_neither),
+    ):
+        response = Response(
+            id="r",
+            question_id="q",
+            topic=topic,
+            document_ids=ids,
+            prompt=[Message(role="user", content="Who?")],
+            text="Cid builds boats.",
+        )
+        assert [item.id for item in finder.find(response, [(0, 17)])] == expected
 
 
 def test_an_unknown_document_is_named_whatever_the_setting() -> None:
