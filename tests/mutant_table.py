@@ -17,6 +17,7 @@ from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
 from mutant_table_lexical import LEXICAL
+from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
@@ -495,6 +496,7 @@ MUTANTS = [
     *RUNS,
     *EVALUATION,
     *INGEST,
+    *MESSAGES,
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,

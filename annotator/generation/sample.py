@@ -32,6 +32,7 @@ from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
 from schemas.hashing import stable_seed
+from schemas.own_files import refuse_to_replace
 from schemas.records import Failure, Message, Question, Response
 from schemas.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
@@ -91,6 +92,12 @@ def run_sample(
     """
     started = time.monotonic()
     check_output(output, questions, store, what="questions")
+    refuse_to_replace(
+        output,
+        lambda values: values.get("format") == "maskdpo.response",
+        what="responses",
+        by="maskdpo sample",
+    )
     inputs = describe_files([questions]) if questions.is_file() else {}
     rows = read_rows(questions, Question)
     check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")

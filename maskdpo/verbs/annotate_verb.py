@@ -81,7 +81,7 @@ def command(
     is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
-    from annotator.judging.annotate import run_annotate
+    from annotator.judging.annotate import refuse_labels, run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
     from annotator.judging.judges import judge_meter, judge_prices
@@ -109,6 +109,7 @@ def command(
             )
         show_estimate(estimate)
         return
+    refuse_labels(output)  # before a preview is paid for
     store = run_store.take_over()
     announced = announce_judge(settings)
     for note in language_notes(settings, source):
