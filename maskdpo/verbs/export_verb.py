@@ -64,7 +64,7 @@ _REVIEW_FILES = ("reviews.jsonl", "corrections.jsonl")
 )
 @click.option(
     "--only",
-    type=click.Choice([*Label, UNREVIEWED]),
+    type=click.Choice([*(label.value for label in Label), UNREVIEWED]),
     multiple=True,
     help="Sheet: sentences with this label of the judge, or without a review; may be repeated.",
 )
