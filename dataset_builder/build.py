@@ -18,12 +18,17 @@ from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt
 from dataset_builder.config import BuildConfig
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from dataset_builder.judging import read_judging
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
 from dataset_builder.read import load_pairs
 from dataset_builder.reasons import Unused
+from dataset_builder.reviews.decisions import refusal
+from dataset_builder.reviews.log import Logged
+from dataset_builder.reviews.names import make_pseudonyms
+from dataset_builder.reviews.outcome import notes_on_people, write_conflicts
 from dataset_builder.spool import Shard, Spool
 from dataset_builder.tally import (
     Tally,
@@ -43,12 +48,14 @@ from dataset_builder.write import (
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files import read_records
-from schemas.records import Annotation, Correction, Failure, Pair, Question
+from schemas.records import Annotation, Failure, Pair, Question
+from schemas.reviews import Review
 from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
 
+REVIEWS_NAME = "reviews.jsonl"
 FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
@@ -69,15 +76,17 @@ class Built:
 class Inputs:
     """The files of a build, in any order; of each kind their rows are one set.
 
-    corrections           people's verdicts, which beat the annotations'
+    reviews               people's verdicts, which beat the annotations'
     evaluation_questions  what no training question may be like
     documents             quoted as evidence where their licence permits it
+    forgotten             lists of what must not be in a data set (`dataset_builder.forgotten`)
     """
 
     annotations: Sequence[Path]
-    corrections: Sequence[Path] = ()
+    reviews: Sequence[Path] = ()
     evaluation_questions: Sequence[Path] = ()
     documents: Sequence[Path] = ()
+    forgotten: Sequence[Path] = ()
 
 
 def run_build(
@@ -85,15 +94,17 @@ def run_build(
     *,
     annotations: Path | Sequence[Path],
     output: Path,
-    corrections: Sequence[Path] = (),
+    reviews: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
     documents: Sequence[Path] = (),
+    forgotten: Sequence[Path] = (),
     shard: Shard | None = None,
     agreement: Path | None = None,
     draw: Draw | None = None,
 ) -> StageResult:
     """Build the data set folder `output`, replacing one that `build` made before.
 
+    forgotten   lists of maskdpo forget; those next to the annotations are read as well
     shard       build these questions only; `dataset_builder.merge` puts the parts together
     agreement   a report of `maskdpo agreement`, for the card
     draw        makes the card's pictures from the statistics; none without it
@@ -107,9 +118,10 @@ def run_build(
     stale = find_stale_documents(paths, documents)
     inputs = Inputs(
         annotations=paths,
-        corrections=sorted(corrections),
+        reviews=sorted(reviews),
         evaluation_questions=sorted(evaluation_questions),
         documents=sorted(documents),
+        forgotten=[*forgotten, *(path.with_name(FORGOTTEN_NAME) for path in paths)],
     )
     part = shard or Shard()
     with new_folder(output) as folder:
@@ -122,17 +134,20 @@ def run_build(
             **provenance.to_dict(),
             "agreement": measured,
             "judging": read_judging(paths),
+            **({"reviewers": tally.num_reviewers} if tally.num_reviewers else {}),
             **({"shard": str(part)} if part.count > 1 else {}),
         }
         finish_folder(folder, manifest, config, draw=draw)
     failures = sort_failures(tally.failures)
     write_failures(output, failures)
+    write_conflicts(output, tally.conflicts)
     return StageResult(
         output=output,
-        num_rows=counts["responses"] + counts.get("corrections_refused", 0),
+        num_rows=counts["responses"] + counts.get("reviews_refused", 0),
         failures=failures,
         counts=counts,
         notes=[
+            *notes_on_people(counts, config, output, tally.num_reviewers),
             *(make_notes(counts, config) if part.count == 1 else ()),
             *notes_on_stale(stale, "is not quoted"),
         ],
@@ -143,7 +158,7 @@ def build_pairs(
     rows: Iterable[Annotation],
     config: BuildConfig,
     *,
-    corrections: Mapping[str, Sequence[Correction]] | None = None,
+    reviews: Mapping[str, Sequence[Logged]] | None = None,
 ) -> Built:
     """Select and weigh, question by question; pure, and the same for any order of `rows`."""
     questions: dict[str, list[Annotation]] = {}
@@ -153,7 +168,7 @@ def build_pairs(
     unused: dict[str, Unused] = {}
     dropped: dict[str, Unused] = {}
     for question_id, responses in sorted(questions.items()):
-        outcome = build_question(responses, config, corrections=corrections)
+        outcome = build_question(responses, config, reviews=reviews)
         pairs.extend(outcome.pairs)
         unused.update(outcome.selection.unused)
         if outcome.selection.dropped is not None:
@@ -184,14 +199,18 @@ def make_manifest(
 
 
 def describe_inputs(inputs: Inputs) -> dict[str, dict[str, Any]]:
-    """Hash and size of each input by its name; where several have one name, they are numbered."""
+    """Hash and size of each input by its name; where several have one name, they are numbered.
+
+    Files of reviews are not called by their names, which may be people's.
+    """
     return describe_files(
         [
             *inputs.annotations,
-            *inputs.corrections,
+            *inputs.reviews,
             *inputs.evaluation_questions,
             *inputs.documents,
-        ]
+        ],
+        names=dict.fromkeys(inputs.reviews, REVIEWS_NAME),
     )
 
 
@@ -203,30 +222,37 @@ def _build_data(
     with (
         # Beside the data: as large as the index of the input, and gone before the folder is moved.
         TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
-        Spool(Path(scratch), config, shard) as spool,
+        Spool(Path(scratch), config, shard, Forgotten.read(*inputs.forgotten)) as spool,
         DataWriter(folder) as writer,
     ):
-        spool.load(inputs.annotations, inputs.corrections)
+        spool.load(inputs.annotations, inputs.reviews)
+        reviewers = spool.reviewers()
+        tally.num_reviewers = len(reviewers)
+        pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
         find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
         quotes = Quotes(spool.connection, config.quote_licenses, stale=stale)
         for path in inputs.documents:
             quotes.add_all(path)
         for responses in spool.questions():
-            given = {row.id: spool.corrections_of(row.id) for row in responses}
-            outcome = build_question(responses, config, corrections=given, find_leak=find_leak)
+            given = spool.reviews_of(responses)
+            outcome = build_question(responses, config, reviews=given, find_leak=find_leak)
             tally.add(outcome)
             provenance.add_question(outcome.rows)
             describe = quotes.describe if inputs.documents else describe_place
-            for licenses in _write_outcome(outcome, writer, describe):
+            for licenses in _write_outcome(outcome, writer, describe, pseudonyms):
                 provenance.quoted.update(licenses)
         spool.raise_faults()
-        tally.refuse(_stray(correction) for correction in spool.stray_corrections())
+        tally.refuse(_stray(review) for review in spool.stray_reviews())
         tally.counts["topics"] = spool.num_topics()
+        tally.counts["forgotten"] = spool.num_forgotten
     return tally, provenance, writer.files()
 
 
 def _write_outcome(
-    outcome: Outcome, writer: DataWriter, describe: DescribeEvidence
+    outcome: Outcome,
+    writer: DataWriter,
+    describe: DescribeEvidence,
+    pseudonyms: Mapping[str, str] | None,
 ) -> Iterator[list[str]]:
     """Write the rows of one question; answers the licences of what each sentence quotes."""
     if outcome.split is None:
@@ -235,7 +261,7 @@ def _write_outcome(
         writer.add(PAIRS, outcome.split, pair.model_dump(mode="json"))
     for row in outcome.rows:
         replaced = outcome.replaced.get(row.id)
-        for values in sentence_rows(row, replaced, describe=describe):
+        for values in sentence_rows(row, replaced, describe=describe, pseudonyms=pseudonyms):
             writer.add(SENTENCES, outcome.split, values)
             yield [item["license"] for item in values["evidence"] if item["license"]]
 
@@ -264,13 +290,9 @@ def _make_leak_finder(
     return find_leak
 
 
-def _stray(correction: Correction) -> Failure:
-    return Failure(
-        id=correction.response_id,
-        stage="correct",
-        reason="unknown_response",
-        detail="no annotation has this id, so the correction changes nothing",
-    )
+def _stray(review: Review) -> Failure:
+    message = "no annotation has this response's id, so the review changes nothing"
+    return refusal(review, "unknown_response", message)
 
 
 def _name_all(paths: Sequence[Path]) -> str:

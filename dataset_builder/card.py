@@ -113,7 +113,9 @@ def render_card(
         ],
         "strategy": Trusted(STRATEGIES[config.strategy]),
         "confidence": config.weighting is Weighting.CONFIDENCE,
-        "corrected": bool(counts.get("corrections")),
+        "reviewed": bool(counts.get("reviews_applied") or counts.get("conflicts")),
+        "named": config.publish_names,
+        "num_conflicts": counts.get("conflicts", 0),
         "version": manifest["version"],
     }
     sections = render_sections(TEMPLATE, SECTIONS, values)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from dataset_builder.reviews.conflicts import ConflictRule
 from schemas.config import Section
 from schemas.labels import LabelPolicy
 from schemas.stage import DEFAULT_MAX_FAILED
@@ -46,6 +47,16 @@ class BuildConfig(Section):
     With `confidence`, a person's verdict weighs 1, and a judge's without a confidence 0. The
     lexical judge's confidence is a ranking and no probability: such a row stops the build.
     """
+
+    conflicts: ConflictRule = ConflictRule.SKIP
+    """What a sentence becomes on which several people disagree. Each conflict is listed.
+
+    skip: it is undetermined and does not train. majority: the label that most people gave, where
+    one has more than any other. latest: the label of the latest review.
+    """
+
+    publish_names: bool = False
+    """Write reviewers' names into the data set. Without it they are reviewer-1, reviewer-2, ..."""
 
     strategy: Strategy = Strategy.BEST_WORST
     """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/dataset-format.md)."""

@@ -17,6 +17,8 @@ from dataset_builder.config import BuildConfig
 from dataset_builder.finish import Draw, finish_folder
 from dataset_builder.provenance import add_provenance
 from dataset_builder.read import load_manifest
+from dataset_builder.reviews.conflicts import Conflict
+from dataset_builder.reviews.outcome import conflicts_path, notes_on_people, write_conflicts
 from dataset_builder.splits import Split
 from dataset_builder.spool import Shard
 from dataset_builder.tally import (
@@ -36,13 +38,13 @@ from dataset_builder.write import (
     parquet_name,
 )
 from schemas.errors import Fault, InputError
-from schemas.files import Row, scan_rows
+from schemas.files import Row, read_records, scan_rows
 from schemas.records import Failure
 from schemas.sidecar import describe_file
 from schemas.stage import StageResult, failures_path, write_failures
 
 # What shards of one build have in common; the rest of a manifest is their own.
-_COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging")
+_COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging", "reviewers")
 
 
 def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None) -> StageResult:
@@ -71,16 +73,21 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
             **add_provenance(manifests.values()),
             "agreement": first.get("agreement"),
             "judging": first.get("judging", []),
+            **({"reviewers": first["reviewers"]} if first.get("reviewers") else {}),
         }
         finish_folder(folder, manifest, config, draw=draw)
     failures = sort_failures(failure for path in shards for failure in _failures_of(path))
     write_failures(output, failures)
+    write_conflicts(output, [row for path in shards for row in _conflicts_of(path)])
     return StageResult(
         output=output,
-        num_rows=counts["responses"] + counts.get("corrections_refused", 0),
+        num_rows=counts["responses"] + counts.get("reviews_refused", 0),
         failures=failures,
         counts=counts,
-        notes=make_notes(counts, config),
+        notes=[
+            *notes_on_people(counts, config, output, first.get("reviewers", 0)),
+            *make_notes(counts, config),
+        ],
     )
 
 
@@ -140,5 +147,10 @@ def _failures_of(shard: Path) -> list[Failure]:
     path = failures_path(shard)
     if not path.exists():
         return []
-    # Not read_records: two refused corrections of one response have one id.
+    # Not read_records: two refused reviews of one response have one id.
     return [row.record for row in scan_rows(path, Failure) if isinstance(row, Row)]
+
+
+def _conflicts_of(shard: Path) -> list[Conflict]:
+    path = conflicts_path(shard)
+    return read_records(path, Conflict) if path.exists() else []

@@ -15,6 +15,7 @@ from typing import Any
 from dataset_builder.config import BuildConfig
 from dataset_builder.evidence import DescribeEvidence, describe_place
 from dataset_builder.reviews.apply import Replaced
+from dataset_builder.reviews.names import show_names
 from dataset_builder.strategies import Candidate, Choice
 from dataset_builder.weights import make_spans
 from schemas.hashing import content_key
@@ -69,11 +70,13 @@ def sentence_rows(
     replaced: Mapping[Offsets, Replaced] | None = None,
     *,
     describe: DescribeEvidence = describe_place,
+    pseudonyms: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row a sentence, the fields those of `write.sentence_schema`.
 
-    replaced    what people's corrections replaced, by the offsets of the sentence there now
-    describe    makes the columns of a piece of evidence; its text only where that is permitted
+    replaced      what people's decisions replaced, by the offsets of the sentence there now
+    describe      makes the columns of a piece of evidence; its text only where that is permitted
+    pseudonyms    by reviewer; without it they are named
 
     A judge's free-text rationale stays behind: it may quote documents that may not be published.
     """
@@ -98,7 +101,7 @@ def sentence_rows(
             "source": verdict.source,
             "judge": public_name(verdict.judge),
             "protocol": verdict.protocol,
-            "correction": _correction(origins.get((sentence.start, sentence.end))),
+            "correction": _correction(origins.get((sentence.start, sentence.end)), pseudonyms),
         }
 
 
@@ -116,11 +119,13 @@ def public_name(name: str) -> str:
     return parts[-1] if parts else ""
 
 
-def _correction(replaced: Replaced | None) -> dict[str, Any] | None:
+def _correction(
+    replaced: Replaced | None, pseudonyms: Mapping[str, str] | None
+) -> dict[str, Any] | None:
     if replaced is None:
         return None
     return {
-        "who": replaced.who,
+        "who": show_names(replaced.who, pseudonyms),
         "when": replaced.when,
         "replaced": [
             {

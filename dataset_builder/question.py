@@ -1,4 +1,4 @@
-"""One question, from the responses to it to pairs: corrections, selection, weights. Pure.
+"""One question, from the responses to it to pairs: reviews, selection, weights. Pure.
 
 The rule: what becomes of a question depends on its own rows, the settings, and whether cleaning
 found it to leak, and on no other question. So questions can be built in any order, in shards, and
@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from dataset_builder.config import BuildConfig
 from dataset_builder.pairs import make_pair
 from dataset_builder.reasons import LEAKING, Unused
-from dataset_builder.reviews.apply import Corrected, Replaced, apply_corrections
+from dataset_builder.reviews.apply import Replaced, apply_reviews
+from dataset_builder.reviews.conflicts import Conflict
+from dataset_builder.reviews.log import Logged
 from dataset_builder.select import Selection, drop, find_fault, select
 from dataset_builder.splits import Split, split_of
 from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError
-from schemas.records import Annotation, Correction, Failure, Pair
+from schemas.records import Annotation, Failure, Pair
 from schemas.spans import Offsets
 
 
@@ -26,9 +28,10 @@ from schemas.spans import Offsets
 class Outcome:
     """What one question gave.
 
-    rows         its responses, corrected
-    split        where its rows go; None when they go nowhere
-    replaced     what corrections replaced, by response id and offsets
+    rows             its responses, reviewed
+    split            where its rows go; None when they go nowhere
+    replaced         what people's decisions replaced, by response id and offsets
+    review_counts    the reviews by what became of them (dataset_builder.reviews.apply)
     """
 
     rows: Sequence[Annotation]
@@ -36,27 +39,27 @@ class Outcome:
     selection: Selection
     pairs: Sequence[Pair] = ()
     replaced: Mapping[str, Mapping[Offsets, Replaced]] = field(default_factory=dict)
-    num_corrections: int = 0
+    conflicts: Sequence[Conflict] = ()
     refused: Sequence[Failure] = ()
+    review_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_question(
     responses: Sequence[Annotation],
     config: BuildConfig,
     *,
-    corrections: Mapping[str, Sequence[Correction]] | None = None,
+    reviews: Mapping[str, Sequence[Logged]] | None = None,
     find_leak: Callable[[Sequence[Annotation]], Unused | None] | None = None,
 ) -> Outcome:
     """Everything that the responses to one question (not empty, ids unique) give.
 
-    corrections    by response id
+    reviews        by response id
     find_leak      asked of questions that would go to train only
 
     Raises ConfigError for weights by confidence where a confidence is no probability.
     """
-    given = corrections or {}
-    corrected = [apply_corrections(row, given.get(row.id, ())) for row in responses]
-    rows = [item.annotation for item in corrected]
+    reviewed = apply_reviews(responses, reviews or {}, config.conflicts)
+    rows = reviewed.rows
     for row in rows:
         if message := find_unusable_confidence(row, config):
             raise ConfigError(message)
@@ -68,9 +71,10 @@ def build_question(
         split=None if selection.dropped in LEAKING else split,
         selection=selection,
         pairs=[make_pair(choice, config) for choice in selection.choices],
-        replaced={row.id: item.replaced for row, item in zip(rows, corrected, strict=True)},
-        num_corrections=sum(item.num_applied for item in corrected),
-        refused=_refused(corrected),
+        replaced=reviewed.replaced,
+        conflicts=reviewed.conflicts,
+        refused=reviewed.refused,
+        review_counts=reviewed.counts,
     )
 
 
@@ -85,7 +89,3 @@ def _split(rows: Sequence[Annotation], config: BuildConfig) -> Split | None:
         seed=config.seed,
         test_share=config.test_share,
     )
-
-
-def _refused(corrected: Sequence[Corrected]) -> list[Failure]:
-    return [failure for item in corrected for failure in item.refused]

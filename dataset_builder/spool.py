@@ -25,12 +25,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.cleaning import prompt_text
 from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.forgotten import Forgotten
+from dataset_builder.reviews.log import Logged, read_reviews, time_of
 from dataset_builder.splits import Split, split_of
 from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
-from schemas.files import read_places, read_rows
+from schemas.files import read_places
 from schemas.hashing import stable_fraction
-from schemas.records import Annotation, Correction, Identifier, Message
+from schemas.records import Annotation, Identifier, Message
+from schemas.reviews import Review
 from schemas.sidecar import check_sidecar
 from schemas.validation import describe_errors
 
@@ -80,14 +83,20 @@ class _Head(BaseModel):
 class Spool:
     """Rows by question. Use it as a context manager; `load` first.
 
-    faults    what is wrong with the files, in no order; complete once `questions` has ended
+    forgotten    what must not come back: its rows are passed over, and counted
+    faults       what is wrong with the files, in no order; complete once `questions` has ended
     """
 
-    def __init__(self, folder: Path, config: BuildConfig, shard: Shard) -> None:
+    def __init__(
+        self, folder: Path, config: BuildConfig, shard: Shard, forgotten: Forgotten | None = None
+    ) -> None:
         self.faults: list[Fault] = []
+        self.num_forgotten = 0
+        self._forgotten = forgotten or Forgotten()
         self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
         self._config = config
         self._shard = shard
+        self._has_reviews = False
         self._paths: list[Path] = []
         self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
         for statement in (
@@ -100,7 +109,8 @@ class Spool:
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
             "CREATE TABLE prompts (question_id TEXT, topic TEXT, text TEXT,"
             " PRIMARY KEY (question_id, text)) WITHOUT ROWID",
-            "CREATE TABLE corrections (response_id TEXT, value TEXT)",
+            "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
+            " line INTEGER, value TEXT) WITHOUT ROWID",
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
             self.connection.execute(statement)
@@ -113,17 +123,17 @@ class Spool:
             handle.close()
         self.connection.close()
 
-    def load(self, annotations: Sequence[Path], corrections: Sequence[Path] = ()) -> None:
+    def load(self, annotations: Sequence[Path], reviews: Sequence[Path] = ()) -> None:
         """Read all files once. Raises InputError for one that cannot be read at all."""
         for path in annotations:
             check_sidecar(path, Annotation.__name__)
         for path in annotations:
             self._load_file(path)
-        for path in corrections:
-            for row in read_rows(path, Correction):
-                values = (row.record.response_id, row.record.model_dump_json())
-                self.connection.execute("INSERT INTO corrections VALUES (?, ?)", values)
-        self.connection.execute("CREATE INDEX of_response ON corrections (response_id)")
+        for path in reviews:
+            for entry in read_reviews(path):
+                if not self._is_forgotten(entry.review):
+                    self._keep_review(path, entry)
+        self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
 
     def questions(self) -> Iterator[list[Annotation]]:
@@ -149,20 +159,33 @@ class Spool:
                 sorted(self.faults, key=lambda fault: (order[fault.path], fault.line or 0))
             )
 
-    def corrections_of(self, response_id: str) -> list[Correction]:
-        """The corrections of one response, in no order."""
-        rows = self._execute("SELECT value FROM corrections WHERE response_id = ?", response_id)
-        return [Correction.model_validate_json(value) for (value,) in rows]
+    def reviews_of(self, responses: Sequence[Annotation]) -> dict[str, list[Logged]]:
+        """The reviews of these responses by response id, in no order."""
+        if not self._has_reviews:
+            return {}
+        query = "SELECT line, value FROM reviews WHERE response_id = ?"
+        return {
+            row.id: [
+                Logged(line=line, review=Review.model_validate_json(value))
+                for line, value in self._execute(query, row.id)
+            ]
+            for row in responses
+        }
 
-    def stray_corrections(self) -> Iterator[Correction]:
-        """Corrections of responses that no file holds; the first shard tells of them."""
+    def stray_reviews(self) -> Iterator[Review]:
+        """Reviews of responses that no file holds; the first shard reports them."""
         if self._shard.index != 1:
             return
         rows = self._execute(
-            "SELECT value FROM corrections WHERE response_id NOT IN (SELECT id FROM rows)"
+            "SELECT value FROM reviews WHERE response_id NOT IN (SELECT id FROM rows)"
         )
         for (value,) in rows:
-            yield Correction.model_validate_json(value)
+            yield Review.model_validate_json(value)
+
+    def reviewers(self) -> list[str]:
+        """Who reviewed, in the order of their first reviews; the same in every shard."""
+        rows = self._execute("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
+        return [who for (who,) in rows]
 
     def test_prompts(self) -> Iterator[tuple[str, str]]:
         """(topic, prompt text) of every question of the split test, in every shard."""
@@ -194,11 +217,35 @@ class Spool:
             except ValidationError:
                 self._check(path, line, text)
                 continue
+            if self._forgotten.has_response(head.id):
+                self.num_forgotten += self._shard.index == 1
+                continue
             self._check_confidence(path, line, text)
             self._keep(head, file=number, line=line, start=start, size=len(text))
         if is_empty and len(self.faults) == num_before:
             message = f"holds no rows; it should hold one {Annotation.__name__} a line"
             self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _is_forgotten(self, review: Review) -> bool:
+        found = self._forgotten.has_person(review.who) or self._forgotten.has_response(
+            review.response_id
+        )
+        self.num_forgotten += found and self._shard.index == 1
+        return found
+
+    def _keep_review(self, path: Path, entry: Logged) -> None:
+        """Keep a review once, though several files may hold it."""
+        review, value = entry.review, entry.review.model_dump_json()
+        made = time_of(review).timestamp()
+        kept = self.connection.execute(
+            "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?)",
+            (review.id, review.response_id, review.who, made, entry.line, value),
+        )
+        self._has_reviews = True
+        query = "SELECT value FROM reviews WHERE id = ?"
+        if not kept.rowcount and self._execute(query, review.id).fetchone() != (value,):
+            message = f"id {review.id!r} is used in another file for another decision"
+            raise InputError([Fault(path=str(path), line=entry.line, message=message)])
 
     def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
         """Raise InputError at the first row that cannot be weighted as the settings ask."""

@@ -1,10 +1,11 @@
 """The counts of a build: what came in, and what became of each response and question.
 
 The rule: every count is a sum over questions, so the counts of shards add up to those of the
-whole, and two sums always close:
+whole, and three sums always close:
 
     responses = responses_in_pairs + all unused_*
     questions = questions_in_pairs + all dropped_*
+    reviews   = reviews_applied + _superseded + _in_conflict + _without_label + _refused
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from dataset_builder.config import BuildConfig
 from dataset_builder.question import Outcome
 from dataset_builder.reasons import EXPLANATIONS, FAULTY, LEAKING, Unused
+from dataset_builder.reviews.conflicts import Conflict
+from dataset_builder.reviews.outcome import REVIEW_COUNTS
 from dataset_builder.splits import Split
 from dataset_builder.write import PAIRS, SENTENCES, parquet_name
 from schemas.labels import Label
@@ -37,8 +40,8 @@ _ALWAYS = (
     "active_rejected",
 )
 _SOMETIMES = (
-    "corrections",
-    "corrections_refused",
+    *REVIEW_COUNTS,
+    "forgotten",
     *(f"label_{label}" for label in Label),
     *(f"unused_{reason}" for reason in Unused),
     *(f"dropped_{reason}" for reason in Unused),
@@ -49,17 +52,24 @@ LEAK_SHARE_TOLD = 0.2
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts, and the rows that failed; fed question by question."""
+    """Counts, the rows that failed and what people disagree on; fed question by question."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    num_reviewers: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one question."""
         counts, selection = self.counts, outcome.selection
         counts["questions"] += 1
         counts["responses"] += len(outcome.rows)
-        counts["corrections"] += outcome.num_corrections
+        counts.update(outcome.review_counts)
+        counts["reviews"] += sum(
+            count for name, count in outcome.review_counts.items() if name.startswith("reviews_")
+        )
+        self.conflicts.extend(outcome.conflicts)
+        self.failures.extend(outcome.refused)
         for row in outcome.rows:
             counts["sentences"] += len(row.sentences)
             for sentence in row.sentences:
@@ -78,13 +88,13 @@ class Tally:
         self._add_failures(outcome)
 
     def refuse(self, refused: Iterable[Failure]) -> None:
-        """Count corrections that were not applied."""
+        """Count reviews of responses that are not in the input."""
         for failure in refused:
-            self.counts["corrections_refused"] += 1
+            self.counts["reviews"] += 1
+            self.counts["reviews_refused"] += 1
             self.failures.append(failure)
 
     def _add_failures(self, outcome: Outcome) -> None:
-        self.refuse(outcome.refused)
         reason = outcome.selection.dropped
         if reason not in FAULTY or reason is None:
             return
@@ -151,10 +161,10 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
             "others; if their prompts only share a template, raise near_duplicate "
             f"({config.near_duplicate:g}) or decontaminate_words ({config.decontaminate_words})"
         )
-    if counts.get("corrections_refused"):
+    if counts.get("forgotten"):
         notes.append(
-            f"{counts['corrections_refused']} corrections were refused and change nothing; "
-            "the failed rows say why"
+            f"{counts['forgotten']} responses and reviews are left out because they were forgotten "
+            "(maskdpo forget)"
         )
     return notes
 

@@ -1,7 +1,7 @@
 """The one place where a verdict becomes a weight; the trainer reads the weight and nothing else.
 
 A sentence keeps its label whatever it weighs, and every sentence gets a span: 0 means masked.
-People's corrections are verdicts by the time they come here (`corrections`).
+People's reviews are verdicts by the time they come here (`reviews.apply`).
 """
 
 from __future__ import annotations

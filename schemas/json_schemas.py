@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from schemas.records import (
     Annotation,
-    Correction,
     Document,
     Failure,
     Pair,
@@ -25,7 +24,6 @@ RECORDS: dict[str, type[BaseModel]] = {
     "response": Response,
     "verdict": Verdict,
     "annotation": Annotation,
-    "correction": Correction,
     "review": Review,
     "failure": Failure,
     "pair": Pair,

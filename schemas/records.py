@@ -12,7 +12,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.labels import Label
+from schemas.messages import (
+    ROLES_RULE,
+    ends_with_user,
+    says_nothing,
+    tidy_message,
+    turns_alternate,
+)
 from schemas.spans import check_cover, check_order
+from schemas.validation import show_value
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
@@ -27,10 +35,22 @@ class Record(BaseModel):
 
 
 class Message(Record):
-    """One turn of a conversation, as chat templates and servers take it."""
+    """One turn of a conversation, as chat templates and servers take it.
+
+    Unknown keys that are null or empty are left out, and text parts are joined
+    (`schemas.messages`).
+    """
+
+    # For the error message of any other key.
+    OTHER_KEYS: ClassVar[str] = (
+        "a message has 'role' and 'content'. Other keys may be null or empty; one with a value "
+        "would change the prompt, so remove it or write it into 'content'"
+    )
 
     role: Role
     content: str
+
+    _tidy = model_validator(mode="before")(tidy_message)
 
 
 class Document(Record):
@@ -65,22 +85,32 @@ class Question(Record):
     @model_validator(mode="before")
     @classmethod
     def _expand_shorthand(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "question" in values:
-            if "messages" in values:
+        """Messages from the shorthand; columns of a table that say nothing are left out."""
+        if not isinstance(values, dict):
+            return values
+        given = {
+            name: value for name, value in values.items() if name == "id" or not says_nothing(value)
+        }
+        if "messages" in given or "question" not in values:
+            if "question" in given:
                 raise ValueError("give either 'question' or 'messages', not both")
-            values = dict(values)
-            content = values.pop("question")
-            if not isinstance(content, str) or not content.strip():
-                raise ValueError(f"'question' is {content!r}, but it must be a non-empty string")
-            values["messages"] = [{"role": "user", "content": content}]
-        return values
+            empty = {"messages": values["messages"]} if "messages" in values else {}
+            return empty | given
+        content = values["question"]
+        if not isinstance(content, str) or not content.strip():
+            raise ValueError(f"'question' is {content!r}, but it must be a non-empty string")
+        given.pop("question")
+        return {**given, "messages": [{"role": "user", "content": content}]}
 
     @model_validator(mode="after")
-    def _ends_with_user(self) -> Self:
-        if self.messages[-1].role != "user":
-            raise ValueError(
-                f"the last message has role {self.messages[-1].role!r}, but it must be 'user'"
-            )
+    def _can_be_asked(self) -> Self:
+        roles = [message.role for message in self.messages]
+        if not ends_with_user(roles):
+            raise ValueError(f"the last message has role {roles[-1]!r}, but it must be 'user'")
+        if not turns_alternate(roles):
+            raise ValueError(f"the roles of 'messages' are {show_value(roles)}; {ROLES_RULE}")
+        if any(item.role == "user" and not item.content.strip() for item in self.messages):
+            raise ValueError("a message of the user is empty or only white space")
         return self
 
 
@@ -164,27 +194,6 @@ class Failure(Record):
     stage: str
     reason: str
     detail: str = ""
-
-
-class CorrectionSpan(Record):
-    """A person's label for a place in a response."""
-
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    label: Label
-
-
-class Correction(Record):
-    """A person's verdicts on one response; `text_sha256` ties them to the text they saw."""
-
-    response_id: Identifier
-    text_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    spans: list[CorrectionSpan]
-    who: str
-    when: str
-    note: str = ""
 
 
 class Span(Record):

@@ -158,13 +158,18 @@ def describe_file(path: str | Path) -> dict[str, Any]:
     return {"sha256": digest.hexdigest(), "bytes": size}
 
 
-def describe_files(paths: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
+def describe_files(
+    paths: Iterable[str | Path], *, names: Mapping[Path, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Hash and size of each file by its base name, numbered where several have one name.
+
+    `names` gives files another name.
 
     `x/data.jsonl` and `y/data.jsonl` are `data.jsonl` and `data.jsonl (2)`, in the order of their
     hashes, so that the order in which they are given does not count.
     """
-    entries = [(Path(path).name, describe_file(path)) for path in paths]
+    given = names or {}
+    entries = [(given.get(Path(path), Path(path).name), describe_file(path)) for path in paths]
     found: dict[str, dict[str, Any]] = {}
     for name, entry in sorted(entries, key=lambda item: (item[0], item[1]["sha256"])):
         number = 2

@@ -29,7 +29,7 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
     field = _field_path(location)
     kind = detail["type"]
     if kind in ("extra_forbidden", "missing"):
-        return _describe_key(kind, location, model)
+        return _describe_key(detail, model)
     if kind == "json_invalid":
         return f"not valid JSON: {detail['ctx']['error']}"
     message = detail["msg"]
@@ -46,18 +46,27 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
     return f"{field!r} is {shown}, but {message}"
 
 
-def _describe_key(kind: str, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """A key that is missing or not known; SHORTHANDS and ALSO_ACCEPTED of a record say more."""
+def _describe_key(detail: Any, model: type[BaseModel]) -> str:
+    """A key that is missing or not known.
+
+    SHORTHANDS and ALSO_ACCEPTED of a record say more, OTHER_KEYS of a record in it what is allowed.
+    """
+    location = tuple(detail["loc"])
     field = _field_path(location)
-    if kind == "missing":
+    if detail["type"] == "missing":
         short = getattr(model, "SHORTHANDS", {}).get(field)
         return f"required key {field!r} is missing" + (f"; {short}" if short else "")
-    known = _known_fields(model, location[:-1])
+    owner = _model_at(model, location[:-1])
+    known = list(owner.model_fields)
     also = getattr(model, "ALSO_ACCEPTED", {}) if len(location) == 1 else {}
     if location[-1] in also:
         return f"unknown key {field!r}; did you mean {also[location[-1]]!r}?"
     known = [*dict.fromkeys([*known, *also.values()])]
-    return f"unknown key {field!r}; {nearest(str(location[-1]), known)}"
+    hint = nearest(str(location[-1]), known)
+    if hasattr(owner, "OTHER_KEYS") and not hint.startswith("did you mean"):
+        shown = HIDDEN if is_secret_name(str(location[-1])) else show_value(detail["input"])
+        return f"unknown key {field!r} with the value {shown}; {owner.OTHER_KEYS}"
+    return f"unknown key {field!r}; {hint}"
 
 
 def _field_path(location: tuple[int | str, ...]) -> str:
@@ -67,13 +76,14 @@ def _field_path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _known_fields(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed at a place inside `model`; list indices do not change the type."""
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model whose keys are at a place inside `model`; list indices do not change the type."""
     current: Any = model
     for part in location:
         if isinstance(part, str) and part in getattr(current, "model_fields", {}):
             current = first_model(current.model_fields[part].annotation) or current
-    return list(current.model_fields)
+    found: type[BaseModel] = current
+    return found
 
 
 def first_model(annotation: Any) -> type[BaseModel] | None:

@@ -21,6 +21,7 @@ from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
+from mutant_table_reviews import REVIEWS
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
@@ -489,6 +490,7 @@ MUTANTS = [
          "test_train.py -k strange"),
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
+    *REVIEWS,
     *RUNS,
     *EVALUATION,
     *INGEST,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from build_rows import BAD, GOOD, annotation_row, questions, write_annotations
+from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_annotations
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.merge import run_merge
+from dataset_builder.reviews.decisions import text_sha256
+from dataset_builder.reviews.outcome import conflicts_path
 from dataset_builder.spool import Shard, Spool
 from maskdpo.cli import cli
 from schemas.errors import ConfigError, InputError
-from schemas.records import Correction
+from schemas.labels import Label
+from schemas.reviews import ReviewSpan, make_review
 from schemas.stage import StageResult, failures_path
 from schemas.writing import write_json
 
@@ -50,31 +53,44 @@ def write_files(folder: Path, rows: list[dict[str, Any]], count: int) -> list[Pa
     ]
 
 
-def write_corrections(path: Path) -> Path:
+def write_reviews(path: Path) -> Path:
     values = {
         "text_sha256": "0" * 64,
         "start": 0,
         "end": 1,
         "spans": [],
+        "action": "split",
         "who": "w",
         "when": "2026-01-01",
     }
     ids = ["p1", "p1", "q7/best", "nobody"]
-    rows = [Correction(response_id=name, **values) for name in ids]
+    rows = [make_review(response_id=name, note=str(n), **values) for n, name in enumerate(ids)]
+    for number, index in enumerate((9, 9, 40, 41, 52)):  # the first two people disagree
+        text = annotation(f"q{index}/best", [GOOD, GOOD]).text
+        label = (Label.NO_HALLUCINATION, Label.UNVERIFIABLE)[number % 2]
+        place = {"start": 0, "end": len(text)}
+        changes = {
+            "text_sha256": text_sha256(text),
+            "action": "label",
+            "spans": [ReviewSpan(**place, label=label)],
+            "who": f"person {5 - number}",
+            "when": f"2026-01-0{number + 1}",
+        }
+        rows.append(make_review(response_id=f"q{index}/best", **(values | place | changes)))
     path.write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
     return path
 
 
 def build_parts(tmp_path: Path, count: int, config: BuildConfig = CONFIG) -> list[Path]:
     files = write_files(tmp_path, many_rows(), 3)
-    corrections = [write_corrections(tmp_path / "corrections.jsonl")]
+    reviews = [write_reviews(tmp_path / "reviews.jsonl")]
     folders = []
     for index in range(1, count + 1):
         folders.append(tmp_path / "parts" / str(index))
         run_build(
             config,
             annotations=files,
-            corrections=corrections,
+            reviews=reviews,
             output=folders[-1],
             shard=Shard(index=index, count=count),
         )
@@ -85,7 +101,7 @@ def build_whole(tmp_path: Path) -> StageResult:
     return run_build(
         CONFIG,
         annotations=write_files(tmp_path, many_rows(), 3),
-        corrections=[write_corrections(tmp_path / "corrections.jsonl")],
+        reviews=[write_reviews(tmp_path / "reviews.jsonl")],
         output=tmp_path / "whole",
     )
 
@@ -97,7 +113,7 @@ def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) ->
         again = run_build(
             CONFIG,
             annotations=write_files(tmp_path, many_rows(), 3)[::-1],
-            corrections=[tmp_path / "corrections.jsonl"],
+            reviews=[tmp_path / "reviews.jsonl"],
             output=tmp_path / "again",
         )
         assert all_bytes(again.output) == all_bytes(whole.output)
@@ -106,7 +122,11 @@ def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) ->
     merged = run_merge(random.Random(0).sample(parts, count), output=tmp_path / "merged")
     assert all_bytes(merged.output) == all_bytes(whole.output)
     assert dict(merged.counts) == dict(whole.counts)
-    assert (merged.num_rows, merged.notes) == (whole.num_rows, whole.notes)
+    assert (whole.counts["conflicts"], whole.counts["reviews_applied"]) == (1, 3)
+    listed = conflicts_path(whole.output).read_bytes()
+    assert conflicts_path(merged.output).read_bytes() == listed
+    notes = [note.replace("merged.conflicts", "whole.conflicts") for note in merged.notes]
+    assert (merged.num_rows, notes) == (whole.num_rows, whole.notes)
     assert [*merged.failures] == [*whole.failures]
     assert failures_path(merged.output).read_bytes() == failures_path(whole.output).read_bytes()
     assert whole.counts["dropped_near_duplicate"]

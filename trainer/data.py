@@ -10,9 +10,8 @@ What is read, the first that exists:
     FOLDER/pairs/, FOLDER/data/, FOLDER/    files named train*, test*: .parquet or .jsonl
     FILE.parquet, FILE.jsonl      training pairs only
 
-Foreign data needs `chosen` and `rejected` as lists of messages, and `prompt` as one too; where
-`prompt` is missing or a plain string, the messages both sides begin with are the prompt (TRL's
-implicit prompt). Columns that are no field of `Pair` are left alone.
+Foreign data needs `chosen` and `rejected` as lists of messages; the prompt is in `prompt`, inside
+both, or both ways (`schemas.preference_rows`). Columns that are no field of `Pair` are left alone.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from pydantic import ValidationError
 from schemas.errors import InputError
 from schemas.files import read_lines
 from schemas.hashing import content_key
+from schemas.preference_rows import split_row
 from schemas.records import Failure, Pair
 from schemas.sidecar import check_format, describe_file
 from schemas.validation import describe_errors, show_value
@@ -125,25 +125,13 @@ def parse_pair(values: object, identifier: str) -> Pair:
                 f"found {show_value(values.get(side))}"
             )
     known = {name: values[name] for name in Pair.model_fields if name in values}
-    if not isinstance(known.get("prompt"), list):
-        known |= _split_prompt(values["chosen"], values["rejected"])
+    known |= split_row(values.get("prompt"), values["chosen"], values["rejected"])
     known["id"] = identifier
     try:
         # Through JSON, where strict types read label names; Parquet's null is a field left out.
         return Pair.model_validate_json(json.dumps(_without_nulls(known)))
     except ValidationError as error:
         raise ValueError("; ".join(describe_errors(error, Pair))) from None
-
-
-def _split_prompt(chosen: list[Any], rejected: list[Any]) -> dict[str, Any]:
-    """TRL's implicit prompt: the messages with which both conversations begin."""
-    count = 0
-    while count < min(len(chosen), len(rejected)) and chosen[count] == rejected[count]:
-        count += 1
-    count = min(count, len(chosen) - 1, len(rejected) - 1)
-    if count < 1:
-        raise ValueError("has no 'prompt' messages, and 'chosen' and 'rejected' begin differently")
-    return {"prompt": chosen[:count], "chosen": chosen[count:], "rejected": rejected[count:]}
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,11 @@ class Estimator:
         self._guessed += most if reply is None else min(estimate_tokens(reply.text), most)
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the calls followed so far, stored or owed."""
+        return frozenset(self._seen)
+
+    @property
     def tokens(self) -> Tokens:
         """Those of all calls owed."""
         completion = self._guessed

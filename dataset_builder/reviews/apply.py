@@ -1,175 +1,214 @@
-"""A person's verdict beats the judge's: corrections laid over an annotation, with provenance.
+"""People's verdicts beat the judge's: reviews laid over the annotations of one question.
 
-The rule: a correction speaks for the stretch [start, end) of the text it was made on, and for
-nothing else. Inside, its spans are the sentences; text it leaves out is `not_labelled`. A sentence
-that it cuts keeps the part outside as `corrected_in_part`: what was said of the whole need not
-hold of the rest. Later corrections beat earlier ones, and a correction whose text is no longer the
-response's is refused.
+The rule: every review is in exactly one of five groups, and the counts say which: applied,
+superseded (the same person decided again later), in a conflict, without a label, refused. What
+people decided takes the place of the sentences there; a sentence that it cuts keeps the part
+outside as `corrected_in_part`. Identical answers to one question share their reviews.
 
-Worked example, a judge's sentences [0, 10) and [11, 20) under a correction of [5, 20):
+Worked example, a judge's sentences [0, 10) and [11, 20) under a review of [5, 20):
 
     spans [5, 10), [11, 20)  ->  [0, 5) undetermined, [5, 10) and [11, 20) the person's
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from schemas.hashing import content_key
+from dataset_builder.reviews.conflicts import (
+    Conflict,
+    ConflictRule,
+    Decided,
+    Resolved,
+    describe_conflict,
+    resolve,
+)
+from dataset_builder.reviews.decisions import (
+    CUT,
+    WITHOUT_LABEL,
+    Decision,
+    decisions_of_people,
+    find_fault,
+    refusal,
+    resolve_agreement,
+)
+from dataset_builder.reviews.log import Logged, time_of
 from schemas.labels import Label
-from schemas.records import Annotation, Correction, Failure, Sentence, Verdict
-from schemas.spans import Offsets, check_order, gaps, trim
+from schemas.records import Annotation, Failure, Sentence, Verdict
+from schemas.spans import Offsets, gaps, trim
 
-CUT = "corrected_in_part"
-NOT_LABELLED = "not_labelled"
-CANNOT_TELL = "person_cannot_tell"
-PERSON = "person"  # who it was stands in the provenance, not among the judges' names
+PERSON = "person"  # who it was is in the provenance, not among the judges' names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replaced:
-    """Who corrected a sentence and when (as they wrote it), and what stood there before.
+    """Who decided on a sentence and when (the latest of them), and what was there before.
 
-    sentences   as they were, those that the correction overlapped
+    who          by name, sorted
+    sentences    as they were, those that the decision overlaps
     """
 
-    who: str
+    who: Sequence[str]
     when: str
     sentences: Sequence[Sentence]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Corrected:
-    """An annotation after its corrections.
+class Reviewed:
+    """The responses to one question after their reviews.
 
-    replaced      by the offsets of each corrected sentence
-    refused       the corrections that could not be applied
+    replaced     by response id and the offsets of each sentence that people decided
+    conflicts    each once, also where identical answers share it
+    counts       the reviews of each group of the module's rule, and `labels_carried_over`: the
+                 sentences of identical answers that have their label from another answer's review
     """
 
-    annotation: Annotation
-    replaced: Mapping[Offsets, Replaced] = field(default_factory=dict)
-    num_applied: int = 0
+    rows: Sequence[Annotation]
+    replaced: Mapping[str, Mapping[Offsets, Replaced]] = field(default_factory=dict)
+    conflicts: Sequence[Conflict] = ()
     refused: Sequence[Failure] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def apply_corrections(annotation: Annotation, corrections: Iterable[Correction]) -> Corrected:
-    """`annotation` with its `corrections` applied, oldest first, whatever their order."""
-    sentences = list(annotation.sentences)
-    replaced: dict[Offsets, Replaced] = {}
+def apply_reviews(
+    rows: Sequence[Annotation],
+    reviews: Mapping[str, Sequence[Logged]],
+    rule: ConflictRule = ConflictRule.SKIP,
+) -> Reviewed:
+    """The responses to one question with their `reviews` (by response id) applied.
+
+    Pure, and the same for any order of the reviews.
+    """
+    if not any(reviews.get(row.id) for row in rows):
+        return Reviewed(rows=rows)
+    counts: Counter[str] = Counter()
     refused: list[Failure] = []
-    num_applied = 0
-    for correction in sorted(corrections, key=_age):
-        fault = find_fault(correction, annotation.text)
-        if fault is not None:
-            refused.append(refusal(correction, *fault))
-            continue
-        before = [item for item in sentences if _overlap(item, correction)]
-        cut = [part for item in before for part in _outside(item, correction, annotation.text)]
-        fresh = [*cut, *_sentences_of(correction, annotation.text)]
-        kept = [item for item in sentences if not _overlap(item, correction)]
-        sentences = sorted([*kept, *fresh], key=lambda item: item.start)
-        source = Replaced(who=correction.who, when=correction.when, sentences=before)
-        replaced |= {(item.start, item.end): source for item in fresh}
-        num_applied += 1
-    if not num_applied:
-        return Corrected(annotation=annotation, refused=refused)
-    places = {(item.start, item.end) for item in sentences}
-    return Corrected(
-        annotation=Annotation(**{**dict(annotation), "sentences": sentences}),
-        replaced={place: source for place, source in replaced.items() if place in places},
-        num_applied=num_applied,
+    of_text: defaultdict[str, list[Logged]] = defaultdict(list)
+    for row in rows:
+        sound, faulty = _sort_out(row, reviews.get(row.id, ()))
+        of_text[row.text] += sound
+        refused += faulty
+        counts["reviews_refused"] += len(faulty)
+    resolved: dict[str, Resolved] = {}
+    conflicts: list[Conflict] = []
+    first_row = {row.text: row for row in sorted(rows, key=lambda row: row.id, reverse=True)}
+    for text, entries in of_text.items():
+        decisions = decisions_of_people(entries, text)
+        resolved[text] = resolve(decisions, text, rule)
+        counts.update(_count(entries, decisions, resolved[text]))
+        conflicts += [
+            describe_conflict(first_row[text], place, group, taken, rule)
+            for place, group, taken in resolved[text].conflicts
+        ]
+    found = {row.id: _lay_over(row, resolved[row.text].decided) for row in rows}
+    own = {row.id: {entry.review.id for entry in reviews.get(row.id, ())} for row in rows}
+    counts["labels_carried_over"] = sum(
+        not any(entry.review.id in own[row.id] for entry in item.by)
+        for row in rows
+        for item in resolved[row.text].decided
+    )
+    return Reviewed(
+        rows=[found[row.id][0] for row in rows],
+        replaced={row.id: found[row.id][1] for row in rows},
+        conflicts=conflicts,
         refused=refused,
+        counts=counts,
     )
 
 
-def find_fault(correction: Correction, text: str) -> tuple[str, str] | None:
-    """(reason, sentence) when `correction` cannot be applied to a response of this text."""
-    if hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() != correction.text_sha256:
-        return "text_changed", "the response's text is no longer the one that was corrected"
-    if parse_time(correction.when) is None:
-        return "bad_time", f"'when' is {correction.when!r}, but it must look like 2026-01-31T12:00Z"
-    try:
-        check_order(text, [(correction.start, correction.end)])
-        check_order(text, [(span.start, span.end) for span in correction.spans])
-    except ValueError as error:
-        return "bad_spans", str(error)
-    for span in correction.spans:
-        if span.start < correction.start or span.end > correction.end:
-            return "bad_spans", (
-                f"span [{span.start}, {span.end}) lies outside the corrected stretch "
-                f"[{correction.start}, {correction.end})"
-            )
-        if not text[span.start : span.end].strip():
-            return "bad_spans", f"span [{span.start}, {span.end}) is only white space"
-    return None
+def _sort_out(row: Annotation, entries: Iterable[Logged]) -> tuple[list[Logged], list[Failure]]:
+    """The reviews of a response that can be applied, and the failed rows of the rest."""
+    sound, faulty = [], []
+    for entry in sorted(entries, key=lambda item: item.order):
+        fault = find_fault(entry.review, row.text)
+        settled = resolve_agreement(entry, row) if fault is None else None
+        if settled is not None:
+            sound.append(settled)
+            continue
+        reason = "no_such_sentence"
+        message = "it agrees with a label, but no sentence has these offsets, and 'spans' is empty"
+        faulty.append(refusal(entry.review, *(fault or (reason, message))))
+    return sound, faulty
 
 
-def refusal(correction: Correction, reason: str, sentence: str) -> Failure:
-    """The failed row of a correction that was not applied."""
-    place = f"[{correction.start}, {correction.end})"
-    return Failure(
-        id=correction.response_id,
-        stage="correct",
-        reason=reason,
-        detail=f"correction of {place} from {correction.when!r}: {sentence}",
+def _count(
+    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved
+) -> Counter[str]:
+    """How many reviews are in each group but `refused`."""
+    contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
+    present = {item.entry.review.id for item in decisions}
+    counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
+    for entry in entries:
+        if entry.review.action in WITHOUT_LABEL:
+            counts["reviews_without_label"] += 1
+        elif entry.review.id in contested:
+            counts["reviews_in_conflict"] += 1
+        elif entry.review.id in present:
+            counts["reviews_applied"] += 1
+        else:
+            counts["reviews_superseded"] += 1
+    return counts
+
+
+def _lay_over(
+    row: Annotation, decided: Sequence[Decided]
+) -> tuple[Annotation, Mapping[Offsets, Replaced]]:
+    """The annotation with people's labels in place, and what they replaced."""
+    if not decided:
+        return row, {}
+    replaced: dict[Offsets, Replaced] = {}
+    sentences: list[Sentence] = []
+    for item in decided:
+        before = [one for one in row.sentences if _overlap(one, item)]
+        sentences.append(Sentence(start=item.start, end=item.end, verdict=_verdict(item)))
+        replaced[item.start, item.end] = _replaced([item], before)
+    for sentence in row.sentences:
+        cutting = [item for item in decided if _overlap(sentence, item)]
+        if not cutting:
+            sentences.append(sentence)
+            continue
+        for part in _outside(sentence, cutting, row.text):
+            sentences.append(part)
+            replaced[part.start, part.end] = _replaced(cutting, [sentence])
+    ordered = sorted(sentences, key=lambda item: item.start)
+    return Annotation(**{**dict(row), "sentences": ordered}), replaced
+
+
+def _replaced(items: Sequence[Decided], before: Sequence[Sentence]) -> Replaced:
+    entries = [entry for item in items for entry in item.by]
+    last = max(entries, key=lambda entry: (time_of(entry.review), entry.order))
+    return Replaced(
+        who=sorted({entry.review.who for entry in entries}),
+        when=last.review.when,
+        sentences=before,
     )
 
 
-def parse_time(when: str) -> datetime | None:
-    """An ISO 8601 time; without a zone it is read as UTC. None when it is no time."""
-    try:
-        parsed = datetime.fromisoformat(when)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+def _verdict(item: Decided) -> Verdict:
+    return Verdict(label=item.label, reason=item.reason, source="person", judge=PERSON)
 
 
-def _age(correction: Correction) -> tuple[datetime, str]:
-    """Sort key: time, then content, so that the order of a file decides nothing."""
-    when = parse_time(correction.when) or datetime.min.replace(tzinfo=UTC)
-    return when, content_key(correction.model_dump(mode="json"))
+def _overlap(sentence: Sentence, item: Decided) -> bool:
+    return sentence.start < item.end and item.start < sentence.end
 
 
-def _overlap(sentence: Sentence, correction: Correction) -> bool:
-    return sentence.start < correction.end and correction.start < sentence.end
-
-
-def _sentences_of(correction: Correction, text: str) -> list[Sentence]:
-    """The person's spans, and `not_labelled` for what they left out of the stretch."""
-    found = [
-        Sentence(start=span.start, end=span.end, verdict=_verdict(span.label))
-        for span in correction.spans
-    ]
+def _outside(sentence: Sentence, cutting: Sequence[Decided], text: str) -> list[Sentence]:
+    """What people's decisions leave of a sentence that they cut."""
+    length = sentence.end - sentence.start
     inside = [
-        (span.start - correction.start, span.end - correction.start) for span in correction.spans
+        (max(item.start - sentence.start, 0), min(item.end - sentence.start, length))
+        for item in cutting
     ]
-    for start, end in gaps(correction.end - correction.start, inside):
-        place = trim(text, correction.start + start, correction.start + end)
-        if place is not None:
-            verdict = Verdict(
-                label=Label.UNDETERMINED, reason=NOT_LABELLED, source="person", judge=PERSON
-            )
-            found.append(Sentence(start=place[0], end=place[1], verdict=verdict))
-    return found
-
-
-def _verdict(label: Label) -> Verdict:
-    reason = CANNOT_TELL if label is Label.UNDETERMINED else None
-    return Verdict(label=label, reason=reason, source="person", judge=PERSON)
-
-
-def _outside(sentence: Sentence, correction: Correction, text: str) -> list[Sentence]:
-    """What a correction leaves of a sentence that it cuts, at either end."""
-    ends = ((sentence.start, correction.start), (correction.end, sentence.end))
-    places = [trim(text, start, end) for start, end in ends if start < end]
     verdict = Verdict(
         label=Label.UNDETERMINED,
         reason=CUT,
         source=sentence.verdict.source,
         judge=sentence.verdict.judge,
+    )
+    places = (
+        trim(text, sentence.start + start, sentence.start + end)
+        for start, end in gaps(length, inside)
     )
     return [
         Sentence(start=place[0], end=place[1], verdict=verdict)

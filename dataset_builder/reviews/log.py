@@ -21,6 +21,7 @@ from schemas.sidecar import check_sidecar
 from schemas.writing import atomic_writer
 
 LOCK_WAIT_S = 60.0
+Order = tuple[int, datetime, int, str]  # round, time, line, id
 _Sentence = tuple[str, str, int, int]  # response id, SHA-256 of the text, start, end
 
 
@@ -32,7 +33,7 @@ class Logged:
     review: Review
 
     @property
-    def order(self) -> tuple[int, datetime, int, str]:
+    def order(self) -> Order:
         """Sort key: of one person's decisions on a sentence, the last one counts."""
         return (self.review.round, time_of(self.review), self.line, self.review.id)
 

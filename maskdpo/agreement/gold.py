@@ -21,7 +21,7 @@ from pathlib import Path
 from schemas.errors import ConfigError, InputError
 from schemas.files import read_lines, read_records
 from schemas.labels import Label
-from schemas.records import Annotation, Correction, Document, Sentence, Verdict
+from schemas.records import Annotation, Document, Sentence, Verdict
 
 # A key that every row of one form has and no row of the other may have.
 _KEY_OF_ANNOTATIONS = "prompt"
@@ -102,7 +102,8 @@ def _first_row_has(path: Path, key: str) -> bool:
 
 def _read_corrections(path: Path, annotations: Path, documents: Path) -> Gold:
     """People's verdicts on the responses of `annotations` that they corrected; no others."""
-    from dataset_builder.reviews.apply import apply_corrections
+    from dataset_builder.reviews.apply import apply_reviews
+    from dataset_builder.reviews.log import Logged, read_reviews
 
     for needed in (annotations, documents):
         if not needed.exists():
@@ -111,17 +112,17 @@ def _read_corrections(path: Path, annotations: Path, documents: Path) -> Gold:
             )
     texts = read_records(documents, Document)
     by_topic = _ids_by_topic(texts)
-    by_response: defaultdict[str, list[Correction]] = defaultdict(list)
-    for correction in read_records(path, Correction):
-        by_response[correction.response_id].append(correction)
+    by_response: defaultdict[str, list[Logged]] = defaultdict(list)
+    for entry in read_reviews(path):
+        by_response[entry.review.response_id].append(entry)
     num_refused = sum(len(items) for items in by_response.values())
     found = []
     for annotation in read_records(annotations, Annotation):
         if annotation.id in by_response:
-            corrected = apply_corrections(annotation, by_response[annotation.id])
-            num_refused -= corrected.num_applied
-            if corrected.num_applied:
-                found.append(_people_only(corrected.annotation, by_topic))
+            reviewed = apply_reviews([annotation], by_response)
+            num_refused -= len(by_response[annotation.id]) - len(reviewed.refused)
+            if reviewed.replaced.get(annotation.id):
+                found.append(_people_only(reviewed.rows[0], by_topic))
     if not found:
         raise InputError.of(path, f"no correction is of a response in {annotations}")
     return Gold(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,6 +17,10 @@ from maskdpo.verbs.common import (
     expand_inputs,
     finish,
 )
+from schemas.errors import ConfigError
+
+# The second is what earlier versions called it.
+REVIEW_FILES = ("reviews.jsonl", "corrections.jsonl")
 
 
 @click.command(
@@ -25,7 +30,7 @@ from maskdpo.verbs.common import (
     examples="""
     maskdpo build --config run.yaml
     maskdpo build --annotations annotations.jsonl --output dataset --set build.test_share=0.2
-    maskdpo build --annotations 'judged/*.jsonl' --corrections people.jsonl --output dataset
+    maskdpo build --annotations 'judged/*.jsonl' --reviews people.jsonl --output dataset
     maskdpo build --annotations 'judged/*.jsonl' --shard 2/4 --output parts/2   (then: merge)
     """,
 )
@@ -37,11 +42,15 @@ from maskdpo.verbs.common import (
     help="Annotations, a file or a glob pattern; may be repeated [RUN/annotations.jsonl].",
 )
 @click.option(
+    "--reviews",
     "--corrections",
+    "reviews",
     type=INPUT_FILE,
     multiple=True,
-    help="People's corrections, which beat the annotations' verdicts; a file or pattern.",
+    help="What people decided, which beats the annotations' verdicts; a file or pattern; may be "
+    "repeated [reviews.jsonl next to the annotations, where there is one].",
 )
+@click.option("--no-reviews", is_flag=True, help="Build from the judge's verdicts alone.")
 @click.option(
     "--evaluation-questions",
     type=INPUT_FILE,
@@ -62,7 +71,8 @@ def command(
     config: RunConfig,
     *,
     annotations: tuple[Path, ...],
-    corrections: tuple[Path, ...],
+    reviews: tuple[Path, ...],
+    no_reviews: bool,
     evaluation_questions: tuple[Path, ...],
     documents: tuple[Path, ...],
     shard: str | None,
@@ -70,25 +80,30 @@ def command(
     agreement: Path | None,
     plots: bool,
 ) -> None:
-    """Turn annotations into preference pairs with spans, weights, a card and a manifest."""
+    """Turn annotations into preference pairs with spans, weights, a card and a manifest.
+
+    What people decided (maskdpo import of a sheet) is in reviews.jsonl next to the annotations and
+    is used without an option. Where several people disagree, build.conflicts decides, and
+    each conflict is listed in OUTPUT.conflicts.jsonl.
+    """
     from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
+    from dataset_builder.forgotten import FORGOTTEN_NAME
     from dataset_builder.spool import Shard
     from dataset_builder.statistics import STATISTICS_NAME
     from maskdpo.report.dataset_plots import draw_dataset_plots
     from maskdpo.report.dataset_table import print_statistics
 
     settings = config.section(BuildConfig, "build")
-    sources = annotations or (config.run.path("annotations.jsonl"),)
+    sources = expand_inputs(
+        annotations or (config.run.path("annotations.jsonl"),),
+        made_by="make it with: maskdpo annotate (or maskdpo import)",
+    )
     result = run_build(
         settings,
-        annotations=expand_inputs(
-            sources, made_by="make it with: maskdpo annotate (or maskdpo import)"
-        ),
+        annotations=sources,
         output=output or config.run.path("dataset"),
-        corrections=expand_inputs(
-            corrections, made_by="--corrections wants JSONL; see: maskdpo schema correction"
-        ),
+        reviews=_find_reviews(config, sources, given=reviews, refused=no_reviews),
         evaluation_questions=expand_inputs(
             evaluation_questions,
             made_by="--evaluation-questions wants JSONL; see: maskdpo schema question",
@@ -96,9 +111,35 @@ def command(
         documents=expand_inputs(
             documents, made_by="--documents wants JSONL; see: maskdpo schema document"
         ),
+        forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
         draw=draw_dataset_plots if plots else None,
     )
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
     finish(result, settings.max_failed)
+
+
+def _find_reviews(
+    config: RunConfig, annotations: Sequence[Path], *, given: tuple[Path, ...], refused: bool
+) -> list[Path]:
+    """The files of reviews: those given, else those next to the annotations; each is printed."""
+    if given and refused:
+        raise ConfigError("--reviews and --no-reviews exclude each other")
+    if given:
+        made_by = "maskdpo import makes it of a sheet; the rows: maskdpo schema review"
+        return expand_inputs(given, made_by=made_by)
+    folders = dict.fromkeys(path.parent for path in annotations)
+    found = [folder / name for folder in folders for name in REVIEW_FILES]
+    present = [path for path in found if path.is_file()]
+    elsewhere = [config.run.path(name) for name in REVIEW_FILES]
+    known = {path.resolve() for path in present}
+    for path in elsewhere:
+        if path.is_file() and path.resolve() not in known:
+            click.echo(f"note: {path} is not used; use it with: --reviews {path}", err=True)
+    for path in present:
+        if refused:
+            click.echo(f"note: {path} is not used (--no-reviews)", err=True)
+        else:
+            click.echo(f"note: the reviews of {path} are used", err=True)
+    return [] if refused else present

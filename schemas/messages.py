@@ -1,0 +1,77 @@
+"""Messages as chat data give them, before they are records, and the order of a prompt's roles.
+
+Two rules. What says nothing is nothing: tables give every message the keys of all messages, so an
+unknown key that is null or empty, at any depth, is left out. And what says something is never left
+out in silence: it would change what a model reads, so the record refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.validation import show_value
+
+MESSAGE_KEYS = ("role", "content")
+ROLES_RULE = (
+    "user and assistant must take turns, beginning and ending with user, after one system message "
+    "at most"
+)
+
+
+def says_nothing(value: object) -> bool:
+    """Whether a value is null or empty, or holds only such values.
+
+    >>> says_nothing([{"name": None, "parts": []}]), says_nothing(0), says_nothing(False)
+    (True, False, False)
+    """
+    if isinstance(value, Mapping):
+        return all(says_nothing(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(says_nothing(item) for item in value)
+    return value is None or value == ""
+
+
+def tidy_message(values: Any) -> Any:
+    """A message without the unknown keys that say nothing, its content as one text.
+
+    Content that is a list of text parts is joined without a separator, as chat templates do. What
+    is no object is returned as it is. Raises ValueError for a part that is not text.
+    """
+    if not isinstance(values, dict):
+        return values
+    content = values.get("content")
+    if len(values) == len(MESSAGE_KEYS) and isinstance(content, str):
+        return values
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name in MESSAGE_KEYS or not says_nothing(value)
+    }
+    if isinstance(content, list) and content:
+        kept["content"] = "".join(_read_part(part, index) for index, part in enumerate(content))
+    return kept
+
+
+def turns_alternate(roles: Sequence[str]) -> bool:
+    """Whether user and assistant take turns from a user on, after one system message at most."""
+    turns = roles[1:] if list(roles[:1]) == ["system"] else roles
+    return all(role == ("user", "assistant")[index % 2] for index, role in enumerate(turns))
+
+
+def ends_with_user(roles: Sequence[str]) -> bool:
+    """Whether the last message is a user's: what a model is to reply to."""
+    return list(roles[-1:]) == ["user"]
+
+
+def _read_part(part: object, index: int) -> str:
+    """The text of one part of a content, such as {"type": "text", "text": "Who?"}."""
+    known = part if isinstance(part, dict) else {}
+    names = {name for name in known if name in ("type", "text") or not says_nothing(known[name])}
+    text = known.get("text")
+    if names != {"type", "text"} or known["type"] != "text" or not isinstance(text, str):
+        raise ValueError(
+            f"content[{index}] is {show_value(part)}, but content must be text, or a list of parts "
+            'like {"type": "text", "text": "..."}'
+        )
+    return text

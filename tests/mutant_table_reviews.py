@@ -1,0 +1,106 @@
+"""Faults in people's reviews: how they are appended, compared, laid over and named."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+REVIEWS = [
+    *mutants_of(
+        "dataset_builder/reviews/log.py",
+        ("append-writes-anew", "handle.write(before)", "pass", "test_review_log.py -k appended"),
+        (
+            "known-decisions-repeated",
+            "_decision(mine.review) == _decision(review)",
+            "False",
+            "test_review_log.py -k written_once",
+        ),
+        (
+            "any-earlier-decision-is-known",
+            "mine is None or mine.order < entry.order",
+            "mine is None",
+            "test_review_log.py -k written_once",
+        ),
+        (
+            "no-lock",
+            "        with lock:\n",
+            "        if lock:\n",
+            "test_review_log.py -k time_lose",
+        ),
+        (
+            "torn-end-accepted",
+            "if len(held) > len(lines):",
+            "if False:",
+            "test_review_log.py -k damaged",
+        ),
+        (
+            "round-does-not-count",
+            "(self.review.round, time_of",
+            "(0, time_of",
+            "test_reviews.py -k round",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/reviews/conflicts.py",
+        (
+            "agreement-never-checked",
+            "if all(one.label is two.label",
+            "if all(True or one.label is two.label",
+            "test_reviews.py -k differ",
+        ),
+        (
+            "majority-of-ties",
+            "if len(first) == 1 else ()",
+            "if first else ()",
+            "test_reviews.py -k rule",
+        ),
+        (
+            "latest-by-round",
+            "times[who] == latest for who",
+            "times[who] != latest for who",
+            "test_reviews.py -k rule",
+        ),
+        (
+            "neighbours-are-one-group",
+            "item.start >= end",
+            "item.start > end",
+            "test_reviews.py -k neighbouring",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/reviews/apply.py",
+        (
+            "copies-do-not-share",
+            "of_text[row.text] += sound",
+            "of_text[row.text] = sound",
+            "test_reviews.py -k identical",
+        ),
+        (
+            "superseded-counted-as-applied",
+            "elif entry.review.id in present:",
+            "elif True:",
+            "test_reviews.py -k later_review",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/reviews/decisions.py",
+        (
+            "skips-take-labels-back",
+            "if entry.review.action in WITHOUT_LABEL:",
+            "if False:",
+            "test_reviews.py -k agreement",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/reviews/names.py",
+        ("names-published", "if shown is None:", "if True:", "test_review_log.py -k by_itself"),
+    ),
+    *mutants_of(
+        "maskdpo/verbs/build_verb.py",
+        (
+            "reviews-not-found",
+            "present = [path for path in found if path.is_file()]",
+            "present = [path for path in found if path.is_dir()]",
+            "test_review_log.py -k by_itself",
+        ),
+    ),
+]
