@@ -10,6 +10,7 @@ import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
+from dataset_builder.forgotten import FORGOTTEN_NAME, remember
 from dataset_builder.formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
@@ -337,3 +338,17 @@ def test_one_sentence_labelled_twice_by_one_person_is_reported(tmp_path: Path) -
     reviews, result = bring_back(path)
     assert [review.spans[0].label for review in reviews] == [BAD, Label.NO_FACT]
     assert any(note.startswith("row 3: the same person gave") for note in result.notes)
+
+
+def test_what_was_forgotten_is_not_imported_and_not_named(tmp_path: Path) -> None:
+    rows = [annotation_row(name, [GOOD], texts=[f"Text {name}."]) for name in ("r1", "r2", "r3")]
+    path = export(tmp_path, rows)
+    remember(tmp_path / FORGOTTEN_NAME, people=["Mira Tolvan"], responses=["r2"])
+    who = {0: "Mira  Tolvan", 1: "B", 2: "B"}
+    fill_csv(path, {n: {"person_label": "wrong", "who": name} for n, name in who.items()})
+    reviews, result = bring_back(path)
+    assert [review.response_id for review in reviews] == ["r3"]
+    details = [failure.detail for failure in result.failures]
+    assert details[0].startswith("the person in 'who' was forgotten in this run")
+    assert details[1].startswith("the response in 'response_id' was forgotten in this run")
+    assert not any("Tolvan" in text or "'r2'" in text for text in [*details, *result.notes])
