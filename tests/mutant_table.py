@@ -27,6 +27,7 @@ from mutant_table_reviews import REVIEWS
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
+from mutant_table_sheets import IN_SHEETS
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -508,6 +509,7 @@ MUTANTS = [
     *QUOTED,
     *REPLIES,
     *SERVERS,
+    *IN_SHEETS,
     *REAL_JUDGES,
     *STORED,
     *LEXICAL,

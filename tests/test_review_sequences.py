@@ -99,7 +99,8 @@ class Desk:
         sheet = openpyxl.load_workbook(path).worksheets[0]
         head, *body = sheet.iter_rows(values_only=True)
         for values in body:
-            yield {str(key): "" if value is None else str(value) for key, value in zip(head, values, strict=True)}
+            cells = zip(head, values, strict=True)
+            yield {str(key): "" if value is None else str(value) for key, value in cells}
 
     def write(self, name: str, rows: list[dict[str, str]]) -> None:
         """Save the sheet as a person's program does."""

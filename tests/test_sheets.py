@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
-from sheet_rows import bring_back, export, fill_csv, read_csv
+from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
+from dataset_builder.forgotten import FORGOTTEN_NAME, remember
 from dataset_builder.formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
@@ -301,3 +302,53 @@ def test_an_annotation_of_the_tests_is_what_the_sheet_shows() -> None:
         0.25,
     )
     assert (cells["question"], cells["answer"]) == ("What of q?", "Sentence 0 of r.")
+
+
+def test_a_csv_with_other_line_ends_quotes_and_empty_rows_is_read(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    rows = read_csv(path)
+    rows[0]["person_label"] = rows[1]["person_label"] = "wrong"
+    for line_end in ("\r", "\n", "\r\n"):
+        with path.open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.writer(handle, quoting=csv.QUOTE_ALL, lineterminator=line_end)
+            writer.writerow([f" {name.upper()} " for name in rows[0]])
+            writer.writerow(rows[0].values())
+            writer.writerow(["" for _ in rows[0]])
+            writer.writerow(rows[1].values())
+        reviews, result = bring_back(path, who=repr(line_end))
+        assert len(reviews[-2:]) == 2 and reviews[-1].start == 17, result.notes
+    rows[1]["start"] = "x"
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows([rows[0], rows[0].values(), [], rows[1].values()])
+    _, result = bring_back(path, who="Z")
+    assert result.failures[0].id == "sheet.csv:3"  # as the program counts, empty rows included
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    path.write_text(path.read_text("utf-8-sig").replace("note", "Who", 1), encoding="utf-8")
+    with pytest.raises(InputError, match="has two columns 'who'"):
+        bring_back(path)
+
+
+def test_one_sentence_labelled_twice_by_one_person_is_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    (row,) = read_csv(path)
+    save_csv(path, [row | {"person_label": word} for word in ("wrong", "wrong", "no fact")])
+    reviews, result = bring_back(path)
+    assert [review.spans[0].label for review in reviews] == [BAD, Label.NO_FACT]
+    assert any(note.startswith("row 3: the same person gave") for note in result.notes)
+
+
+def test_what_was_forgotten_is_not_imported_and_not_named(tmp_path: Path) -> None:
+    rows = [annotation_row(name, [GOOD], texts=[f"Text {name}."]) for name in ("r1", "r2", "r3")]
+    path = export(tmp_path, rows)
+    remember(tmp_path / FORGOTTEN_NAME, people=["Mira Tolvan"], responses=["r2"])
+    who = {0: "Mira  Tolvan", 1: "B", 2: "B"}
+    fill_csv(path, {n: {"person_label": "wrong", "who": name} for n, name in who.items()})
+    reviews, result = bring_back(path)
+    assert [review.response_id for review in reviews] == ["r3"]
+    details = [failure.detail for failure in result.failures]
+    assert details[0].startswith("the person in 'who' was forgotten in this run")
+    assert details[1].startswith("the response in 'response_id' was forgotten in this run")
+    assert not any("Tolvan" in text or "'r2'" in text for text in [*details, *result.notes])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.verbs.build_verb import REVIEW_FILES
 from maskdpo.verbs.common import INPUT_FILE, VerbCommand, config_options, finish, require_file
 from schemas.errors import ConfigError
 from schemas.labels import Label
@@ -21,7 +22,6 @@ SHEETS = ("csv", "xlsx", "parquet")
 FORMATS = ("trl", "published", "human_labels", *SHEETS)
 UNREVIEWED = "unreviewed"
 _OF_PAIRS = ("trl", "published")
-_REVIEW_FILES = ("reviews.jsonl", "corrections.jsonl")
 
 
 @click.command(
@@ -64,7 +64,7 @@ _REVIEW_FILES = ("reviews.jsonl", "corrections.jsonl")
 )
 @click.option(
     "--only",
-    type=click.Choice([*Label, UNREVIEWED]),
+    type=click.Choice([*(label.value for label in Label), UNREVIEWED]),
     multiple=True,
     help="Sheet: sentences with this label of the judge, or without a review; may be repeated.",
 )
@@ -123,7 +123,8 @@ def command(
             sample=sample,
             seed=seed,
         )
-        reviews = [config.run.path(file) for file in _REVIEW_FILES]
+        folders = dict.fromkeys((config.run.dir, given.parent))
+        reviews = [folder / file for folder in folders for file in REVIEW_FILES]
         result = run_export_sheet(
             source=given,
             output=output,

@@ -21,7 +21,7 @@ from dataset_builder.formats.sheets.columns import (
     sheet_rows,
 )
 from dataset_builder.formats.sheets.evidence import Search, show_documents
-from dataset_builder.formats.sheets.guard import check_output
+from dataset_builder.formats.sheets.guard import check_output, import_command
 from dataset_builder.formats.sheets.labels import Language, is_chinese
 from dataset_builder.formats.sheets.select import Answer, Answers, Choice, Selected
 from dataset_builder.formats.sheets.write import write_csv, write_parquet_sheet, write_xlsx
@@ -204,7 +204,5 @@ def _notes(
             + ", ".join(sorted(choice.labels))
             + ": the choice gives the judge's label away"
         )
-    notes.append(
-        f"fill in person_label, who, when and note, then: maskdpo import {output} --who NAME"
-    )
+    notes.append(f"fill in person_label, who, when and note, then: {import_command(output)}")
     return notes

@@ -17,6 +17,12 @@ _OTHER = "name another file with: --output FILE"
 _FORMAT_OF_SUFFIX = {".csv": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 
 
+def import_command(path: Path) -> str:
+    """The command that reads a sheet back."""
+    how = " --format parquet" if path.suffix.lower() not in (".csv", ".xlsx") else ""
+    return f"maskdpo import{how} {path} --who NAME"
+
+
 def check_output(output: Path, format_name: str) -> None:
     """Raise ConfigError or InputError where `output` must not be written."""
     named = _FORMAT_OF_SUFFIX.get(output.suffix.lower(), format_name)
@@ -43,7 +49,7 @@ def check_output(output: Path, format_name: str) -> None:
     if touched:
         message = (
             f"holds {labels:,} labels of people, and {touched:,} rows in which people wrote; it is "
-            f"not written over. Import it with: maskdpo import {output} --who NAME, or {_OTHER}"
+            f"not written over. Import it with: {import_command(output)}, or {_OTHER}"
         )
         raise InputError.of(output, message)
     columns += [f"sheet {name!r}" for name in table.other_sheets]

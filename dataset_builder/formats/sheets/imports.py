@@ -7,14 +7,20 @@ failed row with its number; an edited sentence and a note without a label are re
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dataset_builder.forgotten import Forgotten
+from dataset_builder.formats.sheets.import_report import (
+    BadRow,
+    SheetRead,
+    import_notes,
+    kinds_of_faults,
+    nothing_filled,
+)
 from dataset_builder.formats.sheets.read_row import Asked, RowError, read_row
 from dataset_builder.formats.sheets.table import Table, check_columns, open_sheet
-from dataset_builder.reviews.log import Appended, append_reviews
+from dataset_builder.reviews.log import append_reviews
 from schemas.errors import Fault, InputError
 from schemas.files import scan_rows
 from schemas.records import Failure
@@ -22,49 +28,23 @@ from schemas.reviews import Review
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, failures_path, write_failures
 
-_ROWS_NAMED = 5
-_KINDS_NAMED = 8
 EDITED = "edited_text"
 BAD_ROW = "bad_row"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BadRow:
-    """A row that was filled in and cannot be used."""
+def read_sheet(path: Path, asked: Asked, forgotten: Forgotten | None = None) -> SheetRead:
+    """Read a filled sheet of any kind; raises InputError for a file that is none.
 
-    number: int
-    kind: str
-    message: str
-
-
-@dataclass(kw_only=True)
-class SheetRead:
-    """What a sheet holds.
-
-    edits       the sentence as it is now, by row, where its words were changed
-    notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
-    twice       rows that give one person's sentence another label than a row before
+    forgotten   whose rows, and about which responses, are not taken
     """
-
-    encoding: str = ""
-    reviews: list[Review] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
-    edits: dict[int, str] = field(default_factory=dict)
-    notes_only: list[int] = field(default_factory=list)
-    labels_edited: list[int] = field(default_factory=list)
-    twice: list[int] = field(default_factory=list)
-
-
-def read_sheet(path: Path, asked: Asked) -> SheetRead:
-    """Read a filled sheet of any kind; raises InputError for a file that is none."""
     table = open_sheet(path)
     check_columns(path, table.names)
     found = SheetRead(encoding=table.encoding)
-    _read_rows(table, asked, found)
+    _read_rows(table, asked, found, forgotten or Forgotten())
     return found
 
 
-def _read_rows(table: Table, asked: Asked, found: SheetRead) -> None:
+def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotten) -> None:
     has_check = "check" in table.names
     label_of: dict[tuple[object, ...], object] = {}
     for row in table.rows:
@@ -72,6 +52,7 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead) -> None:
             continue
         try:
             read = read_row(row, asked, has_check=has_check)
+            _refuse_forgotten(read.review, forgotten)
         except RowError as error:
             found.bad.append(BadRow(number=row.number, kind=error.kind, message=str(error)))
             continue
@@ -90,6 +71,22 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead) -> None:
                 label_of[key] = review.spans[0].label
 
 
+def _refuse_forgotten(review: Review | None, forgotten: Forgotten) -> None:
+    """Raise RowError for a person or response that was forgotten, without naming either."""
+    if review is None:
+        return
+    for what, is_forgotten in (
+        ("the person in 'who'", forgotten.has_person(review.who)),
+        ("the response in 'response_id'", forgotten.has_response(review.response_id)),
+    ):
+        if is_forgotten:
+            raise RowError(
+                f"forgotten:{what}",
+                f"{what} was forgotten in this run (maskdpo forget), so this row is not imported; "
+                "remove it from the file",
+            )
+
+
 def run_import_sheet(
     *,
     source: Path,
@@ -101,9 +98,9 @@ def run_import_sheet(
 
     Raises InputError when nothing was filled in, and with every kind of fault when no row is sound.
     """
-    found = read_sheet(source, asked)
+    found = read_sheet(source, asked, Forgotten.read_next_to(output))
     if not found.reviews:
-        raise InputError(_faults(source, found.bad) or [_nothing(source, found)])
+        raise InputError(kinds_of_faults(source, found.bad) or [nothing_filled(source, found)])
     appended = append_reviews(output, found.reviews)
     failures = [_failure(source, bad.number, BAD_ROW, bad.message) for bad in found.bad]
     edits = [
@@ -126,98 +123,8 @@ def run_import_sheet(
         num_rows=len(found.reviews) + len(failures),
         failures=failures,
         counts=counts,
-        notes=_notes(found, appended, output, next_command),
+        notes=import_notes(found, appended, output, next_command),
     )
-
-
-def _nothing(source: Path, found: SheetRead) -> Fault:
-    message = "holds no row with a 'person_label'; there is nothing to import"
-    for rows, what in ((found.notes_only, "a note and no label"), (found.edits, "edited text")):
-        if rows:
-            message += f" ({_name_rows(list(rows))} {_have(rows)} {what})"
-    return Fault(path=str(source), line=None, message=message)
-
-
-def _notes(found: SheetRead, appended: Appended, output: Path, next_command: str) -> list[str]:
-    """Sentences the person who imports should read."""
-    notes = [_name_fault(same) for same in _by_kind(found.bad)[:_KINDS_NAMED]]
-    if found.encoding:
-        notes.append(f"the sheet is not in UTF-8; it was read as {found.encoding}")
-    if found.edits:
-        lost = (
-            ""
-            if not found.encoding
-            else (", or the encoding of the sheet does not have its characters")
-        )
-        notes.append(
-            f"{_name_rows(list(found.edits))}: the sentence was edited{lost}. Labels are imported, "
-            f"edits are not; they are in {failures_path(output)}"
-        )
-    if found.labels_edited:
-        notes.append(
-            f"{_name_rows(found.labels_edited)}: the judge's column 'label' was changed; only "
-            "'person_label' is read"
-        )
-    if found.notes_only:
-        notes.append(
-            f"{_name_rows(found.notes_only)}: a note without a 'person_label' is not imported"
-        )
-    if found.twice:
-        notes.append(
-            f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
-            "above; the later row counts"
-        )
-    if appended.num_disagreeing:
-        notes.append(
-            f"on {appended.num_disagreeing:,} sentences another person decided otherwise; build "
-            "lists them, and build.conflicts says what counts"
-        )
-    notes.append(
-        "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "
-        "build.publish_names=true"
-    )
-    notes.append(f"next: {next_command}")
-    return notes
-
-
-def _name_rows(numbers: Sequence[int]) -> str:
-    """`row 3`, or `rows 1, 2, 3, 4, 5 and 76 more`."""
-    numbers = list(dict.fromkeys(numbers))
-    if len(numbers) == 1:
-        return f"row {numbers[0]}"
-    shown = ", ".join(map(str, numbers[:_ROWS_NAMED]))
-    more = len(numbers) - _ROWS_NAMED
-    return f"rows {shown}" + (f" and {more:,} more" if more > 0 else "")
-
-
-def _have(rows: Sequence[int] | dict[int, str]) -> str:
-    return "has" if len(rows) == 1 else "have"
-
-
-def _by_kind(bad: Sequence[BadRow]) -> list[list[BadRow]]:
-    kinds: defaultdict[str, list[BadRow]] = defaultdict(list)
-    for item in bad:
-        kinds[item.kind].append(item)
-    return list(kinds.values())
-
-
-def _name_fault(same: Sequence[BadRow]) -> str:
-    """One sentence for all rows with one kind of fault."""
-    return f"{_name_rows([item.number for item in same])} not imported: {same[0].message}"
-
-
-def _faults(source: Path, bad: Sequence[BadRow]) -> list[Fault]:
-    """One fault for all rows with one kind of fault, with their number."""
-    faults = []
-    for same in _by_kind(bad):
-        first = same[0]
-        fault = Fault(path=str(source), line=first.number, message=first.message)
-        if len(same) > 1:
-            others = _name_rows([item.number for item in same[1:]])
-            more = f"{first.message} (and {len(same) - 1:,} more rows: {others.split(' ', 1)[1]})"
-            fault = replace(fault, message=more)
-        faults.append(fault)
-    return faults
 
 
 def _failure(source: Path, number: int, reason: str, detail: str) -> Failure:

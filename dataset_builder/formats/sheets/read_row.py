@@ -114,9 +114,9 @@ def find_place(row: Row, check: Check) -> Place | None:
 
 def _ids(row: Row) -> Iterator[str]:
     """What the id may have been before a spreadsheet program saved it."""
-    cell = as_text(row.raw("response_id"))
+    cell, without = row.forms("response_id")
     seen: set[str] = set()
-    for name in (row.written("response_id"), cell, f"'{cell}"):
+    for name in (without, cell, f"'{cell}"):
         for form in (
             name,
             name.strip(),
@@ -220,9 +220,8 @@ def find_edit(row: Row, check: Check | None) -> str | None:
     """The sentence as it is now, where its words were changed; None where they were not."""
     if check is None or "text" not in row.cells:
         return None
-    text = row.written("text")
-    raw = as_text(row.raw("text"))
-    return None if check.fits_text(text) or check.fits_text(raw) else text
+    is_same = any(check.fits_text(text) for text in row.forms("text"))
+    return None if is_same else row.written("text")
 
 
 def _is_label_edited(row: Row, check: Check | None) -> bool:

@@ -102,21 +102,21 @@ class Answers:
     ) -> list[Selected]:
         """The responses to show, in the order of the file or, `by_seed`, in one of the seed's."""
         reviewed = self._reviewed_places(reviews, choice.who) if choice.unreviewed else {}
-        kept: Mapping[str, Sequence[int]] = {
-            answer.id: numbers
+        kept: Mapping[_Answer, Sequence[int]] = {
+            key: numbers
             for key, answer in self._shown.items()
             if (numbers := _keep(answer, choice, reviewed.get(key, ())))
         }
-        answers = [answer for answer in self._shown.values() if answer.id in kept]
+        answers = [answer for answer in self._shown.values() if answer.key in kept]
         if choice.sample is not None:
             kept = draw(answers, kept, choice.sample, choice.seed)
         order: Callable[[Answer], object] = lambda answer: answer.offset  # noqa: E731
         if by_seed or choice.sample is not None:
             order = _seeded_order(choice.seed)
         return [
-            Selected(answer=answer, sentences=kept[answer.id], copies=len(self._ids[answer.key]))
+            Selected(answer=answer, sentences=kept[answer.key], copies=len(self._ids[answer.key]))
             for answer in sorted(answers, key=order)  # type: ignore[arg-type]
-            if kept.get(answer.id)
+            if kept.get(answer.key)
         ]
 
     def _reviewed_places(
@@ -155,21 +155,21 @@ def _seeded_order(seed: int) -> Callable[[Answer], object]:
 
 
 def draw(
-    answers: Sequence[Answer], kept: Mapping[str, Sequence[int]], size: int, seed: int
-) -> dict[str, Sequence[int]]:
+    answers: Sequence[Answer], kept: Mapping[_Answer, Sequence[int]], size: int, seed: int
+) -> dict[_Answer, Sequence[int]]:
     """`size` of the sentences `kept`, in the proportions of their topics and labels."""
-    strata: defaultdict[Stratum, list[tuple[float, str, int]]] = defaultdict(list)
+    strata: defaultdict[Stratum, list[tuple[float, _Answer, int]]] = defaultdict(list)
     for answer in answers:
-        for number in kept[answer.id]:
+        for number in kept[answer.key]:
             start, end = answer.places[number]
             ticket = stable_fraction(seed, f"{answer.id}\n{start}\n{end}")
-            strata[answer.topic, answer.labels[number]].append((ticket, answer.id, number))
+            strata[answer.topic, answer.labels[number]].append((ticket, answer.key, number))
     shares = share_out({key: len(items) for key, items in strata.items()}, size, seed)
-    drawn: defaultdict[str, list[int]] = defaultdict(list)
+    drawn: defaultdict[_Answer, list[int]] = defaultdict(list)
     for key, items in strata.items():
-        for _, name, number in heapq.nsmallest(shares[key], items):
-            drawn[name].append(number)
-    return {name: sorted(numbers) for name, numbers in drawn.items()}
+        for _, answer_key, number in heapq.nsmallest(shares[key], items):
+            drawn[answer_key].append(number)
+    return {answer_key: sorted(numbers) for answer_key, numbers in drawn.items()}
 
 
 def share_out(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratum, int]:

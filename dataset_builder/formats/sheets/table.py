@@ -35,12 +35,16 @@ class Row:
 
     def written(self, name: str) -> str:
         """The text of a column that export wrote, its parts joined."""
+        with_apostrophes, without = self.forms(name)
+        return without if self.is_csv else with_apostrophes
+
+    def forms(self, name: str) -> tuple[str, str]:
+        """That text as the cells have it, and without the apostrophes that a CSV may have."""
         parts, number = [], 1
         while (part := part_name(name, number)) in self.cells:
-            text = as_text(self.cells[part])
-            parts.append(restore(text) if self.is_csv else text)
+            parts.append(as_text(self.cells[part]))
             number += 1
-        return "".join(parts)
+        return "".join(parts), "".join(map(restore, parts))
 
     def typed(self, name: str) -> str:
         """The text of a person's cell, without outer white space."""

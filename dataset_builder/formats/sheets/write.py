@@ -7,6 +7,7 @@ in CSV and .xlsx alike. Nothing is cut off.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,8 @@ class whole_file:
     """A temporary path that becomes `path` when the block ends well, for writers by name."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.new")
+        self._path = Path(os.path.realpath(path))  # a symbolic link is written through
+        self._temporary = self._path.with_name(f".{path.name}.new")
 
     def __enter__(self) -> Path:
         self._path.parent.mkdir(parents=True, exist_ok=True)
