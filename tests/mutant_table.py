@@ -16,6 +16,7 @@ from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
@@ -494,6 +495,7 @@ MUTANTS = [
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
     *REVIEWS,
+    *LEAKS,
     *RUNS,
     *EVALUATION,
     *INGEST,
