@@ -29,7 +29,11 @@ from dataset_builder.reasons import Unused
 from dataset_builder.reviews.decisions import refusal
 from dataset_builder.reviews.log import Logged
 from dataset_builder.reviews.names import make_pseudonyms
-from dataset_builder.reviews.outcome import notes_on_people, write_conflicts
+from dataset_builder.reviews.outcome import (
+    list_conflicts_of_nothing,
+    notes_on_people,
+    write_conflicts,
+)
 from dataset_builder.spool import Shard, Spool
 from dataset_builder.tally import (
     Tally,
@@ -127,7 +131,8 @@ def run_build(
         counts = order_counts(tally.counts, files)
         empty = find_empty(counts, config) if part.count == 1 else None
         if empty is not None:
-            raise InputError.of(_name_all(paths), empty)
+            listed = list_conflicts_of_nothing(output, tally.conflicts)
+            raise InputError.of(_name_all(paths), empty + listed)
         manifest = {
             **make_manifest(config, inputs=describe_inputs(inputs), counts=counts, files=files),
             **provenance.to_dict(),

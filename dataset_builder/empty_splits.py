@@ -22,11 +22,13 @@ _HELP: dict[Unused, str] = {
     Unused.TOPICS_DIFFER: "give all responses to one question one topic",
     Unused.PROMPTS_DIFFER: "give all responses to one question the same prompt",
     Unused.PROMPT_ENDS_WITHOUT_USER: "let each prompt end with a message of the user",
+    Unused.PROMPT_ROLES: "give each prompt user and assistant messages in turns",
     Unused.NEAR_DUPLICATE: "if these are different questions, raise build.near_duplicate "
     "({near_duplicate:g}), or set it to 0 to keep them all",
     Unused.IN_EVALUATION: "if these are other questions than the evaluation's, raise "
     "build.decontaminate_words ({decontaminate_words}), or leave out --evaluation-questions",
     Unused.NOTHING_DECIDED: "label the responses with maskdpo annotate first",
+    Unused.BLANK_TEXT: "sample responses with text",
     Unused.DUPLICATE_TEXT: "sample responses that differ: raise sample.temperature",
     Unused.LANGUAGE_DIFFERS: "set build.check_language to false to keep them",
     Unused.NO_OTHER_RESPONSE: "give each question at least two labelled responses "

@@ -140,3 +140,10 @@ def test_each_reason_names_a_setting_that_exists() -> None:
         for setting in re.findall(r"build\.(\w+)", message):
             assert setting in BuildConfig.model_fields
         assert note_on_test({"pairs_test": 1}, config) is None
+
+
+def test_each_reason_has_a_way_out() -> None:
+    from dataset_builder.empty_splits import _HELP
+    from dataset_builder.reasons import EXPLANATIONS, Unused
+
+    assert set(_HELP) == set(EXPLANATIONS) == set(Unused)

@@ -2,16 +2,16 @@
 
     trl, published       a data set folder -> a folder with SPLIT.jsonl
     human_labels         annotations.jsonl -> one JSONL file
-    csv, parquet         annotations.jsonl -> one table, a row a sentence
 
 The rule: lossless, or loud. A row the format cannot say is refused as a `Failure` with the reason
-beside the output, the others are written, and `lossy` is asked for by name. Rows are streamed.
+next to the output, the rest are written, and `lossy` is asked for by name. Rows are streamed.
+Sheets for people are in `dataset_builder/formats/sheets/`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,23 @@ from pydantic import ValidationError
 
 from dataset_builder.formats.human_labels_out import human_row
 from dataset_builder.formats.published import published_row
-from dataset_builder.formats.spreadsheet import sheet_rows, write_csv, write_sheet_parquet
 from dataset_builder.formats.trl import trl_row
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records, scan_rows
+from schemas.own_files import refuse_to_replace, seal
 from schemas.records import Annotation, Document, Failure, Pair
-from schemas.sidecar import check_sidecar
+from schemas.sidecar import check_sidecar, make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import describe_errors
 from schemas.writing import atomic_writer
 
 
 class ExportFormat(StrEnum):
-    """A format `export` writes."""
+    """A format for programs that `export` writes."""
 
     TRL = "trl"
     PUBLISHED = "published"
     HUMAN_LABELS = "human_labels"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 OF_PAIRS = frozenset({ExportFormat.TRL, ExportFormat.PUBLISHED})
@@ -46,8 +44,6 @@ MADE_FOR = {
     ExportFormat.TRL: "a DPO trainer that reads prompt, chosen and rejected",
     ExportFormat.PUBLISHED: "the published Mask-DPO code",
     ExportFormat.HUMAN_LABELS: "maskdpo import and maskdpo agreement",
-    ExportFormat.CSV: "a spreadsheet; come back with maskdpo import --format csv",
-    ExportFormat.PARQUET: "a notebook; come back with maskdpo import --format parquet",
 }
 
 
@@ -67,11 +63,9 @@ def run_export(
     """
     refused: list[Failure] = []
     if format_name in OF_PAIRS:
-        counts = _export_pairs(source, output, _pair_writer(format_name, lossy), refused)
-    elif format_name is ExportFormat.HUMAN_LABELS:
-        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
+        counts = _export_pairs(source, output, format_name, refused, lossy=lossy)
     else:
-        counts = _export_sheet(source, output, format_name)
+        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
     write_failures(output, refused)
     num_rows = sum(counts.values()) if format_name in OF_PAIRS else counts["responses"]
     return StageResult(
@@ -97,21 +91,24 @@ def _pair_writer(format_name: ExportFormat, lossy: bool) -> Callable[[Pair], dic
 def _export_pairs(
     folder: Path,
     output: Path,
-    make_row: Callable[[Pair], dict[str, Any]],
+    format_name: ExportFormat,
     refused: list[Failure],
+    *,
+    lossy: bool,
 ) -> dict[str, int]:
     """One SPLIT.jsonl a split; answers the rows of each."""
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} is a file, but a folder of splits is written")
-    paths = sorted((folder / "pairs").glob("*.parquet"))
-    if not paths:
-        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    make_row = _pair_writer(format_name, lossy)
+    of_split = _files_of_splits(folder)
+    written = {split: output / f"{split}.jsonl" for split in of_split}
+    for path in written.values():
+        _refuse_others(path, sidecar_of=output)
     counts: dict[str, int] = {}
-    for split in dict.fromkeys(path.name.split("-")[0] for path in paths):
-        of_split = [path for path in paths if path.name.split("-")[0] == split]
-        with atomic_writer(output / f"{split}.jsonl") as handle:
+    for split, paths in of_split.items():
+        with atomic_writer(written[split]) as handle:
             counts[split] = 0
-            for pair in _read_pairs(of_split):
+            for pair in _read_pairs(paths):
                 try:
                     row = make_row(pair)
                 except ValueError as error:
@@ -119,7 +116,39 @@ def _export_pairs(
                     continue
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
                 counts[split] += 1
+    _write_sidecar(output, format_name, written.values(), counts)
     return counts
+
+
+def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
+    """The files of the pairs by split, in reading order."""
+    paths = sorted((folder / "pairs").glob("*.parquet"))
+    if not paths:
+        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.name.split("-")[0], []).append(path)
+    return found
+
+
+def _refuse_others(path: Path, *, sidecar_of: Path) -> None:
+    """Raise ConfigError where `path` is there and no export left it so."""
+    refuse_to_replace(
+        path,
+        lambda values: values.get("format") == "maskdpo.export",
+        what="rows",
+        by="maskdpo export",
+        sidecar_of=sidecar_of,
+    )
+
+
+def _write_sidecar(
+    output: Path, format_name: ExportFormat, written: Iterable[Path], counts: Mapping[str, int]
+) -> None:
+    """The sidecar of a file or folder, with the hashes that a rerun compares before it writes."""
+    config = {"format": format_name.value}
+    sidecar = make_sidecar("export", config=config, inputs=[], counts=counts)
+    write_sidecar(output, seal(sidecar, written))
 
 
 def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
@@ -150,6 +179,7 @@ def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
 def _export_human_labels(
     source: Path, output: Path, documents: Path | None, refused: list[Failure], *, lossy: bool
 ) -> dict[str, int]:
+    _refuse_others(output, sidecar_of=output)
     texts: Mapping[str, str] = (
         {row.id: row.text for row in read_records(documents, Document)} if documents else {}
     )
@@ -167,20 +197,8 @@ def _export_human_labels(
             counts["documents_left_out"] += sum(
                 name not in texts for name in annotation.document_ids
             )
+    _write_sidecar(output, ExportFormat.HUMAN_LABELS, [output], counts)
     return counts
-
-
-def _export_sheet(source: Path, output: Path, format_name: ExportFormat) -> dict[str, int]:
-    counts = {"responses": 0}
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for annotation in _annotations(source):
-            counts["responses"] += 1
-            yield from sheet_rows(annotation)
-
-    write = write_csv if format_name is ExportFormat.CSV else write_sheet_parquet
-    num_sentences = write(output, rows())
-    return {**counts, "sentences": num_sentences}
 
 
 def _annotations(source: Path) -> Iterator[Annotation]:

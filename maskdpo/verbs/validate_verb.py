@@ -54,7 +54,11 @@ def command(
     from maskdpo.hub.fetch import find_dataset
     from maskdpo.report.dataset_table import print_statistics
     from schemas.errors import InputError
+    from schemas.own_files import has_keys, refuse_to_replace_unless
 
+    if report:
+        own = has_keys("num_faults", "by_kind", "faults")
+        refuse_to_replace_unless(report, own, by="maskdpo validate", option="--json")
     folder = find_dataset(dataset or str(config.run.path("dataset")), revision=revision)
     validation = validate_folder(folder)
     if report:
