@@ -90,16 +90,19 @@ BODIES = [
 
 
 def hostile_rows(count: int) -> list[dict[str, Any]]:
-    """`count` responses; ids and texts are hostile in all combinations."""
-    return [
-        annotation_row(
-            IDS[number % len(IDS)] + (f"-{number}" if number >= len(IDS) else ""),
-            [LABELS[number % len(LABELS)]],
-            texts=[BODIES[number % len(BODIES)] + (f" {number}" if number >= len(BODIES) else "")],
-            question=f"=q{number}",
-        )
-        for number in range(count)
-    ]
+    """`count` responses; ids and texts are hostile in all combinations, the first ones long."""
+    rows = []
+    for number in range(count):
+        name, text = IDS[number % len(IDS)], BODIES[number % len(BODIES)]
+        if number >= len(IDS):
+            name += f"-{number}"
+        if number >= 3 * len(BODIES):
+            text = f"{text[:200]} {number}"
+        elif number >= len(BODIES):
+            text += f" {number}"
+        label = LABELS[number % len(LABELS)]
+        rows.append(annotation_row(name, [label], texts=[text], question=f"=q{number}"))
+    return rows
 
 
 def name_of(number: int) -> str:
@@ -153,7 +156,7 @@ def test_500_hostile_rows_come_back_from_every_encoding(
     assert is_named == (not encoding.startswith("utf-8"))
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "big5", "shift_jis", "cp1251", "cp1250"])
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "shift_jis", "cp1251"])
 def test_500_hostile_rows_in_a_small_encoding_come_back_or_are_refused(
     tmp_path: Path, encoding: str
 ) -> None:
