@@ -190,7 +190,7 @@ def test_a_second_import_adds_and_repeats_nothing(tmp_path: Path) -> None:
     fill_csv(path, {0: {"person_label": "no fact"}})
     _, result = bring_back(path)
     assert (result.counts["new"], result.counts["changed"]) == (1, 1)
-    assert any("1 sentences another person decided otherwise" in note for note in result.notes)
+    assert any("another person decided otherwise: 1;" in note for note in result.notes)
     reviews, _ = bring_back(path, round_number=2)
     assert reviews[-1].round == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ BODIES = [
     "1E5",
     "TRUE",
     "3.10",
+    "#N/A",
     "long " + "word 字😀_" * 5_000,
 ]
 
@@ -352,6 +354,7 @@ def test_a_cell_is_undone(text: str) -> None:
             "1-2",
             "1/2",
             "3.10",
+            "#N/A",
             "1.2.3",
             "12:30",
             "2026-01-31",
@@ -388,3 +391,24 @@ def test_parts_fit_a_cell_and_are_the_text_together(pieces: list[str], times: in
     for part in parts:
         assert len(escape(part).encode("utf-16-le")) // 2 <= MAX_CELL_UNITS
         assert len(defuse(part).encode("utf-16-le")) // 2 <= MAX_CELL_UNITS
+
+
+def test_a_damaged_byte_changes_nothing_else(tmp_path: Path) -> None:
+    rows = [annotation_row(f"r{number}", [Label.NO_FACT]) for number in range(4)]
+    path = export(tmp_path, rows)
+    filled = read_csv(path)
+    for row in filled:
+        row.update(person_label="wrong", note="Größe")
+    save_csv(path, filled)
+    path.write_bytes(path.read_bytes().replace("Größe".encode(), b"Gr\xf6\xdfe", 1))
+    reviews, _ = bring_back(path)
+    assert [row.note for row in reviews[1:]] == ["Größe"] * 3
+
+
+def test_an_id_in_another_unicode_form_is_the_same(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("Größe-é", [Label.NO_FACT])])
+    (row,) = read_csv(path)
+    row.update(person_label="wrong", response_id=unicodedata.normalize("NFD", row["response_id"]))
+    save_csv(path, [row])
+    ((review,), _) = bring_back(path)
+    assert review.response_id == "Größe-é"

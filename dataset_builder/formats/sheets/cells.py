@@ -26,7 +26,9 @@ _WORD_OF_VALUES = re.compile(
     r"上午|下午|年|月|日|时|時|分|秒|元|january|february|march|april|june|july|august|september|"
     r"sept|october|november|december"
 )
-_LOGICAL = re.compile(r"true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|真|假|истина|ложь")
+_LOGICAL = re.compile(
+    r"#[\w/]+[!?]?|true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|真|假|истина|ложь"
+)
 _MAX_VALUE_CHARS = 400
 _ILLEGAL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")

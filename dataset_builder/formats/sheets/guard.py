@@ -48,7 +48,7 @@ def check_output(output: Path, format_name: str) -> None:
         raise InputError.of(output, f"{message}, so it is not written over; {_OTHER}")
     if touched:
         message = (
-            f"holds {labels:,} labels of people, and {touched:,} rows in which people wrote; it is "
+            f"holds {labels:,} labels of people (rows in which people wrote: {touched:,}); it is "
             f"not written over. Import it with: {import_command(output)}, or {_OTHER}"
         )
         raise InputError.of(output, message)

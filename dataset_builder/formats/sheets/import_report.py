@@ -85,8 +85,8 @@ def import_notes(
         )
     if appended.num_disagreeing:
         notes.append(
-            f"on {appended.num_disagreeing:,} sentences another person decided otherwise; build "
-            "lists them, and build.conflicts says what counts"
+            f"sentences on which another person decided otherwise: {appended.num_disagreeing:,}; "
+            "build lists them, and build.conflicts says what counts"
         )
     notes.append(
         "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "
