@@ -236,6 +236,14 @@ def test_notes_and_labels_in_the_wrong_column_are_reported(tmp_path: Path) -> No
     assert any(note.startswith("row 3: the judge's column 'label'") for note in result.notes)
 
 
+def test_columns_of_others_are_named_and_not_read(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong", "my remarks": "x"}})
+    reviews, result = bring_back(path)
+    assert len(reviews) == 1
+    assert "columns that are not of the sheet are not read: my remarks" in result.notes
+
+
 def test_names_and_notes_keep_their_apostrophe(tmp_path: Path) -> None:
     path = export(tmp_path, [annotation_row("'r", [GOOD])])
     fill_csv(path, {0: {"person_label": "wrong", "who": "'t Hooft", "note": "'90s"}})

@@ -55,7 +55,7 @@ def test_copies_of_an_answer_are_shown_once_with_their_count(tmp_path: Path) -> 
     source = tmp_path / "annotations.jsonl"
     result = run_export_sheet(source=source, output=path, format_name="csv")
     assert result.counts["copies_left_out"] == 1
-    assert any("1 responses are copies" in note for note in result.notes)
+    assert any("repeat another answer to their question: 1;" in note for note in result.notes)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_the_file(tmp_path: Path) -> None:
@@ -452,5 +452,9 @@ def test_the_verbs_write_and_read_sheets(
     assert code == 0 and "gives the judge's label away" in err
     code, _, err = run("export", "--format", "csv", "--output", "x.csv", "--who", "B", *at)
     assert code == 2 and "--only unreviewed" in err
+    filled = (tmp_path / "s.csv").read_bytes()
+    code, _, err = run("export", "--format", "human_labels", "--output", "s.csv", *at)
+    assert code == 2 and "has the name of a sheet" in err
+    assert (tmp_path / "s.csv").read_bytes() == filled
     code, _, err = run("export", "--format", "trl", "run", "--output", "x", "--blind")
     assert code == 2 and "are for sheets" in err

@@ -190,8 +190,9 @@ def _notes(
     notes: list[str] = []
     if survey.answers.num_copies:
         notes.append(
-            f"{survey.answers.num_copies:,} responses are copies of another answer to the same "
-            "question and are left out; the column 'copies' counts them, and a label counts for all"
+            "responses left out because they repeat another answer to their question: "
+            f"{survey.answers.num_copies:,}; the column 'copies' counts them, and a label counts for "
+            "all of them"
         )
     if material is None:
         notes.append(
