@@ -191,8 +191,8 @@ def _notes(
     if survey.answers.num_copies:
         notes.append(
             "responses left out because they repeat another answer to their question: "
-            f"{survey.answers.num_copies:,}; the column 'copies' counts them, and a label counts for "
-            "all of them"
+            f"{survey.answers.num_copies:,}; the column 'copies' counts them, and a label counts "
+            "for all of them"
         )
     if material is None:
         notes.append(
