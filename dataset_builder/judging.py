@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.pairs import public_name
-from schemas.document_versions import read_sidecar_values
+from schemas.sidecar import read_sidecar_values
 
 _SETTINGS = (
     "protocol",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.messages import ROLES_RULE
+
 
 class Unused(StrEnum):
     """A reason, as it stands in counts: `unused_REASON` responses, `dropped_REASON` questions."""
@@ -11,9 +13,11 @@ class Unused(StrEnum):
     TOPICS_DIFFER = "topics_differ"
     PROMPTS_DIFFER = "prompts_differ"
     PROMPT_ENDS_WITHOUT_USER = "prompt_ends_without_user"
+    PROMPT_ROLES = "prompt_roles"
     NEAR_DUPLICATE = "near_duplicate"
     IN_EVALUATION = "in_evaluation"
     NOTHING_DECIDED = "nothing_decided"
+    BLANK_TEXT = "blank_text"
     DUPLICATE_TEXT = "duplicate_text"
     LANGUAGE_DIFFERS = "language_differs"
     NO_OTHER_RESPONSE = "no_other_response"
@@ -35,9 +39,11 @@ EXPLANATIONS: dict[Unused, str] = {
     Unused.TOPICS_DIFFER: "the responses to one question name different topics",
     Unused.PROMPTS_DIFFER: "the responses to one question answer different prompts",
     Unused.PROMPT_ENDS_WITHOUT_USER: "the prompt does not end with a user's message",
+    Unused.PROMPT_ROLES: f"in the prompt, {ROLES_RULE}",
     Unused.NEAR_DUPLICATE: "the training question is nearly the same as one of the split test",
     Unused.IN_EVALUATION: "the training question shares its words with an evaluation question",
     Unused.NOTHING_DECIDED: "no sentence was judged correct or hallucinated, so there is no score",
+    Unused.BLANK_TEXT: "the text is empty or only white space",
     Unused.DUPLICATE_TEXT: "the same text as another response to the question",
     Unused.LANGUAGE_DIFFERS: "the text is in another language than its row says",
     Unused.NO_OTHER_RESPONSE: "nothing to compare with: the only response left to its question",
@@ -56,7 +62,14 @@ EXPLANATIONS: dict[Unused, str] = {
 }
 
 # What the input should not hold: recorded as failures, row by row. The others are selection.
-FAULTY = frozenset({Unused.TOPICS_DIFFER, Unused.PROMPTS_DIFFER, Unused.PROMPT_ENDS_WITHOUT_USER})
+FAULTY = frozenset(
+    {
+        Unused.TOPICS_DIFFER,
+        Unused.PROMPTS_DIFFER,
+        Unused.PROMPT_ENDS_WITHOUT_USER,
+        Unused.PROMPT_ROLES,
+    }
+)
 
 # What train must not share with test or with an evaluation: neither pairs nor sentences are kept.
 LEAKING = frozenset({Unused.NEAR_DUPLICATE, Unused.IN_EVALUATION})

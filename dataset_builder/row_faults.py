@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, get_args
 
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label, Side
+from schemas.messages import ROLES_RULE, ends_with_user, turns_alternate
 from schemas.records import FinishReason, Role
 from schemas.spans import check_cover
 from schemas.validation import show_value
@@ -141,17 +142,10 @@ def _prompt_faults(prompt: Sequence[Row] | None) -> Iterator[RowFault]:
     for index, message in enumerate(prompt):
         yield from _message_faults(message, f"prompt[{index}]")
     roles = [message["role"] for message in prompt if message is not None]
-    turns = roles[1:] if roles[:1] == ["system"] else roles
-    for index, role in enumerate(turns):
-        expected = ("user", "assistant")[index % 2]
-        if role != expected:
-            yield (
-                FaultKind.ROLES_ALTERNATE,
-                f"the roles of 'prompt' are {show_value(roles)}; user and assistant must take "
-                "turns, beginning with user, after one system message at most",
-            )
-            break
-    if roles[-1:] != ["user"]:
+    if not turns_alternate(roles):
+        words = f"the roles of 'prompt' are {show_value(roles)}; {ROLES_RULE}"
+        yield FaultKind.ROLES_ALTERNATE, words
+    if not ends_with_user(roles):
         last = show_value(roles[-1]) if roles else "null"
         yield FaultKind.PROMPT_END, f"'prompt' ends with role {last}, must be 'user'"
 

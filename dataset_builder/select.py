@@ -30,7 +30,9 @@ from dataset_builder.strategies import (
     rejectable,
     worst_of,
 )
+from dataset_builder.topics import topic_key
 from schemas.languages import is_in_another_language
+from schemas.messages import ends_with_user, turns_alternate
 from schemas.records import Annotation
 from schemas.scores import score_labels
 
@@ -74,13 +76,21 @@ def drop(
 def find_fault(responses: Sequence[Annotation]) -> Unused | None:
     """What makes the responses of one question incomparable, if anything."""
     first = responses[0]
-    if any(row.topic != first.topic for row in responses):
+    if any(_is_other_topic(row.topic, first.topic) for row in responses):
         return Unused.TOPICS_DIFFER
     if any(row.prompt != first.prompt for row in responses):
         return Unused.PROMPTS_DIFFER
-    if first.prompt[-1].role != "user":
+    roles = [message.role for message in first.prompt]
+    if not ends_with_user(roles):
         return Unused.PROMPT_ENDS_WITHOUT_USER
+    if not turns_alternate(roles):
+        return Unused.PROMPT_ROLES
     return None
+
+
+def _is_other_topic(topic: str, other: str) -> bool:
+    """Two spellings are one topic; no topic is another than any."""
+    return topic != other and topic_key(topic) != topic_key(other)
 
 
 def comparable(
@@ -94,6 +104,8 @@ def comparable(
         counts = score_labels(sentence.verdict.label for sentence in row.sentences)
         if counts.score is None:
             unused[row.id] = Unused.NOTHING_DECIDED
+        elif not row.text.strip():
+            unused[row.id] = Unused.BLANK_TEXT
         elif row.text in texts:
             unused[row.id] = Unused.DUPLICATE_TEXT
         elif config.check_language and is_in_another_language(row.text, row.language):

@@ -9,13 +9,12 @@ offsets no longer fit.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.sidecar import base_name, describe_file, sidecar_path
+from schemas.sidecar import base_name, describe_file, read_sidecar_values
 
 HISTORY = "history"
 EARLIER = "earlier_sha256"
@@ -92,15 +91,6 @@ def read_history(documents: Path) -> list[dict[str, Any]]:
     """The entries of the sidecar of `documents`, oldest first; [] where it has none."""
     entries = read_sidecar_values(documents).get(HISTORY)
     return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
-
-
-def read_sidecar_values(path: Path) -> dict[str, Any]:
-    """The sidecar of `path` as it is; {} where there is none that can be read."""
-    try:
-        values = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return dict(_mapping(values))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ out in silence: it would change what a model reads, so the record refuses it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from schemas.validation import show_value
 
@@ -25,11 +25,27 @@ def says_nothing(value: object) -> bool:
     >>> says_nothing([{"name": None, "parts": []}]), says_nothing(0), says_nothing(False)
     (True, False, False)
     """
-    if isinstance(value, Mapping):
-        return all(says_nothing(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return all(says_nothing(item) for item in value)
-    return value is None or value == ""
+    left = [value]  # no recursion: what comes from JSON may be nested deeply
+    while left:
+        item = left.pop()
+        if isinstance(item, Mapping):
+            left.extend(item.values())
+        elif isinstance(item, list | tuple):
+            left.extend(item)
+        elif not (item is None or item == ""):
+            return False
+    return True
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is text that UTF-8 can hold; half a surrogate pair ("\\ud800") is not."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tidy_message(values: Any) -> Any:

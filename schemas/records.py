@@ -26,6 +26,8 @@ Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
+MAX_WHOLE = 2**53 - 1  # the largest whole number that every reader of JSON keeps
+Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
 
 
 class Record(BaseModel):
@@ -136,10 +138,16 @@ class Response(Record):
 class Evidence(Record):
     """A place in a document that a verdict rests on: `document.text[start:end]`."""
 
-    document_id: str
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
+    document_id: Identifier
+    start: Whole
+    end: Whole
     score: Fraction | None = None
+
+    @model_validator(mode="after")
+    def _is_a_place(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"[{self.start}, {self.end}) is no place; 'end' is before 'start'")
+        return self
 
 
 class Verdict(Record):
@@ -149,7 +157,7 @@ class Verdict(Record):
     reason: str | None = None
     confidence: Fraction | None = None
     confidence_kind: Literal["votes", "logprob", "lexical"] | None = None
-    votes: dict[str, int] | None = None
+    votes: dict[str, Whole] | None = None
     evidence: list[Evidence] = []
     missing_quotes: list[str] = Field(default=[], exclude_if=lambda quotes: not quotes)
     """What the judge quoted and no document says."""

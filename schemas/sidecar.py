@@ -32,6 +32,7 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "correction": (1, 0),
     "review": (1, 0),
     "failure": (1, 0),
+    "export": (1, 0),
     "pairs": (1, 0),
     "training": (1, 0),
 }
@@ -104,6 +105,15 @@ def make_sidecar(
 def write_sidecar(path: str | Path, sidecar: Sidecar) -> None:
     """Write the sidecar of the stage file `path`, atomically."""
     write_json(sidecar_path(path), sidecar.model_dump())
+
+
+def read_sidecar_values(path: str | Path) -> dict[str, Any]:
+    """The sidecar of `path` as it is; {} where there is none that can be read."""
+    try:
+        values = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def check_sidecar(path: str | Path, model_name: str) -> None:

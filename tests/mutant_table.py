@@ -12,10 +12,13 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
+from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
+from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
@@ -492,15 +495,18 @@ MUTANTS = [
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
     *REVIEWS,
+    *LEAKS,
     *RUNS,
     *EVALUATION,
     *INGEST,
+    *MESSAGES,
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,
+    *FORGOTTEN,
     *SENTENCES,
     *QUOTED,
     *REPLIES,

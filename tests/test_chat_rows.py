@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dataset_builder.formats.pairs_in import run_import_pairs
 from dataset_builder.formats.trl import trl_pair
 from schemas.messages import says_nothing
 from schemas.preference_rows import split_row
 from schemas.records import Message, Question, Response
+from schemas.stage import write_failures
 from schemas.validation import describe_errors
-from trainer.data import parse_pair
+from trainer.data import parse_pair, read_pairs
 
 EMPTY: list[Any] = [None, "", [], {}, [{}], [None, {"a": []}], {"a": None, "b": [{"c": ""}]}]
 VALUES: list[Any] = ["Bo", 1, 0, 0.5, False, True, " ", [{"id": "x"}], {"a": [0]}]
@@ -227,3 +230,26 @@ def test_a_prompt_that_is_not_one_is_refused(
     with pytest.raises(ValueError) as refused:
         parse_pair(row, "p") if in_training else trl_pair(row, identifier="p")
     assert words in str(refused.value)
+
+
+def test_rows_that_no_file_can_hold_are_listed_and_the_rest_is_read(tmp_path: Path) -> None:
+    """Half a character, as an id or inside a text, and JSON nested too deeply."""
+    sides = {"chosen": [reply("x")], "rejected": [reply("y")]}
+    good = json.dumps({"id": "good", "prompt": "Who?", **sides})
+    lines = [
+        json.dumps({"id": "\ud800", "prompt": "\ud800", **sides}),
+        good.replace('"Who?"', "[" * 100_000 + "]" * 100_000),
+        json.dumps(
+            {"id": "deep", "prompt": [user(a=json.loads("[" * 400 + "1" + "]" * 400))], **sides}
+        ),
+        good,
+    ]
+    source = tmp_path / "pairs.jsonl"
+    source.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    result = run_import_pairs(source=source, annotations=tmp_path / "a.jsonl", format_name="trl")
+    assert [failure.id for failure in result.failures] == [
+        f"pairs.jsonl:{row}" for row in (1, 2, 3)
+    ]
+    read = read_pairs([source])
+    assert [pair.id for pair in read.pairs] == ["good"] and len(read.failures) == 3
+    write_failures(tmp_path / "out", read.failures)

@@ -15,6 +15,7 @@ from annotator.text.ingest_notes import Readings, notes_on_readings
 from annotator.text.reading.file_text import Dropped, FileText
 from dataset_builder.evidence import Quotes
 from schemas.document_versions import find_stale_documents, notes_on_stale, read_history
+from schemas.errors import ConfigError
 from schemas.files import read_records, write_records
 from schemas.records import Annotation, Document, Evidence
 from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
@@ -90,6 +91,7 @@ def test_a_document_read_by_an_older_version_is_named(folder):
 def test_the_cause_is_known_where_the_sidecar_has_the_hash_of_the_file(folder):
     output, _ = ingest(folder)
     values = meta(output)
+    del values["written"]  # as in earlier versions, which had no hash of the file
     rows = read_records(output, Document)
     write_records(output, [row.model_copy(update={"text": "Other."}) for row in rows])
     sidecar_path(output).write_text(json.dumps({**values, "reader_version": READER_VERSION - 1}))
@@ -119,13 +121,23 @@ def test_documents_that_left_are_named(folder):
     assert meta(output)["history"][-1]["gone"] == ["tin.txt"]
 
 
-@pytest.mark.parametrize("content", ["", "no JSON\n", '{"id": []}\n[1]\n', '{"id": "a"}\n'])
-def test_an_earlier_output_that_is_none_is_no_obstacle(folder, content):
+def test_an_empty_output_is_no_obstacle(folder):
+    output = folder.parent / "documents.jsonl"
+    output.touch()
+    sidecar_path(output).touch()
+    assert read_earlier(output) is None
+    assert ingest(folder)[1].counts["documents"] == 2
+
+
+@pytest.mark.parametrize("content", ["no JSON\n", '{"id": []}\n[1]\n', '{"id": "a"}\n'])
+def test_what_ingest_did_not_write_is_left_alone(folder, content):
     output = folder.parent / "documents.jsonl"
     output.write_text(content)
     sidecar_path(output).write_text(content)
     assert read_earlier(output) is None
-    assert ingest(folder)[1].counts["documents"] == 2
+    with pytest.raises(ConfigError, match="maskdpo ingest did not write"):
+        ingest(folder)
+    assert output.read_text() == content
 
 
 def test_evidence_in_a_text_that_changed_since_is_not_quoted(folder, tmp_path):

@@ -422,7 +422,7 @@ def test_any_reply_is_read_without_an_error(text):
 def test_ones_own_questions_are_not_written_over(write, tmp_path):
     (tmp_path / "questions.jsonl").write_text('{"id": "mine", "question": "Why?"}\n')
     with ChatServer(Script(said(GOOD))) as server:
-        with pytest.raises(ConfigError, match="questions of your own"):
+        with pytest.raises(ConfigError, match="questions that maskdpo questions did not write"):
             write(server, MIRA)
         assert not server.asked
 

@@ -18,6 +18,7 @@ from dataset_builder.formats.sheets.columns import (
     text_sha256,
 )
 from dataset_builder.formats.sheets.export import run_export_sheet
+from dataset_builder.formats.sheets.table import open_sheet
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.labels import Label
@@ -360,3 +361,22 @@ def test_what_was_forgotten_is_not_imported_and_not_named(tmp_path: Path) -> Non
     assert details[0].startswith("the person in 'who' was forgotten in this run")
     assert details[1].startswith("the response in 'response_id' was forgotten in this run")
     assert not any("Tolvan" in text or "'r2'" in text for text in [*details, *result.notes])
+
+
+@pytest.mark.parametrize("format_name", ["csv", "xlsx"])
+def test_every_long_text_goes_on_in_further_columns(tmp_path: Path, format_name: str) -> None:
+    long = "字" * 40_000
+    row = annotation_row(
+        "r",
+        [GOOD],
+        texts=[long],
+        topic=long,
+        language=long,
+        verdict={"rationale": long, "judge": long},
+        prompt=[{"role": "user", "content": long}],
+    )
+    path = export(tmp_path, [row], format_name)
+    (back,) = open_sheet(path).rows
+    for name in ("topic", "language", "question", "answer", "text", "reason", "judge"):
+        assert back.written(name) == long
+        assert len(str(back.raw(name))) < 32_768 and f"{name} (2)" in back.cells

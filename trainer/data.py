@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from schemas.errors import InputError
 from schemas.files import read_lines
 from schemas.hashing import content_key
+from schemas.messages import is_text
 from schemas.preference_rows import split_row
 from schemas.records import Failure, Pair
 from schemas.sidecar import check_format, describe_file
@@ -107,7 +108,7 @@ def read_pairs(paths: Sequence[Path]) -> PairSet:
                 if isinstance(values, ValueError):
                     raise values
                 pairs.append(parse_pair(values, identifier))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 failures.append(_failure(identifier, "bad_row", f"{place}: {error}"))
     return PairSet(pairs=pairs, failures=failures)
 
@@ -139,8 +140,9 @@ def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_id(values: object, path: Path, row: int) -> str:
+    """The row's own id where it is text, else its place."""
     given = values.get("id") if isinstance(values, dict) else None
-    return given if isinstance(given, str) and given else f"{path.name}:{row}"
+    return given if given and is_text(given) else f"{path.name}:{row}"
 
 
 def _failure(identifier: str, reason: str, detail: str) -> Failure:

@@ -36,8 +36,9 @@ from annotator.generation.usage import NO_LIMITS, Limits, Meter
 from annotator.store import Store
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files import read_rows, write_records
+from schemas.own_files import refuse_to_replace, seal
 from schemas.records import Document, Failure, Message, Question
-from schemas.sidecar import describe_files, make_sidecar, sidecar_path, write_sidecar
+from schemas.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
 STAGE = "questions"
@@ -80,7 +81,12 @@ def run_questions(
     """
     started = time.monotonic()
     check_output(output, documents, store, what="documents")
-    _keep_own_questions(output)
+    refuse_to_replace(
+        output,
+        lambda values: values.get("format") == "maskdpo.question",
+        what="questions",
+        by="maskdpo questions",
+    )
     inputs = describe_files([documents]) if documents.is_file() else {}
     rows = read_rows(documents, Document)
     check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
@@ -140,7 +146,7 @@ def run_questions(
         timings={"total_s": time.monotonic() - started},
     )
     if not is_kept:
-        write_sidecar(output, sidecar)
+        write_sidecar(output, seal(sidecar, [output]))
     return StageResult(
         output=output,
         num_rows=len(known),
@@ -299,12 +305,3 @@ def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
         f"{counts['questions']:,} questions over {counts['topics']:,} topics; {PAPER_FIGURES}"
     )
     return notes
-
-
-def _keep_own_questions(output: Path) -> None:
-    """Raise ConfigError where `output` holds questions that nobody here made."""
-    if output.exists() and not sidecar_path(output).exists():
-        raise ConfigError(
-            f"output {str(output)!r} holds questions of your own (it has no "
-            f"{sidecar_path(output).name}); move it away, or name another file with --output"
-        )

@@ -25,6 +25,7 @@ from annotator.generation.usage import Meter
 from annotator.judging.agreement_figures import Figure, count_groups, estimate_figures
 from annotator.judging.baselines import OverlapJudge
 from annotator.judging.calibration import Calibration, measure_calibration
+from annotator.judging.config import AnnotateConfig
 from annotator.judging.intervals import INTERVAL_NAME
 from annotator.judging.judge import Judge
 from annotator.judging.judged import (
@@ -33,6 +34,7 @@ from annotator.judging.judged import (
     judge_gold,
     labelled_sentences,
     make_gold_tasks,
+    with_documents,
 )
 from annotator.judging.lexical import LexicalJudge
 from schemas.labels import Label
@@ -163,14 +165,19 @@ def measure_judges(
     documents: Sequence[Document],
     judges: Sequence[Judge],
     *,
+    settings: Sequence[AnnotateConfig] | None = None,
     meters: Sequence[Meter | None] | None = None,
     show_progress: bool = False,
 ) -> list[AgreementReport]:
     """`measure_agreement` of several judges on the same sentences; baselines are judged once.
 
-    `meters` has the meter of each judge's calls, None where a judge asks no model. Raises
-    BackendError for a judge whose calls all failed.
+    `settings` has the section `annotate` of each judge, which decides the documents it is shown;
+    the baselines are shown those of the first. `meters` has the meter of each judge's calls, None
+    where a judge asks no model. Raises BackendError for a judge whose calls all failed.
     """
+    given = settings or [AnnotateConfig()] * len(judges)
+    golds = _find_documents(gold, documents, given)
+    gold = golds[0]
     tasks = make_gold_tasks(gold, documents)
     # What costs nothing first: a fault it meets is met before anything is paid for.
     lexical = LexicalJudge()
@@ -182,10 +189,11 @@ def measure_judges(
         "lexical": _summarise(labelled_sentences(by_lexical)),
     }
     reports = []
-    for judge, meter in zip(judges, meters or [None] * len(judges), strict=True):
+    for judge, own, meter in zip(judges, golds, meters or [None] * len(judges), strict=True):
         judged = by_lexical
-        if judge.fingerprint() != lexical.fingerprint():
-            judged = judge_gold(gold, tasks, judge, meter=meter, show_progress=show_progress)
+        if own != gold or judge.fingerprint() != lexical.fingerprint():
+            own_tasks = make_gold_tasks(own, documents)
+            judged = judge_gold(own, own_tasks, judge, meter=meter, show_progress=show_progress)
         if meter is not None:
             meter.check_replies()
         reports.append(_report(judge.name, judged, baselines))
@@ -195,6 +203,20 @@ def measure_judges(
 def largest_first(slices: Mapping[str, AgreementSlice]) -> list[tuple[str, AgreementSlice]]:
     """Slices as people want to read them: by number of sentences, then by name."""
     return sorted(slices.items(), key=lambda item: (-item[1].num_sentences, item[0]))
+
+
+def _find_documents(
+    gold: Sequence[Annotation], documents: Sequence[Document], settings: Sequence[AnnotateConfig]
+) -> list[list[Annotation]]:
+    """`gold` with the documents that each of `settings` finds; equal ones are searched once."""
+    found: dict[tuple[str, str, str], list[Annotation]] = {}
+    keys = []
+    for config in settings:
+        key = (config.documents, config.retrieval.model_dump_json(), config.text.splitter)
+        if key not in found:
+            found[key] = with_documents(gold, documents, config)
+        keys.append(key)
+    return [found[key] for key in keys]
 
 
 def _report(

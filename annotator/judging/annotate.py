@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from annotator.generation.live import LiveLine
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
@@ -29,6 +30,7 @@ from annotator.store import Store
 from schemas.errors import BackendError, ConfigError
 from schemas.files import read_records, read_rows, write_records
 from schemas.labels import Label
+from schemas.own_files import refuse_labels_of_people
 from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
 from schemas.sidecar import describe_files, write_sidecar
 from schemas.stage import StageResult, write_failures
@@ -85,6 +87,7 @@ def run_annotate(
     there already: it is left as it is.
     """
     _check_paths(responses, documents, output=output, store=store)
+    refuse_labels(output)
     config = with_domain(config)
     started = time.perf_counter()
     inputs = describe_files(_input_files(config, responses, documents))
@@ -170,6 +173,17 @@ def _check_paths(responses: Path, documents: Path | None, *, output: Path, store
         raise ConfigError(f"{output} is an input and would be written over; name another output")
     if store.resolve() in {*inputs, output.resolve()}:
         raise ConfigError(f"store {store} is also an input or the output; name another store")
+
+
+def refuse_labels(output: Path) -> None:
+    """Raise ConfigError where annotations at `output` hold a person's label of other origin."""
+    refuse_labels_of_people(output, _takes_labels_over, by="maskdpo annotate")
+
+
+def _takes_labels_over(values: Mapping[str, Any]) -> bool:
+    """Whether a sidecar is that of an annotate run whose verdicts may be those of people."""
+    config = values.get("config")
+    return isinstance(config, dict) and config.get("judge") in ("replay", "cascade")
 
 
 def _judge(

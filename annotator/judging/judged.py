@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from annotator.generation.live import LiveLine
 from annotator.generation.usage import Meter
+from annotator.judging.config import AnnotateConfig
 from annotator.judging.intervals import Group, name_group
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
+from annotator.judging.tasks import DocumentFinder
 from schemas.errors import InputError
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document, Sentence, Verdict
@@ -83,29 +85,43 @@ class JudgedSentence:
         return self.gold.language or NOT_NAMED
 
 
-def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -> list[JudgeTask]:
-    """One task for each response that people labelled anything of.
+def with_documents(
+    gold: Sequence[Annotation], documents: Sequence[Document], config: AnnotateConfig
+) -> list[Annotation]:
+    """`gold` with the ids of the documents that `annotate` finds for it under `config`.
 
-    Sentences that people left open go along, as they would in `annotate`. Raises InputError when
-    an annotation names a document that is not among `documents`.
+    Raises InputError when an annotation names a document that is not among `documents`.
     """
-    by_id = {document.id: document for document in documents}
-    tasks = []
+    finder = DocumentFinder(documents, config)
+    found = []
     for annotation in gold:
-        unknown = [name for name in annotation.document_ids if name not in by_id]
+        unknown = finder.unknown_ids(annotation)
         if unknown:
             message = f"names document {unknown[0]!r}, which is not among the documents"
             raise InputError.of(f"annotation {annotation.id!r}", message)
-        if not any(_is_labelled(sentence) for sentence in annotation.sentences):
-            continue  # nothing to compare with: a judge that is paid would be paid for nothing
-        tasks.append(
-            JudgeTask(
-                response=annotation,
-                sentences=[(item.start, item.end) for item in annotation.sentences],
-                documents=[by_id[name] for name in dict.fromkeys(annotation.document_ids)],
-            )
+        places = [(item.start, item.end) for item in annotation.sentences]
+        ids = [document.id for document in finder.find(annotation, places)]
+        found.append(annotation.model_copy(update={"document_ids": ids}))
+    return found
+
+
+def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -> list[JudgeTask]:
+    """One task for each response that people labelled anything of, with the documents it names.
+
+    `gold` comes from `with_documents`. Sentences that people left open go along, as they would in
+    `annotate`.
+    """
+    by_id = {document.id: document for document in documents}
+    return [
+        JudgeTask(
+            response=annotation,
+            sentences=[(item.start, item.end) for item in annotation.sentences],
+            documents=[by_id[name] for name in annotation.document_ids],
         )
-    return tasks
+        for annotation in gold
+        # Else nothing to compare with: a judge that is paid would be paid for nothing.
+        if any(_is_labelled(sentence) for sentence in annotation.sentences)
+    ]
 
 
 def judge_gold(

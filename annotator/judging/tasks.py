@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,38 @@ class PreparedRows:
     failures: Sequence[Failure]
 
 
+class DocumentFinder:
+    """The documents that a response is compared with, under the setting `documents`.
+
+    `annotate` and `agreement` both ask it, so that a judge is measured on what it will be shown.
+    """
+
+    def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
+        self.by_id = {document.id: document for document in documents}
+        self._documents = documents
+        self._setting = config.documents
+        self._by_topic: defaultdict[str, list[Document]] = defaultdict(list)
+        for document in documents:
+            self._by_topic[document.topic].append(document)
+        self._corpus = None
+        if config.documents == "corpus" and documents:
+            self._corpus = PassageIndex(documents, config.retrieval, splitter=config.text.splitter)
+
+    def unknown_ids(self, response: Response) -> list[str]:
+        """The ids that a response names and no document has."""
+        return [name for name in response.document_ids if name not in self.by_id]
+
+    def find(self, response: Response, sentences: Sequence[Offsets]) -> list[Document]:
+        """The documents of a response without unknown ids; `sentences` are what is searched for."""
+        if self._corpus is not None:
+            return _search(self._corpus, self._documents, response, sentences)
+        if response.document_ids and self._setting != "topic":
+            return [self.by_id[name] for name in dict.fromkeys(response.document_ids)]
+        if self._setting == "ids" or not response.topic:
+            return []
+        return list(self._by_topic.get(response.topic, ()))
+
+
 def prepare_tasks(
     rows: Sequence[Row[Response]],
     documents: Sequence[Document],
@@ -43,28 +75,19 @@ def prepare_tasks(
     responses: Path,
 ) -> PreparedRows:
     """Split every response and find its documents; `responses` is named in what went wrong."""
-    by_id = {document.id: document for document in documents}
-    by_topic: defaultdict[str, list[Document]] = defaultdict(list)
-    for document in documents:
-        by_topic[document.topic].append(document)
-    corpus = None
-    if config.documents == "corpus" and documents:
-        corpus = PassageIndex(documents, config.retrieval, splitter=config.text.splitter)
+    finder = DocumentFinder(documents, config)
     tasks: list[JudgeTask] = []
     failures: list[Failure] = []
     for row in rows:
         response = row.record
-        fault = _find_fault(response, by_id, config.max_response_chars)
+        fault = _find_fault(response, finder, config.max_response_chars)
         if fault is not None:
             reason, message = fault
             detail = f"{responses.name}:{row.line}: {message}"
             failures.append(Failure(id=response.id, stage="annotate", reason=reason, detail=detail))
             continue
         sentences = split_response(response, config)
-        if corpus is not None:
-            found = _search(corpus, documents, response, sentences)
-        else:
-            found = _documents_of(response, by_id, by_topic, config.documents)
+        found = finder.find(response, sentences)
         whole, fragment = set_fragment_apart(response, sentences)
         tasks.append(
             JudgeTask(response=response, sentences=whole, documents=found, fragment=fragment)
@@ -97,7 +120,7 @@ def set_fragment_apart(
 
 
 def _find_fault(
-    response: Response, by_id: Mapping[str, Document], max_chars: int
+    response: Response, finder: DocumentFinder, max_chars: int
 ) -> tuple[str, str] | None:
     """Why a response cannot be judged: a short code and a sentence."""
     if not response.text.strip():
@@ -109,24 +132,11 @@ def _find_fault(
             f"response {response.id!r} has {len(response.text)} characters, more than "
             f"max_response_chars={max_chars}",
         )
-    unknown = [name for name in response.document_ids if name not in by_id]
+    unknown = finder.unknown_ids(response)
     if unknown:
         names = ", ".join(repr(name) for name in unknown)
         return "missing_document", f"response {response.id!r} names {names}, which no document has"
     return None
-
-
-def _documents_of(
-    response: Response,
-    by_id: Mapping[str, Document],
-    by_topic: Mapping[str, Sequence[Document]],
-    chosen: str,
-) -> list[Document]:
-    if response.document_ids and chosen != "topic":
-        return [by_id[name] for name in dict.fromkeys(response.document_ids)]
-    if chosen == "ids":
-        return []
-    return list(by_topic.get(response.topic, ())) if response.topic else []
 
 
 def _search(

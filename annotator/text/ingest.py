@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -49,6 +49,7 @@ from schemas.document_versions import HISTORY
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import write_records
 from schemas.languages import AUTO, is_in_another_language
+from schemas.own_files import refuse_to_replace, seal
 from schemas.records import Document, Failure
 from schemas.sidecar import Sidecar, describe_file, make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import StageResult, failures_path, write_failures
@@ -101,6 +102,7 @@ def run_ingest(
     own = [output, sidecar_path(output), failures_path(output)]
     found = find_files(folder, ignored=own if output.suffix == ".jsonl" else own[1:])
     _refuse(found, folder, output)
+    refuse_to_replace(output, _is_of_ingest, what="documents", by="maskdpo ingest")
     outcome = _Outcome()
     earlier = read_earlier(output)
     write_records(output, _make_documents(config, folder, found, outcome, show=show_progress))
@@ -146,7 +148,8 @@ def run_ingest(
     if earlier is not None and changes is not None:
         sha256 = describe_file(output)["sha256"]
         extra[HISTORY] = extend_history(earlier, changes, sha256=sha256)
-    write_sidecar(output, Sidecar(**{**sidecar.model_dump(), "inputs": inputs, **extra}))
+    made = Sidecar(**{**sidecar.model_dump(), "inputs": inputs, **extra})
+    write_sidecar(output, seal(made, [output]))
     return StageResult(
         output=output,
         num_rows=len(outcome.first_with) + num_failed,
@@ -185,6 +188,13 @@ def make_document(
         source=text.source or file.id,
         license=text.license or config.license or see,
     )
+
+
+def _is_of_ingest(values: Mapping[str, Any]) -> bool:
+    """Whether a sidecar is that of ingested documents; an import's config names a format."""
+    config = values.get("config")
+    is_of_import = isinstance(config, dict) and "format" in config
+    return values.get("format") == "maskdpo.document" and not is_of_import
 
 
 def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:

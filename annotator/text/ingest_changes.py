@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schemas.document_versions import CHANGED, EARLIER, read_history, read_sidecar_values
+from schemas.document_versions import CHANGED, EARLIER, read_history
 from schemas.files import read_lines
-from schemas.sidecar import describe_file
+from schemas.sidecar import describe_file, read_sidecar_values
 
 READER_VERSION = 2
 _FIRST_VERSION = 1

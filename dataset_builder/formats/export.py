@@ -11,7 +11,7 @@ Sheets for people are in `dataset_builder/formats/sheets/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from dataset_builder.formats.published import published_row
 from dataset_builder.formats.trl import trl_row
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records, scan_rows
+from schemas.own_files import refuse_to_replace, seal
 from schemas.records import Annotation, Document, Failure, Pair
-from schemas.sidecar import check_sidecar
+from schemas.sidecar import check_sidecar, make_sidecar, write_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import describe_errors
 from schemas.writing import atomic_writer
@@ -62,7 +63,7 @@ def run_export(
     """
     refused: list[Failure] = []
     if format_name in OF_PAIRS:
-        counts = _export_pairs(source, output, _pair_writer(format_name, lossy), refused)
+        counts = _export_pairs(source, output, format_name, refused, lossy=lossy)
     else:
         counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
     write_failures(output, refused)
@@ -90,21 +91,24 @@ def _pair_writer(format_name: ExportFormat, lossy: bool) -> Callable[[Pair], dic
 def _export_pairs(
     folder: Path,
     output: Path,
-    make_row: Callable[[Pair], dict[str, Any]],
+    format_name: ExportFormat,
     refused: list[Failure],
+    *,
+    lossy: bool,
 ) -> dict[str, int]:
     """One SPLIT.jsonl a split; answers the rows of each."""
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} is a file, but a folder of splits is written")
-    paths = sorted((folder / "pairs").glob("*.parquet"))
-    if not paths:
-        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    make_row = _pair_writer(format_name, lossy)
+    of_split = _files_of_splits(folder)
+    written = {split: output / f"{split}.jsonl" for split in of_split}
+    for path in written.values():
+        _refuse_others(path, sidecar_of=output)
     counts: dict[str, int] = {}
-    for split in dict.fromkeys(path.name.split("-")[0] for path in paths):
-        of_split = [path for path in paths if path.name.split("-")[0] == split]
-        with atomic_writer(output / f"{split}.jsonl") as handle:
+    for split, paths in of_split.items():
+        with atomic_writer(written[split]) as handle:
             counts[split] = 0
-            for pair in _read_pairs(of_split):
+            for pair in _read_pairs(paths):
                 try:
                     row = make_row(pair)
                 except ValueError as error:
@@ -112,7 +116,39 @@ def _export_pairs(
                     continue
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
                 counts[split] += 1
+    _write_sidecar(output, format_name, written.values(), counts)
     return counts
+
+
+def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
+    """The files of the pairs by split, in reading order."""
+    paths = sorted((folder / "pairs").glob("*.parquet"))
+    if not paths:
+        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.name.split("-")[0], []).append(path)
+    return found
+
+
+def _refuse_others(path: Path, *, sidecar_of: Path) -> None:
+    """Raise ConfigError where `path` is there and no export left it so."""
+    refuse_to_replace(
+        path,
+        lambda values: values.get("format") == "maskdpo.export",
+        what="rows",
+        by="maskdpo export",
+        sidecar_of=sidecar_of,
+    )
+
+
+def _write_sidecar(
+    output: Path, format_name: ExportFormat, written: Iterable[Path], counts: Mapping[str, int]
+) -> None:
+    """The sidecar of a file or folder, with the hashes that a rerun compares before it writes."""
+    config = {"format": format_name.value}
+    sidecar = make_sidecar("export", config=config, inputs=[], counts=counts)
+    write_sidecar(output, seal(sidecar, written))
 
 
 def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
@@ -143,6 +179,7 @@ def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
 def _export_human_labels(
     source: Path, output: Path, documents: Path | None, refused: list[Failure], *, lossy: bool
 ) -> dict[str, int]:
+    _refuse_others(output, sidecar_of=output)
     texts: Mapping[str, str] = (
         {row.id: row.text for row in read_records(documents, Document)} if documents else {}
     )
@@ -160,6 +197,7 @@ def _export_human_labels(
             counts["documents_left_out"] += sum(
                 name not in texts for name in annotation.document_ids
             )
+    _write_sidecar(output, ExportFormat.HUMAN_LABELS, [output], counts)
     return counts
 
 

@@ -29,10 +29,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dataset_builder.formats.own_imports import refuse_other_work
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import scan_rows, write_records
 from schemas.hashing import content_key
 from schemas.labels import Label
+from schemas.own_files import seal
 from schemas.records import (
     Annotation,
     Document,
@@ -132,13 +134,24 @@ def read_human_labels(path: str | Path) -> HumanLabels:
     )
 
 
-def run_import(*, source: Path, annotations: Path, documents: Path) -> StageResult:
+def run_import(
+    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
+) -> StageResult:
     """Write the annotations and documents of `source`, each with a sidecar.
 
+    replace_documents    `documents` was named by hand, to be written whatever it holds
+
     Bad rows become `Failure`s beside `annotations`, with file and line in their detail. When no
-    row is sound an InputError with every fault is raised, and nothing is written.
+    row is sound an InputError with every fault is raised, and nothing is written. Raises
+    ConfigError for an output that no import of `source` wrote.
     """
     _refuse_same_paths(source=source, annotations=annotations, documents=documents)
+    refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
+    if not replace_documents:
+        option = "--documents-output"
+        refuse_other_work(
+            documents, source=source, format_name=FORMAT_NAME, what="documents", option=option
+        )
     rows: list[ImportedRow] = []
     bad_rows: list[BadRow] = []
     for item in scan_human_labels(source):
@@ -153,15 +166,13 @@ def run_import(*, source: Path, annotations: Path, documents: Path) -> StageResu
     counts = _count(rows, num_failed=len(bad_rows))
     settings = {"format": FORMAT_NAME}
     write_records(documents, (document for row in rows for document in row.documents))
-    write_sidecar(
-        documents, make_sidecar("document", config=settings, inputs=[source], counts=counts)
-    )
+    of_documents = make_sidecar("document", config=settings, inputs=[source], counts=counts)
+    write_sidecar(documents, seal(of_documents, [documents]))
     failures = [_failure(bad) for bad in bad_rows]
     write_records(annotations, (row.annotation for row in rows))
     write_failures(annotations, failures)
-    write_sidecar(
-        annotations, make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
-    )
+    of_labels = make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
+    write_sidecar(annotations, seal(of_labels, [annotations]))
     return StageResult(
         output=annotations,
         num_rows=len(rows) + len(failures),

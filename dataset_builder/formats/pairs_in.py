@@ -15,12 +15,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dataset_builder.formats.own_imports import refuse_other_work
 from dataset_builder.formats.published import PublishedRow, published_pair
 from dataset_builder.formats.trl import trl_pair
 from schemas.errors import Fault, InputError
 from schemas.files import read_lines, write_records
 from schemas.hashing import content_key
 from schemas.labels import Label, Side
+from schemas.own_files import seal
 from schemas.records import Annotation, Failure, Pair, Sentence, Span, Verdict
 from schemas.sidecar import make_sidecar, write_sidecar
 from schemas.spans import trim
@@ -37,8 +39,10 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
     format_name   "published" or "trl"
 
     Bad rows become `Failure`s beside the output. Raises InputError for a file that cannot be read,
-    and with every fault when no row is sound; nothing is written then.
+    and with every fault when no row is sound, ConfigError for an output that no import of `source`
+    wrote; nothing is written then.
     """
+    refuse_other_work(annotations, source=source, format_name=format_name, what="annotations")
     parse = _PARSERS[format_name]
     found: dict[str, Annotation] = {}
     faults: list[Fault] = []
@@ -48,10 +52,12 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
         num_rows += 1
         identifier = f"{source.name}:{row}"
         try:
+            if isinstance(values, ValueError):
+                raise values
             pair = parse(values, identifier)
             made = annotations_of(pair)
             _refuse_other_text(made, found)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(Fault(path=str(source), line=row, message=str(error)))
             failures.append(
                 Failure(id=identifier[:512], stage="import", reason="bad_row", detail=str(error))
@@ -64,10 +70,9 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
     counts = _count(found, num_rows=num_rows, num_failed=len(failures))
     write_records(annotations, found.values())
     write_failures(annotations, failures)
-    write_sidecar(
-        annotations,
-        make_sidecar("annotation", config={"format": format_name}, inputs=[source], counts=counts),
-    )
+    config = {"format": format_name}
+    sidecar = make_sidecar("annotation", config=config, inputs=[source], counts=counts)
+    write_sidecar(annotations, seal(sidecar, [annotations]))
     return StageResult(
         output=annotations,
         num_rows=num_rows,
@@ -167,22 +172,25 @@ _PARSERS: dict[str, Callable[[object, str], Pair]] = {"published": _published, "
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows."""
+    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows.
+
+    What is no row is the ValueError that says why.
+    """
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
         return
     if path.suffix == ".json" and _begins_with_array(path):
         try:
             values = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError.of(path, f"not valid JSON: {error}") from None
         yield from enumerate(values, start=1)
         return
     for line, text in read_lines(path):
         try:
             yield line, json.loads(text)
-        except ValueError as error:
-            yield line, f"not valid JSON: {error}"
+        except (ValueError, RecursionError) as error:
+            yield line, ValueError(f"not valid JSON: {error}")
 
 
 def _begins_with_array(path: Path) -> bool:

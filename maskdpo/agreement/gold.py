@@ -3,11 +3,11 @@
     human labels   JSONL of labelled responses, each with its own documents (docs/dataset-format.md)
     annotations    annotations.jsonl whose verdicts are of people (`source` is "person"), as
                    `maskdpo import` writes it, with a documents.jsonl
-    corrections    corrections.jsonl of a checked sheet (docs/formats.md), with the annotations that
-                   were checked and their documents.jsonl
+    reviews        reviews.jsonl of checked sheets (docs/formats.md), or the corrections.jsonl of an
+                   earlier version, with the annotations that were checked and their documents.jsonl
 
-The rule: only a person's verdict is a label. A program's verdict in the file becomes
-`undetermined: not_labelled` here, and is counted.
+The rule: only a person's verdict is a label, and only where no other person contradicts it. A
+program's verdict in the file becomes `undetermined: not_labelled` here, and is counted.
 """
 
 from __future__ import annotations
@@ -17,36 +17,47 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from maskdpo.agreement.reviewers import PeopleFigures, decisions_by_text, measure_people
 from schemas.errors import ConfigError, InputError
 from schemas.files import read_lines, read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Sentence, Verdict
 
+if TYPE_CHECKING:
+    from dataset_builder.reviews.log import Logged
+
 # A key that every row of one form has and no row of the other may have.
 _KEY_OF_ANNOTATIONS = "prompt"
-_KEY_OF_CORRECTIONS = "text_sha256"
+_KEY_OF_REVIEWS = "text_sha256"
 _NOT_LABELLED = Verdict(label=Label.UNDETERMINED, reason="not_labelled", source="person")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gold:
-    """People's labels and the documents they go with; `inputs` are the files they came from."""
+    """People's labels and the documents they go with; `inputs` are the files they came from.
+
+    people    figures of the reviews; None where the labels are no reviews
+    """
 
     annotations: Sequence[Annotation]
     documents: Sequence[Document]
     inputs: Sequence[Path]
     num_not_by_people: int = 0
     num_refused: int = 0
+    people: PeopleFigures | None = None
 
     def notes(self) -> list[str]:
         """Sentences the user should read."""
         notes = []
         if self.num_refused:
             notes.append(
-                f"{self.num_refused:,} corrections of {self.inputs[0].name} are not of the "
-                f"responses in {self.inputs[1].name} as they stand, and are left out."
+                f"{self.num_refused:,} reviews of {self.inputs[0].name} are not of the "
+                f"responses in {self.inputs[1].name} as they are now, and are left out."
             )
+        if self.people is not None:
+            notes += self.people.notes()
         if self.num_not_by_people:
             notes.append(
                 f"{self.num_not_by_people:,} verdicts of {self.inputs[0].name} are not a person's "
@@ -65,13 +76,13 @@ def read_gold(
     """The labels of `path`, whichever form it has.
 
     documents          given by the user; refused with human labels, which hold their own
-    default_documents  read for annotations and corrections when `documents` is None
-    annotations        what corrections were made on; needed for them alone
+    default_documents  read for annotations and reviews when `documents` is None
+    annotations        what was reviewed; needed for reviews alone
 
     Raises InputError with every fault of the files, and when no verdict is a person's.
     """
-    if annotations is not None and _first_row_has(path, _KEY_OF_CORRECTIONS):
-        return _read_corrections(path, annotations, documents or default_documents)
+    if annotations is not None and _first_row_has(path, _KEY_OF_REVIEWS):
+        return _read_reviews(path, annotations, documents or default_documents)
     if not _first_row_has(path, _KEY_OF_ANNOTATIONS):
         if documents is not None:
             raise ConfigError(
@@ -100,56 +111,59 @@ def _first_row_has(path: Path, key: str) -> bool:
     return False
 
 
-def _read_corrections(path: Path, annotations: Path, documents: Path) -> Gold:
-    """People's verdicts on the responses of `annotations` that they corrected; no others."""
+def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
+    """People's verdicts on the responses of `annotations` that they reviewed; no others.
+
+    As in a build, identical answers to one question share their reviews; here each is gold once.
+    """
     from dataset_builder.reviews.apply import apply_reviews
-    from dataset_builder.reviews.log import Logged, read_reviews
+    from dataset_builder.reviews.log import read_reviews
 
     for needed in (annotations, documents):
         if not needed.exists():
             raise InputError.of(
-                needed, f"not found; {path} holds corrections of annotations, so set run.dir"
+                needed, f"not found; {path} holds reviews of annotations, so set run.dir"
             )
     texts = read_records(documents, Document)
-    by_topic = _ids_by_topic(texts)
     by_response: defaultdict[str, list[Logged]] = defaultdict(list)
     for entry in read_reviews(path):
         by_response[entry.review.response_id].append(entry)
-    num_refused = sum(len(items) for items in by_response.values())
-    found = []
+    of_question: defaultdict[str, list[Annotation]] = defaultdict(list)
     for annotation in read_records(annotations, Annotation):
-        if annotation.id in by_response:
-            reviewed = apply_reviews([annotation], by_response)
-            num_refused -= len(by_response[annotation.id]) - len(reviewed.refused)
-            if reviewed.replaced.get(annotation.id):
-                found.append(_people_only(reviewed.rows[0], by_topic))
+        of_question[annotation.question_id].append(annotation)
+    num_refused = sum(len(items) for items in by_response.values())
+    found: dict[tuple[str, str], Annotation] = {}
+    decisions = []
+    num_conflicts = 0
+    for question_id, rows in of_question.items():
+        reviewed = apply_reviews(rows, by_response)
+        num_refused -= sum(len(by_response[row.id]) for row in rows if row.id in by_response)
+        num_refused += len(reviewed.refused)
+        num_conflicts += len(reviewed.conflicts)
+        decisions += decisions_by_text(rows, by_response)
+        for row in reviewed.rows:
+            if reviewed.replaced.get(row.id):
+                found.setdefault((question_id, row.text), _people_only(row))
     if not found:
-        raise InputError.of(path, f"no correction is of a response in {annotations}")
+        raise InputError.of(path, f"no review has a label of a response in {annotations}")
     return Gold(
-        annotations=found,
+        annotations=list(found.values()),
         documents=texts,
         inputs=[path, annotations, documents],
         num_refused=num_refused,
+        people=measure_people(decisions, num_conflicts=num_conflicts),
     )
-
-
-def _ids_by_topic(documents: Sequence[Document]) -> dict[str, list[str]]:
-    by_topic: defaultdict[str, list[str]] = defaultdict(list)
-    for document in documents:
-        by_topic[document.topic].append(document.id)
-    return by_topic
 
 
 def _read_annotations(path: Path, documents: Path) -> Gold:
     texts = read_records(documents, Document)
-    by_topic = _ids_by_topic(texts)
     annotations = []
     num_not_by_people = num_by_people = 0
     for annotation in read_records(path, Annotation):
         by_people = sum(_is_by_person(item) for item in annotation.sentences)
         num_by_people += by_people
         num_not_by_people += len(annotation.sentences) - by_people
-        annotations.append(_people_only(annotation, by_topic))
+        annotations.append(_people_only(annotation))
     if not num_by_people:
         raise InputError.of(
             path,
@@ -168,12 +182,10 @@ def _is_by_person(sentence: Sentence) -> bool:
     return sentence.verdict.source == "person"
 
 
-def _people_only(annotation: Annotation, by_topic: dict[str, list[str]]) -> Annotation:
-    """The annotation with people's verdicts alone, and with documents found as `annotate` does."""
+def _people_only(annotation: Annotation) -> Annotation:
+    """The annotation with people's verdicts alone."""
     sentences = [
         item if _is_by_person(item) else item.model_copy(update={"verdict": _NOT_LABELLED})
         for item in annotation.sentences
     ]
-    by_name = annotation.document_ids
-    found = by_name or (by_topic.get(annotation.topic, []) if annotation.topic else [])
-    return annotation.model_copy(update={"sentences": sentences, "document_ids": found})
+    return annotation.model_copy(update={"sentences": sentences})

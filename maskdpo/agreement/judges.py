@@ -18,6 +18,7 @@ import click
 from annotator.generation.estimate import Estimator, look_into
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judge import Judge
 from annotator.judging.judges import asks_a_model, judge_meter, make_judge
 from annotator.judging.recorded import RecordedJudge
@@ -34,6 +35,7 @@ VERDICTS_SUFFIX = ".jsonl"
 class NamedJudge:
     """A judge, the name it goes by in this run, and the file it came from, if any.
 
+    settings   the section `annotate` that it is measured under: it decides the documents
     meter      counts its calls; None where it asks no model
     estimator  counts the calls it would make, where nothing is to be asked
     protocol   how its model is asked; empty where it asks none
@@ -41,6 +43,7 @@ class NamedJudge:
 
     name: str
     judge: Judge
+    settings: AnnotateConfig
     path: Path | None = None
     meter: Meter | None = None
     estimator: Estimator | None = None
@@ -119,7 +122,11 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
         )
     if path.suffix == VERDICTS_SUFFIX:
         recorded = RecordedJudge.read(path, is_of_gold=True)
-        return NamedJudge(name=recorded.name, judge=recorded, path=path)
+        # Whatever made these verdicts, no other judge of this section need be complete.
+        settings = config.section(AnnotateConfig, "annotate", judge="lexical")
+        return NamedJudge(
+            name=recorded.name, judge=recorded, settings=with_domain(settings), path=path
+        )
     made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
     return replace(made, path=path)
 
@@ -128,7 +135,7 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
     """The one place where `agreement` makes a judge of settings."""
     if not asks_a_model(settings):
         judge = make_judge(settings)
-        return NamedJudge(name=judge.name, judge=judge)
+        return NamedJudge(name=judge.name, judge=judge, settings=with_domain(settings))
     meter = judge_meter(settings, paid.budget)
     estimators: list[Estimator] | None = [] if paid.only_estimate else None
     judge = make_judge(settings, store=paid.open(), meter=meter, estimators=estimators)
@@ -137,6 +144,7 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
     return NamedJudge(
         name=judge.name,
         judge=judge,
+        settings=with_domain(settings),
         meter=meter,
         estimator=estimators[0] if estimators else None,
         protocol=settings.llm.protocol if settings.llm else "",

@@ -9,16 +9,21 @@ from typing import Any
 from annotator.judging.agreement import Agreement, AgreementReport
 from annotator.judging.compare import Comparison
 from annotator.judging.disagreements import Disagreement
+from maskdpo.agreement.reviewers import PeopleFigures
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementResult:
-    """One report per judge, the comparison where there are two, and where each judge differs."""
+    """One report per judge, the comparison where there are two, and where each judge differs.
+
+    people    how people's reviews go together; None where the labels are no reviews
+    """
 
     gold: str
     reports: Sequence[AgreementReport]
     comparison: Comparison | None
     disagreements: Mapping[str, Sequence[Disagreement]]
+    people: PeopleFigures | None = None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     """Signs of a judge that does not judge."""
@@ -38,6 +43,8 @@ class AgreementResult:
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: the first judge's report, flat; a second one under `compared_with`."""
         values = {"gold": self.gold, **self.reports[0].to_dict()}
+        if self.people is not None:
+            values["people"] = self.people.to_dict()
         if self.comparison is not None:
             values["compared_with"] = self.reports[1].to_dict()
             values["comparison"] = self.comparison.to_dict()

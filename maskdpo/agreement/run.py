@@ -14,7 +14,7 @@ from annotator.generation.estimate import Estimate
 from annotator.judging.agreement import AgreementReport, measure_judges
 from annotator.judging.compare import compare_judges
 from annotator.judging.disagreements import list_disagreements
-from annotator.judging.judged import make_gold_tasks
+from annotator.judging.judged import make_gold_tasks, with_documents
 from annotator.judging.verdict_tally import VerdictTally
 from maskdpo.agreement.gold import Gold
 from maskdpo.agreement.judges import NamedJudge
@@ -22,8 +22,9 @@ from maskdpo.agreement.result import AgreementResult
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
 from schemas.files import write_records
+from schemas.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.records import Document
-from schemas.sidecar import make_sidecar, write_sidecar
+from schemas.sidecar import make_sidecar, read_sidecar_values, write_sidecar
 from schemas.writing import write_json
 
 
@@ -60,6 +61,7 @@ def run_agreement(
         gold.annotations,
         gold.documents,
         [named.judge for named in judges],
+        settings=[named.settings for named in judges],
         meters=[named.meter for named in judges],
         show_progress=show_progress,
     )
@@ -77,6 +79,7 @@ def run_agreement(
             report.judge: list_disagreements(report.sentences, documents, judge=report.judge)
             for report in reports
         },
+        people=gold.people,
         notes=[
             *gold.notes(),
             *(note for named in judges for note in named.judge.notes()),
@@ -103,11 +106,12 @@ def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[s
 
     The judges are those of `find_judges` with `PaidCalls(only_estimate=True)`.
     """
-    tasks = make_gold_tasks(gold.annotations, gold.documents)
     parts = []
     for named in judges:
         if named.estimator is None or named.meter is None:
             continue
+        found = with_documents(gold.annotations, gold.documents, named.settings)
+        tasks = make_gold_tasks(found, gold.documents)
         for _ in named.judge.judge(tasks):
             pass
         estimate = Estimate(
@@ -122,19 +126,33 @@ def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[s
     return parts
 
 
+def _is_of_agreement(path: Path) -> bool:
+    return bool(read_sidecar_values(path).get("config") == {"made_by": "agreement"})
+
+
+# Each output: the option that names it, and how a file that a rerun may replace is known.
+_OUTPUTS = {
+    "output": ("--output", has_keys("gold", "judge", "baselines")),
+    "disagreements": ("--disagreements", has_keys("people_label", "judge_label")),
+    "annotations": ("--annotations-output", _is_of_agreement),
+    "report": ("--report", is_page),
+}
+
+
 def _check_files(gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles) -> None:
-    """Raise ConfigError for an output that is an input or another output."""
+    """Raise ConfigError for an output that is an input, another output, or other work."""
     if files.annotations and len(judges) != 1:
         raise ConfigError("--annotations-output holds one judge's verdicts; measure them singly")
     taken = {path.resolve(): "an input" for path in gold.inputs}
     taken |= {named.path.resolve(): "an input" for named in judges if named.path}
-    for name in ("output", "disagreements", "annotations", "report"):
+    for name, (option, is_own) in _OUTPUTS.items():
         path: Path | None = getattr(files, name)
         if path is None:
             continue
         other = taken.setdefault(path.resolve(), f"the {name} file")
         if other != f"the {name} file":
             raise ConfigError(f"{name} {path} is also {other}; name another file")
+        refuse_to_replace_unless(path, is_own, by="maskdpo agreement", option=option)
 
 
 def _write_files(result: AgreementResult, gold: Gold, files: AgreementFiles) -> None:

@@ -18,7 +18,7 @@ from annotator.generation.inputs import check_documents
 from annotator.generation.live import say
 from annotator.generation.sample import run_sample
 from annotator.generation.usage import NO_LIMITS, Budget, Limits, check_prices
-from annotator.judging.annotate import run_annotate
+from annotator.judging.annotate import refuse_labels, run_annotate
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judges import judge_prices
 from maskdpo.config import RunConfig
@@ -28,6 +28,7 @@ from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
 from schemas.files import read_records, read_rows
+from schemas.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
 from schemas.writing import write_json
@@ -153,6 +154,12 @@ def _prepare(
     limits: Limits,
 ) -> _Prepared:
     """Read the inputs; raise InputError or ConfigError for what would be met after paying."""
+    refuse_to_replace_unless(
+        inputs.output / "scores.json", has_keys("models", "pairs"), by="maskdpo evaluate"
+    )
+    refuse_to_replace_unless(inputs.output / "report.html", is_page, by="maskdpo evaluate")
+    for name in samples:
+        refuse_labels(inputs.output / name / "annotations.jsonl")
     prices = [("sample", item.prices) for item in samples.values()]
     check_prices(limits, [*prices, *(("annotate.llm", item) for item in judge_prices(annotate))])
     rows = read_rows(inputs.questions, Question)

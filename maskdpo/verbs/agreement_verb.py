@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     "--gold",
     type=INPUT_FILE,
     required=True,
-    help="People's labels: human-label JSONL, annotations of people, or the corrections of a "
-    "checked sheet of RUN/annotations.jsonl.",
+    help="People's labels: human-label JSONL, annotations of people, or the reviews of "
+    "RUN/annotations.jsonl (RUN/reviews.jsonl).",
 )
 @click.option(
     "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."

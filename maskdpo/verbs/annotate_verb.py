@@ -81,18 +81,20 @@ def command(
     is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
-    from annotator.judging.annotate import run_annotate
+    from annotator.judging.annotate import refuse_labels, run_annotate
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.estimate import estimate_annotate
     from annotator.judging.judges import judge_meter, judge_prices
     from annotator.judging.language_notes import language_notes
     from annotator.judging.preview import preview_annotate
+    from dataset_builder.forgotten import Forgotten, refuse_forgotten_rows
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
     source = responses or config.run.path("responses.jsonl")
     require_file(source, made_by="make it with: maskdpo sample")
     _refuse_labels(source)
+    refuse_forgotten_rows(source, Forgotten.read_next_to(output, source))
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
     run_store = find_run_store(config, output, given=store)
@@ -107,6 +109,7 @@ def command(
             )
         show_estimate(estimate)
         return
+    refuse_labels(output)  # before a preview is paid for
     store = run_store.take_over()
     announced = announce_judge(settings)
     for note in language_notes(settings, source):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from maskdpo.verbs.common import (
     require_file,
 )
 from schemas.errors import InputError
-from schemas.sidecar import sidecar_path
 from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 
 SHEETS = ("csv", "xlsx", "parquet")
@@ -104,9 +102,12 @@ def command(
         from dataset_builder.formats.human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
-        if documents_output is None:
-            _refuse_documents_of_others(documents, source)
-        result = run_import(source=source, annotations=annotations, documents=documents)
+        result = run_import(
+            source=source,
+            annotations=annotations,
+            documents=documents,
+            replace_documents=documents_output is not None,
+        )
         click.echo(f"wrote {documents}")
     elif format_name in ("published", "trl"):
         from dataset_builder.formats.pairs_in import run_import_pairs
@@ -162,20 +163,3 @@ def _check_format(source: Path, format_name: str) -> None:
 def _documents_path(config: RunConfig, output: Path | None) -> Path:
     """Where the documents go: next to an output that is given, else into the run."""
     return output.parent / "documents.jsonl" if output else config.run.path("documents.jsonl")
-
-
-def _refuse_documents_of_others(documents: Path, source: Path) -> None:
-    """Stop before documents that an import of `source` did not write are written over."""
-    if not documents.exists():
-        return
-    try:
-        meta = json.loads(sidecar_path(documents).read_text(encoding="utf-8"))
-        is_ours = source.name in meta["inputs"] and meta["config"] == {"format": FORMATS[0]}
-    except (OSError, ValueError, KeyError, TypeError):
-        is_ours = False
-    if not is_ours:
-        message = (
-            f"holds documents that do not come from {source.name}, and they are not written over; "
-            "name another file with: --documents-output FILE"
-        )
-        raise InputError.of(documents, message)

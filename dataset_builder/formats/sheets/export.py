@@ -139,6 +139,7 @@ def _is_long(annotation: Annotation) -> bool:
     texts = (
         annotation.text,
         annotation.topic,
+        annotation.language,
         last_question(annotation),
         *(item.verdict.rationale + (item.verdict.reason or "") for item in annotation.sentences),
         *(item.verdict.judge for item in annotation.sentences),

@@ -1,4 +1,4 @@
-"""What stands in the way of an export: a sheet in which somebody has written.
+"""What keeps an export from writing: a sheet in which somebody has written.
 
 The rule: only a sheet of ours in which nobody has written anything is replaced.
 """
