@@ -31,9 +31,9 @@ IN_SHEETS = [
             SHEETS,
         ),
         (
-            "sheet-blind-agrees",
-            "return not check.blind and check.fits_label",
-            "return check.fits_label",
+            "sheet-any-label-agrees",
+            "return not check.blind and check.fits_label(label.value)",
+            "return not check.blind",
             SHEETS,
         ),
     ),

@@ -18,6 +18,7 @@ from dataset_builder.formats.sheets.columns import (
     text_sha256,
 )
 from dataset_builder.formats.sheets.export import run_export_sheet
+from dataset_builder.formats.sheets.table import open_sheet
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.labels import Label
@@ -190,7 +191,7 @@ def test_a_second_import_adds_and_repeats_nothing(tmp_path: Path) -> None:
     fill_csv(path, {0: {"person_label": "no fact"}})
     _, result = bring_back(path)
     assert (result.counts["new"], result.counts["changed"]) == (1, 1)
-    assert any("1 sentences another person decided otherwise" in note for note in result.notes)
+    assert any("another person decided otherwise: 1;" in note for note in result.notes)
     reviews, _ = bring_back(path, round_number=2)
     assert reviews[-1].round == 2
 
@@ -234,6 +235,14 @@ def test_notes_and_labels_in_the_wrong_column_are_reported(tmp_path: Path) -> No
     _, result = bring_back(path)
     assert any(note.startswith("row 2: a note without") for note in result.notes)
     assert any(note.startswith("row 3: the judge's column 'label'") for note in result.notes)
+
+
+def test_columns_of_others_are_named_and_not_read(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong", "my remarks": "x"}})
+    reviews, result = bring_back(path)
+    assert len(reviews) == 1
+    assert "columns that are not of the sheet are not read: my remarks" in result.notes
 
 
 def test_names_and_notes_keep_their_apostrophe(tmp_path: Path) -> None:
@@ -352,3 +361,22 @@ def test_what_was_forgotten_is_not_imported_and_not_named(tmp_path: Path) -> Non
     assert details[0].startswith("the person in 'who' was forgotten in this run")
     assert details[1].startswith("the response in 'response_id' was forgotten in this run")
     assert not any("Tolvan" in text or "'r2'" in text for text in [*details, *result.notes])
+
+
+@pytest.mark.parametrize("format_name", ["csv", "xlsx"])
+def test_every_long_text_goes_on_in_further_columns(tmp_path: Path, format_name: str) -> None:
+    long = "字" * 40_000
+    row = annotation_row(
+        "r",
+        [GOOD],
+        texts=[long],
+        topic=long,
+        language=long,
+        verdict={"rationale": long, "judge": long},
+        prompt=[{"role": "user", "content": long}],
+    )
+    path = export(tmp_path, [row], format_name)
+    (back,) = open_sheet(path).rows
+    for name in ("topic", "language", "question", "answer", "text", "reason", "judge"):
+        assert back.written(name) == long
+        assert len(str(back.raw(name))) < 32_768 and f"{name} (2)" in back.cells

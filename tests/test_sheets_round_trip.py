@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,21 +86,25 @@ BODIES = [
     "1E5",
     "TRUE",
     "3.10",
+    "#N/A",
     "long " + "word 字😀_" * 5_000,
 ]
 
 
 def hostile_rows(count: int) -> list[dict[str, Any]]:
-    """`count` responses; ids and texts are hostile in all combinations."""
-    return [
-        annotation_row(
-            IDS[number % len(IDS)] + (f"-{number}" if number >= len(IDS) else ""),
-            [LABELS[number % len(LABELS)]],
-            texts=[BODIES[number % len(BODIES)] + (f" {number}" if number >= len(BODIES) else "")],
-            question=f"=q{number}",
-        )
-        for number in range(count)
-    ]
+    """`count` responses; ids and texts are hostile in all combinations, the first ones long."""
+    rows = []
+    for number in range(count):
+        name, text = IDS[number % len(IDS)], BODIES[number % len(BODIES)]
+        if number >= len(IDS):
+            name += f"-{number}"
+        if number >= 3 * len(BODIES):
+            text = f"{text[:200]} {number}"
+        elif number >= len(BODIES):
+            text += f" {number}"
+        label = LABELS[number % len(LABELS)]
+        rows.append(annotation_row(name, [label], texts=[text], question=f"=q{number}"))
+    return rows
 
 
 def name_of(number: int) -> str:
@@ -153,7 +158,7 @@ def test_500_hostile_rows_come_back_from_every_encoding(
     assert is_named == (not encoding.startswith("utf-8"))
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "big5", "shift_jis", "cp1251", "cp1250"])
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "shift_jis", "cp1251"])
 def test_500_hostile_rows_in_a_small_encoding_come_back_or_are_refused(
     tmp_path: Path, encoding: str
 ) -> None:
@@ -349,6 +354,7 @@ def test_a_cell_is_undone(text: str) -> None:
             "1-2",
             "1/2",
             "3.10",
+            "#N/A",
             "1.2.3",
             "12:30",
             "2026-01-31",
@@ -385,3 +391,24 @@ def test_parts_fit_a_cell_and_are_the_text_together(pieces: list[str], times: in
     for part in parts:
         assert len(escape(part).encode("utf-16-le")) // 2 <= MAX_CELL_UNITS
         assert len(defuse(part).encode("utf-16-le")) // 2 <= MAX_CELL_UNITS
+
+
+def test_a_damaged_byte_changes_nothing_else(tmp_path: Path) -> None:
+    rows = [annotation_row(f"r{number}", [Label.NO_FACT]) for number in range(4)]
+    path = export(tmp_path, rows)
+    filled = read_csv(path)
+    for row in filled:
+        row.update(person_label="wrong", note="Größe")
+    save_csv(path, filled)
+    path.write_bytes(path.read_bytes().replace("Größe".encode(), b"Gr\xf6\xdfe", 1))
+    reviews, _ = bring_back(path)
+    assert [row.note for row in reviews[1:]] == ["Größe"] * 3
+
+
+def test_an_id_in_another_unicode_form_is_the_same(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("Größe-é", [Label.NO_FACT])])
+    (row,) = read_csv(path)
+    row.update(person_label="wrong", response_id=unicodedata.normalize("NFD", row["response_id"]))
+    save_csv(path, [row])
+    ((review,), _) = bring_back(path)
+    assert review.response_id == "Größe-é"

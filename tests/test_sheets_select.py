@@ -55,7 +55,7 @@ def test_copies_of_an_answer_are_shown_once_with_their_count(tmp_path: Path) -> 
     source = tmp_path / "annotations.jsonl"
     result = run_export_sheet(source=source, output=path, format_name="csv")
     assert result.counts["copies_left_out"] == 1
-    assert any("1 responses are copies" in note for note in result.notes)
+    assert any("repeat another answer to their question: 1;" in note for note in result.notes)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_the_file(tmp_path: Path) -> None:
@@ -314,10 +314,10 @@ def test_an_untouched_sheet_is_replaced_and_what_is_no_sheet_is_not(
     ("change", "words"),
     [
         ({"person_label": "wrong"}, "holds 1 labels of people"),
-        ({"who": "B"}, "holds 0 labels of people, and 1 rows in which people wrote"),
-        ({"when": "2026"}, "1 rows in which people wrote"),
-        ({"note": "?"}, "1 rows in which people wrote"),
-        ({"text": "Better."}, "1 rows in which people wrote"),
+        ({"who": "B"}, "holds 0 labels of people .rows in which people wrote: 1."),
+        ({"when": "2026"}, "rows in which people wrote: 1"),
+        ({"note": "?"}, "rows in which people wrote: 1"),
+        ({"text": "Better."}, "rows in which people wrote: 1"),
     ],
 )
 def test_a_sheet_in_which_somebody_wrote_stays(
@@ -373,7 +373,7 @@ def test_every_word_of_the_table_means_one_label(item: Any) -> None:
         assert other is item or not set(words) & set(other.words.split(", "))
 
 
-@pytest.mark.parametrize("word", ["", "true", "right", "yes", "ok", "是", "错了吗", "1"])
+@pytest.mark.parametrize("word", ["", "true", "false", "right", "yes", "ok", "是", "错了吗", "1"])
 def test_other_words_mean_no_label(word: str) -> None:
     assert read_label(word) is None
 
@@ -433,6 +433,9 @@ def test_the_verbs_write_and_read_sheets(
     assert code == 2 and "give --who NAME" in err
     code, out, err = run("import", "s.csv", "--who", "A", "--round", "2", *at)
     assert code == 0 and "reviews 1, new 1, known 0" in out and "next: maskdpo build\n" in err
+    (tmp_path / "s.txt").write_bytes((tmp_path / "s.csv").read_text("utf-8").encode("utf-16-le"))
+    code, out, _ = run("import", "s.txt", "--who", "A", "--round", "2", *at)
+    assert code == 0 and "new 0, known 1" in out
     (line,) = (tmp_path / "run" / "reviews.jsonl").read_text().splitlines()
     assert json.loads(line)["round"] == 2
     left = ("export", "--format", "xlsx", "--output", "left.xlsx", "--only", "unreviewed", *at)
@@ -449,5 +452,9 @@ def test_the_verbs_write_and_read_sheets(
     assert code == 0 and "gives the judge's label away" in err
     code, _, err = run("export", "--format", "csv", "--output", "x.csv", "--who", "B", *at)
     assert code == 2 and "--only unreviewed" in err
+    filled = (tmp_path / "s.csv").read_bytes()
+    code, _, err = run("export", "--format", "human_labels", "--output", "s.csv", *at)
+    assert code == 2 and "has the name of a sheet" in err
+    assert (tmp_path / "s.csv").read_bytes() == filled
     code, _, err = run("export", "--format", "trl", "run", "--output", "x", "--blind")
     assert code == 2 and "are for sheets" in err

@@ -22,7 +22,9 @@ from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 SHEETS = ("csv", "xlsx", "parquet")
 FORMATS = ("human_labels", "published", "trl", *SHEETS)
 _FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
-_SHEET_SUFFIXES = (".csv", ".xlsx")  # of no other format
+_SHEET_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
+_NO_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_HEAD_BYTES = 4_096
 
 
 @click.command(
@@ -93,8 +95,7 @@ def command(
     documents are written next to it. The formats: docs/formats.md.
     """
     require_file(source, made_by="SOURCE is the file to import")
-    if source.suffix.lower() in _SHEET_SUFFIXES:
-        format_name = source.suffix.lower().removeprefix(".")
+    format_name = _sheet_format(source) or format_name
     _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
@@ -135,9 +136,19 @@ def _import_sheet(
     )
 
 
+def _sheet_format(source: Path) -> str | None:
+    """The format of a sheet, by its name, or by its head as a program's "Unicode text" has it."""
+    if source.suffix.lower() in _SHEET_SUFFIXES:
+        return _SHEET_SUFFIXES[source.suffix.lower()]
+    with source.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES).replace(b"\0", b"")
+    is_table = b"person_label" in head and b"{" not in head.splitlines()[0][:8]
+    return "csv" if is_table and not head.startswith((b"PAR1", b"PK")) else None
+
+
 def _check_format(source: Path, format_name: str) -> None:
     """Refuse a file whose name says that it is of another format, in one sentence."""
-    if source.suffix.lower() in (".xls", ".xlsb", ".ods"):
+    if source.suffix.lower() in _NO_SHEETS:
         message = "is a spreadsheet of another kind; save it as .xlsx or as 'CSV UTF-8' first"
         raise InputError.of(source, message)
     fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())

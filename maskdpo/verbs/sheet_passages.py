@@ -72,7 +72,8 @@ class _Finder:
         return self._by_topic.get(annotation.topic, [])
 
     def _index(self, documents: Sequence[Document]) -> PassageIndex:
-        key = tuple(document.id for document in documents)
+        is_all = documents is self._all
+        key = () if is_all else tuple(document.id for document in documents)
         index = self._indexes.pop(key, None)
         if index is None:
             config = self._config

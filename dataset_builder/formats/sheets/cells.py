@@ -26,7 +26,9 @@ _WORD_OF_VALUES = re.compile(
     r"上午|下午|年|月|日|时|時|分|秒|元|january|february|march|april|june|july|august|september|"
     r"sept|october|november|december"
 )
-_LOGICAL = re.compile(r"true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|真|假|истина|ложь")
+_LOGICAL = re.compile(
+    r"#[\w/]+[!?]?|true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|真|假|истина|ложь"
+)
 _MAX_VALUE_CHARS = 400
 _ILLEGAL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
@@ -87,15 +89,15 @@ def split_cell(text: str) -> list[str]:
 
 def cell_units(text: str) -> int:
     """UTF-16 units that a text may take in a cell: the number of `split_cell` is decided by it."""
-    long = text.count("_") + len(_ILLEGAL.findall(text))
+    long = len(_LOOKS_ESCAPED.findall(text)) + len(_ILLEGAL.findall(text))
     units = len(text.encode("utf-16-le", "surrogatepass")) // 2
     return units + (_MAX_ESCAPED - 1) * long + _APOSTROPHE
 
 
 def _units(text: str) -> Iterator[int]:
     """The most UTF-16 units that each character takes."""
-    for character in text:
-        if character == "_" or _ILLEGAL.match(character):
+    for index, character in enumerate(text):
+        if _LOOKS_ESCAPED.match(text, index) or _ILLEGAL.match(character):
             yield _MAX_ESCAPED
         else:
             yield 1 if character <= "\uffff" else 2

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Check:
 
     def fits_place(self, place: Place) -> bool:
         """Whether id, text and offsets are those that were written."""
-        return self.place == _digest(repr(place), _PLACE_CHARS)
+        return self.place == _digest(json.dumps(place), _PLACE_CHARS)
 
     def fits_text(self, text: str) -> bool:
         """Whether the sentence has the words that were written."""
@@ -52,7 +53,7 @@ class Check:
 
 def make_check(place: Place, text: str, label: Label | None) -> str:
     """The cell of one row; without a label it is the cell of a blind sheet."""
-    parts = _digest(repr(place), _PLACE_CHARS) + _digest(plain_words(text), _TEXT_CHARS)
+    parts = _digest(json.dumps(place), _PLACE_CHARS) + _digest(plain_words(text), _TEXT_CHARS)
     return f"b{parts}" if label is None else f"k{parts}{_digest(label.value, _LABEL_CHARS)}"
 
 

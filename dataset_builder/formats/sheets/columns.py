@@ -39,7 +39,7 @@ BLIND_COLUMNS = tuple(name for name in COLUMNS if name not in _OF_THE_JUDGE)
 NEEDED = ("response_id", "start", "end", "person_label", "text_sha256")
 WHOLE_NUMBERS = ("copies", "sentence", "start", "end")
 # What an annotation gives, of any length. The rest is short, or cut where it is made.
-LONG_COLUMNS = ("topic", "question", "answer", "text", "reason", "judge")
+LONG_COLUMNS = ("topic", "language", "question", "answer", "text", "reason", "judge")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

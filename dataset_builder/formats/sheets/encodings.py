@@ -93,7 +93,12 @@ def _num_fits(row: Mapping[str, bytes], check: Check, encoding: str) -> int:
 
 
 def _guess(cells: Sequence[bytes]) -> str:
-    """gb18030 or cp1252: two accented letters in a row are rarely a common Chinese character."""
+    """gb18030 or cp1252: two accented letters in a row are rarely a common Chinese character.
+
+    utf-8 where most of the cells are: then a few bytes of the file are damaged.
+    """
+    if sum(map(_is_utf8, cells)) * 2 > len(cells):
+        return "utf-8"
     common = total = 0
     for cell in cells:
         try:
@@ -104,6 +109,14 @@ def _guess(cells: Sequence[bytes]) -> str:
         total += len(foreign)
         common += sum(map(_is_common, foreign))
     return "gb18030" if common >= _COMMON_SHARE * total else "cp1252"
+
+
+def _is_utf8(cell: bytes) -> bool:
+    try:
+        cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_common(character: str) -> bool:

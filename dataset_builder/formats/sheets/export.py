@@ -139,6 +139,7 @@ def _is_long(annotation: Annotation) -> bool:
     texts = (
         annotation.text,
         annotation.topic,
+        annotation.language,
         last_question(annotation),
         *(item.verdict.rationale + (item.verdict.reason or "") for item in annotation.sentences),
         *(item.verdict.judge for item in annotation.sentences),
@@ -190,8 +191,9 @@ def _notes(
     notes: list[str] = []
     if survey.answers.num_copies:
         notes.append(
-            f"{survey.answers.num_copies:,} responses are copies of another answer to the same "
-            "question and are left out; the column 'copies' counts them, and a label counts for all"
+            "responses left out because they repeat another answer to their question: "
+            f"{survey.answers.num_copies:,}; the column 'copies' counts them, and a label counts "
+            "for all of them"
         )
     if material is None:
         notes.append(

@@ -1,4 +1,4 @@
-"""What stands in the way of an export: a sheet in which somebody has written.
+"""What keeps an export from writing: a sheet in which somebody has written.
 
 The rule: only a sheet of ours in which nobody has written anything is replaced.
 """
@@ -10,7 +10,14 @@ from pathlib import Path
 from dataset_builder.formats.sheets.check import read_check
 from dataset_builder.formats.sheets.columns import NEEDED
 from dataset_builder.formats.sheets.read_row import find_edit
-from dataset_builder.formats.sheets.table import Row, Table, as_text, is_untouched, open_sheet
+from dataset_builder.formats.sheets.table import (
+    Row,
+    Table,
+    as_text,
+    is_unnamed,
+    is_untouched,
+    open_sheet,
+)
 from schemas.errors import ConfigError, InputError
 
 _OTHER = "name another file with: --output FILE"
@@ -48,7 +55,7 @@ def check_output(output: Path, format_name: str) -> None:
         raise InputError.of(output, f"{message}, so it is not written over; {_OTHER}")
     if touched:
         message = (
-            f"holds {labels:,} labels of people, and {touched:,} rows in which people wrote; it is "
+            f"holds {labels:,} labels of people (rows in which people wrote: {touched:,}); it is "
             f"not written over. Import it with: {import_command(output)}, or {_OTHER}"
         )
         raise InputError.of(output, message)
@@ -66,11 +73,9 @@ def _look(table: Table) -> tuple[int, int, list[str]]:
         labels += bool(row.typed("person_label"))
         touched += not is_untouched(row) or _is_edited(row)
         for name, value in row.cells.items():
-            if (name in foreign or name.startswith("column ")) and as_text(value).strip():
+            if (name in foreign or is_unnamed(name)) and as_text(value).strip():
                 foreign[name] = True
-    named = [
-        name for name, is_filled in foreign.items() if is_filled or not name.startswith("column ")
-    ]
+    named = [name for name, is_filled in foreign.items() if is_filled or not is_unnamed(name)]
     return labels, touched, named
 
 

@@ -31,10 +31,12 @@ class SheetRead:
 
     edits       the sentence as it is now, by row, where its words were changed
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
+    foreign     columns that are not ours, which are not read
     twice       rows that give one person's sentence another label than a row before
     """
 
     encoding: str = ""
+    foreign: Sequence[str] = ()
     reviews: list[Review] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     edits: dict[int, str] = field(default_factory=dict)
@@ -61,14 +63,16 @@ def import_notes(
         notes.append(f"the sheet is not in UTF-8; it was read as {found.encoding}")
     if found.edits:
         lost = (
-            ""
-            if not found.encoding
-            else (", or the encoding of the sheet does not have its characters")
+            ", or the encoding of the sheet does not have its characters"
+            if any("?" in text or "\ufffd" in text for text in found.edits.values())
+            else ""
         )
         notes.append(
             f"{_name_rows(list(found.edits))}: the sentence was edited{lost}. Labels are imported, "
             f"edits are not; they are in {failures_path(output)}"
         )
+    if found.foreign:
+        notes.append(f"columns that are not of the sheet are not read: {', '.join(found.foreign)}")
     if found.labels_edited:
         notes.append(
             f"{_name_rows(found.labels_edited)}: the judge's column 'label' was changed; only "
@@ -85,8 +89,8 @@ def import_notes(
         )
     if appended.num_disagreeing:
         notes.append(
-            f"on {appended.num_disagreeing:,} sentences another person decided otherwise; build "
-            "lists them, and build.conflicts says what counts"
+            f"sentences on which another person decided otherwise: {appended.num_disagreeing:,}; "
+            "build lists them, and build.conflicts says what counts"
         )
     notes.append(
         "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "

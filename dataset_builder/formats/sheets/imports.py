@@ -19,7 +19,7 @@ from dataset_builder.formats.sheets.import_report import (
     nothing_filled,
 )
 from dataset_builder.formats.sheets.read_row import Asked, RowError, read_row
-from dataset_builder.formats.sheets.table import Table, check_columns, open_sheet
+from dataset_builder.formats.sheets.table import Table, check_columns, is_unnamed, open_sheet
 from dataset_builder.reviews.log import append_reviews
 from schemas.errors import Fault, InputError
 from schemas.files import scan_rows
@@ -39,7 +39,8 @@ def read_sheet(path: Path, asked: Asked, forgotten: Forgotten | None = None) -> 
     """
     table = open_sheet(path)
     check_columns(path, table.names)
-    found = SheetRead(encoding=table.encoding)
+    named = [name for name in table.foreign if not is_unnamed(name)]
+    found = SheetRead(encoding=table.encoding, foreign=named)
     _read_rows(table, asked, found, forgotten or Forgotten())
     return found
 

@@ -1,7 +1,7 @@
 """The words for a label that people may write in a sheet: one table, in English and Chinese.
 
 The rule: a word means one label or is refused. Words that could be said of the judge as well as
-of the sentence (`true`, `right`, `yes`) are not in the table.
+of the sentence (`true`, `false`, `right`, `yes`) are not in the table.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ LABEL_WORDS = (
     LabelWords(
         label=Label.HALLUCINATED,
         zh="错误",
-        words="wrong, incorrect, false, hallucination, 錯誤, 错, 錯, 不正确, 不正確, 有误, 幻觉, "
-        "有幻觉",
+        words="wrong, incorrect, hallucination, 錯誤, 错, 錯, 不正确, 不正確, 有误, 幻觉, 有幻觉",
         en_means="The sentence is wrong or the documents do not say it; which one is left open.",
         zh_means="这句话有错误或没有依据，不区分是哪一种。",
     ),

@@ -7,6 +7,7 @@ sheets without `check` are read as they are, and `build` refuses what fits no re
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
@@ -123,6 +124,8 @@ def _ids(row: Row) -> Iterator[str]:
             name.replace("\r\n", "\n"),
             name.replace("\r\n", "\n").replace("\n", "\r\n"),
             name.removesuffix(".0"),
+            unicodedata.normalize("NFC", name),
+            unicodedata.normalize("NFD", name),
         ):
             if form not in seen:
                 seen.add(form)

@@ -145,11 +145,11 @@ def _keep(answer: Answer, choice: Choice, reviewed: Collection[Offsets]) -> list
 
 
 def _seeded_order(seed: int) -> Callable[[Answer], object]:
-    """An order without regard to labels in which the answers to a question stay together."""
+    """An order without regard to labels; topics, and the answers to a question, stay together."""
 
-    def order(answer: Answer) -> tuple[float, str, float, str]:
-        of_question = stable_fraction(seed, answer.question_id)
-        return of_question, answer.question_id, stable_fraction(seed, answer.id), answer.id
+    def order(answer: Answer) -> tuple[tuple[float, str], ...]:
+        names = (answer.topic, answer.question_id, answer.id)
+        return tuple((stable_fraction(seed, name), name) for name in names)
 
     return order
 

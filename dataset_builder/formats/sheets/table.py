@@ -138,6 +138,11 @@ def clean_head(path: Path, head: Sequence[object]) -> list[str]:
     return names
 
 
+def is_unnamed(name: str) -> bool:
+    """Whether a column has no name in the file, so that it is called by its place."""
+    return name.startswith("column ")
+
+
 def check_columns(path: Path, names: Sequence[str]) -> None:
     """Raise InputError where a column is missing that the import cannot do without."""
     missing = [name for name in NEEDED if name not in names]
