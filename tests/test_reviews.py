@@ -346,27 +346,23 @@ def test_of_several_people_no_label_is_lost_and_each_review_is_in_one_group(
     assert sum(done.counts.get(f"reviews_{name}", 0) for name in groups) == len(reviews)
     contested = [(item.start, item.end) for item in done.conflicts]
     listed = {item.review_id for conflict in done.conflicts for item in conflict.decisions}
-    last: dict[tuple[str, int], tuple[Review, Label]] = {}
+    # By person: the labels that no later review of theirs touches, each with its place.
+    last: dict[str, list[tuple[Review, int, int, Label]]] = {who: [] for who in "ABC"}
     for one in sorted(reviews, key=lambda item: item.when):
-        for span in one.spans:
-            for place in range(span.start, span.end):
-                last[one.who, place] = (one, span.label)
-        for place in set(range(one.start, one.end)) - {
-            i for span in one.spans for i in range(span.start, span.end)
-        }:
-            last.pop((one.who, place), None)
+        last[one.who] = [
+            item for item in last[one.who] if item[2] <= one.start or one.end <= item[1]
+        ] + [(one, span.start, span.end, span.label) for span in one.spans]
     labels = {
         place: sentence.verdict
         for sentence in done.rows[0].sentences
         for place in range(sentence.start, sentence.end)
     }
-    for (_, place), (one, label) in last.items():
-        if not row.text[place].strip():
-            continue
-        if any(a <= place < b for a, b in contested):
-            assert one.id in listed
-        elif labels[place].reason != "corrected_in_part":
-            assert (labels[place].label, labels[place].source) == (label, "person")
+    for one, start, end, label in (item for items in last.values() for item in items):
+        for place in (i for i in range(start, end) if row.text[i].strip()):
+            if any(a <= place < b for a, b in contested):
+                assert one.id in listed
+            else:
+                assert (labels[place].label, labels[place].source) == (label, "person")
 
 
 def paint(
