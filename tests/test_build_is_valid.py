@@ -125,7 +125,7 @@ def check(rows: Sequence[dict[str, Any]], config: BuildConfig) -> int:
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
