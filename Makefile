@@ -31,7 +31,7 @@ KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END 
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate doctor schema
+.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -69,6 +69,8 @@ export: $(VENV)/.train            ## dataset/ or annotations -> another format (
 train: $(VENV)/.train             ## dataset/, model -> model/
 	@$(RUN)
 evaluate: $(VENV)/.train          ## models, questions -> evaluation/ (scores.json, report.html)
+	@$(RUN)
+forget: $(VENV)/.train            ## a person or a response leaves the run (ARGS='--who "A. Reader" --dry-run')
 	@$(RUN)
 doctor: $(VENV)/.train            ## what is installed and what is missing
 	@$(VENV)/bin/maskdpo doctor

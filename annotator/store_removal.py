@@ -24,8 +24,8 @@ from annotator.claims import is_alive
 from annotator.store_faults import faults_in_use
 from annotator.store_tables import LOCK_WAIT_S, transaction
 from schemas.errors import BackendError, MaskDpoError
+from schemas.plain_text import plain
 
-_WORD = re.compile(r"[^\W_]+")
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\(.)", re.S)
 _DELETE_BATCH = 500
 
@@ -40,15 +40,6 @@ class Traces:
 
     keys: frozenset[str] = frozenset()
     by_kind: Mapping[str, int] = field(default_factory=dict)
-
-
-def plain(text: str) -> str:
-    """Letters and digits only, in lower case: the same text however it is spaced or escaped.
-
-    >>> plain('She said: "No."')
-    'shesaidno'
-    """
-    return "".join(_WORD.findall(text.casefold()))
 
 
 def find_traces(

@@ -52,6 +52,23 @@ def is_taken_over(store: Path, former: Path) -> bool:
             connection.close()
 
 
+def mark_taken_over(store: Path, former: Path) -> None:
+    """Note that `store` holds the calls of `former` as it is now, where calls were removed there.
+
+    Without it the former file would count as changed, and be copied once more.
+    """
+    with faults_at_opening(store):
+        connection = sqlite3.connect(store, timeout=LOCK_WAIT_S, isolation_level=None)
+        try:
+            prepare(connection, store)
+            settings = json.dumps(_describe(former))
+            connection.execute(
+                "INSERT INTO runs (stage, settings) VALUES (?, ?)", (_STAGE, settings)
+            )
+        finally:
+            connection.close()
+
+
 def _find_mark(connection: sqlite3.Connection, mark: str) -> bool:
     query = "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?"
     return connection.execute(query, (_STAGE, mark)).fetchone() is not None

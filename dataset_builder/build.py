@@ -8,18 +8,19 @@ one row group a file, whatever the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dataset_builder.cleaning import EvaluationQuestions, NearDuplicates, prompt_text
 from dataset_builder.config import BuildConfig
+from dataset_builder.empty_splits import find_empty
 from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
 from dataset_builder.finish import Draw, finish_folder, read_agreement
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from dataset_builder.judging import read_judging
+from dataset_builder.leaks import make_leak_finder
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
@@ -28,13 +29,16 @@ from dataset_builder.reasons import Unused
 from dataset_builder.reviews.decisions import refusal
 from dataset_builder.reviews.log import Logged
 from dataset_builder.reviews.names import make_pseudonyms
-from dataset_builder.reviews.outcome import notes_on_people, write_conflicts
+from dataset_builder.reviews.outcome import (
+    list_conflicts_of_nothing,
+    notes_on_people,
+    write_conflicts,
+)
 from dataset_builder.spool import Shard, Spool
 from dataset_builder.tally import (
     Tally,
     make_notes,
     order_counts,
-    say_why_no_pairs,
     sort_failures,
 )
 from dataset_builder.write import (
@@ -47,8 +51,7 @@ from dataset_builder.write import (
 )
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
-from schemas.files import read_records
-from schemas.records import Annotation, Failure, Pair, Question
+from schemas.records import Annotation, Failure, Pair
 from schemas.reviews import Review
 from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
@@ -56,7 +59,6 @@ from schemas.stage import StageResult, write_failures
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
 
 REVIEWS_NAME = "reviews.jsonl"
-FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,8 @@ def run_build(
     agreement   a report of `maskdpo agreement`, for the card
     draw        makes the card's pictures from the statistics; none without it
 
-    Raises InputError for faulty files and when no pair can be made, ConfigError when `output`
-    holds anything else; nothing is written then.
+    Raises InputError for faulty files and when no pair of the split `train` can be made (a shard
+    may have none), ConfigError when `output` holds anything else; nothing is written then.
     """
     check_replaceable(output)
     measured = read_agreement(agreement) if agreement else None
@@ -127,8 +129,10 @@ def run_build(
     with new_folder(output) as folder:
         tally, provenance, files = _build_data(config, inputs, folder, part, stale.ids)
         counts = order_counts(tally.counts, files)
-        if not counts["pairs"] and part.count == 1:
-            raise InputError.of(_name_all(paths), say_why_no_pairs(counts))
+        empty = find_empty(counts, config) if part.count == 1 else None
+        if empty is not None:
+            listed = list_conflicts_of_nothing(output, tally.conflicts)
+            raise InputError.of(_name_all(paths), empty + listed)
         manifest = {
             **make_manifest(config, inputs=describe_inputs(inputs), counts=counts, files=files),
             **provenance.to_dict(),
@@ -148,7 +152,7 @@ def run_build(
         counts=counts,
         notes=[
             *notes_on_people(counts, config, output, tally.num_reviewers),
-            *(make_notes(counts, config) if part.count == 1 else ()),
+            *(make_notes(counts, config, output) if part.count == 1 else ()),
             *notes_on_stale(stale, "is not quoted"),
         ],
     )
@@ -229,13 +233,18 @@ def _build_data(
         reviewers = spool.reviewers()
         tally.num_reviewers = len(reviewers)
         pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
-        find_leak = _make_leak_finder(config, spool, inputs.evaluation_questions)
+        find_leak = make_leak_finder(config, spool, inputs.evaluation_questions)
         quotes = Quotes(spool.connection, config.quote_licenses, stale=stale)
         for path in inputs.documents:
             quotes.add_all(path)
         for responses in spool.questions():
-            given = spool.reviews_of(responses)
-            outcome = build_question(responses, config, reviews=given, find_leak=find_leak)
+            outcome = build_question(
+                responses,
+                config,
+                reviews=spool.reviews_of(responses),
+                find_leak=find_leak,
+                topic_name=spool.prompts.topic_name,
+            )
             tally.add(outcome)
             provenance.add_question(outcome.rows)
             describe = quotes.describe if inputs.documents else describe_place
@@ -264,30 +273,6 @@ def _write_outcome(
         for values in sentence_rows(row, replaced, describe=describe, pseudonyms=pseudonyms):
             writer.add(SENTENCES, outcome.split, values)
             yield [item["license"] for item in values["evidence"] if item["license"]]
-
-
-def _make_leak_finder(
-    config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
-) -> FindLeak:
-    """What tells of a training question whether it is too like another that train must not hold."""
-    near = None
-    if config.near_duplicate:
-        near = NearDuplicates(spool.connection, threshold=config.near_duplicate)
-        near.add_all(spool.test_prompts())
-    kept = EvaluationQuestions(spool.connection, num_words=config.decontaminate_words)
-    for path in evaluation_questions:
-        for question in read_records(path, Question):
-            kept.add(prompt_text(question.messages))
-
-    def find_leak(responses: Sequence[Annotation]) -> Unused | None:
-        for text in sorted({prompt_text(row.prompt) for row in responses}):
-            if kept.has(text):
-                return Unused.IN_EVALUATION
-            if near is not None and near.has(text):
-                return Unused.NEAR_DUPLICATE
-        return None
-
-    return find_leak
 
 
 def _stray(review: Review) -> Failure:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from dataset_builder.reviews.log import locked
 from schemas.errors import Fault, InputError
 from schemas.files import read_lines, scan_rows
 from schemas.records import Record
@@ -70,6 +71,19 @@ class Forgotten:
         """Whether the response of that id was forgotten."""
         return self._has("response", response_id)
 
+    def why_refused(self, who: str, response_id: str) -> str:
+        """Why a review is not taken, as a sentence that names nobody; '' where it is taken."""
+        for what, is_forgotten in (
+            ("the person in 'who'", self.has_person(who)),
+            ("the response in 'response_id'", self.has_response(response_id)),
+        ):
+            if is_forgotten:
+                return (
+                    f"{what} was forgotten in this run (maskdpo forget), so this row is not "
+                    "imported; remove it from the file"
+                )
+        return ""
+
     @property
     def knows_responses(self) -> bool:
         """Whether any response was forgotten."""
@@ -86,12 +100,10 @@ class Forgotten:
 def remember(path: Path, *, people: Collection[str] = (), responses: Collection[str] = ()) -> int:
     """Add people and responses to the file at `path`, and return how many were new.
 
-    The file is replaced whole, under a lock; one salt serves all of it.
+    The file is replaced whole, under a lock; one salt serves all of it. Raises InputError where a
+    row of it cannot be read, or another process keeps the lock.
     """
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with locked(path):
         rows = _read_rows(path)
         known = Forgotten(rows)
         salt = rows[0].salt if rows else secrets.token_hex(_SALT_BYTES)

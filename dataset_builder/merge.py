@@ -14,6 +14,7 @@ from typing import Any
 
 from dataset_builder.build import make_manifest
 from dataset_builder.config import BuildConfig
+from dataset_builder.empty_splits import find_empty
 from dataset_builder.finish import Draw, finish_folder
 from dataset_builder.provenance import add_provenance
 from dataset_builder.read import load_manifest
@@ -25,7 +26,6 @@ from dataset_builder.tally import (
     add_counts,
     make_notes,
     order_counts,
-    say_why_no_pairs,
     sort_failures,
 )
 from dataset_builder.write import (
@@ -51,7 +51,7 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
     """Merge the folders `shards` (all parts of one build, in any order) into `output`.
 
     Raises InputError when a part is missing, damaged or of another build, and when all parts
-    together hold no pair; nothing is written then.
+    together hold no pair of the split `train`; nothing is written then.
     """
     check_replaceable(output)
     manifests = {path: load_manifest(path) for path in shards}
@@ -66,8 +66,9 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
                         writer.add(name, split, row)
         files = writer.files()
         counts = order_counts(add_counts(part["counts"] for part in manifests.values()), files)
-        if not counts["pairs"]:
-            raise InputError.of(f"the {len(shards)} shards", say_why_no_pairs(counts))
+        empty = find_empty(counts, config)
+        if empty is not None:
+            raise InputError.of(f"the {len(shards)} shards", empty)
         manifest = {
             **make_manifest(config, inputs=first["inputs"], counts=counts, files=files),
             **add_provenance(manifests.values()),
@@ -86,7 +87,7 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
         counts=counts,
         notes=[
             *notes_on_people(counts, config, output, first.get("reviewers", 0)),
-            *make_notes(counts, config),
+            *make_notes(counts, config, output),
         ],
     )
 

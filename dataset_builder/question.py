@@ -50,11 +50,13 @@ def build_question(
     *,
     reviews: Mapping[str, Sequence[Logged]] | None = None,
     find_leak: Callable[[Sequence[Annotation]], Unused | None] | None = None,
+    topic_name: Callable[[str], str] = str,
 ) -> Outcome:
     """Everything that the responses to one question (not empty, ids unique) give.
 
     reviews        by response id
     find_leak      asked of questions that would go to train only
+    topic_name     the one spelling of a topic that decides its split
 
     Raises ConfigError for weights by confidence where a confidence is no probability.
     """
@@ -63,7 +65,7 @@ def build_question(
     for row in rows:
         if message := find_unusable_confidence(row, config):
             raise ConfigError(message)
-    split = _split(rows, config)
+    split = _split(rows, config, topic_name)
     leak = find_leak(rows) if find_leak is not None and split is Split.TRAIN else None
     selection = drop([row.id for row in rows], leak) if leak else select(rows, config)
     return Outcome(
@@ -78,13 +80,15 @@ def build_question(
     )
 
 
-def _split(rows: Sequence[Annotation], config: BuildConfig) -> Split | None:
+def _split(
+    rows: Sequence[Annotation], config: BuildConfig, topic_name: Callable[[str], str]
+) -> Split | None:
     """The split of a question; none where its responses name different topics."""
     if find_fault(rows) is Unused.TOPICS_DIFFER:
         return None
     first = rows[0]
     return split_of(
-        topic=first.topic,
+        topic=topic_name(first.topic),
         question_id=first.question_id,
         seed=config.seed,
         test_share=config.test_share,

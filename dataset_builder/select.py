@@ -30,6 +30,7 @@ from dataset_builder.strategies import (
     rejectable,
     worst_of,
 )
+from dataset_builder.topics import topic_key
 from schemas.languages import is_in_another_language
 from schemas.messages import ends_with_user, turns_alternate
 from schemas.records import Annotation
@@ -75,7 +76,7 @@ def drop(
 def find_fault(responses: Sequence[Annotation]) -> Unused | None:
     """What makes the responses of one question incomparable, if anything."""
     first = responses[0]
-    if any(row.topic != first.topic for row in responses):
+    if any(_is_other_topic(row.topic, first.topic) for row in responses):
         return Unused.TOPICS_DIFFER
     if any(row.prompt != first.prompt for row in responses):
         return Unused.PROMPTS_DIFFER
@@ -85,6 +86,11 @@ def find_fault(responses: Sequence[Annotation]) -> Unused | None:
     if not turns_alternate(roles):
         return Unused.PROMPT_ROLES
     return None
+
+
+def _is_other_topic(topic: str, other: str) -> bool:
+    """Two spellings are one topic; no topic is another than any."""
+    return topic != other and topic_key(topic) != topic_key(other)
 
 
 def comparable(

@@ -1,6 +1,8 @@
 """Train or test, by topic. The rule: a topic's split depends on its name and the seed alone.
 
-So splits share no topic, and adding data moves no row from one split to the other.
+So splits share no topic, and adding data moves no row from one split to the other. All spellings
+of one topic (`topics.topic_key`) go where the least of them goes: only a new spelling can move
+rows.
 """
 
 from __future__ import annotations

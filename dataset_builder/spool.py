@@ -23,11 +23,11 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dataset_builder.cleaning import prompt_text
 from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.forgotten import Forgotten
+from dataset_builder.prompt_text import prompt_text
 from dataset_builder.reviews.log import Logged, read_reviews, time_of
-from dataset_builder.splits import Split, split_of
+from dataset_builder.spooled_prompts import SpooledPrompts
 from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_places
@@ -107,13 +107,12 @@ class Spool:
             f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
             "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
-            "CREATE TABLE prompts (question_id TEXT, topic TEXT, text TEXT,"
-            " PRIMARY KEY (question_id, text)) WITHOUT ROWID",
             "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
             " line INTEGER, value TEXT) WITHOUT ROWID",
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
             self.connection.execute(statement)
+        self.prompts = SpooledPrompts(self.connection)
 
     def __enter__(self) -> Spool:
         return self
@@ -135,6 +134,7 @@ class Spool:
                     self._keep_review(path, entry)
         self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
+        self.prompts.name_topics()
 
     def questions(self) -> Iterator[list[Annotation]]:
         """The responses of each question of this shard, by question id, then by id.
@@ -187,20 +187,9 @@ class Spool:
         rows = self._execute("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
         return [who for (who,) in rows]
 
-    def test_prompts(self) -> Iterator[tuple[str, str]]:
-        """(topic, prompt text) of every question of the split test, in every shard."""
-        yield from self._execute(
-            "SELECT topic, text FROM prompts WHERE question_id IN ("
-            " SELECT question_id FROM rows GROUP BY question_id HAVING MIN(topic) = MAX(topic)"
-            ") ORDER BY question_id, text"
-        )
-
     def num_topics(self) -> int:
         """Topics, each counted in the shard of its least question, so that shards add up."""
-        rows = self._execute(
-            "SELECT MIN(question_id) FROM rows GROUP BY IIF(topic = '', question_id, topic)"
-        )
-        return sum(self._shard.has(question_id) for (question_id,) in rows)
+        return self.prompts.num_topics(self._shard.has)
 
     def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
         return self.connection.execute(statement, values)
@@ -264,11 +253,8 @@ class Spool:
         )
         if not kept.rowcount:
             self._refuse_twin(head.id, file=file, line=line)
-        elif self._config.near_duplicate and self._is_test(head.topic, head.question_id):
-            self.connection.execute(
-                "INSERT OR IGNORE INTO prompts VALUES (?, ?, ?)",
-                (head.question_id, head.topic or head.question_id, prompt_text(head.prompt)),
-            )
+            return
+        self.prompts.add(head.question_id, head.topic, prompt_text(head.prompt))
 
     def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:
         query = "SELECT file, line FROM rows WHERE id = ?"
@@ -281,9 +267,6 @@ class Spool:
             f"ids must be unique in {'a file' if first_file == file else 'all files of a build'}"
         )
         self.faults.append(Fault(path=str(self._paths[file]), line=line, message=message))
-
-    def _is_test(self, topic: str, question_id: str) -> bool:
-        return _split(topic, question_id, self._config.seed, self._config.test_share) is Split.TEST
 
     def _read(self, file: int, line: int, start: int, size: int) -> Annotation | None:
         handle = self._handle(file)
@@ -312,8 +295,3 @@ class Spool:
 @lru_cache(maxsize=10_000)
 def _falls_to(shard: Shard, question_id: str) -> bool:
     return shard.has(question_id)
-
-
-@lru_cache(maxsize=10_000)
-def _split(topic: str, question_id: str, seed: int, test_share: float) -> Split:
-    return split_of(topic=topic, question_id=question_id, seed=seed, test_share=test_share)

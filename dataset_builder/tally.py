@@ -11,11 +11,14 @@ whole, and three sums always close:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dataset_builder.config import BuildConfig
+from dataset_builder.empty_splits import OF_TEST, note_on_test
+from dataset_builder.near_topics import find_near_topics, topics_by_split
 from dataset_builder.question import Outcome
 from dataset_builder.reasons import EXPLANATIONS, FAULTY, LEAKING, Unused
 from dataset_builder.reviews.conflicts import Conflict
@@ -42,6 +45,7 @@ _ALWAYS = (
 _SOMETIMES = (
     *REVIEW_COUNTS,
     "forgotten",
+    OF_TEST,
     *(f"label_{label}" for label in Label),
     *(f"unused_{reason}" for reason in Unused),
     *(f"dropped_{reason}" for reason in Unused),
@@ -85,6 +89,7 @@ class Tally:
             counts[f"unused_{reason}"] += 1
         if selection.dropped is not None:
             counts[f"dropped_{selection.dropped}"] += 1
+        counts[OF_TEST] += outcome.split is Split.TEST
         self._add_failures(outcome)
 
     def refuse(self, refused: Iterable[Failure]) -> None:
@@ -132,41 +137,43 @@ def sort_failures(failures: Iterable[Failure]) -> list[Failure]:
     return sorted(failures, key=lambda row: (row.stage, row.id, row.reason, row.detail))
 
 
-def say_why_no_pairs(counts: Mapping[str, int]) -> str:
-    """The end of a sentence that begins with the input's name."""
-    reasons = [
-        f"{counts[f'dropped_{reason}']} x {reason} ({text})"
-        for reason, text in EXPLANATIONS.items()
-        if counts.get(f"dropped_{reason}")
-    ]
-    return (
-        f"gives no pair: of {counts['questions']} questions with {counts['responses']} responses, "
-        + "; ".join(reasons)
-    )
-
-
-def make_notes(counts: Mapping[str, int], config: BuildConfig) -> list[str]:
-    """What a user should know of a data set beyond its counts."""
-    notes = []
-    for split, share in ((Split.TRAIN, 1.0), (Split.TEST, config.test_share)):
-        if share and not counts[f"{PAIRS}_{split}"]:
-            notes.append(
-                f"the split '{split}' of 'pairs' is empty and not written: the {counts['topics']} "
-                f"topics all fell elsewhere (test_share={config.test_share:g}, seed={config.seed})"
-            )
+def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> list[str]:
+    """What a user should know of the data set in `folder` beyond its counts."""
+    empty = note_on_test(counts, config)
+    notes = [empty] if empty is not None else []
     num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
     if num_leaking > LEAK_SHARE_TOLD * counts["questions"]:
-        notes.append(
-            f"{num_leaking} of {counts['questions']} questions were dropped from train as too like "
-            "others; if their prompts only share a template, raise near_duplicate "
-            f"({config.near_duplicate:g}) or decontaminate_words ({config.decontaminate_words})"
-        )
+        notes += _notes_on_leaks(counts, config)
+    near = find_near_topics(topics_by_split(folder)).describe()
+    if near is not None:
+        notes.append(near)
     if counts.get("forgotten"):
         notes.append(
             f"{counts['forgotten']} responses and reviews are left out because they were forgotten "
             "(maskdpo forget)"
         )
     return notes
+
+
+def _notes_on_leaks(counts: Mapping[str, int], config: BuildConfig) -> Iterator[str]:
+    """One note on each filter that dropped questions."""
+    for reason, why, setting in (
+        (
+            Unused.IN_EVALUATION,
+            "they share their words with an evaluation question",
+            f"build.decontaminate_words ({config.decontaminate_words})",
+        ),
+        (
+            Unused.NEAR_DUPLICATE,
+            f"they are nearly the same as a question of the split '{Split.TEST}'",
+            f"build.near_duplicate ({config.near_duplicate:g})",
+        ),
+    ):
+        if num_dropped := counts.get(f"dropped_{reason}", 0):
+            yield (
+                f"{num_dropped} of {counts['questions']} questions were dropped from train because "
+                f"{why}; if they only look alike, raise {setting}"
+            )
 
 
 def _num_active(spans: Iterable[Any]) -> int:

@@ -5,7 +5,7 @@ neither the manifest's counts nor that `build` wrote them, and it goes on after 
 counted from 0, as `load_dataset(FOLDER)["train"][0]` counts them within a split of one file.
 
 Rows are streamed. What is kept for the whole run is small: the ids of pairs and responses, the
-split of each topic and question, a digest of each response that is in a pair.
+split of each topic (in any spelling) and question, a digest of each response that is in a pair.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dataset_builder.near_topics import find_near_topics
 from dataset_builder.row_faults import (
     FaultKind,
     Row,
@@ -25,6 +26,7 @@ from dataset_builder.row_faults import (
     pair_faults,
     sentence_faults,
 )
+from dataset_builder.topics import topic_key
 from dataset_builder.validate_files import (
     PAIRS,
     SENTENCES,
@@ -51,11 +53,13 @@ class Validation:
     findings   the faults in reading order, the first MAX_FINDINGS of them
     by_kind    how many there are of each kind, all of them
     num_rows   rows read, by file
+    notes      what is no fault and may be one: topics of two splits that are nearly equal
     """
 
     findings: Sequence[Finding]
     by_kind: Mapping[str, int]
     num_rows: Mapping[str, int]
+    notes: Sequence[str] = ()
 
     @property
     def num_faults(self) -> int:
@@ -75,7 +79,12 @@ def validate_folder(folder: str | Path) -> Validation:
         by_kind[finding.kind] += 1
         if len(findings) < MAX_FINDINGS:
             findings.append(finding)
-    return Validation(findings=findings, by_kind=dict(sorted(by_kind.items())), num_rows=run.rows)
+    return Validation(
+        findings=findings,
+        by_kind=dict(sorted(by_kind.items())),
+        num_rows=run.rows,
+        notes=run.notes(),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +106,7 @@ class _Run:
     folder: Path
     rows: dict[str, int] = field(default_factory=dict)
     pair_ids: dict[str, _Place] = field(default_factory=dict)
-    topics: dict[str, _Place] = field(default_factory=dict)
+    topics: dict[str, tuple[str, _Place]] = field(default_factory=dict)
     questions: dict[str, _Place] = field(default_factory=dict)
     responses_of_pairs: dict[str, tuple[bytes, _Place]] = field(default_factory=dict)
     seen_responses: set[str] = field(default_factory=set)
@@ -126,6 +135,14 @@ class _Run:
         if sentences and all(name in self.rows for name in sentences):
             yield from self._missing_sentences()
         yield from row_count_faults(manifest, self.rows)
+
+    def notes(self) -> list[str]:
+        """What to look at, once all rows have been read."""
+        topics: dict[str, list[str]] = {}
+        for spelling, place in self.topics.values():
+            topics.setdefault(place.split, []).append(spelling)
+        near = find_near_topics(topics).describe()
+        return [near] if near is not None else []
 
     def _check_file(
         self,
@@ -181,17 +198,22 @@ class _Run:
                 )
 
     def split_faults(self, row: Row, place: _Place) -> Iterator[RowFault]:
-        """A topic or a question that an earlier row has in another split."""
-        for seen, column, kind in (
-            (self.topics, "topic", FaultKind.TOPIC_IN_TWO_SPLITS),
-            (self.questions, "question_id", FaultKind.QUESTION_IN_TWO_SPLITS),
-        ):
-            if not row[column]:
-                continue
-            first = seen.setdefault(row[column], place)
+        """A topic, in any spelling, or a question that an earlier row has in another split."""
+        topic, question_id = row["topic"], row["question_id"]
+        if topic:
+            spelling, first = self.topics.setdefault(topic_key(topic), (topic, place))
             if first.split != place.split:
-                message = f"{column} {row[column]!r} is also in split {first.split!r}: {first}"
-                yield kind, message
+                named = f"as {spelling!r}, the same topic by our rule" if spelling != topic else ""
+                yield (
+                    FaultKind.TOPIC_IN_TWO_SPLITS,
+                    f"topic {topic!r} is also in split {first.split!r}"
+                    f"{f' {named}' if named else ''}: {first}; build the data set again",
+                )
+        if question_id:
+            first = self.questions.setdefault(question_id, place)
+            if first.split != place.split:
+                message = f"question_id {question_id!r} is also in split {first.split!r}: {first}"
+                yield FaultKind.QUESTION_IN_TWO_SPLITS, message
 
     def compare_with_pair(self, response_id: str, digest: bytes) -> Iterator[RowFault]:
         """A response whose sentences are not those of its pair."""

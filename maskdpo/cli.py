@@ -29,6 +29,7 @@ VERBS = {
     "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
+    "forget": "Remove a person's reviews or a response from a run, for good.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
     "doctor": "Show what is installed and missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record.",

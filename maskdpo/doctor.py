@@ -70,6 +70,7 @@ _VERBS = {
     "export": ("pyarrow",),
     "train": _TRAINING,
     "evaluate": ("torch", "transformers", "matplotlib"),
+    "forget": ("sentencex", "pyarrow"),
     "demo": _TRAINING,
 }
 

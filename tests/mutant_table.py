@@ -12,9 +12,11 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
+from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_ingest import INGEST
+from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
@@ -26,6 +28,7 @@ from mutant_table_reviews import REVIEWS
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
+from mutant_table_sheets import IN_SHEETS
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -492,6 +495,7 @@ MUTANTS = [
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
     *REVIEWS,
+    *LEAKS,
     *RUNS,
     *EVALUATION,
     *INGEST,
@@ -502,10 +506,12 @@ MUTANTS = [
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,
+    *FORGOTTEN,
     *SENTENCES,
     *QUOTED,
     *REPLIES,
     *SERVERS,
+    *IN_SHEETS,
     *REAL_JUDGES,
     *STORED,
     *LEXICAL,

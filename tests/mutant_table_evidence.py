@@ -50,7 +50,7 @@ QUOTED = [
     ),
     *mutants_of(
         "annotator/generation/near_questions.py",
-        ("turning-words", "one.turning != other.turning or ", "", QUESTIONS),
+        ("turning-words", "return not senses_differ(one.senses, other.senses)", "return True", QUESTIONS),
         ("replaced-words", " or _replaces(one, other)", "", QUESTIONS),
     ),
     *mutants_of(

@@ -71,7 +71,8 @@ def test_the_card_says_what_was_counted(tmp_path: Path) -> None:
     prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who?"}]
     rows = questions(30, verdict={"judge": "j", "protocol": "anah@0a1b"}, prompt=prompt)
     rows = [row | {"sampling": sampling | {"seed": index}} for index, row in enumerate(rows)]
-    result = build(tmp_path, rows, BuildConfig(license="cc-by-4.0"))
+    # All ask the same, which would leave train empty.
+    result = build(tmp_path, rows, BuildConfig(license="cc-by-4.0", near_duplicate=0))
     values, body = read_card(result.output)
     assert values["license"] == "cc-by-4.0"
     assert values["language"] == ["en"]

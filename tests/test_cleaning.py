@@ -11,21 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
-from dataset_builder.cleaning import (
+from dataset_builder.config import BuildConfig
+from dataset_builder.evaluation_questions import EvaluationQuestions
+from dataset_builder.near_duplicates import (
     MAX_MISSED,
     NUM_PERMUTATIONS,
-    EvaluationQuestions,
     NearDuplicates,
-    character_ngrams,
-    find_template,
     jaccard,
-    prompt_text,
     rows_a_band,
-    words,
 )
-from dataset_builder.config import BuildConfig
+from dataset_builder.prompt_template import learn_template
+from dataset_builder.prompt_text import character_ngrams, prompt_text, words
 from dataset_builder.splits import Split, split_of
 from schemas.languages import is_in_another_language
+from schemas.question_senses import ask_differently
 from schemas.records import Message
 from schemas.stage import StageResult
 
@@ -37,14 +36,15 @@ PROMPTS = st.lists(
 
 
 def near(prompts: list[str], threshold: float) -> NearDuplicates:
-    found = NearDuplicates(sqlite3.connect(":memory:"), threshold=threshold)
-    found.add_all((f"topic {index}", text) for index, text in enumerate(prompts))
+    template = learn_template(enumerate_topics(prompts))
+    found = NearDuplicates(sqlite3.connect(":memory:"), threshold=threshold, template=template)
+    found.add_all(prompts)
     return found
 
 
 @settings(max_examples=50, deadline=None)  # the first example imports datasketch
 @given(
-    prompts=st.lists(PROMPTS, max_size=4),  # too few topics to have a template
+    prompts=st.lists(PROMPTS, max_size=4),
     asked=PROMPTS,
     threshold=st.sampled_from([0.3, 0.6, 0.8, 1.0]),
 )
@@ -52,7 +52,12 @@ def test_the_index_says_what_comparing_with_every_prompt_says(
     prompts: list[str], asked: str, threshold: float
 ) -> None:
     alike = [jaccard(character_ngrams(asked), character_ngrams(text)) for text in prompts]
-    assert near(prompts, threshold).has(asked) == any(value >= threshold for value in alike)
+    found = NearDuplicates(sqlite3.connect(":memory:"), threshold=threshold)
+    found.add_all(prompts)
+    assert found.has(asked) == any(
+        value >= threshold and not ask_differently(asked, text)
+        for value, text in zip(alike, prompts, strict=True)
+    )
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.8, 0.95, 1.0])
@@ -73,7 +78,7 @@ def test_a_template_is_no_likeness() -> None:
     template = "Please write one factual paragraph of about a hundred words on the life of {}."
     names = ["Mira Tolvan", "Otto Bren", "Sela Quist", "Jan Umber", "Ida Foss", "Rolf Kerr"]
     prompts = [template.format(name) for name in names]
-    assert character_ngrams("about a hundred words") <= find_template(enumerate_topics(prompts))
+    assert character_ngrams("about a hundred words") <= learn_template(enumerate_topics(prompts))
     found = near(prompts, 0.8)
     assert not found.has(template.format("Hugo Wex"))
     assert found.has(template.format("Mira Tolvan"))

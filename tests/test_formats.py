@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from build_rows import BAD, GOOD, LABELS, annotation, annotation_row, questions, write_annotations
+from build_rows import BAD, GOOD, LABELS, annotation_row, questions, write_annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -23,14 +22,10 @@ from dataset_builder.formats.published import (
     make_item,
     read_item,
 )
-from dataset_builder.formats.spreadsheet import COLUMNS, run_import_corrections, text_sha256
-from dataset_builder.reviews.apply import apply_reviews
-from dataset_builder.reviews.log import Logged
-from schemas.errors import ConfigError, Fault, InputError
+from schemas.errors import ConfigError, InputError
 from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Failure
-from schemas.reviews import Review
 from schemas.stage import failures_path
 
 Spans = list[tuple[int, int, Label]]
@@ -320,10 +315,6 @@ def test_an_export_of_nothing_or_onto_a_file_is_refused(tmp_path: Path) -> None:
         run_export(source=folder, output=tmp_path / "file", format_name=ExportFormat.TRL)
     with pytest.raises(InputError, match="holds no pairs"):
         run_export(source=tmp_path, output=tmp_path / "out", format_name=ExportFormat.TRL)
-    broken = write_annotations(tmp_path / "broken.jsonl", [*questions(1), "{"])
-    with pytest.raises(InputError, match=r"broken\.jsonl:4"):
-        run_export(source=broken, output=tmp_path / "s.csv", format_name=ExportFormat.CSV)
-    assert not (tmp_path / "s.csv").exists()
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -393,157 +384,10 @@ def test_a_judges_verdict_never_leaves_as_a_persons(tmp_path: Path) -> None:
     assert [row.id for row in result.failures] == ["judged", "turns"]
 
 
-# --- the sheet ---------------------------------------------------------------------------------
-
-HOSTILE = [
-    '=HYPERLINK("http://x")',
-    "+1",
-    "-1",
-    "@x",
-    "'quoted",
-    'a "b", c;',
-    "line\r\nbreak",
-    "日本",
-]
-
-
-def sheet(tmp_path: Path, format_name: ExportFormat, rows: list[dict[str, Any]]) -> Path:
-    source = write_annotations(tmp_path / "annotations.jsonl", rows)
-    path = tmp_path / f"sheet.{format_name}"
-    run_export(source=source, output=path, format_name=format_name)
-    return path
-
-
-def test_no_cell_of_the_sheet_is_a_formula_and_the_text_is_all_there(tmp_path: Path) -> None:
-    rows = [annotation_row("r", [GOOD] * len(HOSTILE), texts=HOSTILE)]
-    path = sheet(tmp_path, ExportFormat.CSV, rows)
-    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        cells = list(csv.DictReader(handle))
-    assert list(cells[0]) == list(COLUMNS)
-    for cell, text in zip(cells, HOSTILE, strict=True):
-        assert not cell["text"].startswith(("=", "+", "-", "@"))
-        assert cell["text"] in {text, f"'{text}"}
-
-
-def fill_csv(path: Path, changes: dict[int, dict[str, str]], *, separator: str = ",") -> None:
-    """Fill in a sheet as a spreadsheet program would save it."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    for index, change in changes.items():
-        rows[index].update(change)
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter=separator)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_what_people_fill_in_corrects_exactly_those_sentences(
-    tmp_path: Path, separator: str
-) -> None:
-    rows = [annotation_row("r", [GOOD, GOOD, BAD], texts=["=1+1;", "b,\tb.", "c."])]
-    path = sheet(tmp_path, ExportFormat.CSV, rows)
-    fill_csv(
-        path,
-        {
-            0: {"person_label": "Hallucinated ", "note": "checked"},
-            2: {"person_label": "no hallucination", "who": "B", "when": "2026-01-31T12:00Z"},
-        },
-        separator=separator,
-    )
-    result = run_import_corrections(
-        source=path, output=tmp_path / "c.jsonl", who="A", when="2026-02-01"
-    )
-    corrections = read_records(tmp_path / "c.jsonl", Review)
-    assert [(row.who, row.when, row.note) for row in corrections] == [
-        ("A", "2026-02-01", "checked"),
-        ("B", "2026-01-31T12:00Z", ""),
-    ]
-    assert result.counts == {"corrections": 2, "failed": 0, "responses": 1}
-    (before,) = read_records(tmp_path / "annotations.jsonl", Annotation)
-    entries = [Logged(line=line, review=row) for line, row in enumerate(corrections)]
-    after = apply_reviews([before], {before.id: entries})
-    assert not after.refused
-    assert [item.verdict.label for item in after.rows[0].sentences] == [BAD, GOOD, GOOD]
-    assert [item.verdict.source for item in after.rows[0].sentences] == [
-        "person",
-        "judge",
-        "person",
-    ]
-
-
-def test_a_parquet_sheet_comes_back_too(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = sheet(tmp_path, ExportFormat.PARQUET, [annotation_row("r", [GOOD, GOOD])])
-    rows = pq.read_table(path).to_pylist()
-    assert rows[1]["text"] == "Sentence 1 of r."
-    rows[1]["person_label"] = "no_fact"
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    run_import_corrections(source=path, output=tmp_path / "c.jsonl", who="A", when="2026-02-01")
-    (correction,) = read_records(tmp_path / "c.jsonl", Review)
-    assert (correction.start, correction.end) == (rows[1]["start"], rows[1]["end"])
-    assert correction.text_sha256 == text_sha256("Sentence 0 of r. Sentence 1 of r.")
-
-
-@pytest.mark.parametrize(
-    ("change", "who", "words"),
-    [
-        ({"person_label": "wrong"}, "A", "'person_label' is 'wrong'"),
-        ({"person_label": "no_fact"}, "", "nobody is named"),
-        ({"person_label": "no_fact", "start": "x"}, "A", "'start' is 'x'"),
-        ({"person_label": "no_fact", "start": "1.5"}, "A", "'start' is '1.5'"),
-        ({"person_label": "no_fact", "end": "0"}, "A", "is no sentence"),
-        ({"person_label": "no_fact", "text_sha256": "1E+63"}, "A", "64 hex digits"),
-        ({"person_label": "no_fact", "when": "yesterday"}, "A", "'when' is 'yesterday'"),
-        ({"person_label": "no_fact", "response_id": ""}, "A", "'response_id' is empty"),
-    ],
-)
-def test_a_row_filled_in_badly_is_told_and_the_others_kept(
-    tmp_path: Path, change: dict[str, str], who: str, words: str
-) -> None:
-    path = sheet(tmp_path, ExportFormat.CSV, [annotation_row("r", [GOOD, GOOD])])
-    sound = {"person_label": "hallucinated", "who": "B", "start": "0.0"}
-    fill_csv(path, {0: sound, 1: change})
-    output = tmp_path / "c.jsonl"
-    result = run_import_corrections(source=path, output=output, who=who, when="2026-02-01")
-    assert [row.who for row in read_records(output, Review)] == ["B"]
-    (failure,) = result.failures
-    assert failure.id == "sheet.csv:2"
-    assert words in failure.detail
-
-
-def test_a_sheet_without_answers_or_columns_is_refused(tmp_path: Path) -> None:
-    path = sheet(tmp_path, ExportFormat.CSV, [annotation_row("r", [GOOD])])
-    arguments: dict[str, Any] = {"output": tmp_path / "c.jsonl", "who": "A", "when": "2026-02-01"}
-    with pytest.raises(InputError, match="nothing to correct"):
-        run_import_corrections(source=path, **arguments)
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="has no column 'response_id'"):
-        run_import_corrections(source=path, **arguments)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"is not a CSV in UTF-8 .*; save it again"):
-        run_import_corrections(source=path, **arguments)
-    assert not (tmp_path / "c.jsonl").exists()
-
-
-def test_a_row_of_faults_knows_its_file(tmp_path: Path) -> None:
-    path = sheet(tmp_path, ExportFormat.CSV, [annotation_row("r", [GOOD])])
-    fill_csv(path, {0: {"person_label": "wrong"}})
-    with pytest.raises(InputError) as caught:
-        run_import_corrections(source=path, output=tmp_path / "c", who="A", when="2026-02-01")
-    assert caught.value.faults[0].line == 1
-    assert isinstance(caught.value.faults[0], Fault)
-
-
 # --- the verbs ---------------------------------------------------------------------------------
 
 
-def test_the_verbs_export_and_import(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_verbs_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from maskdpo.cli import main
 
     def run(*arguments: object) -> int:
@@ -559,38 +403,3 @@ def test_the_verbs_export_and_import(
     assert run("export", "--format", "published", folder, "--output", out) == 0
     assert run("import", "--format", "published", out / "train.jsonl", "--output", back) == 0
     assert len(by_id(back)) == 6
-    sheet_path, corrections = tmp_path / "s.csv", tmp_path / "c.jsonl"
-    assert run("export", "--format", "csv", back, "--output", sheet_path) == 0
-    fill_csv(sheet_path, {0: {"person_label": "hallucinated"}})
-    arguments = ("import", "--format", "csv", sheet_path, "--output", corrections)
-    assert run(*arguments) == 2
-    assert "give --who NAME" in capsys.readouterr().err
-    assert run(*arguments, "--who", "A") == 0
-    assert len(read_records(corrections, Review)) == 1
-    rebuilt = tmp_path / "rebuilt"
-    settings = ("--set", "build.test_share=0", "--set", "build.near_duplicate=0", "--no-plots")
-    arguments = ("build", "--annotations", back, "--corrections", corrections, "--output", rebuilt)
-    assert run(*arguments, *settings) == 0
-    assert "label hallucinated" in capsys.readouterr().out
-    changed = [
-        before.chosen_id
-        for before, after in zip(
-            load_pairs(folder, "train"), load_pairs(rebuilt, "train"), strict=True
-        )
-        if before.chosen_spans != after.chosen_spans
-    ]
-    (corrected,) = read_records(corrections, Review)
-    assert changed == [corrected.response_id]
-
-
-def test_an_annotation_of_the_tests_is_what_the_sheet_shows() -> None:
-    row = annotation("r", [Label.UNDETERMINED], verdict={"confidence": 0.25})
-    from dataset_builder.formats.spreadsheet import sheet_rows
-
-    (cells,) = sheet_rows(row)
-    assert (cells["label"], cells["reason"], cells["confidence"]) == (
-        "undetermined",
-        "not_labelled",
-        0.25,
-    )
-    assert cells["question"] == "What of q?"

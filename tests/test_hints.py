@@ -10,11 +10,18 @@ import pytest
 from command_line import Run, make_run
 from sample_server import ChatServer, as_json
 
-from dataset_builder.formats.spreadsheet import COLUMNS, text_sha256
+from dataset_builder.formats.sheets.columns import text_sha256
 from schemas.errors import InputError
 from schemas.files import read_records, scan_rows
 from schemas.records import Question
+from schemas.reviews import Review
 
+# The columns of a sheet of earlier versions, which is still read.
+COLUMNS = (
+    *("response_id", "question_id", "topic", "language", "question", "sentence", "start", "end"),
+    *("text", "label", "reason", "confidence", "source", "judge"),
+    *("person_label", "who", "when", "note", "text_sha256"),
+)
 QUESTION = {"id": "q1", "question": "Who is Mira?"}
 LABELLED = {
     "id": "r1",
@@ -116,10 +123,11 @@ def test_a_404_without_v1_names_the_path(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("checked.csv", "import it with: --format csv"),
         ("pairs.parquet", "import it with: --format parquet or --format trl"),
         ("pairs.json", "import it with: --format published"),
-        ("checked.xlsx", "save it as 'CSV UTF-8'"),
+        ("checked.ods", "save it as .xlsx or as 'CSV UTF-8'"),
+        ("checked.xls", "save it as .xlsx or as 'CSV UTF-8'"),
+        ("checked.csv", "has no column 'start', 'end', 'person_label', 'text_sha256'"),
     ],
 )
 def test_an_import_without_its_format_is_one_sentence(run: Run, name: str, expected: str) -> None:
@@ -190,12 +198,17 @@ def test_nobody_named_in_a_sheet_is_one_sentence(run: Run) -> None:
     write_sheet("checked.csv", [sheet("no_fact") for _ in range(76)])
     code, _, err = run("import", "--format", "csv", "checked.csv", "--output", "c.jsonl")
     assert code == 2 and len(err.splitlines()) == 1
-    assert "give --who NAME (and 75 more rows)" in err
+    assert "give --who NAME (and 75 more rows: 2, 3, 4, 5, 6 and 70 more)" in err
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "gbk"])
-def test_a_sheet_in_another_encoding_names_how_to_save_it(run: Run, encoding: str) -> None:
+def test_a_sheet_in_another_encoding_is_read_and_its_encoding_is_named(
+    run: Run, encoding: str
+) -> None:
     note = "é" if encoding == "cp1252" else "好"
     write_sheet("checked.csv", [sheet("no_fact", who="me", note=note)], encoding)
-    code, _, err = run("import", "--format", "csv", "checked.csv", "--output", "c.jsonl")
-    assert code == 2 and "'CSV UTF-8 (comma delimited)'" in err
+    code, _, err = run("import", "checked.csv", "--output", "c.jsonl")
+    assert code == 0, err
+    assert "not in UTF-8; it was read as" in err
+    (review,) = read_records("c.jsonl", Review)
+    assert review.note == note

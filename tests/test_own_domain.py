@@ -1,6 +1,5 @@
 """The guide docs/own-domain.md as it stands: its commands, its run config, one server for all."""
 
-import csv
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import openpyxl
 import pytest
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, as_json, completion
@@ -144,16 +144,15 @@ def make(tmp_path, monkeypatch):
 def fill_sheet(folder):
     """A person's labels: theirs are what is true."""
     right = {good for items in WORLD.values() for _, _, good, _ in items}
-    with (folder / "to_check.csv").open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        names, rows = reader.fieldnames, list(reader)
-    for row in rows:
-        row["person_label"] = "no_hallucination" if row["text"] in right else "contradictory"
-    with (folder / "checked.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    return len(rows)
+    book = openpyxl.load_workbook(folder / "to_check.xlsx")
+    sheet = book["sentences"]
+    columns = {cell.value: cell.column for cell in sheet[1]}
+    for row in range(2, sheet.max_row + 1):
+        is_right = sheet.cell(row, columns["text"]).value in right
+        label = "no_hallucination" if is_right else "contradictory"
+        sheet.cell(row, columns["person_label"]).value = label
+    book.save(folder / "checked.xlsx")
+    return sheet.max_row - 1
 
 
 @pytest.mark.slow
@@ -185,7 +184,7 @@ def test_the_guide_from_a_folder_of_pdf_html_and_chinese_to_a_data_set(make, tmp
     assert Counter(item.language for item in questions) == {"en": 4, "zh": 2}
     assert len(read_records(run / "responses.jsonl", Response)) == 24
     check_annotations(run, {item.id: item.text for item in documents})
-    assert num_rows == 24
+    assert num_rows == 12  # each answer was given twice and is shown once
     systems = {body["messages"][0]["content"] for body in judged}
     guided = {text for text in systems if text.endswith(render_guidance(domain))}
     assert len(guided) == 2  # English and Chinese prompts; the dry run has its own guidance

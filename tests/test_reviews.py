@@ -458,3 +458,26 @@ def test_what_was_forgotten_is_in_no_later_build(tmp_path: Path) -> None:
     assert (result.counts["responses"], result.counts["forgotten"]) == (17, 2)
     assert (result.counts["reviews"], result.counts.get("conflicts", 0)) == (1, 0)
     assert any("2 responses and reviews are left out" in note for note in result.notes)
+
+
+def test_a_build_that_conflicts_leave_without_a_pair_lists_them(tmp_path: Path) -> None:
+    rows = questions(1)
+    path = tmp_path / "people.jsonl"
+    found = []
+    for values in rows:
+        row = Annotation.model_validate_json(json.dumps(values))
+        whole = len(row.text)
+        found += [
+            review(row, 0, whole, (0, whole, label), who=who)
+            for who, label in (("Li", GOOD), ("Bo", BAD))
+        ]
+    path.write_text("".join(item.model_dump_json() + "\n" for item in found), encoding="utf-8")
+    with pytest.raises(InputError, match=r"gives no pair.*people disagree on 3 places, listed in"):
+        run_build(
+            BuildConfig(test_share=0.0),
+            annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
+            reviews=[path],
+            output=tmp_path / "dataset",
+        )
+    assert len((tmp_path / "dataset.conflicts.jsonl").read_text().splitlines()) == 3
+    assert not (tmp_path / "dataset").exists()

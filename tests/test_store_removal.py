@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.store import Store
-from annotator.store_removal import find_traces, is_store, plain, remove_calls
+from annotator.store_removal import find_traces, is_store, remove_calls
 from schemas.errors import BackendError, InputError
+from schemas.plain_text import plain
 
 SECRET = 'The clinic of Varneby treated "Ada Quill" in 1871.'
 

@@ -5,6 +5,8 @@ The rule: two questions are nearly the same when their content words agree to at
 where), a number, a name, a negation, a word of degree or direction, or one content word put for
 another. "When was Ada Lovelace born?" and "Where was Ada Lovelace born?" share nearly all words
 and are two questions. One question too many costs little; one dropped is lost.
+
+Which words turn a question, and how numbers are read, is `schemas/question_senses.py`'s part.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from schemas.question_senses import Words, read_senses, senses_differ
+from schemas.sense_words import NUMBER, sign_of
 
 THRESHOLD = 0.8
 
@@ -28,15 +33,6 @@ _STOP = frozenset(
 )
 _ASKING = frozenset("who whom whose what when where why how many much".split())
 _SAME_ASKING = {"which": "what"}
-# One of these more or less asks for something else.
-_TURNING = frozenset(
-    "not no never without nor neither nt before after first second third last next previous former "
-    "north south east west northern southern eastern western upper lower left right inner outer "
-    "most least more less fewer minimum maximum only main early late earlier later old new "
-    "elder younger male female public private annual daily average total".split()
-)
-_SUPERLATIVE = re.compile(r"[a-z]{2,}(?:est)")
-_TURNING_WIDE = frozenset("不没未无非前后上下左右东南西北内外大小多少高低长短新旧早晚男女首末最总")
 _SAME_STEM_LETTERS = 5  # "composed" and "composer" are one word
 _ASKING_WIDE = re.compile("谁|何时|何地|何处|为何|为什么|如何|怎么|怎样|多少|几|什么时候|什么|哪")
 
@@ -47,9 +43,8 @@ class Shape:
 
     features: frozenset[str]
     asking: frozenset[str]
-    numbers: frozenset[str]
     names: frozenset[str]
-    turning: frozenset[str]
+    senses: Words
     characters: Counter[str]
     text: str
 
@@ -79,14 +74,13 @@ def content_words(text: str) -> frozenset[str]:
 def make_shape(question: str) -> Shape:
     """The shape of one question."""
     text = fold(question)
-    words = content_words(text) or frozenset({text.strip()})
+    words = frozenset(map(_with_digits, content_words(text))) or frozenset({text.strip()})
     capitals = re.findall(r"(?<=[\w,] )[^\W\d_]\w*", unicodedata.normalize("NFKC", question))
     return Shape(
         features=words,
         asking=(words & _ASKING) | frozenset(_ASKING_WIDE.findall(text)),
-        numbers=frozenset(re.findall(r"\d+", text)),
-        names=frozenset(word.casefold() for word in capitals if word[0].isupper()),
-        turning=frozenset(filter(_is_turning, _RUN.findall(re.sub("n['’]t", " nt", text)))),
+        names=frozenset(_with_digits(word.casefold()) for word in capitals if word[0].isupper()),
+        senses=read_senses(question),
         characters=Counter(_IS_WIDE.findall(_PARTICLES.sub("", text))),
         text=text,
     )
@@ -94,24 +88,26 @@ def make_shape(question: str) -> Shape:
 
 def is_near(one: Shape, other: Shape) -> bool:
     """Whether two questions are nearly the same."""
-    if one.asking != other.asking or one.numbers != other.numbers:
+    if one.asking != other.asking:
         return False
     if one.names - other.features and other.names - one.features:
         return False
-    if one.turning != other.turning or _replaces(one, other):
-        return False
     shared = len(one.features & other.features)
-    return shared >= THRESHOLD * len(one.features | other.features)
+    if shared < THRESHOLD * len(one.features | other.features) or _replaces(one, other):
+        return False
+    return not senses_differ(one.senses, other.senses)
 
 
-def _is_turning(word: str) -> bool:
-    return word in _TURNING or _SUPERLATIVE.fullmatch(word) is not None
+def _with_digits(word: str) -> str:
+    """A number, written in any way, as its sign; another word as it is."""
+    sign = word if _IS_WIDE.match(word) else sign_of(word)
+    return sign if sign.startswith(NUMBER) else word
 
 
 def _replaces(one: Shape, other: Shape) -> bool:
-    """Whether a content word or character is replaced, or one that reverses the sense is added."""
+    """Whether a content word or character is replaced by another."""
     mine, theirs = one.characters - other.characters, other.characters - one.characters
-    if (mine and theirs) or (mine.keys() | theirs.keys()) & _TURNING_WIDE:
+    if mine and theirs:
         return True
     ours, rest = _stems_less(one, other), _stems_less(other, one)
     return bool(ours and rest)

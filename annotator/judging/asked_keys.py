@@ -12,6 +12,7 @@ from pathlib import Path
 
 from annotator.generation.estimate import Estimator
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.domain_defaults import with_domain
 from annotator.judging.judges import asks_a_model, make_judge
 from annotator.judging.tasks import prepare_tasks
 from annotator.store import Store
@@ -33,6 +34,7 @@ def find_asked_keys(
     """
     if not asks_a_model(config) or not responses:
         return set()
+    config = with_domain(config)  # as `annotate` does
     rows = [Row(line=line, record=item) for line, item in enumerate(responses, start=1)]
     prepared = prepare_tasks(rows, documents, config=config, responses=Path("responses"))
     estimators: list[Estimator] = []

@@ -2,10 +2,10 @@
 
     trl, published       a data set folder -> a folder with SPLIT.jsonl
     human_labels         annotations.jsonl -> one JSONL file
-    csv, parquet         annotations.jsonl -> one table, a row a sentence
 
 The rule: lossless, or loud. A row the format cannot say is refused as a `Failure` with the reason
-beside the output, the others are written, and `lossy` is asked for by name. Rows are streamed.
+next to the output, the rest are written, and `lossy` is asked for by name. Rows are streamed.
+Sheets for people are in `dataset_builder/formats/sheets/`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from dataset_builder.formats.human_labels_out import human_row
 from dataset_builder.formats.published import published_row
-from dataset_builder.formats.spreadsheet import sheet_rows, write_csv, write_sheet_parquet
 from dataset_builder.formats.trl import trl_row
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records, scan_rows
@@ -33,13 +32,11 @@ from schemas.writing import atomic_writer
 
 
 class ExportFormat(StrEnum):
-    """A format `export` writes."""
+    """A format for programs that `export` writes."""
 
     TRL = "trl"
     PUBLISHED = "published"
     HUMAN_LABELS = "human_labels"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 OF_PAIRS = frozenset({ExportFormat.TRL, ExportFormat.PUBLISHED})
@@ -47,8 +44,6 @@ MADE_FOR = {
     ExportFormat.TRL: "a DPO trainer that reads prompt, chosen and rejected",
     ExportFormat.PUBLISHED: "the published Mask-DPO code",
     ExportFormat.HUMAN_LABELS: "maskdpo import and maskdpo agreement",
-    ExportFormat.CSV: "a spreadsheet; come back with maskdpo import --format csv",
-    ExportFormat.PARQUET: "a notebook; come back with maskdpo import --format parquet",
 }
 
 
@@ -69,10 +64,8 @@ def run_export(
     refused: list[Failure] = []
     if format_name in OF_PAIRS:
         counts = _export_pairs(source, output, format_name, refused, lossy=lossy)
-    elif format_name is ExportFormat.HUMAN_LABELS:
-        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
     else:
-        counts = _export_sheet(source, output, format_name)
+        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
     write_failures(output, refused)
     num_rows = sum(counts.values()) if format_name in OF_PAIRS else counts["responses"]
     return StageResult(
@@ -206,19 +199,6 @@ def _export_human_labels(
             )
     _write_sidecar(output, ExportFormat.HUMAN_LABELS, [output], counts)
     return counts
-
-
-def _export_sheet(source: Path, output: Path, format_name: ExportFormat) -> dict[str, int]:
-    counts = {"responses": 0}
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for annotation in _annotations(source):
-            counts["responses"] += 1
-            yield from sheet_rows(annotation)
-
-    write = write_csv if format_name is ExportFormat.CSV else write_sheet_parquet
-    num_sentences = write(output, rows())
-    return {**counts, "sentences": num_sentences}
 
 
 def _annotations(source: Path) -> Iterator[Annotation]:

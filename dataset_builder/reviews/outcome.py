@@ -6,7 +6,7 @@ push sends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,14 @@ def write_conflicts(output: Path, conflicts: Iterable[Conflict]) -> None:
         write_records(path, found)
     else:
         path.unlink(missing_ok=True)
+
+
+def list_conflicts_of_nothing(output: Path, conflicts: Sequence[Conflict]) -> str:
+    """List the conflicts of a build that gives nothing: they may be why. Returns a clause on it."""
+    if not conflicts:
+        return ""
+    write_conflicts(output, conflicts)
+    return f"; people disagree on {_places(len(conflicts))}, listed in {conflicts_path(output)}"
 
 
 def notes_on_people(

@@ -21,6 +21,7 @@ from dataset_builder.write import CARD_NAME, MANIFEST_NAME
 from maskdpo.hub.card_merge import merge_cards
 from maskdpo.hub.client import RepoType
 from maskdpo.hub.model_card import TRAINING_NAME, ModelFacts, render_model_card
+from maskdpo.hub.people import People, find_people, refuse_names
 from maskdpo.hub.privacy import json_faults
 from schemas.errors import Fault, InputError
 
@@ -52,7 +53,8 @@ class Payload:
     files      content by name in the repository, without the card
     card       the card as it stands or was made here
     faults     what names this machine; a push stops at any
-    left       names that lie in the folder and stay here
+    left       names that are in the folder and stay here
+    people     whom a data set names; None for a model
     """
 
     repo_type: RepoType
@@ -60,6 +62,7 @@ class Payload:
     card: CardText
     faults: Sequence[Fault]
     left: Sequence[str]
+    people: People | None = None
 
 
 def collect_payload(folder: Path, *, model: ModelFacts, allowed: frozenset[str]) -> Payload:
@@ -90,6 +93,8 @@ def _collect_dataset(folder: Path, allowed: frozenset[str]) -> Payload:
         ]
         raise InputError(shown)
     manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    people = find_people(folder, manifest)
+    refuse_names(folder, manifest, people)
     names = [*manifest["files"], MANIFEST_NAME]
     return Payload(
         repo_type="dataset",
@@ -97,6 +102,7 @@ def _collect_dataset(folder: Path, allowed: frozenset[str]) -> Payload:
         card=split_card((folder / CARD_NAME).read_text(encoding="utf-8")),
         faults=json_faults(MANIFEST_NAME, manifest, allowed=allowed),
         left=_left(folder, names),
+        people=people,
     )
 
 

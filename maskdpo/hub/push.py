@@ -20,6 +20,7 @@ from maskdpo.hub.card_merge import merge_cards, read_header
 from maskdpo.hub.client import MAIN, Commit, HubClient, RepoState
 from maskdpo.hub.model_card import ModelFacts
 from maskdpo.hub.payload import Payload, collect_payload
+from maskdpo.hub.people import People
 from maskdpo.hub.privacy import text_faults
 from schemas.errors import BackendError, ConfigError, InputError
 
@@ -51,6 +52,7 @@ class PushPlan:
     kept     what of the card on the Hub is a person's and stays
     delete   files of an earlier push that are no longer part of the folder
     unread   why the Hub could not be read, in a dry run; '' where it was
+    people   whom a data set names; None for a model
     """
 
     repo: str
@@ -62,6 +64,7 @@ class PushPlan:
     kept: Sequence[str]
     left: Sequence[str]
     unread: str = ""
+    people: People | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,7 @@ def run_push(folder: Path, options: PushOptions, model: ModelFacts) -> PushResul
         delete=delete,
         kept=kept,
         left=payload.left,
+        people=payload.people,
     )
     if options.dry_run:
         return PushResult(plan=plan, commit=None)
@@ -166,6 +170,7 @@ def _plan_unread(
         kept=(),
         left=payload.left,
         unread=str(error),
+        people=payload.people,
     )
     return PushResult(plan=plan, commit=None)
 

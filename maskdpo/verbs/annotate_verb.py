@@ -87,12 +87,14 @@ def command(
     from annotator.judging.judges import judge_meter, judge_prices
     from annotator.judging.language_notes import language_notes
     from annotator.judging.preview import preview_annotate
+    from dataset_builder.forgotten import Forgotten, refuse_forgotten_rows
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
     source = responses or config.run.path("responses.jsonl")
     require_file(source, made_by="make it with: maskdpo sample")
     _refuse_labels(source)
+    refuse_forgotten_rows(source, Forgotten.read_next_to(output, source))
     references = documents or config.run.path("documents.jsonl")
     require_file(references, made_by="give --documents FILE, or set run.documents")
     run_store = find_run_store(config, output, given=store)

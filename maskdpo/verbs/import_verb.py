@@ -17,10 +17,12 @@ from maskdpo.verbs.common import (
     require_file,
 )
 from schemas.errors import InputError
-from schemas.stage import DEFAULT_MAX_FAILED
+from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 
-FORMATS = ("human_labels", "published", "trl", "csv", "parquet")
-_FORMATS_OF_SUFFIX = {".csv": ("csv",), ".parquet": ("parquet", "trl"), ".json": ("published",)}
+SHEETS = ("csv", "xlsx", "parquet")
+FORMATS = ("human_labels", "published", "trl", *SHEETS)
+_FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
+_SHEET_SUFFIXES = (".csv", ".xlsx")  # of no other format
 
 
 @click.command(
@@ -30,7 +32,7 @@ _FORMATS_OF_SUFFIX = {".csv": ("csv",), ".parquet": ("parquet", "trl"), ".json":
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
     maskdpo import --format published pairs.json --output annotations.jsonl
-    maskdpo import --format csv checked.csv --who "A. Reader" --output corrections.jsonl
+    maskdpo import checked.xlsx --who "A. Reader" --set run.dir=runs/mine
     """,
 )
 @config_options
@@ -41,12 +43,14 @@ _FORMATS_OF_SUFFIX = {".csv": ("csv",), ".parquet": ("parquet", "trl"), ".json":
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet.",
+    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet. A name that "
+    "ends in .csv or .xlsx is a sheet.",
 )
 @click.option(
     "--output",
     type=OUTPUT_FILE,
-    help="Annotations [RUN/annotations.jsonl]; of a sheet: corrections [RUN/corrections.jsonl].",
+    help="Annotations [RUN/annotations.jsonl]; of a sheet: the reviews it is added to "
+    "[RUN/reviews.jsonl].",
 )
 @click.option(
     "--documents-output",
@@ -54,6 +58,14 @@ _FORMATS_OF_SUFFIX = {".csv": ("csv",), ".parquet": ("parquet", "trl"), ".json":
     help="Documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
 )
 @click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
+@click.option(
+    "--round",
+    "round_number",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Sheet: a second look of the same person has a higher number, and counts instead.",
+)
 @click.option(
     "--max-failed",
     type=click.FloatRange(0.0, 1.0),
@@ -69,17 +81,20 @@ def command(
     output: Path | None,
     documents_output: Path | None,
     who: str,
+    round_number: int,
     max_failed: float,
 ) -> None:
-    """Turn what others made (SOURCE) into annotations and documents, or into corrections.
+    """Turn what others made (SOURCE) into annotations and documents, or into reviews.
 
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
-    .jsonl or .parquet), and csv or parquet (a sheet of maskdpo export that people have filled
-    in). What nobody labelled becomes `undetermined: not_labelled`. A bad row is recorded next to
-    the output; the rest are imported. With --output, the documents are written next to it. The
-    formats: docs/formats.md.
+    .jsonl or .parquet), and xlsx, csv or parquet (a sheet of maskdpo export that people have filled
+    in). What nobody labelled becomes `undetermined: not_labelled`. Reviews are added to those that
+    are there. A bad row is recorded next to the output; the rest are imported. With --output, the
+    documents are written next to it. The formats: docs/formats.md.
     """
     require_file(source, made_by="SOURCE is the file to import")
+    if source.suffix.lower() in _SHEET_SUFFIXES:
+        format_name = source.suffix.lower().removeprefix(".")
     _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
@@ -98,21 +113,32 @@ def command(
 
         result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
     else:
-        from dataset_builder.formats.spreadsheet import run_import_corrections
-
-        result = run_import_corrections(
-            source=source,
-            output=output or config.run.path("corrections.jsonl"),
-            who=who,
-            when=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        result = _import_sheet(config, source, output, who=who, round_number=round_number)
     finish(result, max_failed)
+
+
+def _import_sheet(
+    config: RunConfig, source: Path, output: Path | None, *, who: str, round_number: int
+) -> StageResult:
+    from dataset_builder.formats.sheets.imports import run_import_sheet
+    from dataset_builder.formats.sheets.read_row import Asked
+
+    of_run = config.run.path("reviews.jsonl")
+    reviews = output or of_run
+    is_of_run = reviews.resolve() == of_run.resolve()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return run_import_sheet(
+        source=source,
+        output=reviews,
+        asked=Asked(who=who, when=now, round=round_number),
+        next_command="maskdpo build" if is_of_run else f"maskdpo build --reviews {reviews}",
+    )
 
 
 def _check_format(source: Path, format_name: str) -> None:
     """Refuse a file whose name says that it is of another format, in one sentence."""
-    if source.suffix.lower() in (".xlsx", ".xls", ".ods"):
-        message = "is a spreadsheet; save it as 'CSV UTF-8' and import that with: --format csv"
+    if source.suffix.lower() in (".xls", ".xlsb", ".ods"):
+        message = "is a spreadsheet of another kind; save it as .xlsx or as 'CSV UTF-8' first"
         raise InputError.of(source, message)
     fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())
     if format_name == FORMATS[0] and fitting:

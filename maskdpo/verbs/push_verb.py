@@ -57,7 +57,8 @@ def command(
     """Push a data set or model FOLDER to the Hub: one commit, private unless told otherwise.
 
     A card that is there is merged with ours, and what people wrote in it is kept. The token is
-    that of HF_TOKEN or of your login.
+    that of HF_TOKEN or of your login. A data set with reviewers' names is refused unless it was
+    built with build.publish_names=true.
     """
     from maskdpo.hub.model_card import ModelFacts, read_scores
     from maskdpo.hub.push import PushOptions, run_push
@@ -98,6 +99,8 @@ def _print_plan(plan: PushPlan, public: bool) -> None:
         click.echo(f"  {size:>12,} {name}")
     for name in plan.delete:
         click.echo(f"  {'delete':>12} {name}")
+    for line in plan.people.describe() if plan.people is not None else ():
+        click.echo(line)
     for text in plan.kept:
         click.echo(f"note: kept as it is on the Hub's card: {text}", err=True)
     if plan.unread:

@@ -69,6 +69,7 @@ def command(
     """
     from annotator.generation.config import SampleConfig
     from annotator.generation.sample import estimate_sample, run_sample
+    from dataset_builder.forgotten import Forgotten
 
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
@@ -78,11 +79,18 @@ def command(
     if known is not None:
         _check_documents(config, source, known)
     run_store = find_run_store(config, output, given=store)
+    forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
+    is_forgotten = forgotten.has_response if forgotten.knows_responses else None
     if estimate_only:
         with run_store.to_read() as calls:
-            show_estimate(
-                estimate_sample(settings, questions=source, store=calls, retry_failed=retry_failed)
+            estimate = estimate_sample(
+                settings,
+                questions=source,
+                store=calls,
+                retry_failed=retry_failed,
+                is_forgotten=is_forgotten,
             )
+        show_estimate(estimate)
         return
     announce_limits(limits, settings.prices)
     result = run_sample(
@@ -93,6 +101,7 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
+        is_forgotten=is_forgotten,
     )
     finish(result, settings.max_failed)
 

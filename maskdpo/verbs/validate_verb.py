@@ -46,7 +46,8 @@ def command(
 ) -> None:
     """Check DATASET, a folder or a data set on the Hub [RUN/dataset], file by file, row by row.
 
-    Prints every fault with its file and row (from 0) and exits with 2 when there is any.
+    Prints every fault with its file and row (from 0) and exits with 2 when there is any. Topics of
+    two splits that are nearly equal are no fault: they are listed in a note.
     """
     from dataset_builder.statistics import compute_statistics
     from dataset_builder.validate import validate_folder
@@ -72,6 +73,8 @@ def command(
         raise InputError.of(dataset or folder, f"has {num_faults:,} faults: {listed}")
     rows = ", ".join(f"{name} {count:,}" for name, count in validation.num_rows.items())
     click.echo(f"{dataset or folder} is sound (rows: {rows})")
+    for note in validation.notes:
+        click.echo(f"note: {note}", err=True)
     if statistics:
         print_statistics(compute_statistics(folder))
 
@@ -85,6 +88,7 @@ def _write_report(path: Path, validation: Validation) -> None:
             "num_faults": validation.num_faults,
             "by_kind": dict(validation.by_kind),
             "num_rows": dict(validation.num_rows),
+            "notes": list(validation.notes),
             "faults": [
                 {
                     "kind": finding.kind.value,

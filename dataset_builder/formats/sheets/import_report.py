@@ -1,0 +1,136 @@
+"""What an import of a sheet reports: one sentence for each kind of fault, with its rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataset_builder.reviews.log import Appended
+from schemas.errors import Fault
+from schemas.reviews import Review
+from schemas.stage import failures_path
+
+_ROWS_NAMED = 5
+_KINDS_NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadRow:
+    """A row that was filled in and cannot be used."""
+
+    number: int
+    kind: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class SheetRead:
+    """What a sheet holds.
+
+    edits       the sentence as it is now, by row, where its words were changed
+    notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
+    twice       rows that give one person's sentence another label than a row before
+    """
+
+    encoding: str = ""
+    reviews: list[Review] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    edits: dict[int, str] = field(default_factory=dict)
+    notes_only: list[int] = field(default_factory=list)
+    labels_edited: list[int] = field(default_factory=list)
+    twice: list[int] = field(default_factory=list)
+
+
+def nothing_filled(source: Path, found: SheetRead) -> Fault:
+    """The fault of a sheet in which nobody filled in a label."""
+    message = "holds no row with a 'person_label'; there is nothing to import"
+    for rows, what in ((found.notes_only, "a note and no label"), (found.edits, "edited text")):
+        if rows:
+            message += f" ({_name_rows(list(rows))} {_have(rows)} {what})"
+    return Fault(path=str(source), line=None, message=message)
+
+
+def import_notes(
+    found: SheetRead, appended: Appended, output: Path, next_command: str
+) -> list[str]:
+    """Sentences the person who imports should read."""
+    notes = [_name_fault(same) for same in _by_kind(found.bad)[:_KINDS_NAMED]]
+    if found.encoding:
+        notes.append(f"the sheet is not in UTF-8; it was read as {found.encoding}")
+    if found.edits:
+        lost = (
+            ""
+            if not found.encoding
+            else (", or the encoding of the sheet does not have its characters")
+        )
+        notes.append(
+            f"{_name_rows(list(found.edits))}: the sentence was edited{lost}. Labels are imported, "
+            f"edits are not; they are in {failures_path(output)}"
+        )
+    if found.labels_edited:
+        notes.append(
+            f"{_name_rows(found.labels_edited)}: the judge's column 'label' was changed; only "
+            "'person_label' is read"
+        )
+    if found.notes_only:
+        notes.append(
+            f"{_name_rows(found.notes_only)}: a note without a 'person_label' is not imported"
+        )
+    if found.twice:
+        notes.append(
+            f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
+            "above; the later row counts"
+        )
+    if appended.num_disagreeing:
+        notes.append(
+            f"on {appended.num_disagreeing:,} sentences another person decided otherwise; build "
+            "lists them, and build.conflicts says what counts"
+        )
+    notes.append(
+        "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "
+        "build.publish_names=true"
+    )
+    notes.append(f"next: {next_command}")
+    return notes
+
+
+def _name_rows(numbers: Sequence[int]) -> str:
+    """`row 3`, or `rows 1, 2, 3, 4, 5 and 76 more`."""
+    numbers = list(dict.fromkeys(numbers))
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    shown = ", ".join(map(str, numbers[:_ROWS_NAMED]))
+    more = len(numbers) - _ROWS_NAMED
+    return f"rows {shown}" + (f" and {more:,} more" if more > 0 else "")
+
+
+def _have(rows: Sequence[int] | dict[int, str]) -> str:
+    return "has" if len(rows) == 1 else "have"
+
+
+def _by_kind(bad: Sequence[BadRow]) -> list[list[BadRow]]:
+    kinds: defaultdict[str, list[BadRow]] = defaultdict(list)
+    for item in bad:
+        kinds[item.kind].append(item)
+    return list(kinds.values())
+
+
+def _name_fault(same: Sequence[BadRow]) -> str:
+    """One sentence for all rows with one kind of fault."""
+    return f"{_name_rows([item.number for item in same])} not imported: {same[0].message}"
+
+
+def kinds_of_faults(source: Path, bad: Sequence[BadRow]) -> list[Fault]:
+    """One fault for all rows with one kind of fault, with their number."""
+    faults = []
+    for same in _by_kind(bad):
+        first = same[0]
+        fault = Fault(path=str(source), line=first.number, message=first.message)
+        if len(same) > 1:
+            others = _name_rows([item.number for item in same[1:]])
+            more = f"{first.message} (and {len(same) - 1:,} more rows: {others.split(' ', 1)[1]})"
+            fault = replace(fault, message=more)
+        faults.append(fault)
+    return faults

@@ -1,0 +1,101 @@
+"""Read a sheet in .xlsx: a cell is text, a number, a date or a logical value.
+
+The rule: a text is decoded once (`unescape`). openpyxl decodes the strings that cells share in a
+way that loses the difference between `_x0041_` and `A`, so they are read here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from openpyxl.cell.text import Text
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.functions import iterparse
+
+from dataset_builder.formats.sheets.cells import unescape
+from dataset_builder.formats.sheets.table import Row, Table, clean_head
+from dataset_builder.formats.sheets.write import LABELS, SENTENCES
+from schemas.errors import InputError
+
+_STRING = f"{{{SHEET_MAIN_NS}}}si"
+_MAX_COLUMNS = 512
+
+
+class _Reader(ExcelReader):
+    """openpyxl's reader, with the shared strings as the file has them."""
+
+    def read_strings(self) -> None:
+        part = self.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
+        if part is not None:
+            with self.archive.open(part.PartName[1:]) as source:
+                self.shared_strings = _shared_strings(source)
+
+
+def open_xlsx(path: Path) -> Table:
+    """Open the sheet with a column `person_label`, else the first; raises InputError for none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of features that a sheet of ours does not need
+        try:
+            reader = _Reader(path, read_only=True)
+            reader.read()
+            found = {sheet.title: _values(sheet) for sheet in reader.wb.worksheets}
+            heads = {title: next(rows, []) for title, rows in found.items()}
+        except Exception as error:  # openpyxl raises whatever its parsers raise
+            raise _unreadable(path, error) from None
+    if not heads:
+        raise InputError.of(path, "holds no sheet of cells")
+    title = next((name for name, head in heads.items() if "person_label" in head), None)
+    title = title or next(iter(heads))
+    head = heads[title]
+    names = clean_head(path, head)
+    others = [name for name in heads if name not in (title, SENTENCES, LABELS)]
+    return Table(
+        kind="xlsx", names=names, rows=_rows(path, names, found[title]), other_sheets=others
+    )
+
+
+def _rows(path: Path, names: list[str], values: Iterator[list[Any]]) -> Iterator[Row]:
+    try:
+        for number, cells in enumerate(values, start=1):
+            known = {
+                name: unescape(cell) if isinstance(cell, str) else cell
+                for name, cell in zip(names, cells, strict=False)
+            }
+            for place, cell in enumerate(cells[len(names) :], start=len(names) + 1):
+                known[f"column {place}"] = cell
+            yield Row(number=number, cells=known)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from None
+
+
+def _values(sheet: Any) -> Iterator[list[Any]]:
+    """The rows of a sheet, without the empty cells at their ends."""
+    sheet.reset_dimensions()  # other programs write dimensions that are not those of the cells
+    for values in sheet.iter_rows(values_only=True, max_col=_MAX_COLUMNS):
+        cells = list(values)
+        while cells and cells[-1] is None:
+            cells.pop()
+        yield cells
+
+
+def _shared_strings(source: IO[bytes]) -> list[str]:
+    strings: list[str] = []
+    for _, node in iterparse(source):
+        if node.tag == _STRING:
+            text = Text.from_tree(node)
+            strings.append(text.content if text else "")
+            node.clear()
+    return strings
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError.of(
+        path, f"cannot be read as .xlsx ({reason}); save it again in the spreadsheet program"
+    )

@@ -1,0 +1,225 @@
+"""The prompt template: the text that the prompts of many topics share, which no filter counts.
+
+The rule: a text is a template only when at least three topics put different words into it. One
+question that is asked three times, with or without a "please", leaves no other words and is none.
+The template is learned from a sample of all prompts that depends on their content alone, so every
+order of the input and every shard learns the same one.
+
+It is kept as a set of character 5-grams, from two sources:
+    5-grams that a tenth of the topics have, at least five ("Tell me a biography of ..."), and
+    those of longer runs (32 characters; 16 Chinese or Japanese ones) that 3% have, at least three.
+A long run is sure with fewer topics: unrelated questions hardly share one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
+from zlib import crc32
+
+from dataset_builder.prompt_text import NGRAM, WIDE, WORD, flatten, ngrams_of
+
+NGRAM_SHARE, NGRAM_MIN_TOPICS = 0.1, 5
+RUN_SHARE, RUN_MIN_TOPICS = 0.03, 3
+RUN_WEIGHT = 32  # characters, of which a Chinese or Japanese one counts twice
+SAMPLE_TOPICS = 1_000
+_PROMPTS_PER_TOPIC = 4
+_MAX_CHARS = 1_000  # of each end of a prompt
+_MAX_SAMPLE_CHARS = 1_000_000
+_NUM_BUCKETS = 1 << 20
+_STEM_LETTERS = 5
+_WIDE_FROM = ord(WIDE[0])
+
+# Words that say nothing of what is asked about.
+_FILLERS = frozenset(
+    "a an the of in on at to for from by with and or as is are was were be been do does did has "
+    "have had that it its this these there about i me my you your we us our please kindly thanks "
+    "thank can could would will tell give write describe explain say show let know just now hello "
+    "hi ok one some any "
+    "der die das ein eine einen den dem des und bitte le la les un une des du de et el los las y "
+    "请 问 你 您 我 们 的 了 是 在 吗 呢 吧 啊 一 下 谢 这 那 个 给 告 诉 说 写 对 于 和 与 及".split()  # noqa: E501
+)
+
+Template = frozenset[str]
+Prompts = Iterable[tuple[str, str]]
+
+
+def sample_prompts(read: Callable[[], Iterable[tuple[str, str, str]]]) -> list[tuple[str, str]]:
+    """(topic, prompt text) of about a thousand topics, out of (question id, topic, text) rows.
+
+    `read` is called twice, and gives the rows in order of question ids. The topics are those of
+    the smallest hashes.
+    """
+    kept: dict[str, int] = {}
+    heap: list[tuple[int, str]] = []
+    for _, topic, _ in read():
+        if topic in kept:
+            continue
+        rank = _hash(topic)
+        if len(heap) == SAMPLE_TOPICS and -heap[0][0] <= rank:
+            continue
+        kept[topic] = rank
+        heapq.heappush(heap, (-rank, topic))
+        if len(heap) > SAMPLE_TOPICS:
+            kept.pop(heapq.heappop(heap)[1])
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    for _, topic, text in read():
+        if topic in kept and len(texts[topic]) < _PROMPTS_PER_TOPIC:
+            texts[topic].append(_ends(text))
+    return list(_within_budget(texts, sorted(kept, key=lambda topic: (kept[topic], topic))))
+
+
+def learn_template(prompts: Prompts) -> Template:
+    """The 5-grams of the templates of (topic, prompt text) rows."""
+    of_topic: defaultdict[str, list[str]] = defaultdict(list)
+    for topic, text in prompts:
+        of_topic[topic].append(flatten(text))
+    topics = list(of_topic.values())
+    found: set[str] = set()
+    for cut, share, least in (
+        (ngrams_of, NGRAM_SHARE, NGRAM_MIN_TOPICS),
+        (_runs_of, RUN_SHARE, RUN_MIN_TOPICS),
+    ):
+        enough = max(least, share * len(topics))
+        found |= _ngrams_in(_find_shared(topics, cut, enough))
+    return _keep_with_other_words(topics, frozenset(found))
+
+
+def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]]:
+    """Each word of a folded text, and whether the template leaves it open.
+
+    A word is open when two neighbouring characters, one of them its own, are in no 5-gram of the
+    template together. That each character is in some 5-gram does not suffice: that a `1` may
+    follow "number " and a `7` may come before " of" is not that `17` is in the template.
+    """
+    places = list(WORD.finditer(flat))
+    if not template:
+        return [(place, True) for place in places]
+    joined = bytearray(len(flat) + 1)
+    joined[0] = joined[len(flat)] = 1
+    for start in range(len(flat) - NGRAM + 1):
+        if flat[start : start + NGRAM] in template:
+            joined[start + 1 : start + NGRAM] = b"\1" * (NGRAM - 1)
+    return [(place, not all(joined[place.start() : place.end() + 1])) for place in places]
+
+
+def open_stretches(marked: Sequence[tuple[re.Match[str], bool]]) -> list[list[int]]:
+    """What a prompt puts into its template: of each stretch, the places of its words.
+
+    marked    as `open_words` gives it
+
+    Fillers are no part of a stretch, and do not end one: "bridge of Karsted" is one.
+    """
+    stretches: list[list[int]] = [[]]
+    for number, (place, is_open) in enumerate(marked):
+        if is_filler(place[0]):
+            continue
+        if is_open:
+            stretches[-1].append(number)
+        else:
+            stretches.append([])
+    return [stretch for stretch in stretches if stretch]
+
+
+def contents_of(flat: str, template: Template) -> list[tuple[str, ...]]:
+    """The words of each of the `open_stretches` of a folded text."""
+    marked = open_words(flat, template)
+    return [tuple(marked[number][0][0] for number in part) for part in open_stretches(marked)]
+
+
+def is_filler(word: str) -> bool:
+    """Whether a word says nothing of what is asked about."""
+    return word in _FILLERS
+
+
+def is_template(stretch: str, template: Template) -> bool:
+    """Whether a stretch of a folded text is all template."""
+    return bool(template) and all(ngram in template for ngram in ngrams_of(stretch))
+
+
+def stem(word: str) -> str:
+    """What inflected forms of one word have in common."""
+    return word if any(map(str.isdigit, word)) else word[:_STEM_LETTERS]
+
+
+def _keep_with_other_words(topics: list[list[str]], found: Template) -> Template:
+    """Of the 5-grams found, those around which topics put different words.
+
+    One that few topics have needs RUN_MIN_TOPICS different contents, and so does any other: the
+    share has been counted before.
+    """
+    contents: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for flats in topics:
+        for flat in flats:
+            content = tuple(stem(word) for part in contents_of(flat, found) for word in part)
+            if not content:
+                continue
+            for ngram in set(ngrams_of(flat)) & found:
+                if len(contents[ngram]) < RUN_MIN_TOPICS:
+                    contents[ngram].add(content)
+    return frozenset(ngram for ngram, seen in contents.items() if len(seen) >= RUN_MIN_TOPICS)
+
+
+def _find_shared(
+    topics: list[list[str]], cut: Callable[[str], Iterable[str]], enough: float
+) -> set[str]:
+    """The pieces that at least `enough` topics have.
+
+    First counted by hash in a table of fixed size, so that memory does not hold every piece; those
+    that may be frequent enough are then counted exactly.
+    """
+    buckets = array("H", bytes(2 * _NUM_BUCKETS))
+    for flats in topics:
+        for bucket in {_bucket(piece) for flat in flats for piece in cut(flat)}:
+            buckets[bucket] = min(buckets[bucket] + 1, 0xFFFF)
+    counts: Counter[str] = Counter()
+    for flats in topics:
+        counts.update(
+            {piece for flat in flats for piece in cut(flat) if buckets[_bucket(piece)] >= enough}
+        )
+    return {piece for piece, count in counts.items() if count >= enough}
+
+
+def _runs_of(flat: str) -> Iterator[str]:
+    """Every stretch of a folded text that weighs RUN_WEIGHT."""
+    weights = [1 if ord(one) < _WIDE_FROM else 2 for one in flat]
+    end = total = 0
+    for start in range(len(flat)):
+        while end < len(flat) and total < RUN_WEIGHT:
+            total += weights[end]
+            end += 1
+        if total < RUN_WEIGHT:
+            return
+        yield flat[start:end]
+        total -= weights[start]
+
+
+def _ngrams_in(pieces: Iterable[str]) -> set[str]:
+    return {ngram for piece in pieces for ngram in ngrams_of(piece) if len(ngram) == NGRAM}
+
+
+def _within_budget(texts: dict[str, list[str]], topics: Iterable[str]) -> Iterator[tuple[str, str]]:
+    budget = _MAX_SAMPLE_CHARS
+    for topic in topics:
+        for text in texts[topic]:
+            yield topic, text
+            budget -= len(text)
+        if budget < 0:
+            return
+
+
+def _ends(text: str) -> str:
+    return text if len(text) <= 2 * _MAX_CHARS else f"{text[:_MAX_CHARS]}\n{text[-_MAX_CHARS:]}"
+
+
+def _bucket(piece: str) -> int:
+    return crc32(piece.encode("utf-8", "surrogatepass")) % _NUM_BUCKETS
+
+
+def _hash(text: str) -> int:
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

@@ -1,0 +1,47 @@
+"""What is compared of a prompt: its text without case, its words, its character 5-grams.
+
+The rule: all that is compared is read from one folded text (`flatten`), so a place in it is the
+same place for words and for 5-grams.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from schemas.records import Message
+
+NGRAM = 5
+WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+WIDE_WORD = re.compile(f"[{WIDE}]")
+WORD = re.compile(rf"[{WIDE}]|[^\W{WIDE}]+")
+
+
+def prompt_text(prompt: Sequence[Message]) -> str:
+    """What is asked: all turns but the system's, which many questions share."""
+    return "\n".join(message.content for message in prompt if message.role != "system")
+
+
+def flatten(text: str) -> str:
+    """`text` less case, width and runs of white space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def words(text: str) -> list[str]:
+    """The words of `text` without case; each Han or kana character is one."""
+    return WORD.findall(flatten(text))
+
+
+def character_ngrams(text: str) -> frozenset[str]:
+    """The character 5-grams of `text`, less case, width and runs of white space.
+
+    >>> sorted(character_ngrams("ABC  dEf"))
+    ['abc d', 'bc de', 'c def']
+    """
+    return frozenset(ngrams_of(flatten(text)))
+
+
+def ngrams_of(flat: str) -> list[str]:
+    """The 5-grams of a folded text, in order; the text itself where it is shorter."""
+    return [flat[i : i + NGRAM] for i in range(max(1, len(flat) - NGRAM + 1))]

@@ -1,0 +1,108 @@
+"""Faults in what train must not hold: templates, leaks, topics, opposite questions, empty splits."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+TEMPLATE = "test_prompt_template.py"
+TOPICS = "test_topics.py"
+SENSES = "test_question_senses.py"
+EMPTY = "test_empty_splits.py"
+
+LEAKS = [
+    *mutants_of(
+        "dataset_builder/prompt_template.py",
+        (
+            "template-of-repeated-questions",
+            "            if not content:\n                continue\n",
+            "",
+            f"{TEMPLATE} -k repeated",
+        ),
+        (
+            "covered-characters-are-enough",
+            "not all(joined[place.start() : place.end() + 1])",
+            "not any(joined[place.start() : place.end() + 1])",
+            f"{TEMPLATE} -k put_into",
+        ),
+        (
+            "fillers-end-what-is-asked",
+            "        if is_filler(place[0]):\n            continue\n",
+            "        if is_filler(place[0]) and is_open:\n            continue\n",
+            f"{TEMPLATE} -k same_name",
+        ),
+        (
+            "runs-need-many-topics",
+            "RUN_SHARE, RUN_MIN_TOPICS = 0.03, 3",
+            "RUN_SHARE, RUN_MIN_TOPICS = 0.1, 5",
+            f"{TEMPLATE} -k several",
+        ),
+        ("sample-in-order", "rank = _hash(topic)", "rank = len(kept)", f"{TEMPLATE} -k hashes"),
+    ),
+    *mutants_of(
+        "dataset_builder/near_duplicates.py",
+        (
+            "what-is-put-in-alone",
+            "        if not self._template or not self._fill_in_the_same(text, other):",
+            "        if True:",
+            f"{TEMPLATE} -k copy_under",
+        ),
+        (
+            "opposites-are-near",
+            " and not ask_differently(text, other)",
+            "",
+            f"{SENSES} -k opposite",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/evaluation_questions.py",
+        ("all-runs-are-evidence", "if is_evidence(start, start + length)", "", TEMPLATE),
+        (
+            "ends-are-evidence",
+            "part == whole or sum",
+            "part or sum",
+            f"{TEMPLATE} -k no_evidence",
+        ),
+        (
+            "whole-questions-forgotten",
+            "self._knows(_key(found, is_whole=True))",
+            "False",
+            "test_cleaning.py",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/spooled_prompts.py",
+        ("spelling-decides", "self._respelled.get(topic, topic)", "topic", f"{TOPICS} -k spelling"),
+    ),
+    *mutants_of(
+        "dataset_builder/validate.py",
+        ("topics-as-spelled", "topic_key(topic), (topic", "topic, (topic", f"{TOPICS} -k refuses"),
+    ),
+    *mutants_of(
+        "schemas/question_senses.py",
+        (
+            "added-clauses-count",
+            "longest <= MAX_BLOCK or len(turning) * MIN_SHARE >= longest",
+            "True",
+            f"{SENSES} -k clause",
+        ),
+        (
+            "changed-places-unseen",
+            "return _linked(one) != _linked(other)",
+            "return False",
+            f"{SENSES} -k opposite",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/near_topics.py",
+        (
+            "numbers-may-differ",
+            " or _numbers(self.senses) != _numbers(other.senses)",
+            "",
+            f"{TOPICS} -k two",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/empty_splits.py",
+        ("all-in-test-unseen", "if not _num_of_train(counts):", "if False:", EMPTY),
+    ),
+]
