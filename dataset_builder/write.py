@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.card_edits import is_card_edited
 from dataset_builder.splits import Split
 from schemas.errors import ConfigError
 from schemas.records import Pair
@@ -216,7 +217,10 @@ def new_folder(output: Path) -> Iterator[Path]:
 
 
 def check_replaceable(output: Path) -> None:
-    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more."""
+    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more.
+
+    A data set whose card a person edited is more.
+    """
     if not output.exists():
         return
     if not output.is_dir():
@@ -229,6 +233,11 @@ def check_replaceable(output: Path) -> None:
         raise ConfigError(
             f"output {output} holds files and no {MANIFEST_NAME} of maskdpo, so it is not "
             "replaced; name another folder or empty this one"
+        )
+    if is_card_edited(output / CARD_NAME):
+        raise ConfigError(
+            f"output {output}: its card {CARD_NAME} was edited by hand and is not written over; "
+            "move the card away, or name another folder"
         )
     strange = sorted(found - ours)
     if strange:

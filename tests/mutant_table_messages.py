@@ -89,6 +89,15 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
+        "dataset_builder/card_edits.py",
+        (
+            "edited-cards-are-lost",
+            "or sections != dict(card.state.sections)",
+            "or not sections",
+            f"{KEPT} -k card",
+        ),
+    ),
+    *mutants_of(
         "dataset_builder/formats/own_imports.py",
         ("any-import-is-ones-own", "return is_of_source and", "return", KEPT),
     ),

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dataset_builder.build import run_build
+from dataset_builder.card_edits import is_card_edited
 from dataset_builder.config import BuildConfig
 from dataset_builder.validate import validate_folder
+from dataset_builder.write import CARD_NAME
 from schemas.errors import ConfigError, InputError
 from schemas.files import read_records
 from schemas.labels import Label
@@ -101,6 +103,8 @@ CONFIGS = st.builds(
     min_confidence=st.sampled_from([0.0, 0.5]),
     test_share=st.sampled_from([0.0, 0.5]),
     near_duplicate=st.sampled_from([0.0, 0.8]),
+    title=st.sampled_from(["Pairs", "no", "2026-01-31", "a: b\n---\n", "é\r\n<b>", "\u2028"]),
+    license=st.sampled_from(["", "cc-by-4.0", "1.0"]),
 )
 
 
@@ -116,11 +120,12 @@ def check(rows: Sequence[dict[str, Any]], config: BuildConfig) -> int:
             return 0
         found = validate_folder(result.output)
         assert not found.num_faults, [str(finding) for finding in found.findings]
+        assert not is_card_edited(result.output / CARD_NAME)  # else no build could replace it
         return result.counts["pairs"]
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -67,7 +67,9 @@ def check_refused(run: Run, file: str, *arguments: str) -> None:
 def change(file: str) -> None:
     """What a person does with an editor."""
     path = Path(file)
-    path.write_text(path.read_text(encoding="utf-8").replace("a", "A", 1), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert "a" in text
+    path.write_text(text.replace("a", "A", 1), encoding="utf-8")
 
 
 LABELS = {
@@ -261,6 +263,45 @@ def test_validate_writes_over_its_own_report_only(run: Run) -> None:
     for _ in range(2):
         assert run("validate", "dataset", "--json", "faults.json")[0] == 0
     check_refused(run, "annotations.jsonl", "validate", "dataset", "--json", "annotations.jsonl")
+
+
+def test_build_keeps_a_card_that_people_edited(run: Run) -> None:
+    rows = [annotation_row("q/a", [GOOD], question="q"), annotation_row("q/b", [BAD], question="q")]
+    write_annotations(Path("annotations.jsonl"), rows)
+    given = ("build", "--annotations", "annotations.jsonl", "--output", "dataset", "--no-plots")
+    given += ("--set", "build.license=cc-by-4.0", "--set", "build.title=Über alles")
+    card = Path("dataset/README.md")
+    code, printed = run(*given)
+    assert code == 0, printed
+    assert run(*given)[0] == 0  # a rerun
+    made = card.read_text(encoding="utf-8")
+    for edited in (
+        made + "\nA word of mine.\n",
+        made.replace("| train |", "| training |", 1),
+        made.replace("cc-by-4.0", "cc-by-3.0", 1),
+        made.replace("license:", "author: me\nlicense:", 1),
+        made.replace("maskdpo:state", "maskdpo:", 1),
+        "# Mine\n",
+    ):
+        assert edited != made
+        card.write_text(edited, encoding="utf-8")
+        code, printed = run(*given)
+        assert code == 2 and "README.md was edited by hand" in printed
+        assert card.read_text(encoding="utf-8") == edited
+    card.unlink()
+    assert run(*given)[0] == 0
+    assert card.read_text(encoding="utf-8") == made
+
+
+def test_edited_questions_are_kept(run: Run) -> None:
+    write("documents.jsonl", DOCUMENT)
+    path = write("questions.jsonl", {"id": "q", "question": "Who was Ada?"})
+    write_sidecar(path, seal(make_sidecar("question", config={}, inputs=[]), [path]))
+    change("questions.jsonl")
+    given = ["questions", "--output", "questions.jsonl", "--documents", "documents.jsonl"]
+    given += ["--model", "m", "--set", "questions.backend=openai"]
+    given += ["--set", "questions.base_url=http://127.0.0.1:9/v1"]
+    check_refused(run, "questions.jsonl", *given)
 
 
 def test_what_holds_nothing_is_nobodys_and_a_seal_is_of_each_file(tmp_path: Path) -> None:
