@@ -21,7 +21,6 @@ from hashlib import blake2b
 from dataset_builder.prompt_template import (
     Template,
     is_filler,
-    is_template,
     open_stretches,
     open_words,
 )
@@ -73,12 +72,17 @@ class EvaluationQuestions:
         found = [place[0] for place in places]
         if found and self._knows(_key(found, is_whole=True)):
             return True
-        return any(
-            self._knows(_key(run, is_whole=False))
-            and not is_template(_stretch(flat, places, start, length), self._template)
+        known = [
+            (start, start + length)
             for length in sorted(self._lengths)
             for start, run in _runs(found, length)
-        )
+            if self._knows(_key(run, is_whole=False))
+        ]
+        if not known:
+            return False
+        # Of this question, too: "... of Ada Ling" is the beginning of "... of Ada Ling Hall".
+        is_evidence = _Evidence(open_words(flat, self._template))
+        return any(is_evidence(*run) for run in known)
 
     def _knows(self, key: bytes) -> bool:
         query = "SELECT 1 FROM evaluation_runs WHERE key = ?"
@@ -86,7 +90,7 @@ class EvaluationQuestions:
 
 
 class _Evidence:
-    """Which runs of an evaluation question show more than that its template was used."""
+    """Which runs of a question show more than that its template was used."""
 
     def __init__(self, marked: Sequence[tuple[re.Match[str], bool]]) -> None:
         self._stretches = open_stretches(marked)
@@ -103,10 +107,6 @@ class _Evidence:
             for part, whole in zip(parts, self._stretches, strict=True)
             if part
         )
-
-
-def _stretch(flat: str, places: Sequence[re.Match[str]], start: int, length: int) -> str:
-    return flat[places[start].start() : places[start + length - 1].end()]
 
 
 def _runs(found: Sequence[str], length: int) -> Iterator[tuple[int, Sequence[str]]]:

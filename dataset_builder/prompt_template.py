@@ -88,7 +88,7 @@ def learn_template(prompts: Prompts) -> Template:
     ):
         enough = max(least, share * len(topics))
         found |= _ngrams_in(_find_shared(topics, cut, enough))
-    return _keep_with_other_words(topics, frozenset(found))
+    return _keep_with_other_words(topics, _without_what_fills_it(topics, found))
 
 
 def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]]:
@@ -138,14 +138,31 @@ def is_filler(word: str) -> bool:
     return word in _FILLERS
 
 
-def is_template(stretch: str, template: Template) -> bool:
-    """Whether a stretch of a folded text is all template."""
-    return bool(template) and all(ngram in template for ngram in ngrams_of(stretch))
-
-
 def stem(word: str) -> str:
     """What inflected forms of one word have in common."""
     return word if any(map(str.isdigit, word)) else word[:_STEM_LETTERS]
+
+
+def _without_what_fills_it(topics: list[list[str]], found: set[str]) -> Template:
+    """The 5-grams found, less those that are too rare in their prompts to be of the template.
+
+    Names share words ("Lake Venn", "Lake Orm"), so that parts of what is put into a template are
+    frequent, too, but rarer than the template around them. A 5-gram stays where it is at least
+    half as frequent as the lower quartile of its prompt, in the prompts of RUN_MIN_TOPICS topics.
+    """
+    counts: Counter[str] = Counter()
+    for flats in topics:
+        counts.update({ngram for flat in flats for ngram in ngrams_of(flat)} & found)
+    num_fitting: Counter[str] = Counter()
+    for flats in topics:
+        fitting: set[str] = set()
+        for flat in flats:
+            ngrams = set(ngrams_of(flat)) & found
+            if ngrams:
+                quartile = sorted(counts[ngram] for ngram in ngrams)[len(ngrams) // 4]
+                fitting |= {ngram for ngram in ngrams if 2 * counts[ngram] >= quartile}
+        num_fitting.update(fitting)
+    return frozenset(ngram for ngram in found if num_fitting[ngram] >= RUN_MIN_TOPICS)
 
 
 def _keep_with_other_words(topics: list[list[str]], found: Template) -> Template:
