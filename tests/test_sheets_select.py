@@ -454,7 +454,7 @@ def test_the_verbs_write_and_read_sheets(
     assert code == 2 and "--only unreviewed" in err
     filled = (tmp_path / "s.csv").read_bytes()
     code, _, err = run("export", "--format", "human_labels", "--output", "s.csv", *at)
-    assert code == 2 and "has the name of a sheet" in err
+    assert code == 2 and "s.csv" in err and "not written over" in err
     assert (tmp_path / "s.csv").read_bytes() == filled
     code, _, err = run("export", "--format", "trl", "run", "--output", "x", "--blind")
     assert code == 2 and "are for sheets" in err

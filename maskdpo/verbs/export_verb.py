@@ -137,11 +137,6 @@ def command(
         )
     else:
         _refuse_options_of_sheets(format_name, blind or sample or only or who or label_language)
-        if output.suffix.lower().removeprefix(".") in SHEETS:
-            raise ConfigError(
-                f"--output {output} has the name of a sheet, but --format is {format_name}; give "
-                "another name, so that no sheet of people is written over"
-            )
         result = _export_for_programs(given, output, format_name, documents, lossy=lossy)
     finish(result, max_failed)
 
