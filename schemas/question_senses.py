@@ -35,6 +35,14 @@ _TOKEN = re.compile(
     rf"第\s?(?:\d+|[{NUMERALS_ZH}]+)|[{NUMERALS_ZH}]+|[{_WIDE}]|\d+(?:\.\d+)+|[^\W_{_WIDE}]+[+#]*"
 )
 _REWRITTEN = (
+    # "12.", "Q12:", "Question 12)", 问题3：: which question of a list, not what it asks.
+    (
+        re.compile(
+            r"\A\W{0,3}(?:(?:q|question|item|task|problem|exercise|no|nr|frage|问题|题目|问|题)"
+            r"\W{0,2}\d+|\d{1,3})\s*[.:)\]、](?=\D)"
+        ),
+        "",
+    ),
     (re.compile("n['\u2019]t\\b"), " not"),
     (re.compile(r"\bcannot\b"), "can not"),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
@@ -45,7 +53,7 @@ _REWRITTEN = (
     (
         re.compile(
             r"\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|hundred)"
-            r"(?:\s*(?:-|\u2013|to|or)\s*\d+)?[\s-]+(?:words?|sentences?|paragraphs?|characters?)\b"
+            r"(?:\s*(?:-|\u2013|to|or)\s*\d+)?[\s-]+(?:words?|sentences?|paragraphs?|characters?|lines?|bullets?|tokens?)\b"
         ),
         " ",
     ),

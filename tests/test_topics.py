@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from build_rows import questions, write_annotations
+from command_line import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -261,7 +262,9 @@ def test_thousands_of_topics_are_compared_in_seconds() -> None:
     assert time.process_time() - started < 20
 
 
-def test_near_topics_are_a_note_of_build_merge_and_validate(tmp_path: Path) -> None:
+def test_near_topics_are_a_note_of_build_merge_and_validate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = questions(40)
     topics = {row["question_id"]: row["topic"] for row in rows}
     split = {
@@ -281,6 +284,10 @@ def test_near_topics_are_a_note_of_build_merge_and_validate(tmp_path: Path) -> N
     assert any(noted in note for note in result.notes)
     found = validate_folder(result.output)
     assert not found.num_faults and noted in found.notes[0]
+    run, report = make_run(monkeypatch, capsys), tmp_path / "report.json"
+    code, out, error = run("validate", result.output, "--json", report)
+    assert (code, "is sound" in out, f"note: {noted}" in error) == (0, True, True)
+    assert noted in json.loads(report.read_text())["notes"][0]
     shards = []
     for index in (1, 2):
         shards.append(
