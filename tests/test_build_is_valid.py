@@ -109,7 +109,7 @@ CONFIGS = st.builds(
 
 
 def check(rows: Sequence[dict[str, Any]], config: BuildConfig) -> int:
-    """Build and validate; answers the number of pairs, 0 where the build refuses the rows."""
+    """Build and validate; returns the number of pairs, 0 where the build refuses the rows."""
     for row in rows:
         Annotation.model_validate_json(json.dumps(row))
     with tempfile.TemporaryDirectory() as folder:

@@ -101,7 +101,7 @@ def read_gold(
 
 
 def _first_row_has(path: Path, key: str) -> bool:
-    """Whether the first row is of the form with `key`; what is no JSON is told by its reader."""
+    """Whether the first row has `key`; what is no JSON is reported by its reader."""
     for _, line in read_lines(path):
         try:
             row = json.loads(line)
