@@ -148,7 +148,7 @@ def _without_what_fills_it(topics: list[list[str]], found: set[str]) -> Template
 
     Names share words ("Lake Venn", "Lake Orm"), so that parts of what is put into a template are
     frequent, too, but rarer than the template around them. A 5-gram stays where it is at least
-    half as frequent as the lower quartile of its prompt, in the prompts of RUN_MIN_TOPICS topics.
+    40% as frequent as the median of its prompt, in the prompts of RUN_MIN_TOPICS topics.
     """
     counts: Counter[str] = Counter()
     for flats in topics:
@@ -159,8 +159,8 @@ def _without_what_fills_it(topics: list[list[str]], found: set[str]) -> Template
         for flat in flats:
             ngrams = set(ngrams_of(flat)) & found
             if ngrams:
-                quartile = sorted(counts[ngram] for ngram in ngrams)[len(ngrams) // 4]
-                fitting |= {ngram for ngram in ngrams if 2 * counts[ngram] >= quartile}
+                median = sorted(counts[ngram] for ngram in ngrams)[len(ngrams) // 2]
+                fitting |= {ngram for ngram in ngrams if 5 * counts[ngram] >= 2 * median}
         num_fitting.update(fitting)
     return frozenset(ngram for ngram in found if num_fitting[ngram] >= RUN_MIN_TOPICS)
 
