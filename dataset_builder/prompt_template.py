@@ -43,6 +43,8 @@ _FILLERS = frozenset(
     "请 问 你 您 我 们 的 了 是 在 吗 呢 吧 啊 一 下 谢 这 那 个 给 告 诉 说 写 对 于 和 与 及".split()  # noqa: E501
 )
 
+_UNKNOWN = re.compile(b"\0+")
+
 Template = frozenset[str]
 Prompts = Iterable[tuple[str, str]]
 
@@ -101,12 +103,22 @@ def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]
     places = list(WORD.finditer(flat))
     if not template:
         return [(place, True) for place in places]
-    joined = bytearray(len(flat) + 1)
-    joined[0] = joined[len(flat)] = 1
-    for start in range(len(flat) - NGRAM + 1):
-        if flat[start : start + NGRAM] in template:
-            joined[start + 1 : start + NGRAM] = b"\1" * (NGRAM - 1)
-    return [(place, not all(joined[place.start() : place.end() + 1])) for place in places]
+    broken = _broken_places(flat, template)
+    return [(place, broken.find(1, place.start(), place.end() + 1) >= 0) for place in places]
+
+
+def _broken_places(flat: str, template: Template) -> bytearray:
+    """1 at each place where the characters before and after are in no 5-gram of the template.
+
+    The 5-grams that hold both begin 1 to 4 characters earlier; all of them must be unknown.
+    """
+    known = bytes(map(template.__contains__, ngrams_of(flat)))
+    broken = bytearray(len(flat) + 1)
+    for match in _UNKNOWN.finditer(known):
+        first = match.start() + NGRAM - 1 if match.start() else 1
+        last = match.end() if match.end() < len(known) else len(flat) - 1
+        broken[first : last + 1] = b"\1" * max(0, last + 1 - first)
+    return broken
 
 
 def open_stretches(marked: Sequence[tuple[re.Match[str], bool]]) -> list[list[int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from schemas.records import Message
 
@@ -23,6 +24,7 @@ def prompt_text(prompt: Sequence[Message]) -> str:
     return "\n".join(message.content for message in prompt if message.role != "system")
 
 
+@lru_cache(maxsize=8)  # a prompt is compared in several ways, one after the other
 def flatten(text: str) -> str:
     """`text` less case, width and runs of white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -42,6 +44,7 @@ def character_ngrams(text: str) -> frozenset[str]:
     return frozenset(ngrams_of(flatten(text)))
 
 
-def ngrams_of(flat: str) -> list[str]:
+@lru_cache(maxsize=8)
+def ngrams_of(flat: str) -> tuple[str, ...]:
     """The 5-grams of a folded text, in order; the text itself where it is shorter."""
-    return [flat[i : i + NGRAM] for i in range(max(1, len(flat) - NGRAM + 1))]
+    return tuple([flat[i : i + NGRAM] for i in range(max(1, len(flat) - NGRAM + 1))])

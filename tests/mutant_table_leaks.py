@@ -19,9 +19,9 @@ LEAKS = [
             f"{TEMPLATE} -k repeated",
         ),
         (
-            "covered-characters-are-enough",
-            "not all(joined[place.start() : place.end() + 1])",
-            "not any(joined[place.start() : place.end() + 1])",
+            "ends-of-names-are-template",
+            "last = match.end() if match.end()",
+            "last = match.end() - NGRAM if match.end()",
             f"{TEMPLATE} -k put_into",
         ),
         (
