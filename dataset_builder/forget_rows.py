@@ -20,6 +20,7 @@ from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import same_name
 from dataset_builder.reviews.log import locked
 from schemas.files import read_lines
+from schemas.own_files import is_sealed, renew_seal
 from schemas.writing import atomic_descriptor, write_json
 
 # Files of a run by what they hold, in the order in which they are changed: the text of a response
@@ -117,12 +118,16 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
 
 
 def _write_lines(path: Path, targets: Targets) -> None:
+    """Replace the file; one that nobody edited still counts as not edited."""
+    was_sealed = is_sealed(path)
     kept = (line for _, line in _forget_rows(path, targets) if line is not None)
     with (
         atomic_descriptor(Path(os.path.realpath(path))) as descriptor,
         os.fdopen(descriptor, "wb", closefd=False) as handle,
     ):
         handle.writelines(kept)
+    if was_sealed:
+        renew_seal(path)
 
 
 def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | None]]:

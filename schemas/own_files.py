@@ -15,7 +15,8 @@ from typing import Any
 
 from schemas.errors import ConfigError
 from schemas.files import read_lines
-from schemas.sidecar import Sidecar, describe_file, read_sidecar_values
+from schemas.sidecar import Sidecar, describe_file, read_sidecar_values, sidecar_path
+from schemas.writing import write_json
 
 WRITTEN = "written"  # the key of a sidecar under which the hashes of the files are
 # The second is in the pages of earlier versions, which name no generator.
@@ -30,6 +31,20 @@ def seal(sidecar: Sidecar, paths: Iterable[Path]) -> Sidecar:
     """The sidecar with the hash of each file that it describes, by the file's name."""
     written = {path.name: describe_file(path) for path in paths}
     return Sidecar(**{**sidecar.model_dump(), WRITTEN: written})
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the file at `path` is, by the hash in its sidecar, as its command left it."""
+    written = read_sidecar_values(path).get(WRITTEN)
+    entry = written.get(path.name) if isinstance(written, dict) else None
+    return isinstance(entry, dict) and entry.get("sha256") == describe_file(path)["sha256"]
+
+
+def renew_seal(path: Path) -> None:
+    """Put the hash of the file as it is now into its sidecar, which has one."""
+    values = read_sidecar_values(path)
+    values[WRITTEN] = {**values[WRITTEN], path.name: describe_file(path)}
+    write_json(sidecar_path(path), values)
 
 
 def refuse_to_replace(

@@ -19,6 +19,7 @@ from dataset_builder.forget_rows import REVIEWS, forget_in
 from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
 from schemas.errors import BackendError
+from schemas.own_files import is_sealed
 
 SECRET = "Varneby"  # a word of the response q1-0 and of nothing else
 TRUTHS = {
@@ -602,3 +603,24 @@ def test_a_sentence_of_marks_takes_no_call_along(world):
     world("forget", "--response", "q9-0")
     with Store(world.folder / "store.sqlite") as store:
         assert store.present(["of a writer"])
+
+
+def test_what_an_import_wrote_still_counts_as_its_own(run, tmp_path):
+    rows = [
+        {
+            "id": name,
+            "source": "mine",
+            "group": "g",
+            "question": "Who is Ada?",
+            "documents": [{"id": "d1", "text": "Ada was born in Lima."}],
+            "response": "Ada was born in Lima.",
+            "sentences": [{"start": 0, "end": 21, "label": "factual"}],
+        }
+        for name in ("h1", "h2")
+    ]
+    labels = write(tmp_path / "labels.jsonl", rows)
+    folder = ("--set", f"run.dir={tmp_path / 'run'}")
+    assert run("import", labels, *folder)[0] == 0
+    assert run("forget", "--response", "h2", *folder)[0] == 0
+    assert [row["id"] for row in read(tmp_path / "run" / "annotations.jsonl")] == ["h1"]
+    assert is_sealed(tmp_path / "run" / "annotations.jsonl")
