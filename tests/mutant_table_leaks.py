@@ -28,7 +28,7 @@ LEAKS = [
             "fillers-end-what-is-asked",
             "        if is_filler(place[0]):\n            continue\n",
             "        if is_filler(place[0]) and is_open:\n            continue\n",
-            f"{TEMPLATE} -k same_name",
+            f"{TEMPLATE} -k put_into",
         ),
         (
             "runs-need-many-topics",

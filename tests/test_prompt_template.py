@@ -235,6 +235,8 @@ def enumerate_topics(prompts: Sequence[str]) -> list[tuple[str, str]]:
 def test_the_words_put_into_a_template_are_found() -> None:
     learned = learn_template([(name, LONG.format(name)) for name in names(12)])
     assert contents_of(flatten(LONG.format("Mira Tolvan")), learned) == [("mira", "tolvan")]
+    both = contents_of(flatten(LONG.format("Tolvan and the Bren")), learned)
+    assert both == [("tolvan", "bren")]  # "and the" is in the template, too
     numbers = learn_template([(str(number), LONG.format(number)) for number in range(30)])
     assert contents_of(flatten(LONG.format(17)), numbers) == [("17",)]
 
