@@ -209,6 +209,18 @@ def test_people_who_decided_on_neighbouring_sentences_do_not_disagree() -> None:
     ]
 
 
+def test_a_label_of_the_whole_stays_where_another_person_decided_on_its_ends_only() -> None:
+    row = annotation("r", [GOOD, BAD, GOOD], texts=["It is.", "It was.", "It will."])
+    whole = review(row, 0, 23, who="Li", when="2026-02-01")
+    ends = [
+        review(row, first, last, (first, last, GOOD), who="Bo", when="2026-02-02")
+        for first, last in ((0, 6), (15, 23))
+    ]
+    after, done = applied(row, whole, *ends)
+    assert shown(after.sentences) == [(0, 23, "no_hallucination", "person")]
+    assert not done.conflicts and done.counts["reviews_applied"] == 3
+
+
 def test_agreement_is_a_label_and_skips_and_flags_are_none() -> None:
     row = annotation("r", [GOOD, BAD], texts=["It is so.", "It is not."])
     agree = review(row, 10, 20, who="Li", action="agree", spans=[])
