@@ -24,8 +24,7 @@ def check_bounds(length: int, spans: Sequence[Offsets]) -> None:
             raise ValueError(f"span {index} [{start}, {end}) is empty; 'end' must exceed 'start'")
         if end > length:
             raise ValueError(
-                f"span {index} [{start}, {end}) ends past the text, "
-                f"which has {length} characters"
+                f"span {index} [{start}, {end}) ends past the text, which has {length} characters"
             )
         if start < previous_end:
             raise ValueError(

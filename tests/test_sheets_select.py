@@ -13,6 +13,7 @@ import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.comments import Comment
 from sheet_rows import bring_back, export, fill_csv, read_csv
 
 from dataset_builder.formats.sheets.evidence import (
@@ -318,6 +319,7 @@ def test_an_untouched_sheet_is_replaced_and_what_is_no_sheet_is_not(
         ({"when": "2026"}, "rows in which people wrote: 1"),
         ({"note": "?"}, "rows in which people wrote: 1"),
         ({"text": "Better."}, "rows in which people wrote: 1"),
+        ({"label": "no_fact"}, "rows in which people wrote: 1"),
     ],
 )
 def test_a_sheet_in_which_somebody_wrote_stays(
@@ -348,6 +350,41 @@ def test_columns_and_sheets_of_others_stay(tmp_path: Path) -> None:
     book.save(path)
     with pytest.raises(InputError, match=r"column 60"):
         export(tmp_path, MANY, "xlsx")
+
+
+def test_comments_on_cells_are_not_read_and_not_written_over(tmp_path: Path) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    sheet = book["sentences"]
+    sheet.cell(2, 5).comment = Comment("This is wrong.", "Dr Li")
+    book.save(path)
+    with pytest.raises(InputError, match="comments on cells"):
+        export(tmp_path, MANY, "xlsx")
+    sheet.cell(2, column_of(sheet, "person_label")).value = "wrong"
+    book.save(path)
+    _, result = bring_back(path)
+    assert any(note.startswith("comments on cells are not read") for note in result.notes)
+
+
+def test_of_two_copies_of_the_sheet_the_filled_one_is_read_and_never_one_of_two(
+    tmp_path: Path,
+) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    first, second = book["sentences"], book.copy_worksheet(book["sentences"])
+    column = column_of(first, "person_label")
+    second.cell(3, column).value = "wrong"
+    book.save(path)
+    reviews, _ = bring_back(path)
+    assert [review.spans[0].label for review in reviews] == [BAD]
+    first.cell(2, column).value = "correct"
+    book.save(path)
+    with pytest.raises(InputError, match="has 2 sheets in which people wrote"):
+        bring_back(path)
+
+
+def column_of(sheet: Any, name: str) -> int:
+    return next(cell.column for cell in sheet[1] if cell.value == name)
 
 
 def test_a_name_of_another_format_and_a_folder_are_refused(tmp_path: Path) -> None:

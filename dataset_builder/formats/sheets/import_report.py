@@ -33,6 +33,7 @@ class SheetRead:
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
     foreign     columns that are not ours, which are not read
     twice       rows that give one person's sentence another label than a row before
+    has_check   whether the sheet has the column `check`; has_comments: whether cells have comments
     """
 
     encoding: str = ""
@@ -43,6 +44,8 @@ class SheetRead:
     notes_only: list[int] = field(default_factory=list)
     labels_edited: list[int] = field(default_factory=list)
     twice: list[int] = field(default_factory=list)
+    has_check: bool = True
+    has_comments: bool = False
 
 
 def nothing_filled(source: Path, found: SheetRead) -> Fault:
@@ -85,7 +88,21 @@ def import_notes(
     if found.twice:
         notes.append(
             f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
-            "above; the later row counts"
+            "above; the one with the later 'when' counts, at one time the later row"
+        )
+    if appended.num_back:
+        notes.append(
+            f"labels that the person had given before and then changed: {appended.num_back:,}; "
+            "they count again. If this is an old sheet, import the newer one after it"
+        )
+    if not found.has_check:
+        notes.append(
+            "the sheet has no column 'check', so its ids and offsets are not verified and its "
+            "reviews are not marked as blind; if it was deleted, copy it back and import again"
+        )
+    if found.has_comments:
+        notes.append(
+            "comments on cells are not read; write what is to be kept into the column 'note'"
         )
     if appended.num_disagreeing:
         notes.append(

@@ -71,7 +71,7 @@ def read_row(row: Row, asked: Asked, *, has_check: bool) -> RowRead:
     check = read_check(as_text(row.raw("check"))) if has_check else None
     word = row.typed("person_label")
     edited = find_edit(row, check)
-    label_edited = _is_label_edited(row, check)
+    label_edited = is_label_edited(row, check)
     if not word:
         is_note_only = bool(row.typed("note"))
         return RowRead(edited=edited, label_edited=label_edited, is_note_only=is_note_only)
@@ -227,7 +227,8 @@ def find_edit(row: Row, check: Check | None) -> str | None:
     return None if is_same else row.written("text")
 
 
-def _is_label_edited(row: Row, check: Check | None) -> bool:
+def is_label_edited(row: Row, check: Check | None) -> bool:
+    """Whether the judge's label is no longer the one that was written."""
     if check is None or check.blind or "label" not in row.cells:
         return False
     label = row.written("label").strip()
