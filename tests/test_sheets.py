@@ -439,3 +439,11 @@ def test_many_edits_that_are_imported_again_are_kept_once(tmp_path: Path) -> Non
     bring_back(path)
     assert time.process_time() - started < 2.0  # each against each: 3 s; 30,000 rows: 12 minutes
     assert len(read_records(failures_path(path.with_name("reviews.jsonl")), Failure)) == 2_000
+
+
+def test_one_person_whose_name_is_spaced_differently_is_one(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD] * 3)])
+    names = ("Dr Lé", " Dr  Le\u0301", "Dr\u00a0Lé")
+    fill_csv(path, {n: {"person_label": "wrong", "who": who} for n, who in enumerate(names)})
+    reviews, result = bring_back(path)
+    assert {review.who for review in reviews} == {"Dr Lé"} and result.counts["people"] == 1
