@@ -447,3 +447,27 @@ def test_one_person_whose_name_is_spaced_differently_is_one(tmp_path: Path) -> N
     fill_csv(path, {n: {"person_label": "wrong", "who": who} for n, who in enumerate(names)})
     reviews, result = bring_back(path)
     assert {review.who for review in reviews} == {"Dr Lé"} and result.counts["people"] == 1
+
+
+def test_a_row_above_the_head_is_named(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    path.write_text("For Dr Li,,\n" + path.read_text("utf-8-sig"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"not the head of a sheet \(it has 'For Dr Li'.*remove"):
+        bring_back(path)
+
+
+def test_labels_written_over_the_judges_are_named_where_there_are_no_others(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"label": "no_fact"}})
+    with pytest.raises(InputError, match=r"row 1 has another 'label' than the judge's"):
+        bring_back(path)
+
+
+def test_the_same_label_with_another_note_is_new_and_not_changed(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong"}})
+    bring_back(path)
+    fill_csv(path, {0: {"note": "see page 3"}})
+    reviews, result = bring_back(path)
+    assert [review.note for review in reviews] == ["", "see page 3"]
+    assert (result.counts["new"], result.counts["changed"]) == (1, 0)

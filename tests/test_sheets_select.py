@@ -28,6 +28,7 @@ from dataset_builder.formats.sheets.times import read_when
 from schemas.errors import ConfigError, InputError
 from schemas.labels import Label
 from schemas.records import Annotation, Document
+from schemas.reviews import make_review
 
 LAST = [Label.UNDETERMINED, BAD, BAD, BAD, BAD]
 MANY = [annotation_row(f"r{n}", [GOOD, GOOD, LAST[n % 5]], question=f"q{n % 7}") for n in range(60)]
@@ -113,6 +114,19 @@ def test_only_some_labels_or_what_nobody_reviewed(tmp_path: Path) -> None:
     choice = Choice(labels=frozenset({Label.UNDETERMINED}), unreviewed=True, who="A")
     run_export_sheet(source=source, output=left, format_name="csv", choice=choice, reviews=reviews)
     assert sorted(places(left)) == sorted([done[1], done[3], *done[5:]])
+
+
+def test_a_persons_reviews_are_known_however_the_name_is_spaced() -> None:
+    shown = annotation("r", [GOOD, GOOD])
+    answers = Answers()
+    answers.add(Answer.of(shown, 0))
+    (answer,) = [item.answer for item in answers.select(Choice())]
+    one = make_review(
+        response_id="r", text_sha256=answer.digest, start=answer.places[0][0],
+        end=answer.places[0][1], action="skip", who="Dr  Li", when="2026-02-01",
+    )  # fmt: skip
+    (left,) = answers.select(Choice(unreviewed=True, who=" Dr Li"), [one])
+    assert left.sentences == [1]
 
 
 def test_a_review_of_a_copy_counts(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Appended:
 
     num_new          reviews written
     num_known        decisions that were in the file already, and were not repeated
-    num_changed      of the new ones, those in which a person changes a decision of their own
+    num_changed      of the new ones, those in which a person changes labels of their own
     num_back         of the changed ones, those in which they return to what they said earlier, and
                      which count now: a change of mind, or an old sheet that was imported again
     num_disagreeing  sentences of the new ones on which another person decided otherwise
@@ -124,7 +124,7 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
             continue
         line += 1
         entry = Logged(line=line, review=review)
-        num_changed += mine is not None
+        num_changed += mine is not None and _labels(mine.review) != _labels(review)
         others = (item.review for who, item in of_sentence.items() if who != review.who)
         if any(_labels(other) and _labels(other) != _labels(review) for other in others):
             disagreeing.add(place)

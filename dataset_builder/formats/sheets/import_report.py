@@ -51,7 +51,11 @@ class SheetRead:
 def nothing_filled(source: Path, found: SheetRead) -> Fault:
     """The fault of a sheet in which nobody filled in a label."""
     message = "holds no row with a 'person_label'; there is nothing to import"
-    for rows, what in ((found.notes_only, "a note and no label"), (found.edits, "edited text")):
+    for rows, what in (
+        (found.notes_only, "a note and no label"),
+        (found.edits, "edited text"),
+        (found.labels_edited, "another 'label' than the judge's, which is not read"),
+    ):
         if rows:
             message += f" ({_name_rows(list(rows))} {_have(rows)} {what})"
     return Fault(path=str(source), line=None, message=message)

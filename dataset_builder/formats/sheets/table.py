@@ -161,6 +161,13 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     if not missing:
         return
     others = [name for name in names if base_name(name) not in COLUMNS]
+    if len(missing) == len(NEEDED):
+        raise InputError.of(
+            path,
+            f"its first row is not the head of a sheet (it has {', '.join(map(repr, names[:3]))}); "
+            "remove rows above the head, or put back the names of the columns that maskdpo export "
+            f"wrote: {', '.join(COLUMNS)}",
+        )
     named = ", ".join(repr(name) for name in missing)
     hint = f" (not ours: {', '.join(map(repr, others[:5]))})" if others else ""
     raise InputError.of(
