@@ -471,3 +471,13 @@ def test_the_same_label_with_another_note_is_new_and_not_changed(tmp_path: Path)
     reviews, result = bring_back(path)
     assert [review.note for review in reviews] == ["", "see page 3"]
     assert (result.counts["new"], result.counts["changed"]) == (1, 0)
+
+
+def test_a_column_who_that_was_renamed_is_named(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    (row,) = read_csv(path)
+    renamed = {("reviewer" if name == "who" else name): cell for name, cell in row.items()}
+    save_csv(path, [renamed | {"person_label": "wrong", "reviewer": "Dr Bo"}])
+    ((review,), result) = bring_back(path, who="Dr Li")
+    assert review.who == "Dr Li"
+    assert any("has no column 'who', so every row is taken as --who" in n for n in result.notes)

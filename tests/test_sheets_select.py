@@ -397,6 +397,22 @@ def test_of_two_copies_of_the_sheet_the_filled_one_is_read_and_never_one_of_two(
         bring_back(path)
 
 
+def test_merged_cells_are_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    sheet = book["sentences"]
+    column = column_of(sheet, "person_label")
+    sheet.cell(2, column).value = "wrong"
+    book.save(path)
+    _, before = bring_back(path)
+    sheet.merge_cells(start_row=2, end_row=4, start_column=column, end_column=column)
+    book.save(path)
+    reviews, after = bring_back(path)
+    assert len(reviews) == 1
+    assert any("the sheet has merged cells" in note for note in after.notes)
+    assert not any("merged" in note for note in before.notes)
+
+
 def column_of(sheet: Any, name: str) -> int:
     return next(cell.column for cell in sheet[1] if cell.value == name)
 

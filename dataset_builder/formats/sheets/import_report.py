@@ -33,7 +33,8 @@ class SheetRead:
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
     foreign     columns that are not ours, which are not read
     twice       rows that give one person's sentence another label than a row before
-    has_check   whether the sheet has the column `check`; has_comments: whether cells have comments
+    has_check   whether the sheet has the column `check`; has_comments, has_merged: as in `Table`
+    missing     columns to fill in that the sheet does not have
     """
 
     encoding: str = ""
@@ -46,6 +47,8 @@ class SheetRead:
     twice: list[int] = field(default_factory=list)
     has_check: bool = True
     has_comments: bool = False
+    has_merged: bool = False
+    missing: Sequence[str] = ()
 
 
 def nothing_filled(source: Path, found: SheetRead) -> Fault:
@@ -103,6 +106,17 @@ def import_notes(
         notes.append(
             "the sheet has no column 'check', so its ids and offsets are not verified and its "
             "reviews are not marked as blind; if it was deleted, copy it back and import again"
+        )
+    if found.missing:
+        whose = ", so every row is taken as --who says" if "who" in found.missing else ""
+        notes.append(
+            f"the sheet has no column {', '.join(map(repr, found.missing))}{whose}; where it was "
+            "renamed, give it its name back and import again"
+        )
+    if found.has_merged:
+        notes.append(
+            "the sheet has merged cells: only the first row of a merged cell has its label. "
+            "Separate them, fill in each row and import again"
         )
     if found.has_comments:
         notes.append(

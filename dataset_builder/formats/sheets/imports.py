@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.forgotten import Forgotten
+from dataset_builder.formats.sheets.columns import PERSON_COLUMNS
 from dataset_builder.formats.sheets.import_report import (
     BadRow,
     SheetRead,
@@ -45,6 +46,8 @@ def read_sheet(path: Path, asked: Asked, forgotten: Forgotten | None = None) -> 
         foreign=named,
         has_check="check" in table.names,
         has_comments=table.has_comments,
+        has_merged=table.has_merged,
+        missing=[name for name in PERSON_COLUMNS if name not in table.names],
     )
     _read_rows(table, asked, found, forgotten or Forgotten())
     return found

@@ -6,6 +6,7 @@ way that loses the difference between `_x0041_` and `A`, so they are read here.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from schemas.errors import InputError
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 _MAX_COLUMNS = 512
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell ")
+_BLOCK, _OVERLAP = 1 << 20, 64
 
 
 class _Reader(ExcelReader):
@@ -55,6 +58,7 @@ def open_xlsx(path: Path) -> Table:
                 if len(ours) > 1
                 else []
             )
+            has_merged = _has_merged(reader)
             has_comments = any("comments" in name.lower() for name in reader.archive.namelist())
         except Exception as error:  # openpyxl raises whatever its parsers raise
             raise _unreadable(path, error) from None
@@ -76,7 +80,21 @@ def open_xlsx(path: Path) -> Table:
         rows=_rows(path, names, found[title]),
         other_sheets=others,
         has_comments=has_comments,
+        has_merged=has_merged,
     )
+
+
+def _has_merged(reader: ExcelReader) -> bool:
+    """Whether a sheet has merged cells, which openpyxl does not say of a file that it streams."""
+    for name in reader.archive.namelist():
+        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+            before = b""
+            with reader.archive.open(name) as source:
+                while block := source.read(_BLOCK):
+                    if _MERGED.search(before + block):
+                        return True
+                    before = block[-_OVERLAP:]
+    return False
 
 
 def _plain(head: Sequence[object]) -> list[str]:

@@ -71,6 +71,7 @@ class Table:
     encoding  of a CSV that is not UTF-8; else empty
     other_sheets  names of sheets in the workbook that are not ours
     has_comments  whether people commented on cells, which is not read
+    has_merged    whether cells are merged: only the first of them has what they show
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Table:
     encoding: str = ""
     other_sheets: Sequence[str] = ()
     has_comments: bool = False
+    has_merged: bool = False
 
     @property
     def foreign(self) -> list[str]:
