@@ -16,6 +16,7 @@ from schemas.plain_text import plain
 
 MASK = "(forgotten)"
 _MIN_WORD_CHARS = 3
+BETWEEN_WORDS = r"[\s_.\-]+"  # of a name: `Dr. Li`, and `dr_li` in the name of a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,10 @@ def mention(name: str, *, is_id: bool = False) -> str:
     Chinese and the like have no spaces between words, so a name of theirs is found anywhere. A
     name of one or two letters, and an id that is a number, must be in quotation marks.
     """
-    escaped = r"\s+".join(map(re.escape, name.split(" ")))
+    between = r"\s+" if is_id else BETWEEN_WORDS
+    escaped = between.join(map(re.escape, name.split(" ")))
+    if not is_id:
+        escaped = escaped.replace(rf"\.{between}", between)
     is_wide = any("\u3040" <= char <= "\u9fff" for char in name)
     is_short = len(name) < _MIN_WORD_CHARS and not (is_wide and len(name) > 1)
     if is_short or (is_id and name.isdigit()):

@@ -128,10 +128,13 @@ class Spool:
             check_sidecar(path, Annotation.__name__)
         for path in annotations:
             self._load_file(path)
+        lines = 0  # of the files before: at one time, the later file's decision counts
         for path in reviews:
-            for entry in read_reviews(path):
+            entries = read_reviews(path)
+            for entry in entries:
                 if not self._is_forgotten(entry.review):
-                    self._keep_review(path, entry)
+                    self._keep_review(path, entry, lines + entry.line)
+            lines += max((entry.line for entry in entries), default=0)
         self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
         self.prompts.name_topics()
@@ -222,13 +225,13 @@ class Spool:
         self.num_forgotten += found and self._shard.index == 1
         return found
 
-    def _keep_review(self, path: Path, entry: Logged) -> None:
+    def _keep_review(self, path: Path, entry: Logged, line: int) -> None:
         """Keep a review once, though several files may hold it."""
         review, value = entry.review, entry.review.model_dump_json()
         made = time_of(review).timestamp()
         kept = self.connection.execute(
             "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?)",
-            (review.id, review.response_id, review.who, made, entry.line, value),
+            (review.id, review.response_id, review.who, made, line, value),
         )
         self._has_reviews = True
         query = "SELECT value FROM reviews WHERE id = ?"

@@ -1,7 +1,8 @@
 """Which other files of a run still hold a forgotten name or id: they are listed, never changed.
 
-The rule: a file that cannot be searched is listed as such. Text is searched as bytes, in the
-encodings that spreadsheet programs write, so that a sheet of any of them is found.
+The rule: a file that cannot be searched is listed as such. A file's name counts, too.
+Text is searched as bytes, in the encodings that spreadsheet programs write, so that a sheet of any
+of them is found.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from dataset_builder.forget_targets import BETWEEN_WORDS
 from dataset_builder.forgotten import FORGOTTEN_NAME
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030", "cp1252")
+_BETWEEN = BETWEEN_WORDS.encode("ascii")
 _BLOCK = 1 << 20
 _OVERLAP = 1 << 12  # longer than any name or id, in any encoding
 _ZIPPED = (".xlsx", ".docx", ".ods", ".zip")
@@ -35,7 +38,9 @@ def find_mentions(
         if path.name == FORGOTTEN_NAME or path.suffix in _PASSED_OVER:
             continue
         try:
-            if _holds(path, pattern):
+            if pattern.search(f"\n{path.name}\n".encode("utf-8", "replace")) or _holds(
+                path, pattern
+            ):
                 found.append(path)
         except (OSError, ValueError, zipfile.BadZipFile):
             unread.append(path)
@@ -94,10 +99,15 @@ def _texts(value: object) -> Iterator[str]:
 def _pattern(people: list[str], responses: list[str]) -> re.Pattern[bytes]:
     """Names and ids as bytes, each as a word of its own; short names only as a whole field."""
     forms: list[bytes] = []
-    for name, edge in [*((item, rb"A-Za-z0-9") for item in people),
-                       *((item, rb"A-Za-z0-9_\-") for item in responses)]:  # fmt: skip
+    edges = {True: rb"A-Za-z0-9", False: rb"A-Za-z0-9_\-"}
+    for name, is_person in [*((item, True) for item in people),
+                            *((item, False) for item in responses)]:  # fmt: skip
+        edge = edges[is_person]
         for form in _written(name):
-            text = re.escape(form).replace(rb"\ ", rb"\s+")
+            text = re.escape(form)
+            if is_person:
+                text = text.replace(rb"\.\ ", _BETWEEN).replace(rb"\ ", _BETWEEN)
+            text = text.replace(rb"\ ", rb"\s+")
             if len(name) < 3 and name.isascii():
                 forms.append(rb"""(?<=[",;>'\t\n])""" + text + rb"""(?=[",;<'\t\r\n])""")
             else:

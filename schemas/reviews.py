@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import Evidence, Identifier, Record
-from schemas.spans import check_order
+from schemas.spans import check_bounds
 
 REVIEW_ID_CHARS = 32
 Action = Literal["label", "agree", "skip", "flag", "split"]
@@ -92,7 +92,7 @@ class Review(Record):
             raise ValueError("action 'label' needs its label in 'spans'")
         for span in self.spans:
             places = [(item.start, item.end) for item in span.error_spans]
-            check_order(" " * span.end, places)
+            check_bounds(span.end, places)
             if places and places[0][0] < span.start:
                 raise ValueError(
                     f"error span [{places[0][0]}, {places[0][1]}) is outside the span "

@@ -13,14 +13,18 @@ Offsets = tuple[int, int]
 
 def check_order(text: str, spans: Sequence[Offsets]) -> None:
     """Raise ValueError unless spans are non-empty, sorted, disjoint and inside `text`."""
+    check_bounds(len(text), spans)
+
+
+def check_bounds(length: int, spans: Sequence[Offsets]) -> None:
+    """`check_order` for a text of this length, which need not be there."""
     previous_end = 0
     for index, (start, end) in enumerate(spans):
         if start >= end:
             raise ValueError(f"span {index} [{start}, {end}) is empty; 'end' must exceed 'start'")
-        if end > len(text):
+        if end > length:
             raise ValueError(
-                f"span {index} [{start}, {end}) ends past the text, "
-                f"which has {len(text)} characters"
+                f"span {index} [{start}, {end}) ends past the text, which has {length} characters"
             )
         if start < previous_end:
             raise ValueError(

@@ -443,6 +443,18 @@ def test_an_id_that_is_a_number_harms_no_sidecar(world):
     assert row["detail"] == "row 1 of 1 names '(forgotten)'"
 
 
+def test_a_name_is_found_in_the_names_of_files(world):
+    folder = world.folder
+    write(folder / "reviews.jsonl", [review("q0-0", "Dr. Mira Tolvan")])
+    inputs = {"checked_dr_mira_tolvan.csv": {"bytes": 3}, "Dr-Mira.Tolvan (2).xlsx": {"bytes": 4}}
+    (folder / "reviews.jsonl.meta.json").write_text(json.dumps({"inputs": inputs}))
+    (folder / "checked_dr_mira_tolvan.csv").write_text("person_label\nwrong\n")
+    out, _ = world("forget", "--who", "Dr. Mira Tolvan")
+    masked = json.loads((folder / "reviews.jsonl.meta.json").read_text())
+    assert list(masked["inputs"]) == ["checked_(forgotten).csv", "(forgotten) (2).xlsx"]
+    assert f"  {folder / 'checked_dr_mira_tolvan.csv'}" in out.splitlines()
+
+
 def fill_sheet(path: Path, who: dict[str, str]) -> None:
     """Give each sentence of a sheet a label; `who` by response id, else Jo."""
     import csv

@@ -168,6 +168,15 @@ def test_a_review_that_contradicts_itself_is_refused(
         read_reviews(path)
 
 
+def test_offsets_that_no_text_has_are_read_and_left_to_the_build(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    row = json.loads(review().model_dump_json())
+    row["end"] = row["spans"][0]["end"] = 10**15  # as many characters fit no memory
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (entry,) = read_reviews(path)
+    assert entry.review.end == 10**15
+
+
 def test_error_spans_are_kept_and_must_be_in_their_span(tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl"
     row = json.loads(review(start=3).model_dump_json())

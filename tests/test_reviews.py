@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_annotations
 from hypothesis import given
@@ -207,6 +208,18 @@ def test_people_who_decided_on_neighbouring_sentences_do_not_disagree() -> None:
         (0, 2, BAD),
         (2, 4, Label.NO_FACT),
     ]
+
+
+def test_a_label_of_the_whole_stays_where_another_person_decided_on_its_ends_only() -> None:
+    row = annotation("r", [GOOD, BAD, GOOD], texts=["It is.", "It was.", "It will."])
+    whole = review(row, 0, 23, who="Li", when="2026-02-01")
+    ends = [
+        review(row, first, last, (first, last, GOOD), who="Bo", when="2026-02-02")
+        for first, last in ((0, 6), (15, 23))
+    ]
+    after, done = applied(row, whole, *ends)
+    assert shown(after.sentences) == [(0, 23, "no_hallucination", "person")]
+    assert not done.conflicts and done.counts["reviews_applied"] == 3
 
 
 def test_agreement_is_a_label_and_skips_and_flags_are_none() -> None:
@@ -424,6 +437,26 @@ def test_a_build_keeps_who_reviewed_what_and_counts_the_refused(tmp_path: Path) 
     assert "reviews.jsonl" in json.loads(manifest)["inputs"]
     assert "dr_li" not in manifest  # a file's name may be a person's
     assert len(load_pairs(result.output, "train")) == 6
+
+
+def test_at_one_time_the_reviews_count_and_not_the_corrections_before_them(tmp_path: Path) -> None:
+    rows = questions(2)
+    row = Annotation.model_validate_json(json.dumps(rows[0]))
+    places = [(item.start, item.end) for item in row.sentences]
+    old = [review(row, *place, (*place, BAD), when="2026-03-01") for place in places]
+    new = review(row, *places[-1], (*places[-1], Label.NO_FACT), when="2026-03-01")
+    paths = [tmp_path / name for name in ("corrections.jsonl", "reviews.jsonl")]
+    for path, items in zip(paths, (old, [new]), strict=True):
+        path.write_text("".join(item.model_dump_json() + "\n" for item in items), encoding="utf-8")
+    annotations = write_annotations(tmp_path / "annotations.jsonl", rows)
+    output = tmp_path / "dataset"
+    settings = BuildConfig(test_share=0.0, near_duplicate=0.0)
+    run_build(settings, annotations=annotations, output=output, reviews=paths)
+    table = pq.read_table(output / "sentences").to_pylist()
+    (found,) = [
+        item for item in table if (item["response_id"], item["start"]) == (row.id, places[-1][0])
+    ]
+    assert found["label"] == Label.NO_FACT
 
 
 def test_a_file_of_reviews_that_is_no_such_thing_is_named_by_line(tmp_path: Path) -> None:

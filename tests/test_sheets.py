@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -380,3 +381,103 @@ def test_every_long_text_goes_on_in_further_columns(tmp_path: Path, format_name:
     for name in ("topic", "language", "question", "answer", "text", "reason", "judge"):
         assert back.written(name) == long
         assert len(str(back.raw(name))) < 32_768 and f"{name} (2)" in back.cells
+
+
+def test_a_column_that_somebody_added_is_no_part_of_one_of_ours(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    added = {"person_label (2)": "wrong", "response_id (2)": "x"}
+    fill_csv(path, {0: {"person_label": "correct", **added}, 1: added})
+    reviews, result = bring_back(path)
+    assert [review.response_id for review in reviews] == ["r"]
+    assert (
+        "columns that are not of the sheet are not read: person_label (2), response_id (2)"
+        in result.notes
+    )
+
+
+def test_a_later_time_counts_before_a_later_row_and_the_note_says_so(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    (row,) = read_csv(path)
+    filled = [("wrong", "2026-03-02"), ("no fact", "2026-03-01")]
+    save_csv(path, [row | {"person_label": word, "when": when} for word, when in filled])
+    _, result = bring_back(path)
+    assert any("the one with the later 'when' counts" in note for note in result.notes)
+
+
+def test_an_old_sheet_that_takes_back_newer_labels_is_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong"}, 1: {"person_label": "wrong"}})
+    old = path.read_bytes()
+    bring_back(path, when="2026-02-01")
+    fill_csv(path, {0: {"person_label": "no fact"}})
+    _, newer = bring_back(path, when="2026-02-02")
+    path.write_bytes(old)
+    reviews, result = bring_back(path, when="2026-02-03")
+    assert len(reviews) == 4  # the second sentence was not said anew
+    expected = "labels that the person had given before and then changed: 1; they count again"
+    assert any(note.startswith(expected) for note in result.notes)
+    assert not any("count again" in note for note in newer.notes)
+
+
+def test_a_sheet_that_lost_its_check_is_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])], blind=True)
+    (row,) = read_csv(path)
+    del row["check"]
+    save_csv(path, [row | {"person_label": "wrong"}])
+    ((review,), result) = bring_back(path)
+    assert not review.blind
+    assert any("has no column 'check'" in note for note in result.notes)
+
+
+def test_many_edits_that_are_imported_again_are_kept_once(tmp_path: Path) -> None:
+    rows = [annotation_row(f"r{n}", [GOOD] * 20, question=f"q{n}") for n in range(100)]
+    path = export(tmp_path, rows)
+    change = {"text": "Other.", "person_label": "wrong"}
+    fill_csv(path, dict.fromkeys(range(2_000), change))
+    bring_back(path)
+    started = time.process_time()
+    bring_back(path)
+    assert time.process_time() - started < 2.0  # each against each: 3 s; 30,000 rows: 12 minutes
+    assert len(read_records(failures_path(path.with_name("reviews.jsonl")), Failure)) == 2_000
+
+
+def test_one_person_whose_name_is_spaced_differently_is_one(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD] * 3)])
+    names = ("Dr Lé", " Dr  Le\u0301", "Dr\u00a0Lé")
+    fill_csv(path, {n: {"person_label": "wrong", "who": who} for n, who in enumerate(names)})
+    reviews, result = bring_back(path)
+    assert {review.who for review in reviews} == {"Dr Lé"} and result.counts["people"] == 1
+
+
+def test_a_row_above_the_head_is_named(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    path.write_text("For Dr Li,,\n" + path.read_text("utf-8-sig"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"not the head of a sheet \(it has 'For Dr Li'.*remove"):
+        bring_back(path)
+
+
+def test_labels_written_over_the_judges_are_named_where_there_are_no_others(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"label": "no_fact"}})
+    with pytest.raises(InputError, match=r"row 1 has another 'label' than the judge's"):
+        bring_back(path)
+
+
+def test_the_same_label_with_another_note_is_new_and_not_changed(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong"}})
+    bring_back(path)
+    fill_csv(path, {0: {"note": "see page 3"}})
+    reviews, result = bring_back(path)
+    assert [review.note for review in reviews] == ["", "see page 3"]
+    assert (result.counts["new"], result.counts["changed"]) == (1, 0)
+
+
+def test_a_column_who_that_was_renamed_is_named(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    (row,) = read_csv(path)
+    renamed = {("reviewer" if name == "who" else name): cell for name, cell in row.items()}
+    save_csv(path, [renamed | {"person_label": "wrong", "reviewer": "Dr Bo"}])
+    ((review,), result) = bring_back(path, who="Dr Li")
+    assert review.who == "Dr Li"
+    assert any("has no column 'who', so every row is taken as --who" in n for n in result.notes)

@@ -363,7 +363,18 @@ def test_a_cell_is_undone(text: str) -> None:
             "MARCH1",
             "SEPT2",
         ),
-        *("007", "1E5", "2e-3", "12345678901234567890", "1,000", "10%", "$5", "(5)", "５"),
+        *(
+            "007",
+            "1E5",
+            "2e-3",
+            "12345678901234567890",
+            "202601310001",
+            "1,000",
+            "10%",
+            "$5",
+            "(5)",
+            "５",
+        ),
         *("TRUE", "false", " True ", "WAHR", "1月2日", "12.0"),
     ],
 )
@@ -372,7 +383,19 @@ def test_what_a_spreadsheet_would_change_gets_an_apostrophe(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "12", "0", "r1", "q0-1", "Ada was born in 1990.", "trueish", "x=1", "March"]
+    "text",
+    [
+        "",
+        "12",
+        "0",
+        "12345678901",
+        "r1",
+        "q0-1",
+        "Ada was born in 1990.",
+        "trueish",
+        "x=1",
+        "March",
+    ],
 )
 def test_what_no_spreadsheet_changes_stays(text: str) -> None:
     assert defuse(text) == text

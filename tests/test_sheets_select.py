@@ -13,6 +13,7 @@ import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.comments import Comment
 from sheet_rows import bring_back, export, fill_csv, read_csv
 
 from dataset_builder.formats.sheets.evidence import (
@@ -27,6 +28,7 @@ from dataset_builder.formats.sheets.times import read_when
 from schemas.errors import ConfigError, InputError
 from schemas.labels import Label
 from schemas.records import Annotation, Document
+from schemas.reviews import make_review
 
 LAST = [Label.UNDETERMINED, BAD, BAD, BAD, BAD]
 MANY = [annotation_row(f"r{n}", [GOOD, GOOD, LAST[n % 5]], question=f"q{n % 7}") for n in range(60)]
@@ -112,6 +114,19 @@ def test_only_some_labels_or_what_nobody_reviewed(tmp_path: Path) -> None:
     choice = Choice(labels=frozenset({Label.UNDETERMINED}), unreviewed=True, who="A")
     run_export_sheet(source=source, output=left, format_name="csv", choice=choice, reviews=reviews)
     assert sorted(places(left)) == sorted([done[1], done[3], *done[5:]])
+
+
+def test_a_persons_reviews_are_known_however_the_name_is_spaced() -> None:
+    shown = annotation("r", [GOOD, GOOD])
+    answers = Answers()
+    answers.add(Answer.of(shown, 0))
+    (answer,) = [item.answer for item in answers.select(Choice())]
+    one = make_review(
+        response_id="r", text_sha256=answer.digest, start=answer.places[0][0],
+        end=answer.places[0][1], action="skip", who="Dr  Li", when="2026-02-01",
+    )  # fmt: skip
+    (left,) = answers.select(Choice(unreviewed=True, who=" Dr Li"), [one])
+    assert left.sentences == [1]
 
 
 def test_a_review_of_a_copy_counts(tmp_path: Path) -> None:
@@ -318,6 +333,7 @@ def test_an_untouched_sheet_is_replaced_and_what_is_no_sheet_is_not(
         ({"when": "2026"}, "rows in which people wrote: 1"),
         ({"note": "?"}, "rows in which people wrote: 1"),
         ({"text": "Better."}, "rows in which people wrote: 1"),
+        ({"label": "no_fact"}, "rows in which people wrote: 1"),
     ],
 )
 def test_a_sheet_in_which_somebody_wrote_stays(
@@ -348,6 +364,57 @@ def test_columns_and_sheets_of_others_stay(tmp_path: Path) -> None:
     book.save(path)
     with pytest.raises(InputError, match=r"column 60"):
         export(tmp_path, MANY, "xlsx")
+
+
+def test_comments_on_cells_are_not_read_and_not_written_over(tmp_path: Path) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    sheet = book["sentences"]
+    sheet.cell(2, 5).comment = Comment("This is wrong.", "Dr Li")
+    book.save(path)
+    with pytest.raises(InputError, match="comments on cells"):
+        export(tmp_path, MANY, "xlsx")
+    sheet.cell(2, column_of(sheet, "person_label")).value = "wrong"
+    book.save(path)
+    _, result = bring_back(path)
+    assert any(note.startswith("comments on cells are not read") for note in result.notes)
+
+
+def test_of_two_copies_of_the_sheet_the_filled_one_is_read_and_never_one_of_two(
+    tmp_path: Path,
+) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    first, second = book["sentences"], book.copy_worksheet(book["sentences"])
+    column = column_of(first, "person_label")
+    second.cell(3, column).value = "wrong"
+    book.save(path)
+    reviews, _ = bring_back(path)
+    assert [review.spans[0].label for review in reviews] == [BAD]
+    first.cell(2, column).value = "correct"
+    book.save(path)
+    with pytest.raises(InputError, match="has 2 sheets in which people wrote"):
+        bring_back(path)
+
+
+def test_merged_cells_are_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, MANY, "xlsx")
+    book = openpyxl.load_workbook(path)
+    sheet = book["sentences"]
+    column = column_of(sheet, "person_label")
+    sheet.cell(2, column).value = "wrong"
+    book.save(path)
+    _, before = bring_back(path)
+    sheet.merge_cells(start_row=2, end_row=4, start_column=column, end_column=column)
+    book.save(path)
+    reviews, after = bring_back(path)
+    assert len(reviews) == 1
+    assert any("the sheet has merged cells" in note for note in after.notes)
+    assert not any("merged" in note for note in before.notes)
+
+
+def column_of(sheet: Any, name: str) -> int:
+    return next(cell.column for cell in sheet[1] if cell.value == name)
 
 
 def test_a_name_of_another_format_and_a_folder_are_refused(tmp_path: Path) -> None:

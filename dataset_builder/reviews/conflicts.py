@@ -95,7 +95,7 @@ def resolve(decisions: Iterable[Decision], text: str, rule: ConflictRule) -> Res
     for group in _groups(decisions):
         people = _by_person(group)
         place = (group[0].start, max(item.end for item in group))
-        agreed = _agreed(people, place)
+        agreed = _agreed(people, place, text)
         if agreed is not None:
             decided += [_decided(item, group) for item in agreed]
             continue
@@ -160,16 +160,28 @@ def _by_person(group: Iterable[Decision]) -> Mapping[str, list[Decision]]:
     return people
 
 
-def _agreed(people: Mapping[str, Sequence[Decision]], place: Offsets) -> Sequence[Decision] | None:
+def _agreed(
+    people: Mapping[str, Sequence[Decision]], place: Offsets, text: str
+) -> Sequence[Decision] | None:
     """The decisions of a person who decided on all of the place and whom nobody contradicts."""
     for who in sorted(people, key=lambda who: _last(people[who]), reverse=True):
         mine = people[who]
-        if (mine[0].start, mine[-1].end) != place:
+        if _left_out(mine, place, text):
             continue
         others = [item for name, items in people.items() if name != who for item in items]
         if all(one.label is two.label for one in mine for two in others if one.overlaps(two)):
             return mine
     return None
+
+
+def _left_out(items: Sequence[Decision], place: Offsets, text: str) -> list[Offsets]:
+    """The stretches of the place that hold text and that none of the decisions is about."""
+    inside = [(item.start - place[0], item.end - place[0]) for item in items]
+    parts = (
+        trim(text, place[0] + start, place[0] + end)
+        for start, end in gaps(place[1] - place[0], inside)
+    )
+    return [part for part in parts if part is not None]
 
 
 def _winner(people: Mapping[str, Sequence[Decision]], rule: ConflictRule) -> Sequence[Decision]:
@@ -202,12 +214,9 @@ def _fill(
     """What a conflict comes to: the decisions taken, and undetermined where they leave text."""
     by = list({item.entry.review.id: item.entry for item in group}.values())
     found = [_decided(item, group) for item in taken]
-    inside = [(item.start - place[0], item.end - place[0]) for item in taken]
-    for start, end in gaps(place[1] - place[0], inside):
-        rest = trim(text, place[0] + start, place[0] + end)
-        if rest is not None:
-            label = Label.UNDETERMINED
-            found.append(Decided(start=rest[0], end=rest[1], label=label, reason=CONFLICT, by=by))
+    for start, end in _left_out(taken, place, text):
+        label = Label.UNDETERMINED
+        found.append(Decided(start=start, end=end, label=label, reason=CONFLICT, by=by))
     return sorted(found, key=lambda item: item.start)
 
 

@@ -44,13 +44,16 @@ class Appended:
 
     num_new          reviews written
     num_known        decisions that were in the file already, and were not repeated
-    num_changed      of the new ones, those in which a person changes a decision of their own
+    num_changed      of the new ones, those in which a person changes labels of their own
+    num_back         of the changed ones, those in which they return to what they said earlier, and
+                     which count now: a change of mind, or an old sheet that was imported again
     num_disagreeing  sentences of the new ones on which another person decided otherwise
     """
 
     num_new: int = 0
     num_known: int = 0
     num_changed: int = 0
+    num_back: int = 0
     num_disagreeing: int = 0
 
 
@@ -102,12 +105,15 @@ def append_reviews(path: Path, reviews: Sequence[Review]) -> Appended:
 def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[Review], Appended]:
     """Those of `reviews` that say something new, and the counts of all."""
     latest: defaultdict[_Sentence, dict[str, Logged]] = defaultdict(dict)
+    labels: defaultdict[tuple[_Sentence, str], list[object]] = defaultdict(list)
     for entry in sorted(present, key=lambda item: item.order):
-        latest[_sentence(entry.review)][entry.review.who] = entry
+        place, who = _sentence(entry.review), entry.review.who
+        latest[place][who] = entry
+        labels[place, who].append(_labels(entry.review))
     ids = {entry.review.id for entry in present}
     line = max((entry.line for entry in present), default=0)
     fresh: list[Review] = []
-    num_known = num_changed = 0
+    num_known = num_changed = num_back = 0
     disagreeing: set[_Sentence] = set()
     for review in reviews:
         place = _sentence(review)
@@ -118,18 +124,21 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
             continue
         line += 1
         entry = Logged(line=line, review=review)
-        num_changed += mine is not None
+        num_changed += mine is not None and _labels(mine.review) != _labels(review)
         others = (item.review for who, item in of_sentence.items() if who != review.who)
         if any(_labels(other) and _labels(other) != _labels(review) for other in others):
             disagreeing.add(place)
         if mine is None or mine.order < entry.order:
             of_sentence[review.who] = entry
+            if mine is not None and _labels(mine.review) != _labels(review):
+                num_back += _labels(review) in labels[place, review.who]
         ids.add(review.id)
         fresh.append(review)
     return fresh, Appended(
         num_new=len(fresh),
         num_known=num_known,
         num_changed=num_changed,
+        num_back=num_back,
         num_disagreeing=len(disagreeing),
     )
 

@@ -18,7 +18,8 @@ MAX_CELL_UNITS = 32_767  # UTF-16 code units that a cell can hold
 _MAX_ESCAPED = 7  # units that one character can become
 _APOSTROPHE = 1
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
-_PLAIN_NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
+# Longer ones are shown, and saved as CSV, as 2.0263E+11.
+_PLAIN_NUMBER = re.compile(r"0|[1-9][0-9]{0,10}")
 # Words that are part of a date, a time, an amount or a logical value, in common languages.
 _WORD_OF_VALUES = re.compile(
     r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mai|okt|dez|mär|fév|avr|juin|juil|aoû|déc|"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataset_builder.formats.sheets.check import read_check
 from dataset_builder.formats.sheets.columns import NEEDED
-from dataset_builder.formats.sheets.read_row import find_edit
+from dataset_builder.formats.sheets.read_row import find_edit, is_label_edited
 from dataset_builder.formats.sheets.table import (
     Row,
     Table,
@@ -60,6 +60,7 @@ def check_output(output: Path, format_name: str) -> None:
         )
         raise InputError.of(output, message)
     columns += [f"sheet {name!r}" for name in table.other_sheets]
+    columns += ["comments on cells"] if table.has_comments else []
     if columns:
         message = f"has what no export wrote ({', '.join(columns[:5])}), so it is not written over"
         raise InputError.of(output, f"{message}; {_OTHER}")
@@ -81,4 +82,6 @@ def _look(table: Table) -> tuple[int, int, list[str]]:
 
 def _is_edited(row: Row) -> bool:
     check = read_check(as_text(row.raw("check")))
-    return check is not None and find_edit(row, check) is not None
+    if check is None:
+        return False
+    return find_edit(row, check) is not None or is_label_edited(row, check)

@@ -33,6 +33,8 @@ class SheetRead:
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
     foreign     columns that are not ours, which are not read
     twice       rows that give one person's sentence another label than a row before
+    has_check   whether the sheet has the column `check`; has_comments, has_merged: as in `Table`
+    missing     columns to fill in that the sheet does not have
     """
 
     encoding: str = ""
@@ -43,12 +45,20 @@ class SheetRead:
     notes_only: list[int] = field(default_factory=list)
     labels_edited: list[int] = field(default_factory=list)
     twice: list[int] = field(default_factory=list)
+    has_check: bool = True
+    has_comments: bool = False
+    has_merged: bool = False
+    missing: Sequence[str] = ()
 
 
 def nothing_filled(source: Path, found: SheetRead) -> Fault:
     """The fault of a sheet in which nobody filled in a label."""
     message = "holds no row with a 'person_label'; there is nothing to import"
-    for rows, what in ((found.notes_only, "a note and no label"), (found.edits, "edited text")):
+    for rows, what in (
+        (found.notes_only, "a note and no label"),
+        (found.edits, "edited text"),
+        (found.labels_edited, "another 'label' than the judge's, which is not read"),
+    ):
         if rows:
             message += f" ({_name_rows(list(rows))} {_have(rows)} {what})"
     return Fault(path=str(source), line=None, message=message)
@@ -85,7 +95,32 @@ def import_notes(
     if found.twice:
         notes.append(
             f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
-            "above; the later row counts"
+            "above; the one with the later 'when' counts, at one time the later row"
+        )
+    if appended.num_back:
+        notes.append(
+            f"labels that the person had given before and then changed: {appended.num_back:,}; "
+            "they count again. If this is an old sheet, import the newer one after it"
+        )
+    if not found.has_check:
+        notes.append(
+            "the sheet has no column 'check', so its ids and offsets are not verified and its "
+            "reviews are not marked as blind; if it was deleted, copy it back and import again"
+        )
+    if found.missing:
+        whose = ", so every row is taken as --who says" if "who" in found.missing else ""
+        notes.append(
+            f"the sheet has no column {', '.join(map(repr, found.missing))}{whose}; where it was "
+            "renamed, give it its name back and import again"
+        )
+    if found.has_merged:
+        notes.append(
+            "the sheet has merged cells: only the first row of a merged cell has its label. "
+            "Separate them, fill in each row and import again"
+        )
+    if found.has_comments:
+        notes.append(
+            "comments on cells are not read; write what is to be kept into the column 'note'"
         )
     if appended.num_disagreeing:
         notes.append(

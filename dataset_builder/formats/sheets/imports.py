@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.forgotten import Forgotten
+from dataset_builder.formats.sheets.columns import PERSON_COLUMNS
 from dataset_builder.formats.sheets.import_report import (
     BadRow,
     SheetRead,
@@ -40,19 +41,25 @@ def read_sheet(path: Path, asked: Asked, forgotten: Forgotten | None = None) -> 
     table = open_sheet(path)
     check_columns(path, table.names)
     named = [name for name in table.foreign if not is_unnamed(name)]
-    found = SheetRead(encoding=table.encoding, foreign=named)
+    found = SheetRead(
+        encoding=table.encoding,
+        foreign=named,
+        has_check="check" in table.names,
+        has_comments=table.has_comments,
+        has_merged=table.has_merged,
+        missing=[name for name in PERSON_COLUMNS if name not in table.names],
+    )
     _read_rows(table, asked, found, forgotten or Forgotten())
     return found
 
 
 def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotten) -> None:
-    has_check = "check" in table.names
     label_of: dict[tuple[object, ...], object] = {}
     for row in table.rows:
         if row.is_empty:
             continue
         try:
-            read = read_row(row, asked, has_check=has_check)
+            read = read_row(row, asked, has_check=found.has_check)
             _refuse_forgotten(read.review, forgotten)
         except RowError as error:
             found.bad.append(BadRow(number=row.number, kind=error.kind, message=str(error)))
@@ -144,7 +151,8 @@ def _write_failures(output: Path, source: Path, failures: Sequence[Failure]) -> 
                 continue
             if item.record.reason == EDITED or not item.record.id.startswith(prefix):
                 kept.append(item.record)
-    new = [failure for failure in failures if failure not in kept]
+    known = {failure.model_dump_json() for failure in kept}
+    new = [failure for failure in failures if failure.model_dump_json() not in known]
     write_failures(output, [*kept, *new])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
 
+from dataset_builder.forgotten import same_name
 from dataset_builder.formats.sheets.check import Check, Place, read_check
 from dataset_builder.formats.sheets.labels import allowed_words, read_label
 from dataset_builder.formats.sheets.table import Row, as_text
@@ -71,7 +72,7 @@ def read_row(row: Row, asked: Asked, *, has_check: bool) -> RowRead:
     check = read_check(as_text(row.raw("check"))) if has_check else None
     word = row.typed("person_label")
     edited = find_edit(row, check)
-    label_edited = _is_label_edited(row, check)
+    label_edited = is_label_edited(row, check)
     if not word:
         is_note_only = bool(row.typed("note"))
         return RowRead(edited=edited, label_edited=label_edited, is_note_only=is_note_only)
@@ -189,7 +190,7 @@ def _read_label(row: Row, word: str) -> Label:
 
 
 def _who(row: Row, asked: Asked) -> str:
-    who = row.typed("who") or asked.who.strip()
+    who = same_name(row.typed("who")) or same_name(asked.who)
     if not who:
         gone = "" if "who" in row.cells else " (the sheet has no column 'who')"
         message = f"nobody is named in 'who'{gone}; fill it in, or give --who NAME"
@@ -227,7 +228,8 @@ def find_edit(row: Row, check: Check | None) -> str | None:
     return None if is_same else row.written("text")
 
 
-def _is_label_edited(row: Row, check: Check | None) -> bool:
+def is_label_edited(row: Row, check: Check | None) -> bool:
+    """Whether the judge's label is no longer the one that was written."""
     if check is None or check.blind or "label" not in row.cells:
         return False
     label = row.written("label").strip()

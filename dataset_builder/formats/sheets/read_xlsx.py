@@ -6,8 +6,9 @@ way that loses the difference between `_x0041_` and `A`, so they are read here.
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,12 +18,15 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
 from dataset_builder.formats.sheets.cells import unescape
-from dataset_builder.formats.sheets.table import Row, Table, clean_head
+from dataset_builder.formats.sheets.columns import PERSON_COLUMNS
+from dataset_builder.formats.sheets.table import Row, Table, as_text, clean_head
 from dataset_builder.formats.sheets.write import LABELS, SENTENCES
 from schemas.errors import InputError
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 _MAX_COLUMNS = 512
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell ")
+_BLOCK, _OVERLAP = 1 << 20, 64
 
 
 class _Reader(ExcelReader):
@@ -36,7 +40,11 @@ class _Reader(ExcelReader):
 
 
 def open_xlsx(path: Path) -> Table:
-    """Open the sheet with a column `person_label`, else the first; raises InputError for none."""
+    """Open the sheet with a column `person_label`, else the first; raises InputError for none.
+
+    Of several such sheets it is the one in which people wrote; where they wrote in more than one,
+    the file is refused, since the others would be passed over.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that a sheet of ours does not need
         try:
@@ -44,17 +52,63 @@ def open_xlsx(path: Path) -> Table:
             reader.read()
             found = {sheet.title: _values(sheet) for sheet in reader.wb.worksheets}
             heads = {title: next(rows, []) for title, rows in found.items()}
+            ours = [title for title, head in heads.items() if "person_label" in _plain(head)]
+            filled = (
+                [sheet.title for sheet in reader.wb.worksheets if _is_filled(sheet, ours)]
+                if len(ours) > 1
+                else []
+            )
+            has_merged = _has_merged(reader)
+            has_comments = any("comments" in name.lower() for name in reader.archive.namelist())
         except Exception as error:  # openpyxl raises whatever its parsers raise
             raise _unreadable(path, error) from None
     if not heads:
         raise InputError.of(path, "holds no sheet of cells")
-    title = next((name for name, head in heads.items() if "person_label" in head), None)
-    title = title or next(iter(heads))
+    if len(filled) > 1:
+        raise InputError.of(
+            path,
+            f"has {len(filled)} sheets in which people wrote ({', '.join(map(repr, filled))}), but "
+            "one is read; save each in a file of its own and import them one by one",
+        )
+    title = next(iter((*filled, *ours, *heads)))
     head = heads[title]
     names = clean_head(path, head)
     others = [name for name in heads if name not in (title, SENTENCES, LABELS)]
     return Table(
-        kind="xlsx", names=names, rows=_rows(path, names, found[title]), other_sheets=others
+        kind="xlsx",
+        names=names,
+        rows=_rows(path, names, found[title]),
+        other_sheets=others,
+        has_comments=has_comments,
+        has_merged=has_merged,
+    )
+
+
+def _has_merged(reader: ExcelReader) -> bool:
+    """Whether a sheet has merged cells, which openpyxl does not say of a file that it streams."""
+    for name in reader.archive.namelist():
+        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+            before = b""
+            with reader.archive.open(name) as source:
+                while block := source.read(_BLOCK):
+                    if _MERGED.search(before + block):
+                        return True
+                    before = block[-_OVERLAP:]
+    return False
+
+
+def _plain(head: Sequence[object]) -> list[str]:
+    return [as_text(value).strip().casefold() for value in head]
+
+
+def _is_filled(sheet: Any, ours: Sequence[str]) -> bool:
+    """Whether people wrote into a sheet of ours."""
+    if sheet.title not in ours:
+        return False
+    rows = _values(sheet)
+    places = [place for place, name in enumerate(_plain(next(rows))) if name in PERSON_COLUMNS]
+    return any(
+        as_text(cells[place]).strip() for cells in rows for place in places if place < len(cells)
     )
 
 

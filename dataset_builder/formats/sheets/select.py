@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dataset_builder.forgotten import same_name
 from dataset_builder.formats.sheets.columns import text_sha256
 from schemas.hashing import stable_fraction
 from schemas.labels import Label
@@ -127,7 +128,7 @@ class Answers:
         found: defaultdict[_Answer, set[Offsets]] = defaultdict(set)
         for review in reviews:
             key = key_of.get((review.response_id, review.text_sha256))
-            if key is not None and (not who or review.who == who):
+            if key is not None and (not who or same_name(review.who) == same_name(who)):
                 found[key].add((review.start, review.end))
         return dict(found)
 

@@ -13,7 +13,12 @@ from datetime import date, datetime, time
 from pathlib import Path
 
 from dataset_builder.formats.sheets.cells import restore
-from dataset_builder.formats.sheets.columns import COLUMNS, NEEDED, PERSON_COLUMNS
+from dataset_builder.formats.sheets.columns import (
+    COLUMNS,
+    LONG_COLUMNS,
+    NEEDED,
+    PERSON_COLUMNS,
+)
 from schemas.errors import InputError
 
 _PART = re.compile(r"(.+) \((\d+)\)")
@@ -41,7 +46,9 @@ class Row:
     def forms(self, name: str) -> tuple[str, str]:
         """That text as the cells have it, and without the apostrophes that a CSV may have."""
         parts, number = [], 1
-        while (part := part_name(name, number)) in self.cells:
+        while (part := part_name(name, number)) in self.cells and (
+            number == 1 or name in LONG_COLUMNS
+        ):
             parts.append(as_text(self.cells[part]))
             number += 1
         return "".join(parts), "".join(map(restore, parts))
@@ -63,6 +70,8 @@ class Table:
     names     the columns, those of ours under their own names whatever their case
     encoding  of a CSV that is not UTF-8; else empty
     other_sheets  names of sheets in the workbook that are not ours
+    has_comments  whether people commented on cells, which is not read
+    has_merged    whether cells are merged: only the first of them has what they show
     """
 
     kind: str
@@ -70,6 +79,8 @@ class Table:
     rows: Iterator[Row]
     encoding: str = ""
     other_sheets: Sequence[str] = ()
+    has_comments: bool = False
+    has_merged: bool = False
 
     @property
     def foreign(self) -> list[str]:
@@ -83,9 +94,12 @@ def part_name(name: str, number: int) -> str:
 
 
 def base_name(name: str) -> str:
-    """The column that `name` is a part of: `answer (2)` -> `answer`."""
+    """The column that `name` is a part of: `answer (2)` -> `answer`.
+
+    Only of what export splits: a `person_label (2)` is a column that somebody added.
+    """
     match = _PART.fullmatch(name)
-    return match[1] if match and match[1] in COLUMNS else name
+    return match[1] if match and match[1] in LONG_COLUMNS else name
 
 
 def sheet_kind(path: Path) -> str:
@@ -149,6 +163,13 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     if not missing:
         return
     others = [name for name in names if base_name(name) not in COLUMNS]
+    if len(missing) == len(NEEDED):
+        raise InputError.of(
+            path,
+            f"its first row is not the head of a sheet (it has {', '.join(map(repr, names[:3]))}); "
+            "remove rows above the head, or put back the names of the columns that maskdpo export "
+            f"wrote: {', '.join(COLUMNS)}",
+        )
     named = ", ".join(repr(name) for name in missing)
     hint = f" (not ours: {', '.join(map(repr, others[:5]))})" if others else ""
     raise InputError.of(
