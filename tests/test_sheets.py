@@ -18,6 +18,7 @@ from dataset_builder.formats.sheets.columns import (
     text_sha256,
 )
 from dataset_builder.formats.sheets.export import run_export_sheet
+from dataset_builder.formats.sheets.select import Answer, Answers, Choice
 from dataset_builder.formats.sheets.table import open_sheet
 from schemas.errors import InputError
 from schemas.files import read_records
@@ -380,3 +381,18 @@ def test_every_long_text_goes_on_in_further_columns(tmp_path: Path, format_name:
     for name in ("topic", "language", "question", "answer", "text", "reason", "judge"):
         assert back.written(name) == long
         assert len(str(back.raw(name))) < 32_768 and f"{name} (2)" in back.cells
+
+
+def test_a_name_in_two_spellings_of_its_characters_is_one_person(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    composed, decomposed = "Jos\u00e9 Li", "Jose\u0301  Li"
+    fill_csv(path, {0: {"person_label": "wrong", "who": composed}})
+    bring_back(path)
+    fill_csv(path, {0: {"person_label": "no_fact", "who": decomposed}})
+    reviews, result = bring_back(path, when="2026-02-02")
+    assert {row.who for row in reviews} == {composed}
+    assert result.counts["changed"] == 1
+    left = Answers()
+    left.add(Answer.of(annotation("r", [GOOD, GOOD]), 0))
+    (chosen,) = left.select(Choice(unreviewed=True, who=decomposed), reviews)
+    assert list(chosen.sentences) == [1]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
 
+from dataset_builder.forgotten import same_name
 from dataset_builder.formats.sheets.check import Check, Place, read_check
 from dataset_builder.formats.sheets.labels import allowed_words, read_label
 from dataset_builder.formats.sheets.table import Row, as_text
@@ -189,7 +190,7 @@ def _read_label(row: Row, word: str) -> Label:
 
 
 def _who(row: Row, asked: Asked) -> str:
-    who = row.typed("who") or asked.who.strip()
+    who = same_name(row.typed("who") or asked.who)
     if not who:
         gone = "" if "who" in row.cells else " (the sheet has no column 'who')"
         message = f"nobody is named in 'who'{gone}; fill it in, or give --who NAME"
