@@ -396,3 +396,15 @@ def test_a_name_in_two_spellings_of_its_characters_is_one_person(tmp_path: Path)
     left.add(Answer.of(annotation("r", [GOOD, GOOD]), 0))
     (chosen,) = left.select(Choice(unreviewed=True, who=decomposed), reviews)
     assert list(chosen.sentences) == [1]
+
+
+def test_a_changed_label_with_an_earlier_date_is_reported_as_not_counting(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong"}})
+    bring_back(path, when="2026-02-01T09:00:00+00:00")
+    fill_csv(path, {0: {"person_label": "no_fact", "when": "2026-02-01"}})  # midnight
+    _, result = bring_back(path)
+    assert any(note.startswith("reviews that do not count: 1.") for note in result.notes)
+    fill_csv(path, {0: {"when": "2026-02-02", "person_label": "correct"}})
+    _, result = bring_back(path)
+    assert not any(note.startswith("reviews that do not count") for note in result.notes)

@@ -45,12 +45,14 @@ class Appended:
     num_new          reviews written
     num_known        decisions that were in the file already, and were not repeated
     num_changed      of the new ones, those in which a person changes a decision of their own
+    num_outdated     of those, the ones that come before the decision that they change
     num_disagreeing  sentences of the new ones on which another person decided otherwise
     """
 
     num_new: int = 0
     num_known: int = 0
     num_changed: int = 0
+    num_outdated: int = 0
     num_disagreeing: int = 0
 
 
@@ -107,7 +109,7 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
     ids = {entry.review.id for entry in present}
     line = max((entry.line for entry in present), default=0)
     fresh: list[Review] = []
-    num_known = num_changed = 0
+    num_known = num_changed = num_outdated = 0
     disagreeing: set[_Sentence] = set()
     for review in reviews:
         place = _sentence(review)
@@ -124,12 +126,15 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
             disagreeing.add(place)
         if mine is None or mine.order < entry.order:
             of_sentence[review.who] = entry
+        else:
+            num_outdated += 1
         ids.add(review.id)
         fresh.append(review)
     return fresh, Appended(
         num_new=len(fresh),
         num_known=num_known,
         num_changed=num_changed,
+        num_outdated=num_outdated,
         num_disagreeing=len(disagreeing),
     )
 

@@ -87,6 +87,12 @@ def import_notes(
             f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
             "above; the later row counts"
         )
+    if appended.num_outdated:
+        notes.append(
+            f"reviews that do not count: {appended.num_outdated:,}. The same person decided "
+            "otherwise in a later round or at a later time ('when'); where the new labels are "
+            "right, leave 'when' empty, or import with a higher --round"
+        )
     if appended.num_disagreeing:
         notes.append(
             f"sentences on which another person decided otherwise: {appended.num_disagreeing:,}; "
