@@ -624,3 +624,10 @@ def test_what_an_import_wrote_still_counts_as_its_own(run, tmp_path):
     assert run("forget", "--response", "h2", *folder)[0] == 0
     assert [row["id"] for row in read(tmp_path / "run" / "annotations.jsonl")] == ["h1"]
     assert is_sealed(tmp_path / "run" / "annotations.jsonl")
+
+
+def test_a_store_that_loses_nothing_is_not_listed(world):
+    with Store(world.folder / "domain_check.sqlite"):
+        pass
+    out, _ = world("forget", "--response", "q1-0", "--dry-run")
+    assert "store.sqlite: " in out and "domain_check.sqlite" not in out
