@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
 from dataset_builder.forgotten import FORGOTTEN_NAME, remember
+from dataset_builder.formats.sheets import read_xlsx
 from dataset_builder.formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
@@ -408,3 +410,15 @@ def test_a_changed_label_with_an_earlier_date_is_reported_as_not_counting(tmp_pa
     fill_csv(path, {0: {"when": "2026-02-02", "person_label": "correct"}})
     _, result = bring_back(path)
     assert not any(note.startswith("reviews that do not count") for note in result.notes)
+
+
+def test_a_workbook_that_unpacks_to_fill_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])], "xlsx")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", b"A" * 20_000_000)
+    assert open_sheet(path).kind == "xlsx"  # it is not large
+    monkeypatch.setattr(read_xlsx, "_MAX_UNPACKED_BYTES", 10_000_000)
+    with pytest.raises(InputError, match=r"unpacks to 20,\d{3},\d{3} bytes, more than 200 times"):
+        open_sheet(path)

@@ -7,6 +7,7 @@ way that loses the difference between `_x0041_` and `A`, so they are read here.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,9 @@ from schemas.errors import InputError
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 _MAX_COLUMNS = 512
+# A file that unpacks to more than this, and to this many times its size, was made to fill memory.
+_MAX_UNPACKED_BYTES = 1 << 30
+_MAX_RATIO = 200
 
 
 class _Reader(ExcelReader):
@@ -37,6 +41,7 @@ class _Reader(ExcelReader):
 
 def open_xlsx(path: Path) -> Table:
     """Open the sheet with a column `person_label`, else the first; raises InputError for none."""
+    _refuse_bomb(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that a sheet of ours does not need
         try:
@@ -56,6 +61,17 @@ def open_xlsx(path: Path) -> Table:
     return Table(
         kind="xlsx", names=names, rows=_rows(path, names, found[title]), other_sheets=others
     )
+
+
+def _refuse_bomb(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+    if unpacked > max(_MAX_UNPACKED_BYTES, _MAX_RATIO * path.stat().st_size):
+        message = f"unpacks to {unpacked:,} bytes, more than {_MAX_RATIO} times its size"
+        raise InputError.of(path, f"{message}; no spreadsheet program saves such a file")
 
 
 def _rows(path: Path, names: list[str], values: Iterator[list[Any]]) -> Iterator[Row]:
