@@ -17,7 +17,6 @@ from dataset_builder.formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
     sheet_rows,
-    text_sha256,
 )
 from dataset_builder.formats.sheets.export import run_export_sheet
 from dataset_builder.formats.sheets.select import Answer, Answers, Choice
@@ -26,6 +25,7 @@ from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Failure
+from schemas.reviews import text_sha256
 from schemas.stage import failures_path
 
 HOSTILE = [

@@ -33,8 +33,6 @@ from schemas.reviews import Review
 from schemas.sidecar import check_sidecar
 from schemas.stage import StageResult
 
-SHEET_FORMATS = ("csv", "xlsx", "parquet")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Material:

@@ -73,19 +73,10 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotte
 
 
 def _refuse_forgotten(review: Review | None, forgotten: Forgotten) -> None:
-    """Raise RowError for a person or response that was forgotten, without naming either."""
-    if review is None:
-        return
-    for what, is_forgotten in (
-        ("the person in 'who'", forgotten.has_person(review.who)),
-        ("the response in 'response_id'", forgotten.has_response(review.response_id)),
-    ):
-        if is_forgotten:
-            raise RowError(
-                f"forgotten:{what}",
-                f"{what} was forgotten in this run (maskdpo forget), so this row is not imported; "
-                "remove it from the file",
-            )
+    """Raise RowError for a person or response that was forgotten."""
+    why = "" if review is None else forgotten.why_refused(review.who, review.response_id)
+    if why:
+        raise RowError(f"forgotten:{why}", why)
 
 
 def run_import_sheet(

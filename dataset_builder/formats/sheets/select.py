@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.forgotten import same_name
-from dataset_builder.formats.sheets.columns import text_sha256
 from schemas.hashing import stable_fraction
 from schemas.labels import Label
 from schemas.records import Annotation
-from schemas.reviews import Review
+from schemas.reviews import Review, text_sha256
 from schemas.spans import Offsets
 
 Stratum = tuple[str, str]  # topic, label
