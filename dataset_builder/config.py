@@ -59,7 +59,7 @@ class BuildConfig(Section):
     """Write reviewers' names into the data set. Without it they are reviewer-1, reviewer-2, ..."""
 
     strategy: Strategy = Strategy.BEST_WORST
-    """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/dataset-format.md)."""
+    """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/building.md)."""
 
     min_margin: float = Field(default=0.0, ge=0.0, le=1.0)
     """Least difference of score between chosen and rejected. Equal scores never make a pair."""

@@ -304,9 +304,12 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(world):
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (("--who", "Mirra"), "names a reviewer 'Mirra'; did you mean 'Mira'?"),
-        (("--response", "q1-7"), "names a response 'q1-7'; did you mean 'q1-"),
-        (("--who", "Mira", "--response", "zzz"), "names a response 'zzz'; known: q0-0"),
+        (("--who", "Mirra"), "names a reviewer 'Mirra'; nothing was changed; did you mean 'Mira'?"),
+        (("--response", "q1-7"), "names a response 'q1-7'; nothing was changed; did you mean 'q1-"),
+        (
+            ("--who", "Mira", "--response", "zzz"),
+            "response 'zzz'; nothing was changed; known: q0-0",
+        ),
     ],
 )
 def test_an_unknown_name_changes_nothing(world, given, hint):
