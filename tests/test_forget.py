@@ -634,3 +634,15 @@ def test_a_store_that_loses_nothing_is_not_listed(world):
         pass
     out, _ = world("forget", "--response", "q1-0", "--dry-run")
     assert "store.sqlite: " in out and "domain_check.sqlite" not in out
+
+
+def test_a_name_is_found_with_its_accents_apart(world):
+    """As macOS writes it, in the name of a sheet that a sidecar lists, too."""
+    composed, apart = "Jos\u00e9 Li", "Jose\u0301 Li"
+    write(world.folder / "reviews.jsonl", [review("q0-0", composed)])
+    sidecar = world.folder / "reviews.jsonl.meta.json"
+    sidecar.write_text(json.dumps({"inputs": {f"of {apart}.csv": {}}}, ensure_ascii=False))
+    (world.folder / "sheet.csv").write_text(f"who\n{apart}\n", encoding="utf-8")
+    out, _ = world("forget", "--who", composed)
+    assert "sheet.csv" in out
+    assert list(json.loads(sidecar.read_text())["inputs"]) == ["of (forgotten).csv"]
