@@ -422,3 +422,16 @@ def test_a_workbook_that_unpacks_to_fill_memory_is_refused(
     monkeypatch.setattr(read_xlsx, "_MAX_UNPACKED_BYTES", 10_000_000)
     with pytest.raises(InputError, match=r"unpacks to 20,\d{3},\d{3} bytes, more than 200 times"):
         open_sheet(path)
+
+
+def test_a_label_dated_in_the_future_is_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    fill_csv(
+        path,
+        {
+            0: {"person_label": "wrong", "when": "2062-02-01"},
+            1: {"person_label": "wrong", "when": "2026-02-02"},  # today, further east
+        },
+    )
+    _, result = bring_back(path)
+    assert any(note.startswith("row 1: 'when' is in the future.") for note in result.notes)

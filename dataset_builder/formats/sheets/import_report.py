@@ -32,6 +32,7 @@ class SheetRead:
     edits       the sentence as it is now, by row, where its words were changed
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
     foreign     columns that are not ours, which are not read
+    in_future   rows whose 'when' is more than a day after the import
     twice       rows that give one person's sentence another label than a row before
     """
 
@@ -42,6 +43,7 @@ class SheetRead:
     edits: dict[int, str] = field(default_factory=dict)
     notes_only: list[int] = field(default_factory=list)
     labels_edited: list[int] = field(default_factory=list)
+    in_future: list[int] = field(default_factory=list)
     twice: list[int] = field(default_factory=list)
 
 
@@ -81,6 +83,12 @@ def import_notes(
     if found.notes_only:
         notes.append(
             f"{_name_rows(found.notes_only)}: a note without a 'person_label' is not imported"
+        )
+    if found.in_future:
+        notes.append(
+            f"{_name_rows(found.in_future)}: 'when' is in the future. The label counts instead of "
+            "all that this person decides before that time; if it is a typing error, import the "
+            "corrected sheet with a higher --round"
         )
     if found.twice:
         notes.append(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from dataset_builder.forgotten import Forgotten
@@ -20,7 +21,7 @@ from dataset_builder.formats.sheets.import_report import (
 )
 from dataset_builder.formats.sheets.read_row import Asked, RowError, read_row
 from dataset_builder.formats.sheets.table import Table, check_columns, is_unnamed, open_sheet
-from dataset_builder.reviews.log import append_reviews
+from dataset_builder.reviews.log import append_reviews, parse_time, time_of
 from schemas.errors import Fault, InputError
 from schemas.files import scan_rows
 from schemas.records import Failure
@@ -66,10 +67,18 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotte
         if read.review is not None:
             review = read.review
             found.reviews.append(review)
+            if _is_in_future(review, asked):
+                found.in_future.append(row.number)
             key = (review.response_id, review.start, review.end, review.who)
             if label_of.setdefault(key, review.spans[0].label) != review.spans[0].label:
                 found.twice.append(row.number)
                 label_of[key] = review.spans[0].label
+
+
+def _is_in_future(review: Review, asked: Asked) -> bool:
+    """Whether a review is dated later than time zones explain."""
+    now = parse_time(asked.when)
+    return now is not None and time_of(review) > now + timedelta(days=1)
 
 
 def _refuse_forgotten(review: Review | None, forgotten: Forgotten) -> None:
