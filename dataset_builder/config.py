@@ -59,13 +59,13 @@ class BuildConfig(Section):
     """Write reviewers' names into the data set. Without it they are reviewer-1, reviewer-2, ..."""
 
     strategy: Strategy = Strategy.BEST_WORST
-    """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/dataset-format.md)."""
+    """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/building.md)."""
 
     min_margin: float = Field(default=0.0, ge=0.0, le=1.0)
     """Least difference of score between chosen and rejected. Equal scores never make a pair."""
 
     max_pairs: int = Field(default=8, ge=1)
-    """Most pairs a question, widest margins first (mirrored and above_margin)."""
+    """Most pairs per question, widest margins first (mirrored and above_margin)."""
 
     max_length_ratio: float = Field(default=1.2, ge=1.0)
     """Most characters of the longer answer per character of the shorter (length_matched)."""
@@ -92,7 +92,7 @@ class BuildConfig(Section):
     """
 
     decontaminate_words: int = Field(default=13, ge=1)
-    """Training questions that share so many words in a row with an evaluation question go.
+    """Training questions that share this many words in a row with an evaluation question go.
 
     An evaluation question of fewer words must be contained whole. Needs evaluation questions.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dataset_builder.forgotten import same_name
+from dataset_builder.forgotten import same_name, spellings
 from schemas.plain_text import plain
 
 MASK = "(forgotten)"
@@ -45,7 +45,8 @@ class Targets:
 
     @cached_property
     def _mentions(self) -> re.Pattern[str]:
-        forms = [mention(name) for name in sorted(self._names, key=len, reverse=True)]
+        people = [form for name in self._names for form in spellings(name)]
+        forms = [mention(name) for name in sorted(people, key=len, reverse=True)]
         forms += [mention(name, is_id=True) for name in sorted(self.responses, key=len)[::-1]]
         return re.compile("|".join(forms) or r"(?!)", re.IGNORECASE)
 

@@ -126,6 +126,11 @@ def same_name(who: str) -> str:
     return " ".join(unicodedata.normalize("NFC", who).split())
 
 
+def spellings(name: str) -> list[str]:
+    """A name with its accents composed and apart: macOS writes the second into names of files."""
+    return list(dict.fromkeys((name, unicodedata.normalize("NFD", name))))
+
+
 def refuse_forgotten_rows(path: Path, forgotten: Forgotten) -> None:
     """Raise InputError where a JSONL file of responses holds one that was forgotten."""
     if not forgotten.knows_responses:

@@ -105,7 +105,7 @@ def sentence_rows(
         }
 
 
-@lru_cache(maxsize=1_000)  # one name stands on many sentences
+@lru_cache(maxsize=1_000)  # one name is on many sentences
 def public_name(name: str) -> str:
     """A model's or judge's name as it may be published.
 

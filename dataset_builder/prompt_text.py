@@ -30,11 +30,6 @@ def flatten(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def words(text: str) -> list[str]:
-    """The words of `text` without case; each Han or kana character is one."""
-    return WORD.findall(flatten(text))
-
-
 def character_ngrams(text: str) -> frozenset[str]:
     """The character 5-grams of `text`, less case, width and runs of white space.
 

@@ -8,7 +8,7 @@ from schemas.messages import ROLES_RULE
 
 
 class Unused(StrEnum):
-    """A reason, as it stands in counts: `unused_REASON` responses, `dropped_REASON` questions."""
+    """A reason, as it is in counts: `unused_REASON` responses, `dropped_REASON` questions."""
 
     TOPICS_DIFFER = "topics_differ"
     PROMPTS_DIFFER = "prompts_differ"

@@ -1,6 +1,6 @@
 """What can be wrong with one row of a data set: pure functions from a row to its faults.
 
-The rule: a row is taken as it stands in the file (a dict from Parquet, nulls and all), never
+The rule: a row is taken as it is in the file (a dict from Parquet, nulls and all), never
 through a record class, because a record stops at its first fault and these functions name all.
 What concerns several rows or files is in `dataset_builder.validate`.
 """
@@ -26,7 +26,7 @@ _FINISH_REASONS = get_args(FinishReason)
 
 
 class FaultKind(StrEnum):
-    """The name of a fault, for programs; the message beside it is for people."""
+    """The name of a fault, for programs; its message is for people."""
 
     # the folder
     MANIFEST = "manifest"

@@ -1,6 +1,6 @@
 """`validate`: everything that is wrong with a data set folder, file by file and row by row.
 
-The rule that makes it worth trusting: it reads what stands in the files and believes nothing else,
+The rule that makes it worth trusting: it reads what is in the files and believes nothing else,
 neither the manifest's counts nor that `build` wrote them, and it goes on after a fault. Rows are
 counted from 0, as `load_dataset(FOLDER)["train"][0]` counts them within a split of one file.
 

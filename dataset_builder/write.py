@@ -1,7 +1,7 @@
 """The files of a data set folder: Parquet under an explicit schema, and the swap into place.
 
 Two rules. The same rows give the same bytes: the schema and every writer option that decides bytes
-are fixed here. A folder appears whole or not at all: it is written beside its place and renamed,
+are fixed here. A folder appears whole or not at all: it is written next to its place and renamed,
 and only a folder that this program wrote, with nothing else in it, is ever replaced.
 """
 

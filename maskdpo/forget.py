@@ -115,8 +115,8 @@ def _check_known(folder: Path, targets: Targets, forgotten: Forgotten) -> list[s
             if is_forgotten(name):
                 before.append(name)
                 continue
-            hint = f"; {nearest(name, sorted(there))}" if there else ": the run has none"
-            message = f"no file of this run names a {what} {name!r}{hint}. Nothing was changed"
+            hint = nearest(name, sorted(there)) if there else f"it has no {what}"
+            message = f"no file of this run names a {what} {name!r}; nothing was changed; {hint}"
             faults.append(Fault(path=str(folder), line=None, message=message))
     if faults:
         raise InputError(faults)

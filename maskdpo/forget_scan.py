@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from dataset_builder.forget_targets import BETWEEN_WORDS
-from dataset_builder.forgotten import FORGOTTEN_NAME
+from dataset_builder.forgotten import FORGOTTEN_NAME, spellings
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030", "cp1252")
 _BETWEEN = BETWEEN_WORDS.encode("ascii")
@@ -31,7 +31,8 @@ def find_mentions(
     folder: Path, people: Iterable[str], responses: Iterable[str]
 ) -> tuple[list[Path], list[Path]]:
     """The files below `folder` that hold a name or id, and those that could not be searched."""
-    pattern = _pattern([*people], [*responses])
+    names = [form for name in people for form in spellings(name)]
+    pattern = _pattern(names, [*responses])
     found: list[Path] = []
     unread: list[Path] = []
     for path in sorted(item for item in folder.rglob("*") if item.is_file()):

@@ -8,6 +8,7 @@ Rows of earlier versions (`Correction`: no `id`, no `action`) are read as review
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -105,6 +106,11 @@ def review_id(values: dict[str, Any]) -> str:
     """The id of a review from its other fields: the same decision has the same id."""
     content = {name: value for name, value in values.items() if name != "id"}
     return content_key(content)[:REVIEW_ID_CHARS]
+
+
+def text_sha256(text: str) -> str:
+    """What ties a review to the text it was made for: SHA-256 (hex) of its UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def make_review(**values: Any) -> Review:

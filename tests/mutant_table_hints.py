@@ -90,15 +90,6 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "maskdpo/verbs/import_verb.py",
-        (
-            "documents-written-over",
-            "    if not is_ours:",
-            "    if False:",
-            "test_hints.py -k others",
-        ),
-    ),
-    *mutants_of(
         "schemas/languages.py",
         (
             "any-word-is-a-language",

@@ -11,7 +11,21 @@ FOLDER = "dataset_builder/formats/sheets"
 
 IN_SHEETS = [
     *mutants_of(
+        "dataset_builder/reviews/log.py",
+        ("sheet-outdated-not-reported", "num_outdated += 1", "num_outdated += 0", SHEETS),
+    ),
+    *mutants_of(
+        f"{FOLDER}/read_xlsx.py",
+        ("sheet-bomb-opened", "    _refuse_bomb(path)\n", "", SHEETS),
+    ),
+    *mutants_of(
         f"{FOLDER}/read_row.py",
+        (
+            "sheet-spelling-is-a-person",
+            'same_name(row.typed("who") or asked.who)',
+            '(row.typed("who") or asked.who).strip()',
+            SHEETS,
+        ),
         (
             "sheet-place-not-verified",
             "    if found is None:\n        kind, what",

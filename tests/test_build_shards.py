@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.merge import run_merge
-from dataset_builder.reviews.decisions import text_sha256
 from dataset_builder.reviews.outcome import conflicts_path
 from dataset_builder.spool import Shard, Spool
 from maskdpo.cli import cli
 from schemas.errors import ConfigError, InputError
 from schemas.labels import Label
-from schemas.reviews import ReviewSpan, make_review
+from schemas.reviews import ReviewSpan, make_review, text_sha256
 from schemas.stage import StageResult, failures_path
 from schemas.writing import write_json
 

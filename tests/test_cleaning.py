@@ -21,7 +21,7 @@ from dataset_builder.near_duplicates import (
     rows_a_band,
 )
 from dataset_builder.prompt_template import learn_template
-from dataset_builder.prompt_text import character_ngrams, prompt_text, words
+from dataset_builder.prompt_text import WORD, character_ngrams, flatten, prompt_text
 from dataset_builder.splits import Split, split_of
 from schemas.languages import is_in_another_language
 from schemas.question_senses import ask_differently
@@ -125,6 +125,9 @@ def test_a_shared_run_of_words_is_found_and_nothing_else(
 
 
 def test_words_are_read_without_case_marks_and_spaces() -> None:
+    def words(text: str) -> list[str]:
+        return WORD.findall(flatten(text))
+
     assert words("Who's  RAN\u3000Ｋarsted?") == ["who", "s", "ran", "karsted"]
     assert words("谁建了Karsted塔？") == ["谁", "建", "了", "karsted", "塔"]
     found = evaluation(["谁在一九零三年建了塔？", "?!"], 13)

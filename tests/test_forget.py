@@ -304,9 +304,12 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(world):
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (("--who", "Mirra"), "names a reviewer 'Mirra'; did you mean 'Mira'?"),
-        (("--response", "q1-7"), "names a response 'q1-7'; did you mean 'q1-"),
-        (("--who", "Mira", "--response", "zzz"), "names a response 'zzz'; known: q0-0"),
+        (("--who", "Mirra"), "names a reviewer 'Mirra'; nothing was changed; did you mean 'Mira'?"),
+        (("--response", "q1-7"), "names a response 'q1-7'; nothing was changed; did you mean 'q1-"),
+        (
+            ("--who", "Mira", "--response", "zzz"),
+            "response 'zzz'; nothing was changed; known: q0-0",
+        ),
     ],
 )
 def test_an_unknown_name_changes_nothing(world, given, hint):
@@ -636,3 +639,22 @@ def test_what_an_import_wrote_still_counts_as_its_own(run, tmp_path):
     assert run("forget", "--response", "h2", *folder)[0] == 0
     assert [row["id"] for row in read(tmp_path / "run" / "annotations.jsonl")] == ["h1"]
     assert is_sealed(tmp_path / "run" / "annotations.jsonl")
+
+
+def test_a_store_that_loses_nothing_is_not_listed(world):
+    with Store(world.folder / "domain_check.sqlite"):
+        pass
+    out, _ = world("forget", "--response", "q1-0", "--dry-run")
+    assert "store.sqlite: " in out and "domain_check.sqlite" not in out
+
+
+def test_a_name_is_found_with_its_accents_apart(world):
+    """As macOS writes it, in the name of a sheet that a sidecar lists, too."""
+    composed, apart = "Jos\u00e9 Li", "Jose\u0301 Li"
+    write(world.folder / "reviews.jsonl", [review("q0-0", composed)])
+    sidecar = world.folder / "reviews.jsonl.meta.json"
+    sidecar.write_text(json.dumps({"inputs": {f"of {apart}.csv": {}}}, ensure_ascii=False))
+    (world.folder / "sheet.csv").write_text(f"who\n{apart}\n", encoding="utf-8")
+    out, _ = world("forget", "--who", composed)
+    assert "sheet.csv" in out
+    assert list(json.loads(sidecar.read_text())["inputs"]) == ["of (forgotten).csv"]

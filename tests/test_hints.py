@@ -10,11 +10,10 @@ import pytest
 from command_line import Run, make_run
 from sample_server import ChatServer, as_json
 
-from dataset_builder.formats.sheets.columns import text_sha256
 from schemas.errors import InputError
 from schemas.files import read_records, scan_rows
 from schemas.records import Question
-from schemas.reviews import Review
+from schemas.reviews import Review, text_sha256
 
 # The columns of a sheet of earlier versions, which is still read.
 COLUMNS = (

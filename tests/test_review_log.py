@@ -203,7 +203,7 @@ def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_build_takes_the_reviews_next_to_the_annotations_by_itself_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataset_builder.reviews.decisions import text_sha256
+    from schemas.reviews import text_sha256
 
     folder = tmp_path / "run"
     rows = questions(3)

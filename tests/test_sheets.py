@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
 from dataset_builder.forgotten import FORGOTTEN_NAME, remember
+from dataset_builder.formats.sheets import read_xlsx
 from dataset_builder.formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
     sheet_rows,
-    text_sha256,
 )
 from dataset_builder.formats.sheets.export import run_export_sheet
+from dataset_builder.formats.sheets.select import Answer, Answers, Choice
 from dataset_builder.formats.sheets.table import open_sheet
 from schemas.errors import InputError
 from schemas.files import read_records
 from schemas.labels import Label
 from schemas.records import Failure
+from schemas.reviews import text_sha256
 from schemas.stage import failures_path
 
 HOSTILE = [
@@ -481,3 +484,55 @@ def test_a_column_who_that_was_renamed_is_named(tmp_path: Path) -> None:
     ((review,), result) = bring_back(path, who="Dr Li")
     assert review.who == "Dr Li"
     assert any("has no column 'who', so every row is taken as --who" in n for n in result.notes)
+
+
+def test_a_name_in_two_spellings_of_its_characters_is_one_person(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    composed, decomposed = "Jos\u00e9 Li", "Jose\u0301  Li"
+    fill_csv(path, {0: {"person_label": "wrong", "who": composed}})
+    bring_back(path)
+    fill_csv(path, {0: {"person_label": "no_fact", "who": decomposed}})
+    reviews, result = bring_back(path, when="2026-02-02")
+    assert {row.who for row in reviews} == {composed}
+    assert result.counts["changed"] == 1
+    left = Answers()
+    left.add(Answer.of(annotation("r", [GOOD, GOOD]), 0))
+    (chosen,) = left.select(Choice(unreviewed=True, who=decomposed), reviews)
+    assert list(chosen.sentences) == [1]
+
+
+def test_a_changed_label_with_an_earlier_date_is_reported_as_not_counting(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])])
+    fill_csv(path, {0: {"person_label": "wrong"}})
+    bring_back(path, when="2026-02-01T09:00:00+00:00")
+    fill_csv(path, {0: {"person_label": "no_fact", "when": "2026-02-01"}})  # midnight
+    _, result = bring_back(path)
+    assert any(note.startswith("reviews that do not count: 1.") for note in result.notes)
+    fill_csv(path, {0: {"when": "2026-02-02", "person_label": "correct"}})
+    _, result = bring_back(path)
+    assert not any(note.startswith("reviews that do not count") for note in result.notes)
+
+
+def test_a_workbook_that_unpacks_to_fill_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD])], "xlsx")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", b"A" * 20_000_000)
+    assert open_sheet(path).kind == "xlsx"  # it is not large
+    monkeypatch.setattr(read_xlsx, "_MAX_UNPACKED_BYTES", 10_000_000)
+    with pytest.raises(InputError, match=r"unpacks to 20,\d{3},\d{3} bytes, more than 200 times"):
+        open_sheet(path)
+
+
+def test_a_label_dated_in_the_future_is_reported(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    fill_csv(
+        path,
+        {
+            0: {"person_label": "wrong", "when": "2062-02-01"},
+            1: {"person_label": "wrong", "when": "2026-02-02"},  # today, further east
+        },
+    )
+    _, result = bring_back(path)
+    assert any(note.startswith("row 1: 'when' is in the future.") for note in result.notes)

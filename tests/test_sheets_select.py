@@ -490,7 +490,8 @@ def test_the_verbs_write_and_read_sheets(
     ]
     lines = "".join(json.dumps(row) + "\n" for row in documents)
     (tmp_path / "run" / "documents.jsonl").write_text(lines)
-    assert run("export", "--format", "csv", "--output", "s.csv", *at)[0] == 0
+    code, _, err = run("export", "--format", "csv", "--output", "s.csv", *at)
+    assert code == 0 and "maskdpo import s.csv --who NAME --set run.dir=run\n" in err
     first, second = read_csv(tmp_path / "s.csv")
     assert "The bridge is 90 m long." in first["passage"]
     assert (first["document"], first["passage_from"]) == ("d1", "search")
@@ -499,10 +500,16 @@ def test_the_verbs_write_and_read_sheets(
     code, _, err = run("import", "s.csv", *at)
     assert code == 2 and "give --who NAME" in err
     code, out, err = run("import", "s.csv", "--who", "A", "--round", "2", *at)
-    assert code == 0 and "reviews 1, new 1, known 0" in out and "next: maskdpo build\n" in err
+    assert (
+        code == 0
+        and "reviews 1, new 1, known 0" in out
+        and "next: maskdpo build --set run.dir=run\n" in err
+    )
     (tmp_path / "s.txt").write_bytes((tmp_path / "s.csv").read_text("utf-8").encode("utf-16-le"))
     code, out, _ = run("import", "s.txt", "--who", "A", "--round", "2", *at)
     assert code == 0 and "new 0, known 1" in out
+    code, _, err = run("export", "--format", "csv", "--output", "s.csv", *at)
+    assert code == 2 and "maskdpo import s.csv --who NAME --set run.dir=run, or name" in err
     (line,) = (tmp_path / "run" / "reviews.jsonl").read_text().splitlines()
     assert json.loads(line)["round"] == 2
     left = ("export", "--format", "xlsx", "--output", "left.xlsx", "--only", "unreviewed", *at)

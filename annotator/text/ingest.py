@@ -92,7 +92,7 @@ def run_ingest(
     """Read every file under `folder` and write `output`, its sidecar and its failed rows.
 
     Files that give no text, and second files with a text seen before (reason `duplicate`), stand
-    in the `.failed` file; duplicates are told in a note and are no failures. Raises InputError
+    in the `.failed` file; duplicates are counted in a note and are no failures. Raises InputError
     when `folder` is missing, holds nothing to read, or nothing in it can be read; then nothing is
     written. Raises ConfigError when `output` is a folder or a file to be read.
     """

@@ -5,7 +5,7 @@ earlier output, every document whose text is no longer the same is named, with t
 as it is known: the file, or the way files are read.
 
 `READER_VERSION` is raised with every change of a reader that can change the text of a document.
-It is written into the sidecar, with a hash per file, which tells the two causes apart.
+It is written into the sidecar, with a hash per file, which separates the two causes.
 
 | version | what changed                                                                          |
 |---------|---------------------------------------------------------------------------------------|

@@ -141,7 +141,7 @@ def run_import(
 
     replace_documents    `documents` was named by hand, to be written whatever it holds
 
-    Bad rows become `Failure`s beside `annotations`, with file and line in their detail. When no
+    Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
     row is sound an InputError with every fault is raised, and nothing is written. Raises
     ConfigError for an output that no import of `source` wrote.
     """

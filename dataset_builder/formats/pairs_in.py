@@ -38,7 +38,7 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
 
     format_name   "published" or "trl"
 
-    Bad rows become `Failure`s beside the output. Raises InputError for a file that cannot be read,
+    Bad rows become `Failure`s next to the output. Raises InputError for a file that cannot be read,
     and with every fault when no row is sound, ConfigError for an output that no import of `source`
     wrote; nothing is written then.
     """

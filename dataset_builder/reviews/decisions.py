@@ -8,7 +8,6 @@ stretch that no span holds is `not_labelled`, and what a later review cuts off a
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from dataclasses import dataclass, replace
 from dataset_builder.reviews.log import Logged, parse_time
 from schemas.labels import Label
 from schemas.records import Annotation, Failure
-from schemas.reviews import Review, ReviewSpan
+from schemas.reviews import Review, ReviewSpan, text_sha256
 from schemas.spans import Offsets, check_order, gaps, trim
 
 CUT = "corrected_in_part"
@@ -118,11 +117,6 @@ def refusal(review: Review, reason: str, sentence: str) -> Failure:
         reason=reason,
         detail=f"review {review.id} of {place} from {review.when!r}: {sentence}",
     )
-
-
-def text_sha256(text: str) -> str:
-    """What ties a review to the text it was made for: SHA-256 (hex) of its UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _decisions_of(entry: Logged, text: str) -> list[Decision]:

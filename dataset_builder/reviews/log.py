@@ -47,6 +47,7 @@ class Appended:
     num_changed      of the new ones, those in which a person changes labels of their own
     num_back         of the changed ones, those in which they return to what they said earlier, and
                      which count now: a change of mind, or an old sheet that was imported again
+    num_outdated     of the changed ones, the ones that come before the decision that they change
     num_disagreeing  sentences of the new ones on which another person decided otherwise
     """
 
@@ -54,6 +55,7 @@ class Appended:
     num_known: int = 0
     num_changed: int = 0
     num_back: int = 0
+    num_outdated: int = 0
     num_disagreeing: int = 0
 
 
@@ -113,7 +115,7 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
     ids = {entry.review.id for entry in present}
     line = max((entry.line for entry in present), default=0)
     fresh: list[Review] = []
-    num_known = num_changed = num_back = 0
+    num_known = num_changed = num_back = num_outdated = 0
     disagreeing: set[_Sentence] = set()
     for review in reviews:
         place = _sentence(review)
@@ -132,6 +134,8 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
             of_sentence[review.who] = entry
             if mine is not None and _labels(mine.review) != _labels(review):
                 num_back += _labels(review) in labels[place, review.who]
+        else:
+            num_outdated += 1
         ids.add(review.id)
         fresh.append(review)
     return fresh, Appended(
@@ -139,6 +143,7 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
         num_known=num_known,
         num_changed=num_changed,
         num_back=num_back,
+        num_outdated=num_outdated,
         num_disagreeing=len(disagreeing),
     )
 

@@ -1,6 +1,6 @@
 """Pseudonyms: what a data set says of the people who reviewed it.
 
-The rule: a name leaves this machine only where `publish_names` says so. `reviewer-1` is the person
+The rule: a name leaves this machine only where `publish_names` is true. `reviewer-1` is the person
 whose first review is the earliest, so a person who joins later changes nobody's number.
 """
 

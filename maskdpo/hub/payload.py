@@ -51,7 +51,7 @@ class Payload:
     """A folder, ready to be sent.
 
     files      content by name in the repository, without the card
-    card       the card as it stands or was made here
+    card       the card as it is or was made here
     faults     what names this machine; a push stops at any
     left       names that are in the folder and stay here
     people     whom a data set names; None for a model
@@ -160,7 +160,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(path: Path) -> None:
-    """Read the header of a safetensors file: a torn one is told before it is sent."""
+    """Read the header of a safetensors file: a torn one is refused before it is sent."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -9,6 +9,7 @@ import click
 
 from maskdpo.config import RunConfig
 from maskdpo.verbs.build_verb import REVIEW_FILES
+from maskdpo.verbs.command_line import run_options
 from maskdpo.verbs.common import INPUT_FILE, VerbCommand, config_options, finish, require_file
 from schemas.errors import ConfigError
 from schemas.labels import Label
@@ -134,6 +135,7 @@ def command(
             language=label_language,
             material=_read_material(config, documents),
             reviews=[path for path in reviews if path.exists()] if choice.unreviewed else [],
+            run_options=run_options(),
         )
     else:
         _refuse_options_of_sheets(format_name, blind or sample or only or who or label_language)

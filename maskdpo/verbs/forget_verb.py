@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, store_option
+from maskdpo.verbs.command_line import run_options
 from maskdpo.verbs.common import VerbCommand, config_options
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def _print_changes(done: Forgetting, *, dry_run: bool) -> None:
         if change.num_masked:
             parts.append(f"{_count(change.num_masked, 'mention')} {would}replaced")
         click.echo(f"{change.path}: {', '.join(parts)}")
-    for path, found in done.calls.items():
+    calls = {path: found for path, found in done.calls.items() if found.keys}
+    for path, found in calls.items():
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.by_kind.items())
         listed = f" ({kinds})" if kinds else ""
         click.echo(f"{path}: {_count(len(found.keys), 'stored call')} {would}removed{listed}")
-    if not done.changes and not any(found.keys for found in done.calls.values()):
+    if not done.changes and not calls:
         click.echo("nothing is left to remove")
     if not dry_run:
         click.echo(f"added to forgotten.jsonl: {done.num_new:,}")
@@ -109,7 +110,8 @@ def _print_elsewhere(done: Forgetting, folder: Path) -> None:
         click.echo(f"note: {path} cannot be searched; look into it yourself", err=True)
     if (folder / "dataset").exists():
         click.echo(
-            f"note: {folder / 'dataset'} was built before; build it again: {_build_command()}",
+            f"note: {folder / 'dataset'} was built before; build it again: "
+            f"maskdpo build{run_options()}",
             err=True,
         )
     click.echo(
@@ -118,14 +120,3 @@ def _print_elsewhere(done: Forgetting, folder: Path) -> None:
         "it learned: train it again",
         err=True,
     )
-
-
-def _build_command() -> str:
-    """`maskdpo build` with the config options of this call."""
-    given = click.get_current_context().params
-    parts = ["maskdpo", "build"]
-    if given.get("config_path"):
-        parts += ["--config", str(given["config_path"])]
-    for override in given.get("overrides") or ():
-        parts += ["--set", override]
-    return shlex.join(parts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from maskdpo.config import RunConfig
+from maskdpo.verbs.command_line import run_options
 from maskdpo.verbs.common import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -127,12 +129,13 @@ def _import_sheet(
     of_run = config.run.path("reviews.jsonl")
     reviews = output or of_run
     is_of_run = reviews.resolve() == of_run.resolve()
+    named = f" --reviews {shlex.quote(str(reviews))}"
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return run_import_sheet(
         source=source,
         output=reviews,
         asked=Asked(who=who, when=now, round=round_number),
-        next_command="maskdpo build" if is_of_run else f"maskdpo build --reviews {reviews}",
+        next_command=f"maskdpo build{'' if is_of_run else named}{run_options()}",
     )
 
 

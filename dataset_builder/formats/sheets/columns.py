@@ -6,13 +6,13 @@ judge says last. A blind sheet has no column that comes from the judge.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dataset_builder.formats.sheets.check import make_check
 from schemas.records import Annotation, Verdict
+from schemas.reviews import text_sha256
 
 PERSON_COLUMNS = ("person_label", "who", "when", "note")
 READING_COLUMNS = (
@@ -112,11 +112,6 @@ def sheet_rows(
 def last_question(annotation: Annotation) -> str:
     """The user's last message."""
     return next((m.content for m in reversed(annotation.prompt) if m.role == "user"), "")
-
-
-def text_sha256(text: str) -> str:
-    """What ties a review to the text it was made for: SHA-256 (hex) of its UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _reason(verdict: Verdict) -> str:

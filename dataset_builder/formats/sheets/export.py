@@ -33,8 +33,6 @@ from schemas.reviews import Review
 from schemas.sidecar import check_sidecar
 from schemas.stage import StageResult
 
-SHEET_FORMATS = ("csv", "xlsx", "parquet")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
@@ -64,6 +62,7 @@ def run_export_sheet(
     language: Language | None = None,
     material: Material | None = None,
     reviews: Sequence[Path] = (),
+    run_options: str = "",
 ) -> StageResult:
     """Write the sentences of `source` as a sheet (csv, xlsx or parquet).
 
@@ -71,12 +70,13 @@ def run_export_sheet(
     language  of the drop-down; None: zh where most responses are Chinese
     material  documents to show passages of
     reviews   files that exist, for a choice of what is not reviewed
+    run_options  of a command line, which name the run; for the commands that are printed
 
     Raises InputError where the annotations or reviews cannot be read, where nothing is left to
     show, and where `output` holds what people filled in.
     """
     chosen = choice or Choice()
-    check_output(output, format_name)
+    check_output(output, format_name, run_options)
     survey = _survey(source)
     known = [entry.review for path in reviews for entry in read_reviews(path)]
     selected = survey.answers.select(chosen, known, by_seed=blind)
@@ -101,7 +101,9 @@ def run_export_sheet(
         output=output,
         num_rows=len(selected),
         counts=counts,
-        notes=_notes(chosen, survey, output, blind=blind, material=material),
+        notes=_notes(
+            chosen, survey, import_command(output, run_options), blind=blind, material=material
+        ),
     )
 
 
@@ -186,7 +188,7 @@ def _nothing_left(choice: Choice, survey: _Survey, reviews: Sequence[Review]) ->
 
 
 def _notes(
-    choice: Choice, survey: _Survey, output: Path, *, blind: bool, material: Material | None
+    choice: Choice, survey: _Survey, import_it: str, *, blind: bool, material: Material | None
 ) -> list[str]:
     notes: list[str] = []
     if survey.answers.num_copies:
@@ -206,5 +208,5 @@ def _notes(
             + ", ".join(sorted(choice.labels))
             + ": the choice gives the judge's label away"
         )
-    notes.append(f"fill in person_label, who, when and note, then: {import_command(output)}")
+    notes.append(f"fill in person_label, who, when and note, then: {import_it}")
     return notes

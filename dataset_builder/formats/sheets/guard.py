@@ -5,6 +5,7 @@ The rule: only a sheet of ours in which nobody has written anything is replaced.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from dataset_builder.formats.sheets.check import read_check
@@ -24,13 +25,13 @@ _OTHER = "name another file with: --output FILE"
 _FORMAT_OF_SUFFIX = {".csv": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 
 
-def import_command(path: Path) -> str:
-    """The command that reads a sheet back."""
+def import_command(path: Path, run_options: str = "") -> str:
+    """The command that reads a sheet back; `run_options` names the run, with a space in front."""
     how = " --format parquet" if path.suffix.lower() not in (".csv", ".xlsx") else ""
-    return f"maskdpo import{how} {path} --who NAME"
+    return f"maskdpo import{how} {shlex.quote(str(path))} --who NAME{run_options}"
 
 
-def check_output(output: Path, format_name: str) -> None:
+def check_output(output: Path, format_name: str, run_options: str = "") -> None:
     """Raise ConfigError or InputError where `output` must not be written."""
     named = _FORMAT_OF_SUFFIX.get(output.suffix.lower(), format_name)
     if named != format_name:
@@ -56,7 +57,8 @@ def check_output(output: Path, format_name: str) -> None:
     if touched:
         message = (
             f"holds {labels:,} labels of people (rows in which people wrote: {touched:,}); it is "
-            f"not written over. Import it with: {import_command(output)}, or {_OTHER}"
+            f"not written over. Import it with: {import_command(output, run_options)}, or "
+            f"{_OTHER}"
         )
         raise InputError.of(output, message)
     columns += [f"sheet {name!r}" for name in table.other_sheets]

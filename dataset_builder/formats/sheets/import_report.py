@@ -32,6 +32,7 @@ class SheetRead:
     edits       the sentence as it is now, by row, where its words were changed
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
     foreign     columns that are not ours, which are not read
+    in_future   rows whose 'when' is more than a day after the import
     twice       rows that give one person's sentence another label than a row before
     has_check   whether the sheet has the column `check`; has_comments, has_merged: as in `Table`
     missing     columns to fill in that the sheet does not have
@@ -44,6 +45,7 @@ class SheetRead:
     edits: dict[int, str] = field(default_factory=dict)
     notes_only: list[int] = field(default_factory=list)
     labels_edited: list[int] = field(default_factory=list)
+    in_future: list[int] = field(default_factory=list)
     twice: list[int] = field(default_factory=list)
     has_check: bool = True
     has_comments: bool = False
@@ -71,6 +73,17 @@ def import_notes(
     notes = [_name_fault(same) for same in _by_kind(found.bad)[:_KINDS_NAMED]]
     if found.encoding:
         notes.append(f"the sheet is not in UTF-8; it was read as {found.encoding}")
+    notes += [*_notes_on_rows(found, output), *_notes_on_sheet(found), *_notes_on_reviews(appended)]
+    notes.append(
+        "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "
+        "build.publish_names=true"
+    )
+    notes.append(f"next: {next_command}")
+    return notes
+
+
+def _notes_on_rows(found: SheetRead, output: Path) -> list[str]:
+    notes: list[str] = []
     if found.edits:
         lost = (
             ", or the encoding of the sheet does not have its characters"
@@ -81,8 +94,6 @@ def import_notes(
             f"{_name_rows(list(found.edits))}: the sentence was edited{lost}. Labels are imported, "
             f"edits are not; they are in {failures_path(output)}"
         )
-    if found.foreign:
-        notes.append(f"columns that are not of the sheet are not read: {', '.join(found.foreign)}")
     if found.labels_edited:
         notes.append(
             f"{_name_rows(found.labels_edited)}: the judge's column 'label' was changed; only "
@@ -92,16 +103,24 @@ def import_notes(
         notes.append(
             f"{_name_rows(found.notes_only)}: a note without a 'person_label' is not imported"
         )
+    if found.in_future:
+        notes.append(
+            f"{_name_rows(found.in_future)}: 'when' is in the future. The label counts instead of "
+            "all that this person decides before that time; if it is a typing error, import the "
+            "corrected sheet with a higher --round"
+        )
     if found.twice:
         notes.append(
             f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
             "above; the one with the later 'when' counts, at one time the later row"
         )
-    if appended.num_back:
-        notes.append(
-            f"labels that the person had given before and then changed: {appended.num_back:,}; "
-            "they count again. If this is an old sheet, import the newer one after it"
-        )
+    return notes
+
+
+def _notes_on_sheet(found: SheetRead) -> list[str]:
+    notes: list[str] = []
+    if found.foreign:
+        notes.append(f"columns that are not of the sheet are not read: {', '.join(found.foreign)}")
     if not found.has_check:
         notes.append(
             "the sheet has no column 'check', so its ids and offsets are not verified and its "
@@ -122,16 +141,27 @@ def import_notes(
         notes.append(
             "comments on cells are not read; write what is to be kept into the column 'note'"
         )
+    return notes
+
+
+def _notes_on_reviews(appended: Appended) -> list[str]:
+    notes: list[str] = []
+    if appended.num_back:
+        notes.append(
+            f"labels that the person had given before and then changed: {appended.num_back:,}; "
+            "they count again. If this is an old sheet, import the newer one after it"
+        )
+    if appended.num_outdated:
+        notes.append(
+            f"reviews that do not count: {appended.num_outdated:,}. The same person decided "
+            "otherwise in a later round or at a later time ('when'); where the new labels are "
+            "right, leave 'when' empty, or import with a higher --round"
+        )
     if appended.num_disagreeing:
         notes.append(
             f"sentences on which another person decided otherwise: {appended.num_disagreeing:,}; "
             "build lists them, and build.conflicts says what counts"
         )
-    notes.append(
-        "names of people stay on this machine: they are replaced by pseudonyms in data sets unless "
-        "build.publish_names=true"
-    )
-    notes.append(f"next: {next_command}")
     return notes
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from dataset_builder.forgotten import Forgotten
@@ -21,7 +22,7 @@ from dataset_builder.formats.sheets.import_report import (
 )
 from dataset_builder.formats.sheets.read_row import Asked, RowError, read_row
 from dataset_builder.formats.sheets.table import Table, check_columns, is_unnamed, open_sheet
-from dataset_builder.reviews.log import append_reviews
+from dataset_builder.reviews.log import append_reviews, parse_time, time_of
 from schemas.errors import Fault, InputError
 from schemas.files import scan_rows
 from schemas.records import Failure
@@ -73,26 +74,25 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotte
         if read.review is not None:
             review = read.review
             found.reviews.append(review)
+            if _is_in_future(review, asked):
+                found.in_future.append(row.number)
             key = (review.response_id, review.start, review.end, review.who)
             if label_of.setdefault(key, review.spans[0].label) != review.spans[0].label:
                 found.twice.append(row.number)
                 label_of[key] = review.spans[0].label
 
 
+def _is_in_future(review: Review, asked: Asked) -> bool:
+    """Whether a review is dated later than time zones explain."""
+    now = parse_time(asked.when)
+    return now is not None and time_of(review) > now + timedelta(days=1)
+
+
 def _refuse_forgotten(review: Review | None, forgotten: Forgotten) -> None:
-    """Raise RowError for a person or response that was forgotten, without naming either."""
-    if review is None:
-        return
-    for what, is_forgotten in (
-        ("the person in 'who'", forgotten.has_person(review.who)),
-        ("the response in 'response_id'", forgotten.has_response(review.response_id)),
-    ):
-        if is_forgotten:
-            raise RowError(
-                f"forgotten:{what}",
-                f"{what} was forgotten in this run (maskdpo forget), so this row is not imported; "
-                "remove it from the file",
-            )
+    """Raise RowError for a person or response that was forgotten."""
+    why = "" if review is None else forgotten.why_refused(review.who, review.response_id)
+    if why:
+        raise RowError(f"forgotten:{why}", why)
 
 
 def run_import_sheet(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,9 @@ _STRING = f"{{{SHEET_MAIN_NS}}}si"
 _MAX_COLUMNS = 512
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell ")
 _BLOCK, _OVERLAP = 1 << 20, 64
+# A file that unpacks to more than this, and to this many times its size, was made to fill memory.
+_MAX_UNPACKED_BYTES = 1 << 30
+_MAX_RATIO = 200
 
 
 class _Reader(ExcelReader):
@@ -45,6 +49,7 @@ def open_xlsx(path: Path) -> Table:
     Of several such sheets it is the one in which people wrote; where they wrote in more than one,
     the file is refused, since the others would be passed over.
     """
+    _refuse_bomb(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that a sheet of ours does not need
         try:
@@ -110,6 +115,17 @@ def _is_filled(sheet: Any, ours: Sequence[str]) -> bool:
     return any(
         as_text(cells[place]).strip() for cells in rows for place in places if place < len(cells)
     )
+
+
+def _refuse_bomb(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+    if unpacked > max(_MAX_UNPACKED_BYTES, _MAX_RATIO * path.stat().st_size):
+        message = f"unpacks to {unpacked:,} bytes, more than {_MAX_RATIO} times its size"
+        raise InputError.of(path, f"{message}; no spreadsheet program saves such a file")
 
 
 def _rows(path: Path, names: list[str], values: Iterator[list[Any]]) -> Iterator[Row]:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.forgotten import same_name
-from dataset_builder.formats.sheets.columns import text_sha256
 from schemas.hashing import stable_fraction
 from schemas.labels import Label
 from schemas.records import Annotation
-from schemas.reviews import Review
+from schemas.reviews import Review, text_sha256
 from schemas.spans import Offsets
 
 Stratum = tuple[str, str]  # topic, label
@@ -126,9 +125,10 @@ class Answers:
         """By answer, the stretches that were reviewed; a review of a copy counts."""
         key_of = {(name, key[1]): key for key, ids in self._ids.items() for name in ids}
         found: defaultdict[_Answer, set[Offsets]] = defaultdict(set)
+        wanted = same_name(who)
         for review in reviews:
             key = key_of.get((review.response_id, review.text_sha256))
-            if key is not None and (not who or same_name(review.who) == same_name(who)):
+            if key is not None and (not wanted or same_name(review.who) == wanted):
                 found[key].add((review.start, review.end))
         return dict(found)
 
