@@ -48,6 +48,12 @@ REVIEWS = [
             "test_reviews.py -k differ",
         ),
         (
+            "ends-taken-for-the-whole",
+            "if _left_out(mine, place, text):",
+            "if (mine[0].start, mine[-1].end) != place:",
+            "test_reviews.py -k ends_only",
+        ),
+        (
             "majority-of-ties",
             "if len(first) == 1 else ()",
             "if first else ()",
