@@ -109,12 +109,9 @@ class _Evidence:
     ) -> None:
         stretches = open_stretches(marked)
         contents = [tuple(marked[place][0][0] for place in part) for part in stretches]
-        naming = [
-            part
-            for part, content in zip(stretches, contents, strict=True)
-            if content not in shared and not all(map(_is_number_or_letter, content))
-        ]
-        self._stretches = naming or stretches
+        own = [place for place, content in enumerate(contents) if content not in shared]
+        names = [place for place in own if not all(map(_is_number_or_letter, contents[place]))]
+        self._stretches = [stretches[place] for place in names or own] or stretches
         self._weights = [0.5 if WIDE_WORD.fullmatch(place[0]) else 1.0 for place, _ in marked]
         self._are_template = [not is_open and not is_filler(place[0]) for place, is_open in marked]
 

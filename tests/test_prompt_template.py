@@ -306,3 +306,13 @@ def test_a_number_or_a_setting_that_many_topics_have_is_no_leak(tmp_path: Path) 
     kept = [of_types[0][1], template.format("Quentin Arlo", "type 3")]
     counts = build(tmp_path / "types", make_rows(of_types), kept).counts
     assert counts["dropped_in_evaluation"] == 1
+
+    template = LONG.replace(
+        "the life and the work of {}", "the meaning of code {} to all who have ever lived in {}"
+    )
+    of_codes = [
+        (str(number), template.format(1000 + 7 * number, places[number % 8]))
+        for number in range(64)
+    ]
+    counts = build(tmp_path / "codes", make_rows(of_codes), [of_codes[1][1]]).counts
+    assert counts.get("dropped_in_evaluation", 0) <= 1
