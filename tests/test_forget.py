@@ -1,5 +1,6 @@
 """`maskdpo forget`: what goes from a run, what stays to the byte, and what does not come back."""
 
+import gzip
 import json
 import shutil
 import zipfile
@@ -624,3 +625,10 @@ def test_what_an_import_wrote_still_counts_as_its_own(run, tmp_path):
     assert run("forget", "--response", "h2", *folder)[0] == 0
     assert [row["id"] for row in read(tmp_path / "run" / "annotations.jsonl")] == ["h1"]
     assert is_sealed(tmp_path / "run" / "annotations.jsonl")
+
+
+def test_a_packed_file_is_named_as_one_that_cannot_be_searched(world):
+    (world.folder / "backup.jsonl.gz").write_bytes(gzip.compress(b'{"id": "q1-0"}\n'))
+    write(world.folder / "annotations.jsonl", [{"id": "q1-0", "question_id": "q1"}])
+    out, err = world("forget", "--response", "q1-0")
+    assert "backup.jsonl.gz cannot be searched" in out + err
