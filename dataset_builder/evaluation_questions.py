@@ -8,36 +8,48 @@ same words as an evaluation question is dropped in any case.
 A run that is all template is no evidence: it shows only that both were asked in one form. Neither
 is one that is template but for the beginning or end of what the evaluation question puts into it,
 of fewer than MIN_CONTAINED words (a Chinese or Japanese character is half a word): "... on the
-life of the poet", of all poets.
+life of the poet", of all poets. And what names no one topic, a number or what several topics put
+into the template ("type 3", "in children"), is no evidence next to something that does.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
 from dataset_builder.prompt_template import (
+    Content,
     Template,
     is_filler,
     open_stretches,
     open_words,
 )
 from dataset_builder.prompt_text import WIDE_WORD, WORD, flatten
+from schemas.sense_words import NUMBER, sign_of
 
 MIN_CONTAINED = 4
 
 
 class EvaluationQuestions:
-    """Runs of words of evaluation questions, in a scratch database."""
+    """Runs of words of evaluation questions, in a scratch database.
+
+    shared    what several topics put into the template (`prompt_template.shared_contents`)
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, *, num_words: int, template: Template = frozenset()
+        self,
+        connection: sqlite3.Connection,
+        *,
+        num_words: int,
+        template: Template = frozenset(),
+        shared: Collection[Content] = frozenset(),
     ) -> None:
         self._run = connection.execute
         self._num_words = num_words
         self._template = template
+        self._shared = shared
         self._lengths: set[int] = set()
         self._run("CREATE TABLE evaluation_runs (key BLOB PRIMARY KEY) WITHOUT ROWID")
         self._is_empty = True
@@ -54,7 +66,7 @@ class EvaluationQuestions:
         length = min(self._num_words, len(found))
         if length >= min(self._num_words, MIN_CONTAINED):
             self._lengths.add(length)
-            is_evidence = _Evidence(marked)
+            is_evidence = _Evidence(marked, self._shared)
             keys += (
                 _key(run, is_whole=False)
                 for start, run in _runs(found, length)
@@ -81,7 +93,7 @@ class EvaluationQuestions:
         if not known:
             return False
         # Of this question, too: "... of Ada Ling" is the beginning of "... of Ada Ling Hall".
-        is_evidence = _Evidence(open_words(flat, self._template))
+        is_evidence = _Evidence(open_words(flat, self._template), self._shared)
         return any(is_evidence(*run) for run in known)
 
     def _knows(self, key: bytes) -> bool:
@@ -92,8 +104,14 @@ class EvaluationQuestions:
 class _Evidence:
     """Which runs of a question show more than that its template was used."""
 
-    def __init__(self, marked: Sequence[tuple[re.Match[str], bool]]) -> None:
-        self._stretches = open_stretches(marked)
+    def __init__(
+        self, marked: Sequence[tuple[re.Match[str], bool]], shared: Collection[Content]
+    ) -> None:
+        stretches = open_stretches(marked)
+        contents = [tuple(marked[place][0][0] for place in part) for part in stretches]
+        own = [place for place, content in enumerate(contents) if content not in shared]
+        names = [place for place in own if not all(map(_is_number_or_letter, contents[place]))]
+        self._stretches = [stretches[place] for place in names or own] or stretches
         self._weights = [0.5 if WIDE_WORD.fullmatch(place[0]) else 1.0 for place, _ in marked]
         self._are_template = [not is_open and not is_filler(place[0]) for place, is_open in marked]
 
@@ -107,6 +125,10 @@ class _Evidence:
             for part, whole in zip(parts, self._stretches, strict=True)
             if part
         )
+
+
+def _is_number_or_letter(word: str) -> bool:
+    return (len(word) == 1 and not WIDE_WORD.match(word)) or sign_of(word).startswith(NUMBER)
 
 
 def _runs(found: Sequence[str], length: int) -> Iterator[tuple[int, Sequence[str]]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from dataset_builder.config import BuildConfig
 from dataset_builder.evaluation_questions import EvaluationQuestions
 from dataset_builder.near_duplicates import NearDuplicates
-from dataset_builder.prompt_template import learn_template, sample_prompts
+from dataset_builder.prompt_template import learn_template, sample_prompts, shared_contents
 from dataset_builder.prompt_text import prompt_text
 from dataset_builder.reasons import Unused
 from dataset_builder.splits import Split, split_of
@@ -29,9 +29,10 @@ def make_leak_finder(
 ) -> FindLeak:
     """What finds, of the responses to one training question, why they may not stay in train."""
     prompts = spool.prompts
-    template = frozenset[str]()
+    sample: list[tuple[str, str]] = []
     if config.near_duplicate or evaluation_questions:
-        template = learn_template(sample_prompts(prompts.all))
+        sample = sample_prompts(prompts.all)
+    template = learn_template(sample)
     near = None
     if config.near_duplicate:
         near = NearDuplicates(spool.connection, threshold=config.near_duplicate, template=template)
@@ -47,7 +48,10 @@ def make_leak_finder(
             is Split.TEST
         )
     kept = EvaluationQuestions(
-        spool.connection, num_words=config.decontaminate_words, template=template
+        spool.connection,
+        num_words=config.decontaminate_words,
+        template=template,
+        shared=shared_contents(sample, template) if evaluation_questions else frozenset(),
     )
     for path in evaluation_questions:
         for question in read_records(path, Question):

@@ -46,6 +46,7 @@ _FILLERS = frozenset(
 _UNKNOWN = re.compile(b"\0+")
 
 Template = frozenset[str]
+Content = tuple[str, ...]
 Prompts = Iterable[tuple[str, str]]
 
 
@@ -139,10 +140,23 @@ def open_stretches(marked: Sequence[tuple[re.Match[str], bool]]) -> list[list[in
     return [stretch for stretch in stretches if stretch]
 
 
-def contents_of(flat: str, template: Template) -> list[tuple[str, ...]]:
+def contents_of(flat: str, template: Template) -> list[Content]:
     """The words of each of the `open_stretches` of a folded text."""
     marked = open_words(flat, template)
     return [tuple(marked[number][0][0] for number in part) for part in open_stretches(marked)]
+
+
+def shared_contents(prompts: Prompts, template: Template) -> frozenset[Content]:
+    """What the prompts of at least RUN_MIN_TOPICS topics put into one place of the template.
+
+    Of a template with several places, such as a disease and who has it, this is what tells no
+    topic from another.
+    """
+    topics: defaultdict[Content, set[str]] = defaultdict(set)
+    for topic, text in prompts if template else ():
+        for content in contents_of(flatten(text), template):
+            topics[content].add(topic)
+    return frozenset(content for content, seen in topics.items() if len(seen) >= RUN_MIN_TOPICS)
 
 
 def is_filler(word: str) -> bool:

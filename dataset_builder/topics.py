@@ -41,9 +41,16 @@ def topic_key(topic: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """NFKC without case, and without characters that only format (soft hyphens, joiners)."""
+    """NFKC without case, and without characters that only format.
+
+    Those are soft hyphens and joiners, and the selectors that show one emoji in another style.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(one for one in folded if unicodedata.category(one) != "Cf")
+    return "".join(one for one in folded if not _only_formats(one))
+
+
+def _only_formats(one: str) -> bool:
+    return unicodedata.category(one) == "Cf" or "\ufe00" <= one <= "\ufe0f"
 
 
 def _part(text: str, place: int) -> str:

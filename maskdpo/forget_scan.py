@@ -21,6 +21,7 @@ _BETWEEN = BETWEEN_WORDS.encode("ascii")
 _BLOCK = 1 << 20
 _OVERLAP = 1 << 12  # longer than any name or id, in any encoding
 _ZIPPED = (".xlsx", ".docx", ".ods", ".zip")
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")  # not opened
 # Numbers, pictures and calls: no text of a person's is in them, or it is dealt with elsewhere.
 _PASSED_OVER = (
     ".sqlite", ".sqlite-wal", ".sqlite-shm", ".safetensors", ".bin", ".pt", ".png", ".jpg", ".lock",
@@ -60,6 +61,8 @@ def _holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
                     if _search(handle, pattern):
                         return True
         return False
+    if path.suffix in _PACKED:
+        raise ValueError("its text is compressed")
     with path.open("rb") as handle:
         return _search(handle, pattern)
 

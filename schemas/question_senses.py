@@ -22,7 +22,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
-from schemas.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, UNITS, sign_of
+from schemas.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, sign_of
 
 Words = tuple[str, ...]
 
@@ -35,11 +35,22 @@ _TOKEN = re.compile(
     rf"第\s?(?:\d+|[{NUMERALS_ZH}]+)|[{NUMERALS_ZH}]+|[{_WIDE}]|\d+(?:\.\d+)+|[^\W_{_WIDE}]+[+#]*"
 )
 _REWRITTEN = (
-    # "12.", "Q12:", "Question 12)", 问题3：: which question of a list, not what it asks.
+    # "12.", "Q12:", "Question 3 of 12)", 问题3：, 三、: which question of a list, not what it asks.
     (
         re.compile(
             r"\A\W{0,3}(?:(?:q|question|item|task|problem|exercise|no|nr|frage|问题|题目|问|题)"
-            r"\W{0,2}\d+|\d{1,3})\s*[.:)\]、](?=\D)"
+            rf"\W{{0,2}}\d+(?:\s?(?:of|/|von)\s?\d+)?|第\s?(?:\d+|[{NUMERALS_ZH}]+)\s?[题问道])"
+            r"\s*(?:\.(?=\D)|[:)\]、])"
+        ),
+        "",
+    ),
+    (re.compile(rf"\A\W{{0,3}}(?:\d{{1,3}}|[{NUMERALS_ZH}]{{1,3}})\s*(?:[.:](?=\D)|[)\]、])"), ""),
+    # What comes after the question on its points, and on the form of the answer.
+    (re.compile(r"(?<=\?)\s*[(\[]\d+(?:\s?(?:points?|marks?|分))?[)\]]\s*\Z"), ""),
+    (
+        re.compile(
+            r"(?<=\?)\s*(?:please )?(?:do not|don['\u2019]t|keep it|keep your answer|use at most|"
+            r"use no more than|write at most|write no more than|answer in at most)\b[^?]{0,60}\Z"
         ),
         "",
     ),
@@ -60,14 +71,15 @@ _REWRITTEN = (
     (re.compile(rf"(?:\d{{2,}}|[{NUMERALS_ZH}]{{2,}})(?:个)?(?:多|余)?字"), " "),
 )
 _ONE = f"{NUMBER}1"
+_UNIT = re.compile(f"{NUMBER}([1-9])(|th)")
 _LINKS = frozenset(
     "from to into before after than over above below by behind 从 到 至 比 被 向 往".split()
 )
 _LINK_SIGNS = frozenset(map(sign_of, _LINKS))
 _ARTICLES = frozenset("a an the der die das le la les el los las".split())
 _PREFIXES = tuple(
-    "un in im il ir non dis mis contra anti de counter under over sub super semi multi re "
-    "pre post intra inter extra ultra hypo hyper macro micro mono poly bi tri a an".split()
+    "un in im il ir ab ant para non dis mis contra anti de counter under over sub super semi multi "
+    "re pre post intra inter extra ultra hypo hyper macro micro mono poly bi tri a an".split()
 )
 _PREFIX_PAIRS = tuple(
     tuple(pair.split("/"))
@@ -118,14 +130,14 @@ def senses_differ(one: Words, other: Words) -> bool:
 
 
 def _signs(words: Sequence[str]) -> Iterator[str]:
-    """The signs of words; `twenty-one` is one number."""
+    """The signs of words; `twenty-one` is one number, and so is `twenty-first`."""
     place = 0
     while place < len(words):
-        word = words[place]
+        word, following = words[place], words[place + 1 : place + 2]
         place += 1
-        unit = UNITS.get(words[place], 0) if word in TENS and place < len(words) else 0
-        if 0 < unit < min(TENS.values()) // 2:
-            yield f"{NUMBER}{TENS[word] + unit}"
+        unit = sign_of(following[0]) if word in TENS and following else ""
+        if match := _UNIT.fullmatch(unit):
+            yield f"{NUMBER}{TENS[word] + int(match[1])}{match[2]}"
             place += 1
         else:
             yield sign_of(word)

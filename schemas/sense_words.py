@@ -52,6 +52,9 @@ remove removes removed removing subtract / join joins joined / quit quits / caus
 causing / prevent prevents prevented preventing / born 生 / died dies death 死 / accept accepts
 accepted / reject rejects rejected refuse refused / support supports supported / oppose opposes
 opposed / pass passes passed / fail fails failed / double twice / triple thrice
+/ benefit benefits / risk risks / induce induces induced / inhibit inhibits inhibited / succeed
+succeeds succeeded / precede precedes preceded / winter winters 冬 / summer summers 夏 / spring 春 /
+autumn 秋 / morning mornings / evening evenings / malignant 恶
 """
 # Each of these has its own.
 _SINGLE = """
@@ -60,11 +63,12 @@ over latter early earlier earliest late later latest initial final younger young
 modern major minor secondary only monthly weekly daily hourly higher highest lowest longer shorter
 tall taller tallest deeper deepest wider narrower slower fastest slowest heavier lighter heaviest
 lightest stronger weaker strongest weakest rich poor richest poorest warm cool warmer coldest
-fresh raw positive negative minus correct safe alive dead chronic benign malignant systolic
+fresh raw positive negative minus correct safe alive dead chronic benign systolic
 diastolic arterial venous oral free husband wife son daughter brother sister king queen public
 private domestic foreign local global always sometimes all both either 加 先 早 晚 夜 古 今 最 总
-正 反 负 阳 阴 雌 雄 单 双 奇 偶 利 弊 宜 忌 主 次 副 half once dozen contra anti hypo hyper intra
-inter extra
+正 反 负 阳 阴 雌 雄 良 甲 乙 丙 丁 单 双 奇 偶 利 弊 宜 忌 主 次 副 half once dozen plaintiff
+defendant systole diastole boiling freezing melting off contra anti hypo hyper intra inter
+extra
 """
 SIGNS = {word: f"{TURNING}{word}" for word in _SINGLE.split()} | {
     word: f"{TURNING}{forms.split()[0]}"

@@ -1,5 +1,6 @@
 """`maskdpo forget`: what goes from a run, what stays to the byte, and what does not come back."""
 
+import gzip
 import json
 import shutil
 import zipfile
@@ -658,3 +659,10 @@ def test_a_name_is_found_with_its_accents_apart(world):
     out, _ = world("forget", "--who", composed)
     assert "sheet.csv" in out
     assert list(json.loads(sidecar.read_text())["inputs"]) == ["of (forgotten).csv"]
+
+
+def test_a_packed_file_is_named_as_one_that_cannot_be_searched(world):
+    (world.folder / "backup.jsonl.gz").write_bytes(gzip.compress(b'{"id": "q1-0"}\n'))
+    write(world.folder / "annotations.jsonl", [{"id": "q1-0", "question_id": "q1"}])
+    out, err = world("forget", "--response", "q1-0")
+    assert "backup.jsonl.gz cannot be searched" in out + err

@@ -188,6 +188,32 @@ def test_export_of_pairs_replaces_its_own_files_only(run: Run, format_name: str)
     assert Path("mine/notes.jsonl").exists()
 
 
+def test_export_of_pairs_removes_its_split_that_the_data_set_no_longer_has(run: Run) -> None:
+    rows = [
+        annotation_row(f"{name}/{kind}", [label], question=name)
+        for name in map(str, range(9))
+        for kind, label in (("a", GOOD), ("b", BAD))
+    ]
+    source = write_annotations(Path("annotations.jsonl"), rows)
+    given = ("export", "--format", "trl", "dataset", "--output", "out")
+    for _ in range(2):
+        run_build(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
+        assert run(*given)[0] == 0
+        assert Path("out/test.jsonl").is_file()
+        run_build(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
+        assert run(*given)[0] == 0
+        assert [path.name for path in Path("out").iterdir()] == ["train.jsonl"]
+    write("out/test.jsonl", {"my": "own"})
+    assert run(*given)[0] == 0
+    assert Path("out/test.jsonl").exists()  # no export wrote it
+    Path("out/test.jsonl").unlink()
+    run_build(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
+    assert run(*given)[0] == 0
+    change("out/test.jsonl")
+    run_build(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
+    check_refused(run, "out/test.jsonl", *given)
+
+
 def test_export_of_labels_replaces_its_own_file_only(run: Run) -> None:
     write("annotations.jsonl", LABELLED)
     given = ("export", "--format", "human_labels", "annotations.jsonl", "--output")

@@ -290,3 +290,31 @@ def test_order_and_shards_change_nothing(tmp_path: Path) -> None:
         assert table.equals(pq.read_table(turned.output / name))
         assert path.read_bytes() == (merged.output / name).read_bytes()
     assert whole.counts == merged.counts == turned.counts
+
+
+def test_a_number_or_a_setting_that_many_topics_have_is_no_leak(tmp_path: Path) -> None:
+    """It fills one place of the template, and names none of the topics."""
+    template = LONG.replace("the life and the work of {}", "the care of patients with {} {}")
+    topics = topics_for("middle", 60)
+    places = [f"{name}, a town" for name in "Bern Basel Zug Chur Uri Thun Jura Vaud".split()]
+    in_places = [(one, template.format(one, f"in {place}")) for one in topics for place in places]
+    kept = [template.format(topics[0], "in Zug, a town"), template.format("Quentin Arlo", "in Uri")]
+    counts = build(tmp_path / "places", make_rows(in_places), kept).counts
+    assert counts["dropped_in_evaluation"] == len(places)  # the questions of one topic
+
+    of_types = [
+        (one, template.format(one, f"type {number % 9}")) for number, one in enumerate(topics)
+    ]
+    kept = [of_types[0][1], template.format("Quentin Arlo", "type 3")]
+    counts = build(tmp_path / "types", make_rows(of_types), kept).counts
+    assert counts["dropped_in_evaluation"] == 1
+
+    template = LONG.replace(
+        "the life and the work of {}", "the meaning of code {} to all who have ever lived in {}"
+    )
+    of_codes = [
+        (str(number), template.format(1000 + 7 * number, places[number % 8]))
+        for number in range(64)
+    ]
+    counts = build(tmp_path / "codes", make_rows(of_codes), [of_codes[1][1]]).counts
+    assert counts.get("dropped_in_evaluation", 0) <= 1

@@ -44,6 +44,13 @@ OPPOSITE = [
     ("How far is it from Paris to London", "How far is it from London to Paris"),
     ("What was the import of oil", "What was the export of oil"),
     ("What is at the upper left", "What is at the upper right"),
+    ("Which drug is an agonist", "Which drug is an antagonist"),
+    ("What do sympathetic nerves do", "What do parasympathetic nerves do"),
+    ("Which level is normal", "Which level is abnormal"),
+    ("What are the risks of surgery", "What are the benefits of surgery"),
+    ("Who succeeded the king", "Who preceded the king"),
+    ("Why is it rare in winter", "Why is it rare in summer"),
+    ("Who was the twenty-first mayor", "Who was the twenty-second mayor"),
 ]
 OPPOSITE_ZH = [
     ("哪些药推荐给孕妇", "哪些药不推荐给孕妇"),
@@ -56,6 +63,8 @@ OPPOSITE_ZH = [
     ("一座桥由谁建成", "二座桥由谁建成"),
     ("一九零三年发生了什么", "一九零四年发生了什么"),
     ("左岸有哪些村庄", "右岸有哪些村庄"),
+    ("良性的肿瘤有哪些", "恶性的肿瘤有哪些"),
+    ("冬季的气温是多少", "夏季的气温是多少"),
 ]
 SAME = [
     ("Who ran the old mill", "Who has run the OLD mill"),
@@ -146,3 +155,38 @@ def test_a_chinese_number_is_read_by_its_places(number: int) -> None:
         unit = ["", "十", "百", "千"][len(rest) - place - 1]
         text += digits[int(digit)] + (unit if digit != "0" else "")
     assert read_senses(f"{text}座") == (f"#{number}", "座")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Question 3 of 12: {}",
+        "Q3/12. {}",
+        "第3题：{}",
+        "三、{}",
+        "(3) {}",
+        "{} (5 points)",
+        "{} [2]",
+        "{} Do not use lists.",
+        "{} Keep it short.",
+        "{} Use at most 50 words.",
+        "{} Write no more than 3 sentences.",
+    ],
+)
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who was the mayor of Karsted before the war of 1903?",
+        "1903 年该城的第一任市长是谁？",
+    ],
+)
+def test_the_number_of_a_question_and_the_form_of_its_answer_ask_for_nothing(
+    form: str, question: str
+) -> None:
+    assert not ask_differently(question, form.format(question))
+
+
+def test_an_ordinal_of_two_words_is_one_number() -> None:
+    for text in ("twenty-first", "twenty first", "21st"):
+        assert not ask_differently(f"Who was the {text} mayor?", "Who was the 21st mayor?")
+    assert ask_differently("Who was the twenty-first mayor?", "Who ran all twenty-one mills?")

@@ -44,6 +44,7 @@ ONE_TOPIC = [
     ("*Karsted*", "Karsted"),
     ("1914–1918", "1914-1918"),
     ("Cafe\u0301", "Café"),
+    ("\u2764\ufe0f", "\u2764"),
     ("  ", " \t"),
 ]
 TWO_TOPICS = [

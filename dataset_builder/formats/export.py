@@ -23,9 +23,9 @@ from dataset_builder.formats.published import published_row
 from dataset_builder.formats.trl import trl_row
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_records, scan_rows
-from schemas.own_files import refuse_to_replace, seal
+from schemas.own_files import WRITTEN, refuse_to_replace, seal
 from schemas.records import Annotation, Document, Failure, Pair
-from schemas.sidecar import check_sidecar, make_sidecar, write_sidecar
+from schemas.sidecar import check_sidecar, make_sidecar, read_sidecar_values, write_sidecar
 from schemas.stage import StageResult, write_failures
 from schemas.validation import describe_errors
 from schemas.writing import atomic_writer
@@ -96,13 +96,18 @@ def _export_pairs(
     *,
     lossy: bool,
 ) -> dict[str, int]:
-    """One SPLIT.jsonl a split; answers the rows of each."""
+    """One SPLIT.jsonl a split; returns the rows of each.
+
+    A split that an earlier export wrote and the data set no longer has is removed: its rows may
+    be in another split now.
+    """
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output {output} is a file, but a folder of splits is written")
     make_row = _pair_writer(format_name, lossy)
     of_split = _files_of_splits(folder)
     written = {split: output / f"{split}.jsonl" for split in of_split}
-    for path in written.values():
+    former = [path for path in _former_files(output) if path not in written.values()]
+    for path in (*written.values(), *former):
         _refuse_others(path, sidecar_of=output)
     counts: dict[str, int] = {}
     for split, paths in of_split.items():
@@ -116,8 +121,18 @@ def _export_pairs(
                     continue
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
                 counts[split] += 1
+    for path in former:
+        path.unlink()
     _write_sidecar(output, format_name, written.values(), counts)
     return counts
+
+
+def _former_files(output: Path) -> list[Path]:
+    """The splits in the folder `output` that an earlier export wrote, by its sidecar."""
+    values = read_sidecar_values(output)
+    names = values.get(WRITTEN) if values.get("format") == "maskdpo.export" else None
+    own = [name for name in names or () if Path(name).name == name and name.endswith(".jsonl")]
+    return [output / name for name in own if (output / name).is_file()]
 
 
 def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
