@@ -90,12 +90,12 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "maskdpo/verbs/import_verb.py",
+        "dataset_builder/formats/human_labels.py",
         (
             "documents-written-over",
-            "    if not is_ours:",
+            "    if not replace_documents:",
             "    if False:",
-            "test_hints.py -k others",
+            "test_own_files.py -k documents_of_others",
         ),
     ),
     *mutants_of(
