@@ -152,11 +152,11 @@ def shared_contents(prompts: Prompts, template: Template) -> frozenset[Content]:
     Of a template with several places, such as a disease and who has it, this is what tells no
     topic from another.
     """
-    topics: defaultdict[Content, set[str]] = defaultdict(set)
+    topics_of: defaultdict[Content, set[str]] = defaultdict(set)
     for topic, text in prompts if template else ():
         for content in contents_of(flatten(text), template):
-            topics[content].add(topic)
-    return frozenset(content for content, seen in topics.items() if len(seen) >= RUN_MIN_TOPICS)
+            topics_of[content].add(topic)
+    return frozenset(one for one, topics in topics_of.items() if len(topics) >= RUN_MIN_TOPICS)
 
 
 def is_filler(word: str) -> bool:

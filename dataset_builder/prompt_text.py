@@ -10,8 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-
-from schemas.records import Message
+from typing import Protocol
 
 NGRAM = 5
 WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -19,7 +18,17 @@ WIDE_WORD = re.compile(f"[{WIDE}]")
 WORD = re.compile(rf"[{WIDE}]|[^\W{WIDE}]+")
 
 
-def prompt_text(prompt: Sequence[Message]) -> str:
+class Turn(Protocol):
+    """What is read of a message, be it a record or not."""
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def content(self) -> str: ...
+
+
+def prompt_text(prompt: Sequence[Turn]) -> str:
     """What is asked: all turns but the system's, which many questions share."""
     return "\n".join(message.content for message in prompt if message.role != "system")
 

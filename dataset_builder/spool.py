@@ -32,7 +32,7 @@ from dataset_builder.weights import find_unusable_confidence
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files import read_places
 from schemas.hashing import stable_fraction
-from schemas.records import Annotation, Identifier, Message
+from schemas.records import Annotation, Identifier
 from schemas.reviews import Review
 from schemas.sidecar import check_sidecar
 from schemas.validation import describe_errors
@@ -69,6 +69,15 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
+class _HeadMessage(BaseModel):
+    """A message in its plain form; one in another form is read as a record."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    role: str
+    content: str
+
+
 class _Head(BaseModel):
     """What the first reading looks at. The second checks all of it, and what is left out here."""
 
@@ -77,7 +86,7 @@ class _Head(BaseModel):
     id: Identifier
     question_id: Identifier
     topic: str = ""
-    prompt: list[Message]
+    prompt: list[_HeadMessage]
 
 
 class Spool:
@@ -204,10 +213,8 @@ class Spool:
         is_empty = True
         for line, start, text in read_places(path):
             is_empty = False
-            try:
-                head = _Head.model_validate_json(text)
-            except ValidationError:
-                self._check(path, line, text)
+            head = self._read_head(path, line, text)
+            if head is None:
                 continue
             if self._forgotten.has_response(head.id):
                 self.num_forgotten += self._shard.index == 1
@@ -217,6 +224,13 @@ class Spool:
         if is_empty and len(self.faults) == num_before:
             message = f"holds no rows; it should hold one {Annotation.__name__} a line"
             self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _read_head(self, path: Path, line: int, text: bytes) -> _Head | Annotation | None:
+        """The head of a row, or the row where its messages are not in plain form; None: a fault."""
+        try:
+            return _Head.model_validate_json(text)
+        except ValidationError:
+            return self._check(path, line, text)
 
     def _is_forgotten(self, review: Review) -> bool:
         found = self._forgotten.has_person(review.who) or self._forgotten.has_response(
@@ -248,7 +262,9 @@ class Spool:
         if message is not None:
             raise InputError([Fault(path=str(path), line=line, message=message)])
 
-    def _keep(self, head: _Head, *, file: int, line: int, start: int, size: int) -> None:
+    def _keep(
+        self, head: _Head | Annotation, *, file: int, line: int, start: int, size: int
+    ) -> None:
         mine = _falls_to(self._shard, head.question_id)
         kept = self.connection.execute(
             "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -11,6 +11,21 @@ EMPTY = "test_empty_splits.py"
 
 LEAKS = [
     *mutants_of(
+        "dataset_builder/evaluation_questions.py",
+        (
+            "settings-are-leaks",
+            "if content not in shared]",
+            "]",
+            f"{TEMPLATE} -k setting",
+        ),
+        (
+            "numbers-are-leaks",
+            "[place for place in own if not all(map(_is_number_or_letter, contents[place]))]",
+            "own",
+            f"{TEMPLATE} -k setting",
+        ),
+    ),
+    *mutants_of(
         "dataset_builder/prompt_template.py",
         (
             "template-of-repeated-questions",

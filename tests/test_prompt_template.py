@@ -303,7 +303,7 @@ def test_a_number_or_a_setting_that_many_topics_have_is_no_leak(tmp_path: Path) 
     assert counts["dropped_in_evaluation"] == len(places)  # the questions of one topic
 
     of_types = [
-        (one, template.format(one, f"type {number % 9}")) for number, one in enumerate(topics)
+        (one, template.format(one, f"type {number % 30}")) for number, one in enumerate(topics)
     ]
     kept = [of_types[0][1], template.format("Quentin Arlo", "type 3")]
     counts = build(tmp_path / "types", make_rows(of_types), kept).counts
