@@ -22,10 +22,12 @@ class Turn(Protocol):
     """What is read of a message, be it a record or not."""
 
     @property
-    def role(self) -> str: ...
+    def role(self) -> str:
+        """Who speaks."""
 
     @property
-    def content(self) -> str: ...
+    def content(self) -> str:
+        """What is said."""
 
 
 def prompt_text(prompt: Sequence[Turn]) -> str:
