@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dataset_builder.config import BuildConfig
 from maskdpo.hub.model_card import ModelFacts
 from maskdpo.hub.payload import Payload, collect_payload
 from maskdpo.hub.people import People, find_people
-from schemas.errors import InputError
+from schemas.errors import ConfigError, InputError
 
 REPO = "some-org/pairs"
 NOTE = "the second dose is wrong, ask Professor Quill"
@@ -224,3 +225,20 @@ def test_a_file_outside_the_folder_is_never_sent(tmp_path: Path) -> None:
     path.write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="no plain path inside the folder"):
         collect(folder)
+
+
+def test_a_dry_run_reports_people_where_the_hub_must_not_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    from maskdpo.hub.push import PushOptions, run_push
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    folder = build(tmp_path)
+    dry = PushOptions(repo="a/b", license="cc-by-4.0", dry_run=True)
+    done = run_push(folder, dry, ModelFacts(title="b"))
+    assert done.commit is None and "HF_HUB_OFFLINE is set" in done.plan.unread
+    monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+    with pytest.raises(ConfigError, match="HF_HUB_OFFLINE is set"):
+        run_push(folder, replace(dry, dry_run=False), ModelFacts(title="b"))

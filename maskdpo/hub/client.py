@@ -47,6 +47,10 @@ class Commit:
     changed: bool
 
 
+class OfflineError(ConfigError):
+    """The user said that the Hub must not be reached."""
+
+
 class HubClient:
     """One repository on the Hub. Nothing is asked before the first call."""
 
@@ -175,7 +179,7 @@ class HubClient:
         try:
             yield
         except OfflineModeIsEnabled:
-            raise ConfigError("HF_HUB_OFFLINE is set; unset it to reach the Hub") from None
+            raise OfflineError("HF_HUB_OFFLINE is set; unset it to reach the Hub") from None
         except HfHubHTTPError as error:
             raise self._explain(error, doing) from None
         except httpx2.HTTPError as error:

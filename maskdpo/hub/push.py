@@ -17,12 +17,12 @@ from pathlib import Path
 from dataset_builder.markdown import CardState, CardText, Segment, digest, join_card, split_card
 from dataset_builder.write import CARD_NAME, MANIFEST_NAME
 from maskdpo.hub.card_merge import merge_cards, read_header
-from maskdpo.hub.client import MAIN, Commit, HubClient, RepoState
+from maskdpo.hub.client import MAIN, Commit, HubClient, OfflineError, RepoState
 from maskdpo.hub.model_card import ModelFacts
 from maskdpo.hub.payload import Payload, collect_payload
 from maskdpo.hub.people import People
 from maskdpo.hub.privacy import text_faults
-from schemas.errors import BackendError, ConfigError, InputError
+from schemas.errors import BackendError, ConfigError, InputError, MaskDpoError
 
 PLACEHOLDER = "FOLDER_OR_HUB_ID"
 
@@ -87,7 +87,7 @@ def run_push(folder: Path, options: PushOptions, model: ModelFacts) -> PushResul
         client.require_token()
     try:
         state = client.read_state(options.branch)
-    except BackendError as error:
+    except (BackendError, OfflineError) as error:
         if not options.dry_run:
             raise
         return _plan_unread(payload, options, ours, error)
@@ -154,7 +154,7 @@ def _refuse_faults(payload: Payload, card: str, namespace: frozenset[str]) -> No
 
 
 def _plan_unread(
-    payload: Payload, options: PushOptions, ours: CardText, error: BackendError
+    payload: Payload, options: PushOptions, ours: CardText, error: MaskDpoError
 ) -> PushResult:
     """A dry run without the Hub: what would be sent, as if the repository were new."""
     _require_license(ours, options)
