@@ -26,6 +26,7 @@ from dataset_builder.provenance import Provenance
 from dataset_builder.question import Outcome, build_question
 from dataset_builder.read import load_pairs
 from dataset_builder.reasons import Unused
+from dataset_builder.reviews import REVIEWS_NAME
 from dataset_builder.reviews.decisions import refusal
 from dataset_builder.reviews.log import Logged
 from dataset_builder.reviews.names import make_pseudonyms
@@ -57,8 +58,6 @@ from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
-
-REVIEWS_NAME = "reviews.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import same_name
+from dataset_builder.reviews import REVIEW_FILES
 from dataset_builder.reviews.log import locked
 from schemas.files import read_lines
 from schemas.own_files import is_sealed, renew_seal
@@ -26,7 +27,6 @@ from schemas.writing import atomic_descriptor, write_json
 # Files of a run by what they hold, in the order in which they are changed: the text of a response
 # goes last, since it is what a second run needs to find the rest.
 MENTIONS = ("*.conflicts.jsonl", "*.failed.jsonl", "*.meta.json")
-REVIEWS = ("reviews.jsonl", "corrections.jsonl")
 TEXTS = (
     "annotations.partial.jsonl",
     "annotations.jsonl",
@@ -77,7 +77,7 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def find_known(
-    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:2], *REVIEWS, *TEXTS)
+    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:2], *REVIEW_FILES, *TEXTS)
 ) -> Known:
     """Everyone and every response that the files of a run name; `patterns` says which files."""
     known = Known()
@@ -99,7 +99,7 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
     """
     if path.name.endswith(".meta.json"):
         return _forget_in_sidecar(path, targets, dry_run=dry_run)
-    is_locked = path.name in REVIEWS and not dry_run
+    is_locked = path.name in REVIEW_FILES and not dry_run
     with locked(path) if is_locked else nullcontext():
         kept, change = 0, Change(path=path)
         for raw, line in _forget_rows(path, targets):

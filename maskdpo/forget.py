@@ -16,7 +16,6 @@ from pathlib import Path
 from annotator.store_removal import Traces
 from dataset_builder.forget_rows import (
     MENTIONS,
-    REVIEWS,
     TEXTS,
     Change,
     find_files,
@@ -25,6 +24,7 @@ from dataset_builder.forget_rows import (
 )
 from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
+from dataset_builder.reviews import REVIEW_FILES
 from maskdpo.config import RunConfig
 from maskdpo.forget_scan import find_mentions
 from maskdpo.forget_store import find_calls, find_stores, remove_from
@@ -77,7 +77,7 @@ def run_forget(
     stores = find_stores(folder, store) if responses else []
     calls, notes = find_calls(stores, texts, targets, config)
     num_new = 0 if dry_run else remember(listed, people=people, responses=responses)
-    changes = _forget_files(folder, (*REVIEWS, *MENTIONS), targets, dry_run=dry_run)
+    changes = _forget_files(folder, (*REVIEW_FILES, *MENTIONS), targets, dry_run=dry_run)
     if not dry_run:
         remove_from(calls, store)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)

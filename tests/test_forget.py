@@ -16,9 +16,10 @@ from sample_server import ChatServer, completion
 import maskdpo.forget
 from annotator.store import Store
 from annotator.store_takeover import is_taken_over, take_over
-from dataset_builder.forget_rows import REVIEWS, forget_in
+from dataset_builder.forget_rows import forget_in
 from dataset_builder.forget_targets import Targets
 from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
+from dataset_builder.reviews import REVIEW_FILES
 from schemas.errors import BackendError
 from schemas.own_files import is_sealed
 
@@ -523,7 +524,7 @@ def test_a_failed_row_that_quotes_the_response_goes(world):
         max_size=12,
     ),
     ends_whole=st.booleans(),
-    name=st.sampled_from(REVIEWS),
+    name=st.sampled_from(REVIEW_FILES),
 )
 def test_the_rows_that_go_are_those_and_no_others(tmp_path_factory, rows, ends_whole, name):
     """Each row that stays is there to the byte and in its place."""

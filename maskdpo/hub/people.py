@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.forget_rows import REVIEWS, find_known
+from dataset_builder.forget_rows import find_known
+from dataset_builder.reviews import REVIEW_FILES
 from dataset_builder.reviews.names import PSEUDONYM, SEPARATOR
 from dataset_builder.write import MANIFEST_NAME, SENTENCES
 from schemas.errors import Fault, InputError
@@ -111,7 +112,8 @@ def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[s
     if not isinstance(inputs, dict) or not inputs:
         return
     forms = {
-        person: _words(person) for person in find_known(folder.resolve().parent, REVIEWS).people
+        person: _words(person)
+        for person in find_known(folder.resolve().parent, REVIEW_FILES).people
     }
     for name in inputs:
         for person, form in sorted(forms.items()):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dataset_builder.reviews import REVIEW_FILES
 from maskdpo.config import RunConfig
 from maskdpo.verbs.common import (
     FOLDER,
@@ -18,9 +19,6 @@ from maskdpo.verbs.common import (
     finish,
 )
 from schemas.errors import ConfigError
-
-# The second is what earlier versions called it.
-REVIEW_FILES = ("reviews.jsonl", "corrections.jsonl")
 
 
 @click.command(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dataset_builder.reviews import REVIEW_FILES
 from maskdpo.config import RunConfig
-from maskdpo.verbs.build_verb import REVIEW_FILES
 from maskdpo.verbs.command_line import run_options
 from maskdpo.verbs.common import INPUT_FILE, VerbCommand, config_options, finish, require_file
 from schemas.errors import ConfigError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dataset_builder.reviews import REVIEWS_NAME
 from maskdpo.config import RunConfig
 from maskdpo.verbs.command_line import run_options
 from maskdpo.verbs.common import (
@@ -126,7 +127,7 @@ def _import_sheet(
     from dataset_builder.formats.sheets.imports import run_import_sheet
     from dataset_builder.formats.sheets.read_row import Asked
 
-    of_run = config.run.path("reviews.jsonl")
+    of_run = config.run.path(REVIEWS_NAME)
     reviews = output or of_run
     is_of_run = reviews.resolve() == of_run.resolve()
     named = f" --reviews {shlex.quote(str(reviews))}"
