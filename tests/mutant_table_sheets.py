@@ -22,7 +22,7 @@ IN_SHEETS = [
         f"{FOLDER}/read_row.py",
         (
             "sheet-spelling-is-a-person",
-            'same_name(row.typed("who") or asked.who)',
+            'same_name(row.typed("who")) or same_name(asked.who)',
             '(row.typed("who") or asked.who).strip()',
             SHEETS,
         ),
