@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -28,6 +29,10 @@ from schemas.validation import describe_errors
 from schemas.writing import atomic_writer
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class _Named(BaseModel):
+    id: str
 
 
 class TornTailWarning(UserWarning):
@@ -93,6 +98,13 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
             for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
         is_first = False
+
+
+def read_ids(path: str | Path) -> Iterator[str]:
+    """The ids of a file's rows, streamed; a row without one is left to whoever reads it whole."""
+    for _, text in read_lines(path):
+        with suppress(ValidationError):
+            yield _Named.model_validate_json(text).id
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:

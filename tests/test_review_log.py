@@ -238,14 +238,26 @@ def test_build_takes_the_reviews_next_to_the_annotations_by_itself_and_says_so(
     assert "gives the names of 2 people" in "".join(capsys.readouterr())
 
 
-def test_reviews_of_the_run_are_named_where_the_annotations_are_elsewhere(
+def test_reviews_of_the_run_are_used_where_they_are_of_these_responses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from dataset_builder.reviews.decisions import text_sha256
+
     run_dir = tmp_path / "run"
     append_reviews(run_dir / "reviews.jsonl", [review()])
-    given = write_annotations(tmp_path / "other" / "annotations.jsonl", questions(2))
+    rows = questions(2)
+    given = write_annotations(tmp_path / "other" / "annotations.jsonl", rows)
     arguments = ("build", "--annotations", given, "--output", tmp_path / "out", "--no-plots")
     settings = ("--set", f"run.dir={run_dir}", "--set", "build.test_share=0")
     assert run(*arguments, *settings, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().err
-    assert f"{run_dir / 'reviews.jsonl'} is not used; use it with: --reviews" in shown
+    assert f"{run_dir / 'reviews.jsonl'} is not used: it reviews none of these responses" in shown
+    text = rows[0]["text"]
+    span = ReviewSpan(start=0, end=len(text), label=Label.NO_FACT)
+    place = {"response_id": rows[0]["id"], "text_sha256": text_sha256(text), "end": len(text)}
+    append_reviews(run_dir / "reviews.jsonl", [review(**place, spans=[span])])
+    lenient = ("--set", "build.max_failed=1")
+    assert run(*arguments, *settings, *lenient, monkeypatch=monkeypatch) == 0
+    shown = capsys.readouterr()
+    assert f"the reviews of {run_dir / 'reviews.jsonl'} are used" in shown.err
+    assert "reviews_applied 1, reviews_refused 1" in shown.out

@@ -46,7 +46,7 @@ from schemas.errors import ConfigError
     type=INPUT_FILE,
     multiple=True,
     help="What people decided, which beats the annotations' verdicts; a file or pattern; may be "
-    "repeated [reviews.jsonl next to the annotations, where there is one].",
+    "repeated [reviews.jsonl next to the annotations and in RUN].",
 )
 @click.option("--no-reviews", is_flag=True, help="Build from the judge's verdicts alone.")
 @click.option(
@@ -121,23 +121,36 @@ def command(
 def _find_reviews(
     config: RunConfig, annotations: Sequence[Path], *, given: tuple[Path, ...], refused: bool
 ) -> list[Path]:
-    """The files of reviews: those given, else those next to the annotations; each is printed."""
+    """The files of reviews: those given, else those that belong to the annotations.
+
+    They are next to the annotations, or in the run directory where they review a response of the
+    annotations. Each that is used or left out is printed.
+    """
     if given and refused:
         raise ConfigError("--reviews and --no-reviews exclude each other")
     if given:
         made_by = "maskdpo import makes it of a sheet; the rows: maskdpo schema review"
         return expand_inputs(given, made_by=made_by)
-    folders = dict.fromkeys(path.parent for path in annotations)
-    found = [folder / name for folder in folders for name in REVIEW_FILES]
-    present = [path for path in found if path.is_file()]
-    elsewhere = [config.run.path(name) for name in REVIEW_FILES]
-    known = {path.resolve() for path in present}
-    for path in elsewhere:
-        if path.is_file() and path.resolve() not in known:
-            click.echo(f"note: {path} is not used; use it with: --reviews {path}", err=True)
-    for path in present:
+    folders = dict.fromkeys([*(path.parent for path in annotations), config.run.dir])
+    places = {folder / name: folder for folder in folders for name in REVIEW_FILES}
+    present = {path.resolve(): path for path in places if path.is_file()}
+    used = []
+    for path in present.values():
+        is_elsewhere = path.parent not in {item.parent for item in annotations}
         if refused:
             click.echo(f"note: {path} is not used (--no-reviews)", err=True)
+        elif is_elsewhere and not _reviews_any(path, annotations):
+            click.echo(f"note: {path} is not used: it reviews none of these responses", err=True)
         else:
             click.echo(f"note: the reviews of {path} are used", err=True)
-    return [] if refused else present
+            used.append(path)
+    return used
+
+
+def _reviews_any(path: Path, annotations: Sequence[Path]) -> bool:
+    """Whether a file of reviews has one of a response in these annotations."""
+    from dataset_builder.reviews.log import read_reviews
+    from schemas.files import read_ids
+
+    reviewed = {entry.review.response_id for entry in read_reviews(path)}
+    return any(name in reviewed for item in annotations for name in read_ids(item))
