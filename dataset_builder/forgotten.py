@@ -64,8 +64,8 @@ class Forgotten:
         return cls.read(*(output.parent / FORGOTTEN_NAME for output in outputs))
 
     def has_person(self, who: str) -> bool:
-        """Whether the person of that name was forgotten; outer and double spaces do not count."""
-        return self._has("who", same_name(who))
+        """Whether the person of that name was forgotten; case and spaces do not count."""
+        return self._has("who", same_name(who).casefold())
 
     def has_response(self, response_id: str) -> bool:
         """Whether the response of that id was forgotten."""
@@ -108,7 +108,7 @@ def remember(path: Path, *, people: Collection[str] = (), responses: Collection[
         known = Forgotten(rows)
         salt = rows[0].salt if rows else secrets.token_hex(_SALT_BYTES)
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        wanted: list[tuple[Kind, str]] = [("who", same_name(item)) for item in people]
+        wanted: list[tuple[Kind, str]] = [("who", same_name(item).casefold()) for item in people]
         wanted += [("response", item) for item in responses]
         fresh = [
             ForgottenRow(kind=kind, sha256=_digest(salt, kind, name), salt=salt, when=when)
