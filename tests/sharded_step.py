@@ -79,6 +79,7 @@ def main(output: Path) -> None:
     }
     if rank == 0:
         output.write_text(json.dumps(found), encoding="utf-8")
+    dist.barrier()  # a process that leaves earlier can abort in its threads
     dist.destroy_process_group()
 
 
