@@ -163,7 +163,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _unescape(text: str) -> str:
-    r"""A reply that is JSON as the text it stands for: `\"` is a quotation mark, `\n` a break."""
+    r"""The text that a reply in JSON encodes: `\"` is a quotation mark, `\n` a break."""
     if "\\" not in text:
         return text
 

@@ -459,6 +459,13 @@ def test_a_row_above_the_head_is_named(tmp_path: Path) -> None:
         bring_back(path)
 
 
+@pytest.mark.parametrize("name", ["sheet.csv", "sheet.xlsx"])
+def test_an_empty_file_is_called_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=rf"{name}: is empty; it should be a sheet"):
+        bring_back(tmp_path / name)
+
+
 def test_labels_written_over_the_judges_are_named_where_there_are_no_others(tmp_path: Path) -> None:
     path = export(tmp_path, [annotation_row("r", [GOOD])])
     fill_csv(path, {0: {"label": "no_fact"}})

@@ -66,7 +66,7 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """The text that an .xlsx cell stands for."""
+    """The text that an .xlsx cell encodes."""
     return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text) if "_x" in text else text
 
 

@@ -163,6 +163,9 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     if not missing:
         return
     others = [name for name in names if base_name(name) not in COLUMNS]
+    if not names:
+        message = "is empty; it should be a sheet that maskdpo export wrote and people filled in"
+        raise InputError.of(path, message)
     if len(missing) == len(NEEDED):
         raise InputError.of(
             path,
