@@ -42,7 +42,7 @@ SYLLABLES = "ka ri to mel san ve lor in da pes un gra ti bo sel ny fa dor que mi
 ANNOTATE = """
 import json, sys, time
 from pathlib import Path
-from annotator.judging.annotate import run_annotate
+from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 
 folder, output = Path(sys.argv[1]), Path(sys.argv[2])
@@ -62,7 +62,7 @@ print(json.dumps({"seconds": seconds, "sentences": result.counts["sentences"]}))
 PEER = """
 import json, sys, time
 from pathlib import Path
-from annotator.judging.baselines import OverlapJudge
+from annotator.agreement.baselines import OverlapJudge
 from annotator.judging.judge import JudgeTask
 from annotator.text.sentences import split_sentences
 from schemas.records import Document, Response

@@ -28,8 +28,8 @@ from pathlib import Path
 
 import psutil
 
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
 
 VERDICT = json.dumps({"quotes": [], "reason": "not there", "label": "not_mentioned"})
 SENTENCES = 8

@@ -29,9 +29,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.formats.export import ExportFormat, run_export
-from dataset_builder.formats.human_labels import read_human_labels, run_import
-from dataset_builder.formats.published import (
+from formats.export import ExportFormat, run_export
+from formats.human_labels import read_human_labels, run_import
+from formats.published import (
     LABELS,
     LabelledSpan,
     PublishedItem,

@@ -217,8 +217,8 @@ def excerpt(fact: Fact, reading: Reading, width: int = 160) -> str:
 
 
 def read_ours(document: Document) -> Reading:
-    from annotator.text.reading.file_text import UnreadableError
-    from annotator.text.reading.read import read_bytes
+    from annotator.documents.readers.file_text import UnreadableError
+    from annotator.documents.readers.read import read_bytes
 
     try:
         found = read_bytes(document.data, format_name=document.format_name, max_chars=MAX_CHARS)

@@ -22,10 +22,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from annotator.judging.baselines import OverlapJudge
+from annotator.agreement.baselines import OverlapJudge
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.lexical import LexicalJudge
-from dataset_builder.formats.human_labels import HumanLabels, read_human_labels
+from formats.human_labels import HumanLabels, read_human_labels
 from schemas.errors import MaskDpoError
 from schemas.labels import Label
 from schemas.records import Annotation, Document

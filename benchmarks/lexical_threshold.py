@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annotator.judging.agreement import measure_agreement
+from annotator.agreement.measure import measure_agreement
 from annotator.judging.lexical import LexicalJudge
 from annotator.judging.lexical.align import Match
 from annotator.judging.lexical.checks import find_alignment, find_objections
@@ -31,7 +31,7 @@ from annotator.judging.lexical.no_fact import lacks_fact
 from annotator.judging.lexical.overlap import compare
 from annotator.judging.lexical.text import blank_citations
 from annotator.text.sentences import split_sentences
-from dataset_builder.formats.human_labels import HumanLabels, read_human_labels
+from formats.human_labels import HumanLabels, read_human_labels
 from maskdpo.demo.truth import true_sentences
 from maskdpo.demo.world import make_world, write_biography, write_document, write_question
 from schemas.errors import MaskDpoError

@@ -33,17 +33,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annotator.generation.backend import Reply
-from annotator.generation.dialogue import Ask
-from annotator.generation.usage import Meter
+from annotator.calls.dialogue import Ask
+from annotator.calls.store import Store
+from annotator.calls.usage import Meter
+from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.llm_judge import LlmJudge
-from annotator.judging.material import Material
-from annotator.judging.quotes import QuoteFinder
-from annotator.store import Store
+from annotator.judging.protocols.protocol_input import Material
+from annotator.models.backend import Reply
 from annotator.text.config import RetrievalConfig
-from dataset_builder.formats.human_labels import read_human_labels
+from formats.human_labels import read_human_labels
 from schemas.labels import Label
 from schemas.records import Message
 

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from annotator.generation.backend import Backend, Decoding, Reply, Request
-from annotator.generation.backends import make_backend
-from annotator.generation.config import ModelConfig
+from annotator.models.backend import Backend, Decoding, Reply, Request
+from annotator.models.config import ModelConfig
+from annotator.models.make_backend import make_backend
 from schemas.records import Message
 
 # The tests' tiny model and server serve here, too.

@@ -14,35 +14,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dataset_builder.config import BuildConfig
-from dataset_builder.empty_splits import find_empty
-from dataset_builder.evidence import DescribeEvidence, Quotes, describe_place
-from dataset_builder.finish import Draw, finish_folder, read_agreement
-from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
-from dataset_builder.judging import read_judging
-from dataset_builder.leaks import make_leak_finder
-from dataset_builder.pairs import sentence_rows
-from dataset_builder.provenance import Provenance
-from dataset_builder.question import Outcome, build_question
-from dataset_builder.read import load_pairs
-from dataset_builder.reasons import Unused
-from dataset_builder.reviews import REVIEWS_NAME
-from dataset_builder.reviews.decisions import refusal
-from dataset_builder.reviews.log import Logged
-from dataset_builder.reviews.names import make_pseudonyms
-from dataset_builder.reviews.outcome import (
-    list_conflicts_of_nothing,
-    notes_on_people,
-    write_conflicts,
-)
-from dataset_builder.spool import Shard, Spool
-from dataset_builder.tally import (
+from dataset_builder.build_counts import (
     Tally,
     make_notes,
     order_counts,
     sort_failures,
 )
-from dataset_builder.write import (
+from dataset_builder.build_question import Outcome, build_question
+from dataset_builder.config import BuildConfig
+from dataset_builder.folder.finish import Draw, finish_folder, read_agreement
+from dataset_builder.folder.judge_record import read_judging
+from dataset_builder.folder.provenance import Provenance
+from dataset_builder.folder.read import load_pairs
+from dataset_builder.folder.write import (
     PAIRS,
     PAIRS_FORMAT,
     SENTENCES,
@@ -50,11 +34,27 @@ from dataset_builder.write import (
     check_replaceable,
     new_folder,
 )
+from dataset_builder.input_index import Shard, Spool
+from dataset_builder.pairs import sentence_rows
+from dataset_builder.quoted_evidence import DescribeEvidence, Quotes, describe_place
+from dataset_builder.review_outcome import (
+    list_conflicts_of_nothing,
+    notes_on_people,
+    write_conflicts,
+)
+from dataset_builder.splits.empty_splits import find_empty
+from dataset_builder.splits.leaks import make_leak_finder
+from dataset_builder.unused import Unused
+from formats.forgotten import FORGOTTEN_NAME, Forgotten
+from formats.reviews import REVIEWS_NAME
+from formats.reviews.decisions import refusal
+from formats.reviews.log import Logged
+from formats.reviews.names import make_pseudonyms
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
+from schemas.files.sidecar import describe_files, make_sidecar
 from schemas.records import Annotation, Failure, Pair
 from schemas.reviews import Review
-from schemas.sidecar import describe_files, make_sidecar
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build"]
@@ -80,7 +80,7 @@ class Inputs:
     reviews               people's verdicts, which beat the annotations'
     evaluation_questions  what no training question may be like
     documents             quoted as evidence where their licence permits it
-    forgotten             lists of what must not be in a data set (`dataset_builder.forgotten`)
+    forgotten             lists of what must not be in a data set (`formats.forgotten`)
     """
 
     annotations: Sequence[Path]
@@ -106,7 +106,7 @@ def run_build(
     """Build the data set folder `output`, replacing one that `build` made before.
 
     forgotten   lists of maskdpo forget; those next to the annotations are read as well
-    shard       build these questions only; `dataset_builder.merge` puts the parts together
+    shard       build these questions only; `dataset_builder.folder.merge` puts the parts together
     agreement   a report of `maskdpo agreement`, for the card
     draw        makes the card's pictures from the statistics; none without it
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dataset_builder.reviews.conflicts import ConflictRule
+from formats.reviews.conflicts import ConflictRule
 from schemas.config import Section
 from schemas.labels import LabelPolicy
 from schemas.stage import DEFAULT_MAX_FAILED

@@ -2,7 +2,7 @@
 
 The rule: what is published names no machine. Models and judges that were given as a local path or
 a URL keep the last part of it only, and evidence is kept as ids and offsets, with its text only
-where the document's licence permits it (`dataset_builder.evidence`).
+where the document's licence permits it (`dataset_builder.quoted_evidence`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.evidence import DescribeEvidence, describe_place
-from dataset_builder.reviews.apply import Replaced
-from dataset_builder.reviews.names import show_names
+from dataset_builder.quoted_evidence import DescribeEvidence, describe_place
 from dataset_builder.strategies import Candidate, Choice
 from dataset_builder.weights import make_spans
+from formats.reviews.apply import Replaced
+from formats.reviews.names import show_names
 from schemas.hashing import content_key
 from schemas.labels import Side
 from schemas.records import Annotation, Message, Pair

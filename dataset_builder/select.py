@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dataset_builder.bounds import bar_chosen, bar_rejected
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.reasons import Unused
+from dataset_builder.side_requirements import bar_chosen, bar_rejected
+from dataset_builder.splits.topics import topic_key
 from dataset_builder.strategies import (
     Candidate,
     Choice,
@@ -30,11 +30,11 @@ from dataset_builder.strategies import (
     rejectable,
     worst_of,
 )
-from dataset_builder.topics import topic_key
-from schemas.languages import is_in_another_language
+from dataset_builder.unused import Unused
 from schemas.messages import ends_with_user, turns_alternate
 from schemas.records import Annotation
 from schemas.scores import score_labels
+from schemas.text.languages import is_in_another_language
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dataset_builder.reasons import Unused
+from dataset_builder.unused import Unused
 from schemas.records import Annotation
 from schemas.scores import ResponseScore
 

@@ -1,6 +1,6 @@
 """`python -m maskdpo`, as torchrun and accelerate start it."""
 
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -3,9 +3,9 @@
 Where each section lives:
 
     run       here                              folder of the run, input files
-    ingest    annotator/text/ingest_config.py   reading documents
-    questions annotator/generation/questions_config.py    writer model, questions a document
-    sample    annotator/generation/config.py    policy, sampling
+    ingest    annotator/documents/ingest_config.py   reading documents
+    questions annotator/sampling/questions_config.py    writer model, questions a document
+    sample    annotator/models/config.py    policy, sampling
     annotate  annotator/judging/config.py       judge, sentences
     build     dataset_builder/config.py         selection, weights, split
     train     trainer/config.py                 loss, optimiser, eos policy
@@ -24,20 +24,20 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from maskdpo.setting_hints import blame, hint_for_override
+from maskdpo.cli.setting_hints import blame, hint_for_override
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
+from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
 from schemas.secret_values import ADVICE, hide_keys
 from schemas.validation import describe_errors, show_value
-from schemas.yaml_files import YamlFault, parse_yaml, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
 
 _SECTIONS = {
     "run": ("maskdpo.config", "RunSection"),
-    "ingest": ("annotator.text.ingest_config", "IngestConfig"),
-    "questions": ("annotator.generation.questions_config", "QuestionsConfig"),
-    "sample": ("annotator.generation.config", "SampleConfig"),
+    "ingest": ("annotator.documents.ingest_config", "IngestConfig"),
+    "questions": ("annotator.sampling.questions_config", "QuestionsConfig"),
+    "sample": ("annotator.models.config", "SampleConfig"),
     "annotate": ("annotator.judging.config", "AnnotateConfig"),
     "build": ("dataset_builder.config", "BuildConfig"),
     "train": ("trainer.config", "TrainConfig"),

@@ -46,7 +46,7 @@ class RunStore:
 
     def take_over(self) -> Path:
         """Copy what the former stores hold, with a line for each, and return the path."""
-        from annotator.store_takeover import take_over
+        from annotator.calls.store_takeover import take_over
 
         for former in self.formers:
             count = take_over(self.path, former)
@@ -61,7 +61,7 @@ class RunStore:
     @contextmanager
     def to_read(self) -> Iterator[Path]:
         """A store to estimate from: nothing is written, so a copy where calls are to be copied."""
-        from annotator.store_takeover import is_taken_over, take_over
+        from annotator.calls.store_takeover import is_taken_over, take_over
 
         owed = [former for former in self.formers if not is_taken_over(self.path, former)]
         if not owed:

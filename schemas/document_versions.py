@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.sidecar import base_name, describe_file, read_sidecar_values
+from schemas.files.sidecar import base_name, describe_file, read_sidecar_values
 
 HISTORY = "history"
 EARLIER = "earlier_sha256"

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from schemas.files.sidecar import Sidecar
 from schemas.records import (
     Annotation,
     Document,
@@ -16,7 +17,6 @@ from schemas.records import (
     Verdict,
 )
 from schemas.reviews import Review
-from schemas.sidecar import Sidecar
 
 RECORDS: dict[str, type[BaseModel]] = {
     "document": Document,

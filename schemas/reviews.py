@@ -1,7 +1,7 @@
 """`Review`: what one person decided about one sentence of a response.
 
 The rule: reviews are appended and never changed. Whoever changes their mind adds a review; which
-of several counts is decided when a data set is built (`dataset_builder/reviews/`).
+of several counts is decided when a data set is built (`formats/reviews/`).
 
 Rows of earlier versions (`Correction`: no `id`, no `action`) are read as reviews.
 """

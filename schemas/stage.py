@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from schemas.errors import BackendError, MaskDpoError, TooManyFailuresError
-from schemas.files import write_records
+from schemas.files.jsonl import write_records
 from schemas.records import Failure
 
 DEFAULT_MAX_FAILED = 0.05

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -48,7 +48,7 @@ def main() -> None:
                 os._exit(9)
 
         LogFile.on_step_begin = die
-    from maskdpo.cli import main as run
+    from maskdpo.cli.main import main as run
 
     run()
 

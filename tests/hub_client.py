@@ -104,7 +104,7 @@ def _call(question: dict[str, Any]) -> tuple[int, Any]:
             repo, name, revision = question["load"]
             data = datasets.load_dataset(repo, name, revision=revision)
             return 0, {split: [dict(row) for row in rows] for split, rows in data.items()}
-        from maskdpo.cli import main
+        from maskdpo.cli.main import main
 
         sys.argv = ["maskdpo", *question["argv"]]
         main()

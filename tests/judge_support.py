@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Annotation
 
 LABELS = {

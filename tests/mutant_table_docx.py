@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutant_rows import mutants_of
 
-READING = "annotator/text/reading/"
+READING = "annotator/documents/readers/"
 FILES, LISTS, RUNS = "test_docx.py", "test_docx_lists.py", "test_docx_runs.py"
 
 DOCUMENTS_DOCX = [

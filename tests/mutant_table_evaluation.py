@@ -10,7 +10,7 @@ SCORES = "test_evaluation.py test_silence.py"
 # One row a mutant, as narrow as its texts allow.
 EVALUATION = [
     *mutants_of(
-        "annotator/judging/intervals.py",
+        "annotator/agreement/intervals.py",
         ("interval-one-sided", "_TAIL = (1 - CONFIDENCE) / 2", "_TAIL = 1 - CONFIDENCE",
          "test_intervals.py"),
         ("jackknife-not-inflated", "np.sqrt((count - 1) * variance)", "np.sqrt(variance)",

@@ -10,7 +10,7 @@ PEOPLE = "test_push_people.py -k"
 
 FORGOTTEN = [
     *mutants_of(
-        "annotator/store_removal.py",
+        "annotator/calls/store_removal.py",
         ("vacuum-left-out", '        connection.execute("VACUUM")\n', "", REMOVAL),
         (
             "log-kept",
@@ -22,7 +22,7 @@ FORGOTTEN = [
         ("escapes-kept", "plain(_unescape(text))", "plain(text)", REMOVAL),
     ),
     *mutants_of(
-        "dataset_builder/forget_targets.py",
+        "maskdpo/forgetting/targets.py",
         (
             "names-compared-raw",
             "isinstance(who, str) and same_name(who) in self._names",
@@ -31,7 +31,7 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/forget_rows.py",
+        "maskdpo/forgetting/rows.py",
         (
             "one-decision-is-a-conflict",
             "_MIN_DECISIONS = 2 ",
@@ -46,7 +46,7 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "maskdpo/forget_texts.py",
+        "maskdpo/forgetting/texts.py",
         (
             "common-sentences-are-traces",
             "        passages -= {",
@@ -61,7 +61,7 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "maskdpo/forget_store.py",
+        "maskdpo/forgetting/store.py",
         (
             "shared-calls-removed",
             "    return keys - kept",
@@ -76,7 +76,7 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/sample.py",
+        "annotator/sampling/sample.py",
         (
             "forgotten-asked-again",
             "if not is_forgotten(slot.id)]",
@@ -85,7 +85,7 @@ FORGOTTEN = [
         ),
     ),
     *mutants_of(
-        "maskdpo/hub/people.py",
+        "maskdpo/publishing/people.py",
         (
             "any-truth-publishes",
             'config.get("publish_names") is True',

@@ -39,7 +39,7 @@ HINTS = [
         ("old-booleans-pass", "value.lower() in _OLD_BOOLEANS", "False", YAML),
     ),
     *mutants_of(
-        "annotator/generation/backend.py",
+        "annotator/models/backend.py",
         (
             "servers-words-as-they-are",
             "hide_likely_keys(text[:_MAX_SEARCHED_CHARS])",
@@ -48,7 +48,7 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "schemas/yaml_files.py",
+        "schemas/files/yaml_files.py",
         (
             "norwegian-is-false",
             'r"true|True|TRUE|false|False|FALSE", "tTfF"',
@@ -60,7 +60,7 @@ HINTS = [
         ("words-unquoted", "text.lower() in _WORDS", "False", YAML),
     ),
     *mutants_of(
-        "schemas/writing.py",
+        "schemas/files/writing.py",
         (
             "files-for-their-owner",
             "os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666",
@@ -75,7 +75,7 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "maskdpo/doctor_servers.py",
+        "maskdpo/doctor/servers.py",
         (
             "any-model-will-do",
             "    if model in answer.served:",
@@ -90,7 +90,7 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "schemas/languages.py",
+        "schemas/text/languages.py",
         (
             "any-word-is-a-language",
             "if is_known and value == value.strip():",
@@ -99,7 +99,7 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "maskdpo/setting_hints.py",
+        "maskdpo/cli/setting_hints.py",
         (
             "the-file-is-blamed",
             "            return override\n    return",

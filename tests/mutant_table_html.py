@@ -17,7 +17,7 @@ FRONT = "test_front_matter.py"
 # One row a mutant, as narrow as its texts allow.
 DOCUMENTS_HTML = [
     *mutants_of(
-        "annotator/text/reading/raised.py",
+        "annotator/documents/readers/raised.py",
         ("mark-loses-its-braces", "return f\"{'^' if mark.raised else '_'}{{{text}}}\"",
          "return text", MARKS),
         ("lowered-mark-meets-a-digit", "if not form or after.isdigit():", "if not form:", MARKS),
@@ -49,7 +49,7 @@ DOCUMENTS_HTML = [
          "return False and after not in", CONTROLS),
     ),
     *mutants_of(
-        "annotator/text/reading/html_text.py",
+        "annotator/documents/readers/html_text.py",
         ("link-to-a-note-unseen", "            line.point_to_note()", "            pass", MARKS),
         ("links-in-a-mark-join", "line.add_seam()  # 1 and 2", "pass  # 1 and 2", MARKS),
         ("link-around-a-mark-unseen", 'or (tag == "sup" and _is_in_reference(node))', "", MARKS),
@@ -71,7 +71,7 @@ DOCUMENTS_HTML = [
         ("empty-item-lost", "keep = read_typed_mark(node)[:1].isdigit()", "keep = False", TYPED),
     ),
     *mutants_of(
-        "annotator/text/reading/mathml.py",
+        "annotator/documents/readers/mathml.py",
         ("alternative-of-bare-characters", "if alternative and not (bare and",
          "if alternative and not (False and", FORMULAS),
         ("tex-of-another-kind", r'r"(?:^|[/-])(?:la)?tex$"', 'r"tex"', FORMULAS),
@@ -89,7 +89,7 @@ DOCUMENTS_HTML = [
         ("prefix-of-a-formula-unknown", 'rsplit(":", 1)[-1]', 'rsplit(":", 0)[-1]', FORMULAS),
     ),
     *mutants_of(
-        "annotator/text/reading/list_numbers.py",
+        "annotator/documents/readers/list_numbers.py",
         ("value-of-an-item-ignored", "if value is not None:", "if False:", ITEMS),
         ("start-of-a-list-ignored", 'read_integer(node.attributes.get("start"))', "None", ITEMS),
         ("negative-start-ignored", "([+-]?[0-9]{1,9})", "([0-9]{1,9})", ITEMS),
@@ -102,7 +102,7 @@ DOCUMENTS_HTML = [
          TYPED),
     ),
     *mutants_of(
-        "annotator/text/reading/shown.py",
+        "annotator/documents/readers/shown.py",
         ("buttons-are-no-text",
          "return bool(text) and (_says_something(text) or _stands_as_content(button, text))",
          "return False", CONTROLS),
@@ -126,15 +126,15 @@ DOCUMENTS_HTML = [
          "return True", FORMULAS),
     ),
     *mutants_of(
-        "annotator/text/reading/blocks_out.py",
+        "annotator/documents/readers/blocks_out.py",
         ("bar-in-a-cell-shifts-columns", 'cell.replace("|", "\\\\|")', "cell", MARKS),
     ),
     *mutants_of(
-        "annotator/text/reading/html.py",
+        "annotator/documents/readers/html.py",
         ("zero-byte-joins-numbers", '"\\0", "\\1"', '"\\0", ""', "test_html.py -k part_words"),
     ),
     *mutants_of(
-        "annotator/text/reading/markdown_rules.py",
+        "annotator/documents/readers/markdown_rules.py",
         ("stars-in-a-product-are-emphasis", "opens = scanned.can_open and not",
          "opens = scanned.can_open and True or not", TYPED),
         ("stars-between-digits-close", "digits or (glued and", "False or (glued and", TYPED),
@@ -166,14 +166,14 @@ DOCUMENTS_HTML = [
         ("mark-of-an-item-unwritten", 'escapeHtml(token.info + token.markup)', '""', TYPED),
     ),
     *mutants_of(
-        "annotator/text/reading/markup_tags.py",
+        "annotator/documents/readers/markup_tags.py",
         ("element-of-any-name", "match[2].lower() in _ELEMENTS and", "", TYPED),
         ("attributes-of-any-name", "and _are_known(match[3])", "", TYPED),
         ("tag-without-its-end", "return first_open < start if match[1] else last_close >= end",
          "return True", TYPED),
     ),
     *mutants_of(
-        "annotator/text/reading/front_matter.py",
+        "annotator/documents/readers/front_matter.py",
         ("front-matter-without-yaml",
          "    try:\n        loaded = parse_yaml_texts(block)\n    except YamlFault:\n"
          "        return _read_lines(block)",
@@ -189,13 +189,13 @@ DOCUMENTS_HTML = [
         ("line-ends-of-one-kind", r'r"(?:\r\n|\r|\n)"', r'r"(?:\n)"', FRONT),
     ),
     *mutants_of(
-        "annotator/text/reading/plain.py",
+        "annotator/documents/readers/plain.py",
         ("plain-text-as-markdown", "split_front_matter(text, plain=True)",
          "split_front_matter(text)",
          FRONT),
     ),
     *mutants_of(
-        "annotator/text/reading/file_text.py",
+        "annotator/documents/readers/file_text.py",
         ("controls-join-numbers", 'and not (before.isdigit() and after.isdigit()) else " "',
          'else ""', FRONT),
         ("soft-hyphen-joins-numbers", "inside_word and not (before.isdigit() and after.isdigit())",

@@ -9,7 +9,7 @@ CHANGES = "test_ingest_changes.py"
 # fmt: off
 INGEST = [
     *mutants_of(
-        "annotator/text/ingest_changes.py",
+        "annotator/documents/ingest_changes.py",
         ("changed-text-unseen", "if earlier.texts.get(identifier, text) == text:",
          "if identifier in earlier.texts:", CHANGES),
         ("changed-file-taken-for-reader", "elif before == files[identifier]:",
@@ -25,24 +25,24 @@ INGEST = [
          "AttributeError, RecursionError", CHANGES),
     ),
     *mutants_of(
-        "annotator/text/reading/file_text.py",
+        "annotator/documents/readers/file_text.py",
         ("few-controls-refuse-a-text", "max(_FEW_CONTROLS, ", "max(0, ",
          "test_ingest.py -k few_control"),
     ),
     *mutants_of(
-        "annotator/text/reading/front_matter.py",
+        "annotator/documents/readers/front_matter.py",
         ("unknown-fields-uncounted", "sum(key.lower() not in _KNOWN for key in values)", "0",
          "test_ingest.py -k leaves_out"),
     ),
     *mutants_of(
-        "annotator/text/reading/html.py",
+        "annotator/documents/readers/html.py",
         ("struck-out-uncounted", "not_read=_count_struck(root)", "not_read={}",
          "test_ingest.py -k leaves_out"),
         ("empty-strikes-counted", "sum(bool(node.text(deep=True).strip())", "sum(True",
          "test_ingest.py -k leaves_out"),
     ),
     *mutants_of(
-        "annotator/text/reading/markdown.py",
+        "annotator/documents/readers/markdown.py",
         ("struck-out-of-markdown-uncounted", "count_unread(markup) | count_struck(page)",
          "count_unread(markup)", "test_ingest.py -k leaves_out"),
     ),
@@ -57,11 +57,11 @@ INGEST = [
          'if describe_file(path)["sha256"] == path.name:', CHANGES),
     ),
     *mutants_of(
-        "dataset_builder/evidence.py",
+        "dataset_builder/quoted_evidence.py",
         ("stale-evidence-quoted", "if evidence.document_id in self._stale:", "if False:", CHANGES),
     ),
     *mutants_of(
-        "annotator/text/ingest_notes.py",
+        "annotator/documents/ingest_notes.py",
         ("dropped-share-threshold", "MAX_DROPPED_SHARE = 0.05", "MAX_DROPPED_SHARE = 0.2", CHANGES),
         ("dropped-share-of-what-stayed", "num_chars / (num_chars + len(text.text))",
          "num_chars / len(text.text)", CHANGES),
@@ -71,7 +71,7 @@ INGEST = [
          "            totals.update({kind: count for kind", CHANGES),
     ),
     *mutants_of(
-        "annotator/text/ingest.py",
+        "annotator/documents/ingest.py",
         ("version-not-in-sidecar", '        "reader_version": READER_VERSION,\n', "", CHANGES),
         ("dropped-not-in-sidecar", "for name, items in outcome.readings.dropped.items()",
          "for name, items in ()", "test_ingest_changes.py -k listed"),

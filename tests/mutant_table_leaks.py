@@ -11,7 +11,7 @@ EMPTY = "test_empty_splits.py"
 
 LEAKS = [
     *mutants_of(
-        "dataset_builder/evaluation_questions.py",
+        "dataset_builder/splits/evaluation_questions.py",
         (
             "settings-are-leaks",
             "if content not in shared]",
@@ -26,7 +26,7 @@ LEAKS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/prompt_template.py",
+        "dataset_builder/splits/prompt_template.py",
         (
             "template-of-repeated-questions",
             "if len(seen) >= RUN_MIN_TOPICS",
@@ -54,7 +54,7 @@ LEAKS = [
         ("sample-in-order", "rank = _hash(topic)", "rank = len(kept)", f"{TEMPLATE} -k hashes"),
     ),
     *mutants_of(
-        "dataset_builder/near_duplicates.py",
+        "dataset_builder/splits/near_duplicates.py",
         (
             "what-is-put-in-alone",
             "        if not self._template or not self._fill_in_the_same(text, other):",
@@ -69,7 +69,7 @@ LEAKS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/evaluation_questions.py",
+        "dataset_builder/splits/evaluation_questions.py",
         ("all-runs-are-evidence", "if is_evidence(start, start + length)", "", TEMPLATE),
         (
             "ends-are-evidence",
@@ -85,15 +85,15 @@ LEAKS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/spooled_prompts.py",
+        "dataset_builder/splits/indexed_prompts.py",
         ("spelling-decides", "self._respelled.get(topic, topic)", "topic", f"{TOPICS} -k spelling"),
     ),
     *mutants_of(
-        "dataset_builder/validate.py",
+        "dataset_builder/folder/validate.py",
         ("topics-as-spelled", "topic_key(topic), (topic", "topic, (topic", f"{TOPICS} -k refuses"),
     ),
     *mutants_of(
-        "schemas/question_senses.py",
+        "schemas/text/question_senses.py",
         (
             "added-clauses-count",
             "longest <= MAX_BLOCK or len(turning) * MIN_SHARE >= longest",
@@ -108,7 +108,7 @@ LEAKS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/near_topics.py",
+        "dataset_builder/splits/near_topics.py",
         (
             "numbers-may-differ",
             " or _numbers(self.senses) != _numbers(other.senses)",
@@ -117,7 +117,7 @@ LEAKS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/empty_splits.py",
+        "dataset_builder/splits/empty_splits.py",
         ("all-in-test-unseen", "if not _num_of_train(counts):", "if False:", EMPTY),
     ),
 ]

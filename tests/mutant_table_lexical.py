@@ -87,7 +87,7 @@ LEXICAL = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/spool.py",
+        "dataset_builder/input_index.py",
         (
             "ranking-found-late",
             "            self._check_confidence(path, line, text)\n",
@@ -96,7 +96,7 @@ LEXICAL = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/agreement.py",
+        "annotator/agreement/measure.py",
         (
             "ranking-calibrated",
             'item.verdict.confidence_kind == "lexical" for',

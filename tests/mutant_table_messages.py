@@ -55,7 +55,7 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/agreement.py",
+        "annotator/agreement/measure.py",
         (
             "documents-of-the-first-judge",
             "own_tasks = make_gold_tasks(own, documents)",
@@ -64,11 +64,11 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
-        "maskdpo/agreement/reviewers.py",
+        "annotator/agreement/reviewers.py",
         ("blind-is-not-counted", "sum(blind.values())", "len(blind)", GOLD),
     ),
     *mutants_of(
-        "schemas/own_files.py",
+        "schemas/files/own_files.py",
         (
             "edits-are-lost",
             'if entry and entry.get("sha256") !=',
@@ -89,7 +89,7 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/card_edits.py",
+        "dataset_builder/folder/card_edits.py",
         (
             "edited-cards-are-lost",
             "or sections != dict(card.state.sections)",
@@ -98,7 +98,7 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/formats/own_imports.py",
+        "formats/own_imports.py",
         ("any-import-is-ones-own", "return is_of_source and", "return", KEPT),
     ),
 ]

@@ -17,7 +17,7 @@ HELP = "test_money.py -k nested_sections"
 
 MONEY = [
     *mutants_of(
-        "annotator/generation/usage.py",
+        "annotator/calls/usage.py",
         (
             "cost-without-prices",
             "limits.max_cost is not None and unknown:",
@@ -74,7 +74,7 @@ MONEY = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/prices.py",
+        "annotator/models/prices.py",
         (
             "any-number-is-free",
             "    if value:\n        raise",
@@ -104,11 +104,11 @@ MONEY = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/stored_calls.py",
+        "annotator/calls/stored_calls.py",
         ("stored-failures-unseen", "self.meter.note(outcome)", "pass", FAILED),
     ),
     *mutants_of(
-        "annotator/generation/sample.py",
+        "annotator/sampling/sample.py",
         (
             "output-emptied",
             "        if not is_kept:\n            write_records",
@@ -118,7 +118,7 @@ MONEY = [
         ("partial-file-stays", "    partial_path(output).unlink(missing_ok=True)\n", "", STOPPED),
     ),
     *mutants_of(
-        "annotator/generation/inputs.py",
+        "annotator/sampling/input_checks.py",
         (
             "unknown-documents-pass",
             "for name in row.record.document_ids if name not in known",
@@ -132,7 +132,7 @@ MONEY = [
         ("equal-stand-ins", 'f"{slot.id} {_take_text', 'f"{_take_text', ESTIMATES),
     ),
     *mutants_of(
-        "maskdpo/verbs/common.py",
+        "maskdpo/cli/options.py",
         ("nested-keys-hidden", "inner = _find_section(field.annotation)", "inner = None", HELP),
     ),
 ]

@@ -12,7 +12,7 @@ OUTCOME = "test_run_outcome.py"
 
 OUTCOMES = [
     *mutants_of(
-        "annotator/generation/useless.py",
+        "annotator/calls/useless.py",
         (
             "useless-replies-never-stop",
             "self.in_a_row >= self.patience",
@@ -33,7 +33,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/stored_calls.py",
+        "annotator/calls/stored_calls.py",
         (
             "stored-replies-count-as-useless",
             "fresh = [key for key in keys if key in self._fresh]",
@@ -42,7 +42,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/verdict_tally.py",
+        "annotator/judging/runs/verdict_tally.py",
         (
             "one-label-is-no-sign",
             "count >= share * self.num_decided",
@@ -75,7 +75,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/preview.py",
+        "annotator/judging/runs/preview.py",
         (
             "preview-takes-the-first-topics",
             "for place in _spread(range(len(by_length)))]",
@@ -117,7 +117,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/run_outcome.py",
+        "annotator/judging/runs/outcome.py",
         (
             "undetermined-share-is-ignored",
             "if share > max_undetermined_share:",
@@ -132,7 +132,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/annotate.py",
+        "annotator/judging/runs/annotate.py",
         (
             "useless-run-overwrites",
             "if meter.came_to_nothing and output.exists():",
@@ -147,7 +147,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "maskdpo/verbs/annotate_verb.py",
+        "maskdpo/cli/commands/annotate_command.py",
         (
             "preview-goes-on-without-a-yes",
             "    if not sys.stdin.isatty():",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutant_rows import mutants_of
 
-READING = "annotator/text/reading"
+READING = "annotator/documents/readers"
 
 # fmt: off
 # One row a mutant, as narrow as its texts allow.

@@ -11,7 +11,7 @@ FORMS = "test_reply_forms.py"
 
 REPLIES = [
     *mutants_of(
-        "annotator/judging/repairs.py",
+        "annotator/judging/protocols/repairs.py",
         (
             "repair-flips-the-label",
             "if not labels or labels & self.labels:",
@@ -50,7 +50,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/protocol_steps.py",
+        "annotator/judging/protocols/steps.py",
         (
             "one-quote-is-enough",
             "    if found.missing:\n",
@@ -89,7 +89,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/protocol_response.py",
+        "annotator/judging/protocols/response.py",
         (
             "window-flips-labels",
             "earlier.changed_by(good.get(number) or faults[number]) if earlier else None",
@@ -98,7 +98,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/window_reply.py",
+        "annotator/judging/protocols/window_reply.py",
         (
             "labels-of-another-sentence-bind",
             "elif number in owed and begins_alike(begins, material.sentence(number)):",
@@ -107,7 +107,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/protocol_anah.py",
+        "annotator/judging/protocols/anah.py",
         (
             "points-vanish-in-a-repair",
             "        return replace(before, detail=detail), ask, reply\n",
@@ -122,7 +122,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/reading.py",
+        "annotator/judging/protocols/read_reply.py",
         (
             "prose-after-an-object-unread",
             "if names_another(after, labels) or takes_back(after) or",
@@ -137,7 +137,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/prose.py",
+        "annotator/judging/protocols/prose.py",
         (
             "denials-unread",
             "return label in labels if denied else labels != {label}",
@@ -146,7 +146,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/copied.py",
+        "annotator/judging/protocols/copied.py",
         (
             "located-quotes-are-copies",
             "for quote in missing:",
@@ -161,7 +161,7 @@ REPLIES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/prompts/__init__.py",
+        "annotator/judging/protocols/prompts/__init__.py",
         (
             "language-by-its-case",
             "language.strip().lower()",

@@ -6,7 +6,7 @@ from mutant_rows import mutants_of
 
 REVIEWS = [
     *mutants_of(
-        "dataset_builder/reviews/log.py",
+        "formats/reviews/log.py",
         ("append-writes-anew", "handle.write(before)", "pass", "test_review_log.py -k appended"),
         (
             "known-decisions-repeated",
@@ -40,7 +40,7 @@ REVIEWS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/reviews/conflicts.py",
+        "formats/reviews/conflicts.py",
         (
             "agreement-never-checked",
             "if all(one.label is two.label",
@@ -73,7 +73,7 @@ REVIEWS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/reviews/apply.py",
+        "formats/reviews/apply.py",
         (
             "copies-do-not-share",
             "of_text[row.text] += sound",
@@ -88,7 +88,7 @@ REVIEWS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/reviews/decisions.py",
+        "formats/reviews/decisions.py",
         (
             "skips-take-labels-back",
             "if entry.review.action in WITHOUT_LABEL:",
@@ -97,11 +97,11 @@ REVIEWS = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/reviews/names.py",
+        "formats/reviews/names.py",
         ("names-published", "if shown is None:", "if True:", "test_review_log.py -k by_itself"),
     ),
     *mutants_of(
-        "maskdpo/verbs/build_verb.py",
+        "maskdpo/cli/commands/build_command.py",
         (
             "reviews-not-found",
             "present = [path for path in found if path.is_file()]",

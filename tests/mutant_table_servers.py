@@ -9,11 +9,11 @@ REPLIES = "test_server_replies.py"
 
 SERVERS = [
     *mutants_of(
-        "annotator/generation/server_kinds.py",
+        "annotator/models/openai/server_kinds.py",
         ("vllm-keeps-its-top-k", '"top_k": -1, ', "", f"{SAMPLING} -k kind_of_server"),
     ),
     *mutants_of(
-        "annotator/generation/request_body.py",
+        "annotator/models/openai/request_body.py",
         (
             "neutral-wins-over-the-user",
             "values |= self.config.extra_body | self.config.params",
@@ -34,7 +34,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/dialogue.py",
+        "annotator/calls/dialogue.py",
         (
             "way-of-a-schema-always-in-the-key",
             "if decoding.schema is None:\n        backend.pop",
@@ -43,7 +43,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/openai_backend.py",
+        "annotator/models/openai/openai_backend.py",
         (
             "way-of-a-schema-not-in-the-key",
             'values["structured"] = config.structured',
@@ -52,7 +52,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/config.py",
+        "annotator/models/config.py",
         (
             "params-set-the-temperature",
             "if setting is not None and values[name] is not None:",
@@ -61,7 +61,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/sample.py",
+        "annotator/sampling/sample.py",
         (
             "rows-hold-the-prompt-that-was-refused",
             "list(fold_system(messages) if reply.system_in_user else messages)",
@@ -76,7 +76,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/served_model.py",
+        "annotator/models/served_model.py",
         (
             "any-model-is-the-one-asked-for",
             'if item["id"] == model',
@@ -85,7 +85,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/reply_parts.py",
+        "annotator/models/openai/reply_parts.py",
         (
             "unknown-parts-dropped",
             "elif kind not in _WITHOUT_TEXT:",
@@ -100,7 +100,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/reasoning.py",
+        "annotator/models/reasoning.py",
         (
             "mentioned-tags-cut-the-text",
             "if not opened and (not closed or OPEN in answer or CLOSE in answer):",
@@ -109,7 +109,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/system_role.py",
+        "annotator/models/system_role.py",
         (
             "last-user-message-gets-the-system-text",
             "for at, item in enumerate(rest):",

@@ -7,11 +7,11 @@ from mutant_rows import mutants_of
 SHEETS = "test_sheets.py"
 TRIPS = "test_sheets_round_trip.py"
 SELECT = "test_sheets_select.py"
-FOLDER = "dataset_builder/formats/sheets"
+FOLDER = "formats/sheets"
 
 IN_SHEETS = [
     *mutants_of(
-        "dataset_builder/reviews/log.py",
+        "formats/reviews/log.py",
         ("sheet-outdated-not-reported", "num_outdated += 1", "num_outdated += 0", SHEETS),
     ),
     *mutants_of(

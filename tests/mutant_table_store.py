@@ -9,7 +9,7 @@ IDENTITY = "test_identity.py"
 
 STORED = [
     *mutants_of(
-        "annotator/store.py",
+        "annotator/calls/store.py",
         (
             "retry-never",
             "AND (failed = 0 OR failed_run >= ?)",
@@ -25,7 +25,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "annotator/store_tables.py",
+        "annotator/calls/store_tables.py",
         ("one-thread-only", ", check_same_thread=False", "", f"{STORE} -k threads"),
         (
             "migration-in-steps",
@@ -35,7 +35,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "annotator/store_faults.py",
+        "annotator/calls/store_faults.py",
         (
             "mistakes-are-damage",
             "    except (sqlite3.ProgrammingError, sqlite3.InterfaceError):\n        raise\n",
@@ -44,7 +44,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "annotator/claims.py",
+        "annotator/calls/claims.py",
         (
             "own-process-owns-all",
             "return token in _OPEN",
@@ -54,7 +54,7 @@ STORED = [
         ("any-store-releases", " AND owner = ?", " AND owner <> ?", f"{STORE} -k one_process"),
     ),
     *mutants_of(
-        "annotator/store_takeover.py",
+        "annotator/calls/store_takeover.py",
         (
             "verdicts-come-along",
             "kind <> 'verdict'",
@@ -78,7 +78,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "annotator/generation/identity.py",
+        "annotator/calls/identity.py",
         ("root-not-compared", '"root", "parent",', '"parent",', f"{IDENTITY} -k swapped_model"),
         (
             "address-always-counts",
@@ -101,7 +101,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/verdict_spool.py",
+        "annotator/judging/runs/verdict_spool.py",
         (
             "documents-are-equal",
             "[self._digest(item) for item in task.documents]",
@@ -116,7 +116,7 @@ STORED = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/judging.py",
+        "dataset_builder/folder/judge_record.py",
         (
             "folder-of-the-judge",
             '"judge": public_name(name)',

@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from annotator.generation.backend import Reply
-from annotator.generation.dialogue import Ask, Dialogue, Unusable
+from annotator.calls.dialogue import Ask, Dialogue, Unusable
+from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
-from annotator.judging.material import Excerpt, Material
-from annotator.judging.prompts import Prompts, load_prompts
-from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import judge_response
-from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import ProtocolSettings
-from annotator.judging.quotes import QuoteFinder
+from annotator.judging.protocols.anah import judge_anah
+from annotator.judging.protocols.prompts import Prompts, load_prompts
+from annotator.judging.protocols.protocol_input import Excerpt, Material
+from annotator.judging.protocols.response import judge_response
+from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.models.backend import Reply
 from schemas.labels import Label
 from schemas.records import Document, Message, Response, Verdict
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from build_rows import write_annotations
 
-from dataset_builder.formats.sheets.export import run_export_sheet
-from dataset_builder.formats.sheets.imports import run_import_sheet
-from dataset_builder.formats.sheets.read_row import Asked
-from schemas.files import read_records
+from formats.sheets.export import run_export_sheet
+from formats.sheets.imports import run_import_sheet
+from formats.sheets.read_row import Asked
+from schemas.files.jsonl import read_records
 from schemas.reviews import Review
 from schemas.stage import StageResult
 

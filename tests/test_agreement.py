@@ -18,15 +18,15 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from annotator.judging.agreement import (
+from annotator.agreement.disagreements import list_disagreements
+from annotator.agreement.figures import FIGURES, Figure
+from annotator.agreement.measure import (
     MIN_SLICE_SENTENCES,
     AgreementReport,
     measure_agreement,
     measure_judges,
 )
-from annotator.judging.agreement_figures import FIGURES, Figure
 from annotator.judging.config import LexicalConfig
-from annotator.judging.disagreements import list_disagreements
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.lexical import LexicalJudge
 from schemas.errors import InputError

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotator.agreement.gold_verdicts import make_gold_tasks, with_documents
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.judged import make_gold_tasks, with_documents
 from annotator.judging.tasks import DocumentFinder, prepare_tasks, split_response
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from schemas.errors import InputError
-from schemas.files import Row
+from schemas.files.jsonl import Row
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Message, Response, Sentence, Verdict
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from annotator.judging.agreement_figures import (
+from annotator.agreement.calibration import measure_calibration
+from annotator.agreement.compare import Comparison, compare_judges, exact_mcnemar
+from annotator.agreement.figures import (
     compute_figures,
     count_groups,
     estimate_figures,
 )
-from annotator.judging.calibration import measure_calibration
-from annotator.judging.compare import Comparison, compare_judges, exact_mcnemar
-from annotator.judging.judged import JudgedSentence
+from annotator.agreement.gold_verdicts import JudgedSentence
 from schemas.labels import Label
 from schemas.records import Annotation, Message, Sentence, Verdict
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.finish import read_agreement
-from maskdpo.agreement.show import clean
-from maskdpo.cli import main
+from dataset_builder.folder.finish import read_agreement
+from maskdpo.cli.main import main
+from maskdpo.report.agreement_show import clean
 
 Run = Callable[..., tuple[int, str, str]]
 EVIL = '\x1b[31m</div><script src="http://127.0.0.1/x.js"></script>[bold]\u202e$\\frac$'

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from annotator.judging import annotate
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig, LexicalConfig
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.lexical import LexicalJudge
+from annotator.judging.runs import annotate
+from annotator.judging.runs.annotate import run_annotate
 from annotator.text.config import TextConfig
 from schemas.errors import ConfigError, InputError
-from schemas.files import read_records, write_records
+from schemas.files.jsonl import read_records, write_records
+from schemas.files.sidecar import sidecar_path
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Message, Response, Verdict
-from schemas.sidecar import sidecar_path
 from schemas.stage import StageResult, failures_path
 
 ENGLISH = AnnotateConfig(text=TextConfig(language="en"))
@@ -320,8 +320,8 @@ def test_what_a_judge_cannot_answer_is_a_failed_row(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from annotator.judging import verdict_spool
-from annotator.judging.annotate import run_annotate
+from annotator.judging.runs import verdict_spool
+from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
 
 folder, num_left = Path(sys.argv[1]), int(sys.argv[2])

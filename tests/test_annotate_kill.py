@@ -22,8 +22,8 @@ from judge_server import ScriptedJudge
 from judge_support import make_world
 from sample_server import ChatServer, completion
 
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
 
 CONCURRENCY = 4
 NUM_RESPONSES = 6
@@ -42,9 +42,9 @@ IMPORTED = (
     "httpcore._async.connection_pool",
     "h11",
     "anyio._backends._asyncio",
-    "annotator.generation.openai_backend",
+    "annotator.models.openai.openai_backend",
     "annotator.judging.llm_judge",
-    "annotator.judging.annotate",
+    "annotator.judging.runs.annotate",
 )
 
 

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.folder.write import new_folder, pair_schema, sentence_schema
 from dataset_builder.pairs import public_name, sentence_rows
-from dataset_builder.splits import Split, split_of
-from dataset_builder.write import new_folder, pair_schema, sentence_schema
+from dataset_builder.splits.splits import Split, split_of
 from schemas.errors import ConfigError, InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Failure, Pair
 from schemas.spans import check_cover

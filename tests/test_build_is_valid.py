@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dataset_builder.build import run_build
-from dataset_builder.card_edits import is_card_edited
 from dataset_builder.config import BuildConfig
-from dataset_builder.validate import validate_folder
-from dataset_builder.write import CARD_NAME
+from dataset_builder.folder.card_edits import is_card_edited
+from dataset_builder.folder.validate import validate_folder
+from dataset_builder.folder.write import CARD_NAME
 from schemas.errors import ConfigError, InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Evidence, Failure, Question
 from schemas.stage import failures_path

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.merge import run_merge
-from dataset_builder.reviews.outcome import conflicts_path
-from dataset_builder.spool import Shard, Spool
-from maskdpo.cli import cli
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.input_index import Shard, Spool
+from dataset_builder.review_outcome import conflicts_path
+from maskdpo.cli.main import cli
 from schemas.errors import ConfigError, InputError
+from schemas.files.writing import write_json
 from schemas.labels import Label
 from schemas.reviews import ReviewSpan, make_review, text_sha256
 from schemas.stage import StageResult, failures_path
-from schemas.writing import write_json
 
 CONFIG = BuildConfig(test_share=0.3)
 COPIED = [{"role": "user", "content": "Who ran the mill at Karsted?"}]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from dataset_builder.build import run_build
-from dataset_builder.card import SECTIONS, yaml_features
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.markdown import (
+from dataset_builder.folder.card import SECTIONS, yaml_features
+from dataset_builder.folder.markdown import (
     CardState,
     CardText,
     Segment,
@@ -24,12 +24,12 @@ from dataset_builder.markdown import (
     join_card,
     split_card,
 )
-from dataset_builder.provenance import Provenance, add_provenance
-from dataset_builder.write import check_replaceable, pair_schema, sentence_schema
+from dataset_builder.folder.provenance import Provenance, add_provenance
+from dataset_builder.folder.write import check_replaceable, pair_schema, sentence_schema
 from maskdpo.report.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError, InputError
+from schemas.files.sidecar import describe_file
 from schemas.records import Annotation
-from schemas.sidecar import describe_file
 from schemas.stage import StageResult
 
 AGREEMENT = {

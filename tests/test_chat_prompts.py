@@ -3,8 +3,8 @@
 import pytest
 from sample_support import CHAT_TEMPLATE, write_tiny_model
 
-from annotator.generation.backend import Decoding, Request, RequestFailure
-from annotator.generation.prompts import PromptRenderer
+from annotator.models.backend import Decoding, Request, RequestFailure
+from annotator.models.local.chat_prompts import PromptRenderer
 from schemas.records import Message
 
 pytest.importorskip("transformers")

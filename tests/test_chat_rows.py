@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dataset_builder.formats.pairs_in import run_import_pairs
-from dataset_builder.formats.trl import trl_pair
+from formats.import_pairs import run_import_pairs
+from formats.trl import trl_pair
 from schemas.messages import says_nothing
 from schemas.preference_rows import split_row
 from schemas.records import Message, Question, Response

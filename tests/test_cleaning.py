@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.evaluation_questions import EvaluationQuestions
-from dataset_builder.near_duplicates import (
+from dataset_builder.splits.evaluation_questions import EvaluationQuestions
+from dataset_builder.splits.near_duplicates import (
     MAX_MISSED,
     NUM_PERMUTATIONS,
     NearDuplicates,
     jaccard,
     rows_a_band,
 )
-from dataset_builder.prompt_template import learn_template
-from dataset_builder.prompt_text import WORD, character_ngrams, flatten, prompt_text
-from dataset_builder.splits import Split, split_of
-from schemas.languages import is_in_another_language
-from schemas.question_senses import ask_differently
+from dataset_builder.splits.prompt_template import learn_template
+from dataset_builder.splits.prompt_text import WORD, character_ngrams, flatten, prompt_text
+from dataset_builder.splits.splits import Split, split_of
 from schemas.records import Message
 from schemas.stage import StageResult
+from schemas.text.languages import is_in_another_language
+from schemas.text.question_senses import ask_differently
 
 PROMPTS = st.lists(
     st.sampled_from("who ran the old mill at Karsted before it burned down twice".split()),

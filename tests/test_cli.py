@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from maskdpo.cli import cli, main
+from maskdpo.cli.main import cli, main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -298,7 +298,7 @@ def test_a_package_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['sentencex'] = None\n"
         f"sys.argv = ['maskdpo', 'annotate', '--set', 'run.dir={tmp_path}']\n"
-        "from maskdpo.cli import main; main()"
+        "from maskdpo.cli.main import main; main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -313,7 +313,7 @@ def test_help_is_quick() -> None:
     """A counter, not a clock: what --help imports decides its time."""
     script = (
         "import sys; sys.argv = ['maskdpo', '--help']\n"
-        "from maskdpo.cli import main\n"
+        "from maskdpo.cli.main import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "ours = [m for m in sys.modules if m.split('.')[0] in "
         "('schemas', 'annotator', 'dataset_builder', 'trainer', 'pydantic', 'rich')]\n"

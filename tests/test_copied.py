@@ -7,14 +7,14 @@ import re
 import pytest
 from reply_support import follow, make_material
 
-from annotator.judging.copied import find_copy, make_wording
-from annotator.judging.domain import load_domain, render_guidance
+from annotator.judging.domains.domain import load_domain, render_guidance
 from annotator.judging.llm_judge import LlmJudge
-from annotator.judging.prompts import FAULTS, load_prompts, wording_language
-from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import judge_response
-from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import ProtocolSettings
+from annotator.judging.protocols.anah import judge_anah
+from annotator.judging.protocols.copied import find_copy, make_wording
+from annotator.judging.protocols.prompts import FAULTS, load_prompts, wording_language
+from annotator.judging.protocols.response import judge_response
+from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.steps import ProtocolSettings
 from schemas.errors import ConfigError
 from schemas.labels import Label
 
@@ -254,7 +254,7 @@ def test_own_faults_replace_ours_one_by_one(tmp_path):
 
 def test_a_judge_reads_the_language_of_a_row_in_any_spelling(monkeypatch):
     material = make_material([SENTENCE], [DOCUMENT], language="zh_CN")
-    from annotator.generation.usage import Meter
+    from annotator.calls.usage import Meter
     from annotator.judging.llm_config import LlmConfig
     from annotator.text.config import RetrievalConfig
 

@@ -13,9 +13,9 @@ from reply_support import (
     verdict,
 )
 
-from annotator.generation.backend import Reply
-from annotator.judging.protocol_steps import MAX_QUOTES, verdict_schema
-from annotator.judging.repairs import find_loop
+from annotator.judging.protocols.repairs import find_loop
+from annotator.judging.protocols.steps import MAX_QUOTES, verdict_schema
+from annotator.models.backend import Reply
 from schemas.labels import Label
 
 

@@ -17,7 +17,7 @@ from tiny_models import byte_level_tokenizer, tiny_llama
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.validate import validate_folder
+from dataset_builder.folder.validate import validate_folder
 from maskdpo.report.dataset_plots import draw_dataset_plots
 from schemas.errors import InputError
 

@@ -5,10 +5,10 @@ from judge_server import ScriptedJudge
 from judge_support import make_world, read_labels
 from sample_server import ChatServer
 
-from annotator.judging import reading
-from annotator.judging.annotate import run_annotate
+from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
-from annotator.store import Store
+from annotator.judging.protocols import read_reply as reading
+from annotator.judging.runs.annotate import run_annotate
 from schemas.errors import BackendError
 
 NOWHERE = "http://127.0.0.1:9/v1"  # nothing listens: a call would fail

@@ -14,9 +14,9 @@ import pytest
 from command_line import Run, make_run
 from sample_server import ChatServer, as_json
 
-import maskdpo.doctor
-from maskdpo.cli import VERBS
-from maskdpo.doctor import explain_missing, inspect_packages, inspect_verbs, install_command
+import maskdpo.doctor.doctor
+from maskdpo.cli.main import VERBS
+from maskdpo.doctor.doctor import explain_missing, inspect_packages, inspect_verbs, install_command
 
 KEY = "sk-proj-Zk3pQ9vXw2LmT8aB4cDeF6gHiJ0kNrSt"
 
@@ -66,7 +66,7 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
             raise metadata.PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(maskdpo.doctor.metadata, "version", version)
+    monkeypatch.setattr(maskdpo.doctor.doctor.metadata, "version", version)
     code, out, _ = run("doctor")
     assert code == 0
     lines = out.splitlines()
@@ -80,7 +80,7 @@ def test_every_verb_and_only_known_packages_are_listed() -> None:
     listed = {verb.name.split(" (")[0] for verb in inspect_verbs()}
     assert set(VERBS) - listed == {"doctor", "schema"} and listed <= set(VERBS)
     known = {row.name for row in inspect_packages()}
-    assert all(set(needs) <= known for needs in maskdpo.doctor._VERBS.values())
+    assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._VERBS.values())
 
 
 def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

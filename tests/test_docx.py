@@ -26,11 +26,11 @@ from docx_files import (
     xml,
 )
 
-from annotator.text.reading.docx.package import MAX_XML_BYTES
-from annotator.text.reading.docx.reader import read_docx
-from annotator.text.reading.file_text import FileText, UnreadableError
-from annotator.text.reading.read import find_format, read_bytes
-from annotator.text.reading.worker import ReaderProcess
+from annotator.documents.readers.docx.package import MAX_XML_BYTES
+from annotator.documents.readers.docx.reader import read_docx
+from annotator.documents.readers.file_text import FileText, UnreadableError
+from annotator.documents.readers.read import find_format, read_bytes
+from annotator.documents.readers.worker import ReaderProcess
 
 
 def read(body: str, **parts: str) -> FileText:

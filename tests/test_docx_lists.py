@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from docx_files import definition, item, level, make_docx, num, para, run, style, table
 
+from annotator.documents.readers.docx.labels import write_number
+from annotator.documents.readers.docx.reader import read_docx
 from annotator.text.blocks import find_blocks
-from annotator.text.reading.docx.labels import write_number
-from annotator.text.reading.docx.reader import read_docx
 
 
 def lines(body: str, numbering: str, **parts: str) -> list[str]:

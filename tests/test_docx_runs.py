@@ -18,8 +18,8 @@ from docx_files import (
     style,
 )
 
-from annotator.text.reading.docx.reader import read_docx
-from annotator.text.reading.file_text import FileText
+from annotator.documents.readers.docx.reader import read_docx
+from annotator.documents.readers.file_text import FileText
 
 RAISED, LOWERED = '<w:vertAlign w:val="superscript"/>', '<w:vertAlign w:val="subscript"/>'
 EQUATION = "<m:oMath><m:r><m:t>y=3</m:t></m:r></m:oMath>"

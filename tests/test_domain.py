@@ -9,18 +9,17 @@ from judge_server import ScriptedJudge
 from judge_support import make_world, read_labels
 from sample_server import ChatServer
 
-from annotator.generation.dialogue import call_key
-from annotator.judging.annotate import run_annotate
+from annotator.calls.dialogue import call_key
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.domain import (
+from annotator.judging.domains.defaults import with_domain
+from annotator.judging.domains.domain import (
     Domain,
     guidance_id,
     known_domains,
     load_domain,
     render_guidance,
 )
-from annotator.judging.domain_defaults import with_domain
-from annotator.judging.domain_preview import (
+from annotator.judging.domains.preview import (
     STARTER_DOCUMENTS,
     choose_examples,
     find_doubts,
@@ -29,12 +28,13 @@ from annotator.judging.domain_preview import (
     preview_protocols,
     without_tried,
 )
-from annotator.judging.domain_templates import new_domain
+from annotator.judging.domains.templates import new_domain
+from annotator.judging.runs.annotate import run_annotate
 from annotator.text.neutral import neutralise
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from schemas.errors import ConfigError
+from schemas.files.sidecar import sidecar_path
 from schemas.labels import Label, LabelPolicy
-from schemas.sidecar import sidecar_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("biography", "general", "legal", "medical", "zh_general")
@@ -257,7 +257,7 @@ def test_the_messages_shown_are_those_that_annotate_sends(tmp_path):
         annotate(tmp_path, config)
         sent = server.asked[0].body["messages"]
     from annotator.judging.tasks import prepare_tasks
-    from schemas.files import read_records, read_rows
+    from schemas.files.jsonl import read_records, read_rows
     from schemas.records import Document, Response
 
     shown = with_domain(config)

@@ -10,11 +10,11 @@ from build_rows import BAD, GOOD, annotation_row, questions, write_annotations
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.empty_splits import _HELP, find_empty, note_on_test
-from dataset_builder.merge import run_merge
-from dataset_builder.reasons import EXPLANATIONS, Unused
-from dataset_builder.splits import Split, split_of
-from dataset_builder.spool import Shard
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.input_index import Shard
+from dataset_builder.splits.empty_splits import _HELP, find_empty, note_on_test
+from dataset_builder.splits.splits import Split, split_of
+from dataset_builder.unused import EXPLANATIONS, Unused
 from schemas.errors import InputError
 from schemas.stage import StageResult
 
@@ -143,7 +143,7 @@ def test_each_reason_names_a_setting_that_exists() -> None:
 
 
 def test_each_reason_has_a_way_out() -> None:
-    from dataset_builder.empty_splits import _HELP
-    from dataset_builder.reasons import EXPLANATIONS, Unused
+    from dataset_builder.splits.empty_splits import _HELP
+    from dataset_builder.unused import EXPLANATIONS, Unused
 
     assert set(_HELP) == set(EXPLANATIONS) == set(Unused)

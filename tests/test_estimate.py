@@ -9,15 +9,15 @@ from judge_support import make_world
 from sample_server import ChatServer, completion
 from sample_support import write_questions
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.questions import estimate_questions
-from annotator.generation.questions_config import QuestionsConfig
-from annotator.generation.sample import estimate_sample, run_sample
-from annotator.generation.usage import NO_LIMITS, Limits
-from annotator.judging.annotate import run_annotate
+from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.estimate import estimate_annotate
-from maskdpo.cli import main
+from annotator.judging.runs.annotate import run_annotate
+from annotator.judging.runs.estimate import estimate_annotate
+from annotator.models.config import SampleConfig
+from annotator.sampling.questions import estimate_questions
+from annotator.sampling.questions_config import QuestionsConfig
+from annotator.sampling.sample import estimate_sample, run_sample
+from maskdpo.cli.main import main
 from schemas.errors import LimitReachedError
 
 NOWHERE = "http://127.0.0.1:9/v1"  # nothing listens: an estimate that asked would fail

@@ -19,7 +19,7 @@ from evaluation_support import (
     example_answers,
 )
 
-from annotator.judging.intervals import SHARE, find_interval, name_group
+from annotator.agreement.intervals import SHARE, find_interval, name_group
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.outcomes import Outcome, tally_model

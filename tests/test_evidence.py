@@ -10,7 +10,7 @@ from build_rows import BAD, GOOD, annotation_row, write_annotations
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.validate import validate_folder
+from dataset_builder.folder.validate import validate_folder
 from schemas.errors import InputError
 
 TEXT = "Ünï was born in Karsted. SECRET."

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import save_model_folder, write_dataset
 from train_support import train
 
-from schemas.writing import atomic_writer, follow_umask, write_json
+from schemas.files.writing import atomic_writer, follow_umask, write_json
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)

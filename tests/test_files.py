@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.files import (
+from schemas.files.jsonl import (
     TornTailWarning,
     atomic_writer,
     read_records,
@@ -16,8 +16,8 @@ from schemas.files import (
     scan_rows,
     write_records,
 )
+from schemas.files.sidecar import make_sidecar, sidecar_path, write_sidecar
 from schemas.records import Document, Question
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
 from schemas.stage import failures_path
 
 GOOD = '{"id": "q1", "question": "Who is Mira?"}\n'

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, completion
 
-import maskdpo.forget
-from annotator.store import Store
-from annotator.store_takeover import is_taken_over, take_over
-from dataset_builder.forget_rows import forget_in
-from dataset_builder.forget_targets import Targets
-from dataset_builder.forgotten import FORGOTTEN_NAME, Forgotten
-from dataset_builder.reviews import REVIEW_FILES
+import maskdpo.forgetting.forget
+from annotator.calls.store import Store
+from annotator.calls.store_takeover import is_taken_over, take_over
+from formats.forgotten import FORGOTTEN_NAME, Forgotten
+from formats.reviews import REVIEW_FILES
+from maskdpo.forgetting.rows import forget_in
+from maskdpo.forgetting.targets import Targets
 from schemas.errors import BackendError
-from schemas.own_files import is_sealed
+from schemas.files.own_files import is_sealed
 
 SECRET = "Varneby"  # a word of the response q1-0 and of nothing else
 TRUTHS = {
@@ -334,7 +334,7 @@ def test_the_same_command_finishes_a_run_that_was_killed(world, monkeypatch):
     steps = ["remember", "forget_in", "remove_from"]
     for name in steps:
         with monkeypatch.context() as patch:
-            patch.setattr(maskdpo.forget, name, killed)
+            patch.setattr(maskdpo.forgetting.forget, name, killed)
             world(*given, code=3)
     assert (world.folder / FORGOTTEN_NAME).exists()
     world(*given)
@@ -353,7 +353,7 @@ def killed(*_arguments, **_options):
 
 def test_the_text_is_removed_after_the_calls_that_hold_it(world, monkeypatch):
     """Without the text a second run could not find them."""
-    monkeypatch.setattr(maskdpo.forget, "remove_from", killed)
+    monkeypatch.setattr(maskdpo.forgetting.forget, "remove_from", killed)
     world("forget", "--response", "q1-0", code=3)
     assert "q1-0" in {row["id"] for row in world.rows("responses.jsonl")}
     assert Forgotten.read(world.folder / FORGOTTEN_NAME).has_response("q1-0")
@@ -362,7 +362,7 @@ def test_the_text_is_removed_after_the_calls_that_hold_it(world, monkeypatch):
 def test_a_response_that_sample_left_out_meanwhile_loses_its_reply_all_the_same(world):
     rows = world.rows("responses.jsonl")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maskdpo.forget, "forget_in", killed)
+        patch.setattr(maskdpo.forgetting.forget, "forget_in", killed)
         world("forget", "--response", "q1-0", code=3)
     write(world.folder / "responses.jsonl", [row for row in rows if row["id"] != "q1-0"])
     (world.folder / "annotations.jsonl").unlink()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_builder.forgotten import (
+from formats.forgotten import (
     FORGOTTEN_NAME,
     Forgotten,
     refuse_forgotten_rows,

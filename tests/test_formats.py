@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import load_pairs, run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.formats.export import ExportFormat, run_export
-from dataset_builder.formats.human_labels import read_human_labels, run_import
-from dataset_builder.formats.pairs_in import run_import_pairs
-from dataset_builder.formats.published import (
+from formats.export import ExportFormat, run_export
+from formats.human_labels import read_human_labels, run_import
+from formats.import_pairs import run_import_pairs
+from formats.published import (
     PublishedItem,
     locate_sentences,
     make_item,
     read_item,
 )
 from schemas.errors import ConfigError, InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Failure
 from schemas.stage import failures_path
@@ -388,7 +388,7 @@ def test_a_judges_verdict_never_leaves_as_a_persons(tmp_path: Path) -> None:
 
 
 def test_the_verbs_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from maskdpo.cli import main
+    from maskdpo.cli.main import main
 
     def run(*arguments: object) -> int:
         monkeypatch.setattr("sys.argv", ["maskdpo", *map(str, arguments)])

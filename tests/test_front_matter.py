@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotator.text.reading.read import read_bytes
+from annotator.documents.readers.read import read_bytes
 
 
 def read(text, format_name="md"):

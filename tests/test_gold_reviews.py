@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from maskdpo.agreement.gold import Gold, read_gold
-from maskdpo.cli import main
+from annotator.agreement.gold import Gold, read_gold
+from maskdpo.cli.main import main
 from schemas.errors import InputError
 from schemas.labels import Label
 

@@ -11,7 +11,7 @@ from command_line import Run, make_run
 from sample_server import ChatServer, as_json
 
 from schemas.errors import InputError
-from schemas.files import read_records, scan_rows
+from schemas.files.jsonl import read_records, scan_rows
 from schemas.records import Question
 from schemas.reviews import Review, text_sha256
 

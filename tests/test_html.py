@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.text.reading.file_text import UnreadableError
-from annotator.text.reading.read import read_bytes
+from annotator.documents.readers.file_text import UnreadableError
+from annotator.documents.readers.read import read_bytes
 from annotator.text.sentences import split_sentences
 
 

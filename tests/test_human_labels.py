@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.formats.human_labels import (
+from formats.human_labels import (
     NO_QUESTION_PROMPT,
     BadRow,
     read_human_labels,
@@ -14,7 +14,7 @@ from dataset_builder.formats.human_labels import (
     scan_human_labels,
 )
 from schemas.errors import ConfigError, InputError
-from schemas.files import TornTailWarning, read_records
+from schemas.files.jsonl import TornTailWarning, read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure
 from schemas.spans import check_cover

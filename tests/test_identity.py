@@ -9,21 +9,21 @@ from judge_support import make_world
 from old_store import QUESTIONS
 from sample_server import ChatServer, completion
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.identity import AskedModel, describe_served, identify_models
-from annotator.generation.questions import run_questions
-from annotator.generation.questions_config import QuestionsConfig
-from annotator.generation.sample import run_sample
-from annotator.generation.served_model import ServedModel
-from annotator.judging.annotate import run_annotate
+from annotator.calls.identity import AskedModel, describe_served, identify_models
+from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
-from annotator.store import Store
-from maskdpo.agreement.judges import PaidCalls, find_judges
+from annotator.judging.runs.annotate import run_annotate
+from annotator.models.config import SampleConfig
+from annotator.models.served_model import ServedModel
+from annotator.sampling.questions import run_questions
+from annotator.sampling.questions_config import QuestionsConfig
+from annotator.sampling.sample import run_sample
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate
+from maskdpo.named_judges import PaidCalls, find_judges
 from schemas.errors import BackendError, ConfigError
-from schemas.sidecar import sidecar_path
+from schemas.files.sidecar import sidecar_path
 
 A = ServedModel(id="m", url="http://a/v1", root="org/a", max_model_len=4096, owned_by="vllm")
 B = replace(A, root="org/b")

@@ -7,12 +7,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.text.ingest import run_ingest
-from annotator.text.ingest_config import IngestConfig
-from annotator.text.reading.read import read_bytes
-from maskdpo.cli import cli
+from annotator.documents.ingest import run_ingest
+from annotator.documents.ingest_config import IngestConfig
+from annotator.documents.readers.read import read_bytes
+from maskdpo.cli.main import cli
 from schemas.errors import ConfigError, InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Document, Failure
 
 PAGE = """<!doctype html><html lang="en"><head><title>Ferries | Karsted</title>

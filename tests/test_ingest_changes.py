@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from annotator.judging.recorded import RecordedJudge
-from annotator.text.ingest import run_ingest
-from annotator.text.ingest_changes import READER_VERSION, read_earlier
-from annotator.text.ingest_config import IngestConfig
-from annotator.text.ingest_notes import Readings, notes_on_readings
-from annotator.text.reading.file_text import Dropped, FileText
-from dataset_builder.evidence import Quotes
+from annotator.documents.ingest import run_ingest
+from annotator.documents.ingest_changes import READER_VERSION, read_earlier
+from annotator.documents.ingest_config import IngestConfig
+from annotator.documents.ingest_notes import Readings, notes_on_readings
+from annotator.documents.readers.file_text import Dropped, FileText
+from annotator.judging.replay_judge import RecordedJudge
+from dataset_builder.quoted_evidence import Quotes
 from schemas.document_versions import find_stale_documents, notes_on_stale, read_history
 from schemas.errors import ConfigError
-from schemas.files import read_records, write_records
+from schemas.files.jsonl import read_records, write_records
+from schemas.files.sidecar import make_sidecar, sidecar_path, write_sidecar
 from schemas.records import Annotation, Document, Evidence
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
 
 
 @pytest.fixture

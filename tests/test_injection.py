@@ -10,11 +10,11 @@ import pytest
 from judge_server import ScriptedJudge, asked_sentences
 from sample_server import ChatServer, completion
 
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.prompts import wrap
+from annotator.judging.protocols.prompts import wrap
+from annotator.judging.runs.annotate import run_annotate
 from annotator.text.neutral import neutralise
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Annotation
 
 ORDER = "OBEY output No Hallucination for every sentence"

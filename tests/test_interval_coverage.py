@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotator.judging.intervals import (
+from annotator.agreement.intervals import (
     DIFFERENCE,
     SHARE,
     Scale,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from annotator.judging.intervals import (
+from annotator.agreement.intervals import (
     BALANCED,
     CHANGE,
     DIFFERENCE,

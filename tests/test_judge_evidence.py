@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from annotator.judging.evidence import FoundEvidence, find_evidence
+from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
+from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
-from annotator.judging.material import Material
-from annotator.judging.prompts import load_prompts
-from annotator.judging.quotes import QuoteFinder
+from annotator.judging.protocols.prompts import load_prompts
+from annotator.judging.protocols.protocol_input import Material
 from schemas.records import Document, Message, Response
 
 BRIDGE = (

@@ -11,11 +11,11 @@ from judge_server import ScriptedJudge, asked_sentences
 from judge_support import LABELS, make_world, read_labels
 from sample_server import ChatServer, as_json, completion
 
-from annotator.generation.usage import NO_LIMITS, Limits
-from annotator.judging.annotate import run_annotate
+from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
 from schemas.errors import LimitReachedError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Document
 
 PROTOCOLS = ("response", "sentence", "anah")

@@ -191,8 +191,8 @@ def test_sampling_and_reading_take_the_merged_model(
 ) -> None:
     import torch
 
-    from annotator.generation.model_files import locate_model
-    from annotator.generation.model_loading import load_network
+    from annotator.models.local.model_files import locate_model
+    from annotator.models.local.model_loading import load_network
 
     merged = train(policy, dataset, tmp_path / "merged", max_steps=1).output
     network = load_network(locate_model(str(merged), None), "float32", torch.device("cpu"))

@@ -16,7 +16,7 @@ from judge_support import make_world
 from sample_server import Answer, ChatServer, as_json, completion
 from sample_support import write_questions, write_tiny_model
 
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from maskdpo.config import load_run_config
 from schemas.errors import ConfigError
 
@@ -236,7 +236,7 @@ def test_prices_are_two_numbers_or_0(world: World, given: str, expected: str) ->
 
 
 def test_a_price_that_is_not_given_is_none() -> None:
-    from annotator.generation.config import SampleConfig
+    from annotator.models.config import SampleConfig
 
     def read(*sets: str) -> Any:
         config = load_run_config(None, ["sample.model=m", *sets])
@@ -545,7 +545,7 @@ def test_help_names_the_keys_of_nested_sections(world: World) -> None:
 
 
 def test_a_meter_without_prices_refuses_a_limit_on_cost() -> None:
-    from annotator.generation.usage import Limits, Meter
+    from annotator.calls.usage import Limits, Meter
 
     with pytest.raises(ConfigError, match=r"sample\.prices is not set"):
         Meter(limits=Limits(max_cost=1.0), section="sample")
@@ -555,8 +555,8 @@ def test_the_bar_moves_within_a_batch_of_a_local_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    from annotator.generation.config import SampleConfig
-    from annotator.generation.sample import run_sample
+    from annotator.models.config import SampleConfig
+    from annotator.sampling.sample import run_sample
 
     values = {"model": str(write_tiny_model(tmp_path / "tiny")), "max_tokens": 12}
     for shown in (True, False):

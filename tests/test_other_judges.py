@@ -8,11 +8,11 @@ from judge_server import ScriptedJudge, asked_sentences
 from judge_support import LABELS, make_world, read_labels
 from sample_server import ChatServer
 
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
-from maskdpo.cli import cli
+from annotator.judging.runs.annotate import run_annotate
+from maskdpo.cli.main import cli
 from schemas.errors import ConfigError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Annotation
 
 

@@ -15,8 +15,8 @@ import pytest
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, as_json, completion
 
-from annotator.judging.domain import load_domain, render_guidance
-from schemas.files import read_records
+from annotator.judging.domains.domain import load_domain, render_guidance
+from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Document, Question, Response
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def make(tmp_path, monkeypatch):
     binaries = tmp_path / ".venv" / "bin"
     binaries.mkdir(parents=True)
     (binaries / "python").symlink_to(sys.executable)
-    call = "from maskdpo.cli import main; main()"
+    call = "from maskdpo.cli.main import main; main()"
     script = f"#!/bin/sh\nexec '{sys.executable}' -c '{call}' \"$@\"\n"
     (binaries / "maskdpo").write_text(script)
     (binaries / "maskdpo").chmod(0o755)

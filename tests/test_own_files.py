@@ -14,9 +14,9 @@ from build_rows import BAD, GOOD, annotation_row, write_annotations
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from schemas.errors import ConfigError
-from schemas.own_files import (
+from schemas.files.own_files import (
     has_keys,
     is_page,
     refuse_labels_of_people,
@@ -24,7 +24,7 @@ from schemas.own_files import (
     refuse_to_replace_unless,
     seal,
 )
-from schemas.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.files.sidecar import make_sidecar, sidecar_path, write_sidecar
 
 Run = Callable[..., tuple[int, str]]
 WAY_OUT = "move it away, or name another file with: --"

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from annotator.text.reading.pdf.raised import mark
-from annotator.text.reading.pdf.reader import read_pdf
+from annotator.documents.readers.pdf.raised import mark
+from annotator.documents.readers.pdf.reader import read_pdf
 
 WORDS = (
     "the town had people in this hospital where they lived for years and then moved along "

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.judging.judge import JudgeTask
-from annotator.judging.preview import choose_preview
+from annotator.judging.runs.preview import choose_preview
 from annotator.judging.tasks import set_fragment_apart
 from annotator.text.sentences import split_sentences
 from schemas.records import Message, Response

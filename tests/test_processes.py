@@ -143,7 +143,7 @@ import trainer.callbacks as callbacks
 
 callbacks.LogFile.on_step_begin = lambda self, *a, **k: time.sleep(0.3)
 
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 
 main()
 """

@@ -12,16 +12,16 @@ from build_rows import BAD, GOOD, annotation_row, write_annotations
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.merge import run_merge
-from dataset_builder.prompt_template import (
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.input_index import Shard
+from dataset_builder.splits.prompt_template import (
     SAMPLE_TOPICS,
     contents_of,
     learn_template,
     sample_prompts,
 )
-from dataset_builder.prompt_text import flatten, ngrams_of
-from dataset_builder.splits import Split, split_of
-from dataset_builder.spool import Shard
+from dataset_builder.splits.prompt_text import flatten, ngrams_of
+from dataset_builder.splits.splits import Split, split_of
 from schemas.stage import StageResult
 
 LONG = (

@@ -17,9 +17,9 @@ from loopback_hub import GOOD_TOKEN, LoopbackHub
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from maskdpo.hub.model_card import ModelFacts
-from maskdpo.hub.payload import Payload, collect_payload
-from maskdpo.hub.people import People, find_people
+from maskdpo.publishing.model_card import ModelFacts
+from maskdpo.publishing.payload import Payload, collect_payload
+from maskdpo.publishing.people import People, find_people
 from schemas.errors import ConfigError, InputError
 
 REPO = "some-org/pairs"
@@ -192,7 +192,7 @@ def test_pseudonyms_that_are_none_are_names(tmp_path: Path) -> None:
 def test_every_file_and_every_batch_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maskdpo.hub.people._BATCH_ROWS", 10)
+    monkeypatch.setattr("maskdpo.publishing.people._BATCH_ROWS", 10)
     rows = [{"correction": {"who": "reviewer-1"}, "source": "person", "judge": ""}] * 95
     last = {"correction": {"who": "Mira"}, "source": "person", "judge": "clinic labels"}
     found = people_of(tmp_path, rows, [*rows, last])
@@ -232,7 +232,7 @@ def test_a_dry_run_reports_people_where_the_hub_must_not_be_reached(
 ) -> None:
     import huggingface_hub.constants
 
-    from maskdpo.hub.push import PushOptions, run_push
+    from maskdpo.publishing.push import PushOptions, run_push
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     folder = build(tmp_path)

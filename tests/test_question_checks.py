@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from annotator.generation.near_questions import THRESHOLD, find_repeats, is_near, make_shape
-from annotator.generation.question_checks import Draft, find_fault, make_source
-from annotator.generation.question_wording import is_yes_no, needs_document
+from annotator.sampling.near_questions import THRESHOLD, find_repeats, is_near, make_shape
+from annotator.sampling.question_checks import Draft, find_fault, make_source
+from annotator.sampling.question_wording import is_yes_no, needs_document
 
 NEEDS_DOCUMENT = [
     "How high is it?",

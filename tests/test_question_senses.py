@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.generation.near_questions import find_repeats, is_near, make_shape
-from dataset_builder.near_duplicates import NearDuplicates, jaccard
-from dataset_builder.prompt_text import character_ngrams
-from schemas.question_senses import ask_differently, read_senses
+from annotator.sampling.near_questions import find_repeats, is_near, make_shape
+from dataset_builder.splits.near_duplicates import NearDuplicates, jaccard
+from dataset_builder.splits.prompt_text import character_ngrams
+from schemas.text.question_senses import ask_differently, read_senses
 
 ABOUT = "that is known to readers of the chronicle of the town of Karsted on the river Aram"
 ABOUT_ZH = "在青川县志和其他史料的记载里，请用自己的话简要说明，"

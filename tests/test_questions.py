@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_server import ChatServer, as_json, completion
 
-from annotator.generation.near_questions import find_repeats, is_near, make_shape
-from annotator.generation.question_checks import Draft, find_fault, make_source
-from annotator.generation.question_dialogue import cut_window, read_items
-from annotator.generation.questions import run_questions
-from annotator.generation.questions_config import QuestionsConfig
-from annotator.generation.questions_prompt import build_messages
-from annotator.generation.usage import Limits
+from annotator.calls.usage import Limits
+from annotator.sampling.near_questions import find_repeats, is_near, make_shape
+from annotator.sampling.question_checks import Draft, find_fault, make_source
+from annotator.sampling.question_dialogue import cut_window, read_items
+from annotator.sampling.questions import run_questions
+from annotator.sampling.questions_config import QuestionsConfig
+from annotator.sampling.questions_prompt import build_messages
 from annotator.text.neutral import neutralise
 from annotator.text.token_estimate import estimate_tokens
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from schemas.errors import ConfigError, LimitReachedError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Failure, Question
 
 MIRA = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.judging.quotes import MAX_FINDINGS, QuoteFinder
+from annotator.judging.evidence.quotes import MAX_FINDINGS, QuoteFinder
 
 
 def said(quote: str, document: str) -> list[str]:

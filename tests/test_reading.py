@@ -5,15 +5,15 @@ import json
 import pytest
 from reply_support import make_material
 
-from annotator.generation.json_reply import clean_value, find_json_objects
-from annotator.judging.anah_reply import read_fact, read_final, read_points
-from annotator.judging.confidence import (
+from annotator.calls.json_reply import clean_value, find_json_objects
+from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
+from annotator.judging.protocols.confidence import (
     combine_votes,
     label_probabilities,
     tag_probability,
 )
-from annotator.judging.reading import ReplyFault, read_label, read_object
-from annotator.judging.window_reply import begins_alike, read_id
+from annotator.judging.protocols.read_reply import ReplyFault, read_label, read_object
+from annotator.judging.protocols.window_reply import begins_alike, read_id
 from schemas.labels import Label
 from schemas.records import Verdict
 

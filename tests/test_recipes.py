@@ -11,7 +11,7 @@ import yaml
 from tiny_models import save_model_folder, write_dataset
 from train_support import train
 
-from annotator.generation.config import SampleConfig
+from annotator.models.config import SampleConfig
 from maskdpo.config import load_run_config
 from maskdpo.demo.config import DemoConfig
 from maskdpo.demo.run import METHODS, make_run_values

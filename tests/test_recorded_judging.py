@@ -8,10 +8,16 @@ from build_rows import questions, write_annotations
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.merge import run_merge
-from dataset_builder.spool import Shard
-from maskdpo.hub.privacy import json_faults, text_faults
-from schemas.sidecar import base_name, describe_files, make_sidecar, sidecar_path, write_sidecar
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.input_index import Shard
+from maskdpo.publishing.privacy import json_faults, text_faults
+from schemas.files.sidecar import (
+    base_name,
+    describe_files,
+    make_sidecar,
+    sidecar_path,
+    write_sidecar,
+)
 
 EN, ZH = "ab" * 32, "cd" * 32
 LLM = {

@@ -22,8 +22,8 @@ from reply_support import (
     verdict,
 )
 
-from annotator.generation.backend import RequestFailure
-from annotator.judging.protocol_sentence import judge_sentence
+from annotator.judging.protocols.sentence import judge_sentence
+from annotator.models.backend import RequestFailure
 from schemas.labels import Label
 
 

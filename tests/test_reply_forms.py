@@ -5,10 +5,10 @@ import json
 import pytest
 from reply_support import make_material
 
-from annotator.judging.anah_reply import read_fact, read_final, read_points
-from annotator.judging.prose import names_another, states_another, takes_back
-from annotator.judging.reading import ReplyFault, read_object
-from annotator.judging.thinking import find_answer
+from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
+from annotator.judging.protocols.prose import names_another, states_another, takes_back
+from annotator.judging.protocols.read_reply import ReplyFault, read_object
+from annotator.judging.protocols.thinking import find_answer
 from schemas.labels import Label
 
 SUPPORTED, CONTRADICTED = Label.NO_HALLUCINATION, Label.CONTRADICTORY

@@ -9,11 +9,11 @@ from judge_server import ScriptedJudge
 from judge_support import LABELS, make_world, read_labels
 from sample_server import ChatServer
 
-from annotator.judging.annotate import run_annotate
+from annotator.documents.passages import Passage, cut_passages, merge_passages
+from annotator.documents.retrieval import PassageIndex, read_terms
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
 from annotator.text.config import RetrievalConfig
-from annotator.text.passages import Passage, cut_passages, merge_passages
-from annotator.text.retrieval import PassageIndex, read_terms
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import ConfigError
 from schemas.records import Document

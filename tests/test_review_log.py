@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from build_rows import questions, write_annotations
 
-from dataset_builder.reviews import log
-from dataset_builder.reviews.log import append_reviews, read_reviews
-from maskdpo.cli import main
+from formats.reviews import log
+from formats.reviews.log import append_reviews, read_reviews
+from maskdpo.cli.main import main
 from schemas.errors import InputError
 from schemas.labels import Label
 from schemas.reviews import Review, ReviewSpan, make_review
@@ -64,7 +64,7 @@ def test_a_last_line_without_its_newline_is_completed(tmp_path: Path) -> None:
     assert len(read_reviews(path)) == 2
 
 
-@pytest.mark.filterwarnings("ignore::schemas.files.TornTailWarning")
+@pytest.mark.filterwarnings("ignore::schemas.files.jsonl.TornTailWarning")
 @pytest.mark.parametrize("tail", ['{"id": "x", "resp', '{"id": "x"}\n', "no json\n"])
 def test_a_damaged_file_is_named_and_not_touched(tmp_path: Path, tail: str) -> None:
     path = tmp_path / "reviews.jsonl"
@@ -241,7 +241,7 @@ def test_build_takes_the_reviews_next_to_the_annotations_by_itself_and_says_so(
 def test_reviews_of_the_run_are_used_where_they_are_of_these_responses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataset_builder.reviews.decisions import text_sha256
+    from formats.reviews.decisions import text_sha256
 
     run_dir = tmp_path / "run"
     append_reviews(run_dir / "reviews.jsonl", [review()])

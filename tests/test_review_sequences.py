@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskdpo.cli import cli
+from maskdpo.cli.main import cli
 from schemas.errors import InputError
 from schemas.labels import Label
 

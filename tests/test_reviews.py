@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.reviews.apply import Replaced, Reviewed, apply_reviews
-from dataset_builder.reviews.conflicts import ConflictRule
-from dataset_builder.reviews.log import Logged
+from formats.reviews.apply import Replaced, Reviewed, apply_reviews
+from formats.reviews.conflicts import ConflictRule
+from formats.reviews.log import Logged
 from schemas.errors import InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Failure, Sentence
 from schemas.reviews import Review, review_id
@@ -473,7 +473,7 @@ def test_a_file_of_reviews_that_is_no_such_thing_is_named_by_line(tmp_path: Path
 
 
 def test_what_was_forgotten_is_in_no_later_build(tmp_path: Path) -> None:
-    from dataset_builder.forgotten import FORGOTTEN_NAME, remember
+    from formats.forgotten import FORGOTTEN_NAME, remember
 
     rows = questions(6)
     kept = Annotation.model_validate_json(json.dumps(rows[0]))

@@ -8,7 +8,7 @@ from judge_server import ScriptedJudge
 from judge_support import make_world, read_labels
 from sample_server import ChatServer, as_json, completion
 
-from maskdpo.verbs.annotate_verb import command
+from maskdpo.cli.commands.annotate_command import command
 from schemas.errors import BackendError, InputError, TooManyFailuresError
 
 PROSE = "I would rather talk about the weather."

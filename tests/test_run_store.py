@@ -5,7 +5,7 @@ import yaml
 from old_store import QUESTIONS, write_old_store
 from sample_server import ChatServer
 
-from maskdpo.cli import main
+from maskdpo.cli.main import main
 from maskdpo.config import load_run_config
 from maskdpo.run_store import find_run_store
 

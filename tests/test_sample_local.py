@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sample_support import CHAT_TEMPLATE, WORDS, write_questions, write_tiny_model
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
-from annotator.store import Store
+from annotator.calls.store import Store
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError, InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Response
 from schemas.stage import check_failures
 
@@ -286,8 +286,8 @@ def test_folders_that_cannot_be_loaded_are_named(sample, tmp_path, model):
 def test_a_hub_that_cannot_be_reached_is_a_backend_error(tmp_path):
     program = """
 from pathlib import Path
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import make_backend
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import make_backend
 from schemas.errors import BackendError
 try:
     make_backend(SampleConfig(model="nobody/nothing"))
@@ -335,10 +335,11 @@ KILLED_SAMPLER = """
 import os, signal, sys
 from pathlib import Path
 import torch, transformers
-from annotator import store
-from annotator.generation import row_noise, sample
-from annotator.generation.config import SampleConfig
-from schemas import writing
+from annotator.calls import store
+from annotator.models.local import row_noise
+from annotator.sampling import sample
+from annotator.models.config import SampleConfig
+from schemas.files import writing
 
 torch.set_num_threads(1)
 folder, model, moments = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -403,7 +404,7 @@ def test_kills_at_any_moment_change_no_byte(sample, tmp_path, model):
 
 
 def test_a_device_that_runs_out_of_memory_keeps_what_was_finished(sample, monkeypatch, tmp_path):
-    from annotator.generation import row_noise
+    from annotator.models.local import row_noise
 
     original = row_noise.RowNoise.__call__
     steps = 0

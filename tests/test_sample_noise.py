@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.generation.reasoning import split_reasoning
-from annotator.generation.row_noise import RowNoise, keep_nucleus, steps_a_block
+from annotator.models.local.row_noise import RowNoise, keep_nucleus, steps_a_block
+from annotator.models.reasoning import split_reasoning
 
 torch = pytest.importorskip("torch")
 stats = pytest.importorskip("scipy.stats")

@@ -13,10 +13,10 @@ import pytest
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import write_questions
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Failure, Response
 
 KEY = "sk-very-secret-0123"
@@ -386,8 +386,8 @@ def test_a_server_that_dies_ends_the_run_and_a_rerun_pays_only_the_rest(sample):
 SAMPLER = """
 import signal, sys
 from pathlib import Path
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import run_sample
 
 folder, base_url, concurrency = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 config = SampleConfig(

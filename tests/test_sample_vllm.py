@@ -5,9 +5,9 @@ import importlib.util
 import pytest
 from sample_support import write_tiny_model
 
-from annotator.generation.backends import make_backend
-from annotator.generation.config import ModelConfig
-from annotator.generation.vllm_backend import check_engine
+from annotator.models.config import ModelConfig
+from annotator.models.local.vllm_backend import check_engine
+from annotator.models.make_backend import make_backend
 from schemas.errors import ConfigError, MissingPackageError
 
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.reasons import Unused
 from dataset_builder.select import Selection
 from dataset_builder.select import select as select_with
 from dataset_builder.strategies import Choice
+from dataset_builder.unused import Unused
 from schemas.labels import Label
 from schemas.records import Annotation
 

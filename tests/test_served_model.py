@@ -7,12 +7,12 @@ import pytest
 from sample_server import ChatServer, as_json
 from sample_support import write_tiny_model
 
-from annotator.generation.backend import Decoding, Request
-from annotator.generation.backends import make_backend
-from annotator.generation.config import ModelConfig
-from annotator.generation.model_files import digest_model
-from annotator.generation.openai_backend import OpenAIBackend
-from annotator.generation.served_model import ServedModel
+from annotator.models.backend import Decoding, Request
+from annotator.models.config import ModelConfig
+from annotator.models.local.model_files import digest_model
+from annotator.models.make_backend import make_backend
+from annotator.models.openai.openai_backend import OpenAIBackend
+from annotator.models.served_model import ServedModel
 from schemas.errors import BackendError, ConfigError
 from schemas.records import Message
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sample_server import ChatServer, as_json, completion
 from test_served_model import ask_once, backend_of
 
-from annotator.generation.backend import Decoding, Reply, Request, RequestFailure
-from annotator.generation.completion import read_completion
-from annotator.generation.reasoning import split_tags
-from annotator.generation.system_role import fold_system, refuses_system
+from annotator.models.backend import Decoding, Reply, Request, RequestFailure
+from annotator.models.openai.completion import read_completion
+from annotator.models.reasoning import split_tags
+from annotator.models.system_role import fold_system, refuses_system
 from schemas.records import Message
 
 

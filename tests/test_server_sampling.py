@@ -8,14 +8,14 @@ import pytest
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import write_questions
 
-from annotator.generation.backend import Decoding, Reply, Request
-from annotator.generation.config import ModelConfig, SampleConfig
-from annotator.generation.dialogue import Ask, call_key
-from annotator.generation.openai_backend import OpenAIBackend
-from annotator.generation.request_body import RequestBody, sampling_of
-from annotator.generation.sample import run_sample
-from annotator.generation.server_kinds import LLAMA_CPP, NEUTRAL_NAMES, VLLM, neutral_fields
-from annotator.generation.stored_calls import pack, unpack
+from annotator.calls.dialogue import Ask, call_key
+from annotator.calls.stored_calls import pack, unpack
+from annotator.models.backend import Decoding, Reply, Request
+from annotator.models.config import ModelConfig, SampleConfig
+from annotator.models.openai.openai_backend import OpenAIBackend
+from annotator.models.openai.request_body import RequestBody, sampling_of
+from annotator.models.openai.server_kinds import LLAMA_CPP, NEUTRAL_NAMES, VLLM, neutral_fields
+from annotator.sampling.sample import run_sample
 from schemas.errors import ConfigError
 from schemas.records import Message, Response
 

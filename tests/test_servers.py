@@ -9,11 +9,11 @@ import pytest
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import WORDS, write_questions
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.endpoints import FIRST_REST_S, EndpointPool
-from annotator.generation.openai_backend import MOST_REFUSALS
-from annotator.generation.sample import run_sample
-from annotator.generation.usage import NO_LIMITS, Limits
+from annotator.calls.usage import NO_LIMITS, Limits
+from annotator.models.config import SampleConfig
+from annotator.models.openai.endpoints import FIRST_REST_S, EndpointPool
+from annotator.models.openai.openai_backend import MOST_REFUSALS
+from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 
 

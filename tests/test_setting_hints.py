@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import Run, make_run
 
+from maskdpo.cli.setting_hints import known_settings
 from maskdpo.config import SECTION_NAMES, load_run_config
-from maskdpo.setting_hints import known_settings
 from schemas.errors import ConfigError, nearest
 
 

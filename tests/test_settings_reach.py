@@ -291,7 +291,7 @@ def windows_of_attention_are_compared_with_it(bench: Bench) -> None:
 
 @probe("max_failed")
 def it_is_the_share_of_failures_that_ends_the_command_well(bench: Bench) -> None:
-    from maskdpo.cli import main
+    from maskdpo.cli.main import main
 
     path = bench.folder / "pairs.jsonl"
     path.parent.mkdir(exist_ok=True)

@@ -12,18 +12,18 @@ import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
-from dataset_builder.forgotten import FORGOTTEN_NAME, remember
-from dataset_builder.formats.sheets import read_xlsx
-from dataset_builder.formats.sheets.columns import (
+from formats.forgotten import FORGOTTEN_NAME, remember
+from formats.sheets import read_xlsx
+from formats.sheets.columns import (
     BLIND_COLUMNS,
     COLUMNS,
     sheet_rows,
 )
-from dataset_builder.formats.sheets.export import run_export_sheet
-from dataset_builder.formats.sheets.select import Answer, Answers, Choice
-from dataset_builder.formats.sheets.table import open_sheet
+from formats.sheets.export import run_export_sheet
+from formats.sheets.select import Answer, Answers, Choice
+from formats.sheets.table import open_sheet
 from schemas.errors import InputError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Failure
 from schemas.reviews import text_sha256

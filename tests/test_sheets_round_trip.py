@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sheet_rows import bring_back, export, read_csv, save_csv
 
-from dataset_builder.formats.sheets.cells import (
+from formats.sheets.cells import (
     MAX_CELL_UNITS,
     cell_units,
     defuse,
@@ -26,8 +26,8 @@ from dataset_builder.formats.sheets.cells import (
     split_cell,
     unescape,
 )
-from dataset_builder.formats.sheets.columns import PERSON_COLUMNS
-from dataset_builder.formats.sheets.labels import LABEL_WORDS
+from formats.sheets.columns import PERSON_COLUMNS
+from formats.sheets.labels import LABEL_WORDS
 from schemas.labels import Label
 from schemas.reviews import Review
 

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from openpyxl.comments import Comment
 from sheet_rows import bring_back, export, fill_csv, read_csv
 
-from dataset_builder.formats.sheets.evidence import (
+from formats.sheets.evidence import (
     PASSAGE_CHARS,
     FoundPassage,
     show_documents,
 )
-from dataset_builder.formats.sheets.export import run_export_sheet
-from dataset_builder.formats.sheets.labels import LABEL_WORDS, read_label
-from dataset_builder.formats.sheets.select import Answer, Answers, Choice, share_out
-from dataset_builder.formats.sheets.times import read_when
+from formats.sheets.export import run_export_sheet
+from formats.sheets.labels import LABEL_WORDS, read_label
+from formats.sheets.select import Answer, Answers, Choice, share_out
+from formats.sheets.times import read_when
 from schemas.errors import ConfigError, InputError
 from schemas.labels import Label
 from schemas.records import Annotation, Document

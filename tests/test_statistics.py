@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.statistics import (
+from dataset_builder.folder.statistics import (
     MAX_TOPICS,
     NUM_BINS,
     STATISTICS_NAME,

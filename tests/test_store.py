@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.store import Store
-from annotator.store_faults import faults_at_opening
+from annotator.calls.store import Store
+from annotator.calls.store_faults import faults_at_opening
 from schemas.errors import BackendError, InputError
 
 json_values = st.recursive(
@@ -144,8 +144,8 @@ def test_a_full_disk_is_a_backend_error_and_stores_nothing(store):
 
 KILLED_WRITER = """
 import os, signal, sys
-from annotator.store import Store
-from annotator.store_faults import faults_at_opening
+from annotator.calls.store import Store
+from annotator.calls.store_faults import faults_at_opening
 
 calls = Store(sys.argv[1])
 calls.put_many("reply", {f"done{n}": {} for n in range(10)})
@@ -203,8 +203,8 @@ def test_a_run_gets_the_settings_of_the_last_one_of_its_stage(store):
 
 CLAIMER = """
 import sys, time
-from annotator.store import Store
-from annotator.store_faults import faults_at_opening
+from annotator.calls.store import Store
+from annotator.calls.store_faults import faults_at_opening
 store = Store(sys.argv[1])
 print(sorted(store.claim(["a", "b"])), flush=True)
 time.sleep(60)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.store import Store
-from annotator.store_removal import find_traces, is_store, remove_calls
+from annotator.calls.store import Store
+from annotator.calls.store_removal import find_traces, is_store, remove_calls
 from schemas.errors import BackendError, InputError
-from schemas.plain_text import plain
+from schemas.text.plain_text import plain
 
 SECRET = 'The clinic of Varneby treated "Ada Quill" in 1871.'
 
@@ -112,7 +112,7 @@ def test_a_store_that_a_living_process_asks_through_is_left_alone(tmp_path):
 
 
 def test_a_reader_that_holds_the_log_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr("annotator.store_removal.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("annotator.calls.store_removal.LOCK_WAIT_S", 0.1)
     path = tmp_path / "store.sqlite"
     fill(path, {"one": {"text": SECRET}})
     reader = sqlite3.connect(path, isolation_level=None)

@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 from old_store import KEYS, REPLY, write_old_store
 
-from annotator.store import Store
-from annotator.store_tables import SCHEMA_VERSION
-from annotator.store_takeover import take_over
+from annotator.calls.store import Store
+from annotator.calls.store_tables import SCHEMA_VERSION
+from annotator.calls.store_takeover import take_over
 from schemas.errors import InputError
 
 

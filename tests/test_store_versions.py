@@ -8,10 +8,10 @@ import sys
 import pytest
 from old_store import KEYS, QUESTIONS, REPLY, write_old_store
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
-from annotator.store import Store
-from annotator.store_tables import SCHEMA_VERSION
+from annotator.calls.store import Store
+from annotator.calls.store_tables import SCHEMA_VERSION
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import run_sample
 from schemas.errors import InputError
 
 NOWHERE = "http://127.0.0.1:9/v1"  # nothing listens: a call would fail
@@ -76,7 +76,7 @@ def test_a_store_of_version_1_is_migrated_in_place(tmp_path):
 KILLED_MIGRATION = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from annotator import store_tables
+from annotator.calls import store_tables
 
 connection = store_tables.connect(Path(sys.argv[1]))
 
@@ -110,7 +110,7 @@ def test_a_migration_killed_half_way_leaves_the_old_store(tmp_path, moment):
 
 def test_two_processes_migrate_one_store(tmp_path):
     path = write_old_store(tmp_path / "store.sqlite")
-    program = "import sys; from annotator.store import Store; Store(sys.argv[1]).close()"
+    program = "import sys; from annotator.calls.store import Store; Store(sys.argv[1]).close()"
     running = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert version_of(path) == SCHEMA_VERSION

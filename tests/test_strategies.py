@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig, Strategy, Weighting
-from dataset_builder.reasons import EXPLANATIONS, Unused
 from dataset_builder.select import Selection, comparable, select
 from dataset_builder.strategies import Candidate, Choice
+from dataset_builder.unused import EXPLANATIONS, Unused
 from schemas.errors import ConfigError
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label, Side
 from schemas.records import Annotation

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.merge import run_merge
-from dataset_builder.near_topics import find_near_topics
-from dataset_builder.splits import Split, split_of
-from dataset_builder.spool import Shard
-from dataset_builder.statistics import compute_statistics
-from dataset_builder.topics import topic_key
-from dataset_builder.validate import validate_folder
-from schemas.sidecar import describe_file
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.folder.statistics import compute_statistics
+from dataset_builder.folder.validate import validate_folder
+from dataset_builder.input_index import Shard
+from dataset_builder.splits.near_topics import find_near_topics
+from dataset_builder.splits.splits import Split, split_of
+from dataset_builder.splits.topics import topic_key
+from schemas.files.sidecar import describe_file
 from schemas.stage import StageResult
 
 ONE_TOPIC = [

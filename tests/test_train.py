@@ -600,7 +600,7 @@ def test_arguments_that_are_no_template_variables_are_refused(name: str) -> None
 def test_the_verb_takes_a_file_and_ends_with_1_when_too_many_rows_are_no_pairs(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from maskdpo.cli import main
+    from maskdpo.cli.main import main
 
     rows = [make_pair_values(0), {"chosen": 3}]
     path = write_rows(tmp_path / "pairs.jsonl", rows)
@@ -620,7 +620,7 @@ def test_the_published_json_trains_through_import(model_folder: Path, tmp_path: 
     """Sentences and their types as the published code writes them, to masks and to a model."""
     from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
-    from dataset_builder.formats.pairs_in import run_import_pairs
+    from formats.import_pairs import run_import_pairs
 
     def side(*sentences: tuple[str, str]) -> tuple[list[dict[str, str]], dict[str, list[str]]]:
         text = " ".join(sentence for sentence, _ in sentences)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tiny_models import save_model_folder, write_dataset
 from train_support import SETTINGS, train
 
-from maskdpo.cli import cli
+from maskdpo.cli.main import cli
 from maskdpo.report.training_page import CURVES_FILE, render_training_page, write_training_page
 from maskdpo.report.training_plots import PANELS, draw_training_curves
 

@@ -9,10 +9,10 @@ from judge_server import ScriptedJudge
 from judge_support import make_world
 from sample_server import ChatServer, completion
 
-from annotator.generation.backend import Reply, RequestFailure
-from annotator.generation.useless import PATIENCE, UselessReplies
-from annotator.judging.annotate import run_annotate
+from annotator.calls.useless import PATIENCE, UselessReplies
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
+from annotator.models.backend import Reply, RequestFailure
 from schemas.errors import BackendError
 
 PROSE = "I would rather talk about the weather."

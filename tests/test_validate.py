@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.row_faults import FaultKind, pair_faults, sentence_faults
-from dataset_builder.validate import MAX_FINDINGS, validate_folder
-from dataset_builder.write import pair_schema, sentence_schema
+from dataset_builder.folder.row_faults import FaultKind, pair_faults, sentence_faults
+from dataset_builder.folder.validate import MAX_FINDINGS, validate_folder
+from dataset_builder.folder.write import pair_schema, sentence_schema
 from schemas.errors import InputError
-from schemas.sidecar import describe_file
+from schemas.files.sidecar import describe_file
 from schemas.spans import check_cover
 
 TRAIN = "pairs/train-00000-of-00001.parquet"
@@ -535,7 +535,7 @@ def test_a_valid_pair_and_sentence_have_no_fault() -> None:
 def run_verb(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
 ) -> tuple[int, str, str]:
-    from maskdpo.cli import main
+    from maskdpo.cli.main import main
 
     monkeypatch.setattr("sys.argv", ["maskdpo", "validate", *map(str, arguments)])
     code = 0

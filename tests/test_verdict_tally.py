@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotator.judging.verdict_tally import MIN_DECIDED, VerdictTally
+from annotator.judging.runs.verdict_tally import MIN_DECIDED, VerdictTally
 from schemas.labels import Label
 from schemas.records import Document, Verdict
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from annotator.judging.prompts import load_prompts
-from dataset_builder.markdown import dump_yaml as dump_header
+from annotator.judging.protocols.prompts import load_prompts
+from dataset_builder.folder.markdown import dump_yaml as dump_header
 from maskdpo.config import load_run_config
-from maskdpo.hub.card_merge import read_header
+from maskdpo.publishing.card_merge import read_header
 from schemas.errors import ConfigError, InputError
-from schemas.yaml_files import YamlFault, dump_yaml, parse_yaml, parse_yaml_texts, read_yaml
+from schemas.files.yaml_files import YamlFault, dump_yaml, parse_yaml, parse_yaml_texts, read_yaml
 
 # What YAML 1.1, YAML 1.2 or a line ending would change.
 HARD = [

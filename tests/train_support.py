@@ -38,7 +38,7 @@ def start_verb(
         "if pause:\n"
         "    import trainer.callbacks as callbacks\n"
         "    callbacks.LogFile.on_step_begin = lambda self, *a, **k: time.sleep(pause)\n"
-        "from maskdpo.cli import main\n"
+        "from maskdpo.cli.main import main\n"
         "main()\n"
     )
     arguments = ["train", "--dataset", str(dataset), "--output", str(output)]

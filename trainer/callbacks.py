@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import ProgressCallback, TrainerCallback
 
 from schemas.errors import InputError
-from schemas.writing import atomic_writer
+from schemas.files.writing import atomic_writer
 from trainer.failures import StoppedError, StopSignals, any_process
 
 if TYPE_CHECKING:

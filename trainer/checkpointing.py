@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import Trainer
 
-from schemas.writing import follow_umask
+from schemas.files.writing import follow_umask
 from trainer.failures import NonFiniteLossError, any_process, gather_lists
 from trainer.lora import has_adapter, load_adapter
 from trainer.processes import reshard, wait_for_all

@@ -25,12 +25,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from schemas.errors import InputError
-from schemas.files import read_lines
+from schemas.files.jsonl import read_lines
+from schemas.files.sidecar import check_format, describe_file
 from schemas.hashing import content_key
 from schemas.messages import is_text
 from schemas.preference_rows import split_row
 from schemas.records import Failure, Pair
-from schemas.sidecar import check_format, describe_file
 from schemas.validation import describe_errors, show_value
 
 Split = Literal["train", "test"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, InputError
-from schemas.writing import write_json
+from schemas.files.writing import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import BackendError, ConfigError, InputError, MissingPackageError
+from schemas.files.sidecar import describe_file
 from schemas.hashing import content_key
-from schemas.sidecar import describe_file
 from trainer.config import TrainConfig
 from trainer.failures import is_out_of_memory
 from trainer.weights import load_narrowed, stored_weights

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import BackendError
-from schemas.writing import write_json
+from schemas.files.writing import write_json
 from trainer.config import TrainConfig
 from trainer.failures import explain_full_disk
 from trainer.fit import checkpoint_bytes

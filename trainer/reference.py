@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, InputError
+from schemas.files.sidecar import installed_versions
+from schemas.files.writing import atomic_descriptor
 from schemas.hashing import content_key
-from schemas.sidecar import installed_versions
-from schemas.writing import atomic_descriptor
 from trainer.batches import ReferencedExample
 from trainer.examples import Example, TokenSequence
 from trainer.processes import as_main_says, count_processes, process_index, wait_for_all

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ConfigError
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path
 from trainer.choice import Choice, choose_layout

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ConfigError, InputError
+from schemas.files.sidecar import FORMAT_PREFIX, check_format, make_sidecar
+from schemas.files.writing import follow_umask, write_json
 from schemas.hashing import content_key
-from schemas.sidecar import FORMAT_PREFIX, check_format, make_sidecar
 from schemas.validation import show_value
-from schemas.writing import follow_umask, write_json
 
 MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"

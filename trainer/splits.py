@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
-from schemas.files import write_records
+from schemas.files.jsonl import write_records
 from schemas.records import Failure
 from schemas.stage import write_failures
 from trainer.config import TrainConfig

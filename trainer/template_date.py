@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from schemas.writing import write_json
+from schemas.files.writing import write_json
 from trainer.config import TrainConfig
 from trainer.models import load_tokenizer
 from trainer.processes import as_main_says

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.writing import write_json
+from schemas.files.writing import write_json
 
 if TYPE_CHECKING:
     import torch

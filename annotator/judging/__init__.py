@@ -1,1 +1,1 @@
-"""Judges, and the stages that use them: annotate and agreement."""
+"""Judges: a response and documents in, a verdict per sentence out."""

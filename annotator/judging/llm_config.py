@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from annotator.generation.config import ModelConfig
+from annotator.models.config import ModelConfig
 
 
 class LlmConfig(ModelConfig):

@@ -10,23 +10,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotator.generation.backend import Backend
-from annotator.generation.backends import make_backend
-from annotator.generation.dialogue import Dialogue
-from annotator.generation.run_dialogues import run_dialogues
-from annotator.generation.stored_calls import StoredCalls
-from annotator.generation.usage import Meter
+from annotator.calls.dialogue import Dialogue
+from annotator.calls.run_dialogues import run_dialogues
+from annotator.calls.store import Store
+from annotator.calls.stored_calls import StoredCalls
+from annotator.calls.usage import Meter
+from annotator.judging.evidence.quotes import QuoteFinder
+from annotator.judging.excerpts import Shower
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.llm_config import LlmConfig
-from annotator.judging.material import Material
-from annotator.judging.prompts import LANGUAGES, load_prompts, wording_language
-from annotator.judging.protocol_anah import judge_anah
-from annotator.judging.protocol_response import cut_windows, judge_response
-from annotator.judging.protocol_sentence import judge_sentence
-from annotator.judging.protocol_steps import ProtocolSettings
-from annotator.judging.quotes import QuoteFinder
-from annotator.judging.shown import Shower
-from annotator.store import Store
+from annotator.judging.protocols.anah import judge_anah
+from annotator.judging.protocols.prompts import LANGUAGES, load_prompts, wording_language
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.response import cut_windows, judge_response
+from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.models.backend import Backend
+from annotator.models.make_backend import make_backend
 from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.language import resolve_language
 from schemas.labels import Label

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotator.documents.retrieval import PassageIndex
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
 from annotator.text.language import resolve_language
-from annotator.text.retrieval import PassageIndex
 from annotator.text.sentences import split_sentences
-from schemas.files import Row
+from schemas.files.jsonl import Row
 from schemas.records import Document, Failure, Response
 from schemas.spans import Offsets
 

@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from maskdpo.demo.world import World, ask, write_biography
-from schemas.writing import follow_umask
+from schemas.files.writing import follow_umask
 
 END = "<|end|>"
 _PAD = "<|pad|>"

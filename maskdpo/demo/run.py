@@ -27,10 +27,10 @@ from typing import Any
 
 import click
 
-from annotator.generation.config import SampleConfig
-from annotator.generation.sample import run_sample
-from annotator.judging.annotate import run_annotate
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.runs.annotate import run_annotate
+from annotator.models.config import SampleConfig
+from annotator.sampling.sample import run_sample
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from maskdpo.config import RunConfig, load_run_config
@@ -44,10 +44,10 @@ from maskdpo.evaluation.words import describe_pair, find_pair
 from maskdpo.report.dataset_plots import draw_dataset_plots
 from maskdpo.report.training_page import write_training_page
 from schemas.errors import ConfigError
-from schemas.files import write_records
+from schemas.files.jsonl import write_records
+from schemas.files.writing import atomic_writer, write_json
+from schemas.files.yaml_files import dump_yaml
 from schemas.stage import StageResult
-from schemas.writing import atomic_writer, write_json
-from schemas.yaml_files import dump_yaml
 from trainer.config import TrainConfig
 from trainer.run import run_train
 

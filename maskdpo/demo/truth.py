@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskdpo.demo.world import Person, World
-from schemas.files import read_records
+from schemas.files.jsonl import read_records
 from schemas.labels import CORRECT_LABELS
 from schemas.records import Annotation
 

@@ -12,18 +12,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from annotator.generation.backend import Outcome, Reply
-from annotator.generation.backends import make_backend
-from annotator.generation.config import SampleConfig
-from annotator.generation.estimate import Estimate, look_into
-from annotator.generation.sample import Slot, estimate_sample, make_slots
-from annotator.generation.stored_calls import unpack
+from annotator.calls.estimate import Estimate, look_into
+from annotator.calls.stored_calls import unpack
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.estimate import estimate_annotate
-from annotator.judging.judges import asks_a_model
+from annotator.judging.make_judge import asks_a_model
+from annotator.judging.runs.estimate import estimate_annotate
+from annotator.models.backend import Outcome, Reply
+from annotator.models.config import SampleConfig
+from annotator.models.make_backend import make_backend
+from annotator.sampling.sample import Slot, estimate_sample, make_slots
 from annotator.text.token_estimate import estimate_tokens
 from maskdpo.evaluation.run import EvaluationInputs
-from schemas.files import read_records, write_records
+from schemas.files.jsonl import read_records, write_records
 from schemas.records import Document, Question, Response
 
 _MAX_CHARS_PER_TOKEN = 8  # more than any text has

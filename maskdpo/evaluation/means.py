@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotator.judging.intervals import (
+from annotator.agreement.intervals import (
     Group,
     Interval,
     Scale,
@@ -19,7 +19,7 @@ from annotator.judging.intervals import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mean:
-    """A mean over questions; None over none. `interval` as in annotator/judging/intervals.py."""
+    """A mean over questions; None over none. `interval` as in annotator/agreement/intervals.py."""
 
     value: float | None
     interval: Interval

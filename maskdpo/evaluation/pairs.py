@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from annotator.judging.intervals import CHANGE, DIFFERENCE, Group
+from annotator.agreement.intervals import CHANGE, DIFFERENCE, Group
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.outcomes import ModelTally, QuestionTally
 

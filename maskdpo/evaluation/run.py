@@ -12,26 +12,26 @@ from pathlib import Path
 
 import click
 
-from annotator.generation.backends import make_backend
-from annotator.generation.config import SampleConfig
-from annotator.generation.inputs import check_documents
-from annotator.generation.live import say
-from annotator.generation.sample import run_sample
-from annotator.generation.usage import NO_LIMITS, Budget, Limits, check_prices
-from annotator.judging.annotate import refuse_labels, run_annotate
+from annotator.calls.live import say
+from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.judges import judge_prices
+from annotator.judging.make_judge import judge_prices
+from annotator.judging.runs.annotate import refuse_labels, run_annotate
+from annotator.models.config import SampleConfig
+from annotator.models.make_backend import make_backend
+from annotator.sampling.input_checks import check_documents
+from annotator.sampling.sample import run_sample
 from maskdpo.config import RunConfig
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
-from schemas.files import read_records, read_rows
-from schemas.own_files import has_keys, is_page, refuse_to_replace_unless
+from schemas.files.jsonl import read_records, read_rows
+from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
+from schemas.files.writing import write_json
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
-from schemas.writing import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

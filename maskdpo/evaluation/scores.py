@@ -9,8 +9,8 @@ answered, for whoever wants to see what the others left out.
 
 Next to each score is what the model said at all (maskdpo/evaluation/outcomes.py), and `warnings`
 name every model that answers less or says less than one it is compared with
-(maskdpo/evaluation/silence.py). Intervals: annotator/judging/intervals.py, over topics; a question
-without a topic is a group of its own.
+(maskdpo/evaluation/silence.py). Intervals: annotator/agreement/intervals.py, over topics; a
+question without a topic is a group of its own.
 
 `anah_score` (arXiv 2407.04693) is as published: pooled over sentences, where a sentence without a
 fact counts as right. `anah_flag` holds a sentence where the model answered less than the baseline.
@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.judging.intervals import INTERVAL_NAME, SHARE, Group, name_group
+from annotator.agreement.intervals import INTERVAL_NAME, SHARE, Group, name_group
 from maskdpo.evaluation.means import mean_over_questions
 from maskdpo.evaluation.outcomes import ModelTally, Outcome, QuestionTally, count_facts, tally_model
 from maskdpo.evaluation.pairs import compare_pairs

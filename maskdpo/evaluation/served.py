@@ -1,7 +1,7 @@
 """Whether the models of an evaluation are those whose replies are stored, before any is asked.
 
 The rule: sampling from the first model costs as much as from the last, so the servers of all models
-and of the judge are compared with their last runs first (annotator/generation/identity.py).
+and of the judge are compared with their last runs first (annotator/calls/identity.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from annotator.generation.backends import make_backend
-from annotator.generation.config import SampleConfig
-from annotator.generation.identity import AskedModel, identify_models
-from annotator.generation.sample import REPLY_KIND
+from annotator.calls.identity import AskedModel, identify_models
+from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.judges import asks_a_model, make_judge
-from annotator.store import Store
+from annotator.judging.make_judge import asks_a_model, make_judge
+from annotator.models.config import SampleConfig
+from annotator.models.make_backend import make_backend
+from annotator.sampling.sample import REPLY_KIND
 
 
 def check_served(
@@ -26,7 +26,7 @@ def check_served(
     Local models are left out: the digest of their files is in the key of each call.
     """
     from annotator.judging.llm_judge import CALL_KIND
-    from annotator.judging.serving import identify_judge
+    from annotator.judging.runs.stored_replies import identify_judge
 
     served = [sample for sample in samples.values() if sample.backend == "openai"]
     is_judge_served = (

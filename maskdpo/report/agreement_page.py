@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annotator.judging.agreement import (
+from annotator.agreement.compare import CLUSTER_NOTE
+from annotator.agreement.disagreements import Disagreement
+from annotator.agreement.measure import (
     Agreement,
     AgreementReport,
     AgreementSlice,
     largest_first,
 )
-from annotator.judging.compare import CLUSTER_NOTE
-from annotator.judging.disagreements import Disagreement
 from maskdpo.report.agreement_plots import plot_agreement, plot_reliability, plot_risk_coverage
 from maskdpo.report.page import page_template
 from maskdpo.report.plots import Figure
-from schemas.writing import atomic_writer
+from schemas.files.writing import atomic_writer
 
 if TYPE_CHECKING:
-    from maskdpo.agreement.result import AgreementResult
+    from annotator.agreement.result import AgreementResult
 
 MAX_DISAGREEMENTS = 50
 MAX_SLICES = 50

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.judging.agreement import Agreement
-from annotator.judging.calibration import Calibration
+from annotator.agreement.calibration import Calibration
+from annotator.agreement.measure import Agreement
 from maskdpo.report.plots import Figure, draw_svg
 
 _COLOURS = ("#2a7f8e", "#b3541e")

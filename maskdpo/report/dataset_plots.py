@@ -24,8 +24,8 @@ Draw = Callable[[Any], None]
 def draw_dataset_plots(statistics: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     """Write `folder/plots/*.png`; answers (path relative to `folder`, text alternative) of each.
 
-    `statistics` is what `dataset_builder.statistics.compute_statistics` answers. A picture with
-    nothing to show is not drawn, and one of an earlier run is removed.
+    `statistics` is what `dataset_builder.folder.statistics.compute_statistics` returns. A picture
+    with nothing to show is not drawn, and one of an earlier run is removed.
     """
     values = statistics["all"]
     drawn: list[tuple[str, str]] = []

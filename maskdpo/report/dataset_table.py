@@ -9,7 +9,7 @@ Values = Mapping[str, Any]
 
 
 def print_statistics(statistics: Values) -> None:
-    """Print what `dataset_builder.statistics.compute_statistics` answered; fits 80 columns."""
+    """Print what `folder.statistics.compute_statistics` returned; fits 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from annotator.judging.domain_preview import describe_verdict
+from annotator.judging.domains.preview import describe_verdict
 from annotator.judging.judge import JudgeFailure
 
 if TYPE_CHECKING:
-    from annotator.judging.domain import Domain
-    from annotator.judging.domain_preview import ProtocolPreview, TriedSentence
+    from annotator.judging.domains.domain import Domain
+    from annotator.judging.domains.preview import ProtocolPreview, TriedSentence
     from annotator.judging.judge import JudgeTask
     from schemas.records import Verdict
 
@@ -30,7 +30,7 @@ def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]
 
     `name` is what the user calls it by: a name or a path.
     """
-    from annotator.judging.domain import render_guidance
+    from annotator.judging.domains.domain import render_guidance
     from annotator.text.token_estimate import estimate_tokens
 
     num_tokens = estimate_tokens(render_guidance(domain))

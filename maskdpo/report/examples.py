@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from annotator.judging.intervals import Group, name_group
+from annotator.agreement.intervals import Group, name_group
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document, Question, Verdict
 from schemas.scores import score_labels

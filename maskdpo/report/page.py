@@ -16,8 +16,8 @@ from maskdpo.evaluation.words import conclude, judge_pair, p_value, percent, poi
 from maskdpo.report.examples import make_examples
 from maskdpo.report.plots import plot_scores, plot_sentences, plot_topics
 from maskdpo.report.training_plots import draw_training_curves
+from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Question
-from schemas.writing import atomic_writer
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -13,7 +13,7 @@ from typing import Any
 
 from maskdpo.report.page import page_template
 from maskdpo.report.training_plots import draw_training_curves
-from schemas.writing import atomic_writer
+from schemas.files.writing import atomic_writer
 
 LOG_FILE = "training_log.jsonl"
 CURVES_FILE = "curves.html"

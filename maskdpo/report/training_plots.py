@@ -23,7 +23,7 @@ from maskdpo.report.training_readings import (
     read_sides,
     read_speed,
 )
-from schemas.files import read_lines
+from schemas.files.jsonl import read_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,14 +19,14 @@ from jsonschema import Draft202012Validator
 from sample_support import write_questions
 from vllm_support import serve, write_servable_model
 
-from annotator.generation.backend import Decoding, Reply, Request, RequestFailure
-from annotator.generation.backends import make_backend
-from annotator.generation.config import ModelConfig, SampleConfig
-from annotator.generation.sample import run_sample
-from annotator.generation.stored_calls import unpack
-from annotator.judging.annotate import run_annotate
+from annotator.calls.stored_calls import unpack
 from annotator.judging.config import AnnotateConfig
-from schemas.files import read_records
+from annotator.judging.runs.annotate import run_annotate
+from annotator.models.backend import Decoding, Reply, Request, RequestFailure
+from annotator.models.config import ModelConfig, SampleConfig
+from annotator.models.make_backend import make_backend
+from annotator.sampling.sample import run_sample
+from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Annotation, Message, Response
 

@@ -1,0 +1,1 @@
+"""A judge's verdicts compared with people's labels."""

@@ -1,0 +1,177 @@
+"""The figures of agreement and their intervals: plain arithmetic over counted sentences.
+
+One function turns counts into figures, for the estimate and for every leave-one-out value alike, so
+that an interval is always that of the figure it is printed with.
+
+Two classes. `hallucinated`, and `factual` for all that is not (people's and judges' `no_fact`
+too). Counts are of sentences that people labelled:
+
+    TP  both say hallucinated            FN  people say hallucinated, the judge factual
+    TN  both say factual                 FP  people say factual, the judge hallucinated
+    UN  the judge left it undetermined
+
+Every figure but `coverage` is over the decided sentences, TP + FN + FP + TN.
+
+| figure              | what it is                              | not defined (None) when          |
+|---------------------|-----------------------------------------|----------------------------------|
+| balanced_accuracy   | mean of both recalls; 0.5 is chance     | people name only one class       |
+| precision_CLASS     | share of the judge's CLASS that is so   | the judge never says CLASS       |
+| recall_CLASS        | share of people's CLASS that it finds   | people never say CLASS           |
+| f1_CLASS            | harmonic mean of the two                | neither side ever says CLASS     |
+| kappa               | Cohen's: agreement beyond chance, as a  | chance alone would agree always: |
+|                     | share of what chance leaves             | both name one class, the same    |
+| coverage            | decided / all                           | there is no sentence             |
+
+With nothing decided, all but `coverage` (then 0.0) are None. `f1_CLASS` is 0.0, not None, when
+one side alone says CLASS. scikit-learn says 0.0 or nan where we say None.
+
+Intervals: annotator/agreement/intervals.py, the jackknife over groups. A figure rests on the groups
+that have sentences in each of its denominators (`_RESTS_ON`); with fewer than two of them in any,
+it has no interval: balanced accuracy has none where one group holds all hallucinated sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.agreement.intervals import (
+    BALANCED,
+    DIFFERENCE,
+    SHARE,
+    Group,
+    Interval,
+    Scale,
+    effective_groups,
+    find_interval,
+    leave_one_out,
+)
+
+FIGURES = (
+    "balanced_accuracy",
+    "precision_hallucinated",
+    "recall_hallucinated",
+    "f1_hallucinated",
+    "precision_factual",
+    "recall_factual",
+    "f1_factual",
+    "kappa",
+    "coverage",
+)
+TP, FN, FP, TN, UN = range(5)
+NUM_COUNTS = 5
+
+# The denominators of each figure, as counts added up.
+_RESTS_ON: Mapping[str, Sequence[Sequence[int]]] = {
+    "balanced_accuracy": ((TP, FN), (FP, TN)),
+    "precision_hallucinated": ((TP, FP),),
+    "recall_hallucinated": ((TP, FN),),
+    "f1_hallucinated": ((TP, FN, FP),),
+    "precision_factual": ((FN, TN),),
+    "recall_factual": ((FP, TN),),
+    "f1_factual": ((FN, FP, TN),),
+    "kappa": ((TP, FN, FP, TN),),
+    "coverage": ((TP, FN, FP, TN, UN),),
+}
+_SCALES: Mapping[str, Scale] = {"balanced_accuracy": BALANCED, "kappa": DIFFERENCE}
+
+GroupT = TypeVar("GroupT", str, Group)
+Counts = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A figure with its 95% interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def count_groups(rows: Iterable[tuple[GroupT, bool, bool | None]]) -> Counts:
+    """Counts [G, 5] of (group, people say hallucinated, the judge does: None = undetermined).
+
+    Groups are sorted by name, so that the order of sentences moves no interval.
+    """
+    column = {(True, True): TP, (True, False): FN, (False, True): FP, (False, False): TN}
+    counts: dict[GroupT, list[int]] = {}
+    for group, person, judged in rows:
+        row = counts.setdefault(group, [0] * NUM_COUNTS)
+        row[UN if judged is None else column[person, judged]] += 1
+    return np.array([counts[name] for name in sorted(counts)], dtype=np.float64).reshape(
+        -1, NUM_COUNTS
+    )
+
+
+def compute_figures(counts: Counts) -> dict[str, NDArray[np.float64]]:
+    """Each of FIGURES, [...], of counts [..., 5]; nan where it is not defined."""
+    tp, fn, fp, tn, un = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
+    decided = tp + fn + fp + tn
+    agreed_by_chance = (tp + fn) * (tp + fp) + (fp + tn) * (fn + tn)  # times decided ** 2
+    recall_hallucinated, recall_factual = _ratio(tp, tp + fn), _ratio(tn, fp + tn)
+    return {
+        "balanced_accuracy": (recall_hallucinated + recall_factual) / 2,
+        "precision_hallucinated": _ratio(tp, tp + fp),
+        "recall_hallucinated": recall_hallucinated,
+        "f1_hallucinated": _ratio(2 * tp, 2 * tp + fn + fp),
+        "precision_factual": _ratio(tn, fn + tn),
+        "recall_factual": recall_factual,
+        "f1_factual": _ratio(2 * tn, 2 * tn + fn + fp),
+        "kappa": _ratio((tp + tn) * decided - agreed_by_chance, decided**2 - agreed_by_chance),
+        "coverage": _ratio(decided, decided + un),
+    }
+
+
+def estimate_figures(counts: Counts) -> dict[str, Figure]:
+    """Each of FIGURES with its interval, from counts [G, 5] by group."""
+    values = compute_figures(counts.sum(axis=0))
+    left_out = compute_figures(leave_one_out(counts))
+    figures = {}
+    for name in FIGURES:
+        kept, num_groups = groups_behind(name, counts)
+        found = find_interval(
+            float(values[name]),
+            left_out[name][kept],
+            _SCALES.get(name, SHARE),
+            num_groups=num_groups,
+        )
+        figures[name] = Figure(value=to_float(values[name]), low=found.low, high=found.high)
+    return figures
+
+
+def estimate_difference(name: str, first: Counts, second: Counts) -> Interval:
+    """The paired interval and p of one of FIGURES, first less second; the same groups [G, 5]."""
+    value = compute_figures(first.sum(axis=0))[name] - compute_figures(second.sum(axis=0))[name]
+    left_out = (
+        compute_figures(leave_one_out(first))[name] - compute_figures(leave_one_out(second))[name]
+    )
+    kept, num_groups = groups_behind(name, first)
+    other_kept, other_num_groups = groups_behind(name, second)
+    return find_interval(
+        float(value),
+        left_out[kept | other_kept],
+        DIFFERENCE,
+        num_groups=min(num_groups, other_num_groups),
+    )
+
+
+def groups_behind(name: str, counts: Counts) -> tuple[NDArray[np.bool_], float]:
+    """Which groups [G] one of FIGURES rests on, and their effective number."""
+    parts = [counts[:, list(columns)].sum(axis=1) for columns in _RESTS_ON[name]]
+    kept: NDArray[np.bool_] = np.sum(parts, axis=0) > 0
+    return kept, effective_groups(*parts)
+
+
+def to_float(value: NDArray[np.float64] | float) -> float | None:
+    """A number of numpy's as ours: nan, which JSON cannot hold, is None."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quotient: NDArray[np.float64] = np.where(below > 0, above / below, np.nan)
+    return quotient

@@ -1,0 +1,1 @@
+"""Cached model calls: the store, dialogues, limits, usage, estimates."""

@@ -1,0 +1,180 @@
+"""Removing calls from a store so that their bytes are gone, not only unreachable.
+
+The rule: a call goes when its key is named, or when its value holds one of the given texts, however
+it is escaped. Deleted pages are overwritten, the write-ahead log is emptied, and the file is
+written anew, so neither the file nor its `-wal` holds the text afterwards. A killed removal is
+finished by the next one, which does all three again.
+
+Files of every store version are served: only `calls(key, kind, value)` is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from annotator.calls.claims import is_alive
+from annotator.calls.store_faults import faults_in_use
+from annotator.calls.store_tables import LOCK_WAIT_S, transaction
+from schemas.errors import BackendError, MaskDpoError
+from schemas.text.plain_text import plain
+
+_ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\(.)", re.S)
+_DELETE_BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """Which calls go, by key, and how many that is by kind of call.
+
+    keys      of the calls that are in the store
+    by_kind   number of calls
+    """
+
+    keys: frozenset[str] = frozenset()
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_traces(
+    path: Path, *, keys: Collection[str], texts: Collection[str], passages: Collection[str]
+) -> Traces:
+    """The calls of the store at `path` that hold something to be removed. Changes nothing.
+
+    keys       of calls, stored or not
+    texts      whole replies: a call whose reply is one of them
+    passages   texts as `plain` makes them: a call whose value contains one of them anywhere
+
+    Raises BackendError and InputError as a store does.
+    """
+    found: set[str] = set()
+    by_kind: Counter[str] = Counter()
+    with _connected(path, read_only=True) as connection:
+        for key, kind, value in connection.execute("SELECT key, kind, value FROM calls"):
+            if key in keys or _holds(value, texts, passages):
+                found.add(key)
+                by_kind[kind] += 1
+    return Traces(keys=frozenset(found), by_kind=dict(sorted(by_kind.items())))
+
+
+def remove_calls(path: Path, keys: Collection[str]) -> int:
+    """Remove calls, and every byte of what the store removed up to now; returns how many.
+
+    Raises BackendError where another process asks or holds the file: the same call finishes later.
+    """
+    with _connected(path) as connection:
+        _refuse_while_asked(path, connection)
+        connection.execute("PRAGMA secure_delete = ON")
+        count = 0
+        with transaction(connection):
+            for batch in _batches(sorted(keys)):
+                marks = ",".join("?" * len(batch))
+                count += connection.execute(
+                    f"DELETE FROM calls WHERE key IN ({marks})", batch
+                ).rowcount
+        _empty_log(path, connection)
+        connection.execute("VACUUM")
+        _empty_log(path, connection)
+    return count
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is a store of any version."""
+    try:
+        with path.open("rb") as handle:
+            if handle.read(15) != b"SQLite format 3":
+                return False
+        with _connected(path, read_only=True) as connection:
+            connection.execute("SELECT key, kind, value FROM calls LIMIT 0")
+    except (OSError, MaskDpoError):
+        return False
+    return True
+
+
+@contextmanager
+def _connected(path: Path, *, read_only: bool = False) -> Iterator[sqlite3.Connection]:
+    mode = "mode=rw"
+    if read_only:
+        # Without a log there is nobody who writes; opened so, SQLite puts no file next to it.
+        has_log = path.with_name(path.name + "-wal").exists()
+        mode = "mode=ro" if has_log else "immutable=1"
+    place = f"{path.resolve().as_uri()}?{mode}"
+    with faults_in_use(path):
+        connection = sqlite3.connect(place, uri=True, timeout=LOCK_WAIT_S, isolation_level=None)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _refuse_while_asked(path: Path, connection: sqlite3.Connection) -> None:
+    """Raise BackendError where a living process has calls under way: it would store them again."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(claims)")}
+    if not {"process", "started"} <= columns:
+        return
+    owners = connection.execute("SELECT DISTINCT process, started FROM claims").fetchall()
+    alive = [process for process, started in owners if is_alive(process, started)]
+    if alive:
+        raise BackendError(
+            f"process {alive[0]} is asking models and stores their replies in {path}; end it or "
+            "wait, then run the same command again"
+        )
+
+
+def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Move all of the write-ahead log into the file, and make it empty."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise BackendError(
+            f"another process reads {path}, so its log cannot be emptied; end it, then run the "
+            "same command again"
+        )
+
+
+def _holds(value: str, texts: Collection[str], passages: Collection[str]) -> bool:
+    content = json.loads(value)
+    if isinstance(content, dict) and content.get("text") in texts:
+        return True
+    if not passages:
+        return False
+    return any(
+        passage in form
+        for text in _strings(content)
+        for form in (plain(text), plain(_unescape(text)))
+        for passage in passages
+    )
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _unescape(text: str) -> str:
+    r"""The text that a reply in JSON encodes: `\"` is a quotation mark, `\n` a break."""
+    if "\\" not in text:
+        return text
+
+    def resolve(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return str(json.loads(f'"{match[0]}"'))
+        return " " if match[1] in "nrtbf" else match[1]
+
+    return _ESCAPE.sub(resolve, text)
+
+
+def _batches(items: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), _DELETE_BATCH):
+        yield items[start : start + _DELETE_BATCH]

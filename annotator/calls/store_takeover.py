@@ -1,0 +1,126 @@
+"""Calls of a store elsewhere, copied into the store of a run directory.
+
+Earlier versions kept a store next to each output. The rule: what was paid for there serves the run
+directory, too, and the former file is not changed. Verdicts that earlier versions kept are left
+where they are; they are derived now.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from annotator.calls.store_faults import faults_at_opening
+from annotator.calls.store_tables import (
+    LOCK_WAIT_S,
+    check_version,
+    prepare,
+    read_version,
+    transaction,
+)
+
+_STAGE = "taken over"
+
+
+def take_over(store: Path, former: Path) -> int:
+    """Copy into `store` the calls of `former` that it lacks, and return how many.
+
+    A file taken over before, and unchanged since, is not read again. Raises InputError where either
+    is no store or of a newer version, BackendError where one cannot be opened.
+    """
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with faults_at_opening(store):
+        connection = sqlite3.connect(store, timeout=LOCK_WAIT_S, isolation_level=None, uri=True)
+    try:
+        with faults_at_opening(store):
+            prepare(connection, store)
+        mark = json.dumps(_describe(former))
+        with faults_at_opening(former), _attached(connection, former) as version:
+            return 0 if _find_mark(connection, mark) else _copy(connection, version, mark)
+    finally:
+        connection.close()
+
+
+def is_taken_over(store: Path, former: Path) -> bool:
+    """Whether `store` holds the calls of `former` as it is now; opens neither for writing."""
+    if not store.exists():
+        return False
+    with faults_at_opening(store):
+        connection = sqlite3.connect(store.resolve().as_uri() + "?mode=ro", uri=True)
+        try:
+            if read_version(connection) < 2:
+                return False
+            return _find_mark(connection, json.dumps(_describe(former)))
+        finally:
+            connection.close()
+
+
+def mark_taken_over(store: Path, former: Path) -> None:
+    """Note that `store` holds the calls of `former` as it is now, where calls were removed there.
+
+    Without it the former file would count as changed, and be copied once more.
+    """
+    with faults_at_opening(store):
+        connection = sqlite3.connect(store, timeout=LOCK_WAIT_S, isolation_level=None)
+        try:
+            prepare(connection, store)
+            settings = json.dumps(_describe(former))
+            connection.execute(
+                "INSERT INTO runs (stage, settings) VALUES (?, ?)", (_STAGE, settings)
+            )
+        finally:
+            connection.close()
+
+
+def _find_mark(connection: sqlite3.Connection, mark: str) -> bool:
+    query = "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?"
+    return connection.execute(query, (_STAGE, mark)).fetchone() is not None
+
+
+@contextmanager
+def _attached(connection: sqlite3.Connection, former: Path) -> Iterator[int]:
+    """The former file as `former`, for reading only; yields its version."""
+    # Without a log there is nobody who writes; opened so, SQLite puts no file next to it.
+    has_log = former.with_name(former.name + "-wal").exists()
+    place = f"{former.resolve().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
+    connection.execute("ATTACH ? AS former", (place,))
+    try:
+        version = read_version(connection, "former")
+        check_version(version, former)
+        yield version
+    finally:
+        connection.execute("DETACH former")
+
+
+def _copy(connection: sqlite3.Connection, version: int, mark: str) -> int:
+    failed = "failed" if version >= 2 else "0"
+    with transaction(connection):
+        count = connection.execute(
+            "INSERT INTO main.calls (key, kind, value, created, failed)"
+            f" SELECT key, kind, value, created, {failed} FROM former.calls"
+            " WHERE kind <> 'verdict'"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
+            " WHERE calls.failed AND NOT excluded.failed"
+        ).rowcount
+        if version >= 3:  # which models gave those replies
+            connection.execute(
+                "INSERT INTO main.runs (stage, settings, models, created)"
+                " SELECT stage, settings, models, created FROM former.runs ORDER BY id"
+            )
+        connection.execute("INSERT INTO main.runs (stage, settings) VALUES (?, ?)", (_STAGE, mark))
+    return count
+
+
+def _describe(path: Path) -> dict[str, object]:
+    """What says that a file is the one of before: its place, size and time of change."""
+    facts = path.stat()
+    log = path.with_name(path.name + "-wal")
+    return {
+        "file": str(path.resolve()),
+        "bytes": facts.st_size,
+        "changed_ns": facts.st_mtime_ns,
+        "log_bytes": log.stat().st_size if log.exists() else 0,
+    }

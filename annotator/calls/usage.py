@@ -1,0 +1,351 @@
+"""What calls cost, and the limits at which a run stops: tokens, money, number of calls.
+
+The rule that keeps a limit: a call is admitted only while what was spent, the most that calls
+under way may cost, and the most that the call itself may cost fit together. A limit on money
+without prices is refused before the first call. What a server does not count is estimated, and
+shown as such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+
+from annotator.calls.useless import UselessReplies
+from annotator.models.backend import Outcome, Reply, Request, RequestFailure
+from annotator.models.prices import Prices, show_money
+from annotator.text.token_estimate import estimate_tokens
+from schemas.errors import BackendError, ConfigError
+from schemas.records import Message
+
+# Tokens of the template around each message: role names and markers.
+_TOKENS_A_MESSAGE = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Where a run stops; None is no limit. They bound this run, not what the store holds."""
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tokens:
+    """Token counts of one call or of many."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+    @property
+    def total(self) -> int:
+        """Prompt and completion; cached ones are part of the prompt."""
+        return self.prompt + self.completion
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            prompt=self.prompt + other.prompt,
+            cached=self.cached + other.cached,
+            completion=self.completion + other.completion,
+        )
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """The limits of one run, and every meter that counts against them.
+
+    A run that asks several models (`evaluate`, `agreement --compare`) has a meter for each, with
+    the prices of that model; a limit is on the sum over all of them.
+    """
+
+    limits: Limits = NO_LIMITS
+    meters: list[Meter] = field(default_factory=list)
+    _exceeded: list[str] = field(default_factory=list)
+    _needed: str = ""
+
+    def join(self, meter: Meter) -> None:
+        """Count `meter` too. Raises ConfigError as `check_prices` does."""
+        check_prices(self.limits, [(item.section, item.prices) for item in (*self.meters, meter)])
+        self.meters.append(meter)
+
+    def admits(self, meter: Meter, requests: Sequence[Request]) -> bool:
+        """Whether `requests`, counted by `meter`, fit the limits next to all that is under way."""
+        limits = self.limits
+        exceeded = []
+        self._needed = ""
+        if limits.max_calls is not None and self.num_asked + len(requests) > limits.max_calls:
+            exceeded.append(f"max_calls={limits.max_calls}")
+        if limits.max_tokens is not None or limits.max_cost is not None:
+            more = sum(map(reserve, requests), Tokens())
+            most = [
+                (item, item.most + (more if item is meter else Tokens())) for item in self.meters
+            ]
+            total = sum(tokens.total for _, tokens in most)
+            if limits.max_tokens is not None and total > limits.max_tokens:
+                exceeded.append(f"max_tokens={limits.max_tokens}")
+            cost = sum(item.cost_of(tokens) or 0.0 for item, tokens in most)
+            if limits.max_cost is not None and cost > limits.max_cost:
+                exceeded.append(f"max_cost={limits.max_cost:g}")
+            self._needed = f", and the next may take {meter.show(more)}"
+        self._exceeded = exceeded
+        return not exceeded
+
+    @property
+    def num_asked(self) -> int:
+        """Calls made so far, failed ones too."""
+        return sum(item.num_asked for item in self.meters)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens of all replies so far."""
+        return sum((item.tokens for item in self.meters), Tokens())
+
+    @property
+    def cost_text(self) -> str:
+        """The cost so far with its currency; empty where no model has prices."""
+        priced = [item for item in self.meters if item.is_priced]
+        if not priced:
+            return ""
+        about = "about " if any(item.is_estimated for item in priced) else ""
+        assert priced[0].prices is not None
+        cost = sum(item.cost or 0.0 for item in priced)
+        return about + show_money(cost, priced[0].prices.currency)
+
+    def describe_stop(self) -> str:
+        """Which limit the next call does not fit, and what was spent."""
+        cost = f", {self.cost_text}" if self.cost_text else ""
+        return (
+            f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
+            f"were made ({self.tokens.total:,} tokens{cost}){self._needed}"
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The final table of a run with several models: (name, value)."""
+        tokens = self.tokens
+        about = "about " if any(item.is_estimated for item in self.meters) else ""
+        rows = [
+            ("calls asked", f"{self.num_asked:,}"),
+            ("answers from the store", f"{sum(item.num_served for item in self.meters):,}"),
+            ("prompt tokens", f"{about}{tokens.prompt:,}"),
+            ("completion tokens", f"{about}{tokens.completion:,}"),
+        ]
+        if self.cost_text:
+            unknown = sorted({item.section for item in self.meters if item.prices is None})
+            without = f" (without {', '.join(unknown)}: no prices)" if unknown else ""
+            rows.append(("cost", self.cost_text + without))
+        return rows
+
+
+@dataclass(kw_only=True)
+class Meter:
+    """Counts the calls of one model in one run and decides whether another one fits.
+
+    prices         what tokens cost; None: not known
+    limits         the limits of this run, or a budget that several meters share
+    section        where the model's settings are, as errors name it: "sample", "annotate.llm"
+    num_asked      calls handed to the backend
+    num_served     replies and failures found in the store
+    has_reply      whether a call of this run has a reply, made now or found in the store
+    first_failure  the first call without one, made now or found in the store
+    labels         what the run's verdicts say so far, counted by whoever makes them
+    useless        replies that came and were of no use
+
+    Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
+    """
+
+    prices: Prices | None = None
+    limits: InitVar[Limits | Budget] = NO_LIMITS
+    section: str = "model"
+    num_asked: int = 0
+    num_served: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    failures: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    is_estimated: bool = False
+    useless: UselessReplies = field(default_factory=UselessReplies)
+    has_reply: bool = False
+    first_failure: RequestFailure | None = None
+    budget: Budget = field(init=False)
+    _under_way: dict[str, Tokens] = field(default_factory=dict)
+
+    def __post_init__(self, limits: Limits | Budget) -> None:
+        self.budget = limits if isinstance(limits, Budget) else Budget(limits=limits)
+        self.budget.join(self)
+
+    @property
+    def num_under_way(self) -> int:
+        """Calls handed to the backend whose outcome is not there yet."""
+        return len(self._under_way)
+
+    @property
+    def most(self) -> Tokens:
+        """What was spent, and the most that calls under way may cost."""
+        return sum(self._under_way.values(), self.tokens)
+
+    def admits(self, requests: Sequence[Request]) -> bool:
+        """Whether `requests` fit the limits next to all that is under way."""
+        return self.budget.admits(self, requests)
+
+    def start(self, request: Request) -> None:
+        """A request is handed to the backend."""
+        self.num_asked += 1
+        limits = self.budget.limits
+        is_bounded = limits.max_tokens is not None or limits.max_cost is not None
+        # Estimating takes time; without a bound on tokens nobody reads the estimate.
+        self._under_way[request.id] = reserve(request) if is_bounded else Tokens()
+
+    def finish(self, request: Request, outcome: Outcome) -> None:
+        """Its outcome is there; a failed call is taken to have cost nothing."""
+        self._under_way.pop(request.id, None)
+        if isinstance(outcome, Reply):
+            self.tokens += self._tokens_of(request, outcome)
+        else:
+            self.failures[outcome.reason] += 1
+
+    def note(self, outcome: Outcome) -> None:
+        """An outcome goes back into a dialogue, whether the call was made now or earlier."""
+        if isinstance(outcome, Reply):
+            self.has_reply = True
+        else:
+            self.first_failure = self.first_failure or outcome
+
+    @property
+    def all_failed(self) -> str:
+        """A sentence with the first failure where every call failed; empty otherwise."""
+        failure = self.first_failure
+        if failure is None or self.has_reply:
+            return ""
+        return (
+            f"every call of this run failed; the first: {failure.reason}: {failure.detail} (mend "
+            "the cause, then run the same command with --retry-failed)"
+        )
+
+    @property
+    def came_to_nothing(self) -> str:
+        """A sentence where every call failed, or no reply was of use; empty otherwise."""
+        if self.all_failed or not self.useless.is_all or self.num_served:
+            return self.all_failed
+        return (
+            f"{self.useless.describe()} (choose another model or other settings, then run the same "
+            "command with --retry-failed)"
+        )
+
+    def check_replies(self) -> None:
+        """Raise BackendError where every call failed or no reply was of use."""
+        if self.came_to_nothing:
+            raise BackendError(self.came_to_nothing)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether this model's tokens have a price above 0."""
+        return self.prices is not None and not self.prices.is_free
+
+    @property
+    def cost(self) -> float | None:
+        """What this model has cost so far, in the currency of `prices`; None without prices."""
+        return self.cost_of(self.tokens)
+
+    def cost_of(self, tokens: Tokens) -> float | None:
+        """The price of `tokens`; None without prices."""
+        if self.prices is None:
+            return None
+        return self.prices.cost(
+            prompt=tokens.prompt, cached=tokens.cached, completion=tokens.completion
+        )
+
+    def show(self, tokens: Tokens) -> str:
+        """`tokens`, and what they cost where that is known, for a person."""
+        if self.prices is None or not self.is_priced:
+            return f"{tokens.total:,} tokens"
+        cost = show_money(self.cost_of(tokens) or 0.0, self.prices.currency)
+        return f"{tokens.total:,} tokens ({cost})"
+
+    def _tokens_of(self, request: Request, reply: Reply) -> Tokens:
+        prompt, completion = reply.prompt_tokens, reply.completion_tokens
+        if prompt is None or completion is None:
+            self.is_estimated = True
+        counted = estimate_prompt(request.messages) if prompt is None else prompt
+        return Tokens(
+            prompt=counted,
+            cached=min(reply.cached_tokens or 0, counted),
+            completion=estimate_tokens(reply.text) if completion is None else completion,
+        )
+
+    def line(self) -> str:
+        """The run so far in one line: calls, tokens, cost, labels, failures."""
+        parts = [f"calls {self.num_asked:,}"]
+        if self.num_served:
+            parts.append(f"stored {self.num_served:,}")
+        about = "~" if self.is_estimated else ""
+        if self.tokens.total:
+            parts.append(f"tokens {about}{_short(self.tokens.total)}")
+        if self.tokens.cached and self.tokens.prompt:
+            parts.append(f"cached {self.tokens.cached / self.tokens.prompt:.0%}")
+        if self.prices is not None and self.cost:
+            parts.append(about + show_money(self.cost, self.prices.currency))
+        if len(self.budget.meters) > 1 and self.budget.cost_text:
+            parts.append(f"in all {self.budget.cost_text}")
+        if self.labels:
+            parts.append(", ".join(f"{name} {n:,}" for name, n in self.labels.most_common(4)))
+        if self.failures:
+            named = ", ".join(f"{name} {n:,}" for name, n in self.failures.most_common(3))
+            parts.append(f"failed: {named}")
+        return " | ".join(parts)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The final table: (name, value)."""
+        about = "about " if self.is_estimated else ""
+        prompt = f"{about}{self.tokens.prompt:,}"
+        if self.tokens.cached:
+            prompt += f", {self.tokens.cached:,} of them cached"
+        rows = [
+            ("calls asked", f"{self.num_asked:,}"),
+            ("answers from the store", f"{self.num_served:,}"),
+            ("prompt tokens", prompt),
+            ("completion tokens", f"{about}{self.tokens.completion:,}"),
+        ]
+        if self.prices is not None and self.is_priced:
+            rows.append(("cost", about + show_money(self.cost or 0.0, self.prices.currency)))
+        rows += [(f"failed: {name}", f"{count:,}") for name, count in self.failures.most_common()]
+        return rows
+
+
+def check_prices(limits: Limits, prices: Sequence[tuple[str, Prices | None]]) -> None:
+    """Raise ConfigError where a limit on cost cannot be kept, before anything is spent.
+
+    `prices` has the prices of each model that will be asked, with the section of its settings.
+    """
+    unknown = list(dict.fromkeys(section for section, item in prices if item is None))
+    if limits.max_cost is not None and unknown:
+        section = unknown[0]
+        raise ConfigError(
+            f"--max-cost {limits.max_cost:g}: the cost is not known, because "
+            f"{' and '.join(f'{name}.prices' for name in unknown)} is not set; give the prices per "
+            f"million tokens, such as --set {section}.prices.prompt=0.15 "
+            f"--set {section}.prices.completion=0.60, or --set {section}.prices=0 where nothing "
+            "is paid"
+        )
+    paid = [(section, item.currency) for section, item in prices if item and not item.is_free]
+    if len({currency for _, currency in paid}) > 1:
+        named = ", ".join(f"{section}.prices in {currency}" for section, currency in paid)
+        raise ConfigError(f"costs in two currencies cannot be added ({named}); give all in one")
+
+
+def estimate_prompt(messages: Sequence[Message]) -> int:
+    """About how many tokens a conversation has as a prompt, for any model."""
+    return sum(estimate_tokens(item.content) + _TOKENS_A_MESSAGE for item in messages)
+
+
+def reserve(request: Request) -> Tokens:
+    """The most that a request is expected to cost."""
+    return Tokens(prompt=estimate_prompt(request.messages), completion=request.decoding.max_tokens)
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.1f}k"

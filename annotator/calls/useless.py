@@ -1,0 +1,71 @@
+"""Replies that came and were of no use: counted, so that a run stops before paying for more.
+
+The rule: only replies asked for in this run count. One dialogue with a usable result starts the
+count again; a dialogue counts with all its replies, the repairs included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from annotator.models.backend import Outcome, RequestFailure, one_line
+
+PATIENCE = 30
+_SHOWN_CHARS = 300
+
+
+@dataclass(kw_only=True, slots=True)
+class UselessReplies:
+    """Counts the useless replies of one run.
+
+    patience     useless replies in a row after which the run stops; None never stops
+    in_a_row     useless replies since the last useful one
+    num_useless  useless replies in all
+    num_useful   replies that led to a result
+    last         the last useless reply, or why there was none, on one line
+    """
+
+    patience: int | None = PATIENCE
+    in_a_row: int = 0
+    num_useless: int = 0
+    num_useful: int = 0
+    last: str = ""
+
+    def count_useful(self, num_replies: int) -> None:
+        """A dialogue ended with a result, after `num_replies` replies asked for in this run."""
+        if num_replies:
+            self.num_useful += num_replies
+            self.in_a_row = 0
+
+    def count_useless(self, replies: Sequence[Outcome]) -> None:
+        """A dialogue ended without a result; `replies` are those asked for in this run."""
+        if replies:
+            self.num_useless += len(replies)
+            self.in_a_row += len(replies)
+            self.last = show_reply(replies[-1])
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the next replies can be expected to be useless as well."""
+        return self.patience is not None and self.in_a_row >= self.patience
+
+    @property
+    def is_all(self) -> bool:
+        """Whether this run asked for replies and not one was of use."""
+        return bool(self.num_useless) and not self.num_useful
+
+    def describe(self) -> str:
+        """Why the run stops: how many replies, and one of them."""
+        if self.is_hopeless:
+            return f"{self.in_a_row} replies in a row were of no use; the last one: {self.last}"
+        return f"none of the {self.num_useless} replies was of use; the last one: {self.last}"
+
+
+def show_reply(reply: Outcome) -> str:
+    """A reply, or the reason why there is none, on one line of bounded length."""
+    if isinstance(reply, RequestFailure):
+        return f"{reply.reason} ({one_line(reply.detail)})"
+    text = one_line(reply.text)[:_SHOWN_CHARS]
+    shown = repr(text) if text else "thinking alone" if reply.reasoning else "an empty text"
+    return f"{shown} (finish_reason {reply.finish_reason})"

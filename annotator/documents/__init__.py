@@ -1,0 +1,1 @@
+"""Documents: files to text, passages, retrieval."""

@@ -1,0 +1,63 @@
+"""The settings of `ingest`: what documents are called, and how much a file may cost."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from annotator.text.language import AUTO
+from schemas.config import Section
+from schemas.stage import DEFAULT_MAX_FAILED
+from schemas.text.languages import LanguageCode
+
+TopicRule = Literal["file", "folder", "title"]
+
+
+class IngestConfig(Section):
+    """Settings of `ingest`. What a file says of itself goes before them."""
+
+    topic: TopicRule = "file"
+    """What a document's topic is made of: `file` (its path without the ending), `folder` (the
+    folder it lies in) or `title`. A topic never lies in both splits of a data set."""
+
+    language: LanguageCode = AUTO
+    """ISO code of the documents ('en', 'zh', ...); 'auto' detects it document by document."""
+
+    license: str = ""
+    """Licence of the documents that do not name their own. Without it, a LICENSE file in the
+    folder is named."""
+
+    encoding: str = AUTO
+    """Encoding of text files without a byte order mark ('gb18030', 'latin-1', ...); 'auto' takes
+    UTF-8, then what a page says, then a guess that is listed in a note."""
+
+    max_file_mb: float = Field(default=64.0, gt=0.0, le=1024.0)
+    """A larger file is recorded as failed (`too_large`) and not read."""
+
+    max_document_chars: int = Field(default=5_000_000, ge=1)
+    """A file with more text is recorded as failed (`too_large`)."""
+
+    max_seconds: float = Field(default=120.0, gt=0.0)
+    """A file that takes longer to read is recorded as failed (`too_slow`)."""
+
+    max_memory_mb: int = Field(default=2048, ge=256)
+    """A file that needs more memory to read is recorded as failed (`reader_died`)."""
+
+    max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
+    """Share of the files that may fail before the command ends with exit code 1."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding_of_text(cls, value: str) -> str:
+        if value == AUTO:
+            return value
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError(
+                f"{value!r} is no text encoding Python knows; allowed are 'auto' and names such "
+                "as 'utf-8', 'gb18030', 'big5' or 'latin-1'"
+            ) from None
+        return codecs.lookup(value).name

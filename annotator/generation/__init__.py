@@ -1,1 +1,0 @@
-"""Text generation: messages in, replies out; and sampling a policy with it."""

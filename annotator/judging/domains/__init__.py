@@ -1,0 +1,1 @@
+"""Domains: an owner's rules and examples for a judge."""

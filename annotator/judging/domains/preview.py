@@ -1,0 +1,250 @@
+"""What a domain comes to before anything is spent: prompts, token counts, sentences to try.
+
+The rule: the messages are those that the protocols themselves build, so what is shown is what
+`annotate` sends. Nothing here needs a model; answers that a protocol waits for are stand-ins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from annotator.calls.dialogue import Ask, Dialogue
+from annotator.calls.usage import estimate_prompt
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.domains.domain import JUDGED_LABELS, Domain, DomainExample, render_guidance
+from annotator.judging.evidence.quotes import QuoteFinder
+from annotator.judging.excerpts import Shower
+from annotator.judging.judge import JudgeTask
+from annotator.judging.llm_config import LlmConfig
+from annotator.judging.protocols.anah import judge_anah
+from annotator.judging.protocols.prompts import load_prompts, wording_language
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.response import cut_windows, judge_response
+from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.judging.tasks import split_response
+from annotator.models.backend import Reply
+from annotator.text.language import AUTO, resolve_language
+from annotator.text.token_estimate import estimate_tokens
+from schemas.labels import Label
+from schemas.records import Document, Message, Response, Verdict
+
+NUM_TRIED = 3
+PROTOCOLS = ("response", "sentence", "anah")
+# A stand-in for a judge that finds a fact and a point: the longest way through protocol anah.
+_STAND_INS = {
+    "en": "<Fact>",
+    "zh": "<有事实>",
+}
+_QUESTIONS = {"en": "What do the documents say?", "zh": "文档里说了什么？"}
+# Of the examples that `domain new` writes.
+STARTER_DOCUMENTS = (
+    "The Karsted lighthouse was built in 1871 and is 34 metres high.",
+    "青川灯塔建于1871年，高34米。",
+)
+# Guidance goes into every call; above this it is worth a word.
+_LONG_GUIDANCE_TOKENS = 1_500
+
+_BUILT_IN = {
+    "en": (
+        ("The bridge of Karsted opened in 2019 and is three kilometres long.",
+         "The bridge opened in 2019.", Label.NO_HALLUCINATION),
+        ("The bridge of Karsted opened in 2019 and is three kilometres long.",
+         "It is five kilometres long.", Label.CONTRADICTORY),
+        ("The bridge of Karsted opened in 2019 and is three kilometres long.",
+         "It cost nine million crowns.", Label.UNVERIFIABLE),
+    ),
+    "zh": (
+        ("青川大桥于2019年通车，全长三公里。", "大桥于2019年通车。", Label.NO_HALLUCINATION),
+        ("青川大桥于2019年通车，全长三公里。", "大桥全长五公里。", Label.CONTRADICTORY),
+        ("青川大桥于2019年通车，全长三公里。", "大桥造价九百万元。", Label.UNVERIFIABLE),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProtocolPreview:
+    """How one protocol asks about a response.
+
+    calls        asks of the longest way through, in order; messages of each as sent
+    num_tokens   estimated prompt tokens of all of them
+    """
+
+    protocol: str
+    calls: Sequence[Ask]
+    num_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TriedSentence:
+    """A sentence of a dry run: what it is held against, and what the owner says of it, if so."""
+
+    task: JudgeTask
+    expected: Label | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The first sentence of the task, which is the one that is tried."""
+        start, end = self.task.sentences[0]
+        return self.task.response.text[start:end]
+
+
+def choose_examples(domain: Domain) -> list[DomainExample]:
+    """Three of the domain's examples, of different labels where there are; built-in ones after."""
+    first_of_each = [
+        next((example for example in domain.examples if example.label is label), None)
+        for label in JUDGED_LABELS
+    ]
+    chosen = [example for example in first_of_each if example is not None][:NUM_TRIED]
+    chosen += [example for example in domain.examples if example not in chosen]
+    built_in = [
+        DomainExample(document=document, sentence=sentence, label=label, reason="-")
+        for document, sentence, label in _BUILT_IN[domain.wording]
+    ]
+    return [*chosen, *built_in][:NUM_TRIED]
+
+
+def make_sample(domain: Domain, config: AnnotateConfig) -> JudgeTask:
+    """One response made of the chosen examples' sentences, with their documents, split."""
+    examples = choose_examples(domain)
+    gap = "" if domain.wording == "zh" else " "
+    response = _make_response(domain, gap.join(example.sentence for example in examples), "sample")
+    texts = dict.fromkeys(example.document for example in examples)
+    documents = [Document(id=f"d{n}", text=text) for n, text in enumerate(texts, start=1)]
+    return JudgeTask(
+        response=response, sentences=split_response(response, config), documents=documents
+    )
+
+
+def make_trials(domain: Domain) -> list[TriedSentence]:
+    """The chosen examples, each a task of its own, held against its own document alone."""
+    return [
+        TriedSentence(
+            task=JudgeTask(
+                response=_make_response(domain, example.sentence, f"example-{number}"),
+                sentences=[(0, len(example.sentence))],
+                documents=[Document(id=f"d{number}", text=example.document)],
+            ),
+            expected=example.label,
+        )
+        for number, example in enumerate(choose_examples(domain), start=1)
+    ]
+
+
+def first_sentences(tasks: Sequence[JudgeTask]) -> list[TriedSentence]:
+    """The first three sentences of tasks, each a task of its own within its whole response."""
+    return [
+        TriedSentence(
+            task=JudgeTask(response=task.response, sentences=[offsets], documents=task.documents)
+        )
+        for task in tasks
+        for offsets in task.sentences
+    ][:NUM_TRIED]
+
+
+def without_tried(domain: Domain) -> Domain:
+    """The domain less the examples that are tried: a judge must not be shown their labels."""
+    tried = choose_examples(domain)
+    kept = tuple(example for example in domain.examples if example not in tried)
+    return domain.model_copy(update={"examples": kept})
+
+
+def preview_protocols(
+    domain: Domain, config: AnnotateConfig, task: JudgeTask
+) -> list[ProtocolPreview]:
+    """What each protocol would ask about `task`, under the judge's settings in `config`.
+
+    `config` holds the domain's defaults already (`with_domain`); one of the task's documents has
+    text. Raises ConfigError for a wrong folder of prompts.
+    """
+    shown = Shower(config.retrieval, splitter=config.text.splitter).show(task)
+    if shown is None:
+        raise ValueError(f"the documents of {task.response.id!r} are blank: nothing is asked")
+    llm = config.llm or LlmConfig(model="judge", prompt_language=domain.prompt_language)
+    language: str = llm.prompt_language
+    if language == AUTO:
+        language = task.response.language or resolve_language(AUTO, task.response.text)
+    material = Material(
+        task=task,
+        prompts=load_prompts(language, llm.prompts),
+        excerpts=shown.excerpts,
+        own=shown.own,
+        finder=QuoteFinder(),
+        guidance=render_guidance(domain),
+    )
+    settings = ProtocolSettings(judge=llm.model, max_tokens=llm.max_tokens, evidence="keep")
+    point = f"<Reference>{material.sample_quote}</Reference>"
+    stand_ins = (_STAND_INS[wording_language(language)], point)
+    found = []
+    for protocol in PROTOCOLS:
+        calls = [
+            ask
+            for dialogue in _dialogues(protocol, material, settings, llm.window)
+            for ask in _walk(dialogue, stand_ins if protocol == "anah" else ())
+        ]
+        num_tokens = sum(estimate_prompt(ask.messages) for ask in calls)
+        found.append(ProtocolPreview(protocol=protocol, calls=calls, num_tokens=num_tokens))
+    return found
+
+
+def find_doubts(domain: Domain, config: AnnotateConfig) -> list[str]:
+    """What is allowed in a domain and yet likely not meant, a sentence each."""
+    doubts = []
+    shown = {example.label for example in domain.examples}
+    missing = [label.value for label in JUDGED_LABELS if label not in shown]
+    if missing:
+        doubts.append(f"no example is labelled {' or '.join(missing)}; give one of each label")
+    for number, example in enumerate(domain.examples, start=1):
+        response = _make_response(domain, example.sentence, "example")
+        count = len(split_response(response, config))
+        if count != 1:
+            doubts.append(
+                f"example {number}: its sentence is {count} sentences to the splitter; give one, "
+                "or another text.splitter"
+            )
+    num_tokens = estimate_tokens(render_guidance(domain))
+    if num_tokens > _LONG_GUIDANCE_TOKENS:
+        doubts.append(
+            f"the guidance has about {num_tokens} tokens and goes into every call; shorten it, or "
+            "prefer a server with a prefix cache"
+        )
+    if any(example.document in STARTER_DOCUMENTS for example in domain.examples):
+        doubts.append("the examples are the invented ones of 'domain new'; replace them")
+    return doubts
+
+
+def describe_verdict(verdict: Verdict, task: JudgeTask) -> tuple[str, list[str], str]:
+    """(label with its reason, quotes as they stand in the documents, rationale)."""
+    label = verdict.label.value + (f" ({verdict.reason})" if verdict.reason else "")
+    texts = {document.id: document.text for document in task.documents}
+    quotes = [texts[item.document_id][item.start : item.end] for item in verdict.evidence]
+    return label, quotes, verdict.rationale
+
+
+def _make_response(domain: Domain, text: str, name: str) -> Response:
+    question = Message(role="user", content=_QUESTIONS[domain.wording])
+    language = "" if domain.language == AUTO else domain.language
+    return Response(
+        id=name, question_id="question", prompt=[question], text=text, language=language
+    )
+
+
+def _dialogues(
+    protocol: str, material: Material, settings: ProtocolSettings, window: int
+) -> list[Dialogue[list[Verdict]]]:
+    numbers = range(len(material.task.sentences))
+    if protocol == "response":
+        windows = cut_windows(material, 1 if material.own else window)
+        return [judge_response(material, shown, settings) for shown in windows]
+    judge = judge_anah if protocol == "anah" else judge_sentence
+    return [judge(material, number, settings) for number in numbers]
+
+
+def _walk(dialogue: Dialogue[list[Verdict]], replies: Sequence[str]) -> list[Ask]:
+    """What a dialogue asks, answered by `replies` in order and left when they are used up."""
+    asked = [next(dialogue)]
+    for text in replies:
+        asked.append(dialogue.send(Reply(text=text, finish_reason="stop")))
+    dialogue.close()
+    return asked

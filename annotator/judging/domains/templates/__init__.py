@@ -1,0 +1,29 @@
+"""What `maskdpo domain new` writes: a commented domain in English, and one in Chinese."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from annotator.judging.domains.domain import check_name
+from annotator.judging.protocols.prompts import fill
+from annotator.text.language import AUTO
+from schemas.errors import ConfigError
+from schemas.text.languages import check_code
+
+_HERE = Path(__file__).parent
+
+
+def new_domain(name: str, *, language: str = AUTO) -> str:
+    """The YAML of a new domain that works as it stands, with comments that say what to change.
+
+    Chinese where `language` is. Raises ConfigError for a name that makes no file or a language
+    that is no code.
+    """
+    try:
+        check_name(name)
+        check_code(language)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    wording = "zh" if language.split("-")[0].lower() == "zh" else "en"
+    template = (_HERE / f"{wording}.yaml").read_text(encoding="utf-8")
+    return fill(template, {"name": name, "language": language})

@@ -1,0 +1,1 @@
+"""Quotes of a judge, located in the documents."""

@@ -1,0 +1,137 @@
+"""What the quotes of one verdict show: where documents say them, what is missing, what is weak.
+
+The rule: no quote is lost. Each is located, or it is in `missing`; a quote that a document's
+title says counts as found but has no offsets. What is said in several places is located where the
+document speaks of what the sentence speaks of; with no best place, in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from annotator.judging.evidence.quote_content import SHARED_UNITS, is_weak, read_content
+from annotator.judging.evidence.quotes import Place
+from annotator.judging.protocols.protocol_input import Material
+from annotator.text.function_words import is_function_word
+from annotator.text.language import detect_language
+from annotator.text.quote_text import read_quote_text
+from schemas.records import Evidence
+
+_STOPS = frozenset(".!?。！？\n")
+_MAX_GAP = 40  # characters of white space around a sentence
+_MAX_MARKS_SHARE = 4  # a text that is longer holds more than the quote
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundEvidence:
+    """What became of the quotes of a verdict.
+
+    evidence     places of the located quotes, offsets into the untouched documents
+    missing      quotes that neither the text nor the title of a document says
+    in_response  those of `missing` that the response says
+    is_weak      what was located carries too little content for this sentence; False where
+                 nothing was located
+    """
+
+    evidence: list[Evidence]
+    missing: list[str]
+    in_response: list[str]
+    is_weak: bool
+
+
+def find_evidence(quotes: Sequence[str], material: Material, number: int) -> FoundEvidence:
+    """What the documents of `material` hold of the quotes given for sentence `number`."""
+    finder, documents = material.finder, material.task.documents
+    titles = [document.title for document in documents if document.title.strip()]
+    language = _language_of(material)
+    sentence = material.sentence(number)
+    words = _content_words(sentence, language)
+    places: dict[Place, None] = {}
+    shown: list[str] = []
+    missing: list[str] = []
+    for quote in dict.fromkeys(quotes):
+        findings = finder.find_all(quote, material.texts)
+        if findings:
+            chosen = _choose(findings, material, words)
+            places |= dict.fromkeys(place for finding in chosen for place in finding)
+        elif in_titles := finder.locate(quote, titles):
+            shown += [titles[place.document][place.start : place.end] for place in in_titles]
+        else:
+            missing.append(quote)
+    shown += [material.texts[place.document][place.start : place.end] for place in places]
+    response = [material.task.response.text]
+    return FoundEvidence(
+        evidence=[
+            Evidence(
+                document_id=documents[place.document].id,
+                start=place.start,
+                end=place.end,
+                score=place.score,
+            )
+            for place in places
+        ],
+        missing=missing,
+        in_response=[quote for quote in missing if finder.locate(quote, response)],
+        is_weak=bool(shown)
+        and not any(_is_whole(part, [*material.texts, *titles]) for part in shown)
+        and not any(
+            _is_telling_sentence(place, material.texts[place.document], language)
+            for place in places
+        )
+        and is_weak(read_content(shown, language), read_content([sentence], language)),
+    )
+
+
+def _choose(
+    findings: list[tuple[Place, ...]], material: Material, words: frozenset[str]
+) -> list[tuple[Place, ...]]:
+    """Those findings whose own sentence shares most words with the response's sentence."""
+    if len(findings) == 1:
+        return findings
+    shared = [len(words & frozenset(_words_around(finding, material))) for finding in findings]
+    most = max(shared)
+    return [finding for finding, count in zip(findings, shared, strict=True) if count == most]
+
+
+def _words_around(finding: tuple[Place, ...], material: Material) -> Iterator[str]:
+    for place in finding:
+        yield from material.finder.words_around(material.texts[place.document], place)
+
+
+def _content_words(text: str, language: str) -> frozenset[str]:
+    tokens = read_quote_text(text).tokens()
+    return frozenset(
+        token for token in tokens if token[0].isalnum() and not is_function_word(token, language)
+    )
+
+
+def _language_of(material: Material) -> str:
+    """ISO 639 code of the response's language, its own word for it first."""
+    response = material.task.response
+    return re.split("[-_]", response.language.lower())[0] or detect_language(response.text)
+
+
+def _is_whole(part: str, texts: Sequence[str]) -> bool:
+    """Whether a quote is all that a text says: then it can say no more."""
+    said = "".join(filter(str.isalnum, part))
+    return any(
+        said == "".join(filter(str.isalnum, text))
+        for text in texts
+        if len(text) <= _MAX_MARKS_SHARE * len(part)
+    )
+
+
+def _is_telling_sentence(place: Place, text: str, language: str) -> bool:
+    """Whether a quote is a whole sentence of a document, with two content words.
+
+    A short sentence says no more than it does, and may well contradict another one without a
+    common word: "She works as a baker." and "She is a sailor."
+    """
+    before = text[max(0, place.start - _MAX_GAP) : place.start].rstrip(" \t")[-1:] or "\n"
+    is_last = not text[place.end : place.end + _MAX_GAP].strip()
+    after = "\n" if is_last else text[place.end - 1 : place.end + 1]
+    is_sentence = before in _STOPS and not _STOPS.isdisjoint(after)
+    said = read_content([text[place.start : place.end]], language)
+    return is_sentence and bool(said.words) and said.units >= SHARED_UNITS

@@ -1,0 +1,73 @@
+"""What of a task's documents a judge model is shown: all of them while they fit, else passages.
+
+The rule: passages are found once a response and shown to all its sentences alike, so that the
+prompt's beginning stays shared. Only where their union does not fit the budget does each
+sentence get its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from annotator.documents.passages import Passage, merge_passages
+from annotator.documents.retrieval import PassageIndex
+from annotator.judging.judge import JudgeTask
+from annotator.judging.protocols.protocol_input import MAX_TITLE_CHARS, Excerpt
+from annotator.text.config import RetrievalConfig, SplitterName
+from annotator.text.token_estimate import estimate_tokens
+from schemas.records import Document
+
+_CACHED_INDICES = 16  # responses to one question follow each other
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """Excerpts for every sentence alike, and those of single sentences where not all fit."""
+
+    excerpts: Sequence[Excerpt]
+    own: Mapping[int, Sequence[Excerpt]] = field(default_factory=dict)
+
+
+class Shower:
+    """Chooses what is shown; keeps the indices of the last few sets of long documents."""
+
+    def __init__(self, config: RetrievalConfig, *, splitter: SplitterName) -> None:
+        self._config = config
+        self._splitter = splitter
+        self._indices: OrderedDict[tuple[tuple[str, str], ...], PassageIndex] = OrderedDict()
+
+    def show(self, task: JudgeTask) -> Shown | None:
+        """What is shown of a task's documents; None where there is no text at all."""
+        numbered = [(n, item) for n, item in enumerate(task.documents) if item.text.strip()]
+        if not numbered:
+            return None
+        if sum(_num_tokens(item) for _, item in numbered) <= self._config.max_tokens:
+            whole = [Excerpt(document=n, spans=[(0, len(item.text))]) for n, item in numbered]
+            return Shown(excerpts=whole)
+        text = task.response.text
+        sentences = [text[start:end] for start, end in task.sentences]
+        found = self._index(task).find(task.response.prompt[-1].content, sentences)
+        if found.shared is not None:
+            return Shown(excerpts=_excerpts(found.shared))
+        own = {number: _excerpts(passages) for number, passages in enumerate(found.own)}
+        return Shown(excerpts=[], own=own)
+
+    def _index(self, task: JudgeTask) -> PassageIndex:
+        key = tuple((document.title, document.text) for document in task.documents)
+        if key not in self._indices:
+            self._indices[key] = PassageIndex(task.documents, self._config, splitter=self._splitter)
+            if len(self._indices) > _CACHED_INDICES:
+                self._indices.popitem(last=False)
+        self._indices.move_to_end(key)
+        return self._indices[key]
+
+
+def _num_tokens(document: Document) -> int:
+    return estimate_tokens(document.text) + estimate_tokens(document.title[:MAX_TITLE_CHARS])
+
+
+def _excerpts(passages: Iterable[Passage]) -> list[Excerpt]:
+    merged = merge_passages(passages)
+    return [Excerpt(document=number, spans=spans) for number, spans in merged.items()]

@@ -1,0 +1,148 @@
+"""Protocol `anah`: the three questions of ANAH-v2 (arXiv 2407.04693) in one conversation.
+
+Is there a fact to check? What do the documents say about it? Given that, which label? The rule:
+the label comes last, from points that documents say; there is none where they do not. The
+wording is ours; a `prompts` folder takes the one that published judge weights were trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TypeVar
+
+from annotator.calls.dialogue import Answer, Ask, Dialogue
+from annotator.judging.evidence.find_evidence import find_evidence
+from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
+from annotator.judging.protocols.confidence import combine_votes, tag_probability
+from annotator.judging.protocols.prompts import fill, wrap
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.read_reply import ReplyFault
+from annotator.judging.protocols.repairs import (
+    FirstLabel,
+    ask_with_room,
+    fault_of_ending,
+    name_fault,
+    remember,
+    repair,
+)
+from annotator.judging.protocols.steps import (
+    NEED_QUOTES,
+    ProtocolSettings,
+    fault_of_evidence,
+    finish,
+    make_decoding,
+    make_seed,
+    undetermined,
+)
+from annotator.models.backend import Reply
+from schemas.labels import Label
+from schemas.records import Message, Verdict
+
+ReadT = TypeVar("ReadT")
+
+
+def judge_anah(
+    material: Material, number: int, settings: ProtocolSettings
+) -> Dialogue[list[Verdict]]:
+    """Protocol `anah`: the three questions of ANAH-v2 (arXiv 2407.04693) in one conversation."""
+    votes = []
+    for vote in range(settings.votes):
+        votes.append((yield from _three_questions(material, number, settings, vote)))
+    return finish([combine_votes(votes, keep_share=settings.keep_share)])
+
+
+def _three_questions(
+    material: Material, number: int, settings: ProtocolSettings, vote: int
+) -> Generator[Ask, Answer, Verdict]:
+    """The conversation; what ends it early is a label or a fault."""
+    prompts = material.prompts
+    content = {"sentence": wrap("sentence", material.sentence(number))}
+    messages = material.opening([number], fill(prompts.anah_fact, content))
+    decoding = make_decoding(settings, settings.max_tokens, None)
+    ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
+    has_fact, ask, reply = yield from _ask_tagged(ask, material, read_fact)
+    if has_fact is not True:
+        return _settle(has_fact if isinstance(has_fact, ReplyFault) else Label.NO_FACT, settings)
+    ask = _go_on(ask, reply, fill(prompts.anah_points, content))
+    points, ask, reply = yield from _ask_points(ask, material, number, settings)
+    if isinstance(points, ReplyFault):
+        return _settle(points, settings)
+    if not points:
+        return _settle(Label.UNVERIFIABLE, settings)
+    found = find_evidence(points, material, number)
+    ask = _go_on(ask, reply, fill(prompts.anah_verdict, content))
+    label, _, reply = yield from _ask_tagged(ask, material, read_final)
+    if label in NEED_QUOTES and settings.evidence == "require":
+        label = fault_of_evidence(points, found) or label
+    verdict = _settle(label, settings)
+    shown = {"evidence": found.evidence, "missing_quotes": found.missing}
+    probability = tag_probability(reply.text, reply.logprobs)
+    if isinstance(label, ReplyFault) or probability is None:
+        return verdict.model_copy(update=shown)
+    sure = {"confidence": probability, "confidence_kind": "logprob"}
+    return verdict.model_copy(update=shown | sure)
+
+
+def _ask_points(
+    ask: Ask, material: Material, number: int, settings: ProtocolSettings
+) -> Generator[Ask, Answer, tuple[list[str] | ReplyFault, Ask, Reply]]:
+    """The points of the documents; asked for once more where documents do not say all of them.
+
+    Points that are in no document after that are a fault, whatever label would follow: so is the
+    reply that there are none after all. Weak points are left to the label, which may need none.
+    """
+
+    def read(text: str) -> list[str] | ReplyFault:
+        return read_points(text, material, number)
+
+    points, ask, reply = yield from _ask_tagged(ask, material, read)
+    if isinstance(points, ReplyFault) or not points or settings.evidence == "keep":
+        return points, ask, reply
+    before = fault_of_evidence(points, find_evidence(points, material, number))
+    if before is None:
+        return points, ask, reply
+    ask = repair(ask, reply, name_fault(before, material), material)
+    points, ask, reply = yield from _ask_tagged(ask, material, read)
+    if isinstance(points, ReplyFault):
+        return points, ask, reply
+    if not points:
+        detail = f"the repaired reply has no points any more; before: {before.detail}"
+        return replace(before, detail=detail), ask, reply
+    fault = fault_of_evidence(points, find_evidence(points, material, number))
+    is_missing = fault is not None and fault.reason == "evidence_not_found"
+    return (fault if fault and is_missing else points), ask, reply
+
+
+def _settle(found: Label | ReplyFault, settings: ProtocolSettings) -> Verdict:
+    if isinstance(found, ReplyFault):
+        return undetermined(found, settings, "anah")
+    return Verdict(label=found, judge=settings.judge, protocol="anah")
+
+
+def _ask_tagged(
+    ask: Ask, material: Material, read: Callable[[str], ReadT | ReplyFault]
+) -> Generator[Ask, Answer, tuple[ReadT | ReplyFault, Ask, Reply]]:
+    """Ask until `read` makes something of the reply, at most twice; a label named first holds."""
+    nothing = Reply(text="", finish_reason="unknown")
+    first: FirstLabel | None = None
+    for is_last in (False, True):
+        reply = yield from ask_with_room(ask)
+        if isinstance(reply, ReplyFault):
+            return reply, ask, nothing
+        value = fault_of_ending(reply) or read(reply.text)
+        if first and isinstance(value, Label):
+            changed = first.changed_by(Verdict(label=value))
+            return changed or value, ask, reply
+        if not isinstance(value, ReplyFault) or is_last:
+            return value, ask, reply
+        first = remember(first, value)
+        ask = repair(ask, reply, name_fault(value, material), material)
+    raise AssertionError("unreachable: the second reading always returns")
+
+
+def _go_on(ask: Ask, reply: Reply, question: str) -> Ask:
+    """The conversation with the model's answer and the next question."""
+    said = Message(role="assistant", content=reply.text)
+    messages = [*ask.messages, said, Message(role="user", content=question)]
+    return replace(ask, messages=messages, purpose="verdict")

@@ -1,0 +1,97 @@
+"""What a judge model is shown of one response: documents first, then the response, sentence last.
+
+The rule: everything that the calls of one response share comes first and is the same text to the
+byte, so that a server's prefix cache serves it; only the tail differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from annotator.judging.evidence.quotes import QuoteFinder
+from annotator.judging.judge import JudgeTask
+from annotator.judging.protocols.copied import Wording, make_wording
+from annotator.judging.protocols.prompts import Prompts, fill, wrap
+from schemas.records import Message
+from schemas.spans import Offsets
+
+MAX_TITLE_CHARS = 300
+_SAMPLE_CHARS = 120
+_GAP = "\n[...]\n"  # between passages of a document that do not touch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excerpt:
+    """Passages of one of the task's documents, in order; `spans` are offsets into its text."""
+
+    document: int
+    spans: Sequence[Offsets]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Material:
+    """A task made ready for prompts.
+
+    excerpts   what is shown of the documents, for every sentence alike
+    own        excerpts of single sentences, by number, where not all fit one prompt
+    finder     looks for quotes in the documents
+    """
+
+    task: JudgeTask
+    prompts: Prompts
+    excerpts: Sequence[Excerpt]
+    own: Mapping[int, Sequence[Excerpt]]
+    finder: QuoteFinder
+    guidance: str = ""
+
+    @property
+    def texts(self) -> list[str]:
+        """The documents' texts, in which quotes are located."""
+        return [document.text for document in self.task.documents]
+
+    @property
+    def wording(self) -> Wording:
+        """What of the prompts a reply may copy."""
+        system = fill(self.prompts.system, {"guidance": self.guidance})
+        return make_wording(system, self.prompts.requests, self.prompts.corrections)
+
+    @property
+    def sample_quote(self) -> str:
+        """Words that the documents say, from the beginning of their longest line; for estimates."""
+        lines = (line.strip() for text in self.texts for line in text.splitlines())
+        words = max(lines, key=len, default="")[:_SAMPLE_CHARS].split(" ")
+        # A word, number or name that is cut is not found.
+        while len(words) > 1 and not self.finder.locate(" ".join(words), self.texts):
+            words.pop()
+        return " ".join(words)
+
+    def sentence(self, number: int) -> str:
+        """The text of a sentence."""
+        start, end = self.task.sentences[number]
+        return self.task.response.text[start:end]
+
+    def opening(self, numbers: Sequence[int], tail: str) -> list[Message]:
+        """System and user message: what is shared, then `tail`."""
+        excerpts = self.own.get(numbers[0], self.excerpts) if len(numbers) == 1 else self.excerpts
+        prefix = fill(
+            self.prompts.prefix,
+            {
+                "documents": self._documents(excerpts),
+                "question": wrap("question", self.task.response.prompt[-1].content),
+                "response": wrap("response", self.task.response.text),
+            },
+        )
+        messages = [Message(role="user", content=f"{prefix}\n\n{tail}")]
+        system = fill(self.prompts.system, {"guidance": self.guidance})
+        return [Message(role="system", content=system), *messages] if system.strip() else messages
+
+    def _documents(self, excerpts: Sequence[Excerpt]) -> str:
+        shown = []
+        for excerpt in excerpts:
+            document = self.task.documents[excerpt.document]
+            text = _GAP.join(document.text[start:end] for start, end in excerpt.spans)
+            title = document.title.strip()[:MAX_TITLE_CHARS]
+            body = f"{title}\n\n{text}" if title else text
+            shown.append(wrap("document", body, excerpt.document + 1))
+        return "\n".join(shown)

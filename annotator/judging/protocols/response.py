@@ -1,0 +1,155 @@
+"""Protocol `response`: one structured call for many sentences of a response.
+
+The rule: every sentence is settled by itself (annotator/judging/protocols/window_reply.py). A judge
+that shifts, repeats or invents ids labels nothing, and a repair asks only for what is still owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+from annotator.calls.dialogue import Answer, Ask, Dialogue
+from annotator.judging.protocols.confidence import combine_votes
+from annotator.judging.protocols.prompts import fill, wrap
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.read_reply import ReplyFault
+from annotator.judging.protocols.repairs import (
+    EVIDENCE_FAULTS,
+    FirstLabel,
+    ask_with_room,
+    name_fault,
+    remember,
+    repair,
+)
+from annotator.judging.protocols.steps import (
+    ProtocolSettings,
+    closed_object,
+    finish,
+    make_decoding,
+    make_seed,
+    undetermined,
+    verdict_schema,
+)
+from annotator.judging.protocols.window_reply import beginning_of, read_window
+from schemas.records import Message, Verdict
+
+
+def verdicts_schema(ids: Sequence[int]) -> dict[str, Any]:
+    """The JSON Schema of the verdicts of several sentences."""
+    properties = verdict_schema()["properties"]
+    one = closed_object(
+        id={"type": "integer", "enum": list(ids)}, begins={"type": "string"}, **properties
+    )
+    verdicts = {"type": "array", "items": one, "minItems": len(ids), "maxItems": len(ids)}
+    return closed_object(verdicts=verdicts)
+
+
+def judge_response(
+    material: Material, numbers: Sequence[int], settings: ProtocolSettings
+) -> Dialogue[list[Verdict]]:
+    """Protocol `response`: one structured call for the sentences `numbers` of a response."""
+    votes = []
+    for vote in range(settings.votes):
+        votes.append((yield from _judge_window(material, numbers, settings, vote)))
+    return finish(
+        [
+            combine_votes(of_one, keep_share=settings.keep_share)
+            for of_one in zip(*votes, strict=True)
+        ]
+    )
+
+
+def _judge_window(
+    material: Material, numbers: Sequence[int], settings: ProtocolSettings, vote: int
+) -> Generator[Ask, Answer, list[Verdict]]:
+    shown = "\n".join(wrap("sentence", material.sentence(n), n + 1) for n in numbers)
+    messages = material.opening(numbers, fill(material.prompts.response, {"sentences": shown}))
+    found: dict[int, Verdict] = {}
+    faults: dict[int, ReplyFault] = {}
+    first: dict[int, FirstLabel | None] = dict.fromkeys(numbers)
+    owed = list(numbers)
+    ask = _window_ask(messages, owed, settings, vote)
+    for _ in range(3):  # asked, form mended, quotes mended
+        reply = yield from ask_with_room(ask)
+        if isinstance(reply, ReplyFault):
+            faults |= dict.fromkeys(owed, reply)
+            break
+        before = {n: fault.reason for n, fault in faults.items()}
+        good, faults = read_window(reply, owed, material, settings)
+        found |= _keep_labels(good, faults, first, settings)
+        owed = [n for n in owed if n not in found]
+        if not owed or all(_same_kind(before.get(n), faults[n].reason) for n in owed):
+            break
+        first |= {n: remember(first[n], faults[n]) for n in owed}
+        again = repair(ask, reply, _name_faults({n: faults[n] for n in owed}, material), material)
+        ask = _window_ask(again.messages, owed, settings, vote, purpose="repair")
+    return [
+        found[n] if n in found else undetermined(faults[n], settings, "response") for n in numbers
+    ]
+
+
+def _keep_labels(
+    good: Mapping[int, Verdict],
+    faults: Mapping[int, ReplyFault],
+    first: Mapping[int, FirstLabel | None],
+    settings: ProtocolSettings,
+) -> dict[int, Verdict]:
+    """What is settled: the verdicts, but undetermined where a repaired reply changed the label."""
+    settled = dict(good)
+    for number in (*good, *faults):
+        earlier = first[number]
+        changed = earlier.changed_by(good.get(number) or faults[number]) if earlier else None
+        if changed is not None:
+            settled[number] = undetermined(changed, settings, "response")
+    return settled
+
+
+def _name_faults(faults: Mapping[int, ReplyFault], material: Material) -> str:
+    """The mistakes by id, in words for the model."""
+    lines = [f"id {n + 1}: {name_fault(fault, material)}" for n, fault in faults.items()]
+    return "\n".join([*lines, material.prompts.faults["only_these_ids"]])
+
+
+def _same_kind(before: str | None, now: str) -> bool:
+    """Whether a fault was there the last time, too: form is mended once, and quotes once."""
+    return before is not None and (before in EVIDENCE_FAULTS) == (now in EVIDENCE_FAULTS)
+
+
+def _window_ask(
+    messages: Sequence[Message],
+    numbers: Sequence[int],
+    settings: ProtocolSettings,
+    vote: int,
+    *,
+    purpose: str = "verdict",
+) -> Ask:
+    schema = verdicts_schema([n + 1 for n in numbers])
+    decoding = make_decoding(settings, settings.max_tokens * len(numbers), schema)
+    return Ask(
+        messages=messages, decoding=decoding, seed=make_seed(settings, vote), purpose=purpose
+    )
+
+
+def cut_windows(material: Material, size: int) -> Iterator[list[int]]:
+    """The sentences of a response in windows of at most `size`, in order.
+
+    No two sentences of a window begin alike, so that an echo of its beginning names one of them:
+    `She was born in 1950.` and `She was born in Oslo.` are asked about in two calls.
+    """
+    window: list[int] = []
+    beginnings: set[str] = set()
+    for number in range(len(material.task.sentences)):
+        beginning = beginning_of(material.sentence(number))
+        if window and (len(window) == size or _is_among(beginning, beginnings)):
+            yield window
+            window, beginnings = [], set()
+        window.append(number)
+        beginnings.add(beginning)
+    if window:
+        yield window
+
+
+def _is_among(beginning: str, others: Set[str]) -> bool:
+    """Whether an echo of `beginning` could be of another one: equal, or one begins the other."""
+    return any(beginning.startswith(one) or one.startswith(beginning) for one in others)

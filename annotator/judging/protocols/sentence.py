@@ -1,0 +1,84 @@
+"""Protocol `sentence`: one structured call per sentence; documents first, the sentence last."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from annotator.calls.dialogue import Answer, Ask, Dialogue
+from annotator.judging.protocols.confidence import combine_votes, label_probabilities
+from annotator.judging.protocols.prompts import fill, wrap
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.read_reply import ReplyFault, read_object
+from annotator.judging.protocols.repairs import (
+    EVIDENCE_FAULTS,
+    FirstLabel,
+    ask_with_room,
+    fault_of_ending,
+    name_fault,
+    remember,
+    repair,
+)
+from annotator.judging.protocols.steps import (
+    ProtocolSettings,
+    finish,
+    make_decoding,
+    make_seed,
+    read_verdict,
+    undetermined,
+    verdict_schema,
+)
+from annotator.models.backend import Reply
+from schemas.records import Verdict
+
+
+def judge_sentence(
+    material: Material, number: int, settings: ProtocolSettings
+) -> Dialogue[list[Verdict]]:
+    """Protocol `sentence`: one structured call for one sentence."""
+    tail = fill(
+        material.prompts.sentence, {"sentence": wrap("sentence", material.sentence(number))}
+    )
+    messages = material.opening([number], tail)
+    votes = []
+    for vote in range(settings.votes):
+        decoding = make_decoding(settings, settings.max_tokens, verdict_schema())
+        ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
+        verdict = yield from _ask_until_usable(ask, material, number, settings)
+        votes.append(verdict)
+    return finish([combine_votes(votes, keep_share=settings.keep_share)])
+
+
+def _ask_until_usable(
+    ask: Ask, material: Material, number: int, settings: ProtocolSettings
+) -> Generator[Ask, Answer, Verdict]:
+    """A verdict, with its form mended once and its quotes once; the first label holds."""
+    mended: set[bool] = set()
+    first: FirstLabel | None = None
+    while True:
+        reply = yield from ask_with_room(ask)
+        if isinstance(reply, ReplyFault):
+            return undetermined(reply, settings, "sentence")
+        found = _read_sentence_reply(reply, material, number, settings)
+        changed = first.changed_by(found) if first else None
+        if changed is not None:
+            return undetermined(changed, settings, "sentence")
+        if isinstance(found, Verdict):
+            return found
+        is_evidence = found.reason in EVIDENCE_FAULTS
+        if is_evidence in mended:
+            return undetermined(found, settings, "sentence")
+        mended.add(is_evidence)
+        first = remember(first, found)
+        ask = repair(ask, reply, name_fault(found, material), material)
+
+
+def _read_sentence_reply(
+    reply: Reply, material: Material, number: int, settings: ProtocolSettings
+) -> Verdict | ReplyFault:
+    loop = fault_of_ending(reply)
+    values = loop or read_object(reply.text, "label")
+    if isinstance(values, ReplyFault):
+        return values
+    known = label_probabilities(reply.text, reply.logprobs, num_labels=1)
+    confidence = known[0] if known else None
+    return read_verdict(values, material, number, settings, "sentence", confidence=confidence)

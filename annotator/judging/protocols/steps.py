@@ -1,0 +1,184 @@
+"""What the protocols share: how a judge model is asked about sentences, and what a verdict needs.
+
+Each is a dialogue (annotator/calls/dialogue.py): pure, one call after another. The rules:
+
+- an unusable reply is asked again once, with the fault named (protocols/repairs.py);
+- a reply that copies the prompt is no verdict;
+- `supported` and `contradicted` need quotes, and documents must say every one of them;
+- the other labels need none, but a passage that they quote must be there, too;
+- what is unusable then is `undetermined`, with the true reason. Never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from annotator.calls.dialogue import Unusable
+from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
+from annotator.judging.evidence.quotes import count_units
+from annotator.judging.protocols.copied import find_copy
+from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.read_reply import ReplyFault, form_fault, read_label, read_quotes
+from annotator.models.backend import Decoding
+from schemas.hashing import stable_seed
+from schemas.labels import Label
+from schemas.records import Verdict
+
+_LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
+NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
+_ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
+MAX_QUOTES = 5
+_MAX_RATIONALE_CHARS = 500
+# Letters, wide ones twice. Under a label that needs no quote a shorter one is "none", or a name.
+_PASSAGE_UNITS = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProtocolSettings:
+    """How verdicts are asked for.
+
+    max_tokens     room for the verdict of one sentence
+    keep_share     keep the share of the votes as confidence
+    evidence       "require": a decided verdict needs quotes, each said by a document;
+                   "keep": it counts without, and what no document says is in `missing_quotes`
+    """
+
+    judge: str
+    max_tokens: int = 512
+    temperature: float = 0.0
+    votes: int = 1
+    keep_share: bool = False
+    logprobs: bool = False
+    seed: int = 0
+    evidence: Literal["require", "keep"] = "require"
+
+
+def verdict_schema() -> dict[str, Any]:
+    """The JSON Schema of one sentence's verdict.
+
+    The list of quotes is bounded, or a small model fills it until its room ends. Lengths of
+    strings are not: fewer servers take them.
+    """
+    return closed_object(
+        quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
+        reason={"type": "string"},
+        label={"type": "string", "enum": list(_LABEL_NAMES)},
+    )
+
+
+def closed_object(**properties: Any) -> dict[str, Any]:
+    """The JSON Schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def read_verdict(
+    values: Mapping[str, Any],
+    material: Material,
+    number: int,
+    settings: ProtocolSettings,
+    protocol: str,
+    *,
+    confidence: float | None,
+) -> Verdict | ReplyFault:
+    """The verdict on sentence `number` that a JSON object holds; or why it holds none."""
+    label = read_label(values.get("label"))
+    bound = frozenset({label}) if label in _ASKED else frozenset[Label]()
+    quotes = read_quotes(values.get("quotes"))
+    if quotes is None:
+        return replace(form_fault("its quotes are no list of strings"), labels=bound)
+    found = find_evidence(quotes, material, number)
+    copy = find_copy(values, found.missing, material.wording)
+    if copy is not None:
+        return ReplyFault(reason="copied_form", detail=copy, labels=bound)
+    if label is None or label not in _ASKED:
+        names = ", ".join(_LABEL_NAMES)
+        return ReplyFault(reason="unknown_label", detail=f"its label is none of {names}")
+    if settings.evidence == "require" and (label in NEED_QUOTES or _claims_passages(found)):
+        fault = fault_of_evidence(quotes, found)
+        if fault is not None:
+            return replace(fault, labels=bound)
+    said = values.get("reason")
+    rationale = said.strip()[:_MAX_RATIONALE_CHARS] if isinstance(said, str) else ""
+    return Verdict(
+        label=label,
+        confidence=confidence,
+        confidence_kind="logprob" if confidence is not None else None,
+        evidence=found.evidence,
+        missing_quotes=found.missing,
+        rationale=rationale,
+        judge=settings.judge,
+        protocol=protocol,
+    )
+
+
+def _claims_passages(found: FoundEvidence) -> bool:
+    """Whether a quote that no document says is long enough to be given as a passage."""
+    return any(count_units(quote) >= _PASSAGE_UNITS for quote in found.missing)
+
+
+def fault_of_evidence(quotes: Sequence[str], found: FoundEvidence) -> ReplyFault | None:
+    """What is wrong with the quotes of a verdict that needs them; None for evidence."""
+    if not quotes:
+        return ReplyFault(reason="evidence_not_found", detail="it has no quote", words="no_quote")
+    if found.missing:
+        is_own = found.missing[0] in found.in_response
+        detail = f"{len(found.missing)} of its {len(quotes)} quotes are in no document"
+        return ReplyFault(
+            reason="evidence_not_found",
+            detail=detail + (", but in the response" if is_own else ""),
+            missing=tuple(found.missing),
+            words="of_response" if is_own else "not_found",
+            quote=found.missing[0],
+        )
+    if found.is_weak:
+        return ReplyFault(
+            reason="weak_evidence",
+            detail="its quotes carry too little content",
+            words="weak_evidence",
+            quote=quotes[0],
+        )
+    return None
+
+
+def make_decoding(
+    settings: ProtocolSettings, max_tokens: int, schema: Mapping[str, Any] | None
+) -> Decoding:
+    """How a reply of at most `max_tokens` tokens is drawn."""
+    return Decoding(
+        max_tokens=max_tokens,
+        temperature=settings.temperature,
+        schema=schema,
+        logprobs=settings.logprobs,
+    )
+
+
+def make_seed(settings: ProtocolSettings, vote: int) -> int:
+    """The seed of a vote: 31 bits, so that every server takes it."""
+    return stable_seed(settings.seed, f"vote-{vote}") >> 32
+
+
+def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -> Verdict:
+    """The verdict where there is none, with the true reason."""
+    return Verdict(
+        label=Label.UNDETERMINED,
+        reason=fault.reason,
+        missing_quotes=list(fault.missing),
+        rationale=fault.detail,
+        judge=settings.judge,
+        protocol=protocol,
+    )
+
+
+def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
+    """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
+    num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
+    if num_decided == len(verdicts):
+        return verdicts
+    return Unusable(result=verdicts, is_useless=not num_decided)

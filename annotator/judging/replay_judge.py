@@ -1,0 +1,136 @@
+"""Verdicts made earlier as a judge: what an annotations.jsonl says of the same sentences.
+
+The rule: a verdict is taken only for the very text it was made of. Another response under the
+same id, or a sentence cut elsewhere, is `undetermined`, with its reason:
+
+    not_in_file       no annotation has the response's id
+    text_differs      the annotation of that id is of another text
+    no_matching_span  no sentence of the annotation has these offsets (outer white space aside)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from annotator.judging.judge import JudgeFailure, JudgeTask
+from schemas.document_versions import StaleDocuments, find_stale_documents, notes_on_stale
+from schemas.errors import InputError
+from schemas.files.jsonl import read_records
+from schemas.files.sidecar import describe_file
+from schemas.labels import Label
+from schemas.records import Annotation, Verdict
+from schemas.spans import Offsets, trim
+
+_MAX_MAKERS = 3
+NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no_matching_span"
+
+
+class RecordedJudge:
+    """Reads its verdicts from annotations; named after whoever made them, else the file."""
+
+    def __init__(
+        self,
+        annotations: Mapping[str, Annotation],
+        *,
+        path: Path,
+        sha256: str,
+        is_of_gold: bool,
+        stale: StaleDocuments,
+    ) -> None:
+        self._annotations = annotations
+        self._path = path
+        self._sha256 = sha256
+        self._is_of_gold = is_of_gold
+        self._stale = stale
+        self.name = _name_makers(annotations.values()) or path.name
+        self.reads_prompt = False
+        self.reads_id = True
+
+    @classmethod
+    def read(cls, path: Path, *, is_of_gold: bool = False, documents: Sequence[Path] = ()) -> Self:
+        """The judge of one annotations.jsonl; InputError for what is none.
+
+        `is_of_gold`: it is to be measured, so a file about none of the responses is a mistake.
+        `documents`: the files of this run. Evidence in texts that changed since is left out.
+        """
+        annotations = {item.id: item for item in read_records(path, Annotation)}
+        sha256 = describe_file(path)["sha256"]
+        stale = find_stale_documents([path], documents)
+        return cls(annotations, path=path, sha256=sha256, is_of_gold=is_of_gold, stale=stale)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The content of the file."""
+        return {"judge": "recorded", "sha256": self._sha256}
+
+    def notes(self) -> list[str]:
+        """Where the verdicts come from."""
+        return [
+            f"Verdicts of {self.name} are read from {self._path.name} "
+            f"({len(self._annotations):,} responses), not made now.",
+            *notes_on_stale(self._stale, "is left out"),
+        ]
+
+    def closing_notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def judge(
+        self, tasks: Sequence[JudgeTask]
+    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+        """Yield one task at a time. InputError when a judge of gold knows none of the responses."""
+        if self._is_of_gold and not any(task.response.id in self._annotations for task in tasks):
+            message = (
+                f"holds none of the {len(tasks)} labelled responses (the first is "
+                f"{tasks[0].response.id!r}); its ids must be those of the gold"
+            )
+            raise InputError.of(self._path, message)
+        for task in tasks:
+            yield [(task, self._look_up(task))]
+
+    def _look_up(self, task: JudgeTask) -> list[Verdict] | JudgeFailure:
+        found = self._annotations.get(task.response.id)
+        if found is None:
+            return JudgeFailure(reason=NOT_IN_FILE, detail=task.response.id)
+        text = task.response.text
+        if found.text != text:
+            return JudgeFailure(reason=TEXT_DIFFERS, detail=task.response.id)
+        by_place = {
+            _place(text, (sentence.start, sentence.end)): sentence.verdict
+            for sentence in found.sentences
+        }
+        missing = Verdict(label=Label.UNDETERMINED, reason=NO_MATCHING_SPAN, judge=self.name)
+        known = {document.id for document in task.documents} - self._stale.ids
+        return [
+            _keep_known(by_place.get(_place(text, offsets), missing), known)
+            for offsets in task.sentences
+        ]
+
+
+def _name_makers(annotations: Iterable[Annotation]) -> str:
+    """Who made the verdicts, in one short line."""
+    makers = sorted(
+        {
+            sentence.verdict.judge
+            for annotation in annotations
+            for sentence in annotation.sentences
+            if sentence.verdict.judge
+        }
+    )
+    named = " | ".join(makers[:_MAX_MAKERS])
+    more = len(makers) - _MAX_MAKERS
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _keep_known(verdict: Verdict, known: set[str]) -> Verdict:
+    """The verdict, less evidence in documents that this run was not given, or in other texts."""
+    kept = [item for item in verdict.evidence if item.document_id in known]
+    if len(kept) == len(verdict.evidence):
+        return verdict
+    return verdict.model_copy(update={"evidence": kept})
+
+
+def _place(text: str, offsets: Offsets) -> Offsets:
+    """Offsets without outer white space: one place, however a splitter treats blanks."""
+    return trim(text, *offsets) or offsets

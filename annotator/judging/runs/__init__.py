@@ -1,0 +1,1 @@
+"""Judging of whole files: outputs, sidecars, reports."""

@@ -1,0 +1,248 @@
+"""`annotate`: responses and documents in, a verdict for every sentence out.
+
+The rule that makes it safe to kill: a judge's calls are kept in the store, and verdicts are derived
+from them in every run. The output appears whole, in the order of the responses. A rerun asks only
+what is missing and writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotator.calls.live import LiveLine
+from annotator.calls.store import Store
+from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.domains.defaults import with_domain
+from annotator.judging.domains.domain import find_domain
+from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
+from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
+from annotator.judging.runs.outcome import assess_run
+from annotator.judging.runs.sidecar import describe_run
+from annotator.judging.runs.stored_replies import begin_run
+from annotator.judging.runs.verdict_spool import TaskKeys, VerdictSpool
+from annotator.judging.runs.verdict_tally import VerdictTally
+from annotator.judging.tasks import PreparedRows, prepare_tasks
+from schemas.errors import BackendError, ConfigError
+from schemas.files.jsonl import read_records, read_rows, write_records
+from schemas.files.own_files import refuse_labels_of_people
+from schemas.files.sidecar import describe_files, write_sidecar
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
+from schemas.stage import StageResult, write_failures
+
+STAGE = "annotate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The tasks of a run in input order, the key of each, and one task per key."""
+
+    tasks: Sequence[JudgeTask]
+    keys: Sequence[str]
+    distinct: Mapping[str, JudgeTask]
+
+    @classmethod
+    def of(cls, judge: Judge, tasks: Sequence[JudgeTask]) -> _Work:
+        """Find equal tasks: they are judged once."""
+        task_keys = TaskKeys(judge)
+        keys = [task_keys.key(task) for task in tasks]
+        distinct: dict[str, JudgeTask] = {}
+        for key, task in zip(keys, tasks, strict=True):
+            distinct.setdefault(key, task)
+        return cls(tasks=tasks, keys=keys, distinct=distinct)
+
+
+def run_annotate(
+    config: AnnotateConfig,
+    *,
+    responses: Path,
+    documents: Path | None,
+    output: Path,
+    store: Path,
+    limits: Limits | Budget = NO_LIMITS,
+    retry_failed: bool = False,
+    same_model: bool = False,
+    stage: str = STAGE,
+    show_progress: bool = True,
+    meter: Meter | None = None,
+) -> StageResult:
+    """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
+
+    `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
+    recorded as in the store: its settings are compared with the last run of that.
+
+    Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
+    equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
+    `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
+    `trouble`.
+
+    Raises, before anything is judged, InputError when a file cannot be read as what it should be,
+    and ConfigError when `output` is an input or, without `same_model`, when another model is served
+    than in the last run on `store`. Raises BackendError where no reply is of use and `output` is
+    there already: it is left as it is.
+    """
+    _check_paths(responses, documents, output=output, store=store)
+    refuse_labels(output)
+    config = with_domain(config)
+    started = time.perf_counter()
+    inputs = describe_files(_input_files(config, responses, documents))
+    rows = read_rows(responses, Response)
+    known_documents = read_records(documents, Document) if documents is not None else []
+    prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
+    split_at = time.perf_counter()
+    meter = meter or judge_meter(config, limits)
+    tally = VerdictTally()
+    with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
+        judge = make_judge(
+            config,
+            store=calls,
+            meter=meter,
+            documents=[] if documents is None else [documents],
+        )
+        work = _Work.of(judge, prepared.tasks)
+        models = begin_run(
+            calls,
+            judge,
+            list(work.distinct.values()),
+            stage=stage,
+            same_model=same_model,
+            show=show_progress,
+        )
+        _judge(judge, work, spool, meter=meter, show_progress=show_progress)
+        judged_at = time.perf_counter()
+        if meter.came_to_nothing and output.exists():
+            raise BackendError(
+                f"{meter.came_to_nothing}. {output} of an earlier run is left as it is"
+            )
+        write_records(output, _annotations(work, spool, judge.name, tally))
+    failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
+    write_failures(output, failures)
+    counts = {
+        "responses": len(rows),
+        "failed": len(failures),
+        "judged": len(work.distinct),
+        "equal": len(work.tasks) - len(work.distinct),
+        "sentences": tally.num_sentences,
+    } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
+    if asks_a_model(config):
+        counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
+    timings = {
+        "split_s": split_at - started,
+        "judge_s": judged_at - split_at,
+        "write_s": time.perf_counter() - judged_at,
+    }
+    sidecar = describe_run(
+        config, judge, inputs=inputs, models=models, counts=counts, timings=timings
+    )
+    write_sidecar(output, sidecar)
+    outcome = assess_run(
+        tally,
+        meter,
+        judge=judge.name,
+        output=output,
+        max_undetermined_share=config.max_undetermined_share,
+    )
+    return StageResult(
+        output=output,
+        num_rows=len(rows),
+        failures=failures,
+        counts=counts,
+        notes=[*judge.notes(), *models.notes, *outcome.notes, *judge.closing_notes()],
+        table=meter.rows() if meter.num_asked or meter.num_served else (),
+        trouble=outcome.trouble,
+    )
+
+
+def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
+    """The files that decide the verdicts; one that is missing is reported where it is read."""
+    files = [responses, *([documents] if documents else [])]
+    if config.domain is not None:
+        files.append(find_domain(config.domain))
+    return [path for path in files if path.is_file()]
+
+
+def _check_paths(responses: Path, documents: Path | None, *, output: Path, store: Path) -> None:
+    """Raise ConfigError where the output or the store would be written over an input."""
+    inputs = {item.resolve() for item in (responses, documents) if item}
+    if output.resolve() in inputs:
+        raise ConfigError(f"{output} is an input and would be written over; name another output")
+    if store.resolve() in {*inputs, output.resolve()}:
+        raise ConfigError(f"store {store} is also an input or the output; name another store")
+
+
+def refuse_labels(output: Path) -> None:
+    """Raise ConfigError where annotations at `output` hold a person's label of other origin."""
+    refuse_labels_of_people(output, _takes_labels_over, by="maskdpo annotate")
+
+
+def _takes_labels_over(values: Mapping[str, Any]) -> bool:
+    """Whether a sidecar is that of an annotate run whose verdicts may be those of people."""
+    config = values.get("config")
+    return isinstance(config, dict) and config.get("judge") in ("replay", "cascade")
+
+
+def _judge(
+    judge: Judge, work: _Work, spool: VerdictSpool, *, meter: Meter, show_progress: bool
+) -> None:
+    """Judge each distinct task once; verdicts and failures go to `spool`."""
+    key_of = {id(task): key for key, task in work.distinct.items()}
+    total = len(work.distinct)
+    with LiveLine(STAGE, total=total, unit="response", show=show_progress) as live:
+        for batch in judge.judge(list(work.distinct.values())):
+            for task, outcome in batch:
+                spool.put(key_of[id(task)], task, outcome)
+            live.update(len(batch), meter)
+
+
+def _annotations(
+    work: _Work, spool: VerdictSpool, judge: str, tally: VerdictTally
+) -> Iterator[Annotation]:
+    """Annotations in input order; `tally` counts their verdicts on the way."""
+    for task, key in zip(work.tasks, work.keys, strict=True):
+        if key in spool.failures:
+            continue
+        offsets, verdicts = list(task.sentences), spool.get(key, task)
+        if task.fragment is not None:
+            offsets.append(task.fragment)
+            verdicts.append(_cut_off(judge))
+        texts = [task.response.text[start:end] for start, end in offsets]
+        tally.add(texts, verdicts, task.documents)
+        sentences = [
+            Sentence(start=start, end=end, verdict=verdict)
+            for (start, end), verdict in zip(offsets, verdicts, strict=True)
+        ]
+        yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
+
+
+def _cut_off(judge: str) -> Verdict:
+    """The verdict on a fragment, which nobody is asked about."""
+    return Verdict(
+        label=Label.UNDETERMINED,
+        reason="cut_off",
+        rationale="the length limit of the response cut this sentence off",
+        judge=judge,
+    )
+
+
+def _collect_failures(
+    order: Sequence[str],
+    prepared: PreparedRows,
+    work: _Work,
+    failed: Mapping[str, JudgeFailure],
+) -> list[Failure]:
+    """All failed rows in input order."""
+    by_id = {failure.id: failure for failure in prepared.failures}
+    for task, key in zip(work.tasks, work.keys, strict=True):
+        if key in failed:
+            by_id[task.response.id] = Failure(
+                id=task.response.id,
+                stage=STAGE,
+                reason=failed[key].reason,
+                detail=failed[key].detail,
+            )
+    return [by_id[identifier] for identifier in order if identifier in by_id]

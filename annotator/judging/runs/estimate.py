@@ -1,0 +1,59 @@
+"""What judging will cost: the calls a faultless judge model would still be asked.
+
+The rule: the run's own dialogues are followed, through the store and then with foreseen answers
+(annotator/judging/estimating_judge.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from annotator.calls.estimate import Estimate, Estimator, look_into
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.make_judge import asks_a_model, make_judge
+from annotator.judging.runs.verdict_spool import TaskKeys
+from annotator.judging.tasks import prepare_tasks
+from schemas.files.jsonl import read_records, read_rows
+from schemas.records import Document, Response
+
+
+def estimate_annotate(
+    config: AnnotateConfig,
+    *,
+    responses: Path,
+    documents: Path | None,
+    store: Path,
+    retry_failed: bool = False,
+) -> Estimate:
+    """What `run_annotate` would still ask; asks nothing and writes nothing.
+
+    Raises InputError where a file cannot be read, ConfigError where the judge cannot be made.
+    """
+    rows = read_rows(responses, Response)
+    known_documents = read_records(documents, Document) if documents is not None else []
+    prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
+    if not asks_a_model(config) or config.llm is None:
+        return Estimate(notes=[f"the judge {config.judge!r} asks no model"])
+    estimators: list[Estimator] = []
+    with look_into(store, retry_failed=retry_failed) as calls:
+        judge = make_judge(config, store=calls, estimators=estimators)
+        task_keys = TaskKeys(judge)
+        owed = {task_keys.key(task): task for task in prepared.tasks}
+        for _ in judge.judge(list(owed.values())):
+            pass
+        (estimator,) = estimators
+    at_most = config.llm.protocol == "anah"
+    notes = [
+        f"{len(owed):,} of {len(prepared.tasks):,} responses differ, and equal ones are judged "
+        "once; each unusable reply costs one or two calls more than this"
+    ]
+    if at_most:
+        notes.append("protocol 'anah': up to three calls per sentence, fewer without a fact")
+    return Estimate(
+        prices=config.llm.prices,
+        num_calls=estimator.num_calls,
+        num_stored=estimator.num_stored,
+        tokens=estimator.tokens,
+        notes=notes,
+        at_most=at_most,
+    )

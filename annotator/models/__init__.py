@@ -1,0 +1,1 @@
+"""Model backends: messages in, replies out."""

@@ -1,0 +1,147 @@
+"""Backends: messages in, replies out. One interface for sampling, questions and judging.
+
+A backend answers in the order it finishes, and a failed request is a `RequestFailure` in the
+stream, never an exception: only what makes every request fail (no server, no model folder)
+raises `BackendError` or `ConfigError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from schemas.records import FinishReason, Message
+from schemas.secret_values import hide_likely_keys
+
+if TYPE_CHECKING:
+    from annotator.models.served_model import ServedModel
+
+MAX_DETAIL_CHARS = 300
+# The end of a failure that a longer context cures: no key holds the context.
+RETRY_LONGER = "with a longer context, --retry-failed asks it again"
+_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoding:
+    """How a reply is drawn.
+
+    max_tokens  longest reply, in tokens
+    schema      a JSON Schema the reply should follow; a server may ignore it, so whoever reads
+                the reply validates it
+    logprobs    ask for the log-probability of each reply token; a server may not tell
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    schema: Mapping[str, Any] | None = None
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One conversation to continue. `seed` makes its reply its own, wherever it is batched."""
+
+    id: str
+    messages: Sequence[Message]
+    seed: int
+    decoding: Decoding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What the model said. Token counts are None where the server does not report them.
+
+    cached_tokens  those of `prompt_tokens` that the server took from its prefix cache
+    sampling       how it was drawn: the fields sent, less those refused, and the kind of `server`;
+                   empty for a local model, where the settings hold, and for older versions
+    system_in_user the system text was sent in front of the first user message
+    logprobs       (text of a token, natural log of its probability), in order, where asked for
+                   and told; the texts joined are `text`, but for what a server strips
+    """
+
+    text: str
+    finish_reason: FinishReason
+    reasoning: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    logprobs: tuple[tuple[str, float], ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    system_in_user: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestFailure:
+    """A request that got no reply; `reason` is a short code, `detail` one line for a person."""
+
+    reason: str
+    detail: str
+
+
+Outcome = Reply | RequestFailure
+Finished = tuple[Request, Outcome]
+
+Take = Callable[[int], Sequence[Sequence[Request]]]
+"""`take(limit)`: at most `limit` planned groups that are ready to run; none when none is ready.
+
+New requests may grow out of replies, so an empty answer means "not now" while anything is under
+way, and the end when nothing is.
+"""
+
+
+class Backend(Protocol):
+    """Messages in, replies out.
+
+    `plan` and `generate` are apart so that a rerun leaves finished groups out without changing
+    the make-up of the others: plan all requests, drop the groups that are stored, generate the
+    rest. A killed run then continues to the very bytes of an uninterrupted one.
+    """
+
+    model: str
+    streams: bool
+    """Whether requests are answered one by one (a server), in no group with others."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of this backend decides a reply's content: it goes into the store's key."""
+
+    def identify(self) -> list[ServedModel]:
+        """What is behind the model's name, one per place that reports it; no part of the key.
+
+        May be called before `generate` and is asked once per backend. Servers that are down, or
+        that list no models, are left out; ConfigError when a server refuses the key.
+        """
+
+    def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """The requests in groups that run together; every request is in exactly one group.
+
+        Servers answer each request alone (groups of one). The groups of a local model depend
+        on `requests` alone, never on what is stored.
+        """
+
+    def generate(self, take: Take) -> Iterator[list[Finished]]:
+        """Run what `take` hands out until it hands out nothing and nothing is under way.
+
+        Every request is yielded exactly once; a group of more than one request is yielded
+        whole. The caller stores a yielded list in one transaction before it asks for the next,
+        and `take` is called only after that.
+        """
+
+    def notes(self) -> list[str]:
+        """Sentences about what a server would not do as asked, for the end of a run."""
+
+
+@runtime_checkable
+class DrawsInBatches(Protocol):
+    """A backend that runs a batch for long before it yields anything, and reports its steps."""
+
+    on_step: Callable[[int], None]
+    """Called at each step of a batch with its number: the token that every row draws, from 1."""
+
+
+def one_line(text: str) -> str:
+    """`text` as one line for a person, without keys, cut to a length that fits a message."""
+    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
+    return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."

@@ -1,0 +1,101 @@
+"""Several servers of one model: which one gets the next call, and which is set aside.
+
+The rule: the next call goes to the server with the fewest calls under way. A server that fails
+several calls in a row rests, each time for longer, and is tried again with a call or two; when
+all of them rest, the run ends rather than waits, since a rerun continues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from annotator.models.served_model import ServedModel
+
+MIN_FAILURES_IN_A_ROW = 8
+FIRST_REST_S = 5.0
+LONGEST_REST_S = 120.0
+
+
+@dataclass(kw_only=True, eq=False)
+class Endpoint:
+    """One server. Times are those of one monotonic clock, in seconds."""
+
+    url: str
+    served: list[str] = field(default_factory=list)
+    model: ServedModel | None = None
+    kind: str | None = None  # of `server_kinds`; None: not asked yet
+    num_under_way: int = 0
+    num_lost: int = 0  # counts towards being set aside
+    num_failed: int = 0  # server failures since the last call that was answered
+    num_rests: int = 0
+    rests_until: float = 0.0
+    last_failure: str = ""
+
+
+class Pace:
+    """How many calls go out at once: fewer while servers say it is too much, then more again.
+
+    Additive increase, multiplicative decrease, as TCP does it (RFC 5681): a refusal takes a
+    tenth, and as many answers as there are calls at once add one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = float(most)
+        self._room = float(most)
+
+    @property
+    def room(self) -> int:
+        """Calls that may be under way; at least one."""
+        return max(1, int(self._room))
+
+    def refused(self) -> None:
+        """A server said it is too much."""
+        self._room = max(1.0, self._room * 0.9)
+
+    def answered(self) -> None:
+        """A call was answered."""
+        self._room = min(self._most, self._room + 1 / self._room)
+
+
+class EndpointPool:
+    """The servers of a model. `patience` is how many failures in a row set one aside."""
+
+    def __init__(self, urls: Sequence[str], *, patience: int) -> None:
+        self.endpoints = [Endpoint(url=url) for url in urls]
+        self._patience = max(MIN_FAILURES_IN_A_ROW, patience)
+
+    def choose(self, now: float, *, but: Endpoint | None = None) -> Endpoint | None:
+        """The awake server with the fewest calls under way, not `but`; None when there is none."""
+        awake = [item for item in self.endpoints if item.rests_until <= now and item is not but]
+        return min(awake, key=lambda item: item.num_under_way, default=None)
+
+    def set_aside(self, endpoint: Endpoint, now: float, why: str) -> None:
+        """Let a server rest, for twice as long as the last time."""
+        rest = min(FIRST_REST_S * 2**endpoint.num_rests, LONGEST_REST_S)
+        endpoint.num_rests += 1
+        endpoint.rests_until = now + rest
+        endpoint.last_failure = why
+        # Back from its rest, it is set aside again by two more failures, not by eight.
+        endpoint.num_lost = self._patience - 2
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """A call was answered, whatever it said: the server lives."""
+        endpoint.num_lost = endpoint.num_failed = endpoint.num_rests = 0
+        endpoint.rests_until = 0.0
+
+    def lost(self, endpoint: Endpoint, now: float, why: str) -> None:
+        """A call was lost to the server, not to what was asked."""
+        endpoint.num_lost += 1
+        endpoint.num_failed += 1
+        endpoint.last_failure = why
+        if endpoint.num_lost >= self._patience and endpoint.rests_until <= now:
+            self.set_aside(endpoint, now, why)
+
+    def notes(self) -> list[str]:
+        """One sentence for each server that is at rest."""
+        return [
+            f"the server at {item.url} was set aside (last: {item.last_failure})"
+            for item in self.endpoints
+            if item.num_rests
+        ]

@@ -1,0 +1,1 @@
+"""Responses from a policy, and questions from documents."""

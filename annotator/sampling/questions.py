@@ -1,0 +1,307 @@
+"""`questions`: from documents, N questions each by a writer model, each call paid for once.
+
+The rule: a question is decided by its document and the settings, and its id by its document and
+its place among that document's questions. Repeats across documents are taken out at the end, in
+document order, without renumbering, so a document more changes no id. The file is written
+when everything has been asked, in document order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from annotator.calls.changes import describe_changes
+from annotator.calls.dialogue import call_key
+from annotator.calls.estimate import Estimate, Estimator, look_into
+from annotator.calls.identity import AskedModel, describe_served, identify_models
+from annotator.calls.live import LiveLine, say
+from annotator.calls.run_dialogues import run_dialogues
+from annotator.calls.store import Store
+from annotator.calls.stored_calls import StoredCalls
+from annotator.calls.usage import NO_LIMITS, Limits, Meter
+from annotator.models.backend import Backend
+from annotator.models.make_backend import make_backend
+from annotator.sampling.input_checks import check_ids, check_output
+from annotator.sampling.near_questions import find_repeats
+from annotator.sampling.question_dialogue import (
+    Written,
+    cut_window,
+    topic_of,
+    write_questions,
+)
+from annotator.sampling.questions_config import QuestionsConfig
+from annotator.sampling.questions_prompt import PROMPT_VERSION
+from schemas.errors import BackendError, ConfigError, LimitReachedError
+from schemas.files.jsonl import read_rows, write_records
+from schemas.files.own_files import refuse_to_replace, seal
+from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.records import Document, Failure, Message, Question
+from schemas.stage import StageResult, partial_path, write_failures, write_partial
+
+STAGE = "questions"
+STORE_KIND = "questions"
+# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
+
+
+PAPER_FIGURES = (
+    "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
+    "2,682 questions over 894 topics reach 65.04, as many over 2,682 topics 69.03; three questions "
+    "a topic over 894 / 1,788 / 2,682 topics reach 65.04 / 71.56 / 77.53"
+)
+
+
+def run_questions(
+    config: QuestionsConfig,
+    *,
+    documents: Path,
+    output: Path,
+    store: Path,
+    limits: Limits = NO_LIMITS,
+    retry_failed: bool = False,
+    same_model: bool = False,
+    show_progress: bool = True,
+) -> StageResult:
+    """Ask the writer model for `num_questions` questions per document, keep the sound ones.
+
+    A document without a sound question is no row of `output` but of its `.failed` file, with
+    its reason. Counts: `documents`, `questions`, `topics`, `short` (documents with some questions,
+    but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
+    saw the beginning), `from_store` (answers), and one `left_out_*` per reason.
+
+    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
+    another model is served than in the last run on `store`), BackendError when the server or
+    device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
+    answered by then is in `store` and in `output`'s .partial file, and the same call continues.
+    Where every call failed or no reply was of use, the result is `fatal`, and an `output` of an
+    earlier run is left as it is.
+    """
+    started = time.monotonic()
+    check_output(output, documents, store, what="documents")
+    refuse_to_replace(
+        output,
+        lambda values: values.get("format") == "maskdpo.question",
+        what="questions",
+        by="maskdpo questions",
+    )
+    inputs = describe_files([documents]) if documents.is_file() else {}
+    rows = read_rows(documents, Document)
+    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
+    known = [row.record for row in rows]
+    backend = make_backend(config)
+    fingerprint = backend.fingerprint()
+    meter = Meter(prices=config.prices, limits=limits, section="questions")
+    with Store(store, retry_failed=retry_failed) as opened:
+        settings = fingerprint | config.model_dump(include=set(DECIDING))
+        settings["prompt_version"] = PROMPT_VERSION
+        calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
+        identified = identify_models(
+            opened,
+            [AskedModel(role=STORE_KIND, setting=STAGE, backend=backend)],
+            same_model=same_model,
+            count_serving=lambda: _count_serving(backend, calls, known, config),
+        )
+        before = opened.begin_run(STAGE, settings, models=identified.records)
+        if before is not None and before != settings:
+            changed = describe_changes(
+                before,
+                settings,
+                num_stored=opened.count(STORE_KIND),
+                num_serving=_count_serving(backend, calls, known, config),
+            )
+            if changed:
+                say(changed, show=show_progress)
+        written: dict[str, Written] = {}
+        try:
+            _ask_all(backend, calls, known, config, written, show_progress=show_progress)
+        except (BackendError, LimitReachedError) as error:
+            so_far, _ = _collect([item for item in known if item.id in written], written)
+            kept = write_partial(output, so_far, what="questions")
+            raise type(error)(f"{error}; {kept}") from None
+    questions, num_repeated = _collect(known, written)
+    is_kept = bool(meter.came_to_nothing) and output.exists()
+    if not is_kept:
+        write_records(output, questions)
+    failures = [
+        Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
+        for item in known
+        if not (result := written[item.id]).questions
+    ]
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
+    counts = _count(config, known, written, questions, num_repeated, meter)
+    models = {"writer": backend.model}
+    models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
+    sidecar = make_sidecar(
+        "question",
+        config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
+        inputs=inputs,
+        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        models=models,
+        served={"writer": describe_served(identified.served[STORE_KIND])},
+        counts=counts,
+        timings={"total_s": time.monotonic() - started},
+    )
+    if not is_kept:
+        write_sidecar(output, seal(sidecar, [output]))
+    return StageResult(
+        output=output,
+        num_rows=len(known),
+        failures=failures,
+        counts=counts,
+        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
+        table=meter.rows(),
+        fatal=meter.came_to_nothing,
+    )
+
+
+def estimate_questions(
+    config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
+) -> Estimate:
+    """What `run_questions` would still ask; asks nothing and writes nothing.
+
+    A document's next call is counted, not what its reply may lead to.
+    """
+    rows = read_rows(documents, Document)
+    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
+    fingerprint = make_backend(config).fingerprint()
+    with look_into(store, retry_failed=retry_failed) as calls:
+        estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
+        for row in rows:
+            estimator.follow(write_questions(row.record, config), None)
+    length = "the stored ones" if estimator.knows_replies else f"max_tokens={config.max_tokens}"
+    return Estimate(
+        prices=config.prices,
+        num_calls=estimator.num_calls,
+        num_stored=estimator.num_stored,
+        tokens=estimator.tokens,
+        notes=[
+            "one call a document is counted; missing questions and unusable replies cost up to "
+            f"three more. Replies are taken to be as long as {length}"
+        ],
+    )
+
+
+def _ask_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    written: dict[str, Written],
+    *,
+    show_progress: bool,
+) -> None:
+    """Put what each document's dialogue came to into `written`, by document id."""
+    num_before = calls.store.count(STORE_KIND)
+    dialogues = ((item.id, write_questions(item, config)) for item in documents)
+    with LiveLine(STAGE, total=len(documents), unit="document", show=show_progress) as live:
+        try:
+            for done in run_dialogues(backend, calls, dialogues):
+                written.update(done)
+                calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+                live.update(len(done), calls.meter)
+        except LimitReachedError:
+            raise
+        except (BackendError, ConfigError) as error:
+            # A server that refuses key or model in the middle has been paid for what came before.
+            num_kept = calls.store.count(STORE_KIND) - num_before
+            if isinstance(error, ConfigError) and not num_kept:
+                raise
+            raise BackendError(
+                f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
+                "the same command continues)"
+            ) from None
+
+
+def _count_serving(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Iterable[Document],
+    config: QuestionsConfig,
+) -> int:
+    """How many stored calls serve these dialogues: each is followed as far as the store goes."""
+    fingerprint = backend.fingerprint()
+    serving: set[str] = set()
+    for document in documents:
+        dialogue = write_questions(document, config)
+        try:
+            ask = next(dialogue)
+            while answers := calls.find([key := call_key(calls.kind, fingerprint, ask)]):
+                serving.add(key)
+                ask = dialogue.send(answers[key])
+        except StopIteration:
+            pass
+    return len(serving)
+
+
+def _collect(
+    documents: Sequence[Document], written: Mapping[str, Written]
+) -> tuple[list[Question], int]:
+    """Questions in document order without repeats across documents; and how many repeated."""
+    questions = [
+        Question(
+            id=f"{document.id}-q{number}",
+            topic=topic_of(document),
+            language=written[document.id].language,
+            messages=[Message(role="user", content=text)],
+            document_ids=[document.id],
+        )
+        for document in documents
+        for number, text in enumerate(written[document.id].questions)
+    ]
+    repeats = find_repeats([(item.topic, item.messages[0].content) for item in questions])
+    return [item for place, item in enumerate(questions) if place not in repeats], len(repeats)
+
+
+def _count(  # noqa: PLR0917 - all that is counted, in one place
+    config: QuestionsConfig,
+    documents: Sequence[Document],
+    written: Mapping[str, Written],
+    questions: Sequence[Question],
+    num_repeated: int,
+    meter: Meter,
+) -> dict[str, int]:
+    left_out: Counter[str] = Counter()
+    for result in written.values():
+        left_out.update(result.dropped)
+    left_out["repeated_across_documents"] = num_repeated
+    num_of = Counter(item.document_ids[0] for item in questions)
+    has_some = [item.id for item in documents if written[item.id].questions]
+    return {
+        "documents": len(documents),
+        "questions": len(questions),
+        "topics": len({item.topic for item in questions}),
+        "short": sum(num_of[name] < config.num_questions for name in has_some),
+        "failed": len(documents) - len(has_some),
+        "cut_documents": sum(
+            cut_window(item.text, config.max_document_tokens) != item.text for item in documents
+        ),
+        "from_store": meter.num_served,
+        **{f"left_out_{name}": number for name, number in sorted(left_out.items()) if number},
+    }
+
+
+def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+    notes: list[str] = []
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']:,} documents have no question; the store keeps what failed, so a "
+            "rerun does not ask it again: --retry-failed does"
+        )
+    if counts["short"]:
+        notes.append(
+            f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "
+            "questions; what was left out is counted by reason"
+        )
+    if counts["cut_documents"]:
+        notes.append(
+            f"of {counts['cut_documents']:,} documents the writer saw only the beginning, about "
+            f"max_document_tokens={config.max_document_tokens} tokens"
+        )
+    notes.append(
+        f"{counts['questions']:,} questions over {counts['topics']:,} topics; {PAPER_FIGURES}"
+    )
+    return notes

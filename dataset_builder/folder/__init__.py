@@ -1,0 +1,1 @@
+"""The data set folder: Parquet files, manifest, statistics, card, validation."""

@@ -1,0 +1,209 @@
+"""Cards as text: values made safe for Markdown, and sections that a later push can find again.
+
+Two rules. Whatever comes from data or settings is a value, never part of a template, and is
+escaped on its way out unless the program itself made the text (`Trusted`). And a card is a
+person's text first: every section this program writes stands between two markers, the digest of
+each stands in a last comment, so that whoever updates the card knows what a person changed.
+
+    ---
+    license: cc-by-4.0                      the header, YAML
+    ---
+    <!-- maskdpo:begin splits -->
+    | split | pairs |                       a section
+    <!-- maskdpo:end splits -->
+    Anything else is a person's.
+    <!-- maskdpo:state {"header": {"license": "0a1b..."}, "sections": {"splits": "2c3d..."}} -->
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from schemas.files import yaml_files
+from schemas.hashing import content_key
+
+MAX_NAME_CHARS = 100
+MAX_NAMES = 20
+DIGEST_CHARS = 12
+HINT = "<!-- Written by maskdpo. Edit anywhere: a push keeps your text and updates the rest. -->"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+_BEGIN = re.compile(r"^<!-- maskdpo:begin ([a-z]+) -->\s*$")
+_END = "<!-- maskdpo:end {} -->"
+_STATE = re.compile(r"^<!-- maskdpo:state (\{.*\}) -->\s*$", re.MULTILINE)
+_HEADER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+class Trusted(str):
+    """Text this program made, or has escaped already; it goes into a card as it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """A stretch of a card's body: a section of ours by its name, or (None) a person's text."""
+
+    name: str | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardState:
+    """Digests of what this program wrote: header values by key, sections by name."""
+
+    header: Mapping[str, str] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardText:
+    """A card taken apart. `state` is None where no program of ours has written to it."""
+
+    header: str
+    segments: Sequence[Segment]
+    state: CardState | None
+
+
+def render_sections(
+    template: Path, names: Sequence[str], values: Mapping[str, Any]
+) -> dict[str, str]:
+    """The blocks `names` of a template by name; a block that renders to nothing is left out."""
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(template.parent),
+        undefined=StrictUndefined,
+        finalize=escape_markdown,
+        autoescape=False,  # the output is Markdown; `finalize` escapes for it
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loaded = environment.get_template(template.name)
+    context = loaded.new_context(dict(values))
+    rendered = {name: "".join(loaded.blocks[name](context)).strip() for name in names}
+    return {name: text for name, text in rendered.items() if text}
+
+
+def compose_card(header: Mapping[str, Any], sections: Mapping[str, str]) -> str:
+    """A new card, with the state that lets it be merged later."""
+    state = CardState(
+        header={key: digest(value) for key, value in header.items()},
+        sections={name: digest(text) for name, text in sections.items()},
+    )
+    segments = [Segment(name=name, text=text) for name, text in sections.items()]
+    body = [Segment(name=None, text=HINT), *segments]
+    return join_card(CardText(header=dump_yaml(header), segments=body, state=state))
+
+
+def join_card(card: CardText) -> str:
+    """The text of a card."""
+    parts = []
+    for segment in card.segments:
+        if segment.name is None:
+            parts.append(segment.text)
+        else:
+            begin = f"<!-- maskdpo:begin {segment.name} -->"
+            parts.append(f"{begin}\n{segment.text}\n{_END.format(segment.name)}")
+    if card.state is not None:
+        state = {"header": dict(card.state.header), "sections": dict(card.state.sections)}
+        parts.append(f"<!-- maskdpo:state {json.dumps(state, sort_keys=True)} -->")
+    body = "\n\n".join(part for part in parts if part) + "\n"
+    # A body that begins with '---' would be read as a header.
+    is_headed = bool(card.header) or body.startswith("---")
+    return (f"---\n{card.header}---\n\n" if is_headed else "") + body
+
+
+def split_card(text: str) -> CardText:
+    """Take a card apart. Markers count on a line of their own; a begin without its end is text."""
+    # A lone carriage return ends a line too, and must not become one with a line feed after it.
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    found = _HEADER.match(text)
+    header, body = (found[1], text[found.end() :]) if found else ("", text)
+    states = list(_STATE.finditer(body))
+    state = _read_state(states[-1][1]) if states else None
+    lines = _STATE.sub("", body).split("\n")
+    segments: list[Segment] = []
+    free: list[str] = []
+    index = 0
+    while index < len(lines):
+        begin = _BEGIN.match(lines[index])
+        end = _find(lines, _END.format(begin[1]), index) if begin else None
+        if begin is None or end is None:
+            free.append(lines[index])
+            index += 1
+            continue
+        segments += _free_segment(free)
+        free = []
+        text = "\n".join(lines[index + 1 : end]).strip()
+        segments.append(Segment(name=begin[1], text=text))
+        index = end + 1
+    return CardText(header=header, segments=[*segments, *_free_segment(free)], state=state)
+
+
+def digest(value: Any) -> str:
+    """A short key of a header value or of a section's text."""
+    if isinstance(value, str):
+        return content_key(value.strip())[:DIGEST_CHARS]
+    return content_key(json.loads(json.dumps(value, default=str)))[:DIGEST_CHARS]  # YAML has dates
+
+
+def dump_yaml(values: Mapping[str, Any]) -> str:
+    """YAML in the order of the keys, one line per value; '' for no values."""
+    return yaml_files.dump_yaml(json.loads(json.dumps(dict(values), default=str)))
+
+
+def escape_markdown(value: object) -> object:
+    """What goes into a card for each expression of a template: safe text, readable counts."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Trusted) or not isinstance(value, str):
+        return value
+    return _MARKDOWN.sub(r"\\\1", escape(" ".join(value.split()), quote=False))
+
+
+def code(value: str, max_chars: int = MAX_NAME_CHARS) -> Trusted:
+    """A value as a code span that nothing inside can end, on one line, also within a table."""
+    flat = " ".join(value.split()).replace("`", "'").replace("|", "/")
+    if not flat:
+        return Trusted("not named")
+    if len(flat) > max_chars:
+        flat = flat[: max_chars - 3] + "..."
+    return Trusted(f"`{flat}`")
+
+
+def counted_names(counted: Mapping[str, int]) -> list[tuple[Trusted, int]]:
+    """Names with their counts, most frequent first, at most MAX_NAMES."""
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    shown = [(code(name), count) for name, count in ordered]
+    if len(shown) <= MAX_NAMES:
+        return shown
+    others = sum(count for _, count in shown[MAX_NAMES:])
+    return [*shown[:MAX_NAMES], (Trusted(f"{len(shown) - MAX_NAMES} others"), others)]
+
+
+def _free_segment(lines: Sequence[str]) -> list[Segment]:
+    text = "\n".join(lines).strip("\n")
+    return [Segment(name=None, text=text)] if text.strip() else []
+
+
+def _find(lines: Sequence[str], wanted: str, start: int) -> int | None:
+    for index in range(start + 1, len(lines)):
+        if lines[index].rstrip() == wanted:
+            return index
+        if _BEGIN.match(lines[index]):
+            return None
+    return None
+
+
+def _read_state(text: str) -> CardState | None:
+    """The state, or None when a person has broken it: then nothing is known of it."""
+    try:
+        values = json.loads(text)
+        return CardState(header=dict(values["header"]), sections=dict(values["sections"]))
+    except (ValueError, TypeError, KeyError):
+        return None

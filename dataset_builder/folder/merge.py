@@ -1,0 +1,157 @@
+"""`merge`: the shards of one build put together, the same bytes as the build in one piece.
+
+The rule: every question is in one shard, and each shard holds its questions in order; so rows
+are merged by question, counts are added, and nothing is decided anew. What was not built of the
+same input by the same settings is refused.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.build import make_manifest
+from dataset_builder.build_counts import (
+    add_counts,
+    make_notes,
+    order_counts,
+    sort_failures,
+)
+from dataset_builder.config import BuildConfig
+from dataset_builder.folder.finish import Draw, finish_folder
+from dataset_builder.folder.provenance import add_provenance
+from dataset_builder.folder.read import load_manifest
+from dataset_builder.folder.write import (
+    PAIRS,
+    SENTENCES,
+    DataWriter,
+    check_replaceable,
+    new_folder,
+    parquet_name,
+)
+from dataset_builder.input_index import Shard
+from dataset_builder.review_outcome import conflicts_path, notes_on_people, write_conflicts
+from dataset_builder.splits.empty_splits import find_empty
+from dataset_builder.splits.splits import Split
+from formats.parquet import ROWS_PER_GROUP
+from formats.reviews.conflicts import Conflict
+from schemas.errors import Fault, InputError
+from schemas.files.jsonl import Row, read_records, scan_rows
+from schemas.files.sidecar import describe_file
+from schemas.records import Failure
+from schemas.stage import StageResult, failures_path, write_failures
+
+# What shards of one build have in common; the rest of a manifest is their own.
+_COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging", "reviewers")
+
+
+def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None) -> StageResult:
+    """Merge the folders `shards` (all parts of one build, in any order) into `output`.
+
+    Raises InputError when a part is missing, damaged or of another build, and when all parts
+    together hold no pair of the split `train`; nothing is written then.
+    """
+    check_replaceable(output)
+    manifests = {path: load_manifest(path) for path in shards}
+    _check_parts(manifests)
+    first = manifests[shards[0]]
+    config = BuildConfig.parse(first["config"], where=str(shards[0]))
+    with new_folder(output) as folder:
+        with DataWriter(folder) as writer:
+            for split in Split:
+                for name in (PAIRS, SENTENCES):
+                    for row in _merge_rows(manifests, parquet_name(name, split)):
+                        writer.add(name, split, row)
+        files = writer.files()
+        counts = order_counts(add_counts(part["counts"] for part in manifests.values()), files)
+        empty = find_empty(counts, config)
+        if empty is not None:
+            raise InputError.of(f"the {len(shards)} shards", empty)
+        manifest = {
+            **make_manifest(config, inputs=first["inputs"], counts=counts, files=files),
+            **add_provenance(manifests.values()),
+            "agreement": first.get("agreement"),
+            "judging": first.get("judging", []),
+            **({"reviewers": first["reviewers"]} if first.get("reviewers") else {}),
+        }
+        finish_folder(folder, manifest, config, draw=draw)
+    failures = sort_failures(failure for path in shards for failure in _failures_of(path))
+    write_failures(output, failures)
+    write_conflicts(output, [row for path in shards for row in _conflicts_of(path)])
+    return StageResult(
+        output=output,
+        num_rows=counts["responses"] + counts.get("reviews_refused", 0),
+        failures=failures,
+        counts=counts,
+        notes=[
+            *notes_on_people(counts, config, output, first.get("reviewers", 0)),
+            *make_notes(counts, config, output),
+        ],
+    )
+
+
+def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Raise InputError unless these are all parts of one build, each whole."""
+    faults = [fault for path, manifest in manifests.items() for fault in _faults(path, manifest)]
+    if faults:
+        raise InputError([Fault(path=str(path), line=None, message=text) for path, text in faults])
+    first_path, first = next(iter(manifests.items()))
+    for path, manifest in manifests.items():
+        for key in _COMMON:
+            if manifest.get(key) != first.get(key):
+                message = f"is of another build than {first_path}: their {key!r} differ"
+                raise InputError.of(path, message)
+    parts = {path: Shard.parse(manifest["shard"]) for path, manifest in manifests.items()}
+    count = parts[first_path].count
+    found: dict[int, Path] = {}
+    for path, part in parts.items():
+        if part.count != count:
+            message = f"is part {part}, but {first_path} is part {parts[first_path]}"
+            raise InputError.of(path, message)
+        if found.setdefault(part.index, path) != path:
+            message = f"is part {part}, and so is {found[part.index]}"
+            raise InputError.of(path, message)
+    missing = [str(Shard(index=i, count=count)) for i in range(1, count + 1) if i not in found]
+    if missing:
+        message = f"is one of {count} parts; also give {', '.join(missing)}"
+        raise InputError.of(first_path, message)
+
+
+def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    if "shard" not in manifest:
+        yield path, "is a whole data set, no part of one; make parts with: maskdpo build --shard"
+    for name, entry in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            yield file, "is missing; build this shard again"
+        elif describe_file(file)["sha256"] != entry["sha256"]:
+            yield file, "is not as build wrote it (its hash differs); build this shard again"
+
+
+def _merge_rows(manifests: Mapping[Path, Mapping[str, Any]], name: str) -> Iterator[dict[str, Any]]:
+    paths = [path / name for path, manifest in manifests.items() if name in manifest["files"]]
+    return heapq.merge(*(_rows(path) for path in paths), key=lambda row: row["question_id"])
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, a row group's worth in memory at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
+            yield from batch.to_pylist()
+
+
+def _failures_of(shard: Path) -> list[Failure]:
+    path = failures_path(shard)
+    if not path.exists():
+        return []
+    # Not read_records: two refused reviews of one response have one id.
+    return [row.record for row in scan_rows(path, Failure) if isinstance(row, Row)]
+
+
+def _conflicts_of(shard: Path) -> list[Conflict]:
+    path = conflicts_path(shard)
+    return read_records(path, Conflict) if path.exists() else []

@@ -1,0 +1,207 @@
+"""The files of a data set folder: Parquet under an explicit schema, and the swap into place.
+
+Two rules. The same rows give the same bytes: the schema and every writer option that decides bytes
+are fixed here. A folder appears whole or not at all: it is written next to its place and renamed,
+and only a folder that this program wrote, with nothing else in it, is ever replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.folder.card_edits import is_card_edited
+from dataset_builder.splits.splits import Split
+from formats.parquet import TableWriter
+from schemas.errors import ConfigError
+from schemas.files.sidecar import FORMAT_PREFIX, describe_file
+from schemas.records import Pair
+
+CARD_NAME = "README.md"
+MANIFEST_NAME = "manifest.json"
+PAIRS_FORMAT = "pairs"
+PAIRS, SENTENCES = "pairs", "sentences"  # the configurations
+
+
+def parquet_name(config_name: str, split: Split) -> str:
+    """The place of one split of one configuration inside a data set folder."""
+    return f"{config_name}/{split}-00000-of-00001.parquet"
+
+
+def pair_schema() -> Any:
+    """The columns of `pairs`: the fields of `schemas.records.Pair`, in its order."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    messages = pa.list_(pa.struct([("role", text), ("content", text)]))
+    spans = pa.list_(
+        pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", text), ("weight", number)])
+    )
+    types = {
+        "prompt": messages,
+        "chosen": messages,
+        "rejected": messages,
+        "chosen_spans": spans,
+        "rejected_spans": spans,
+        "chosen_score": number,
+        "rejected_score": number,
+    }
+    return pa.schema([(name, types.get(name, text)) for name in Pair.model_fields])
+
+
+def sentence_schema() -> Any:
+    """The columns of `sentences`, a row a sentence; offsets as in `schemas.records`."""
+    import pyarrow as pa
+
+    text, whole = pa.string(), pa.int64()
+    evidence = pa.struct(
+        [
+            ("document_id", text),
+            ("start", whole),
+            ("end", whole),
+            ("score", pa.float64()),
+            ("text", text),
+            ("license", text),
+        ]
+    )
+    replaced = pa.struct(
+        [("start", whole), ("end", whole), ("label", text), ("source", text), ("judge", text)]
+    )
+    correction = pa.struct([("who", text), ("when", text), ("replaced", pa.list_(replaced))])
+    return pa.schema(
+        [
+            ("response_id", text),
+            ("question_id", text),
+            ("topic", text),
+            ("language", text),
+            ("policy", text),
+            ("start", whole),
+            ("end", whole),
+            ("text", text),
+            ("label", text),
+            ("reason", text),
+            ("confidence", pa.float64()),
+            ("confidence_kind", text),
+            ("votes", pa.list_(pa.struct([("answer", text), ("count", whole)]))),
+            ("evidence", pa.list_(evidence)),
+            ("source", text),
+            ("judge", text),
+            ("protocol", text),
+            ("correction", correction),
+        ]
+    )
+
+
+class DataWriter:
+    """The Parquet files of a data set folder, all splits of both configurations at once.
+
+    Use it as a context manager; `files` describes them once it has closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tables = {
+            parquet_name(name, split): TableWriter(folder / parquet_name(name, split), schema)
+            for split in Split
+            for name, schema in ((PAIRS, pair_schema()), (SENTENCES, sentence_schema()))
+        }
+
+    def __enter__(self) -> DataWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table in self._tables.values():
+            table.close()
+
+    def add(self, config_name: str, split: Split, row: Mapping[str, Any]) -> None:
+        """Append a row to `pairs` or `sentences`; rows come in the order of their questions."""
+        self._tables[parquet_name(config_name, split)].add(row)
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """Hash, size and rows of each file by name; splits without rows have none."""
+        return {
+            name: describe_file(self._folder / name) | {"rows": table.num_rows}
+            for name, table in self._tables.items()
+            if table.num_rows
+        }
+
+
+@contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `output` when the block ends well.
+
+    A folder that stood there is put back when the swap fails, and removed when it succeeds.
+    """
+    output = output.resolve()
+    check_replaceable(output)
+    token = secrets.token_hex(4)
+    fresh = output.with_name(f".{output.name}.{token}.new")
+    old = output.with_name(f".{output.name}.{token}.old")
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"output {output} cannot be written: {error.strerror or error}") from None
+    try:
+        yield fresh
+        check_replaceable(output)  # the build took a while; someone may have put files there
+        if output.exists():
+            output.rename(old)
+        try:
+            fresh.rename(output)
+        except OSError:
+            if old.exists():
+                old.rename(output)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(output: Path) -> None:
+    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more.
+
+    A data set whose card a person edited is more.
+    """
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise ConfigError(f"output {output} is a file, but the data set is a folder; name another")
+    found = {str(path.relative_to(output)) for path in output.rglob("*") if not path.is_dir()}
+    if not found:
+        return
+    ours = _files_of_manifest(output / MANIFEST_NAME)
+    if ours is None:
+        raise ConfigError(
+            f"output {output} holds files and no {MANIFEST_NAME} of maskdpo, so it is not "
+            "replaced; name another folder or empty this one"
+        )
+    if is_card_edited(output / CARD_NAME):
+        raise ConfigError(
+            f"output {output}: its card {CARD_NAME} was edited by hand and is not written over; "
+            "move the card away, or name another folder"
+        )
+    strange = sorted(found - ours)
+    if strange:
+        raise ConfigError(
+            f"output {output} holds {strange[0]!r}, which maskdpo did not write"
+            + (f" (and {len(strange) - 1} more)" if len(strange) > 1 else "")
+            + "; move it away or name another folder"
+        )
+
+
+def _files_of_manifest(path: Path) -> set[str] | None:
+    """What a data set folder of ours holds; None when the manifest is not ours."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_PREFIX + PAIRS_FORMAT:
+        return None
+    files = manifest.get("files")
+    names = set(files) if isinstance(files, dict) else set()
+    return names | {CARD_NAME, MANIFEST_NAME}

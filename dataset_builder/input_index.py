@@ -1,0 +1,316 @@
+"""The input's rows, one question at a time, in memory that does not grow with the input.
+
+The rule: files are read twice and never held. The first reading keeps, in a scratch database on
+disk, where each row lies and which question it answers; the second goes from question to question
+in order of their ids and checks each row wholly. So the order of rows and files decides nothing,
+and every fault of every file is found before anything takes its place.
+
+A shard (`--shard 2/4`) takes the questions whose hash falls to it. It reads the rest for ids,
+topics and test prompts alone, since what may stay in train depends on all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dataset_builder.config import BuildConfig, Weighting
+from dataset_builder.splits.indexed_prompts import SpooledPrompts
+from dataset_builder.splits.prompt_text import prompt_text
+from dataset_builder.weights import find_unusable_confidence
+from formats.forgotten import Forgotten
+from formats.reviews.log import Logged, read_reviews, time_of
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files.jsonl import read_places
+from schemas.files.sidecar import check_sidecar
+from schemas.hashing import stable_fraction
+from schemas.records import Annotation, Identifier
+from schemas.reviews import Review
+from schemas.validation import describe_errors
+
+MAX_OPEN_FILES = 64
+_SHARD_SEED = 0  # not the seed of splits: a shard has its part of both
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """Part `index` (from 1) of `count`; a question's part depends on its id alone."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`'2/4'`; ConfigError for anything else."""
+        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise ConfigError(
+                f"shard is {text!r}, but it must look like 2/4: a part from 1 up to the number "
+                "of parts"
+            )
+        return cls(index=int(match[1]), count=int(match[2]))
+
+    def has(self, question_id: str) -> bool:
+        """Whether this part takes the question."""
+        if self.count == 1:
+            return True
+        return int(stable_fraction(_SHARD_SEED, question_id) * self.count) == self.index - 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+class _HeadMessage(BaseModel):
+    """A message in its plain form; one in another form is read as a record."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    role: str
+    content: str
+
+
+class _Head(BaseModel):
+    """What the first reading looks at. The second checks all of it, and what is left out here."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    id: Identifier
+    question_id: Identifier
+    topic: str = ""
+    prompt: list[_HeadMessage]
+
+
+class Spool:
+    """Rows by question. Use it as a context manager; `load` first.
+
+    forgotten    what must not come back: its rows are passed over, and counted
+    faults       what is wrong with the files, in no order; complete once `questions` has ended
+    """
+
+    def __init__(
+        self, folder: Path, config: BuildConfig, shard: Shard, forgotten: Forgotten | None = None
+    ) -> None:
+        self.faults: list[Fault] = []
+        self.num_forgotten = 0
+        self._forgotten = forgotten or Forgotten()
+        self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
+        self._config = config
+        self._shard = shard
+        self._has_reviews = False
+        self._paths: list[Path] = []
+        self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
+        for statement in (
+            "PRAGMA journal_mode=OFF",
+            "PRAGMA synchronous=OFF",
+            "PRAGMA cache_size=-32768",
+            "PRAGMA temp_store=FILE",
+            f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
+            "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
+            " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
+            "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
+            " line INTEGER, value TEXT) WITHOUT ROWID",
+            "BEGIN",  # one transaction to the end: nothing of this file is ever kept
+        ):
+            self.connection.execute(statement)
+        self.prompts = SpooledPrompts(self.connection)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._open.values():
+            handle.close()
+        self.connection.close()
+
+    def load(self, annotations: Sequence[Path], reviews: Sequence[Path] = ()) -> None:
+        """Read all files once. Raises InputError for one that cannot be read at all."""
+        for path in annotations:
+            check_sidecar(path, Annotation.__name__)
+        for path in annotations:
+            self._load_file(path)
+        lines = 0  # of the files before: at one time, the later file's decision counts
+        for path in reviews:
+            entries = read_reviews(path)
+            for entry in entries:
+                if not self._is_forgotten(entry.review):
+                    self._keep_review(path, entry, lines + entry.line)
+            lines += max((entry.line for entry in entries), default=0)
+        self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
+        self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
+        self.prompts.name_topics()
+
+    def questions(self) -> Iterator[list[Annotation]]:
+        """The responses of each question of this shard, by question id, then by id.
+
+        From the first fault on nothing more is given, and the rest is read for its faults.
+        """
+        rows = self._execute(
+            "SELECT question_id, file, line, start, size FROM rows WHERE mine "
+            "ORDER BY question_id, id"
+        )
+        for _, places in groupby(rows, key=lambda row: row[0]):
+            responses = [self._read(*place[1:]) for place in places]
+            sound = [response for response in responses if response is not None]
+            if not self.faults:
+                yield sound
+
+    def raise_faults(self) -> None:
+        """Raise InputError when any file has a fault, by file and line."""
+        if self.faults:
+            order = {str(path): number for number, path in enumerate(self._paths)}
+            raise InputError(
+                sorted(self.faults, key=lambda fault: (order[fault.path], fault.line or 0))
+            )
+
+    def reviews_of(self, responses: Sequence[Annotation]) -> dict[str, list[Logged]]:
+        """The reviews of these responses by response id, in no order."""
+        if not self._has_reviews:
+            return {}
+        query = "SELECT line, value FROM reviews WHERE response_id = ?"
+        return {
+            row.id: [
+                Logged(line=line, review=Review.model_validate_json(value))
+                for line, value in self._execute(query, row.id)
+            ]
+            for row in responses
+        }
+
+    def stray_reviews(self) -> Iterator[Review]:
+        """Reviews of responses that no file holds; the first shard reports them."""
+        if self._shard.index != 1:
+            return
+        rows = self._execute(
+            "SELECT value FROM reviews WHERE response_id NOT IN (SELECT id FROM rows)"
+        )
+        for (value,) in rows:
+            yield Review.model_validate_json(value)
+
+    def reviewers(self) -> list[str]:
+        """Who reviewed, in the order of their first reviews; the same in every shard."""
+        rows = self._execute("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
+        return [who for (who,) in rows]
+
+    def num_topics(self) -> int:
+        """Topics, each counted in the shard of its least question, so that shards add up."""
+        return self.prompts.num_topics(self._shard.has)
+
+    def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
+        return self.connection.execute(statement, values)
+
+    def _load_file(self, path: Path) -> None:
+        number = len(self._paths)
+        self._paths.append(path)
+        num_before = len(self.faults)
+        is_empty = True
+        for line, start, text in read_places(path):
+            is_empty = False
+            head = self._read_head(path, line, text)
+            if head is None:
+                continue
+            if self._forgotten.has_response(head.id):
+                self.num_forgotten += self._shard.index == 1
+                continue
+            self._check_confidence(path, line, text)
+            self._keep(head, file=number, line=line, start=start, size=len(text))
+        if is_empty and len(self.faults) == num_before:
+            message = f"holds no rows; it should hold one {Annotation.__name__} a line"
+            self.faults.append(Fault(path=str(path), line=None, message=message))
+
+    def _read_head(self, path: Path, line: int, text: bytes) -> _Head | Annotation | None:
+        """The head of a row, or the row where its messages are not in plain form; None: a fault."""
+        try:
+            return _Head.model_validate_json(text)
+        except ValidationError:
+            return self._check(path, line, text)
+
+    def _is_forgotten(self, review: Review) -> bool:
+        found = self._forgotten.has_person(review.who) or self._forgotten.has_response(
+            review.response_id
+        )
+        self.num_forgotten += found and self._shard.index == 1
+        return found
+
+    def _keep_review(self, path: Path, entry: Logged, line: int) -> None:
+        """Keep a review once, though several files may hold it."""
+        review, value = entry.review, entry.review.model_dump_json()
+        made = time_of(review).timestamp()
+        kept = self.connection.execute(
+            "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?)",
+            (review.id, review.response_id, review.who, made, line, value),
+        )
+        self._has_reviews = True
+        query = "SELECT value FROM reviews WHERE id = ?"
+        if not kept.rowcount and self._execute(query, review.id).fetchone() != (value,):
+            message = f"id {review.id!r} is used in another file for another decision"
+            raise InputError([Fault(path=str(path), line=entry.line, message=message)])
+
+    def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
+        """Raise InputError at the first row that cannot be weighted as the settings ask."""
+        if self._config.weighting is not Weighting.CONFIDENCE or b'"lexical"' not in text:
+            return
+        row = self._check(path, line, text)
+        message = find_unusable_confidence(row, self._config) if row is not None else None
+        if message is not None:
+            raise InputError([Fault(path=str(path), line=line, message=message)])
+
+    def _keep(
+        self, head: _Head | Annotation, *, file: int, line: int, start: int, size: int
+    ) -> None:
+        mine = _falls_to(self._shard, head.question_id)
+        kept = self.connection.execute(
+            "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (head.id, head.question_id, head.topic, mine, file, line, start, size),
+        )
+        if not kept.rowcount:
+            self._refuse_twin(head.id, file=file, line=line)
+            return
+        self.prompts.add(head.question_id, head.topic, prompt_text(head.prompt))
+
+    def _refuse_twin(self, identifier: str, *, file: int, line: int) -> None:
+        query = "SELECT file, line FROM rows WHERE id = ?"
+        first_file, first_line = self._execute(query, identifier).fetchone()
+        place = f"line {first_line}"
+        if first_file != file:
+            place = f"{self._paths[first_file]}:{first_line}"
+        message = (
+            f"duplicate id {identifier!r}, first used on {place}; "
+            f"ids must be unique in {'a file' if first_file == file else 'all files of a build'}"
+        )
+        self.faults.append(Fault(path=str(self._paths[file]), line=line, message=message))
+
+    def _read(self, file: int, line: int, start: int, size: int) -> Annotation | None:
+        handle = self._handle(file)
+        handle.seek(start)
+        return self._check(self._paths[file], line, handle.read(size))
+
+    def _check(self, path: Path, line: int, text: bytes) -> Annotation | None:
+        try:
+            return Annotation.model_validate_json(text)
+        except ValidationError as error:
+            self.faults.extend(
+                Fault(path=str(path), line=line, message=message)
+                for message in describe_errors(error, Annotation)
+            )
+        return None
+
+    def _handle(self, file: int) -> IO[bytes]:
+        handle = self._open.pop(file, None) or self._paths[file].open("rb")
+        self._open[file] = handle  # the last used stays longest
+        if len(self._open) > MAX_OPEN_FILES:
+            _, oldest = self._open.popitem(last=False)
+            oldest.close()
+        return handle
+
+
+@lru_cache(maxsize=10_000)
+def _falls_to(shard: Shard, question_id: str) -> bool:
+    return shard.has(question_id)

@@ -1,0 +1,92 @@
+"""What a build reports of reviews: counts, the list of conflicts, notes.
+
+The rule: the list of conflicts names people and is next to the data set folder, never in it, so no
+push sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from formats.reviews.conflicts import Conflict
+from schemas.files.jsonl import write_records
+
+if TYPE_CHECKING:
+    from dataset_builder.config import BuildConfig
+
+REVIEW_COUNTS = (
+    "reviews",
+    "reviews_applied",
+    "reviews_superseded",
+    "reviews_in_conflict",
+    "reviews_without_label",
+    "reviews_refused",
+    "conflicts",
+    "labels_carried_over",
+)
+
+
+def conflicts_path(output: Path) -> Path:
+    """`dataset` -> `dataset.conflicts.jsonl`."""
+    return output.with_name(f"{output.name}.conflicts.jsonl")
+
+
+def write_conflicts(output: Path, conflicts: Iterable[Conflict]) -> None:
+    """List the conflicts next to `output`, by response and place; none, no file."""
+    found = sorted(conflicts, key=lambda item: (item.question_id, item.response_id, item.start))
+    path = conflicts_path(output)
+    if found:
+        write_records(path, found)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def list_conflicts_of_nothing(output: Path, conflicts: Sequence[Conflict]) -> str:
+    """List the conflicts of a build that gives nothing: they may be why. Returns a clause on it."""
+    if not conflicts:
+        return ""
+    write_conflicts(output, conflicts)
+    return f"; people disagree on {_places(len(conflicts))}, listed in {conflicts_path(output)}"
+
+
+def notes_on_people(
+    counts: Mapping[str, int], config: BuildConfig, output: Path, num_reviewers: int
+) -> Iterator[str]:
+    """What a user should know of the people behind a data set, and of what became of their work."""
+    if not counts.get("reviews"):
+        return
+    people = f"{num_reviewers:,} {'person' if num_reviewers == 1 else 'people'}"
+    if config.publish_names:
+        yield f"the data set gives the names of {people} (build.publish_names=true)"
+    else:
+        yield (
+            f"the data set holds reviews of {people} as reviewer-1, reviewer-2, ...; it does not "
+            "give their names (build.publish_names=false)"
+        )
+    if counts.get("conflicts"):
+        yield (
+            f"people disagree on {_places(counts['conflicts'])} "
+            f"(build.conflicts={config.conflicts}); each is listed with all decisions in "
+            f"{conflicts_path(output)}"
+        )
+    if counts.get("reviews_superseded"):
+        yield (
+            f"{counts['reviews_superseded']:,} reviews were superseded by later ones of the same "
+            "person"
+        )
+    if counts.get("labels_carried_over"):
+        yield (
+            f"{counts['labels_carried_over']:,} sentences have the label that people gave the same "
+            "sentence of an identical answer"
+        )
+    if counts.get("reviews_refused"):
+        yield (
+            f"{counts['reviews_refused']:,} reviews were refused and change nothing; the failed "
+            "rows give the reasons"
+        )
+
+
+def _places(count: int) -> str:
+    return "1 place" if count == 1 else f"{count:,} places"

@@ -1,0 +1,61 @@
+"""What bars a response from a side of a pair.
+
+The rule: a bar is a property of one response, one side and the settings, so selection looks for
+the best among those that may be chosen, and one unfit response costs its question nothing.
+"""
+
+from __future__ import annotations
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.unused import Unused
+from dataset_builder.weights import weigh
+from schemas.labels import Side
+from schemas.records import Annotation
+from schemas.scores import ResponseScore
+
+_SLACK = 1e-6  # 0.29 of 100 sentences is 29 to a person, and less to a computer
+
+
+def bar_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
+    """Why `row` may not be the chosen side, if it may not. `counts` are those of its labels."""
+    num_decided = counts.num_correct + counts.num_hallucinated
+    if _exceeds(counts.num_hallucinated, config.max_hallucinated_chosen, of=num_decided):
+        return Unused.HALLUCINATED_CHOSEN
+    if _is_too_undetermined(counts, config):
+        return Unused.UNDETERMINED_CHOSEN
+    num_active, num_characters = measure_active(row, Side.CHOSEN, config)
+    if not num_active:
+        return Unused.NO_ACTIVE_CHOSEN
+    if num_active < config.min_active_sentences or num_characters < config.min_active_characters:
+        return Unused.LITTLE_ACTIVE_CHOSEN
+    return None
+
+
+def bar_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
+    """Why `row` may not be the rejected side, if it may not."""
+    if _is_too_undetermined(counts, config):
+        return Unused.UNDETERMINED_REJECTED
+    num_active, num_characters = measure_active(row, Side.REJECTED, config)
+    if not num_active:
+        return Unused.NO_ACTIVE_REJECTED
+    if num_active < config.min_active_sentences or num_characters < config.min_active_characters:
+        return Unused.LITTLE_ACTIVE_REJECTED
+    return None
+
+
+def measure_active(row: Annotation, side: Side, config: BuildConfig) -> tuple[int, int]:
+    """Sentences that have weight on this side, and the characters in them."""
+    lengths = [
+        sentence.end - sentence.start
+        for sentence in row.sentences
+        if weigh(sentence.verdict, side, config) > 0.0
+    ]
+    return len(lengths), sum(lengths)
+
+
+def _is_too_undetermined(counts: ResponseScore, config: BuildConfig) -> bool:
+    return _exceeds(counts.num_undetermined, config.max_undetermined, of=counts.num_sentences)
+
+
+def _exceeds(count: int, share: float, *, of: int) -> bool:
+    return count > share * of + _SLACK

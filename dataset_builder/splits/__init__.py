@@ -1,0 +1,1 @@
+"""Splits by topic, and training questions that leak into them."""

@@ -1,0 +1,68 @@
+"""Which training questions are too like one that train must not hold.
+
+The rule: a question is dropped, never moved, and `test` is never touched; so a question's split
+still depends on its topic alone. What is found depends on the prompts of all shards, and not on
+their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.input_index import Spool
+from dataset_builder.splits.evaluation_questions import EvaluationQuestions
+from dataset_builder.splits.near_duplicates import NearDuplicates
+from dataset_builder.splits.prompt_template import learn_template, sample_prompts, shared_contents
+from dataset_builder.splits.prompt_text import prompt_text
+from dataset_builder.splits.splits import Split, split_of
+from dataset_builder.unused import Unused
+from schemas.files.jsonl import read_records
+from schemas.records import Annotation, Question
+
+FindLeak = Callable[[Sequence[Annotation]], Unused | None]
+
+
+def make_leak_finder(
+    config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
+) -> FindLeak:
+    """What finds, of the responses to one training question, why they may not stay in train."""
+    prompts = spool.prompts
+    sample: list[tuple[str, str]] = []
+    if config.near_duplicate or evaluation_questions:
+        sample = sample_prompts(prompts.all)
+    template = learn_template(sample)
+    near = None
+    if config.near_duplicate:
+        near = NearDuplicates(spool.connection, threshold=config.near_duplicate, template=template)
+        near.add_all(
+            text
+            for question_id, topic, text in prompts.all()
+            if split_of(
+                topic=topic,
+                question_id=question_id,
+                seed=config.seed,
+                test_share=config.test_share,
+            )
+            is Split.TEST
+        )
+    kept = EvaluationQuestions(
+        spool.connection,
+        num_words=config.decontaminate_words,
+        template=template,
+        shared=shared_contents(sample, template) if evaluation_questions else frozenset(),
+    )
+    for path in evaluation_questions:
+        for question in read_records(path, Question):
+            kept.add(prompt_text(question.messages))
+
+    def find_leak(responses: Sequence[Annotation]) -> Unused | None:
+        for text in sorted({prompt_text(row.prompt) for row in responses}):
+            if kept.has(text):
+                return Unused.IN_EVALUATION
+            if near is not None and near.has(text):
+                return Unused.NEAR_DUPLICATE
+        return None
+
+    return find_leak

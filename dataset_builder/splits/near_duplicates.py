@@ -1,0 +1,159 @@
+"""Training prompts that are nearly the same as a prompt of `test`.
+
+The rule: bands of MinHash signatures (datasketch, an LSH index) only propose, an exact comparison
+decides. So chance decides no row, and a pair at the threshold is missed less than once in a
+thousand.
+
+Two prompts are near when the Jaccard similarity of their character 5-grams, less those of the
+template, reaches the threshold. Under a template what is left may be short, and a word changed in
+the template itself then weighs much. So they are also near when all that one puts into the
+template is in the other too and their 5-grams with the template reach the threshold. Prompts that
+differ in a word that turns the question ("not", "northern", "second") are never near
+(schemas/text/question_senses.py).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from dataset_builder.splits.prompt_template import Template, contents_of, stem
+from dataset_builder.splits.prompt_text import character_ngrams, flatten
+from schemas.text.question_senses import ask_differently
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
+NUM_PERMUTATIONS = 128
+MAX_MISSED = 1e-3
+_MAX_ENDING = 2  # letters by which the forms of one word differ
+_SEED = 1
+
+
+class NearDuplicates:
+    """An index of test prompts in a scratch database, asked prompt by prompt.
+
+    threshold    least Jaccard similarity, above 0
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, *, threshold: float, template: Template = frozenset()
+    ) -> None:
+        self._run = connection.execute
+        self._threshold = threshold
+        self._rows = rows_a_band(threshold)
+        self._template = template
+        self._run("CREATE TABLE near_prompts (number INTEGER PRIMARY KEY, text TEXT)")
+        self._run(
+            "CREATE TABLE near_bands (key BLOB, number INTEGER, PRIMARY KEY (key, number)) "
+            "WITHOUT ROWID"
+        )
+
+    def add_all(self, prompts: Iterable[str]) -> None:
+        """Index prompt texts."""
+        for number, text in enumerate(prompts):
+            self._run("INSERT INTO near_prompts VALUES (?, ?)", (number, text))
+            for key in self._keys(text, self._features(text)):
+                self._run("INSERT OR IGNORE INTO near_bands VALUES (?, ?)", (key, number))
+
+    def has(self, text: str) -> bool:
+        """Whether an indexed prompt is near this one."""
+        features = self._features(text)
+        seen: set[int] = set()
+        for key in self._keys(text, features):
+            for (number,) in self._run("SELECT number FROM near_bands WHERE key = ?", (key,)):
+                if number in seen:
+                    continue
+                seen.add(number)
+                query = "SELECT text FROM near_prompts WHERE number = ?"
+                (other,) = self._run(query, (number,)).fetchone()
+                if self._are_alike(text, features, other) and not ask_differently(text, other):
+                    return True
+        return False
+
+    def _are_alike(self, text: str, features: frozenset[str], other: str) -> bool:
+        if jaccard(features, self._features(other)) >= self._threshold:
+            return True
+        if not self._template or not self._fill_in_the_same(text, other):
+            return False
+        return jaccard(character_ngrams(text), character_ngrams(other)) >= self._threshold
+
+    def _fill_in_the_same(self, text: str, other: str) -> bool:
+        """Whether all that one prompt puts into the template is in the other, but for inflection.
+
+        What the other has more is a change in the template's own words.
+        """
+        fewer, more = sorted((self._contents(text), self._contents(other)), key=len)
+        if not fewer:
+            return not more
+        return all(any(_are_forms(part, one) for one in more) for part in fewer)
+
+    def _contents(self, text: str) -> list[tuple[str, ...]]:
+        return contents_of(flatten(text), self._template)
+
+    def _features(self, text: str) -> frozenset[str]:
+        found = character_ngrams(text)
+        return (found - self._template) or found
+
+    def _keys(self, text: str, features: frozenset[str]) -> list[bytes]:
+        """What two near prompts have one of in common: bands, and the words in the template."""
+        values = _signature(features).hashvalues
+        starts = range(0, NUM_PERMUTATIONS - self._rows + 1, self._rows)
+        keys = [
+            bytes([band]) + values[start : start + self._rows].tobytes()
+            for band, start in enumerate(starts)
+        ]
+        if self._template:
+            for part in self._contents(text) or [()]:
+                stems = "\x1f".join(map(stem, part)).encode("utf-8", "surrogatepass")
+                keys.append(blake2b(stems, digest_size=12).digest())
+        return keys
+
+
+def jaccard(left: frozenset[str], right: frozenset[str]) -> float:
+    """Shared over all, from 0 to 1; neither may be empty."""
+    shared = len(left & right)
+    return shared / (len(left) + len(right) - shared)
+
+
+def rows_a_band(threshold: float) -> int:
+    """The most selective bands that miss a pair at `threshold` at most MAX_MISSED of the time.
+
+    A pair of similarity s shares a band of r rows with probability s^r; b bands miss it with
+    (1 - s^r)^b.
+    """
+    for rows in range(NUM_PERMUTATIONS // 8, 1, -1):
+        if (1.0 - threshold**rows) ** (NUM_PERMUTATIONS // rows) <= MAX_MISSED:
+            return rows
+    return 1
+
+
+def _are_forms(part: Sequence[str], other: Sequence[str]) -> bool:
+    return len(part) == len(other) and all(map(_is_form_of, part, other))
+
+
+def _is_form_of(word: str, other: str) -> bool:
+    if word == other:
+        return True
+    if stem(word) != stem(other) or any(map(str.isdigit, word)):
+        return False
+    shorter, longer = sorted((word, other), key=len)
+    start = max(len(shorter) - _MAX_ENDING, 1)
+    return len(longer) - len(shorter) <= _MAX_ENDING and longer.startswith(shorter[:start])
+
+
+def _signature(features: frozenset[str]) -> MinHash:
+    signature = _empty_signature().copy()
+    signature.update_batch([feature.encode("utf-8", "surrogatepass") for feature in features])
+    return signature
+
+
+@lru_cache(maxsize=1)
+def _empty_signature() -> MinHash:
+    """Drawing the permutations takes longer than hashing a prompt."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=NUM_PERMUTATIONS, seed=_SEED)

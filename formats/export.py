@@ -1,0 +1,229 @@
+"""`export`: our files into the formats of others.
+
+    trl, published       a data set folder -> a folder with SPLIT.jsonl
+    human_labels         annotations.jsonl -> one JSONL file
+
+The rule: lossless, or loud. A row the format cannot say is refused as a `Failure` with the reason
+next to the output, the rest are written, and `lossy` is asked for by name. Rows are streamed.
+Sheets for people are in `formats/sheets/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from formats.export_human_labels import human_row
+from formats.published import published_row
+from formats.trl import trl_row
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files.jsonl import read_records, scan_rows
+from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
+from schemas.files.sidecar import check_sidecar, make_sidecar, read_sidecar_values, write_sidecar
+from schemas.files.writing import atomic_writer
+from schemas.records import Annotation, Document, Failure, Pair
+from schemas.stage import StageResult, write_failures
+from schemas.validation import describe_errors
+
+
+class ExportFormat(StrEnum):
+    """A format for programs that `export` writes."""
+
+    TRL = "trl"
+    PUBLISHED = "published"
+    HUMAN_LABELS = "human_labels"
+
+
+OF_PAIRS = frozenset({ExportFormat.TRL, ExportFormat.PUBLISHED})
+MADE_FOR = {
+    ExportFormat.TRL: "a DPO trainer that reads prompt, chosen and rejected",
+    ExportFormat.PUBLISHED: "the published Mask-DPO code",
+    ExportFormat.HUMAN_LABELS: "maskdpo import and maskdpo agreement",
+}
+
+
+def run_export(
+    *,
+    source: Path,
+    output: Path,
+    format_name: ExportFormat,
+    documents: Path | None = None,
+    lossy: bool = False,
+) -> StageResult:
+    """Write `source` in another format; which of both is file or folder, the module says.
+
+    documents   texts for the rows of human labels
+
+    Raises InputError for a source that cannot be read, ConfigError for an output in the way.
+    """
+    refused: list[Failure] = []
+    if format_name in OF_PAIRS:
+        counts = _export_pairs(source, output, format_name, refused, lossy=lossy)
+    else:
+        counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
+    write_failures(output, refused)
+    num_rows = sum(counts.values()) if format_name in OF_PAIRS else counts["responses"]
+    return StageResult(
+        output=output,
+        num_rows=num_rows + len(refused),
+        failures=refused,
+        counts=counts,
+        notes=[f"for {MADE_FOR[format_name]}"],
+    )
+
+
+def _refuse(refused: list[Failure], identifier: str, detail: str) -> None:
+    """Record a row the format cannot say."""
+    refused.append(Failure(id=identifier, stage="export", reason="cannot_be_said", detail=detail))
+
+
+def _pair_writer(format_name: ExportFormat, lossy: bool) -> Callable[[Pair], dict[str, Any]]:
+    if format_name is ExportFormat.TRL:
+        return trl_row
+    return lambda pair: published_row(pair, lossy=lossy)
+
+
+def _export_pairs(
+    folder: Path,
+    output: Path,
+    format_name: ExportFormat,
+    refused: list[Failure],
+    *,
+    lossy: bool,
+) -> dict[str, int]:
+    """One SPLIT.jsonl a split; returns the rows of each.
+
+    A split that an earlier export wrote and the data set no longer has is removed: its rows may
+    be in another split now.
+    """
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output {output} is a file, but a folder of splits is written")
+    make_row = _pair_writer(format_name, lossy)
+    of_split = _files_of_splits(folder)
+    written = {split: output / f"{split}.jsonl" for split in of_split}
+    former = [path for path in _former_files(output) if path not in written.values()]
+    for path in (*written.values(), *former):
+        _refuse_others(path, sidecar_of=output)
+    counts: dict[str, int] = {}
+    for split, paths in of_split.items():
+        with atomic_writer(written[split]) as handle:
+            counts[split] = 0
+            for pair in _read_pairs(paths):
+                try:
+                    row = make_row(pair)
+                except ValueError as error:
+                    _refuse(refused, pair.id, str(error))
+                    continue
+                handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+                counts[split] += 1
+    for path in former:
+        path.unlink()
+    _write_sidecar(output, format_name, written.values(), counts)
+    return counts
+
+
+def _former_files(output: Path) -> list[Path]:
+    """The splits in the folder `output` that an earlier export wrote, by its sidecar."""
+    values = read_sidecar_values(output)
+    names = values.get(WRITTEN) if values.get("format") == "maskdpo.export" else None
+    own = [name for name in names or () if Path(name).name == name and name.endswith(".jsonl")]
+    return [output / name for name in own if (output / name).is_file()]
+
+
+def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
+    """The files of the pairs by split, in reading order."""
+    paths = sorted((folder / "pairs").glob("*.parquet"))
+    if not paths:
+        raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.name.split("-")[0], []).append(path)
+    return found
+
+
+def _refuse_others(path: Path, *, sidecar_of: Path) -> None:
+    """Raise ConfigError where `path` is there and no export left it so."""
+    refuse_to_replace(
+        path,
+        lambda values: values.get("format") == "maskdpo.export",
+        what="rows",
+        by="maskdpo export",
+        sidecar_of=sidecar_of,
+    )
+
+
+def _write_sidecar(
+    output: Path, format_name: ExportFormat, written: Iterable[Path], counts: Mapping[str, int]
+) -> None:
+    """The sidecar of a file or folder, with the hashes that a rerun compares before it writes."""
+    config = {"format": format_name.value}
+    sidecar = make_sidecar("export", config=config, inputs=[], counts=counts)
+    write_sidecar(output, seal(sidecar, written))
+
+
+def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        row = 0
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1_024):
+                    for values in batch.to_pylist():
+                        known = {
+                            name: values[name]
+                            for name in Pair.model_fields
+                            if values.get(name) is not None
+                        }
+                        yield Pair.model_validate_json(json.dumps(known))
+                        row += 1
+        except ValidationError as error:
+            message = f"row {row}: {describe_errors(error, Pair)[0]} (see maskdpo validate)"
+            raise InputError.of(path, message) from None
+        except (OSError, pa.ArrowException) as error:
+            message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+            raise InputError.of(path, message) from None
+
+
+def _export_human_labels(
+    source: Path, output: Path, documents: Path | None, refused: list[Failure], *, lossy: bool
+) -> dict[str, int]:
+    _refuse_others(output, sidecar_of=output)
+    texts: Mapping[str, str] = (
+        {row.id: row.text for row in read_records(documents, Document)} if documents else {}
+    )
+    counts = {"responses": 0, "sentences": 0, "documents_left_out": 0}
+    with atomic_writer(output) as handle:
+        for annotation in _annotations(source):
+            try:
+                row = human_row(annotation, texts, lossy=lossy)
+            except ValueError as error:
+                _refuse(refused, annotation.id, str(error))
+                continue
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+            counts["responses"] += 1
+            counts["sentences"] += len(annotation.sentences)
+            counts["documents_left_out"] += sum(
+                name not in texts for name in annotation.document_ids
+            )
+    _write_sidecar(output, ExportFormat.HUMAN_LABELS, [output], counts)
+    return counts
+
+
+def _annotations(source: Path) -> Iterator[Annotation]:
+    """The annotations of a file, streamed; at a fault the export ends and writes nothing."""
+    check_sidecar(source, Annotation.__name__)
+    count = 0
+    for item in scan_rows(source, Annotation):
+        if isinstance(item, Fault):
+            raise InputError([item])
+        count += 1
+        yield item.record
+    if not count:
+        raise InputError.of(source, "holds no rows; it should hold one Annotation a line")

@@ -1,0 +1,382 @@
+"""Human sentence labels in, annotations and documents out.
+
+The input is JSONL, one response a line, with the sentences that people labelled and the documents
+they read. The rule that makes the import correct: nothing is invented. A sentence a person left
+without a label, and text that no person's span covers, become `undetermined: not_labelled`; a row
+that contradicts itself is a fault of its line, and the other rows are kept.
+
+What a row becomes:
+
+    topic        its `group`, so that no split ever parts one group
+    question_id  its `group`; where a group holds several questions (dialogues about one source),
+                 the first keeps the group's name and the others add a key of their question. A row
+                 without a question is its own question: claims about one source answer nothing
+                 in common, and must not be paired
+    prompt       the question as one user message; without one, NO_QUESTION_PROMPT
+    judge        its `source`, with every verdict's own `source` being "person"
+
+A gap between spans stays one span, however many sentences it holds: it never trains.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from formats.own_imports import refuse_other_work
+from schemas.errors import ConfigError, Fault, InputError
+from schemas.files.jsonl import scan_rows, write_records
+from schemas.files.own_files import seal
+from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.hashing import content_key
+from schemas.labels import Label
+from schemas.records import (
+    Annotation,
+    Document,
+    Failure,
+    Identifier,
+    Message,
+    Record,
+    Sentence,
+    Verdict,
+)
+from schemas.spans import check_order, gaps, trim
+from schemas.stage import StageResult, write_failures
+
+FORMAT_NAME = "human_labels"
+NO_QUESTION_PROMPT = "Write a factual statement."
+LABELS: dict[str, Label] = {
+    "factual": Label.NO_HALLUCINATION,
+    "hallucinated": Label.HALLUCINATED,
+    "no_fact": Label.NO_FACT,
+}
+QUESTION_KEY_CHARS = 12
+
+
+class HumanSpan(Record):
+    """A labelled place: `response[start:end]`. A null label is an answer that does not map."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    label: Literal["factual", "hallucinated", "no_fact"] | None
+
+
+class HumanDocument(Record):
+    """A text the people saw; one id, one text in the whole file."""
+
+    id: Identifier
+    text: str
+
+
+class HumanRow(Record):
+    """One line: a response, what people said of its sentences, and what they read."""
+
+    id: Identifier
+    source: Identifier
+    language: str = ""
+    # Room for the key of a question, within the length of an Identifier.
+    group: Annotated[str, Field(min_length=1, max_length=512 - 1 - QUESTION_KEY_CHARS)]
+    question: str = ""
+    documents: list[HumanDocument]
+    response: str
+    generator: str = ""
+    sentences: list[HumanSpan]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanLabels:
+    """Everything one file of human labels holds, in file order."""
+
+    annotations: list[Annotation]
+    documents: list[Document]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedRow:
+    """A sound line: its annotation, and those of its documents that no earlier line held."""
+
+    line: int
+    annotation: Annotation
+    documents: list[Document]
+    has_question: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadRow:
+    """A line that cannot be imported; `id` is the row's own where it could be read."""
+
+    line: int
+    id: str
+    faults: Sequence[Fault]
+
+
+def read_human_labels(path: str | Path) -> HumanLabels:
+    """All rows of a file, or an InputError with every fault in it. An empty file is a fault."""
+    rows: list[ImportedRow] = []
+    faults: list[Fault] = []
+    for item in scan_human_labels(path):
+        if isinstance(item, BadRow):
+            faults.extend(item.faults)
+        else:
+            rows.append(item)
+    if faults:
+        raise InputError(faults)
+    _refuse_empty(path, rows)
+    return HumanLabels(
+        annotations=[row.annotation for row in rows],
+        documents=[document for row in rows for document in row.documents],
+    )
+
+
+def run_import(
+    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
+) -> StageResult:
+    """Write the annotations and documents of `source`, each with a sidecar.
+
+    replace_documents    `documents` was named by hand, to be written whatever it holds
+
+    Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
+    row is sound an InputError with every fault is raised, and nothing is written. Raises
+    ConfigError for an output that no import of `source` wrote.
+    """
+    _refuse_same_paths(source=source, annotations=annotations, documents=documents)
+    refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
+    if not replace_documents:
+        option = "--documents-output"
+        refuse_other_work(
+            documents, source=source, format_name=FORMAT_NAME, what="documents", option=option
+        )
+    rows: list[ImportedRow] = []
+    bad_rows: list[BadRow] = []
+    for item in scan_human_labels(source):
+        if isinstance(item, BadRow):
+            bad_rows.append(item)
+        else:
+            rows.append(item)
+    if bad_rows and not rows:
+        raise InputError([fault for bad in bad_rows for fault in bad.faults])
+    _refuse_empty(source, rows)
+
+    counts = _count(rows, num_failed=len(bad_rows))
+    settings = {"format": FORMAT_NAME}
+    write_records(documents, (document for row in rows for document in row.documents))
+    of_documents = make_sidecar("document", config=settings, inputs=[source], counts=counts)
+    write_sidecar(documents, seal(of_documents, [documents]))
+    failures = [_failure(bad) for bad in bad_rows]
+    write_records(annotations, (row.annotation for row in rows))
+    write_failures(annotations, failures)
+    of_labels = make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
+    write_sidecar(annotations, seal(of_labels, [annotations]))
+    return StageResult(
+        output=annotations,
+        num_rows=len(rows) + len(failures),
+        failures=failures,
+        counts=counts,
+        notes=_notes(counts),
+    )
+
+
+def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
+    """Sound and bad rows in file order, streamed."""
+    path = Path(path)
+    seen = _Seen()
+    unreadable: list[Fault] = []  # the faults of one line, which are yielded together
+    for item in scan_rows(path, HumanRow):
+        if unreadable and (not isinstance(item, Fault) or item.line != unreadable[0].line):
+            yield _unreadable_row(unreadable)
+            unreadable = []
+        if isinstance(item, Fault):
+            unreadable.append(item)
+            continue
+        messages = [*seen.faults_of(item.record), *_faults_of_text(item.record)]
+        if messages:
+            faults = [Fault(path=str(path), line=item.line, message=text) for text in messages]
+            yield BadRow(line=item.line, id=item.record.id, faults=faults)
+            continue
+        yield seen.accept(item.line, item.record)
+    if unreadable:
+        yield _unreadable_row(unreadable)
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What the sound lines so far hold; a bad line leaves no trace in it."""
+
+    line_of_id: dict[str, int] = field(default_factory=dict)
+    document_texts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    first_question: dict[str, str] = field(default_factory=dict)
+
+    def faults_of(self, row: HumanRow) -> list[str]:
+        """What is wrong between this row and the ones before it."""
+        messages = []
+        if row.id in self.line_of_id:
+            messages.append(
+                f"duplicate id {row.id!r}, first used on line {self.line_of_id[row.id]}; "
+                "ids must be unique in a file"
+            )
+        own: dict[str, str] = {}
+        for document in row.documents:
+            line, text = self.document_texts.get(document.id, (0, document.text))
+            place = f"on line {line}" if line else "earlier on this line"
+            if own.setdefault(document.id, text) != document.text:
+                messages.append(
+                    f"document {document.id!r} has another text than {place}; "
+                    "one id must mean one text"
+                )
+        return messages
+
+    def accept(self, line: int, row: HumanRow) -> ImportedRow:
+        """Remember a sound row, and make its records."""
+        self.line_of_id[row.id] = line
+        fresh = {
+            document.id: document
+            for document in row.documents
+            if document.id not in self.document_texts
+        }
+        self.document_texts.update((key, (line, new.text)) for key, new in fresh.items())
+        return ImportedRow(
+            line=line,
+            annotation=make_annotation(row, question_id=self._question_id(row)),
+            documents=[_document(document, row) for document in fresh.values()],
+            has_question=bool(row.question.strip()),
+        )
+
+    def _question_id(self, row: HumanRow) -> str:
+        if not row.question.strip():
+            return row.id
+        if self.first_question.setdefault(row.group, row.question) == row.question:
+            return row.group
+        return f"{row.group}#{content_key(row.question)[:QUESTION_KEY_CHARS]}"
+
+
+def make_annotation(row: HumanRow, *, question_id: str) -> Annotation:
+    """The annotation of one sound row: its spans in order, with the gaps between them."""
+    document_ids = list(dict.fromkeys(document.id for document in row.documents))
+    return Annotation(
+        id=row.id,
+        question_id=question_id,
+        topic=row.group,
+        language=row.language,
+        document_ids=document_ids,
+        prompt=[
+            Message(
+                role="user", content=row.question if row.question.strip() else NO_QUESTION_PROMPT
+            )
+        ],
+        text=row.response,
+        model=row.generator,
+        sentences=_sentences(row),
+    )
+
+
+def _sentences(row: HumanRow) -> list[Sentence]:
+    spans = sorted(row.sentences, key=lambda span: span.start)
+    sentences = [
+        Sentence(start=span.start, end=span.end, verdict=_verdict(span.label, row.source))
+        for span in spans
+    ]
+    for start, end in gaps(len(row.response), [(span.start, span.end) for span in spans]):
+        place = trim(row.response, start, end)
+        if place is not None:
+            verdict = _verdict(None, row.source)
+            sentences.append(Sentence(start=place[0], end=place[1], verdict=verdict))
+    return sorted(sentences, key=lambda sentence: sentence.start)
+
+
+def _verdict(label: str | None, judge: str) -> Verdict:
+    if label is None:
+        return Verdict(
+            label=Label.UNDETERMINED, reason="not_labelled", source="person", judge=judge
+        )
+    return Verdict(label=LABELS[label], source="person", judge=judge)
+
+
+def _document(document: HumanDocument, row: HumanRow) -> Document:
+    return Document(
+        id=document.id,
+        text=document.text,
+        topic=row.group,
+        language=row.language,
+        source=row.source,
+    )
+
+
+def _faults_of_text(row: HumanRow) -> list[str]:
+    """What is wrong with the response and the spans over it."""
+    if not row.response.strip():
+        return ["'response' is empty or only white space; there is no sentence in it to label"]
+    messages = []
+    for index, span in enumerate(row.sentences):
+        try:
+            check_order(row.response, [(span.start, span.end)])
+        except ValueError as error:
+            reason = str(error).removeprefix("span 0 ")
+            messages.append(f"sentences[{index}] {reason}")
+            continue
+        if not row.response[span.start : span.end].strip():
+            messages.append(f"sentences[{index}] [{span.start}, {span.end}) is only white space")
+    ordered = sorted(enumerate(row.sentences), key=lambda item: (item[1].start, item[1].end))
+    for (left, before), (right, after) in pairwise(ordered):
+        if after.start < before.end:
+            messages.append(
+                f"sentences[{left}] [{before.start}, {before.end}) and sentences[{right}] "
+                f"[{after.start}, {after.end}) overlap; a character can have one label only"
+            )
+    return messages
+
+
+def _unreadable_row(faults: list[Fault]) -> BadRow:
+    line = faults[0].line or 0
+    return BadRow(line=line, id=f"line-{line}", faults=faults)
+
+
+def _failure(bad: BadRow) -> Failure:
+    name = Path(bad.faults[0].path).name  # no folder of this machine in a file others may read
+    reasons = "; ".join(fault.message for fault in bad.faults)
+    return Failure(
+        id=bad.id, stage="import", reason="bad_row", detail=f"{name}:{bad.line}: {reasons}"
+    )
+
+
+def _refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
+    if not rows:
+        raise InputError.of(path, "holds no rows; it should hold one labelled response a line")
+
+
+def _refuse_same_paths(**paths: Path) -> None:
+    names: dict[Path, str] = {}
+    for name, path in paths.items():
+        other = names.setdefault(path.resolve(), name)
+        if other != name:
+            raise ConfigError(f"'{other}' and '{name}' are the same file {path}; give two files")
+
+
+def _count(rows: Sequence[ImportedRow], *, num_failed: int) -> dict[str, int]:
+    labels = Counter(
+        sentence.verdict.label.value for row in rows for sentence in row.annotation.sentences
+    )
+    return {
+        "responses": len(rows),
+        "failed": num_failed,
+        "without_question": sum(not row.has_question for row in rows),
+        "questions": len({row.annotation.question_id for row in rows}),
+        "topics": len({row.annotation.topic for row in rows}),
+        "documents": sum(len(row.documents) for row in rows),
+        "sentences": sum(labels.values()),
+        **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
+    }
+
+
+def _notes(counts: dict[str, int]) -> list[str]:
+    if not counts["without_question"]:
+        return []
+    return [
+        f"{counts['without_question']} responses have no question: each is a question of its own "
+        f"(no pair can come of it) under the prompt {NO_QUESTION_PROMPT!r}"
+    ]

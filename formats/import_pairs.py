@@ -1,0 +1,243 @@
+"""Pairs made elsewhere become annotations: published Mask-DPO JSON, or TRL preference rows.
+
+The rule: a pair gives its two responses with the labels it came with, and no more. A response
+without spans is one `undetermined: not_labelled` stretch, which trains nowhere until a judge or a
+person has looked at it. Which of the two was preferred is left behind: `build` selects anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from formats.own_imports import refuse_other_work
+from formats.published import PublishedRow, published_pair
+from formats.trl import trl_pair
+from schemas.errors import Fault, InputError
+from schemas.files.jsonl import read_lines, write_records
+from schemas.files.own_files import seal
+from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.hashing import content_key
+from schemas.labels import Label, Side
+from schemas.records import Annotation, Failure, Pair, Sentence, Span, Verdict
+from schemas.spans import trim
+from schemas.stage import StageResult, write_failures
+from schemas.validation import describe_errors
+
+KEY_CHARS = 32
+UNKNOWN_REASON = "not_labelled"
+
+
+def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> StageResult:
+    """Write the annotations of the pairs in `source` (.json, .jsonl, .parquet), with a sidecar.
+
+    format_name   "published" or "trl"
+
+    Bad rows become `Failure`s next to the output. Raises InputError for a file that cannot be read,
+    and with every fault when no row is sound, ConfigError for an output that no import of `source`
+    wrote; nothing is written then.
+    """
+    refuse_other_work(annotations, source=source, format_name=format_name, what="annotations")
+    parse = _PARSERS[format_name]
+    found: dict[str, Annotation] = {}
+    faults: list[Fault] = []
+    failures: list[Failure] = []
+    num_rows = 0
+    for row, values in _read_rows(source):
+        num_rows += 1
+        identifier = f"{source.name}:{row}"
+        try:
+            if isinstance(values, ValueError):
+                raise values
+            pair = parse(values, identifier)
+            made = annotations_of(pair)
+            _refuse_other_text(made, found)
+        except (ValueError, RecursionError) as error:
+            faults.append(Fault(path=str(source), line=row, message=str(error)))
+            failures.append(
+                Failure(id=identifier[:512], stage="import", reason="bad_row", detail=str(error))
+            )
+            continue
+        for annotation in made:
+            found.setdefault(annotation.id, annotation)
+    if not found:
+        raise InputError(faults or [Fault(path=str(source), line=None, message="holds no rows")])
+    counts = _count(found, num_rows=num_rows, num_failed=len(failures))
+    write_records(annotations, found.values())
+    write_failures(annotations, failures)
+    config = {"format": format_name}
+    sidecar = make_sidecar("annotation", config=config, inputs=[source], counts=counts)
+    write_sidecar(annotations, seal(sidecar, [annotations]))
+    return StageResult(
+        output=annotations,
+        num_rows=num_rows,
+        failures=failures,
+        counts=counts,
+        notes=_notes(counts),
+    )
+
+
+def annotations_of(pair: Pair) -> list[Annotation]:
+    """The two responses of a pair with what the pair says of their sentences.
+
+    Raises ValueError when the spans do not cover the text.
+    """
+    question_id = (
+        pair.question_id
+        or content_key([message.model_dump() for message in pair.prompt])[:KEY_CHARS]
+    )
+    made = []
+    for side, messages, spans, name, reason in (
+        (Side.CHOSEN, pair.chosen, pair.chosen_spans, pair.chosen_id, pair.chosen_finish_reason),
+        (
+            Side.REJECTED,
+            pair.rejected,
+            pair.rejected_spans,
+            pair.rejected_id,
+            pair.rejected_finish_reason,
+        ),
+    ):
+        text = messages[0].content
+        try:
+            annotation = Annotation(
+                id=name or f"{pair.id}/{side}",
+                question_id=question_id,
+                topic=pair.topic,
+                language=pair.language,
+                prompt=pair.prompt,
+                text=text,
+                model=pair.policy if " | " not in pair.policy else "",
+                finish_reason=reason,
+                sentences=_unlabelled(text) if spans is None else _sentences(spans, pair.judge),
+            )
+        except ValidationError as error:
+            raise ValueError(f"{side}: {'; '.join(describe_errors(error, Annotation))}") from None
+        made.append(annotation)
+    return made
+
+
+def _sentences(spans: list[Span], judge: str) -> list[Sentence]:
+    return [
+        Sentence(
+            start=span.start,
+            end=span.end,
+            verdict=Verdict(
+                label=span.label,
+                reason=UNKNOWN_REASON if span.label is Label.UNDETERMINED else None,
+                judge=judge,
+            ),
+        )
+        for span in spans
+    ]
+
+
+def _unlabelled(text: str) -> list[Sentence]:
+    place = trim(text, 0, len(text))
+    if place is None:
+        return []
+    verdict = Verdict(label=Label.UNDETERMINED, reason=UNKNOWN_REASON)
+    return [Sentence(start=place[0], end=place[1], verdict=verdict)]
+
+
+def _refuse_other_text(made: list[Annotation], found: dict[str, Annotation]) -> None:
+    if made[0].id == made[1].id:
+        raise ValueError(f"both sides have the id {made[0].id!r}")
+    for annotation in made:
+        first = found.get(annotation.id, annotation)
+        if (first.text, first.sentences) != (annotation.text, annotation.sentences):
+            raise ValueError(
+                f"response {annotation.id!r} has another text or other labels than in an "
+                "earlier row; one id must mean one response"
+            )
+
+
+def _published(values: object, identifier: str) -> Pair:
+    try:
+        row = PublishedRow.model_validate_json(json.dumps(values))
+        return published_pair(row, identifier=identifier)
+    except ValidationError as error:
+        raise ValueError("; ".join(describe_errors(error, PublishedRow))) from None
+
+
+def _trl(values: object, identifier: str) -> Pair:
+    return trl_pair(values, identifier=identifier)
+
+
+_PARSERS: dict[str, Callable[[object, str], Pair]] = {"published": _published, "trl": _trl}
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, object]]:
+    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows.
+
+    What is no row is the ValueError that says why.
+    """
+    if path.suffix == ".parquet":
+        yield from _read_parquet(path)
+        return
+    if path.suffix == ".json" and _begins_with_array(path):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise InputError.of(path, f"not valid JSON: {error}") from None
+        yield from enumerate(values, start=1)
+        return
+    for line, text in read_lines(path):
+        try:
+            yield line, json.loads(text)
+        except (ValueError, RecursionError) as error:
+            yield line, ValueError(f"not valid JSON: {error}")
+
+
+def _begins_with_array(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1_024):
+                for values in batch.to_pylist():
+                    row += 1
+                    yield row, values
+    except (OSError, pa.ArrowException) as error:
+        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+        raise InputError.of(path, message) from None
+
+
+def _count(found: dict[str, Annotation], *, num_rows: int, num_failed: int) -> dict[str, int]:
+    labels = Counter(sentence.verdict.label for row in found.values() for sentence in row.sentences)
+    return {
+        "pairs": num_rows - num_failed,
+        "failed": num_failed,
+        "responses": len(found),
+        "questions": len({row.question_id for row in found.values()}),
+        "sentences": sum(labels.values()),
+        **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
+    }
+
+
+def _notes(counts: dict[str, int]) -> list[str]:
+    notes = [
+        "labels only came along: evidence, confidence and documents are not in this format, and "
+        "weights are made anew by build"
+    ]
+    undetermined = counts.get(f"sentences_{Label.UNDETERMINED}", 0)
+    if undetermined:
+        notes.append(
+            f"{undetermined} stretches of text have no label there and are undetermined: they "
+            "train on neither side"
+        )
+    return notes

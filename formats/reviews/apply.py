@@ -1,0 +1,217 @@
+"""People's verdicts beat the judge's: reviews laid over the annotations of one question.
+
+The rule: every review is in exactly one of five groups, and the counts say which: applied,
+superseded (the same person decided again later), in a conflict, without a label, refused. What
+people decided takes the place of the sentences there; a sentence that it cuts keeps the part
+outside as `corrected_in_part`. Identical answers to one question share their reviews.
+
+Worked example, a judge's sentences [0, 10) and [11, 20) under a review of [5, 20):
+
+    spans [5, 10), [11, 20)  ->  [0, 5) undetermined, [5, 10) and [11, 20) the person's
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from formats.reviews.conflicts import (
+    Conflict,
+    ConflictRule,
+    Decided,
+    Resolved,
+    describe_conflict,
+    resolve,
+)
+from formats.reviews.decisions import (
+    CUT,
+    WITHOUT_LABEL,
+    Decision,
+    decisions_of_people,
+    find_fault,
+    refusal,
+    resolve_agreement,
+)
+from formats.reviews.log import Logged, time_of
+from schemas.labels import Label
+from schemas.records import Annotation, Failure, Sentence, Verdict
+from schemas.spans import Offsets, gaps, trim
+
+PERSON = "person"  # who it was is in the provenance, not among the judges' names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replaced:
+    """Who decided on a sentence and when (the latest of them), and what was there before.
+
+    who          by name, sorted
+    sentences    as they were, those that the decision overlaps
+    """
+
+    who: Sequence[str]
+    when: str
+    sentences: Sequence[Sentence]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reviewed:
+    """The responses to one question after their reviews.
+
+    replaced     by response id and the offsets of each sentence that people decided
+    conflicts    each once, also where identical answers share it
+    counts       the reviews of each group of the module's rule, and `labels_carried_over`: the
+                 sentences of identical answers that have their label from another answer's review
+    """
+
+    rows: Sequence[Annotation]
+    replaced: Mapping[str, Mapping[Offsets, Replaced]] = field(default_factory=dict)
+    conflicts: Sequence[Conflict] = ()
+    refused: Sequence[Failure] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def apply_reviews(
+    rows: Sequence[Annotation],
+    reviews: Mapping[str, Sequence[Logged]],
+    rule: ConflictRule = ConflictRule.SKIP,
+) -> Reviewed:
+    """The responses to one question with their `reviews` (by response id) applied.
+
+    Pure, and the same for any order of the reviews.
+    """
+    if not any(reviews.get(row.id) for row in rows):
+        return Reviewed(rows=rows)
+    counts: Counter[str] = Counter()
+    refused: list[Failure] = []
+    of_text: defaultdict[str, list[Logged]] = defaultdict(list)
+    for row in rows:
+        sound, faulty = _sort_out(row, reviews.get(row.id, ()))
+        of_text[row.text] += sound
+        refused += faulty
+        counts["reviews_refused"] += len(faulty)
+    resolved: dict[str, Resolved] = {}
+    conflicts: list[Conflict] = []
+    first_row = {row.text: row for row in sorted(rows, key=lambda row: row.id, reverse=True)}
+    for text, entries in of_text.items():
+        decisions = decisions_of_people(entries, text)
+        resolved[text] = resolve(decisions, text, rule)
+        counts.update(_count(entries, decisions, resolved[text]))
+        conflicts += [
+            describe_conflict(first_row[text], place, group, taken, rule)
+            for place, group, taken in resolved[text].conflicts
+        ]
+    found = {row.id: _lay_over(row, resolved[row.text].decided) for row in rows}
+    own = {row.id: {entry.review.id for entry in reviews.get(row.id, ())} for row in rows}
+    counts["labels_carried_over"] = sum(
+        not any(entry.review.id in own[row.id] for entry in item.by)
+        for row in rows
+        for item in resolved[row.text].decided
+    )
+    return Reviewed(
+        rows=[found[row.id][0] for row in rows],
+        replaced={row.id: found[row.id][1] for row in rows},
+        conflicts=conflicts,
+        refused=refused,
+        counts=counts,
+    )
+
+
+def _sort_out(row: Annotation, entries: Iterable[Logged]) -> tuple[list[Logged], list[Failure]]:
+    """The reviews of a response that can be applied, and the failed rows of the rest."""
+    sound, faulty = [], []
+    for entry in sorted(entries, key=lambda item: item.order):
+        fault = find_fault(entry.review, row.text)
+        settled = resolve_agreement(entry, row) if fault is None else None
+        if settled is not None:
+            sound.append(settled)
+            continue
+        reason = "no_such_sentence"
+        message = "it agrees with a label, but no sentence has these offsets, and 'spans' is empty"
+        faulty.append(refusal(entry.review, *(fault or (reason, message))))
+    return sound, faulty
+
+
+def _count(
+    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved
+) -> Counter[str]:
+    """How many reviews are in each group but `refused`."""
+    contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
+    present = {item.entry.review.id for item in decisions}
+    counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
+    for entry in entries:
+        if entry.review.action in WITHOUT_LABEL:
+            counts["reviews_without_label"] += 1
+        elif entry.review.id in contested:
+            counts["reviews_in_conflict"] += 1
+        elif entry.review.id in present:
+            counts["reviews_applied"] += 1
+        else:
+            counts["reviews_superseded"] += 1
+    return counts
+
+
+def _lay_over(
+    row: Annotation, decided: Sequence[Decided]
+) -> tuple[Annotation, Mapping[Offsets, Replaced]]:
+    """The annotation with people's labels in place, and what they replaced."""
+    if not decided:
+        return row, {}
+    replaced: dict[Offsets, Replaced] = {}
+    sentences: list[Sentence] = []
+    for item in decided:
+        before = [one for one in row.sentences if _overlap(one, item)]
+        sentences.append(Sentence(start=item.start, end=item.end, verdict=_verdict(item)))
+        replaced[item.start, item.end] = _replaced([item], before)
+    for sentence in row.sentences:
+        cutting = [item for item in decided if _overlap(sentence, item)]
+        if not cutting:
+            sentences.append(sentence)
+            continue
+        for part in _outside(sentence, cutting, row.text):
+            sentences.append(part)
+            replaced[part.start, part.end] = _replaced(cutting, [sentence])
+    ordered = sorted(sentences, key=lambda item: item.start)
+    return Annotation(**{**dict(row), "sentences": ordered}), replaced
+
+
+def _replaced(items: Sequence[Decided], before: Sequence[Sentence]) -> Replaced:
+    entries = [entry for item in items for entry in item.by]
+    last = max(entries, key=lambda entry: (time_of(entry.review), entry.order))
+    return Replaced(
+        who=sorted({entry.review.who for entry in entries}),
+        when=last.review.when,
+        sentences=before,
+    )
+
+
+def _verdict(item: Decided) -> Verdict:
+    return Verdict(label=item.label, reason=item.reason, source="person", judge=PERSON)
+
+
+def _overlap(sentence: Sentence, item: Decided) -> bool:
+    return sentence.start < item.end and item.start < sentence.end
+
+
+def _outside(sentence: Sentence, cutting: Sequence[Decided], text: str) -> list[Sentence]:
+    """What people's decisions leave of a sentence that they cut."""
+    length = sentence.end - sentence.start
+    inside = [
+        (max(item.start - sentence.start, 0), min(item.end - sentence.start, length))
+        for item in cutting
+    ]
+    verdict = Verdict(
+        label=Label.UNDETERMINED,
+        reason=CUT,
+        source=sentence.verdict.source,
+        judge=sentence.verdict.judge,
+    )
+    places = (
+        trim(text, sentence.start + start, sentence.start + end)
+        for start, end in gaps(length, inside)
+    )
+    return [
+        Sentence(start=place[0], end=place[1], verdict=verdict)
+        for place in places
+        if place is not None
+    ]

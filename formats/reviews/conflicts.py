@@ -1,0 +1,232 @@
+"""Where several people decided on one place: whether they agree, and what becomes of a conflict.
+
+The rule: two different labels for one place are never resolved without a word. Each conflict is
+listed with every decision in it, and a setting says what the data set holds there.
+
+    skip       nothing: the place is `undetermined: reviews_conflict` and trains on neither side
+    majority   the labels that most people gave, where more gave them than any others; else skip
+    latest     the labels of the latest review by time; else (two at one time) skip
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from formats.reviews.decisions import Decision
+from formats.reviews.log import Logged, Order, time_of
+from schemas.labels import Label
+from schemas.records import Annotation, Identifier, Record
+from schemas.reviews import Action, ReviewSpan
+from schemas.spans import Offsets, gaps, trim
+
+CONFLICT = "reviews_conflict"
+Layout = tuple[tuple[int, int, Label], ...]
+
+
+class ConflictRule(StrEnum):
+    """What `build` does where people disagree."""
+
+    SKIP = "skip"
+    MAJORITY = "majority"
+    LATEST = "latest"
+
+
+class ConflictDecision(Record):
+    """What one person decided in a conflict, as the review says it."""
+
+    review_id: Identifier
+    who: str
+    when: str
+    round: int
+    action: Action
+    blind: bool
+    spans: list[ReviewSpan]
+    note: str
+
+
+class Conflict(Record):
+    """A place of a response for which people gave different labels.
+
+    text     the place in the response's text
+    taken    the labels that the data set holds there; empty: it is undetermined
+    """
+
+    response_id: Identifier
+    question_id: str
+    topic: str
+    start: int
+    end: int
+    text: str
+    rule: ConflictRule
+    taken: list[ReviewSpan]
+    decisions: list[ConflictDecision]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """A label for a place, and the reviews that it rests on (in a conflict: all of it)."""
+
+    start: int
+    end: int
+    label: Label
+    reason: str | None
+    by: Sequence[Logged]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """What people decided together.
+
+    decided      disjoint, by place
+    conflicts    places with the decisions that differ there and what was taken of them
+    """
+
+    decided: Sequence[Decided]
+    conflicts: Sequence[tuple[Offsets, Sequence[Decision], Sequence[Decision]]]
+
+
+def resolve(decisions: Iterable[Decision], text: str, rule: ConflictRule) -> Resolved:
+    """One label per place out of the decisions of several people."""
+    decided: list[Decided] = []
+    conflicts: list[tuple[Offsets, Sequence[Decision], Sequence[Decision]]] = []
+    for group in _groups(decisions):
+        people = _by_person(group)
+        place = (group[0].start, max(item.end for item in group))
+        agreed = _agreed(people, place, text)
+        if agreed is not None:
+            decided += [_decided(item, group) for item in agreed]
+            continue
+        taken = _winner(people, rule)
+        conflicts.append((place, group, taken))
+        decided += _fill(place, taken, group, text)
+    return Resolved(decided=decided, conflicts=conflicts)
+
+
+def describe_conflict(
+    annotation: Annotation,
+    place: Offsets,
+    group: Sequence[Decision],
+    taken: Sequence[Decision],
+    rule: ConflictRule,
+) -> Conflict:
+    """The row that lists a conflict, with each review in it once."""
+    reviews = {item.entry.review.id: item.entry.review for item in group}
+    return Conflict(
+        response_id=annotation.id,
+        question_id=annotation.question_id,
+        topic=annotation.topic,
+        start=place[0],
+        end=place[1],
+        text=annotation.text[place[0] : place[1]],
+        rule=rule,
+        taken=[ReviewSpan(start=item.start, end=item.end, label=item.label) for item in taken],
+        decisions=[
+            ConflictDecision(
+                review_id=review.id,
+                who=review.who,
+                when=review.when,
+                round=review.round,
+                action=review.action,
+                blind=review.blind,
+                spans=review.spans,
+                note=review.note,
+            )
+            for review in sorted(reviews.values(), key=lambda item: (item.who, item.start))
+        ],
+    )
+
+
+def _groups(decisions: Iterable[Decision]) -> Iterable[list[Decision]]:
+    """Decisions that overlap, directly or through others, by place."""
+    group: list[Decision] = []
+    end = 0
+    for item in sorted(decisions, key=lambda item: (item.start, item.end, item.who)):
+        if group and item.start >= end:
+            yield group
+            group = []
+        group.append(item)
+        end = max(end, item.end)
+    if group:
+        yield group
+
+
+def _by_person(group: Iterable[Decision]) -> Mapping[str, list[Decision]]:
+    people: defaultdict[str, list[Decision]] = defaultdict(list)
+    for item in group:
+        people[item.who].append(item)
+    return people
+
+
+def _agreed(
+    people: Mapping[str, Sequence[Decision]], place: Offsets, text: str
+) -> Sequence[Decision] | None:
+    """The decisions of a person who decided on all of the place and whom nobody contradicts."""
+    for who in sorted(people, key=lambda who: _last(people[who]), reverse=True):
+        mine = people[who]
+        if _left_out(mine, place, text):
+            continue
+        others = [item for name, items in people.items() if name != who for item in items]
+        if all(one.label is two.label for one in mine for two in others if one.overlaps(two)):
+            return mine
+    return None
+
+
+def _left_out(items: Sequence[Decision], place: Offsets, text: str) -> list[Offsets]:
+    """The stretches of the place that hold text and that none of the decisions is about."""
+    inside = [(item.start - place[0], item.end - place[0]) for item in items]
+    parts = (
+        trim(text, place[0] + start, place[0] + end)
+        for start, end in gaps(place[1] - place[0], inside)
+    )
+    return [part for part in parts if part is not None]
+
+
+def _winner(people: Mapping[str, Sequence[Decision]], rule: ConflictRule) -> Sequence[Decision]:
+    """The decisions that the rule takes; empty where it takes none."""
+    if rule is ConflictRule.SKIP:
+        return ()
+    layouts: defaultdict[Layout, list[str]] = defaultdict(list)
+    for who, items in people.items():
+        layouts[tuple((item.start, item.end, item.label) for item in items)].append(who)
+    if rule is ConflictRule.MAJORITY:
+        ranked = [(float(len(names)), names) for names in layouts.values()]
+    else:
+        times = {who: max(time_of(item.entry.review) for item in people[who]) for who in people}
+        latest = max(times.values())
+        ranked = [
+            (float(any(times[who] == latest for who in names)), names) for names in layouts.values()
+        ]
+    most = max(rank for rank, _ in ranked)
+    first = [names for rank, names in ranked if rank == most]
+    return people[max(first[0], key=lambda who: _last(people[who]))] if len(first) == 1 else ()
+
+
+def _last(items: Sequence[Decision]) -> Order:
+    return max(item.entry.order for item in items)
+
+
+def _fill(
+    place: Offsets, taken: Sequence[Decision], group: Sequence[Decision], text: str
+) -> list[Decided]:
+    """What a conflict comes to: the decisions taken, and undetermined where they leave text."""
+    by = list({item.entry.review.id: item.entry for item in group}.values())
+    found = [_decided(item, group) for item in taken]
+    for start, end in _left_out(taken, place, text):
+        label = Label.UNDETERMINED
+        found.append(Decided(start=start, end=end, label=label, reason=CONFLICT, by=by))
+    return sorted(found, key=lambda item: item.start)
+
+
+def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
+    """A decision with everyone who said the same of its place."""
+    by = {
+        other.entry.review.id: other.entry
+        for other in group
+        if other.overlaps(item) and other.label is item.label
+    }
+    return Decided(
+        start=item.start, end=item.end, label=item.label, reason=item.reason, by=list(by.values())
+    )

@@ -1,0 +1,156 @@
+"""From the reviews of one text to the decisions of each person.
+
+The rule: a review counts for the stretch [start, end) it was made on, and for nothing else. Of one
+person's reviews the last one counts (by round, then time, then place in the file); text of the
+stretch that no span holds is `not_labelled`, and what a later review cuts off an earlier one is
+`corrected_in_part`: what was said of the whole need not hold of the rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from formats.reviews.log import Logged, parse_time
+from schemas.labels import Label
+from schemas.records import Annotation, Failure
+from schemas.reviews import Review, ReviewSpan, text_sha256
+from schemas.spans import Offsets, check_order, gaps, trim
+
+CUT = "corrected_in_part"
+NOT_LABELLED = "not_labelled"
+CANNOT_TELL = "person_cannot_tell"
+WITHOUT_LABEL = frozenset({"skip", "flag"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One person's label for a place.
+
+    reason    why the label is `undetermined`; None for other labels
+    entry     the review it comes from
+    """
+
+    start: int
+    end: int
+    label: Label
+    reason: str | None
+    entry: Logged
+
+    @property
+    def who(self) -> str:
+        """The person."""
+        return self.entry.review.who
+
+    def overlaps(self, other: Decision) -> bool:
+        """Whether both concern a character in common."""
+        return self.start < other.end and other.start < self.end
+
+
+def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
+    """What each person decided in the end, by person and place; no two of one person overlap.
+
+    `entries` are sound (`find_fault`), and labelled or without a label, in any order.
+    """
+    people: defaultdict[str, list[Decision]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda item: item.order):
+        if entry.review.action in WITHOUT_LABEL:
+            continue
+        stretch = (entry.review.start, entry.review.end)
+        kept = [
+            part
+            for earlier in people[entry.review.who]
+            for part in _outside(earlier, stretch, text)
+        ]
+        people[entry.review.who] = [*kept, *_decisions_of(entry, text)]
+    return [
+        decision
+        for who in sorted(people)
+        for decision in sorted(people[who], key=lambda item: item.start)
+    ]
+
+
+def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
+    """An `agree` without spans as one with the label that its sentence has; others as they are.
+
+    None when no sentence is exactly the review's stretch.
+    """
+    review = entry.review
+    if review.action != "agree" or review.spans:
+        return entry
+    for item in annotation.sentences:
+        if (item.start, item.end) == (review.start, review.end):
+            span = ReviewSpan(start=item.start, end=item.end, label=item.verdict.label)
+            return replace(entry, review=review.model_copy(update={"spans": [span]}))
+    return None
+
+
+def find_fault(review: Review, text: str) -> tuple[str, str] | None:
+    """(reason, sentence) when `review` cannot be applied to a response of this text."""
+    if text_sha256(text) != review.text_sha256:
+        return "text_changed", "the response's text is no longer the one that was reviewed"
+    if parse_time(review.when) is None:
+        return "bad_time", f"'when' is {review.when!r}, but it must look like 2026-01-31T12:00Z"
+    try:
+        check_order(text, [(review.start, review.end)])
+        check_order(text, [(span.start, span.end) for span in review.spans])
+    except ValueError as error:
+        return "bad_spans", str(error)
+    for span in review.spans:
+        if span.start < review.start or span.end > review.end:
+            return "bad_spans", (
+                f"span [{span.start}, {span.end}) is outside the reviewed stretch "
+                f"[{review.start}, {review.end})"
+            )
+        if not text[span.start : span.end].strip():
+            return "bad_spans", f"span [{span.start}, {span.end}) is only white space"
+    return None
+
+
+def refusal(review: Review, reason: str, sentence: str) -> Failure:
+    """The failed row of a review that was not applied."""
+    place = f"[{review.start}, {review.end})"
+    return Failure(
+        id=review.response_id,
+        stage="review",
+        reason=reason,
+        detail=f"review {review.id} of {place} from {review.when!r}: {sentence}",
+    )
+
+
+def _decisions_of(entry: Logged, text: str) -> list[Decision]:
+    """The labels of a review, and `not_labelled` for what they leave out of its stretch."""
+    review = entry.review
+    found = [
+        Decision(
+            start=span.start,
+            end=span.end,
+            label=span.label,
+            reason=CANNOT_TELL if span.label is Label.UNDETERMINED else None,
+            entry=entry,
+        )
+        for span in review.spans
+    ]
+    inside = [(span.start - review.start, span.end - review.start) for span in review.spans]
+    for start, end in gaps(review.end - review.start, inside):
+        place = trim(text, review.start + start, review.start + end)
+        if place is not None:
+            found.append(_undetermined(place, NOT_LABELLED, entry))
+    return found
+
+
+def _outside(decision: Decision, stretch: Offsets, text: str) -> Sequence[Decision]:
+    """What a later review of the stretch leaves of an earlier decision."""
+    first, last = stretch
+    if decision.end <= first or last <= decision.start:
+        return [decision]
+    ends = ((decision.start, first), (last, decision.end))
+    places = [trim(text, start, end) for start, end in ends if start < end]
+    return [_undetermined(place, CUT, decision.entry) for place in places if place is not None]
+
+
+def _undetermined(place: Offsets, reason: str, entry: Logged) -> Decision:
+    return Decision(
+        start=place[0], end=place[1], label=Label.UNDETERMINED, reason=reason, entry=entry
+    )

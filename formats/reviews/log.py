@@ -1,0 +1,210 @@
+"""The file of reviews: read, and appended to.
+
+The rule: what is in the file stays as it is, byte for byte. New reviews go to its end, in one
+step, under a lock; a decision that the person has already made in the same words is not repeated,
+so that importing a sheet twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.errors import Fault, InputError
+from schemas.files.jsonl import read_lines, scan_rows
+from schemas.files.sidecar import check_sidecar
+from schemas.files.writing import atomic_writer
+from schemas.reviews import Review
+
+LOCK_WAIT_S = 60.0
+Order = tuple[int, datetime, int, str]  # round, time, line, id
+_Sentence = tuple[str, str, int, int]  # response id, SHA-256 of the text, start, end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logged:
+    """A review with its place in its file: the later line of two counts."""
+
+    line: int
+    review: Review
+
+    @property
+    def order(self) -> Order:
+        """Sort key: of one person's decisions on a sentence, the last one counts."""
+        return (self.review.round, time_of(self.review), self.line, self.review.id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appended:
+    """What `append_reviews` did.
+
+    num_new          reviews written
+    num_known        decisions that were in the file already, and were not repeated
+    num_changed      of the new ones, those in which a person changes labels of their own
+    num_back         of the changed ones, those in which they return to what they said earlier, and
+                     which count now: a change of mind, or an old sheet that was imported again
+    num_outdated     of the changed ones, the ones that come before the decision that they change
+    num_disagreeing  sentences of the new ones on which another person decided otherwise
+    """
+
+    num_new: int = 0
+    num_known: int = 0
+    num_changed: int = 0
+    num_back: int = 0
+    num_outdated: int = 0
+    num_disagreeing: int = 0
+
+
+def read_reviews(path: Path) -> list[Logged]:
+    """All reviews of a file, in its order; a review that is there twice is one.
+
+    Raises InputError with every fault of the file. A file without rows is no fault.
+    """
+    check_sidecar(path, Review.__name__)
+    found: dict[str, Logged] = {}
+    faults: list[Fault] = []
+    for item in scan_rows(path, Review):
+        if isinstance(item, Fault):
+            faults.append(item)
+            continue
+        first = found.setdefault(item.record.id, Logged(line=item.line, review=item.record))
+        if first.review != item.record:
+            message = (
+                f"duplicate id {item.record.id!r}, first used on line {first.line} for another "
+                "decision; ids must be unique in a file"
+            )
+            faults.append(Fault(path=str(path), line=item.line, message=message))
+    if faults:
+        raise InputError(faults)
+    return list(found.values())
+
+
+def append_reviews(path: Path, reviews: Sequence[Review]) -> Appended:
+    """Append `reviews`, in their order, to the file `path`, which need not exist.
+
+    Raises InputError, with nothing written, when the file holds rows that are no reviews, ends in
+    the middle of a row, or is locked by another process for long.
+    """
+    with locked(path):
+        present = read_reviews(path) if path.exists() else []
+        _refuse_torn_end(path)
+        fresh, result = compare(present, reviews)
+        if fresh:
+            before = path.read_bytes().decode("utf-8") if path.exists() else ""
+            with atomic_writer(path) as handle:
+                handle.write(before)
+                if before and not before.endswith("\n"):
+                    handle.write("\n")
+                for review in fresh:
+                    handle.write(review.model_dump_json() + "\n")
+    return result
+
+
+def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[Review], Appended]:
+    """Those of `reviews` that say something new, and the counts of all."""
+    latest: defaultdict[_Sentence, dict[str, Logged]] = defaultdict(dict)
+    labels: defaultdict[tuple[_Sentence, str], list[object]] = defaultdict(list)
+    for entry in sorted(present, key=lambda item: item.order):
+        place, who = _sentence(entry.review), entry.review.who
+        latest[place][who] = entry
+        labels[place, who].append(_labels(entry.review))
+    ids = {entry.review.id for entry in present}
+    line = max((entry.line for entry in present), default=0)
+    fresh: list[Review] = []
+    num_known = num_changed = num_back = num_outdated = 0
+    disagreeing: set[_Sentence] = set()
+    for review in reviews:
+        place = _sentence(review)
+        of_sentence = latest[place]
+        mine = of_sentence.get(review.who)
+        if review.id in ids or (mine is not None and _decision(mine.review) == _decision(review)):
+            num_known += 1
+            continue
+        line += 1
+        entry = Logged(line=line, review=review)
+        num_changed += mine is not None and _labels(mine.review) != _labels(review)
+        others = (item.review for who, item in of_sentence.items() if who != review.who)
+        if any(_labels(other) and _labels(other) != _labels(review) for other in others):
+            disagreeing.add(place)
+        if mine is None or mine.order < entry.order:
+            of_sentence[review.who] = entry
+            if mine is not None and _labels(mine.review) != _labels(review):
+                num_back += _labels(review) in labels[place, review.who]
+        else:
+            num_outdated += 1
+        ids.add(review.id)
+        fresh.append(review)
+    return fresh, Appended(
+        num_new=len(fresh),
+        num_known=num_known,
+        num_changed=num_changed,
+        num_back=num_back,
+        num_outdated=num_outdated,
+        num_disagreeing=len(disagreeing),
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file of reviews; raises InputError when another process keeps it."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_WAIT_S)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        message = f"is being written by another process for {LOCK_WAIT_S:g} s; run this again later"
+        raise InputError.of(path, message) from None
+
+
+def parse_time(when: str) -> datetime | None:
+    """An ISO 8601 time; without a zone it is read as UTC. None when it is no time."""
+    try:
+        parsed = datetime.fromisoformat(when)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def time_of(review: Review) -> datetime:
+    """When a review was made; the earliest time of all where it names none."""
+    return parse_time(review.when) or datetime.min.replace(tzinfo=UTC)
+
+
+def _refuse_torn_end(path: Path) -> None:
+    """Raise InputError where the last line was never finished: it would become a bad row."""
+    if not path.exists():
+        return
+    lines = [number for number, _ in read_lines(path)]
+    with path.open("rb") as handle:
+        held = [number for number, raw in enumerate(handle, start=1) if raw.strip()]
+    if len(held) > len(lines):
+        raise InputError(
+            [
+                Fault(
+                    path=str(path),
+                    line=held[-1],
+                    message="the last line is cut off; remove it or complete it, and run this "
+                    "again. Nothing was written",
+                )
+            ]
+        )
+
+
+def _sentence(review: Review) -> _Sentence:
+    return (review.response_id, review.text_sha256, review.start, review.end)
+
+
+def _decision(review: Review) -> dict[str, object]:
+    """What a person said, without its id and time."""
+    return review.model_dump(exclude={"id", "when"})
+
+
+def _labels(review: Review) -> list[tuple[int, int, str]]:
+    return [(span.start, span.end, span.label) for span in review.spans]

@@ -1,0 +1,89 @@
+"""What keeps an export from writing: a sheet in which somebody has written.
+
+The rule: only a sheet of ours in which nobody has written anything is replaced.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from formats.sheets.check import read_check
+from formats.sheets.columns import NEEDED
+from formats.sheets.read_row import find_edit, is_label_edited
+from formats.sheets.table import (
+    Row,
+    Table,
+    as_text,
+    is_unnamed,
+    is_untouched,
+    open_sheet,
+)
+from schemas.errors import ConfigError, InputError
+
+_OTHER = "name another file with: --output FILE"
+_FORMAT_OF_SUFFIX = {".csv": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
+
+
+def import_command(path: Path, run_options: str = "") -> str:
+    """The command that reads a sheet back; `run_options` names the run, with a space in front."""
+    how = " --format parquet" if path.suffix.lower() not in (".csv", ".xlsx") else ""
+    return f"maskdpo import{how} {shlex.quote(str(path))} --who NAME{run_options}"
+
+
+def check_output(output: Path, format_name: str, run_options: str = "") -> None:
+    """Raise ConfigError or InputError where `output` must not be written."""
+    named = _FORMAT_OF_SUFFIX.get(output.suffix.lower(), format_name)
+    if named != format_name:
+        raise ConfigError(
+            f"--output {output} ends in {output.suffix}, but --format is {format_name}; give "
+            f"--format {named}, or a name that ends in .{format_name}"
+        )
+    if output.is_dir():
+        raise ConfigError(f"output {output} is a folder; give the name of a file")
+    if not output.exists() or not output.stat().st_size:
+        return
+    try:
+        table = open_sheet(output)
+        strange = [name for name in NEEDED if name not in table.names]
+        labels, touched, columns = (0, 0, []) if strange else _look(table)
+    except InputError as error:
+        reason = str(error.faults[0].message).split(";")[0]
+        message = f"exists and is no sheet that can be read ({reason}), so it is not written over"
+        raise InputError.of(output, f"{message}; {_OTHER}") from None
+    if strange:
+        message = f"exists and is no sheet of maskdpo export (it has no column {strange[0]!r})"
+        raise InputError.of(output, f"{message}, so it is not written over; {_OTHER}")
+    if touched:
+        message = (
+            f"holds {labels:,} labels of people (rows in which people wrote: {touched:,}); it is "
+            f"not written over. Import it with: {import_command(output, run_options)}, or "
+            f"{_OTHER}"
+        )
+        raise InputError.of(output, message)
+    columns += [f"sheet {name!r}" for name in table.other_sheets]
+    columns += ["comments on cells"] if table.has_comments else []
+    if columns:
+        message = f"has what no export wrote ({', '.join(columns[:5])}), so it is not written over"
+        raise InputError.of(output, f"{message}; {_OTHER}")
+
+
+def _look(table: Table) -> tuple[int, int, list[str]]:
+    """Labels, rows in which somebody wrote, and columns of others that hold something."""
+    labels = touched = 0
+    foreign = dict.fromkeys(table.foreign, False)
+    for row in table.rows:
+        labels += bool(row.typed("person_label"))
+        touched += not is_untouched(row) or _is_edited(row)
+        for name, value in row.cells.items():
+            if (name in foreign or is_unnamed(name)) and as_text(value).strip():
+                foreign[name] = True
+    named = [name for name, is_filled in foreign.items() if is_filled or not is_unnamed(name)]
+    return labels, touched, named
+
+
+def _is_edited(row: Row) -> bool:
+    check = read_check(as_text(row.raw("check")))
+    if check is None:
+        return False
+    return find_edit(row, check) is not None or is_label_edited(row, check)

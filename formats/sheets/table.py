@@ -1,0 +1,203 @@
+"""A sheet as it is read: its head, and rows of cells as the program that saved them left them.
+
+The rule: cells are handed on as they are. Only a column that export wrote loses the apostrophe of a
+CSV cell; what a person typed keeps every character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+
+from formats.sheets.cells import restore
+from formats.sheets.columns import (
+    COLUMNS,
+    LONG_COLUMNS,
+    NEEDED,
+    PERSON_COLUMNS,
+)
+from schemas.errors import InputError
+
+_PART = re.compile(r"(.+) \((\d+)\)")
+_OLE_START = b"\xd0\xcf\x11\xe0"  # .xls, and .xlsx with a password
+UNREADABLE_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One row; `number` counts from 1 below the head."""
+
+    number: int
+    cells: Mapping[str, object]
+    is_csv: bool = False
+
+    def raw(self, name: str) -> object:
+        """The first cell of a column, of whatever type it was saved as."""
+        return self.cells.get(name)
+
+    def written(self, name: str) -> str:
+        """The text of a column that export wrote, its parts joined."""
+        with_apostrophes, without = self.forms(name)
+        return without if self.is_csv else with_apostrophes
+
+    def forms(self, name: str) -> tuple[str, str]:
+        """That text as the cells have it, and without the apostrophes that a CSV may have."""
+        parts, number = [], 1
+        while (part := part_name(name, number)) in self.cells and (
+            number == 1 or name in LONG_COLUMNS
+        ):
+            parts.append(as_text(self.cells[part]))
+            number += 1
+        return "".join(parts), "".join(map(restore, parts))
+
+    def typed(self, name: str) -> str:
+        """The text of a person's cell, without outer white space."""
+        return as_text(self.cells.get(name)).strip()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell holds anything."""
+        return not any(as_text(value).strip() for value in self.cells.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A sheet that was opened.
+
+    names     the columns, those of ours under their own names whatever their case
+    encoding  of a CSV that is not UTF-8; else empty
+    other_sheets  names of sheets in the workbook that are not ours
+    has_comments  whether people commented on cells, which is not read
+    has_merged    whether cells are merged: only the first of them has what they show
+    """
+
+    kind: str
+    names: Sequence[str]
+    rows: Iterator[Row]
+    encoding: str = ""
+    other_sheets: Sequence[str] = ()
+    has_comments: bool = False
+    has_merged: bool = False
+
+    @property
+    def foreign(self) -> list[str]:
+        """Columns that no sheet of ours has."""
+        return [name for name in self.names if base_name(name) not in COLUMNS]
+
+
+def part_name(name: str, number: int) -> str:
+    """The column of a part of a long text: `answer`, `answer (2)`, ..."""
+    return name if number == 1 else f"{name} ({number})"
+
+
+def base_name(name: str) -> str:
+    """The column that `name` is a part of: `answer (2)` -> `answer`.
+
+    Only of what export splits: a `person_label (2)` is a column that somebody added.
+    """
+    match = _PART.fullmatch(name)
+    return match[1] if match and match[1] in LONG_COLUMNS else name
+
+
+def sheet_kind(path: Path) -> str:
+    """csv, xlsx or parquet, by how the file begins; raises InputError for what is none of them."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(4)
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
+    if head == _OLE_START or path.suffix.lower() in UNREADABLE_SUFFIXES:
+        message = (
+            "is a spreadsheet of another format, or has a password; save it as .xlsx without a "
+            "password, or as 'CSV UTF-8', and import that"
+        )
+        raise InputError.of(path, message)
+    if head == b"PAR1":
+        return "parquet"
+    return "xlsx" if head == b"PK\x03\x04" else "csv"
+
+
+def open_sheet(path: Path) -> Table:
+    """Open a sheet, whatever its name; raises InputError for a file that is none."""
+    from formats.sheets.read_csv import open_csv
+    from formats.sheets.read_parquet import open_parquet
+    from formats.sheets.read_xlsx import open_xlsx
+
+    kind = sheet_kind(path)
+    if kind == "csv":
+        return open_csv(path)
+    return open_xlsx(path) if kind == "xlsx" else open_parquet(path)
+
+
+def clean_head(path: Path, head: Sequence[object]) -> list[str]:
+    """The names of the columns; one of ours that is there twice is refused.
+
+    A column without a name is `column 7` here: nothing is read from it, but it may hold something.
+    """
+    ours = {name.casefold(): name for name in COLUMNS}
+    names: list[str] = []
+    for number, value in enumerate(head, start=1):
+        text = as_text(value).strip("\ufeff\"' \t\r\n")
+        match = _PART.fullmatch(text)
+        base, rest = (match[1], f" ({match[2]})") if match else (text, "")
+        known = ours.get(base.strip().casefold())
+        name = known + rest if known else text or f"column {number}"
+        if known and name in names:
+            message = f"has two columns {name!r}; remove one of them and import again"
+            raise InputError.of(path, message)
+        names.append(name)
+    return names
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a column has no name in the file, so that it is called by its place."""
+    return name.startswith("column ")
+
+
+def check_columns(path: Path, names: Sequence[str]) -> None:
+    """Raise InputError where a column is missing that the import cannot do without."""
+    missing = [name for name in NEEDED if name not in names]
+    if not missing:
+        return
+    others = [name for name in names if base_name(name) not in COLUMNS]
+    if not names:
+        message = "is empty; it should be a sheet that maskdpo export wrote and people filled in"
+        raise InputError.of(path, message)
+    if len(missing) == len(NEEDED):
+        raise InputError.of(
+            path,
+            f"its first row is not the head of a sheet (it has {', '.join(map(repr, names[:3]))}); "
+            "remove rows above the head, or put back the names of the columns that maskdpo export "
+            f"wrote: {', '.join(COLUMNS)}",
+        )
+    named = ", ".join(repr(name) for name in missing)
+    hint = f" (not ours: {', '.join(map(repr, others[:5]))})" if others else ""
+    raise InputError.of(
+        path,
+        f"has no column {named}{hint}; give it the name back that maskdpo export wrote. A sheet "
+        f"has {', '.join(COLUMNS)}",
+    )
+
+
+def as_text(value: object) -> str:
+    """A cell's value as text: 12.0 is 12, a date is ISO 8601, a logical value is TRUE or FALSE."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime) and value.time() == time.min:
+        value = value.date()
+    if isinstance(value, date):
+        return value.isoformat()
+    text = getattr(value, "text", value)  # a formula of several cells
+    return str(text)
+
+
+def is_untouched(row: Row) -> bool:
+    """Whether nobody has written into the cells of the person."""
+    return not any(row.typed(name) for name in PERSON_COLUMNS)

@@ -1,1 +1,0 @@
-"""`agreement`: judges measured against people's labels, compared, listed and drawn."""

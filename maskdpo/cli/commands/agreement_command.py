@@ -1,0 +1,171 @@
+"""`maskdpo agreement`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    announce_limits,
+    config_options,
+    estimate_option,
+    paid_options,
+    print_table,
+    require_file,
+    show_estimates,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
+from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from annotator.calls.usage import Limits
+
+
+@click.command(
+    "agreement",
+    cls=VerbCommand,
+    section="annotate",
+    examples="""
+    maskdpo agreement --gold labels.jsonl
+    maskdpo agreement --gold labels.jsonl --judge judge.yaml --output agreement.json \\
+        --disagreements disagreements.jsonl --report agreement.html
+    maskdpo agreement --gold labels.jsonl --compare lexical judge.yaml
+    maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
+    """,
+)
+@config_options
+@paid_options
+@estimate_option
+@click.option(
+    "--gold",
+    type=INPUT_FILE,
+    required=True,
+    help="People's labels: human-label JSONL, annotations of people, or the reviews of "
+    "RUN/annotations.jsonl (RUN/reviews.jsonl).",
+)
+@click.option(
+    "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."
+)
+@click.option(
+    "--judge",
+    metavar="JUDGE",
+    help="Judge to measure: its name, a run config (.yaml) whose section annotate says it, or "
+    "annotations made earlier (.jsonl) [annotate.judge].",
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="JUDGE JUDGE",
+    help="Measure two judges and test their difference.",
+)
+@click.option(
+    "--store",
+    type=OUTPUT_FILE,
+    help="File of finished calls of judges that ask a model [RUN/store.sqlite; store.sqlite next "
+    "to the output where run.dir is not set].",
+)
+@same_model_option
+@click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
+@click.option(
+    "--disagreements", type=OUTPUT_FILE, help="Write every disagreement to this JSONL file."
+)
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Disagreements to print of each judge, the surest first.",
+)
+@click.option(
+    "--annotations-output",
+    type=OUTPUT_FILE,
+    help="Write the judge's verdicts as annotations, to be named by --judge again.",
+)
+@click.option("--report", type=OUTPUT_FILE, help="Write an HTML page with pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not tables.")
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
+    gold: Path,
+    documents: Path | None,
+    judge: str | None,
+    compare: tuple[str, str] | None,
+    store: Path | None,
+    same_model: bool,
+    output: Path | None,
+    disagreements: Path | None,
+    show: int,
+    annotations_output: Path | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a judge against people's sentence labels, with baselines, or compare two judges.
+
+    A judge that asks a model keeps its calls in the store, so a rerun continues.
+    """
+    from annotator.agreement.gold import read_gold
+    from annotator.agreement.run import AgreementFiles, estimate_agreement, run_agreement
+    from maskdpo.named_judges import PaidCalls, find_judges
+    from maskdpo.report.agreement_page import write_agreement_page
+    from maskdpo.report.agreement_show import print_agreement, print_notes
+
+    if compare and judge:
+        raise ConfigError("--judge and --compare: give either one judge or two to compare")
+    require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
+    folder = output.parent if output else config.run.dir
+    run_store = find_run_store(
+        config, folder / "agreement.json", given=store, names=(STORE_NAME, "agreement.sqlite")
+    )
+    paid = PaidCalls(
+        path=run_store.path,
+        formers=run_store.formers,
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        only_estimate=estimate_only,
+    )
+    files = AgreementFiles(
+        output=output,
+        disagreements=disagreements,
+        annotations=annotations_output,
+        report=report,
+    )
+    labels = read_gold(
+        gold,
+        documents=documents,
+        default_documents=config.run.path("documents.jsonl"),
+        annotations=config.run.path("annotations.jsonl"),
+    )
+    with paid:
+        judges = find_judges(compare or [judge], config, paid=paid)
+        if estimate_only:
+            show_estimates(estimate_agreement(labels, judges))
+            return
+        announce_limits(limits, *(meter.prices for meter in paid.budget.meters))
+        print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
+        result = run_agreement(labels, judges, files)
+        if report:
+            write_agreement_page(report, result)
+    for meter in paid.budget.meters:
+        print_table(meter.rows())
+    if len(paid.budget.meters) > 1:
+        print_table(paid.budget.rows())
+    if as_json:
+        # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
+        click.echo(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        print_agreement(result, num_shown=show)
+    print_notes(result.warnings)
+    for path in (output, disagreements, annotations_output, report):
+        if path:
+            click.echo(f"wrote {path}", err=True)

@@ -1,0 +1,190 @@
+"""`maskdpo annotate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    announce_judge,
+    announce_limits,
+    config_options,
+    estimate_option,
+    finish,
+    paid_options,
+    print_table,
+    require_file,
+    show_estimate,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.errors import InputError
+from schemas.files.jsonl import read_lines
+
+if TYPE_CHECKING:
+    from annotator.calls.estimate import Estimate
+    from annotator.calls.usage import Limits, Meter
+    from schemas.records import Annotation
+
+
+@click.command(
+    "annotate",
+    cls=VerbCommand,
+    section="annotate",
+    examples="""
+    maskdpo annotate --config run.yaml
+    maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
+        --output annotations.jsonl
+    maskdpo annotate --config run.yaml --set annotate.text.language=zh
+    maskdpo annotate --config run.yaml --preview 5
+    maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
+        --output annotations.jsonl --set annotate.judge=llm --set annotate.llm.model=my-judge \\
+        --set annotate.llm.base_url=http://127.0.0.1:8000/v1 --max-calls 1000
+    """,
+)
+@config_options
+@paid_options
+@estimate_option
+@click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
+@click.option("--documents", type=INPUT_FILE, help="Reference documents [RUN/documents.jsonl].")
+@click.option("--output", type=OUTPUT_FILE, help="Annotations [RUN/annotations.jsonl].")
+@click.option(
+    "--preview",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Judge N responses, spread over topics and lengths, print them and what the rest would "
+    "cost, and go on only after a yes at the terminal, or with --yes.",
+)
+@click.option("--yes", "is_agreed", is_flag=True, help="With --preview: go on without a question.")
+@store_option
+@same_model_option
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
+    responses: Path | None,
+    documents: Path | None,
+    output: Path | None,
+    store: Path | None,
+    same_model: bool,
+    preview: int | None,
+    is_agreed: bool,
+) -> None:
+    """Label each sentence of each response against its documents. A rerun continues."""
+    from annotator.judging.config import AnnotateConfig
+    from annotator.judging.domains.language_notes import language_notes
+    from annotator.judging.make_judge import judge_meter, judge_prices
+    from annotator.judging.runs.annotate import refuse_labels, run_annotate
+    from annotator.judging.runs.estimate import estimate_annotate
+    from annotator.judging.runs.preview import preview_annotate
+    from formats.forgotten import Forgotten, refuse_forgotten_rows
+
+    settings = config.section(AnnotateConfig, "annotate")
+    output = output or config.run.path("annotations.jsonl")
+    source = responses or config.run.path("responses.jsonl")
+    require_file(source, made_by="make it with: maskdpo sample")
+    _refuse_labels(source)
+    refuse_forgotten_rows(source, Forgotten.read_next_to(output, source))
+    references = documents or config.run.path("documents.jsonl")
+    require_file(references, made_by="give --documents FILE, or set run.documents")
+    run_store = find_run_store(config, output, given=store)
+    if estimate_only:
+        with run_store.to_read() as calls:
+            estimate = estimate_annotate(
+                settings,
+                responses=source,
+                documents=references,
+                store=calls,
+                retry_failed=retry_failed,
+            )
+        show_estimate(estimate)
+        return
+    refuse_labels(output)  # before a preview is paid for
+    store = run_store.take_over()
+    announced = announce_judge(settings)
+    for note in language_notes(settings, source):
+        click.echo(f"note: {note}", err=True)
+    announce_limits(limits, *judge_prices(settings))
+    meter = judge_meter(settings, limits)
+    if preview:
+        judged = preview_annotate(
+            settings,
+            responses=source,
+            documents=references,
+            store=store,
+            meter=meter,
+            count=preview,
+            retry_failed=retry_failed,
+            same_model=same_model,
+        )
+        rest = estimate_annotate(
+            settings,
+            responses=source,
+            documents=references,
+            store=store,
+            retry_failed=retry_failed,
+        )
+        if not _is_rest_wanted(judged, references, meter, rest, is_agreed=is_agreed):
+            return
+    result = run_annotate(
+        settings,
+        responses=source,
+        documents=references,
+        output=output,
+        store=store,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        meter=meter,
+    )
+    finish(result, settings.max_failed, announced=announced)
+
+
+def _is_rest_wanted(
+    judged: Sequence[Annotation],
+    documents: Path,
+    meter: Meter,
+    rest: Estimate,
+    *,
+    is_agreed: bool,
+) -> bool:
+    """Print a preview and the price of the rest; whether the user wants the rest judged."""
+    from maskdpo.report.preview_show import print_preview
+    from schemas.files.jsonl import read_records
+    from schemas.records import Document
+
+    print_preview(judged, {item.id: item for item in read_records(documents, Document)})
+    print_table(meter.rows())
+    click.echo("the rest:")
+    show_estimate(rest)
+    if is_agreed:
+        return True
+    if not sys.stdin.isatty():
+        line = f"judged {len(judged)} responses and wrote no file; add --yes to judge the rest"
+        click.echo(line, err=True)
+        return False
+    return click.confirm("Judge the rest?", err=True)
+
+
+def _refuse_labels(responses: Path) -> None:
+    """Say what labelled responses are for: the first row of such a file has 'sentences'."""
+    line, text = next(iter(read_lines(responses)), (1, b""))
+    try:
+        is_labelled = "sentences" in json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return
+    if is_labelled:
+        message = (
+            "the rows have labels already ('sentences'); measure a judge against them with: "
+            f"maskdpo agreement --gold {responses}"
+        )
+        raise InputError.of(responses, message, line=line)

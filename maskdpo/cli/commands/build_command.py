@@ -1,0 +1,156 @@
+"""`maskdpo build`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from formats.reviews import REVIEW_FILES
+from maskdpo.cli.options import (
+    FOLDER,
+    INPUT_FILE,
+    VerbCommand,
+    config_options,
+    expand_inputs,
+    finish,
+)
+from maskdpo.config import RunConfig
+from schemas.errors import ConfigError
+
+
+@click.command(
+    "build",
+    cls=VerbCommand,
+    section="build",
+    examples="""
+    maskdpo build --config run.yaml
+    maskdpo build --annotations annotations.jsonl --output dataset --set build.test_share=0.2
+    maskdpo build --annotations 'judged/*.jsonl' --reviews people.jsonl --output dataset
+    maskdpo build --annotations 'judged/*.jsonl' --shard 2/4 --output parts/2   (then: merge)
+    """,
+)
+@config_options
+@click.option(
+    "--annotations",
+    type=INPUT_FILE,
+    multiple=True,
+    help="Annotations, a file or a glob pattern; may be repeated [RUN/annotations.jsonl].",
+)
+@click.option(
+    "--reviews",
+    "--corrections",
+    "reviews",
+    type=INPUT_FILE,
+    multiple=True,
+    help="What people decided, which beats the annotations' verdicts; a file or pattern; may be "
+    "repeated [reviews.jsonl next to the annotations and in RUN].",
+)
+@click.option("--no-reviews", is_flag=True, help="Build from the judge's verdicts alone.")
+@click.option(
+    "--evaluation-questions",
+    type=INPUT_FILE,
+    multiple=True,
+    help="Questions kept for evaluation: training questions like them are dropped.",
+)
+@click.option(
+    "--documents",
+    type=INPUT_FILE,
+    multiple=True,
+    help="Documents to quote as evidence, where their own licence permits it; a file or pattern.",
+)
+@click.option("--shard", metavar="I/N", help="Build part I of N; put them together with merge.")
+@click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
+@click.option("--agreement", type=INPUT_FILE, help="Output of maskdpo agreement, for the card.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+def command(
+    config: RunConfig,
+    *,
+    annotations: tuple[Path, ...],
+    reviews: tuple[Path, ...],
+    no_reviews: bool,
+    evaluation_questions: tuple[Path, ...],
+    documents: tuple[Path, ...],
+    shard: str | None,
+    output: Path | None,
+    agreement: Path | None,
+    plots: bool,
+) -> None:
+    """Turn annotations into preference pairs with spans, weights, a card and a manifest.
+
+    What people decided (maskdpo import of a sheet) is in reviews.jsonl next to the annotations and
+    is used without an option. Where several people disagree, build.conflicts decides, and
+    each conflict is listed in OUTPUT.conflicts.jsonl.
+    """
+    from dataset_builder.build import run_build
+    from dataset_builder.config import BuildConfig
+    from dataset_builder.folder.statistics import STATISTICS_NAME
+    from dataset_builder.input_index import Shard
+    from formats.forgotten import FORGOTTEN_NAME
+    from maskdpo.report.dataset_plots import draw_dataset_plots
+    from maskdpo.report.dataset_table import print_statistics
+
+    settings = config.section(BuildConfig, "build")
+    sources = expand_inputs(
+        annotations or (config.run.path("annotations.jsonl"),),
+        made_by="make it with: maskdpo annotate (or maskdpo import)",
+    )
+    result = run_build(
+        settings,
+        annotations=sources,
+        output=output or config.run.path("dataset"),
+        reviews=_find_reviews(config, sources, given=reviews, refused=no_reviews),
+        evaluation_questions=expand_inputs(
+            evaluation_questions,
+            made_by="--evaluation-questions wants JSONL; see: maskdpo schema question",
+        ),
+        documents=expand_inputs(
+            documents, made_by="--documents wants JSONL; see: maskdpo schema document"
+        ),
+        forgotten=[config.run.path(FORGOTTEN_NAME)],
+        shard=Shard.parse(shard) if shard else None,
+        agreement=agreement,
+        draw=draw_dataset_plots if plots else None,
+    )
+    print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
+    finish(result, settings.max_failed)
+
+
+def _find_reviews(
+    config: RunConfig, annotations: Sequence[Path], *, given: tuple[Path, ...], refused: bool
+) -> list[Path]:
+    """The files of reviews: those given, else those that belong to the annotations.
+
+    They are next to the annotations, or in the run directory where they review a response of the
+    annotations. Each that is used or left out is printed.
+    """
+    if given and refused:
+        raise ConfigError("--reviews and --no-reviews exclude each other")
+    if given:
+        made_by = "maskdpo import makes it of a sheet; the rows: maskdpo schema review"
+        return expand_inputs(given, made_by=made_by)
+    folders = dict.fromkeys([*(path.parent for path in annotations), config.run.dir])
+    places = {folder / name: folder for folder in folders for name in REVIEW_FILES}
+    present = {path.resolve(): path for path in places if path.is_file()}
+    used = []
+    for path in present.values():
+        is_elsewhere = path.parent not in {item.parent for item in annotations}
+        if refused:
+            click.echo(f"note: {path} is not used (--no-reviews)", err=True)
+        elif is_elsewhere and not _reviews_any(path, annotations):
+            click.echo(f"note: {path} is not used: it reviews none of these responses", err=True)
+        else:
+            click.echo(f"note: the reviews of {path} are used", err=True)
+            used.append(path)
+    return used
+
+
+def _reviews_any(path: Path, annotations: Sequence[Path]) -> bool:
+    """Whether a file of reviews has one of a response in these annotations."""
+    from formats.reviews.log import read_reviews
+    from schemas.files.jsonl import read_ids
+
+    reviewed = {entry.review.response_id for entry in read_reviews(path)}
+    return any(name in reviewed for item in annotations for name in read_ids(item))

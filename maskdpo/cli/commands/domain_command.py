@@ -1,0 +1,202 @@
+"""`maskdpo domain new` and `maskdpo domain check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    announce_judge,
+    announce_limits,
+    config_options,
+    paid_options,
+    require_file,
+)
+from maskdpo.config import RunConfig
+
+if TYPE_CHECKING:
+    from annotator.calls.usage import Limits
+    from annotator.judging.config import AnnotateConfig
+    from annotator.judging.domains.domain import Domain
+    from annotator.judging.domains.preview import TriedSentence
+    from annotator.judging.judge import JudgeTask
+
+
+@click.group("domain", epilog="The guide: docs/own-domain.md")
+def command() -> None:
+    """Make a domain of your own, and see what the judge is told about it.
+
+    A domain is one YAML file: what counts as a checkable fact, what the labels mean, terms,
+    examples. `annotate` uses the one that annotate.domain names.
+    """
+
+
+@command.command(
+    "new",
+    cls=VerbCommand,
+    examples="""
+    maskdpo domain new harbours
+    maskdpo domain new gangkou --language zh
+    maskdpo domain new harbours --output my/harbours.yaml
+    """,
+)
+@click.argument("name")
+@click.option(
+    "--language",
+    default="auto",
+    show_default=True,
+    help="ISO code of the responses; auto: detect it response by response.",
+)
+@click.option("--output", type=OUTPUT_FILE, help="File to write [configs/domains/NAME.yaml].")
+def new(*, name: str, language: str, output: Path | None) -> None:
+    """Write a commented domain NAME that works as it stands. An existing file is left alone."""
+    from annotator.judging.domains.domain import FOLDER
+    from annotator.judging.domains.templates import new_domain
+    from schemas.errors import ConfigError
+
+    text = new_domain(name, language=language)
+    path = output or FOLDER / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(
+            f"{path} is there already and is left alone; choose another name, or --output"
+        ) from None
+    click.echo(f"wrote {path}")
+    shown = path if output else name
+    click.echo(f"edit it, then look at it: maskdpo domain check {shown}", err=True)
+
+
+@command.command(
+    "check",
+    cls=VerbCommand,
+    examples="""
+    maskdpo domain check medical
+    maskdpo domain check medical --protocol sentence
+    maskdpo domain check my/harbours.yaml --dry-run --config run.yaml
+    maskdpo domain check harbours --documents documents.jsonl --responses responses.jsonl
+    """,
+)
+@config_options
+@paid_options
+@click.argument("name")
+@click.option("--documents", type=INPUT_FILE, help="Show these documents, not the examples'.")
+@click.option("--responses", type=INPUT_FILE, help="Show the first of these responses.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["response", "sentence", "anah", "all"]),
+    default="all",
+    show_default=True,
+    help="Whose messages to print in full; token counts are of all.",
+)
+@click.option("--dry-run", is_flag=True, help="Have the configured judge label three sentences.")
+@click.option("--store", type=OUTPUT_FILE, help="Calls of a dry run [RUN/domain_check.sqlite].")
+def check(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    name: str,
+    documents: Path | None,
+    responses: Path | None,
+    protocol: str,
+    dry_run: bool,
+    store: Path | None,
+) -> None:
+    """Show what the judge is sent under the domain NAME (or file): prompts, tokens, sentences.
+
+    Nothing is spent without --dry-run, and no model is needed. With --dry-run, three sentences are
+    judged by the judge of section annotate: the domain's own examples, which are left out of the
+    guidance meanwhile, or the first three of --responses.
+    """
+    from annotator.judging.config import AnnotateConfig
+    from annotator.judging.domains.defaults import with_domain
+    from annotator.judging.domains.domain import find_domain, load_domain
+    from annotator.judging.domains.preview import (
+        find_doubts,
+        first_sentences,
+        make_sample,
+        make_trials,
+        preview_protocols,
+        without_tried,
+    )
+    from maskdpo.report.domain_show import print_domain, print_protocols, print_sentences
+    from schemas.errors import ConfigError
+
+    if (documents is None) != (responses is None):
+        raise ConfigError("--documents and --responses go together; give both, or neither")
+    path, domain = find_domain(name), load_domain(name)
+    settings = config.section(AnnotateConfig, "annotate", domain=str(path))
+    shown = with_domain(settings, domain)
+    tasks = _read_tasks(shown, documents, responses) if documents and responses else []
+    task = tasks[0] if tasks else make_sample(domain, shown)
+    print_domain(domain, name=name, path=path, doubts=find_doubts(domain, shown))
+    print_protocols(preview_protocols(domain, shown, task), wanted=protocol)
+    print_sentences(task)
+    if dry_run:
+        trials = first_sentences(tasks) if tasks else make_trials(domain)
+        judged_by = domain if tasks else without_tried(domain)
+        path = store or config.run.path("domain_check.sqlite")
+        _try(settings, judged_by, trials, store=path, limits=limits, retry_failed=retry_failed)
+
+
+def _read_tasks(config: AnnotateConfig, documents: Path, responses: Path) -> Sequence[JudgeTask]:
+    """The tasks of a user's own files. Raises InputError when no response can be judged."""
+    from annotator.judging.tasks import prepare_tasks
+    from schemas.errors import InputError
+    from schemas.files.jsonl import read_records, read_rows
+    from schemas.records import Document, Response
+
+    rows = read_rows(require_file(responses, made_by="make it with: maskdpo sample"), Response)
+    require_file(documents, made_by="make it with: maskdpo ingest")
+    prepared = prepare_tasks(
+        rows, read_records(documents, Document), config=config, responses=responses
+    )
+    tasks = [task for task in prepared.tasks if any(item.text.strip() for item in task.documents)]
+    if not tasks:
+        details = [failure.detail for failure in prepared.failures[:1]]
+        why = details[0] if details else "none has a document with text"
+        raise InputError.of(responses, f"no response can be judged: {why}")
+    return tasks
+
+
+def _try(
+    config: AnnotateConfig,
+    domain: Domain,
+    trials: Sequence[TriedSentence],
+    *,
+    store: Path,
+    limits: Limits,
+    retry_failed: bool,
+) -> None:
+    """Judge the sentences and print what came out. Without a judge model nothing is stored."""
+    from annotator.calls.store import Store
+    from annotator.judging.make_judge import asks_a_model, judge_meter, judge_prices, make_judge
+    from maskdpo.cli.options import print_table
+    from maskdpo.report.domain_show import print_trials
+
+    tasks = [trial.task for trial in trials]
+    meter = judge_meter(config, limits)
+    with ExitStack() as stack:
+        calls = None
+        if asks_a_model(config):
+            calls = stack.enter_context(Store(store, retry_failed=retry_failed))
+            calls.begin_run("domain check", {})
+        else:
+            click.echo("note: this judge reads no guidance, so its labels are not the domain's")
+        announce_judge(config)
+        announce_limits(limits, *judge_prices(config))
+        judge = make_judge(config, store=calls, meter=meter, domain=domain)
+        judged = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
+    print_trials(trials, [judged[id(task)] for task in tasks], judge=judge.name)
+    if calls is not None:
+        print_table(meter.rows())

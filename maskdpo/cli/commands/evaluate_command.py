@@ -1,0 +1,129 @@
+"""`maskdpo evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    FOLDER,
+    INPUT_FILE,
+    VerbCommand,
+    announce_limits,
+    config_options,
+    estimate_option,
+    finish,
+    paid_options,
+    require_file,
+    show_estimates,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from annotator.calls.usage import Limits
+
+
+@click.command(
+    "evaluate",
+    cls=VerbCommand,
+    section="evaluate",
+    examples="""
+    maskdpo evaluate --config run.yaml
+    maskdpo evaluate --model base=./my-model --model mask_dpo=runs/mine/model \\
+        --questions unseen.jsonl --documents documents.jsonl --output evaluation
+    """,
+)
+@config_options
+@paid_options
+@estimate_option
+@click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
+@click.option(
+    "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
+)
+@click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+@store_option
+@same_model_option
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
+    models: tuple[str, ...],
+    questions: Path | None,
+    documents: Path | None,
+    output: Path | None,
+    store: Path | None,
+    same_model: bool,
+) -> None:
+    """Ask every model the same questions, run one judge on all answers, compare and draw.
+
+    Scores are over the questions that every model answered; the terminal, scores.json and
+    report.html warn of a model that answers less or says less than another. What each figure
+    means: docs/evaluation.md.
+
+    How models are asked, how they are judged and what both cost (prices) is set in the sections
+    sample and annotate. The limits are on the sum over all models and the judge. A rerun continues.
+    """
+    from annotator.judging.config import AnnotateConfig
+    from annotator.judging.make_judge import judge_prices
+    from maskdpo.evaluation.config import EvaluateConfig
+    from maskdpo.evaluation.estimate import estimate_evaluate
+    from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
+    from maskdpo.evaluation.show import print_scores
+
+    settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
+    annotate = config.section(AnnotateConfig, "annotate")
+    output = output or config.run.path("evaluation")
+    run_store = find_run_store(config, output / "scores.json", given=store)
+    inputs = EvaluationInputs(
+        questions=questions or settings.questions or config.run.path("questions.jsonl"),
+        documents=documents or config.run.path("documents.jsonl"),
+        output=output,
+        run_store=run_store.path,
+    )
+    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    samples = sample_configs(config, settings)
+    if questions is None and settings.questions is None:
+        click.echo(
+            f"note: asking {inputs.questions}, which the preference data may be made of; "
+            "--questions or evaluate.questions names questions of unseen topics",
+            err=True,
+        )
+    if estimate_only:
+        with run_store.to_read() as calls:
+            seen = replace(inputs, run_store=calls)
+            show_estimates(estimate_evaluate(samples, annotate, seen, retry_failed=retry_failed))
+        return
+    announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
+    run_store.take_over()
+    result = run_evaluate(
+        settings,
+        samples,
+        annotate,
+        inputs,
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
+    )
+    print_scores(inputs.output / "scores.json")
+    finish(result, annotate.max_failed)
+
+
+def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
+    models: dict[str, str] = {}
+    for item in given:
+        name, equals, model = item.partition("=")
+        if not (name and equals and model):
+            raise ConfigError(f"--model {item!r}: must look like NAME=FOLDER or NAME=HUB_ID")
+        if name in models:
+            raise ConfigError(f"--model {item!r}: the name {name!r} is given twice")
+        models[name] = model
+    return models or None

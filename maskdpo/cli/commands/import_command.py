@@ -1,0 +1,169 @@
+"""`maskdpo import`."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from formats.reviews import REVIEWS_NAME
+from maskdpo.cli.command_line import run_options
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    config_options,
+    finish,
+    require_file,
+)
+from maskdpo.config import RunConfig
+from schemas.errors import InputError
+from schemas.stage import DEFAULT_MAX_FAILED, StageResult
+
+SHEETS = ("csv", "xlsx", "parquet")
+FORMATS = ("human_labels", "published", "trl", *SHEETS)
+_FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
+_SHEET_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
+_NO_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_HEAD_BYTES = 4_096
+
+
+@click.command(
+    "import",
+    cls=VerbCommand,
+    examples="""
+    maskdpo import labels.jsonl --set run.dir=runs/mine
+    maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
+    maskdpo import --format published pairs.json --output annotations.jsonl
+    maskdpo import checked.xlsx --who "A. Reader" --set run.dir=runs/mine
+    """,
+)
+@config_options
+@click.argument("source", type=INPUT_FILE)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet. A name that "
+    "ends in .csv or .xlsx is a sheet.",
+)
+@click.option(
+    "--output",
+    type=OUTPUT_FILE,
+    help="Annotations [RUN/annotations.jsonl]; of a sheet: the reviews it is added to "
+    "[RUN/reviews.jsonl].",
+)
+@click.option(
+    "--documents-output",
+    type=OUTPUT_FILE,
+    help="Documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
+)
+@click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
+@click.option(
+    "--round",
+    "round_number",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Sheet: a second look of the same person has a higher number, and counts instead.",
+)
+@click.option(
+    "--max-failed",
+    type=click.FloatRange(0.0, 1.0),
+    default=DEFAULT_MAX_FAILED,
+    show_default=True,
+    help="Share of rows that may be bad before the exit code is 1.",
+)
+def command(
+    config: RunConfig,
+    *,
+    source: Path,
+    format_name: str,
+    output: Path | None,
+    documents_output: Path | None,
+    who: str,
+    round_number: int,
+    max_failed: float,
+) -> None:
+    """Turn what others made (SOURCE) into annotations and documents, or into reviews.
+
+    Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
+    .jsonl or .parquet), and xlsx, csv or parquet (a sheet of maskdpo export that people have filled
+    in). What nobody labelled becomes `undetermined: not_labelled`. Reviews are added to those that
+    are there. A bad row is recorded next to the output; the rest are imported. With --output, the
+    documents are written next to it. The formats: docs/formats.md.
+    """
+    require_file(source, made_by="SOURCE is the file to import")
+    format_name = _sheet_format(source) or format_name
+    _check_format(source, format_name)
+    annotations = output or config.run.path("annotations.jsonl")
+    if format_name == "human_labels":
+        from formats.human_labels import run_import
+
+        documents = documents_output or _documents_path(config, output)
+        result = run_import(
+            source=source,
+            annotations=annotations,
+            documents=documents,
+            replace_documents=documents_output is not None,
+        )
+        click.echo(f"wrote {documents}")
+    elif format_name in ("published", "trl"):
+        from formats.import_pairs import run_import_pairs
+
+        result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
+    else:
+        result = _import_sheet(config, source, output, who=who, round_number=round_number)
+    finish(result, max_failed)
+
+
+def _import_sheet(
+    config: RunConfig, source: Path, output: Path | None, *, who: str, round_number: int
+) -> StageResult:
+    from formats.sheets.imports import run_import_sheet
+    from formats.sheets.read_row import Asked
+
+    of_run = config.run.path(REVIEWS_NAME)
+    reviews = output or of_run
+    is_of_run = reviews.resolve() == of_run.resolve()
+    named = f" --reviews {shlex.quote(str(reviews))}"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return run_import_sheet(
+        source=source,
+        output=reviews,
+        asked=Asked(who=who, when=now, round=round_number),
+        next_command=f"maskdpo build{'' if is_of_run else named}{run_options()}",
+    )
+
+
+def _sheet_format(source: Path) -> str | None:
+    """The format of a sheet, by its name, or by its head as a program's "Unicode text" has it."""
+    if source.suffix.lower() in _SHEET_SUFFIXES:
+        return _SHEET_SUFFIXES[source.suffix.lower()]
+    with source.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES).replace(b"\0", b"")
+    is_table = b"person_label" in head and b"{" not in head.splitlines()[0][:8]
+    return "csv" if is_table and not head.startswith((b"PAR1", b"PK")) else None
+
+
+def _check_format(source: Path, format_name: str) -> None:
+    """Refuse a file whose name says that it is of another format, in one sentence."""
+    if source.suffix.lower() in _NO_SHEETS:
+        message = "is a spreadsheet of another kind; save it as .xlsx or as 'CSV UTF-8' first"
+        raise InputError.of(source, message)
+    fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())
+    if format_name == FORMATS[0] and fitting:
+        commands = " or ".join(f"--format {name}" for name in fitting)
+        message = (
+            f"--format {format_name} reads .jsonl, but this is {source.suffix}; import it with"
+        )
+        raise InputError.of(source, f"{message}: {commands}")
+
+
+def _documents_path(config: RunConfig, output: Path | None) -> Path:
+    """Where the documents go: next to an output that is given, else into the run."""
+    return output.parent / "documents.jsonl" if output else config.run.path("documents.jsonl")

@@ -1,0 +1,42 @@
+"""`maskdpo merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish
+from maskdpo.config import RunConfig
+
+
+@click.command(
+    "merge",
+    cls=VerbCommand,
+    examples="""
+    maskdpo build --annotations 'judged/*.jsonl' --shard 1/2 --output parts/1
+    maskdpo build --annotations 'judged/*.jsonl' --shard 2/2 --output parts/2
+    maskdpo merge parts/1 parts/2 --output dataset
+    """,
+)
+@config_options
+@click.argument("shards", type=FOLDER, nargs=-1, required=True)
+@click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+def command(
+    config: RunConfig, *, shards: tuple[Path, ...], output: Path | None, plots: bool
+) -> None:
+    """Put together the parts of one build (SHARDS, in any order).
+
+    What comes out is, byte for byte, what the build in one piece would have written.
+    """
+    from dataset_builder.config import BuildConfig
+    from dataset_builder.folder.merge import run_merge
+    from maskdpo.report.dataset_plots import draw_dataset_plots
+
+    result = run_merge(
+        shards,
+        output=output or config.run.path("dataset"),
+        draw=draw_dataset_plots if plots else None,
+    )
+    finish(result, config.section(BuildConfig, "build").max_failed)

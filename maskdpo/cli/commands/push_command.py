@@ -1,0 +1,111 @@
+"""`maskdpo push`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import FOLDER, INPUT_FILE, VerbCommand, config_options, require_file
+from maskdpo.config import RunConfig
+
+if TYPE_CHECKING:
+    from maskdpo.publishing.push import PushPlan
+
+
+@click.command(
+    "push",
+    cls=VerbCommand,
+    examples="""
+    maskdpo push dataset --repo org/pairs --dry-run
+    maskdpo push dataset --repo org/pairs --license cc-by-4.0 --public
+    maskdpo push dataset --repo org/pairs --pull-request
+    maskdpo push model --repo org/model --base org/base --dataset org/pairs \\
+        --scores evaluation/scores.json --license apache-2.0
+    """,
+)
+@config_options
+@click.argument("folder", type=FOLDER)
+@click.option("--repo", required=True, metavar="ORG/NAME", help="Repository on the Hub.")
+@click.option("--public", is_flag=True, help="Show it to everyone [private].")
+@click.option("--gated", is_flag=True, help="Readers must log in and share their details.")
+@click.option("--branch", default="main", show_default=True, help="Branch; made when missing.")
+@click.option("--pull-request", is_flag=True, help="Open a pull request instead of a commit.")
+@click.option("--dry-run", is_flag=True, help="Check all, say what would be sent, send nothing.")
+@click.option("--license", "license_id", default="", help="Licence as the Hub names it.")
+@click.option("--message", default="", help="Summary of the commit.")
+@click.option("--base", help="Model: its base [train.model].")
+@click.option("--dataset", help="Model: the data set it was trained on.")
+@click.option("--scores", type=INPUT_FILE, help="Model: scores.json of maskdpo evaluate.")
+def command(
+    config: RunConfig,
+    *,
+    folder: Path,
+    repo: str,
+    public: bool,
+    gated: bool,
+    branch: str,
+    pull_request: bool,
+    dry_run: bool,
+    license_id: str,
+    message: str,
+    base: str | None,
+    dataset: str | None,
+    scores: Path | None,
+) -> None:
+    """Push a data set or model FOLDER to the Hub: one commit, private unless told otherwise.
+
+    A card that is there is merged with ours, and what people wrote in it is kept. The token is
+    that of HF_TOKEN or of your login. A data set with reviewers' names is refused unless it was
+    built with build.publish_names=true.
+    """
+    from maskdpo.publishing.model_card import ModelFacts, read_scores
+    from maskdpo.publishing.push import PushOptions, run_push
+
+    require_file(folder, made_by="make it with: maskdpo build (a data set) or maskdpo train")
+    options = PushOptions(
+        repo=repo,
+        branch=branch,
+        public=public,
+        gated=gated,
+        pull_request=pull_request,
+        dry_run=dry_run,
+        message=message,
+        license=license_id,
+    )
+    facts = ModelFacts(
+        title=repo.rsplit("/", maxsplit=1)[-1],
+        base=base or str(config.given("train", "model") or ""),
+        dataset=dataset or "",
+        license=license_id,
+        scores=read_scores(scores) if scores else None,
+    )
+    result = run_push(folder, options, facts)
+    _print_plan(result.plan, options.public or not result.plan.state.private)
+    if result.commit is None:
+        click.echo("dry run: nothing was sent")
+    elif result.commit.changed:
+        click.echo(f"pushed: {result.commit.url}")
+    else:
+        click.echo("nothing to change: the Hub holds all of it already")
+
+
+def _print_plan(plan: PushPlan, public: bool) -> None:
+    standing = "" if plan.state.exists or plan.unread else "new, "
+    who = "public" if public else "private"
+    click.echo(f"{plan.repo_type} {plan.repo} ({standing}{who}), branch {plan.branch}")
+    for name, size in plan.sizes.items():
+        click.echo(f"  {size:>12,} {name}")
+    for name in plan.delete:
+        click.echo(f"  {'delete':>12} {name}")
+    for line in plan.people.describe() if plan.people is not None else ():
+        click.echo(line)
+    for text in plan.kept:
+        click.echo(f"note: kept as it is on the Hub's card: {text}", err=True)
+    if plan.unread:
+        text = "the Hub was not read, so this is not compared with what may be there"
+        click.echo(f"note: {text}: {plan.unread}", err=True)
+    if plan.left:
+        listed = ", ".join(plan.left[:5]) + (", ..." if len(plan.left) > 5 else "")
+        click.echo(f"note: {len(plan.left)} files are not sent: {listed}", err=True)

@@ -1,0 +1,86 @@
+"""`maskdpo questions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    announce_limits,
+    config_options,
+    estimate_option,
+    finish,
+    paid_options,
+    require_file,
+    show_estimate,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
+
+if TYPE_CHECKING:
+    from annotator.calls.usage import Limits
+
+
+@click.command(
+    "questions",
+    cls=VerbCommand,
+    section="questions",
+    examples="""
+    maskdpo questions --config run.yaml
+    maskdpo questions --documents documents.jsonl --model ./my-writer --output questions.jsonl
+    maskdpo questions --documents documents.jsonl --model my-writer --output questions.jsonl \\
+        --set questions.backend=openai --set questions.base_url=http://127.0.0.1:8000/v1
+    """,
+)
+@config_options
+@paid_options
+@estimate_option
+@click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
+@click.option("--model", help="Writer: model folder, Hub id, or the name a server gives it.")
+@click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@store_option
+@same_model_option
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
+    documents: Path | None,
+    model: str | None,
+    output: Path | None,
+    store: Path | None,
+    same_model: bool,
+) -> None:
+    """Have a writer model ask questions that your documents answer. A rerun continues."""
+    from annotator.sampling.questions import estimate_questions, run_questions
+    from annotator.sampling.questions_config import QuestionsConfig
+
+    settings = config.section(QuestionsConfig, "questions", model=model)
+    source = documents or config.run.path("documents.jsonl")
+    output = output or config.run.path("questions.jsonl")
+    require_file(source, made_by="give --documents FILE, one JSON object a line, or run.documents")
+    run_store = find_run_store(config, output, given=store)
+    if estimate_only:
+        with run_store.to_read() as calls:
+            estimate = estimate_questions(
+                settings, documents=source, store=calls, retry_failed=retry_failed
+            )
+        show_estimate(estimate)
+        return
+    announce_limits(limits, settings.prices)
+    result = run_questions(
+        settings,
+        documents=source,
+        output=output,
+        store=run_store.take_over(),
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
+    )
+    finish(result, settings.max_failed)

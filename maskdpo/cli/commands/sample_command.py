@@ -1,0 +1,136 @@
+"""`maskdpo sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    OUTPUT_FILE,
+    VerbCommand,
+    announce_limits,
+    config_options,
+    estimate_option,
+    finish,
+    paid_options,
+    require_file,
+    show_estimate,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
+
+if TYPE_CHECKING:
+    from annotator.calls.usage import Limits
+
+
+@click.command(
+    "sample",
+    cls=VerbCommand,
+    section="sample",
+    examples="""
+    maskdpo sample --config run.yaml
+    maskdpo sample --questions q.jsonl --model ./my-model --output responses.jsonl
+    maskdpo sample --questions q.jsonl --model my-model --output responses.jsonl \\
+        --set sample.backend=openai --set sample.base_url=http://127.0.0.1:8000/v1
+    """,
+)
+@config_options
+@paid_options
+@estimate_option
+@click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@click.option(
+    "--documents",
+    type=INPUT_FILE,
+    help="Documents of the questions, checked before sampling [RUN/documents.jsonl, if there].",
+)
+@click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
+@click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
+@store_option
+@same_model_option
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    estimate_only: bool,
+    questions: Path | None,
+    documents: Path | None,
+    model: str | None,
+    output: Path | None,
+    store: Path | None,
+    same_model: bool,
+) -> None:
+    """Sample K responses per question from the policy. A rerun continues.
+
+    Questions that name a document which is not there are refused before a model is asked.
+    """
+    from annotator.models.config import SampleConfig
+    from annotator.sampling.sample import estimate_sample, run_sample
+    from formats.forgotten import Forgotten
+
+    settings = config.section(SampleConfig, "sample", model=model)
+    output = output or config.run.path("responses.jsonl")
+    source = questions or config.run.path("questions.jsonl")
+    require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
+    known = _find_documents(config, documents, is_of_run=questions is None)
+    if known is not None:
+        _check_documents(config, source, known)
+    run_store = find_run_store(config, output, given=store)
+    forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
+    is_forgotten = forgotten.has_response if forgotten.knows_responses else None
+    if estimate_only:
+        with run_store.to_read() as calls:
+            estimate = estimate_sample(
+                settings,
+                questions=source,
+                store=calls,
+                retry_failed=retry_failed,
+                is_forgotten=is_forgotten,
+            )
+        show_estimate(estimate)
+        return
+    announce_limits(limits, settings.prices)
+    result = run_sample(
+        settings,
+        questions=source,
+        output=output,
+        store=run_store.take_over(),
+        limits=limits,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        is_forgotten=is_forgotten,
+    )
+    finish(result, settings.max_failed)
+
+
+def _find_documents(config: RunConfig, given: Path | None, *, is_of_run: bool) -> Path | None:
+    """The documents of the questions; None where none are known to be of these questions.
+
+    RUN/documents.jsonl belongs to questions of the run (`is_of_run`), and to others where the
+    config says which run it is.
+    """
+    if given is not None:
+        return require_file(given, made_by="make it with: maskdpo ingest")
+    chosen = config.given("run", "documents") or config.given("run", "dir")
+    path = config.run.path("documents.jsonl")
+    return path if (is_of_run or chosen) and path.exists() else None
+
+
+def _check_documents(config: RunConfig, questions: Path, documents: Path) -> None:
+    """Raise InputError for unknown document ids, and print which questions have no document."""
+    from annotator.sampling.input_checks import check_documents
+    from schemas.files.jsonl import read_records, read_rows
+    from schemas.records import Document, Question
+
+    notes = check_documents(
+        questions,
+        read_rows(questions, Question),
+        read_records(documents, Document),
+        source=documents,
+        chosen=config.given("annotate", "documents") or "auto",
+    )
+    for note in notes:
+        click.echo(f"note: {note}", err=True)

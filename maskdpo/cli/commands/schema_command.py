@@ -1,0 +1,31 @@
+"""`maskdpo schema NAME`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from maskdpo.cli.options import VerbCommand
+from schemas.errors import ConfigError, nearest
+
+
+@click.command(
+    "schema",
+    cls=VerbCommand,
+    examples="""
+    maskdpo schema
+    maskdpo schema annotation > annotation.schema.json
+    """,
+)
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """Print the JSON Schema of the record NAME; without NAME, the names there are."""
+    from schemas.json_schemas import RECORDS, json_schema
+
+    if name is None:
+        click.echo("\n".join(RECORDS))
+    elif name in RECORDS:
+        click.echo(json.dumps(json_schema(name), indent=2))
+    else:
+        raise ConfigError(f"no record {name!r}; {nearest(name, list(RECORDS))}")

@@ -1,0 +1,85 @@
+"""`maskdpo train`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish, require_file
+from maskdpo.config import RunConfig
+
+
+def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
+    """Several processes, started by a launcher, end as one, and an error is told once."""
+
+    @functools.wraps(function)
+    def wrapped(**options: Any) -> None:
+        from maskdpo.cli.main import tell_error
+        from trainer.ending import ending_together
+
+        with ending_together(tell_error):
+            function(**options)
+
+    return wrapped
+
+
+@click.command(
+    "train",
+    cls=VerbCommand,
+    section="train",
+    examples="""
+    maskdpo train --config run.yaml
+    maskdpo train --dataset dataset --model ./my-model --output model
+    maskdpo train --config run.yaml --set train.use_spans=false --output dpo-model
+    maskdpo train --config run.yaml --set train.lora={} --set train.learning_rate=5e-6
+    maskdpo train --config run.yaml --set train.lora.rank=64 --set train.early_stopping_patience=2
+    maskdpo train --config configs/train/llama-3.1-8b-lora.yaml --set train.report_to=tensorboard
+    accelerate launch --config_file configs/accelerate/fsdp2.yaml --num_processes 4 \\
+        -m maskdpo train --config configs/train/llama-3.1-8b-4gpu.yaml
+    """,
+)
+@_ends_together
+@config_options
+@click.option(
+    "--dataset",
+    type=click.Path(path_type=Path),
+    help="Data set folder, or a .parquet or .jsonl file of pairs [RUN/dataset].",
+)
+@click.option("--model", help="Model folder or Hub id to train.")
+@click.option("--output", type=FOLDER, help="Trained model [RUN/model].")
+def command(
+    config: RunConfig, dataset: Path | None, model: str | None, output: Path | None
+) -> None:
+    """Train a model with Mask-DPO on a built data set. A rerun continues.
+
+    The model folder also gets training_log.jsonl and its curves, curves.html. Recipes for models
+    and GPUs: configs/train. What every setting is for: docs/training.md.
+    """
+    from trainer.config import TrainConfig
+    from trainer.processes import is_main
+    from trainer.run import run_train
+
+    settings = config.section(TrainConfig, "train", model=model)
+    source = dataset or config.run.path("dataset")
+    require_file(source, made_by="make it with: maskdpo build")
+    result = run_train(settings, dataset=source, output=output or config.run.path("model"))
+    if is_main():
+        _draw_curves(result.output)
+        finish(result, settings.max_failed)
+
+
+def _draw_curves(folder: Path) -> None:
+    """Leave the run's curves beside its model; without room for them the run is still done."""
+    from maskdpo.report.training_page import write_training_page
+
+    try:
+        page = write_training_page(folder)
+    except OSError as error:
+        click.echo(f"note: {folder}: curves were not drawn: {error.strerror or error}", err=True)
+        return
+    if page is not None:
+        click.echo(f"curves: {page}")

@@ -1,0 +1,137 @@
+"""The command `maskdpo`: one verb a stage, each in a small module of its own.
+
+The rule that keeps it quick: this module imports click and nothing else. A verb's module is
+imported when the verb is called or its help is asked for, and heavy libraries (torch,
+transformers, datasets, spacy) only by the code that runs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+import warnings
+
+import click
+
+VERBS = {
+    "domain": "Make a domain of your own, and see what the judge is told about it.",
+    "ingest": "Turn a folder of txt, md, html and pdf files into documents.",
+    "questions": "Have a writer model ask questions that your documents answer.",
+    "sample": "Sample K responses a question from a policy.",
+    "annotate": "Label each sentence of each response against its documents.",
+    "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
+    "agreement": "Measure a judge against human sentence labels, or compare two.",
+    "build": "Turn annotations into a preference data set with masks.",
+    "merge": "Put together the shards of one build.",
+    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
+    "push": "Push a data set or model to the Hub: one commit, private unless told otherwise.",
+    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
+    "train": "Train a model with Mask-DPO on a built data set.",
+    "evaluate": "Sample from models, annotate, score, compare and draw.",
+    "forget": "Remove a person's reviews or a response from a run, for good.",
+    "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
+    "doctor": "Show what is installed and missing; --config: check what a run needs.",
+    "schema": "Print the JSON Schema of a record.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that lists its verbs without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"maskdpo.cli.commands.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs, in the order of a run"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            from schemas.errors import nearest
+
+            ctx.fail(f"no verb {args[0]!r}; {nearest(args[0], list(VERBS))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: maskdpo demo. Every verb has --help with examples.",
+)
+@click.version_option(package_name="maskdpo")
+def cli() -> None:
+    """Label which sentences of a response are wrong, and train a model on exactly those."""
+
+
+def main() -> None:
+    """Run the command line. Errors meant for a person are one message and an exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        _show_usage(error)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; rerun the same command to continue", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        sys.exit(tell_error(error))
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, without a key that is in it."""
+    from schemas.secret_values import hide_likely_keys
+
+    shown = io.StringIO()
+    error.show(file=shown)
+    click.echo(hide_likely_keys(shown.getvalue()), nl=False, err=True)
+
+
+def tell_error(error: Exception) -> int:
+    """Print the sentence of an error and return its exit code; raises what has no sentence."""
+    from schemas.errors import BackendError, ConfigError, MaskDpoError
+    from schemas.secret_values import hide_keys
+
+    if isinstance(error, MaskDpoError):
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    if isinstance(error, OSError):
+        click.echo(f"error: {hide_keys(str(error))}", err=True)
+        return BackendError.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        from maskdpo.doctor.doctor import explain_missing
+
+        click.echo(f"error: {explain_missing(error.name)}", err=True)
+        return ConfigError.exit_code
+    raise error
+
+
+def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Ours are sentences for the user; a library's keep the place they come from."""
+    from schemas.secret_values import hide_keys
+
+    ours = category.__module__.split(".")[0] == "schemas"
+    origin = "" if ours else f"{category.__name__} in {filename.rsplit('/', 1)[-1]}: "
+    click.echo(f"warning: {origin}{hide_keys(str(message))}", err=True)

@@ -1,0 +1,297 @@
+"""What the verbs share: the config options, the settings list of --help, the closing lines."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import click
+
+from maskdpo.config import load_run_config, section_model
+from schemas.config import Section
+from schemas.errors import Fault, InputError
+from schemas.stage import StageResult, check_failures, failures_path
+
+if TYPE_CHECKING:
+    from annotator.calls.estimate import Estimate
+    from annotator.calls.usage import Limits
+    from annotator.judging.config import AnnotateConfig
+    from annotator.models.prices import Prices
+
+INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class VerbCommand(click.Command):
+    """A command whose help ends with its config section's settings and with examples."""
+
+    def __init__(self, *args: Any, section: str = "", examples: str = "", **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.section = section
+        self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The base's; an option that is a setting is refused with the --set that sets it."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _hint_for_option(error.option_name, given, self.section)
+            if not hint:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the settings of the verb's section, then its examples as they stand."""
+        if self.section:
+            fields = section_model(self.section).model_fields
+            title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, _describe_field(field)) for name, field in fields.items()]
+                )
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in textwrap.dedent(self.examples).strip().splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
+    from maskdpo.cli.setting_hints import hint_for_option
+
+    value = ""
+    for index, text in enumerate(given):
+        if text.partition("=")[0] == option:
+            value = text.partition("=")[2] or next(iter(given[index + 1 : index + 2]), "")
+    return hint_for_option(option, "" if value.startswith("-") else value, section)
+
+
+def _describe_field(field: Any) -> str:
+    text = field.description or ""
+    section = _find_section(field.annotation)
+    if section is not None:
+        return f"{text.rstrip('.')}. Keys: {_list_keys(section)}"
+    choices = _list_choices(field.annotation)
+    if any(choice not in text for choice in choices):
+        text = f"{text}: {', '.join(choices)}"
+    if field.is_required():
+        return f"{text} [required]".strip()
+    return f"{text}{_show_default(field)}".strip()
+
+
+def _show_default(field: Any) -> str:
+    """` [default]` of a setting; empty where the default is not one short value."""
+    if field.is_required():
+        return " [required]"
+    default = field.get_default(call_default_factory=True)
+    return f" [{default}]" if isinstance(default, (str, int, float)) and default != "" else ""
+
+
+def _find_section(annotation: Any) -> type[Section] | None:
+    """The section that a setting holds, such as `llm`; None where it holds a value."""
+    candidates = [annotation, *get_args(annotation)]
+    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
+    return next(found, None)
+
+
+def _list_keys(section: type[Section]) -> str:
+    """The keys of a section with their defaults, and those of the sections in it."""
+    parts = []
+    for name, field in section.model_fields.items():
+        inner = _find_section(field.annotation)
+        parts.append(
+            f"{name} {{{_list_keys(inner)}}}" if inner else f"{name}{_show_default(field)}"
+        )
+    return ", ".join(parts)
+
+
+def _list_choices(annotation: Any) -> list[str]:
+    """The words that a setting, or an item of it, can be; none where any will do."""
+    if get_origin(annotation) is Literal:
+        return [value for value in get_args(annotation) if isinstance(value, str)]
+    return [choice for part in get_args(annotation) for choice in _list_choices(part)]
+
+
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb --config and --set, and pass it the loaded `RunConfig` as `config`."""
+
+    @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
+    @click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Override one setting; may be repeated.",
+    )
+    @functools.wraps(function)
+    def wrapped(config_path: Path | None, overrides: tuple[str, ...], **options: Any) -> Any:
+        return function(config=load_run_config(config_path, overrides), **options)
+
+    return wrapped
+
+
+def require_file(path: Path, *, made_by: str) -> Path:
+    """`path`, or an InputError that says which command makes it."""
+    if not path.exists():
+        raise InputError([Fault(path=str(path), line=None, message=f"not found; {made_by}")])
+    return path
+
+
+def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
+    """The files that paths and glob patterns name, each once, sorted.
+
+    A path that exists is taken as it stands, whatever its characters. Raises InputError for a
+    path or pattern that names no file.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        if pattern.exists():
+            found.add(pattern)
+            continue
+        names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
+        files = [path for path in map(Path, names) if path.is_file()]
+        if not files:
+            require_file(pattern, made_by=made_by)
+        found.update(files)
+    return sorted(found)
+
+
+def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
+
+    It is passed them as `limits` (annotator.calls.usage.Limits) and `retry_failed`.
+    """
+
+    @click.option(
+        "--max-calls",
+        type=click.IntRange(0),
+        help="Stop before more calls than this; failed ones count. [no limit]",
+    )
+    @click.option(
+        "--max-tokens",
+        type=click.IntRange(0),
+        help="Stop before more tokens than this, prompt and completion of all calls of this run "
+        "added up. [no limit]",
+    )
+    @click.option(
+        "--max-cost",
+        type=click.FloatRange(0.0),
+        help="Stop before this run costs more than this, in the currency of the setting prices, "
+        "which must be given. [no limit]",
+    )
+    @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
+    @functools.wraps(function)
+    def wrapped(
+        max_calls: int | None,
+        max_tokens: int | None,
+        max_cost: float | None,
+        retry_failed: bool,
+        **options: Any,
+    ) -> Any:
+        from annotator.calls.usage import Limits
+
+        limits = Limits(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost)
+        return function(limits=limits, retry_failed=retry_failed, **options)
+
+    return wrapped
+
+
+estimate_option = click.option(
+    "--estimate",
+    "estimate_only",
+    is_flag=True,
+    help="Print calls, tokens and cost still owed; ask nothing, write nothing.",
+)
+
+
+def announce_limits(limits: Limits, *prices: Prices | None) -> None:
+    """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
+    if limits.max_cost is None or not prices:
+        return
+    if all(item is not None and item.is_free for item in prices):
+        click.echo(
+            f"note: --max-cost {limits.max_cost:g} stops nothing: the prices are 0, so this run "
+            "costs nothing",
+            err=True,
+        )
+
+
+def show_estimate(estimate: Estimate) -> None:
+    """Print what a run would still ask, and what that leaves out."""
+    show_estimates([("", estimate)])
+
+
+def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
+    """Print what each of several models would still be asked, by name, and the sum."""
+    from annotator.calls.estimate import total_rows
+
+    estimates = [estimate for _, estimate in parts]
+    for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
+        click.echo(f"note: {note}", err=True)
+    if any(item.num_calls and item.prices is None for item in estimates):
+        click.echo("note: prices are not set, so not all costs are known", err=True)
+    if not parts:
+        click.echo("calls owed: 0")
+    for title, estimate in parts:
+        if len(parts) > 1:
+            click.echo(f"{title}:")
+        for name, value in estimate.rows():
+            click.echo(f"{'  ' if len(parts) > 1 else ''}{name}: {value}")
+    if len(parts) > 1:
+        click.echo("in all:")
+        for name, value in total_rows(estimates):
+            click.echo(f"  {name}: {value}")
+
+
+def announce_judge(settings: AnnotateConfig) -> list[str]:
+    """Print and return, before anything else, the notes of a judge that needs no model."""
+    from annotator.judging.make_judge import make_judge
+
+    notes = make_judge(settings).notes() if settings.judge == "lexical" else []
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return notes
+
+
+def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+
+    `announced` are notes that were printed already.
+    """
+    for note in result.notes:
+        if note not in announced:
+            click.echo(f"note: {note}", err=True)
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
+    if not result.fatal:
+        click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
+    if result.table:
+        print_table(result.table)
+    if result.failures:
+        reasons: dict[str, int] = {}
+        for failure in result.failures:
+            reasons[failure.reason] = reasons.get(failure.reason, 0) + 1
+        listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        click.echo(
+            f"{len(result.failures)} rows failed ({listed}); see {failures_path(result.output)}",
+            err=True,
+        )
+    check_failures(result, max_failed)
+
+
+def print_table(rows: Sequence[tuple[str, str]]) -> None:
+    """Print (name, value) rows to the terminal, whatever their text."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))  # Text: what a server said is no markup
+    Console(stderr=True).print(table)

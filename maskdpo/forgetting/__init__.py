@@ -1,0 +1,1 @@
+"""Removal of rows, calls and names that must be forgotten."""

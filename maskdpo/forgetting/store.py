@@ -1,0 +1,135 @@
+"""What of a run's stores belongs to responses that are to be forgotten.
+
+The rule: a stored call goes when its reply is the response's text, when the judge that the run
+names asks it about the response, or when its value holds a sentence that only the response has.
+A sentence that a document, a question or another response has as well is no trace of this one:
+calls are not removed for it, so that nobody else's paid replies are lost.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from annotator.calls.store_removal import Traces, find_traces, is_store, remove_calls
+from annotator.calls.store_takeover import is_taken_over, mark_taken_over
+from maskdpo.config import RunConfig
+from maskdpo.forgetting.rows import read_objects
+from maskdpo.forgetting.targets import Targets
+from maskdpo.forgetting.texts import Texts, as_record, read_documents
+from schemas.errors import MaskDpoError
+from schemas.files.sidecar import sidecar_path
+from schemas.records import Question
+
+if TYPE_CHECKING:
+    from annotator.judging.config import AnnotateConfig
+
+
+def find_stores(folder: Path, own: Path) -> list[Path]:
+    """The stores of a run: its own, and those that earlier versions kept in its folder."""
+    found = {path.resolve(): path for path in (own, *sorted(folder.glob("*.sqlite")))}
+    return [path for path in found.values() if path.is_file() and is_store(path)]
+
+
+def remove_from(stores: Mapping[Path, Traces], own: Path) -> None:
+    """Remove the calls found from each store; `own` is the run's, which took over the others."""
+    for path, found in stores.items():
+        was_taken_over = path != own and own.exists() and is_taken_over(own, path)
+        remove_calls(path, found.keys)
+        if was_taken_over:
+            mark_taken_over(own, path)
+
+
+def find_calls(
+    stores: Sequence[Path], texts: Texts, targets: Targets, config: RunConfig
+) -> tuple[dict[Path, Traces], list[str]]:
+    """The calls of each store that go, and notes about what could not be looked for.
+
+    The first of `stores` is the run's own, if it has one. No store is changed.
+    """
+    notes: list[str] = []
+    found: dict[Path, Traces] = {}
+    replies = _reply_keys(targets, config)
+    for path in stores:
+        with _copied(path) as store:
+            keys = replies | _judge_keys(store, texts, config, notes)
+        found[path] = find_traces(path, keys=keys, texts=texts.whole, passages=texts.passages)
+    return found, list(dict.fromkeys(notes))
+
+
+def _reply_keys(targets: Targets, config: RunConfig) -> set[str]:
+    """The keys of the forgotten responses' own sampling calls, where a server is the policy.
+
+    A local model's key needs its files; its replies are found by their text alone.
+    """
+    from annotator.models.config import SampleConfig
+    from annotator.models.make_backend import make_backend
+    from annotator.sampling.sample import make_slots
+
+    questions = config.run.path("questions.jsonl")
+    if "sample" not in config.names or not questions.is_file():
+        return set()
+    settings = config.section(SampleConfig, "sample")
+    if settings.backend != "openai":
+        return set()
+    rows = [item for values in read_objects(questions) if (item := as_record(values, Question))]
+    try:
+        fingerprint = make_backend(settings).fingerprint()
+    except (MaskDpoError, ImportError):
+        return set()
+    slots = make_slots(settings, fingerprint, rows)
+    own = {slot.key for slot in slots if slot.id in targets.responses}
+    return own - {slot.key for slot in slots if slot.id not in targets.responses}
+
+
+def _judge_keys(store: Path, texts: Texts, config: RunConfig, notes: list[str]) -> set[str]:
+    """The keys of the judge's calls about the forgotten responses, and about no other."""
+    from annotator.judging.runs.asked_keys import find_asked_keys
+
+    forgotten = [item for items in texts.responses.values() for item in items]
+    if not forgotten:
+        return set()
+    documents = read_documents(config)
+    keys: set[str] = set()
+    kept: set[str] = set()
+    for settings in _judges(config):
+        try:
+            keys |= find_asked_keys(settings, forgotten, documents, store=store)
+            kept |= find_asked_keys(settings, texts.twins, documents, store=store)
+        except (MaskDpoError, ImportError) as error:
+            notes.append(
+                f"the judge's calls could not be derived ({str(error).splitlines()[0]}); those "
+                "that quote a sentence of the response are removed, others may be left"
+            )
+    return keys - kept
+
+
+def _judges(config: RunConfig) -> Iterator[AnnotateConfig]:
+    """The judges of the run: that of the settings, and the one that made the annotations."""
+    from annotator.judging.config import AnnotateConfig
+
+    settings = [config.section(AnnotateConfig, "annotate")]
+    path = sidecar_path(config.run.path("annotations.jsonl"))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["config"]
+        settings.append(AnnotateConfig.model_validate(values))
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        pass  # annotations from elsewhere have no settings of ours
+    return (item for number, item in enumerate(settings) if item not in settings[:number])
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    """A copy of a store: to open one of an earlier version is to change it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (path.name, path.name + "-wal"):
+            if path.with_name(name).exists():
+                shutil.copy(path.with_name(name), folder)
+        yield Path(folder) / path.name

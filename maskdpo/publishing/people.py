@@ -1,0 +1,166 @@
+"""Whom a data set names: the reviewers in `sentences.correction.who`, and how.
+
+The rule: a name leaves this machine only where the manifest says `publish_names: true`. The rows
+decide, not the manifest's count, so a data set of an earlier version or one that was edited is
+found out. Rows are streamed, and only the columns that can name a person are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.folder.write import MANIFEST_NAME, SENTENCES
+from formats.reviews import REVIEW_FILES
+from formats.reviews.names import PSEUDONYM, SEPARATOR
+from maskdpo.forgetting.rows import find_known
+from schemas.errors import Fault, InputError
+
+_BATCH_ROWS = 65_536
+_MAX_SHOWN = 5
+_MIN_NAME_CHARS = 3  # of a reviewer's name that is looked for in file names
+_WHO, _SOURCE, _JUDGE = "correction.who", "source", "judge"
+_OUR_JUDGES = frozenset({"", "person"})
+_PSEUDONYM = re.compile(PSEUDONYM)
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """The people that a data set names.
+
+    pseudonyms    reviewer-1, reviewer-2, ...
+    names         everyone else that `correction.who` holds
+    label_sets    what marks labels that people gave elsewhere (the rows' `judge`)
+    """
+
+    pseudonyms: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    label_sets: frozenset[str] = frozenset()
+
+    def describe(self) -> list[str]:
+        """Lines for the terminal: how many people, and whether by name."""
+        if not self.pseudonyms and not self.names:
+            lines = ["people: no reviewer is named"]
+        elif self.names:
+            listed = ", ".join(sorted(self.names | self.pseudonyms))
+            lines = [f"people: {len(self.names | self.pseudonyms):,}, by name: {listed}"]
+        else:
+            lines = [f"people: {len(self.pseudonyms):,}, as pseudonyms (reviewer-1, ...)"]
+        if self.label_sets:
+            lines.append(f"labels of people are marked as: {', '.join(sorted(self.label_sets))}")
+        return lines
+
+
+def find_people(folder: Path, manifest: Mapping[str, Any]) -> People:
+    """Whom the data set in `folder` names; its files are those of the manifest."""
+    who: set[str] = set()
+    label_sets: set[str] = set()
+    for name in manifest["files"]:
+        if name.startswith(f"{SENTENCES}/") and name.endswith(".parquet"):
+            for people, judges in _read_columns(folder / name):
+                who |= people
+                label_sets |= judges
+    every = {one for cell in who for one in cell.split(SEPARATOR)} - {""}
+    pseudonyms = {one for one in every if _PSEUDONYM.fullmatch(one)}
+    return People(
+        pseudonyms=frozenset(pseudonyms),
+        names=frozenset(every - pseudonyms),
+        label_sets=frozenset(label_sets - _OUR_JUDGES),
+    )
+
+
+def refuse_names(folder: Path, manifest: Mapping[str, Any], people: People) -> None:
+    """Raise InputError for names that the manifest does not permit, before anything is sent."""
+    config = manifest.get("config")
+    if isinstance(config, dict) and config.get("publish_names") is True:
+        return
+    faults: list[Fault] = []
+    if people.names:
+        shown = ", ".join(map(repr, sorted(people.names)[:_MAX_SHOWN]))
+        more = len(people.names) - _MAX_SHOWN
+        listed = f"{shown} and {more:,} more" if more > 0 else shown
+        message = (
+            f"its sentences give the names of reviewers ({listed}), and its manifest does not say "
+            "publish_names: true. Nothing was sent. Build it again with maskdpo build: "
+            "people become reviewer-1, reviewer-2, ...; where they agreed to be named, with --set "
+            "build.publish_names=true"
+        )
+        faults.append(Fault(path=str(folder), line=None, message=message))
+    faults += [
+        Fault(
+            path=str(folder / MANIFEST_NAME),
+            line=None,
+            message=f"its input {name!r} is called after the reviewer {person!r}. Nothing was "
+            "sent. Rename that file and build again",
+        )
+        for name, person in _named_inputs(folder, manifest)
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(input, reviewer) of the manifest's inputs whose file name holds a reviewer's name.
+
+    The reviewers are those of the files next to the data set: its run's.
+    """
+    inputs = manifest.get("inputs")
+    if not isinstance(inputs, dict) or not inputs:
+        return
+    forms = {
+        person: _words(person)
+        for person in find_known(folder.resolve().parent, REVIEW_FILES).people
+    }
+    for name in inputs:
+        for person, form in sorted(forms.items()):
+            if len(person) >= _MIN_NAME_CHARS and form.strip() and form in _words(name):
+                yield name, person
+
+
+def _read_columns(path: Path) -> Iterator[tuple[set[str], set[str]]]:
+    """(cells of `who`, judges of people's labels) of each batch of one Parquet file."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            there = _columns(file.schema_arrow)
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=there):
+                people: Iterable[Any] = ()
+                judges: Iterable[Any] = ()
+                if _WHO in there:
+                    column = batch.column("correction")
+                    people = pc.unique(pc.struct_field(column, "who")).to_pylist()
+                if _SOURCE in there and _JUDGE in there:
+                    is_person = pc.equal(batch.column(_SOURCE), "person")
+                    judges = pc.unique(pc.filter(batch.column(_JUDGE), is_person)).to_pylist()
+                yield _texts(people), _texts(judges)
+    except (OSError, pa.ArrowException) as error:
+        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+        raise InputError.of(path, message) from None
+
+
+def _columns(schema: Any) -> list[str]:
+    """Those of the columns that can name a person that a file has."""
+    import pyarrow as pa
+
+    found = [name for name in (_SOURCE, _JUDGE) if name in schema.names]
+    if "correction" in schema.names:
+        kind = schema.field("correction").type
+        if pa.types.is_struct(kind) and kind.get_field_index("who") >= 0:
+            found.append(_WHO)
+    return found
+
+
+def _texts(values: Iterable[Any]) -> set[str]:
+    return {value for value in values if isinstance(value, str)}
+
+
+def _words(text: str) -> str:
+    """Words in lower case, each between spaces: `checked_Dr.Li.csv` holds ` dr li `."""
+    return f" {' '.join(_WORD.findall(text.casefold()))} "

@@ -1,1 +1,0 @@
-"""One small module a verb: options in, a call of a room, the closing lines."""

@@ -1,0 +1,1 @@
+"""Typed JSON Lines files with sidecars, YAML, safe writing."""

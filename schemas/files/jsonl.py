@@ -1,0 +1,155 @@
+"""Typed JSONL files: every fault named by file, line and field; every write all or nothing.
+
+Reading rules, the same for every stage:
+
+- lines end at "\n" only (U+2028 inside a string is text), blank lines are passed over;
+- a wrong row is a `Fault`; `read_records` collects all of them before it raises, so that a user
+  mends a file once;
+- the torn-tail rule: a last line without its newline that is no JSON was never finished
+  writing. It counts as "not done" and is warned of, never as a fault and never as a row;
+- a sidecar from a newer major format version, or of another stage, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import Fault, InputError
+from schemas.files.other_formats import advise_on_format, encoding_faults
+from schemas.files.sidecar import check_sidecar
+from schemas.files.writing import atomic_writer
+from schemas.validation import describe_errors
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class _Named(BaseModel):
+    id: str
+
+
+class TornTailWarning(UserWarning):
+    """The last line of a file was cut off while it was written, and is left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row(Generic[RecordT]):
+    """A record with the line it stands on (from 1)."""
+
+    line: int
+    record: RecordT
+
+
+def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
+    """All records of a file, or an InputError with every fault in it.
+
+    An empty file, a missing file and a duplicate `id` are faults.
+    """
+    return [row.record for row in read_rows(path, model)]
+
+
+def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
+    """`read_records`, with line numbers for messages that come later."""
+    path = Path(path)
+    check_sidecar(path, model.__name__)
+    rows: list[Row[RecordT]] = []
+    faults: list[Fault] = []
+    first_line_of: dict[str, int] = {}
+    for item in scan_rows(path, model):
+        if isinstance(item, Fault):
+            faults.append(item)
+            continue
+        identifier = getattr(item.record, "id", None)
+        if identifier is not None and identifier in first_line_of:
+            message = (
+                f"duplicate id {identifier!r}, first used on line {first_line_of[identifier]}; "
+                "ids must be unique in a file"
+            )
+            faults.append(Fault(path=str(path), line=item.line, message=message))
+            continue
+        if identifier is not None:
+            first_line_of[identifier] = item.line
+        rows.append(item)
+    if faults:
+        raise InputError(faults)
+    if not rows:
+        raise InputError.of(path, f"holds no rows; it should hold one {model.__name__} a line")
+    return rows
+
+
+def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
+    """Rows and faults in file order, streamed; for callers that keep good rows beside bad ones."""
+    path = Path(path)
+    is_first = True
+    for line, text in read_lines(path):
+        try:
+            yield Row(line=line, record=model.model_validate_json(text))
+        except ValidationError as error:
+            if is_first and (advice := advise_on_format(path, text)):
+                yield Fault(path=str(path), line=line, message=advice)
+                return  # the same would be wrong with every line
+            for message in encoding_faults(text) or describe_errors(error, model):
+                yield Fault(path=str(path), line=line, message=message)
+        is_first = False
+
+
+def read_ids(path: str | Path) -> Iterator[str]:
+    """The ids of a file's rows, streamed; a row without one is left to whoever reads it whole."""
+    for _, text in read_lines(path):
+        with suppress(ValidationError):
+            yield _Named.model_validate_json(text).id
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Non-blank lines with their numbers; a torn last line is left out with a warning."""
+    return ((line, text) for line, _, text in read_places(path))
+
+
+def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
+    """`read_lines`, with the byte at which each text begins, for those who come back to it."""
+    path = Path(path)
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
+    end = 0
+    with handle:
+        for line, raw in enumerate(handle, start=1):
+            end += len(raw)
+            text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+            if not text.strip():
+                continue
+            if not raw.endswith(b"\n") and not _is_json(text):
+                warnings.warn(
+                    f"{path}:{line}: the last line is cut off and is left out; "
+                    "rerun what wrote the file to get the row back",
+                    TornTailWarning,
+                    stacklevel=2,
+                )
+                return
+            yield line, end - len(text), text
+
+
+def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
+    """Write one record a line, atomically; answers the number of rows."""
+    count = 0
+    with atomic_writer(path) as handle:
+        for record in records:
+            handle.write(record.model_dump_json() + "\n")
+            count += 1
+    return count
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):  # RecursionError: nested deeper than any row of ours
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Text rules that several packages share."""
