@@ -53,7 +53,6 @@ result = run_annotate(
     documents=folder / "documents.jsonl",
     output=output / "annotations.jsonl",
     store=output / "calls.sqlite",
-    show_progress=False,
 )
 seconds = time.perf_counter() - started
 print(json.dumps({"seconds": seconds, "sentences": result.counts["sentences"]}))

@@ -100,7 +100,6 @@ def measure(url: str, num_calls: int, concurrency: int) -> tuple[float, float]:
                 documents=folder / "documents.jsonl",
                 output=folder / "annotations.jsonl",
                 store=folder / "store.sqlite",
-                show_progress=False,
             )
         elapsed = time.perf_counter() - started
         assert result.counts["label_unverifiable"] == num_calls, result.counts

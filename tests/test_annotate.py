@@ -65,7 +65,6 @@ class Run:
             documents=self.documents if with_documents else None,
             output=self.output,
             store=self.store,
-            show_progress=False,
         )
 
     def labels(self) -> dict[str, list[str]]:
@@ -338,7 +337,7 @@ verdict_spool.VerdictSpool.put = put_or_die
 run_annotate(
     AnnotateConfig(text={"language": "en"}),
     responses=folder / "responses.jsonl", documents=folder / "documents.jsonl",
-    output=folder / "annotations.jsonl", store=folder / "store.sqlite", show_progress=False,
+    output=folder / "annotations.jsonl", store=folder / "store.sqlite",
 )
 """
 

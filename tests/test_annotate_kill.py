@@ -82,7 +82,6 @@ def annotate(
         documents=folder / "documents.jsonl",
         output=folder / output,
         store=folder / "store.sqlite",
-        show_progress=False,
     )
 
 

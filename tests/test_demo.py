@@ -74,7 +74,7 @@ TINY = DemoConfig(
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "run"
-    run_demo(TINY, folder, show_progress=False)
+    run_demo(TINY, folder)
     return folder
 
 
@@ -103,7 +103,7 @@ def test_it_ends_with_what_it_shows(demo: Path) -> None:
         for pair in scores["pairs"]
         if (pair["model"], pair["compared_with"]) == ("mask_dpo", "dpo")
     ]
-    said = run_demo(TINY, demo, show_progress=False).conclusion
+    said = run_demo(TINY, demo).conclusion
     assert said.startswith("Asked about 3 people that training has not seen: ")
     assert said.endswith(describe_pair(pair))
     assert f"{100 * abs(pair['difference']):.1f} points" in said
@@ -136,7 +136,7 @@ def test_a_rerun_does_nothing_again(demo: Path, capsys: pytest.CaptureFixture[st
         name: (demo / name).read_bytes()
         for name in ("responses.jsonl", "annotations.jsonl", "evaluation/scores.json")
     }
-    run_demo(TINY, demo, show_progress=False)
+    run_demo(TINY, demo)
     said = capsys.readouterr().out
     assert "already there" in said
     num_sampled = (TINY.num_people - TINY.num_unseen) * TINY.num_responses

@@ -22,7 +22,6 @@ def annotate(folder, base_url, **llm):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "store.sqlite",
-        show_progress=False,
     )
 
 

@@ -301,7 +301,6 @@ def annotate(folder, config):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "store.sqlite",
-        show_progress=False,
     )
 
 

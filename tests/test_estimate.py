@@ -51,9 +51,7 @@ class World:
             config = self.config(protocol, server.base_url, **settings)
             output = self.folder / "annotations.jsonl"
             try:
-                run_annotate(
-                    config, **self.files, output=output, limits=limits, show_progress=False
-                )
+                run_annotate(config, **self.files, output=output, limits=limits)
             except LimitReachedError:
                 assert limits.max_calls is not None
             return len(server.asked)
@@ -141,7 +139,6 @@ def test_sampling_is_estimated(tmp_path):
             output=tmp_path / "out.jsonl",
             store=store,
             limits=Limits(max_calls=8),
-            show_progress=False,
         )
     after = estimate_sample(config(NOWHERE), questions=questions, store=store)
     assert (after.num_calls, after.num_stored, after.tokens.completion) == (12, 8, 12 * 5)

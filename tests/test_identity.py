@@ -207,7 +207,6 @@ def sample(folder, server, **options):
         output=folder / "responses.jsonl",
         store=folder / "store.sqlite",
         same_model=same_model,
-        show_progress=False,
     )
 
 
@@ -245,7 +244,6 @@ def annotate(folder, server, **options):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "store.sqlite",
-        show_progress=False,
         **options,
     )
 
@@ -281,7 +279,6 @@ def evaluate(folder, server, judges, **options):
             output=folder / "evaluation",
             run_store=folder / "store.sqlite",
         ),
-        show_progress=False,
         **options,
     )
 
@@ -335,7 +332,6 @@ def test_questions_stop_for_a_swapped_writer(tmp_path):
             documents=tmp_path / "documents.jsonl",
             output=tmp_path / "questions.jsonl",
             store=tmp_path / "store.sqlite",
-            show_progress=False,
             **options,
         )
 

@@ -108,7 +108,6 @@ def test_orders_in_responses_and_documents_change_nothing(tmp_path, protocol):
             documents=tmp_path / "d.jsonl",
             output=tmp_path / "a.jsonl",
             store=tmp_path / "s.sqlite",
-            show_progress=False,
         )
     annotations = read_records(result.output, Annotation)
     assert len(annotations) == 2 * len(ATTACKS)

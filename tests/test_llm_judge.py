@@ -38,7 +38,6 @@ def annotate(tmp_path):
             store=tmp_path / "store.sqlite",
             limits=limits,
             retry_failed=retry_failed,
-            show_progress=False,
         )
 
     return run

@@ -23,7 +23,6 @@ def annotate(folder, name, **settings):
         documents=folder / "documents.jsonl",
         output=folder / f"{name}.jsonl",
         store=folder / f"{name}.sqlite",
-        show_progress=False,
     )
 
 

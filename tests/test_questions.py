@@ -92,7 +92,6 @@ def write(tmp_path, monkeypatch):
             store=tmp_path / "store.sqlite",
             limits=limits or Limits(),
             retry_failed=retry_failed,
-            show_progress=False,
         )
         lines = result.output.read_text().splitlines()
         failed = tmp_path / "questions.failed.jsonl"

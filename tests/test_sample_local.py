@@ -43,7 +43,6 @@ def sample(tmp_path, model):
             questions=place / "questions.jsonl",
             output=place / "responses.jsonl",
             store=place / "calls.db",
-            show_progress=False,
         )
         lines = result.output.read_text().splitlines()
         return result, [Response.model_validate_json(line) for line in lines]
@@ -373,7 +372,7 @@ for moment in moments:
     sample.run_sample(
         SampleConfig(model=model, num_responses=3, max_tokens=24, batch_size=4),
         questions=folder / "questions.jsonl", output=folder / "responses.jsonl",
-        store=folder / "calls.db", show_progress=False,
+        store=folder / "calls.db",
     )
     os._exit(0)
 """

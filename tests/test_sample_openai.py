@@ -42,7 +42,6 @@ def sample(tmp_path):
             output=tmp_path / "responses.jsonl",
             store=tmp_path / "calls.db",
             retry_failed=retry_failed,
-            show_progress=False,
         )
         text = result.output.read_text()
         return result, [Response.model_validate_json(line) for line in text.splitlines()]
@@ -163,7 +162,6 @@ def test_a_questions_own_system_message_stands(tmp_path):
             questions=tmp_path / "q.jsonl",
             output=tmp_path / "r.jsonl",
             store=tmp_path / "calls.db",
-            show_progress=False,
         )
     (response,) = read_records(tmp_path / "r.jsonl", Response)
     assert [message.content for message in response.prompt] == ["Own.", "Who?"]

@@ -37,7 +37,6 @@ def sample(tmp_path):
             questions=tmp_path / "questions.jsonl",
             output=tmp_path / "responses.jsonl",
             store=tmp_path / "calls.db",
-            show_progress=False,
         )
         lines = result.output.read_text().splitlines()
         return result, [Response.model_validate_json(line) for line in lines]

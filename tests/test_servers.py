@@ -29,7 +29,6 @@ def sample(tmp_path):
             output=tmp_path / "responses.jsonl",
             store=tmp_path / "calls.db",
             limits=limits,
-            show_progress=False,
         )
 
     return run

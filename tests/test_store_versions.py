@@ -36,7 +36,6 @@ def test_replies_of_version_2_serve_a_run_of_today(tmp_path):
         questions=questions,
         output=tmp_path / "responses.jsonl",
         store=store,
-        show_progress=False,
     )
     assert (result.counts["asked"], result.counts["from_store"]) == (4, 4)
     assert version_of(store) == SCHEMA_VERSION

@@ -30,7 +30,6 @@ def annotate(folder, server, **llm):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "store.sqlite",
-        show_progress=False,
     )
 
 

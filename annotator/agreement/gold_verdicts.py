@@ -6,12 +6,11 @@ given the sentences that people labelled, and is never shown a label.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
-from annotator.calls.live import LiveLine
+from annotator.calls.events import Advanced, Ended, OnEvent, Started, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
@@ -130,21 +129,23 @@ def judge_gold(
     judge: Judge,
     *,
     meter: Meter | None = None,
-    show_progress: bool = False,
+    on_event: OnEvent = ignore,
 ) -> list[JudgedResponse]:
     """What `judge` says of `tasks`, in the order of `gold`.
 
     A response that could not be judged, or not sentence by sentence, is undetermined throughout,
-    with the reason. `meter` is that of the judge's calls: it is shown behind the progress bar. A
-    judge without one is quick, so its bar is shown on a terminal only.
+    with the reason. `meter` is that of the judge's calls; a judge without one is quick, and reports
+    no progress.
     """
     outcomes: dict[str, list[Verdict]] = {}
-    show = show_progress and (meter is not None or sys.stderr.isatty())
-    with LiveLine("agreement", total=len(tasks), unit="response", show=show) as live:
-        for batch in judge.judge(tasks):
-            for task, outcome in batch:
-                outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
-            live.update(len(batch), meter)
+    listen = on_event if meter is not None else ignore
+    listen(Started(stage="agreement", total=len(tasks), unit="response"))
+    for batch in judge.judge(tasks):
+        for task, outcome in batch:
+            outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
+        usage = meter.snapshot() if meter is not None else None
+        listen(Advanced(stage="agreement", count=len(batch), usage=usage))
+    listen(Ended(stage="agreement"))
     asked = {task.response.id for task in tasks}
     return [
         JudgedResponse(gold=annotation, verdicts=outcomes[annotation.id])

@@ -33,6 +33,7 @@ from annotator.agreement.gold_verdicts import (
     with_documents,
 )
 from annotator.agreement.intervals import INTERVAL_NAME
+from annotator.calls.events import OnEvent, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge
@@ -167,7 +168,7 @@ def measure_judges(
     *,
     settings: Sequence[AnnotateConfig] | None = None,
     meters: Sequence[Meter | None] | None = None,
-    show_progress: bool = False,
+    on_event: OnEvent = ignore,
 ) -> list[AgreementReport]:
     """`measure_agreement` of several judges on the same sentences; baselines are judged once.
 
@@ -181,8 +182,8 @@ def measure_judges(
     tasks = make_gold_tasks(gold, documents)
     # What costs nothing first: a fault it meets is met before anything is paid for.
     lexical = LexicalJudge()
-    by_lexical = judge_gold(gold, tasks, lexical, show_progress=show_progress)
-    by_overlap = judge_gold(gold, tasks, OverlapJudge(), show_progress=show_progress)
+    by_lexical = judge_gold(gold, tasks, lexical)
+    by_overlap = judge_gold(gold, tasks, OverlapJudge())
     baselines = {
         "majority": _summarise(_majority(labelled_sentences(by_lexical))),
         "overlap": _summarise(labelled_sentences(by_overlap)),
@@ -193,7 +194,7 @@ def measure_judges(
         judged = by_lexical
         if own != gold or judge.fingerprint() != lexical.fingerprint():
             own_tasks = make_gold_tasks(own, documents)
-            judged = judge_gold(own, own_tasks, judge, meter=meter, show_progress=show_progress)
+            judged = judge_gold(own, own_tasks, judge, meter=meter, on_event=on_event)
         if meter is not None:
             meter.check_replies()
         reports.append(_report(judge.name, judged, baselines))

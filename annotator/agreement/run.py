@@ -17,6 +17,7 @@ from annotator.agreement.gold_verdicts import make_gold_tasks, with_documents
 from annotator.agreement.measure import AgreementReport, measure_judges
 from annotator.agreement.result import AgreementResult
 from annotator.calls.estimate import Estimate
+from annotator.calls.events import OnEvent, ignore
 from annotator.judging.runs.verdict_tally import VerdictTally
 from maskdpo.named_judges import NamedJudge
 from schemas.document_versions import find_stale_documents, notes_on_stale
@@ -45,7 +46,7 @@ class AgreementFiles:
 
 
 def run_agreement(
-    gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles, *, show_progress: bool = True
+    gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles, *, on_event: OnEvent = ignore
 ) -> AgreementResult:
     """Measure one judge, or compare two, on `gold`, and write `files`.
 
@@ -63,7 +64,7 @@ def run_agreement(
         [named.judge for named in judges],
         settings=[named.settings for named in judges],
         meters=[named.meter for named in judges],
-        show_progress=show_progress,
+        on_event=on_event,
     )
     reports = [
         replace(report, judge=named.name) for report, named in zip(measured, judges, strict=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +154,22 @@ class Store:
             self._connection.executemany(
                 "DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows]
             )
+
+    def submit(
+        self,
+        kind: str,
+        values: Mapping[str, Mapping[str, Any]],
+        *,
+        failed: Collection[str] = frozenset(),
+    ) -> Future[dict[str, dict[str, Any]]]:
+        """TEMPORARY"""
+        future: Future[dict[str, dict[str, Any]]] = Future()
+        try:
+            self.put_many(kind, values, failed=failed)
+            future.set_result(self.get_many(values))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
     def mark_failed(self, keys: Iterable[str]) -> None:
         """Count stored calls as failed: their replies came, and were of no use."""

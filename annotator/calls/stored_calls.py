@@ -6,6 +6,7 @@ received. Two processes, or two equal calls of one run, therefore go on from the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -21,32 +22,40 @@ from annotator.models.backend import (
 
 
 class StoredCalls:
-    """The calls of one kind in a store, counted by a meter."""
+    """The calls of one kind in a store, counted by a meter. It may be used from several threads."""
 
     def __init__(self, store: Store, *, kind: str, meter: Meter) -> None:
         self.store = store
         self.kind = kind
         self.meter = meter
         self._fresh: set[str] = set()  # keys asked in this run, of dialogues that have not ended
+        self._failed: set[str] = set()  # of those, whose replies were of no use to a dialogue
 
     def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The answers that are there."""
-        found = {key: unpack(value) for key, value in self.store.get_many(keys).items()}
-        for outcome in found.values():
-            self.meter.note(outcome)
-        return found
+        return self._read(self.store.get_many(keys))
 
-    def keep(self, finished: Sequence[Finished]) -> None:
-        """Store finished requests, whose ids are their keys, and count what they cost."""
-        failed = {request.id for request, item in finished if isinstance(item, RequestFailure)}
-        values = {request.id: pack(outcome) for request, outcome in finished}
+    async def keep(self, finished: Sequence[Finished]) -> dict[str, Outcome]:
+        """Store finished requests, whose ids are their keys, and count what they cost.
+
+        Returns what is stored under those keys now: another's reply where it came first. One
+        commit stores all that waits for it, whoever asked. Once begun, storing goes on even if
+        the caller is cancelled.
+        """
+        values, failed = _pack_all(finished)
+        stored = self.store.submit(self.kind, values, failed=failed)
+        found = await asyncio.shield(asyncio.wrap_future(stored))
+        self._count(finished)
+        return self._read(found)
+
+    def keep_now(self, finished: Sequence[Finished]) -> None:
+        """`keep` for callers without an event loop."""
+        values, failed = _pack_all(finished)
         self.store.put_many(self.kind, values, failed=failed)
-        for request, outcome in finished:
-            self._fresh.add(request.id)
-            self.meter.finish(request, outcome)
+        self._count(finished)
 
-    def judge_usefulness(self, keys: Sequence[str], *, is_useless: bool) -> None:
-        """A dialogue that asked `keys` has ended: count those of its replies that are new."""
+    def end(self, keys: Sequence[str], *, is_usable: bool, is_useless: bool) -> None:
+        """A dialogue that asked `keys` has ended: what its calls were worth to it."""
         fresh = [key for key in keys if key in self._fresh]
         self._fresh.difference_update(fresh)
         if is_useless:
@@ -54,6 +63,29 @@ class StoredCalls:
             self.meter.useless.count_useless([found[key] for key in fresh])
         else:
             self.meter.useless.count_useful(len(fresh))
+        if not is_usable:
+            self._failed.update(keys)
+            self.store.mark_failed(keys)
+            return
+        # A reply of this run is good as it was stored, unless another dialogue had no use for it.
+        if doubtful := [key for key in keys if key not in fresh or key in self._failed]:
+            self.store.mark_good(doubtful)
+
+    def _count(self, finished: Sequence[Finished]) -> None:
+        for request, outcome in finished:
+            self._fresh.add(request.id)
+            self.meter.finish(request, outcome)
+
+    def _read(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Outcome]:
+        found = {key: unpack(value) for key, value in values.items()}
+        for outcome in found.values():
+            self.meter.note(outcome)
+        return found
+
+
+def _pack_all(finished: Sequence[Finished]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    failed = {request.id for request, item in finished if isinstance(item, RequestFailure)}
+    return {request.id: pack(outcome) for request, outcome in finished}, failed
 
 
 def pack(outcome: Outcome) -> dict[str, Any]:

@@ -8,12 +8,14 @@ shown as such.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
+from annotator.calls.events import CallAnswered, CallFailed, OnEvent, Usage, ignore
 from annotator.calls.useless import UselessReplies
-from annotator.models.backend import Outcome, Reply, Request, RequestFailure
+from annotator.models.backend import Outcome, Reply, Request, RequestFailure, one_line
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
@@ -30,6 +32,11 @@ class Limits:
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
+
+    @property
+    def bound_tokens(self) -> bool:
+        """Whether tokens count, by themselves or by what they cost."""
+        return self.max_tokens is not None or self.max_cost is not None
 
 
 NO_LIMITS = Limits()
@@ -66,6 +73,7 @@ class Budget:
 
     limits: Limits = NO_LIMITS
     meters: list[Meter] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _exceeded: list[str] = field(default_factory=list)
     _needed: str = ""
 
@@ -81,7 +89,7 @@ class Budget:
         self._needed = ""
         if limits.max_calls is not None and self.num_asked + len(requests) > limits.max_calls:
             exceeded.append(f"max_calls={limits.max_calls}")
-        if limits.max_tokens is not None or limits.max_cost is not None:
+        if limits.bound_tokens:
             more = sum(map(reserve, requests), Tokens())
             most = [
                 (item, item.most + (more if item is meter else Tokens())) for item in self.meters
@@ -155,6 +163,7 @@ class Meter:
     first_failure  the first call without one, made now or found in the store
     labels         what the run's verdicts say so far, counted by whoever makes them
     useless        replies that came and were of no use
+    on_event       is called with what happens to each call (annotator/calls/events.py)
 
     Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
     """
@@ -171,6 +180,7 @@ class Meter:
     useless: UselessReplies = field(default_factory=UselessReplies)
     has_reply: bool = False
     first_failure: RequestFailure | None = None
+    on_event: OnEvent = ignore
     budget: Budget = field(init=False)
     _under_way: dict[str, Tokens] = field(default_factory=dict)
 
@@ -188,25 +198,61 @@ class Meter:
         """What was spent, and the most that calls under way may cost."""
         return sum(self._under_way.values(), self.tokens)
 
-    def admits(self, requests: Sequence[Request]) -> bool:
-        """Whether `requests` fit the limits next to all that is under way."""
-        return self.budget.admits(self, requests)
+    def start(self, requests: Sequence[Request]) -> bool:
+        """Count `requests` as under way if they fit the limits next to all that is; else False.
 
-    def start(self, request: Request) -> None:
-        """A request is handed to the backend."""
-        self.num_asked += 1
-        limits = self.budget.limits
-        is_bounded = limits.max_tokens is not None or limits.max_cost is not None
-        # Estimating takes time; without a bound on tokens nobody reads the estimate.
-        self._under_way[request.id] = reserve(request) if is_bounded else Tokens()
+        Calls of other threads come before or after it, so a limit holds for all of them together.
+        """
+        with self.budget.lock:
+            if not self.budget.admits(self, requests):
+                return False
+            self.num_asked += len(requests)
+            for request in requests:
+                # Estimating takes time; without a bound on tokens nobody reads the estimate.
+                most = reserve(request) if self.budget.limits.bound_tokens else Tokens()
+                self._under_way[request.id] = most
+            return True
+
+    def withdraw(self, requests: Sequence[Request]) -> None:
+        """Requests that were started are not asked after all."""
+        with self.budget.lock:
+            self.num_asked -= len(requests)
+            for request in requests:
+                del self._under_way[request.id]
+
+    def serve(self, count: int) -> None:
+        """`count` calls were found in the store."""
+        self.num_served += count
 
     def finish(self, request: Request, outcome: Outcome) -> None:
         """Its outcome is there; a failed call is taken to have cost nothing."""
-        self._under_way.pop(request.id, None)
-        if isinstance(outcome, Reply):
-            self.tokens += self._tokens_of(request, outcome)
-        else:
-            self.failures[outcome.reason] += 1
+        with self.budget.lock:
+            self._under_way.pop(request.id, None)
+            if isinstance(outcome, Reply):
+                tokens = self._tokens_of(request, outcome)
+                self.tokens += tokens
+            else:
+                self.failures[outcome.reason] += 1
+        if self.on_event is not ignore:
+            self.on_event(
+                CallFailed(key=request.id, reason=outcome.reason, detail=one_line(outcome.detail))
+                if isinstance(outcome, RequestFailure)
+                else self._describe(request, tokens)
+            )
+
+    def _describe(self, request: Request, tokens: Tokens) -> CallAnswered:
+        return CallAnswered(
+            key=request.id,
+            prompt=tokens.prompt,
+            cached=tokens.cached,
+            completion=tokens.completion,
+            cost=self.cost_of(tokens),
+        )
+
+    def abandon(self, request: Request) -> None:
+        """A request was cancelled: nobody knows what it cost."""
+        with self.budget.lock:
+            self._under_way.pop(request.id, None)
 
     def note(self, outcome: Outcome) -> None:
         """An outcome goes back into a dialogue, whether the call was made now or earlier."""
@@ -277,26 +323,22 @@ class Meter:
             completion=estimate_tokens(reply.text) if completion is None else completion,
         )
 
-    def line(self) -> str:
-        """The run so far in one line: calls, tokens, cost, labels, failures."""
-        parts = [f"calls {self.num_asked:,}"]
-        if self.num_served:
-            parts.append(f"stored {self.num_served:,}")
-        about = "~" if self.is_estimated else ""
-        if self.tokens.total:
-            parts.append(f"tokens {about}{_short(self.tokens.total)}")
-        if self.tokens.cached and self.tokens.prompt:
-            parts.append(f"cached {self.tokens.cached / self.tokens.prompt:.0%}")
-        if self.prices is not None and self.cost:
-            parts.append(about + show_money(self.cost, self.prices.currency))
-        if len(self.budget.meters) > 1 and self.budget.cost_text:
-            parts.append(f"in all {self.budget.cost_text}")
-        if self.labels:
-            parts.append(", ".join(f"{name} {n:,}" for name, n in self.labels.most_common(4)))
-        if self.failures:
-            named = ", ".join(f"{name} {n:,}" for name, n in self.failures.most_common(3))
-            parts.append(f"failed: {named}")
-        return " | ".join(parts)
+    def snapshot(self) -> Usage:
+        """The run so far, as plain data."""
+        priced = self.prices if self.prices is not None and self.cost else None
+        return Usage(
+            asked=self.num_asked,
+            served=self.num_served,
+            prompt=self.tokens.prompt,
+            cached=self.tokens.cached,
+            completion=self.tokens.completion,
+            is_estimated=self.is_estimated,
+            cost=self.cost if priced else None,
+            currency=priced.currency if priced else "",
+            total_cost=self.budget.cost_text if len(self.budget.meters) > 1 else "",
+            labels=dict(self.labels),
+            failures=dict(self.failures),
+        )
 
     def rows(self) -> list[tuple[str, str]]:
         """The final table: (name, value)."""
@@ -345,7 +387,3 @@ def estimate_prompt(messages: Sequence[Message]) -> int:
 def reserve(request: Request) -> Tokens:
     """The most that a request is expected to cost."""
     return Tokens(prompt=estimate_prompt(request.messages), completion=request.decoding.max_tokens)
-
-
-def _short(count: int) -> str:
-    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.1f}k"

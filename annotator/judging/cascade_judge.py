@@ -7,16 +7,37 @@ an unsure verdict does not pass for a sure one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
+from annotator.calls.running.source import Items
 from annotator.judging.config import CascadeConfig
-from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
+from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
+from annotator.judging.stream_judge import in_batches, stream_judge
 from schemas.labels import Label
 from schemas.records import Verdict
 
 _CHUNK = 512  # tasks that are held until the second judge has seen them
+
+
+class _Unsure:
+    """Tasks for the second judge: the unsure sentences of each, and what it is a part of."""
+
+    def __init__(self) -> None:
+        self.tasks: list[JudgeTask] = []
+        self.whole: dict[int, tuple[JudgeTask, list[Verdict], list[int]]] = {}
+
+    def add(self, task: JudgeTask, verdicts: list[Verdict], numbers: list[int]) -> None:
+        """`numbers` are the unsure sentences of `task`."""
+        part = JudgeTask(
+            response=task.response,
+            sentences=[task.sentences[n] for n in numbers],
+            documents=task.documents,
+        )
+        self.tasks.append(part)
+        self.whole[id(part)] = (task, verdicts, numbers)
 
 
 class CascadeJudge:
@@ -47,37 +68,41 @@ class CascadeJudge:
         """What both say at the end."""
         return [*self.first.closing_notes(), *self.second.closing_notes()]
 
-    def judge(
-        self, tasks: Sequence[JudgeTask]
-    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+    def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
         """Yield tasks that the first judge is sure of, then those the second has seen."""
         source = iter(tasks)
         while chunk := list(islice(source, _CHUNK)):
-            yield from self._judge_chunk(chunk)
+            unsure = _Unsure()
+            for batch in self.first.judge(chunk):
+                yield self._settle(batch, unsure)
+            for batch in self.second.judge(unsure.tasks):
+                yield self._join_all(batch, unsure)
 
-    def _judge_chunk(
-        self, tasks: Sequence[JudgeTask]
-    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        unsure: dict[int, tuple[JudgeTask, list[Verdict], list[int]]] = {}
-        second_tasks: list[JudgeTask] = []
-        for batch in self.first.judge(tasks):
-            settled: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]] = []
-            for task, outcome in batch:
-                verdicts = self._known(task, outcome)
-                numbers = [n for n, item in enumerate(verdicts) if self._is_unsure(item)]
-                if not numbers:
-                    settled.append((task, verdicts))
-                    continue
-                part = JudgeTask(
-                    response=task.response,
-                    sentences=[task.sentences[n] for n in numbers],
-                    documents=task.documents,
-                )
-                second_tasks.append(part)
-                unsure[id(part)] = (task, verdicts, numbers)
-            yield settled
-        for batch in self.second.judge(second_tasks):
-            yield [self._join(*unsure[id(part)], outcome) for part, outcome in batch]
+    async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
+        """`judge` in the caller's event loop."""
+        async for chunk in in_batches(tasks, _CHUNK):
+            unsure = _Unsure()
+            async with aclosing(stream_judge(self.first, chunk)) as batches:
+                async for batch in batches:
+                    yield self._settle(batch, unsure)
+            async with aclosing(stream_judge(self.second, unsure.tasks)) as batches:
+                async for batch in batches:
+                    yield self._join_all(batch, unsure)
+
+    def _settle(self, batch: Judged, unsure: _Unsure) -> Judged:
+        """The tasks of a batch that the first judge is sure of; the rest go to `unsure`."""
+        settled: Judged = []
+        for task, outcome in batch:
+            verdicts = self._known(task, outcome)
+            numbers = [n for n, item in enumerate(verdicts) if self._is_unsure(item)]
+            if numbers:
+                unsure.add(task, verdicts, numbers)
+            else:
+                settled.append((task, verdicts))
+        return settled
+
+    def _join_all(self, batch: Judged, unsure: _Unsure) -> Judged:
+        return [self._join(*unsure.whole[id(part)], outcome) for part, outcome in batch]
 
     def _is_unsure(self, verdict: Verdict) -> bool:
         if verdict.label is Label.UNDETERMINED:

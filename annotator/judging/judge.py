@@ -6,10 +6,11 @@ a file or a store: `annotate` gives it tasks and writes what it returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from annotator.calls.running.source import Items
 from schemas.records import Document, Response, Verdict
 from schemas.spans import Offsets
 
@@ -35,6 +36,10 @@ class JudgeFailure:
     detail: str
 
 
+Judged = list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]
+"""Finished tasks with one verdict per sentence, or why there are none."""
+
+
 class Judge(Protocol):
     """A response and its documents in, verdicts out."""
 
@@ -53,7 +58,13 @@ class Judge(Protocol):
     def closing_notes(self) -> list[str]:
         """Sentences about how the judging went, for the end of a run."""
 
-    def judge(
-        self, tasks: Sequence[JudgeTask]
-    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        """Yield finished batches; every task appears exactly once, with one verdict a sentence."""
+    def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
+        """Yield finished batches; every task appears exactly once."""
+
+
+@runtime_checkable
+class StreamingJudge(Protocol):
+    """A judge that waits for others (servers) and can do so in the caller's event loop."""
+
+    def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
+        """`judge` for tasks of any number, pulled as there is room; in order of completion."""

@@ -6,18 +6,21 @@ verdicts without asking, and a kill costs what was in flight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from annotator.calls.dialogue import Dialogue
-from annotator.calls.run_dialogues import run_dialogues
+from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
+from annotator.calls.running.open_dialogues import Named
+from annotator.calls.running.source import Items
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Meter
 from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.excerpts import Shower
-from annotator.judging.judge import JudgeFailure, JudgeTask
+from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.protocols.anah import judge_anah
 from annotator.judging.protocols.prompts import LANGUAGES, load_prompts, wording_language
@@ -25,6 +28,7 @@ from annotator.judging.protocols.protocol_input import Material
 from annotator.judging.protocols.response import cut_windows, judge_response
 from annotator.judging.protocols.sentence import judge_sentence
 from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.judging.task_book import TaskBook
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
 from annotator.text.config import RetrievalConfig, SplitterName
@@ -35,15 +39,6 @@ from schemas.records import Verdict
 CALL_KIND = "judge"
 # Dialogues of a local model that run side by side, in batches of its size.
 _BATCHES_A_WINDOW = 4
-
-
-@dataclass(kw_only=True, eq=False)
-class _Pending:
-    """A task under way: the verdicts so far, and how many sentences still lack one."""
-
-    task: JudgeTask
-    verdicts: list[Verdict | None]
-    num_owed: int
 
 
 @dataclass(kw_only=True)
@@ -119,58 +114,60 @@ class LlmJudge:
         """What the servers would not do."""
         return self._backend.notes()
 
-    def judge(
-        self, tasks: Sequence[JudgeTask]
-    ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
+    def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
         """Yield tasks as their last sentence is judged; what cannot be known is undetermined.
 
         Raises LimitReachedError at a limit of the meter, BackendError when servers are gone.
         """
-        pending: dict[int, _Pending] = {}
-        calls = StoredCalls(self.store, kind=CALL_KIND, meter=self.meter)
-        window = self.config.batch_size * _BATCHES_A_WINDOW
-        unasked: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]] = []
-        dialogues = self._dialogues(tasks, pending, unasked)
-        for done in run_dialogues(self._backend, calls, dialogues, window=window):
-            finished, unasked[:] = list(unasked), []
-            for name, verdicts in done:
-                number, _, first = name.partition(":")
-                item = pending[int(number)]
-                for offset, verdict in enumerate(verdicts):
-                    item.verdicts[int(first) + offset] = verdict
-                    self.meter.labels[verdict.label.value] += 1
-                item.num_owed -= len(verdicts)
-                if not item.num_owed:
-                    del pending[int(number)]
-                    whole = [verdict for verdict in item.verdicts if verdict is not None]
-                    finished.append((item.task, whole))
-            yield finished
-        if unasked:
-            yield unasked
+        book = TaskBook(self.meter)
+        dialogues = (item for task in tasks for item in self._begin(task, book))
+        for done in run_dialogues(self._backend, self._calls(), dialogues, window=self._window):
+            yield book.finish(done)
+        yield book.finish([])
 
-    def _dialogues(
-        self,
-        tasks: Sequence[JudgeTask],
-        pending: dict[int, _Pending],
-        unasked: list[tuple[JudgeTask, list[Verdict] | JudgeFailure]],
-    ) -> Iterator[tuple[str, Dialogue[list[Verdict]]]]:
-        """The dialogues of each task, made when there is room for them."""
-        for number, task in enumerate(tasks):
-            material = self.prepare(task)
-            if material is None or not task.sentences:
-                verdict = Verdict(
-                    label=Label.UNDETERMINED,
-                    reason="no_document",
-                    judge=self.name,
-                    protocol=self.config.protocol,
-                )
-                self.meter.labels[verdict.label.value] += len(task.sentences)
-                unasked.append((task, [verdict] * len(task.sentences)))
-                continue
-            size = len(task.sentences)
-            pending[number] = _Pending(task=task, verdicts=[None] * size, num_owed=size)
-            for first, dialogue in self.dialogues_of(material):
-                yield f"{number}:{first}", dialogue
+    async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
+        """`judge` in the caller's event loop; a local model works in a thread."""
+        book = TaskBook(self.meter)
+        dialogues: Items[Named[list[Verdict]]]
+        if isinstance(tasks, AsyncIterable):
+            dialogues = self._begin_all(tasks, book)
+        else:
+            dialogues = (item for task in tasks for item in self._begin(task, book))
+        stream = stream_dialogues(self._backend, self._calls(), dialogues, window=self._window)
+        async with aclosing(stream) as results:
+            async for done in results:
+                yield book.finish(done)
+        yield book.finish([])
+
+    async def _begin_all(
+        self, tasks: AsyncIterable[JudgeTask], book: TaskBook
+    ) -> AsyncGenerator[Named[list[Verdict]], None]:
+        async for task in tasks:
+            for item in self._begin(task, book):
+                yield item
+
+    def _begin(self, task: JudgeTask, book: TaskBook) -> Iterator[Named[list[Verdict]]]:
+        """The dialogues of a task, made when there is room for them."""
+        material = self.prepare(task)
+        if material is None or not task.sentences:
+            verdict = Verdict(
+                label=Label.UNDETERMINED,
+                reason="no_document",
+                judge=self.name,
+                protocol=self.config.protocol,
+            )
+            book.settle(task, [verdict] * len(task.sentences))
+            return
+        number = book.open(task)
+        for first, dialogue in self.dialogues_of(material):
+            yield f"{number}:{first}", dialogue
+
+    def _calls(self) -> StoredCalls:
+        return StoredCalls(self.store, kind=CALL_KIND, meter=self.meter)
+
+    @property
+    def _window(self) -> int:
+        return self.config.batch_size * _BATCHES_A_WINDOW
 
     def prepare(self, task: JudgeTask) -> Material | None:
         """A task as it is shown; None where there is no document to compare it with."""

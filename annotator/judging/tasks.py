@@ -35,6 +35,19 @@ class PreparedRows:
     failures: Sequence[Failure]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskFault:
+    """Why a response cannot be judged: a short code and a sentence."""
+
+    reason: str
+    message: str
+
+    def of(self, response: Response, *, place: str = "") -> Failure:
+        """The failed row of `response`; `place` is a file and line, where there are any."""
+        detail = f"{place}{self.message}"
+        return Failure(id=response.id, stage="annotate", reason=self.reason, detail=detail)
+
+
 class DocumentFinder:
     """The documents that a response is compared with, under the setting `documents`.
 
@@ -67,6 +80,24 @@ class DocumentFinder:
         return list(self._by_topic.get(response.topic, ()))
 
 
+class TaskMaker:
+    """From a response to the task of judging it, or why it cannot be judged."""
+
+    def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
+        self._config = config
+        self._finder = DocumentFinder(documents, config)
+
+    def make(self, response: Response) -> JudgeTask | TaskFault:
+        """The task of `response`."""
+        fault = _find_fault(response, self._finder, self._config.max_response_chars)
+        if fault is not None:
+            return fault
+        sentences = split_response(response, self._config)
+        found = self._finder.find(response, sentences)
+        whole, fragment = set_fragment_apart(response, sentences)
+        return JudgeTask(response=response, sentences=whole, documents=found, fragment=fragment)
+
+
 def prepare_tasks(
     rows: Sequence[Row[Response]],
     documents: Sequence[Document],
@@ -74,24 +105,16 @@ def prepare_tasks(
     config: AnnotateConfig,
     responses: Path,
 ) -> PreparedRows:
-    """Split every response and find its documents; `responses` is named in what went wrong."""
-    finder = DocumentFinder(documents, config)
+    """A task per row, with its sentences and documents; `responses` is named in what went wrong."""
+    maker = TaskMaker(documents, config)
     tasks: list[JudgeTask] = []
     failures: list[Failure] = []
     for row in rows:
-        response = row.record
-        fault = _find_fault(response, finder, config.max_response_chars)
-        if fault is not None:
-            reason, message = fault
-            detail = f"{responses.name}:{row.line}: {message}"
-            failures.append(Failure(id=response.id, stage="annotate", reason=reason, detail=detail))
-            continue
-        sentences = split_response(response, config)
-        found = finder.find(response, sentences)
-        whole, fragment = set_fragment_apart(response, sentences)
-        tasks.append(
-            JudgeTask(response=response, sentences=whole, documents=found, fragment=fragment)
-        )
+        made = maker.make(row.record)
+        if isinstance(made, JudgeTask):
+            tasks.append(made)
+        else:
+            failures.append(made.of(row.record, place=f"{responses.name}:{row.line}: "))
     return PreparedRows(tasks=tasks, failures=failures)
 
 
@@ -119,23 +142,22 @@ def set_fragment_apart(
     return (sentences, None) if is_whole else (sentences[:-1], sentences[-1])
 
 
-def _find_fault(
-    response: Response, finder: DocumentFinder, max_chars: int
-) -> tuple[str, str] | None:
-    """Why a response cannot be judged: a short code and a sentence."""
+def _find_fault(response: Response, finder: DocumentFinder, max_chars: int) -> TaskFault | None:
     if not response.text.strip():
         what = "only white space" if response.text else "empty"
-        return "empty_response", f"the text of response {response.id!r} is {what}"
+        message = f"the text of response {response.id!r} is {what}"
+        return TaskFault(reason="empty_response", message=message)
     if len(response.text) > max_chars:
-        return (
-            "response_too_long",
+        message = (
             f"response {response.id!r} has {len(response.text)} characters, more than "
-            f"max_response_chars={max_chars}",
+            f"max_response_chars={max_chars}"
         )
+        return TaskFault(reason="response_too_long", message=message)
     unknown = finder.unknown_ids(response)
     if unknown:
         names = ", ".join(repr(name) for name in unknown)
-        return "missing_document", f"response {response.id!r} names {names}, which no document has"
+        message = f"response {response.id!r} names {names}, which no document has"
+        return TaskFault(reason="missing_document", message=message)
     return None
 
 

@@ -7,7 +7,8 @@ raises `BackendError` or `ConfigError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -131,6 +132,21 @@ class Backend(Protocol):
 
     def notes(self) -> list[str]:
         """Sentences about what a server would not do as asked, for the end of a run."""
+
+
+class StreamingBackend(Backend, Protocol):
+    """A backend whose requests are answered one by one: a server."""
+
+    def stream(
+        self, take: Take, ready: asyncio.Event | None = None
+    ) -> AsyncGenerator[list[Finished], None]:
+        """`generate` in the caller's event loop.
+
+        While something is under way and `ready` is set, it is cleared and `take` is asked again.
+        Ends when `take` hands out nothing and nothing is under way; it may be called again later.
+        Several may run at once: they share the backend's limits. Closing it cancels what is under
+        way.
+        """
 
 
 @runtime_checkable

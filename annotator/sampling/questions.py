@@ -12,12 +12,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from annotator.calls.changes import describe_changes
 from annotator.calls.dialogue import call_key
 from annotator.calls.estimate import Estimate, Estimator, look_into
-from annotator.calls.identity import AskedModel, describe_served, identify_models
-from annotator.calls.live import LiveLine, say
+from annotator.calls.events import Advanced, Ended, Noted, OnEvent, Started, ignore
+from annotator.calls.identity import (
+    AskedModel,
+    IdentifiedModels,
+    describe_served,
+    identify_models,
+)
 from annotator.calls.run_dialogues import run_dialogues
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
@@ -37,7 +43,7 @@ from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.files.jsonl import read_rows, write_records
 from schemas.files.own_files import refuse_to_replace, seal
-from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.files.sidecar import Sidecar, describe_files, make_sidecar, write_sidecar
 from schemas.records import Document, Failure, Message, Question
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
@@ -63,7 +69,7 @@ def run_questions(
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
-    show_progress: bool = True,
+    on_event: OnEvent = ignore,
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions per document, keep the sound ones.
 
@@ -80,43 +86,19 @@ def run_questions(
     earlier run is left as it is.
     """
     started = time.monotonic()
-    check_output(output, documents, store, what="documents")
-    refuse_to_replace(
-        output,
-        lambda values: values.get("format") == "maskdpo.question",
-        what="questions",
-        by="maskdpo questions",
-    )
+    _check_output(output, documents, store)
     inputs = describe_files([documents]) if documents.is_file() else {}
     rows = read_rows(documents, Document)
     check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
     known = [row.record for row in rows]
     backend = make_backend(config)
-    fingerprint = backend.fingerprint()
-    meter = Meter(prices=config.prices, limits=limits, section="questions")
+    meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
     with Store(store, retry_failed=retry_failed) as opened:
-        settings = fingerprint | config.model_dump(include=set(DECIDING))
-        settings["prompt_version"] = PROMPT_VERSION
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
-        identified = identify_models(
-            opened,
-            [AskedModel(role=STORE_KIND, setting=STAGE, backend=backend)],
-            same_model=same_model,
-            count_serving=lambda: _count_serving(backend, calls, known, config),
-        )
-        before = opened.begin_run(STAGE, settings, models=identified.records)
-        if before is not None and before != settings:
-            changed = describe_changes(
-                before,
-                settings,
-                num_stored=opened.count(STORE_KIND),
-                num_serving=_count_serving(backend, calls, known, config),
-            )
-            if changed:
-                say(changed, show=show_progress)
+        identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written: dict[str, Written] = {}
         try:
-            _ask_all(backend, calls, known, config, written, show_progress=show_progress)
+            _ask_all(backend, calls, known, config, written)
         except (BackendError, LimitReachedError) as error:
             so_far, _ = _collect([item for item in known if item.id in written], written)
             kept = write_partial(output, so_far, what="questions")
@@ -132,20 +114,10 @@ def run_questions(
     ]
     write_failures(output, failures)
     partial_path(output).unlink(missing_ok=True)
-    counts = _count(config, known, written, questions, num_repeated, meter)
-    models = {"writer": backend.model}
-    models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
-    sidecar = make_sidecar(
-        "question",
-        config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
-        inputs=inputs,
-        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
-        models=models,
-        served={"writer": describe_served(identified.served[STORE_KIND])},
-        counts=counts,
-        timings={"total_s": time.monotonic() - started},
-    )
+    counts = _count(config, known, written, questions, num_repeated=num_repeated, meter=meter)
     if not is_kept:
+        seconds = time.monotonic() - started
+        sidecar = _describe(config, backend, identified, inputs, counts=counts, seconds=seconds)
         write_sidecar(output, seal(sidecar, [output]))
     return StageResult(
         output=output,
@@ -155,6 +127,73 @@ def run_questions(
         notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
         fatal=meter.came_to_nothing,
+    )
+
+
+def _check_output(output: Path, documents: Path, store: Path) -> None:
+    check_output(output, documents, store, what="documents")
+    refuse_to_replace(
+        output,
+        lambda values: values.get("format") == "maskdpo.question",
+        what="questions",
+        by="maskdpo questions",
+    )
+
+
+def _begin_run(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    *,
+    same_model: bool,
+) -> IdentifiedModels:
+    """Record the run and its model; a note where changed settings leave paid replies unused."""
+    settings = backend.fingerprint() | config.model_dump(include=set(DECIDING))
+    settings["prompt_version"] = PROMPT_VERSION
+    store = calls.store
+
+    def count_serving() -> int:
+        return _count_serving(backend, calls, documents, config)
+
+    identified = identify_models(
+        store,
+        [AskedModel(role=STORE_KIND, setting=STAGE, backend=backend)],
+        same_model=same_model,
+        count_serving=count_serving,
+    )
+    before = store.begin_run(STAGE, settings, models=identified.records)
+    if before is not None and before != settings:
+        changed = describe_changes(
+            before, settings, num_stored=store.count(STORE_KIND), num_serving=count_serving()
+        )
+        if changed:
+            calls.meter.on_event(Noted(text=changed))
+    return identified
+
+
+def _describe(
+    config: QuestionsConfig,
+    backend: Backend,
+    identified: IdentifiedModels,
+    inputs: Mapping[str, Mapping[str, Any]],
+    *,
+    counts: Mapping[str, int],
+    seconds: float,
+) -> Sidecar:
+    models = {"writer": backend.model}
+    models |= {
+        name: value for name, value in backend.fingerprint().items() if isinstance(value, str)
+    }
+    return make_sidecar(
+        "question",
+        config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
+        inputs=inputs,
+        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        models=models,
+        served={"writer": describe_served(identified.served[STORE_KIND])},
+        counts=counts,
+        timings={"total_s": seconds},
     )
 
 
@@ -191,29 +230,30 @@ def _ask_all(
     documents: Sequence[Document],
     config: QuestionsConfig,
     written: dict[str, Written],
-    *,
-    show_progress: bool,
 ) -> None:
     """Put what each document's dialogue came to into `written`, by document id."""
     num_before = calls.store.count(STORE_KIND)
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
-    with LiveLine(STAGE, total=len(documents), unit="document", show=show_progress) as live:
-        try:
-            for done in run_dialogues(backend, calls, dialogues):
-                written.update(done)
-                calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
-                live.update(len(done), calls.meter)
-        except LimitReachedError:
+    report = calls.meter.on_event
+    report(Started(stage=STAGE, total=len(documents), unit="document"))
+    try:
+        for done in run_dialogues(backend, calls, dialogues):
+            written.update(done)
+            calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+            report(Advanced(stage=STAGE, count=len(done), usage=calls.meter.snapshot()))
+    except LimitReachedError:
+        raise
+    except (BackendError, ConfigError) as error:
+        # A server that refuses key or model in the middle has been paid for what came before.
+        num_kept = calls.store.count(STORE_KIND) - num_before
+        if isinstance(error, ConfigError) and not num_kept:
             raise
-        except (BackendError, ConfigError) as error:
-            # A server that refuses key or model in the middle has been paid for what came before.
-            num_kept = calls.store.count(STORE_KIND) - num_before
-            if isinstance(error, ConfigError) and not num_kept:
-                raise
-            raise BackendError(
-                f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
-                "the same command continues)"
-            ) from None
+        raise BackendError(
+            f"{error} ({num_kept:,} answers of this run are kept in {calls.store.path}; "
+            "the same command continues)"
+        ) from None
+    finally:
+        report(Ended(stage=STAGE))
 
 
 def _count_serving(
@@ -256,11 +296,12 @@ def _collect(
     return [item for place, item in enumerate(questions) if place not in repeats], len(repeats)
 
 
-def _count(  # noqa: PLR0917 - all that is counted, in one place
+def _count(
     config: QuestionsConfig,
     documents: Sequence[Document],
     written: Mapping[str, Written],
     questions: Sequence[Question],
+    *,
     num_repeated: int,
     meter: Meter,
 ) -> dict[str, int]:

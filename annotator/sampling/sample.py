@@ -1,9 +1,7 @@
-"""`sample`: K responses a question from the policy, each paid for once.
+"""`sample`: K responses per question from the policy, each paid for once, as files.
 
-The rule: a response is decided by its key (`dialogue.call_key`), and its seed by its id alone.
-What is asked for, in which order and beside what never changes a finished response, so any
-number of kills and reruns ends in the same file. The file is written from the store, in input
-order, when everything has been asked.
+The rule: any number of kills and reruns ends in the same file. It is written from the store, in
+input order, when everything has been asked (annotator/sampling/sampler.py).
 """
 
 from __future__ import annotations
@@ -16,29 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from annotator.calls.changes import describe_changes
-from annotator.calls.dialogue import Ask, Dialogue, call_key
 from annotator.calls.estimate import Estimate, Estimator, look_into
-from annotator.calls.identity import AskedModel, describe_served, identify_models
-from annotator.calls.live import LiveLine, say
-from annotator.calls.run_dialogues import run_dialogues
+from annotator.calls.events import Noted, OnEvent, ignore
+from annotator.calls.identity import (
+    AskedModel,
+    IdentifiedModels,
+    describe_served,
+    identify_models,
+)
 from annotator.calls.store import Store
-from annotator.calls.stored_calls import StoredCalls, unpack
+from annotator.calls.stored_calls import unpack
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
-from annotator.models.backend import Backend, Decoding, DrawsInBatches, Reply, RequestFailure
+from annotator.models.backend import Reply, RequestFailure
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
-from annotator.models.system_role import fold_system
 from annotator.sampling.input_checks import check_ids, check_output
-from schemas.errors import BackendError, ConfigError, LimitReachedError
+from annotator.sampling.sampler import STAGE, Sampler, ask_once
+from annotator.sampling.slots import REPLY_KIND, Slot, make_response, make_slots
+from schemas.errors import BackendError, LimitReachedError
 from schemas.files.jsonl import read_rows, write_records
 from schemas.files.own_files import refuse_to_replace
 from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
-from schemas.hashing import stable_seed
-from schemas.records import Failure, Message, Question, Response
+from schemas.records import Failure, Question, Response
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
-STAGE = "sample"
-REPLY_KIND = "reply"
 # Settings beside the backend's own that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
 # What a sidecar names the versions of, by backend.
@@ -52,14 +51,13 @@ IsForgotten = Callable[[str], bool]
 """Whether the response of an id was forgotten (`maskdpo forget`): it is left out."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
-    """One response to be had: the `index`-th of its question, and the key of its reply."""
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The responses to be had, how many were forgotten, and how many are in the store already."""
 
-    id: str
-    question: Question
-    ask: Ask
-    key: str
+    slots: list[Slot]
+    num_forgotten: int
+    num_ready: int = 0
 
 
 def run_sample(
@@ -72,14 +70,14 @@ def run_sample(
     retry_failed: bool = False,
     same_model: bool = False,
     stage: str = STAGE,
-    show_progress: bool = True,
+    on_event: OnEvent = ignore,
     is_forgotten: IsForgotten | None = None,
 ) -> StageResult:
-    """Ask the policy for `num_responses` replies a question and write them as responses.
+    """Ask the policy for `num_responses` replies per question and write them as responses.
 
-    Requests that failed are no rows of `output`: they stand in its `.failed` file and in the
-    store, and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate`
-    records it).
+    Requests that failed are no rows of `output`: they are in its `.failed` file and in the store,
+    and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate` records
+    it). Progress and what a changed setting costs are events.
 
     `stage` is what the run is recorded as: its settings are compared with the last run of that.
     Responses that `is_forgotten` are left out; the count `forgotten` is there where there are any.
@@ -91,6 +89,46 @@ def run_sample(
     `fatal`, and an `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
+    _check_output(output, questions, store)
+    inputs = describe_files([questions]) if questions.is_file() else {}
+    rows = read_rows(questions, Question)
+    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
+    backend = make_backend(config)
+    meter = Meter(prices=config.prices, limits=limits, section=STAGE)
+    with Store(store, retry_failed=retry_failed) as calls:
+        sampler = Sampler(config, store=calls, backend=backend, meter=meter, on_event=on_event)
+        slots = sampler.slots_of([row.record for row in rows])
+        work = _leave_out(slots, is_forgotten)
+        work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
+        failed = _fetch(sampler, work.slots, output)
+        tally: Counter[str] = Counter()
+        is_kept = bool(sampler.meter.all_failed) and output.exists()
+        if not is_kept:
+            finished = [slot for slot in work.slots if slot.key not in failed]
+            write_records(output, _responses(sampler, finished, tally))
+    failures = _list_failures(work.slots, failed)
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
+    counts = _count(work, tally, num_failed=len(failures))
+    if not is_kept:
+        seconds = time.monotonic() - started
+        _write_sidecar(sampler, identified, output, inputs=inputs, counts=counts, seconds=seconds)
+    return StageResult(
+        output=output,
+        num_rows=len(work.slots),
+        failures=failures,
+        counts=counts,
+        notes=[
+            *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
+            *identified.notes,
+            *sampler.backend.notes(),
+        ],
+        table=sampler.meter.rows(),
+        fatal=sampler.meter.all_failed,
+    )
+
+
+def _check_output(output: Path, questions: Path, store: Path) -> None:
     check_output(output, questions, store, what="questions")
     refuse_to_replace(
         output,
@@ -98,93 +136,90 @@ def run_sample(
         what="responses",
         by="maskdpo sample",
     )
-    inputs = describe_files([questions]) if questions.is_file() else {}
-    rows = read_rows(questions, Question)
-    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
-    backend = make_backend(config)
-    fingerprint = backend.fingerprint()
-    slots, num_forgotten = _leave_out(
-        make_slots(config, fingerprint, [row.record for row in rows]), is_forgotten
+
+
+def _leave_out(slots: list[Slot], is_forgotten: IsForgotten | None) -> _Work:
+    """The slots that are not forgotten, and how many are."""
+    if is_forgotten is None:
+        return _Work(slots=slots, num_forgotten=0)
+    kept = [slot for slot in slots if not is_forgotten(slot.id)]
+    return _Work(slots=kept, num_forgotten=len(slots) - len(kept))
+
+
+def _begin_run(
+    sampler: Sampler, work: _Work, *, stage: str, same_model: bool
+) -> tuple[_Work, IdentifiedModels]:
+    """Record the run and its model; a note where changed settings leave paid replies unused."""
+    calls, backend, config = sampler.store, sampler.backend, sampler.config
+    settings = backend.fingerprint() | config.model_dump(include=set(DECIDING))
+    present = calls.present({slot.key for slot in work.slots})
+    identified = identify_models(
+        calls,
+        [AskedModel(role=REPLY_KIND, setting="sample", backend=backend)],
+        same_model=same_model,
+        count_serving=lambda: len(present),
     )
-    meter = Meter(prices=config.prices, limits=limits, section="sample")
-    with Store(store, retry_failed=retry_failed) as calls:
-        keys = {slot.key for slot in slots}
-        settings = fingerprint | config.model_dump(include=set(DECIDING))
-        present = calls.present(keys)
-        identified = identify_models(
-            calls,
-            [AskedModel(role=REPLY_KIND, setting="sample", backend=backend)],
-            same_model=same_model,
-            count_serving=lambda: len(present),
-        )
-        before = calls.begin_run(stage, settings, models=identified.records)
-        num_ready = sum(slot.key in present for slot in slots)
-        changed = describe_changes(
-            before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)
-        )
-        if changed:
-            say(changed, show=show_progress)
-        stored_calls = StoredCalls(calls, kind=REPLY_KIND, meter=meter)
-        try:
-            failed = fetch_replies(backend, slots, stored_calls, show_progress=show_progress)
-        except (BackendError, LimitReachedError) as error:
-            so_far = _stored_responses(config, backend.model, slots, calls)
-            kept = write_partial(output, so_far, what="responses")
-            raise type(error)(f"{error}; {kept}") from None
-        failures = [
-            Failure(id=slot.id, stage="sample", reason=failure.reason, detail=failure.detail)
-            for slot in slots
-            if (failure := failed.get(slot.key)) is not None
-        ]
-        finished = [slot for slot in slots if slot.key not in failed]
-        tally: Counter[str] = Counter()
-        is_kept = bool(meter.all_failed) and output.exists()
-        if not is_kept:
-            write_records(output, _responses(config, backend.model, finished, calls, tally))
-    write_failures(output, failures)
-    partial_path(output).unlink(missing_ok=True)
-    counts = {
-        "asked": len(slots),
-        "from_store": num_ready,
-        "failed": len(failures),
+    before = calls.begin_run(stage, settings, models=identified.records)
+    changed = describe_changes(
+        before, settings, num_stored=calls.count(REPLY_KIND), num_serving=len(present)
+    )
+    if changed:
+        sampler.on_event(Noted(text=changed))
+    num_ready = sum(slot.key in present for slot in work.slots)
+    ready = _Work(slots=work.slots, num_forgotten=work.num_forgotten, num_ready=num_ready)
+    return ready, identified
+
+
+def _fetch(sampler: Sampler, slots: Sequence[Slot], output: Path) -> dict[str, RequestFailure]:
+    """Ask for what is owed; a run that stops leaves what it has in the .partial file."""
+    try:
+        return sampler.fetch(slots)
+    except (BackendError, LimitReachedError) as error:
+        kept = write_partial(output, _stored_responses(sampler, slots), what="responses")
+        raise type(error)(f"{error}; {kept}") from None
+
+
+def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
+    return [
+        Failure(id=slot.id, stage=STAGE, reason=failure.reason, detail=failure.detail)
+        for slot in slots
+        if (failure := failed.get(slot.key)) is not None
+    ]
+
+
+def _count(work: _Work, tally: Mapping[str, int], *, num_failed: int) -> dict[str, int]:
+    return {
+        "asked": len(work.slots),
+        "from_store": work.num_ready,
+        "failed": num_failed,
         "empty": tally["empty"],
         "cut_off": tally["length"],
-    } | ({"forgotten": num_forgotten} if num_forgotten else {})
-    models = {"policy": backend.model}
+    } | ({"forgotten": work.num_forgotten} if work.num_forgotten else {})
+
+
+def _write_sidecar(
+    sampler: Sampler,
+    identified: IdentifiedModels,
+    output: Path,
+    *,
+    inputs: Mapping[str, Mapping[str, Any]],
+    counts: Mapping[str, int],
+    seconds: float,
+) -> None:
+    fingerprint = sampler.backend.fingerprint()
+    models = {"policy": sampler.backend.model}
     models |= {name: value for name, value in fingerprint.items() if isinstance(value, str)}
     sidecar = make_sidecar(
         "response",
-        config=config.model_dump(mode="json"),
+        config=sampler.config.model_dump(mode="json"),
         inputs=inputs,
-        packages=BACKEND_PACKAGES[config.backend],
+        packages=BACKEND_PACKAGES[sampler.config.backend],
         models=models,
         served={"policy": describe_served(identified.served[REPLY_KIND])},
         counts=counts,
-        timings={"total_s": time.monotonic() - started},
+        timings={"total_s": seconds},
     )
-    if not is_kept:
-        write_sidecar(output, sidecar)
-    return StageResult(
-        output=output,
-        num_rows=len(slots),
-        failures=failures,
-        counts=counts,
-        notes=[
-            *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
-            *identified.notes,
-            *backend.notes(),
-        ],
-        table=meter.rows(),
-        fatal=meter.all_failed,
-    )
-
-
-def _leave_out(slots: list[Slot], is_forgotten: IsForgotten | None) -> tuple[list[Slot], int]:
-    """The slots that are not forgotten, and how many are."""
-    if is_forgotten is None:
-        return slots, 0
-    kept = [slot for slot in slots if not is_forgotten(slot.id)]
-    return kept, len(slots) - len(kept)
+    write_sidecar(output, sidecar)
 
 
 def estimate_sample(
@@ -202,8 +237,8 @@ def estimate_sample(
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
         slots = make_slots(config, fingerprint, [row.record for row in rows])
-        for slot in _leave_out(slots, is_forgotten)[0]:
-            estimator.follow(_ask_once(slot.ask), None)
+        for slot in _leave_out(slots, is_forgotten).slots:
+            estimator.follow(ask_once(slot.ask), None)
     note = (
         "replies are taken to be as long as the stored ones"
         if estimator.knows_replies
@@ -218,140 +253,28 @@ def estimate_sample(
     )
 
 
-def make_slots(
-    config: SampleConfig, fingerprint: Mapping[str, Any], questions: Sequence[Question]
-) -> list[Slot]:
-    """All responses to be had, in output order: by question, then by number."""
-    slots: list[Slot] = []
-    decoding = Decoding(
-        temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens
-    )
-    for question in questions:
-        messages = build_prompt(config.system_prompt, question.messages)
-        for index in range(config.num_responses):
-            response_id = f"{question.id}-{index}"
-            # 31 bits: every server takes them, some read a seed into 32 signed bits.
-            seed = stable_seed(config.seed, response_id) >> 32
-            ask = Ask(messages=messages, decoding=decoding, seed=seed, purpose="sample")
-            key = call_key(REPLY_KIND, fingerprint, ask)
-            slots.append(Slot(id=response_id, question=question, ask=ask, key=key))
-    return slots
-
-
-def build_prompt(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages as sent; a question's own system message stands before the run's."""
-    if system_prompt is None or messages[0].role == "system":
-        return tuple(messages)
-    return (Message(role="system", content=system_prompt), *messages)
-
-
-def fetch_replies(
-    backend: Backend,
-    slots: Sequence[Slot],
-    calls: StoredCalls,
-    *,
-    show_progress: bool,
-) -> dict[str, RequestFailure]:
-    """Ask for what is not stored; answers what failed, by key.
-
-    Slots of one key (equal prompts at temperature 0) are one call.
-    """
-    first_slot_of: dict[str, Slot] = {}
-    for slot in slots:
-        first_slot_of.setdefault(slot.key, slot)
-    owed = first_slot_of.keys() - calls.store.present(first_slot_of)
-    failed: dict[str, RequestFailure] = {}
-    dialogues = ((slot.key, _ask_once(slot.ask)) for slot in first_slot_of.values())
-    with LiveLine("sample", total=len(first_slot_of), unit="reply", show=show_progress) as live:
-        _show_steps(backend, calls.meter, live)
-        try:
-            for done in run_dialogues(backend, calls, dialogues):
-                failed.update({key: item for key, item in done if item is not None})
-                live.update(len(done), calls.meter)
-        except (BackendError, ConfigError, LimitReachedError) as error:
-            # A server that refuses key or model in the middle has been paid for what came before.
-            kept = owed & calls.store.present(owed)
-            if isinstance(error, LimitReachedError) or (
-                isinstance(error, ConfigError) and not kept
-            ):
-                raise
-            raise BackendError(
-                f"{error} ({len(kept)} of {len(owed)} owed replies are kept "
-                f"in {calls.store.path}; the same command continues)"
-            ) from None
-    return failed
-
-
-def _show_steps(backend: Backend, meter: Meter, live: LiveLine) -> None:
-    """Show how far the batch under way is, where the backend runs long batches."""
-    if isinstance(backend, DrawsInBatches):
-        backend.on_step = lambda step: live.tick(f"{meter.line()} | batch at token {step:,}")
-
-
-def _ask_once(ask: Ask) -> Dialogue[RequestFailure | None]:
-    """The dialogue of a slot. Its reply is in the store; only a failure is worth handing on."""
-    answer = yield ask
-    return answer if isinstance(answer, RequestFailure) else None
-
-
-def _responses(
-    config: SampleConfig,
-    model: str,
-    slots: Sequence[Slot],
-    calls: Store,
-    tally: Counter[str],
-) -> Iterator[Response]:
+def _responses(sampler: Sampler, slots: Sequence[Slot], tally: Counter[str]) -> Iterator[Response]:
     """Responses in order, read from the store; counts empty and cut-off ones in `tally`."""
     for start in range(0, len(slots), _READ_BATCH):
         batch = slots[start : start + _READ_BATCH]
-        replies = calls.get_many(slot.key for slot in batch)
+        replies = sampler.store.get_many(slot.key for slot in batch)
         for slot in batch:
             reply = unpack(replies[slot.key])
             assert isinstance(reply, Reply)  # failed ones are left out above
             tally["empty"] += not reply.text.strip()
             tally[reply.finish_reason] += 1
             tally["unrecorded"] += not reply.sampling
-            yield Response(
-                id=slot.id,
-                question_id=slot.question.id,
-                topic=slot.question.topic,
-                language=slot.question.language,
-                document_ids=slot.question.document_ids,
-                prompt=prompt_of(slot.ask.messages, reply),
-                text=reply.text,
-                reasoning=reply.reasoning,
-                model=model,
-                sampling=sampling_of(config, slot.ask.seed, reply),
-                finish_reason=reply.finish_reason,
-            )
+            yield make_response(sampler.config, sampler.backend.model, slot, reply)
 
 
-def prompt_of(messages: Sequence[Message], reply: Reply) -> list[Message]:
-    """The messages as the model was sent them."""
-    return list(fold_system(messages) if reply.system_in_user else messages)
-
-
-def sampling_of(config: SampleConfig, seed: int, reply: Reply) -> dict[str, Any]:
-    """How a reply was drawn: the settings, or what of them a server was sent and took.
-
-    None where a field was not sent, so that the server's own default was in force.
-    """
-    settings = config.model_dump(include={"temperature", "top_p", "max_tokens"}) | {"seed": seed}
-    if not reply.sampling:
-        return settings
-    return dict.fromkeys(settings) | dict(reply.sampling)
-
-
-def _stored_responses(
-    config: SampleConfig, model: str, slots: Sequence[Slot], calls: Store
-) -> Iterator[Response]:
+def _stored_responses(sampler: Sampler, slots: Sequence[Slot]) -> Iterator[Response]:
     """The responses whose replies are in the store, in order: what a stopped run has so far."""
     for start in range(0, len(slots), _READ_BATCH):
         batch = slots[start : start + _READ_BATCH]
-        stored = calls.get_many(slot.key for slot in batch)
+        stored = sampler.store.get_many(slot.key for slot in batch)
         keys = {key for key, value in stored.items() if isinstance(unpack(value), Reply)}
         ready = [slot for slot in batch if slot.key in keys]
-        yield from _responses(config, model, ready, calls, Counter())
+        yield from _responses(sampler, ready, Counter())
 
 
 def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import click
 
+from annotator.calls.events import OnEvent, ignore
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
@@ -93,7 +94,7 @@ class DemoResult:
     conclusion: str
 
 
-def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) -> DemoResult:
+def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) -> DemoResult:
     """Run every stage in `folder`; raises ConfigError when it holds a demo of other settings."""
     _claim(folder, config)
     world = make_world(num_people=config.num_people, seed=config.seed)
@@ -109,7 +110,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
                 questions=folder / "questions.jsonl",
                 output=folder / "responses.jsonl",
                 store=store,
-                show_progress=show_progress,
+                on_event=on_event,
             )
         )
     with _stage(3, "annotate: each sentence against the documents, by word overlap"):
@@ -121,7 +122,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
                 documents=folder / "documents.jsonl",
                 output=folder / "annotations.jsonl",
                 store=store,
-                show_progress=show_progress,
+                on_event=on_event,
             )
         )
         accuracy = measure_judge(world, folder / "annotations.jsonl")
@@ -139,7 +140,9 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
         )
     with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
         for name, method in METHODS.items():
-            train = run.section(TrainConfig, "train", **method.settings, progress=show_progress)
+            train = run.section(
+                TrainConfig, "train", **method.settings, progress=on_event is not ignore
+            )
             _tell(run_train(train, dataset=dataset, output=folder / name))
             click.echo(f"  curves: {write_training_page(folder / name)}")
     with _stage(6, f"evaluate: {config.num_unseen} people the preference data has not seen"):
@@ -157,7 +160,7 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
                 sample_configs(run, evaluate),
                 annotate,
                 inputs,
-                show_progress=show_progress,
+                on_event=on_event,
             )
         )
     path = folder / "evaluation" / "scores.json"

@@ -20,7 +20,8 @@ from annotator.judging.runs.estimate import estimate_annotate
 from annotator.models.backend import Outcome, Reply
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
-from annotator.sampling.sample import Slot, estimate_sample, make_slots
+from annotator.sampling.sample import estimate_sample
+from annotator.sampling.slots import Slot, make_slots
 from annotator.text.token_estimate import estimate_tokens
 from maskdpo.evaluation.run import EvaluationInputs
 from schemas.files.jsonl import read_records, write_records

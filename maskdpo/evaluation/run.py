@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from annotator.calls.live import say
+from annotator.calls.events import Noted, OnEvent, ignore
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_prices
@@ -60,7 +60,7 @@ def run_evaluate(
     limits: Limits = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
-    show_progress: bool = True,
+    on_event: OnEvent = ignore,
 ) -> StageResult:
     """Sample from each model, annotate, score; writes scores.json and report.html.
 
@@ -73,7 +73,7 @@ def run_evaluate(
     prepared = _prepare(samples, annotate, inputs, limits)
     check_served(samples, annotate, inputs.store, same_model=same_model)
     for note in prepared.notes:
-        say(note, show=show_progress)
+        on_event(Noted(text=note))
     annotations: dict[str, list[Annotation]] = {}
     failures: list[Failure] = []
     notes: list[str] = []
@@ -89,7 +89,7 @@ def run_evaluate(
                 budget=prepared.budget,
                 retry_failed=retry_failed,
                 same_model=same_model,
-                show_progress=show_progress,
+                on_event=on_event,
             )
         except LimitReachedError as error:
             done = ", ".join(annotations) or "none"
@@ -186,7 +186,7 @@ def _ask_model(
     budget: Budget,
     retry_failed: bool,
     same_model: bool,
-    show_progress: bool,
+    on_event: OnEvent,
 ) -> list[StageResult]:
     """Sample from one model and judge its responses; the files are in `output/NAME/`."""
     folder = inputs.output / name
@@ -199,7 +199,7 @@ def _ask_model(
         limits=budget,
         retry_failed=retry_failed,
         same_model=same_model,
-        show_progress=show_progress,
+        on_event=on_event,
     )
     budget.meters[-1].check_replies()  # the model's
     judged = run_annotate(
@@ -212,7 +212,7 @@ def _ask_model(
         limits=budget,
         retry_failed=retry_failed,
         same_model=same_model,
-        show_progress=show_progress,
+        on_event=on_event,
     )
     budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again
     return [sampled, judged]

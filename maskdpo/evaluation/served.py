@@ -15,7 +15,7 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
-from annotator.sampling.sample import REPLY_KIND
+from annotator.sampling.slots import REPLY_KIND
 
 
 def check_served(

@@ -71,7 +71,7 @@ def _reply_keys(targets: Targets, config: RunConfig) -> set[str]:
     """
     from annotator.models.config import SampleConfig
     from annotator.models.make_backend import make_backend
-    from annotator.sampling.sample import make_slots
+    from annotator.sampling.slots import make_slots
 
     questions = config.run.path("questions.jsonl")
     if "sample" not in config.names or not questions.is_file():

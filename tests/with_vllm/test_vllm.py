@@ -93,7 +93,6 @@ def sample(folder, settings):
         questions=folder / "questions.jsonl",
         output=folder / "responses.jsonl",
         store=folder / "calls.db",
-        show_progress=False,
     )
     return result, read_records(result.output, Response)
 
@@ -191,7 +190,6 @@ def judge(folder, settings, protocol):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "calls.db",
-        show_progress=False,
     )
 
 

@@ -7,6 +7,7 @@ numbers, names and negation do; otherwise the share of the sentence that is cove
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,10 @@ class LexicalJudge:
         self._config = config or LexicalConfig()
         self._indices: OrderedDict[str, tuple[int, DocumentIndex]] = OrderedDict()
         self._cached_chars = 0
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[LexicalJudge], tuple[LexicalConfig]]:
+        return LexicalJudge, (self._config,)  # without its indices
 
     def fingerprint(self) -> dict[str, Any]:
         """Version and settings: all that decides a verdict."""
@@ -159,15 +164,18 @@ class LexicalJudge:
     def _index(self, document: Document) -> DocumentIndex:
         """The document's index, made once while it is in use; memory is bounded by characters."""
         key = content_key([document.title, document.text])
-        if key in self._indices:
-            self._indices.move_to_end(key)
-            return self._indices[key][1]
+        with self._lock:
+            if key in self._indices:
+                self._indices.move_to_end(key)
+                return self._indices[key][1]
         index = index_document(document)
-        self._indices[key] = (len(document.text), index)
-        self._cached_chars += len(document.text)
-        while self._cached_chars > _CACHED_CHARS and len(self._indices) > 1:
-            _, (num_chars, _) = self._indices.popitem(last=False)
-            self._cached_chars -= num_chars
+        with self._lock:
+            if key not in self._indices:
+                self._indices[key] = (len(document.text), index)
+                self._cached_chars += len(document.text)
+            while self._cached_chars > _CACHED_CHARS and len(self._indices) > 1:
+                _, (num_chars, _) = self._indices.popitem(last=False)
+                self._cached_chars -= num_chars
         return index
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator.calls.live import LiveLine
+from annotator.calls.events import Ended, OnEvent, Started, ignore
 from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.judging.annotator import STAGE, Annotator, make_annotation
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import find_domain
@@ -31,11 +32,8 @@ from schemas.errors import BackendError, ConfigError
 from schemas.files.jsonl import read_records, read_rows, write_records
 from schemas.files.own_files import refuse_labels_of_people
 from schemas.files.sidecar import describe_files, write_sidecar
-from schemas.labels import Label
-from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
+from schemas.records import Annotation, Document, Failure, Response
 from schemas.stage import StageResult, write_failures
-
-STAGE = "annotate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +66,14 @@ def run_annotate(
     retry_failed: bool = False,
     same_model: bool = False,
     stage: str = STAGE,
-    show_progress: bool = True,
+    on_event: OnEvent = ignore,
     meter: Meter | None = None,
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
     `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
-    recorded as in the store: its settings are compared with the last run of that.
+    recorded as in the store: its settings are compared with the last run of that. Progress and
+    what a changed setting costs are events.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
@@ -89,21 +88,17 @@ def run_annotate(
     _check_paths(responses, documents, output=output, store=store)
     refuse_labels(output)
     config = with_domain(config)
-    started = time.perf_counter()
+    times = [time.perf_counter()]
     inputs = describe_files(_input_files(config, responses, documents))
     rows = read_rows(responses, Response)
-    known_documents = read_records(documents, Document) if documents is not None else []
-    prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
-    split_at = time.perf_counter()
+    known = read_records(documents, Document) if documents is not None else []
+    prepared = prepare_tasks(rows, known, config=config, responses=responses)
+    times.append(time.perf_counter())
     meter = meter or judge_meter(config, limits)
-    tally = VerdictTally()
     with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
-        judge = make_judge(
-            config,
-            store=calls,
-            meter=meter,
-            documents=[] if documents is None else [documents],
-        )
+        sources = [] if documents is None else [documents]
+        judge = make_judge(config, store=calls, meter=meter, documents=sources)
+        annotator = Annotator(config, store=calls, judge=judge, meter=meter, on_event=on_event)
         work = _Work.of(judge, prepared.tasks)
         models = begin_run(
             calls,
@@ -111,33 +106,19 @@ def run_annotate(
             list(work.distinct.values()),
             stage=stage,
             same_model=same_model,
-            show=show_progress,
+            on_event=on_event,
         )
-        _judge(judge, work, spool, meter=meter, show_progress=show_progress)
-        judged_at = time.perf_counter()
-        if meter.came_to_nothing and output.exists():
-            raise BackendError(
-                f"{meter.came_to_nothing}. {output} of an earlier run is left as it is"
-            )
+        _judge(annotator, work, spool)
+        times.append(time.perf_counter())
+        _keep_former(meter, output)
+        tally = VerdictTally()
         write_records(output, _annotations(work, spool, judge.name, tally))
+    times.append(time.perf_counter())
     failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)
-    counts = {
-        "responses": len(rows),
-        "failed": len(failures),
-        "judged": len(work.distinct),
-        "equal": len(work.tasks) - len(work.distinct),
-        "sentences": tally.num_sentences,
-    } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
-    if asks_a_model(config):
-        counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
-    timings = {
-        "split_s": split_at - started,
-        "judge_s": judged_at - split_at,
-        "write_s": time.perf_counter() - judged_at,
-    }
+    counts = _count(config, len(rows), work, tally, meter, num_failed=len(failures))
     sidecar = describe_run(
-        config, judge, inputs=inputs, models=models, counts=counts, timings=timings
+        config, judge, inputs=inputs, models=models, counts=counts, timings=_name_times(times)
     )
     write_sidecar(output, sidecar)
     outcome = assess_run(
@@ -156,6 +137,39 @@ def run_annotate(
         table=meter.rows() if meter.num_asked or meter.num_served else (),
         trouble=outcome.trouble,
     )
+
+
+def _keep_former(meter: Meter, output: Path) -> None:
+    """Raise BackendError where no reply was of use and `output` holds those of an earlier run."""
+    if meter.came_to_nothing and output.exists():
+        raise BackendError(f"{meter.came_to_nothing}. {output} of an earlier run is left as it is")
+
+
+def _count(
+    config: AnnotateConfig,
+    num_responses: int,
+    work: _Work,
+    tally: VerdictTally,
+    meter: Meter,
+    *,
+    num_failed: int,
+) -> dict[str, int]:
+    counts = {
+        "responses": num_responses,
+        "failed": num_failed,
+        "judged": len(work.distinct),
+        "equal": len(work.tasks) - len(work.distinct),
+        "sentences": tally.num_sentences,
+    } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
+    if asks_a_model(config):
+        counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
+    return counts
+
+
+def _name_times(times: Sequence[float]) -> dict[str, float]:
+    """Seconds of each step, from the times between them."""
+    names = ("split_s", "judge_s", "write_s")
+    return {name: times[n + 1] - times[n] for n, name in enumerate(names)}
 
 
 def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
@@ -186,17 +200,16 @@ def _takes_labels_over(values: Mapping[str, Any]) -> bool:
     return isinstance(config, dict) and config.get("judge") in ("replay", "cascade")
 
 
-def _judge(
-    judge: Judge, work: _Work, spool: VerdictSpool, *, meter: Meter, show_progress: bool
-) -> None:
+def _judge(annotator: Annotator, work: _Work, spool: VerdictSpool) -> None:
     """Judge each distinct task once; verdicts and failures go to `spool`."""
     key_of = {id(task): key for key, task in work.distinct.items()}
-    total = len(work.distinct)
-    with LiveLine(STAGE, total=total, unit="response", show=show_progress) as live:
-        for batch in judge.judge(list(work.distinct.values())):
+    annotator.on_event(Started(stage=STAGE, total=len(work.distinct), unit="response"))
+    try:
+        for batch in annotator.judge_now(list(work.distinct.values())):
             for task, outcome in batch:
                 spool.put(key_of[id(task)], task, outcome)
-            live.update(len(batch), meter)
+    finally:
+        annotator.on_event(Ended(stage=STAGE))
 
 
 def _annotations(
@@ -206,27 +219,13 @@ def _annotations(
     for task, key in zip(work.tasks, work.keys, strict=True):
         if key in spool.failures:
             continue
-        offsets, verdicts = list(task.sentences), spool.get(key, task)
-        if task.fragment is not None:
-            offsets.append(task.fragment)
-            verdicts.append(_cut_off(judge))
-        texts = [task.response.text[start:end] for start, end in offsets]
-        tally.add(texts, verdicts, task.documents)
-        sentences = [
-            Sentence(start=start, end=end, verdict=verdict)
-            for (start, end), verdict in zip(offsets, verdicts, strict=True)
-        ]
-        yield Annotation.model_validate({**dict(task.response), "sentences": sentences})
-
-
-def _cut_off(judge: str) -> Verdict:
-    """The verdict on a fragment, which nobody is asked about."""
-    return Verdict(
-        label=Label.UNDETERMINED,
-        reason="cut_off",
-        rationale="the length limit of the response cut this sentence off",
-        judge=judge,
-    )
+        annotation = make_annotation(task, spool.get(key, task), judge=judge)
+        tally.add(
+            [annotation.text[item.start : item.end] for item in annotation.sentences],
+            [item.verdict for item in annotation.sentences],
+            task.documents,
+        )
+        yield annotation
 
 
 def _collect_failures(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+from annotator.calls.events import OnEvent, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
@@ -32,6 +33,7 @@ def preview_annotate(
     count: int,
     retry_failed: bool = False,
     same_model: bool = False,
+    on_event: OnEvent = ignore,
 ) -> list[Annotation]:
     """`count` of the responses, judged; the calls are kept in `store` and serve the whole run.
 
@@ -59,6 +61,7 @@ def preview_annotate(
             store=store,
             retry_failed=retry_failed,
             same_model=same_model,
+            on_event=on_event,
             meter=meter,
         )
         meter.check_replies()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from annotator.calls.changes import describe_changes
 from annotator.calls.estimate import Estimator
+from annotator.calls.events import Noted, OnEvent, ignore
 from annotator.calls.identity import AskedModel, IdentifiedModels, identify_models
-from annotator.calls.live import say
 from annotator.calls.store import Store
 from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.estimating_judge import ForeseenJudge
@@ -30,12 +30,12 @@ def begin_run(
     *,
     stage: str,
     same_model: bool,
-    show: bool,
+    on_event: OnEvent = ignore,
 ) -> IdentifiedModels:
     """Record a run of `stage` with its models and settings, before anything is spent.
 
-    Prints what a changed setting costs. Raises ConfigError where another model is served than in
-    the last run on `store` (annotator/calls/identity.py).
+    What a changed setting costs is an event. Raises ConfigError where another model is served than
+    in the last run on `store` (annotator/calls/identity.py).
     """
 
     def count() -> int:
@@ -50,7 +50,7 @@ def begin_run(
     if before != now and (num_stored := store.count(CALL_KIND)):
         changed = describe_changes(before, now, num_stored=num_stored, num_serving=count())
         if changed:
-            say(changed, show=show)
+            on_event(Noted(text=changed))
     return models
 
 

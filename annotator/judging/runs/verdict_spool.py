@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
+from annotator.judging.verdict_checks import find_verdict_fault
 from schemas.hashing import content_key
 from schemas.records import Document, Verdict
 
@@ -113,21 +114,16 @@ def pack_verdicts(
     task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
 ) -> list[dict[str, Any]] | JudgeFailure:
     """Verdicts as JSON values that name documents by place, or why they cannot be kept."""
-    if isinstance(outcome, JudgeFailure):
-        return outcome
-    if len(outcome) != len(task.sentences):
-        detail = f"{len(outcome)} verdicts for {len(task.sentences)} sentences"
-        return JudgeFailure(reason="verdict_count", detail=detail)
+    fault = find_verdict_fault(task, outcome)
+    if fault is not None or isinstance(outcome, JudgeFailure):
+        assert fault is not None
+        return fault
     places = {document.id: place for place, document in enumerate(task.documents)}
     packed = []
     for verdict in outcome:
         value = verdict.model_dump(mode="json", exclude_defaults=True)
         for evidence in value.get("evidence", []):
-            document_id = evidence.pop("document_id")
-            if document_id not in places:
-                detail = f"evidence names document {document_id!r}, which the judge was not given"
-                return JudgeFailure(reason="evidence_not_found", detail=detail)
-            evidence["document"] = places[document_id]
+            evidence["document"] = places[evidence.pop("document_id")]
         packed.append(value)
     return packed
 

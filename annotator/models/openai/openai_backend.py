@@ -17,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Any, cast
 
 from annotator.models.backend import Finished, Request, Take
 from annotator.models.config import ModelConfig
@@ -90,41 +90,36 @@ class OpenAIBackend:
         return self._calls.notes() + self._pool.notes()
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
-        """Yield replies as they come in.
+        """Yield replies as they come in; see `stream`."""
+        from annotator.calls.running.blocking import block_on
 
-        Raises BackendError when no server answers or all stop answering, ConfigError when one
-        refuses the key or the model: in both cases after yielding all that had come in.
-        """
-        with asyncio.Runner() as runner:
-            clients = self._access.make_clients()
-            try:
-                silent = runner.run(self._probe.ask_all(clients))
-                if silent:
-                    raise self._probe.no_server(silent)
-                yield from self._pump(runner, clients, take)
-            finally:
-                runner.run(close_all(clients))
+        yield from block_on(self.stream(take))
 
-    def _pump(
-        self, runner: asyncio.Runner, clients: Clients, take: Take
-    ) -> Iterator[list[Finished]]:
-        loop = runner.get_loop()
+    async def stream(
+        self, take: Take, ready: asyncio.Event | None = None
+    ) -> AsyncGenerator[list[Finished], None]:
+        """See `generate`."""
+        clients = self._access.make_clients()
         in_flight: set[asyncio.Task[Answered]] = set()
-        again: deque[Request] = deque()  # refused for want of room, to be sent again
+        again: deque[Request] = deque()
         refusals: Counter[str] = Counter()
         held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, self._config.concurrency))
         stop: BaseException | None = None
         try:
+            silent = await self._probe.ask_all(clients)
+            if silent:
+                raise self._probe.no_server(silent)
             while True:
                 hopeless = stop or self._all_rest() or self._all_alike(held)
                 room = 0 if hopeless else self._pace.room - len(in_flight)
                 batch = [again.popleft() for _ in range(min(room, len(again)))]
+                if ready is not None:
+                    ready.clear()
                 if room > len(batch):
                     batch += [request for group in take(room - len(batch)) for request in group]
                 for request in batch:
-                    in_flight.add(loop.create_task(self._ask(clients, request)))
+                    in_flight.add(asyncio.create_task(self._ask(clients, request)))
                 if not in_flight:
-                    # What was under way has come in: it was paid for, and might have brought hope.
                     if hopeless:
                         raise hopeless
                     lost = held.release()
@@ -132,7 +127,15 @@ class OpenAIBackend:
                         return
                     yield lost
                     continue
-                done, in_flight = runner.run(_first_done(in_flight))
+                waiter = asyncio.create_task(ready.wait()) if ready is not None else None
+                done, _ = await asyncio.wait(
+                    in_flight | ({waiter} if waiter else set()), return_when=asyncio.FIRST_COMPLETED
+                )
+                if waiter:
+                    waiter.cancel()
+                done.discard(waiter)  # type: ignore[arg-type]
+                in_flight -= done  # type: ignore[arg-type]
+                done = cast(set[asyncio.Task[Answered]], done)
                 errors = [error for task in done if (error := task.exception()) is not None]
                 answers = [task.result() for task in done if task.exception() is None]
                 stop = stop or next(iter(errors), None)
@@ -144,8 +147,8 @@ class OpenAIBackend:
         finally:
             for task in in_flight:
                 task.cancel()
-            if in_flight:
-                runner.run(_settle(in_flight))
+            await asyncio.gather(*in_flight, return_exceptions=True)
+            await close_all(clients)
 
     def _is_too_much(self, item: Answered, refusals: Counter[str]) -> bool:
         """Whether a request met a full server, and is worth sending again."""

@@ -115,6 +115,7 @@ def command(
     """
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles, estimate_agreement, run_agreement
+    from maskdpo.cli.progress import Progress
     from maskdpo.named_judges import PaidCalls, find_judges
     from maskdpo.report.agreement_page import write_agreement_page
     from maskdpo.report.agreement_show import print_agreement, print_notes
@@ -153,7 +154,7 @@ def command(
             return
         announce_limits(limits, *(meter.prices for meter in paid.budget.meters))
         print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
-        result = run_agreement(labels, judges, files)
+        result = run_agreement(labels, judges, files, on_event=Progress())
         if report:
             write_agreement_page(report, result)
     for meter in paid.budget.meters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from schemas.files.jsonl import read_lines
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
     from annotator.calls.usage import Limits, Meter
+    from annotator.judging.config import AnnotateConfig
     from schemas.records import Annotation
 
 
@@ -82,59 +84,45 @@ def command(
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
     from annotator.judging.config import AnnotateConfig
-    from annotator.judging.domains.language_notes import language_notes
-    from annotator.judging.make_judge import judge_meter, judge_prices
+    from annotator.judging.make_judge import judge_meter
     from annotator.judging.runs.annotate import refuse_labels, run_annotate
-    from annotator.judging.runs.estimate import estimate_annotate
-    from annotator.judging.runs.preview import preview_annotate
-    from formats.forgotten import Forgotten, refuse_forgotten_rows
+    from maskdpo.cli.progress import Progress
 
     settings = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("annotations.jsonl")
-    source = responses or config.run.path("responses.jsonl")
-    require_file(source, made_by="make it with: maskdpo sample")
-    _refuse_labels(source)
-    refuse_forgotten_rows(source, Forgotten.read_next_to(output, source))
-    references = documents or config.run.path("documents.jsonl")
-    require_file(references, made_by="give --documents FILE, or set run.documents")
+    source, references = _find_inputs(config, responses, documents, output)
     run_store = find_run_store(config, output, given=store)
+
+    def estimate(calls: Path) -> Estimate:
+        from annotator.judging.runs.estimate import estimate_annotate
+
+        return estimate_annotate(
+            settings,
+            responses=source,
+            documents=references,
+            store=calls,
+            retry_failed=retry_failed,
+        )
+
     if estimate_only:
         with run_store.to_read() as calls:
-            estimate = estimate_annotate(
-                settings,
-                responses=source,
-                documents=references,
-                store=calls,
-                retry_failed=retry_failed,
-            )
-        show_estimate(estimate)
+            show_estimate(estimate(calls))
         return
     refuse_labels(output)  # before a preview is paid for
     store = run_store.take_over()
-    announced = announce_judge(settings)
-    for note in language_notes(settings, source):
-        click.echo(f"note: {note}", err=True)
-    announce_limits(limits, *judge_prices(settings))
-    meter = judge_meter(settings, limits)
+    announced = _announce(settings, source, limits)
+    run = PaidRun(
+        settings=settings,
+        responses=source,
+        documents=references,
+        store=store,
+        meter=judge_meter(settings, limits),
+        retry_failed=retry_failed,
+        same_model=same_model,
+    )
     if preview:
-        judged = preview_annotate(
-            settings,
-            responses=source,
-            documents=references,
-            store=store,
-            meter=meter,
-            count=preview,
-            retry_failed=retry_failed,
-            same_model=same_model,
-        )
-        rest = estimate_annotate(
-            settings,
-            responses=source,
-            documents=references,
-            store=store,
-            retry_failed=retry_failed,
-        )
-        if not _is_rest_wanted(judged, references, meter, rest, is_agreed=is_agreed):
+        judged = _preview(run, preview)
+        if not _is_rest_wanted(judged, run, estimate(store), is_agreed=is_agreed):
             return
     result = run_annotate(
         settings,
@@ -144,26 +132,79 @@ def command(
         store=store,
         retry_failed=retry_failed,
         same_model=same_model,
-        meter=meter,
+        on_event=Progress(),
+        meter=run.meter,
     )
     finish(result, settings.max_failed, announced=announced)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PaidRun:
+    """A run whose preview and rest share inputs, store and limits."""
+
+    settings: AnnotateConfig
+    responses: Path
+    documents: Path
+    store: Path
+    meter: Meter
+    retry_failed: bool
+    same_model: bool
+
+
+def _find_inputs(
+    config: RunConfig, responses: Path | None, documents: Path | None, output: Path
+) -> tuple[Path, Path]:
+    """The files of responses and of documents, checked as far as that is cheap."""
+    from formats.forgotten import Forgotten, refuse_forgotten_rows
+
+    source = responses or config.run.path("responses.jsonl")
+    require_file(source, made_by="make it with: maskdpo sample")
+    _refuse_labels(source)
+    refuse_forgotten_rows(source, Forgotten.read_next_to(output, source))
+    references = documents or config.run.path("documents.jsonl")
+    require_file(references, made_by="give --documents FILE, or set run.documents")
+    return source, references
+
+
+def _announce(settings: AnnotateConfig, responses: Path, limits: Limits) -> list[str]:
+    """Print what a user must read before anything is spent; returns the judge's own notes."""
+    from annotator.judging.domains.language_notes import language_notes
+    from annotator.judging.make_judge import judge_prices
+
+    announced = announce_judge(settings)
+    for note in language_notes(settings, responses):
+        click.echo(f"note: {note}", err=True)
+    announce_limits(limits, *judge_prices(settings))
+    return announced
+
+
+def _preview(run: PaidRun, count: int) -> list[Annotation]:
+    from annotator.judging.runs.preview import preview_annotate
+    from maskdpo.cli.progress import Progress
+
+    return preview_annotate(
+        run.settings,
+        responses=run.responses,
+        documents=run.documents,
+        store=run.store,
+        meter=run.meter,
+        count=count,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+        on_event=Progress(),
+    )
+
+
 def _is_rest_wanted(
-    judged: Sequence[Annotation],
-    documents: Path,
-    meter: Meter,
-    rest: Estimate,
-    *,
-    is_agreed: bool,
+    judged: Sequence[Annotation], run: PaidRun, rest: Estimate, *, is_agreed: bool
 ) -> bool:
     """Print a preview and the price of the rest; whether the user wants the rest judged."""
     from maskdpo.report.preview_show import print_preview
     from schemas.files.jsonl import read_records
     from schemas.records import Document
 
-    print_preview(judged, {item.id: item for item in read_records(documents, Document)})
-    print_table(meter.rows())
+    print_preview(judged, {item.id: item for item in read_records(run.documents, Document)})
+    print_table(run.meter.rows())
     click.echo("the rest:")
     show_estimate(rest)
     if is_agreed:

@@ -32,12 +32,13 @@ def command(output: Path, seed: int) -> None:
     model's folder gets curves.html. Ends with the scores, the report, and Mask-DPO against DPO with
     its 95% interval. Fails if Mask-DPO does not beat the base model by 5 points.
     """
+    from maskdpo.cli.progress import Progress
     from maskdpo.demo.config import DemoConfig
     from maskdpo.demo.run import run_demo
     from maskdpo.evaluation.show import print_scores
     from schemas.errors import MaskDpoError
 
-    result = run_demo(DemoConfig.parse({"seed": seed}, where="demo"), output)
+    result = run_demo(DemoConfig.parse({"seed": seed}, where="demo"), output, on_event=Progress())
     print_scores(result.scores)
     click.echo(f"report: {result.report}")
     click.echo(result.conclusion)

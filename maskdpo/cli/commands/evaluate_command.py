@@ -73,6 +73,7 @@ def command(
     """
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_prices
+    from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
     from maskdpo.evaluation.estimate import estimate_evaluate
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
@@ -112,6 +113,7 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
+        on_event=Progress(),
     )
     print_scores(inputs.output / "scores.json")
     finish(result, annotate.max_failed)

@@ -60,6 +60,7 @@ def command(
     """Have a writer model ask questions that your documents answer. A rerun continues."""
     from annotator.sampling.questions import estimate_questions, run_questions
     from annotator.sampling.questions_config import QuestionsConfig
+    from maskdpo.cli.progress import Progress
 
     settings = config.section(QuestionsConfig, "questions", model=model)
     source = documents or config.run.path("documents.jsonl")
@@ -82,5 +83,6 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
+        on_event=Progress(),
     )
     finish(result, settings.max_failed)

@@ -70,6 +70,7 @@ def command(
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import estimate_sample, run_sample
     from formats.forgotten import Forgotten
+    from maskdpo.cli.progress import Progress
 
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
@@ -101,6 +102,7 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
+        on_event=Progress(),
         is_forgotten=is_forgotten,
     )
     finish(result, settings.max_failed)

@@ -1,0 +1,131 @@
+"""What a run reports while it works: typed events, for whoever draws, logs or forwards them.
+
+The rule: nothing here prints. A run calls `on_event` from the thread it works in, with plain frozen
+data that holds no prompt and no reply; what is slow belongs behind a queue of the listener's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """The calls of one model so far.
+
+    asked         calls handed to the backend; `served` are those found in the store
+    prompt, cached, completion    tokens; `cached` is part of `prompt`
+    is_estimated  some counts are estimates: the server reports none
+    cost          in `currency`; None where prices are not known
+    total_cost    that of all models of the run, as text with its currency; empty for one model
+    labels        verdicts so far by label (or whatever else the run makes)
+    failures      failed calls by reason
+    """
+
+    asked: int = 0
+    served: int = 0
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+    is_estimated: bool = False
+    cost: float | None = None
+    currency: str = ""
+    total_cost: str = ""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """Work of `total` units begins; `total` is None where nobody knows how many there will be."""
+
+    stage: str
+    total: int | None
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advanced:
+    """`count` more units are done, 0 where only `usage` is news; None for work without calls."""
+
+    stage: str
+    count: int
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchStep:
+    """A local model runs a batch and is at its `step`-th token; nothing is finished yet."""
+
+    stage: str
+    step: int
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The work of `stage` is over, whole or not."""
+
+    stage: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noted:
+    """A sentence that a user must be able to read before more is spent."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallAsked:
+    """A call was handed to a backend; `key` is its content key."""
+
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallAnswered:
+    """A call's reply is stored; tokens as counted or estimated, `cost` None without prices."""
+
+    key: str
+    prompt: int
+    cached: int
+    completion: int
+    cost: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallFailed:
+    """A call got no reply, which is stored as a failure; `detail` is one line without keys."""
+
+    key: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRetried:
+    """A server refused or dropped a call, which is sent again after `wait_s` seconds."""
+
+    key: str
+    reason: str
+    wait_s: float
+
+
+Event = (
+    Started
+    | Advanced
+    | BatchStep
+    | Ended
+    | Noted
+    | CallAsked
+    | CallAnswered
+    | CallFailed
+    | CallRetried
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener of those who want none."""

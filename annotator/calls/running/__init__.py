@@ -1,0 +1,1 @@
+"""How dialogues are run: over servers call by call, over local models in rounds."""

@@ -1,0 +1,98 @@
+"""Asynchronous work for callers that are not: one item after another, as a plain iterator.
+
+The rule: the event loop has a thread of its own, so it works inside a running loop (a notebook) as
+well, and Ctrl-C reaches the caller, never the middle of a request. When the caller stops, however
+it stops, the work is closed before the iterator is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+ItemT = TypeVar("ItemT")
+_END: Any = object()
+
+
+def block_on(items: AsyncGenerator[ItemT, None]) -> Iterator[ItemT]:
+    """The items of `items`; closed with the iterator."""
+
+    steps: set[asyncio.Task[Any]] = set()
+
+    async def step() -> Any:
+        steps.clear()
+        steps.add(asyncio.current_task())  # type: ignore[arg-type]
+        return await anext(items, _END)
+
+    async def close() -> None:
+        if steps:  # one whose result nobody waited for must end first
+            await asyncio.wait(steps)
+        await items.aclose()
+
+    with LoopThread() as loop:
+        try:
+            while (item := loop.run(step())) is not _END:
+                yield item
+        finally:
+            loop.run(close())
+
+
+class LoopThread:
+    """An event loop in a thread. Use it as a context manager, from one other thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="maskdpo-loop", daemon=True)
+
+    def run(self, work: Coroutine[Any, Any, ItemT]) -> ItemT:
+        """The result of `work`; cancelled where the wait for it is interrupted."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.get_loop().run_forever()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+async def in_thread(items: Iterator[ItemT]) -> AsyncGenerator[ItemT, None]:
+    """The items of a plain iterator that blocks, each made in a thread.
+
+    When this is closed, the step under way is waited for: a batch of a local model cannot be left.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        loop = asyncio.get_running_loop()
+        step: asyncio.Future[Any] | None = None
+        try:
+            while True:
+                step = loop.run_in_executor(thread, next, items, _END)
+                item = await asyncio.shield(step)
+                if item is _END:
+                    return
+                yield item
+        finally:
+            if step is not None and not step.done():
+                await asyncio.wait([step])
+            close = getattr(items, "close", None)
+            if close is not None:
+                await loop.run_in_executor(thread, close)

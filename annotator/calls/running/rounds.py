@@ -1,0 +1,129 @@
+"""Dialogues over a local model: one call of every dialogue in the window, then the next one.
+
+The rule: round r holds the r-th call of every dialogue of a window, stored or not, so that batches,
+and with them the last bits of every reply, do not depend on what an earlier run had finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Generic
+
+from annotator.calls.events import CallAsked
+from annotator.calls.running.open_dialogues import (
+    POLL_S,
+    Done,
+    Named,
+    OpenDialogue,
+    OpenDialogues,
+    ResultT,
+    make_request,
+)
+from annotator.calls.stored_calls import StoredCalls
+from annotator.models.backend import Backend, Outcome, Request
+
+Pending = Sequence[tuple[OpenDialogue[ResultT], Outcome | None]]
+
+
+class Rounds(Generic[ResultT]):
+    """One run of dialogues over a backend that answers in batches."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        calls: StoredCalls,
+        dialogues: Iterable[Named[ResultT]],
+        *,
+        window: int | None,
+    ) -> None:
+        self._backend = backend
+        self._calls = calls
+        self._open: OpenDialogues[ResultT] = OpenDialogues(backend, calls)
+        self._source = iter(dialogues)
+        self._window = window
+
+    def run(self) -> Iterator[Done[ResultT]]:
+        """Yield results as dialogues end, and an empty list after every batch."""
+        while named := list(islice(self._source, self._window)):
+            pending: Pending[ResultT] = [
+                (OpenDialogue(name=name, dialogue=dialogue), None) for name, dialogue in named
+            ]
+            while pending:
+                pending = yield from self._round(pending)
+            yield self._open.collect()
+
+    def _round(self, pending: Pending[ResultT]) -> Generator[Done[ResultT], None, Pending[ResultT]]:
+        """Ask one call of each; returns the dialogues with their answers."""
+        asked: list[tuple[OpenDialogue[ResultT], str]] = []
+        requests: dict[str, Request] = {}
+        for item, answer in pending:
+            sent = self._open.send(item, answer)
+            if sent is not None:
+                key, ask = sent
+                requests.setdefault(key, make_request(key, ask))
+                asked.append((item, key))
+        if self._open.done:
+            yield self._open.collect()
+        yield from self._answer(list(requests.values()))
+        return [(item, self._calls.find([key])[key]) for item, key in asked]
+
+    def _answer(self, requests: Sequence[Request]) -> Iterator[Done[ResultT]]:
+        """Run the planned groups that are not stored whole, and wait for those of others."""
+        store = self._calls.store
+        stored = store.present(request.id for request in requests)
+        self._calls.meter.serve(len(stored))
+        owed = [
+            group
+            for group in self._backend.plan(requests)
+            if any(request.id not in stored for request in group)
+        ]
+        while owed:
+            left = yield from self._run_groups(owed)
+            if self._open.is_halted:
+                raise self._open.stop()
+            stored = store.present(request.id for group in left for request in group)
+            left = [group for group in left if any(item.id not in stored for item in group)]
+            if len(left) == len(owed):
+                time.sleep(POLL_S)
+            owed = left
+
+    def _run_groups(
+        self, groups: Sequence[list[Request]]
+    ) -> Generator[Done[ResultT], None, list[list[Request]]]:
+        """Generate what can be leased; returns the groups under way in other stores.
+
+        Yields an empty list per finished group, so that whoever shows progress can do it.
+        """
+        waiting = deque(groups)
+        elsewhere: list[list[Request]] = []
+
+        def take(limit: int) -> list[list[Request]]:
+            taken: list[list[Request]] = []
+            while waiting and len(taken) < limit and not self._open.is_halted:
+                group = waiting.popleft()
+                owed = self._owed(group)
+                if not owed:  # another store has answered it meanwhile
+                    continue
+                if len(self._open.lease(owed)) < len(owed):
+                    self._calls.store.release(request.id for request in owed)
+                    elsewhere.append(group)
+                elif not self._calls.meter.start(owed):
+                    self._calls.store.release(request.id for request in owed)
+                    self._open.is_at_limit = True
+                else:
+                    taken.append(group)
+                    for request in owed:
+                        self._calls.meter.on_event(CallAsked(key=request.id))
+            return taken
+
+        for finished in self._backend.generate(take):
+            self._calls.keep_now(finished)
+            yield []
+        return elsewhere
+
+    def _owed(self, group: Sequence[Request]) -> list[Request]:
+        stored = self._calls.store.present(request.id for request in group)
+        return [request for request in group if request.id not in stored]

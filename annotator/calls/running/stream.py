@@ -1,0 +1,208 @@
+"""Dialogues over servers: a call goes out as soon as there is room for it.
+
+The rule: replies are stored as they come, whether or not anyone waits for results. The work is done
+in a task of its own; a caller that does not come back for results stops new dialogues, and loses
+nothing. One commit stores all replies that came in during the commit before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Generic
+
+from annotator.calls.dialogue import Ask
+from annotator.calls.events import CallAsked
+from annotator.calls.running.open_dialogues import (
+    MAX_HELD,
+    POLL_S,
+    Done,
+    Named,
+    OpenDialogue,
+    OpenDialogues,
+    ResultT,
+    make_request,
+)
+from annotator.calls.running.source import Items, Source
+from annotator.calls.stored_calls import StoredCalls
+from annotator.models.backend import Outcome, Request, StreamingBackend
+
+_READ_AHEAD = 64
+
+
+class Stream(Generic[ResultT]):
+    """One run of dialogues over a backend that streams."""
+
+    def __init__(
+        self,
+        backend: StreamingBackend,
+        calls: StoredCalls,
+        dialogues: Items[Named[ResultT]],
+    ) -> None:
+        self._backend = backend
+        self._calls = calls
+        self._open: OpenDialogues[ResultT] = OpenDialogues(backend, calls)
+        self._ready: deque[Request] = deque()
+        self._waiting: dict[str, list[OpenDialogue[ResultT]]] = {}
+        self._elsewhere: dict[str, Request] = {}
+        self._under_way: dict[str, Request] = {}
+        self._last_poll = 0.0
+        self._work = asyncio.Event()  # something can be asked now that could not before
+        self._news = asyncio.Event()  # there are results, or the end
+        self._source: Source[Named[ResultT]] = Source(
+            dialogues, ahead=_READ_AHEAD, on_item=self._work.set
+        )
+
+    async def run(self) -> AsyncGenerator[Done[ResultT], None]:
+        """Yield results as dialogues end; closing this cancels what is under way."""
+        task = asyncio.create_task(self._work_off())
+        task.add_done_callback(lambda _: self._news.set())
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                if self._open.done:
+                    done = self._open.collect()
+                    self._work.set()  # there is room for more results
+                    yield done
+                if task.done() and not self._open.done:
+                    await task
+                    return
+                if task.done():
+                    self._news.set()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Calls that were cancelled are anybody's to ask again."""
+        for request in self._under_way.values():
+            self._calls.meter.abandon(request)
+        self._calls.store.release(self._under_way)
+
+    async def _work_off(self) -> None:
+        """Ask until the source is over and nothing is left to ask."""
+        async with self._source:
+            while True:
+                self._work.clear()
+                self._fill()
+                if self._ready and self._open.is_halted:
+                    raise self._open.stop()
+                if self._ready:
+                    await self._ask()
+                elif self._elsewhere:
+                    await self._wait(POLL_S)
+                    self._poll()
+                elif self._source.is_over:
+                    return
+                else:  # for an item of the source, or for the caller to take results
+                    await self._wait(None)
+
+    async def _ask(self) -> None:
+        is_idle = True
+        async with aclosing(self._backend.stream(self._take, self._work)) as stream:
+            async for finished in stream:
+                is_idle = False
+                answers = await self._calls.keep(finished)
+                for key in answers:
+                    self._under_way.pop(key, None)
+                self._resume(answers)
+        if is_idle and not self._open.is_halted:
+            # No room: other runs that share the meter have it, and theirs will come in.
+            await self._wait(POLL_S)
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
+        except TimeoutError:
+            pass
+
+    def _fill(self) -> None:
+        """Begin dialogues until one has a call to make, as far as there is room for results."""
+        while not self._ready and len(self._open.done) < MAX_HELD:
+            item = self._source.next()
+            if item is None:
+                return
+            name, dialogue = item
+            self._advance(OpenDialogue(name=name, dialogue=dialogue), None)
+
+    def _advance(self, item: OpenDialogue[ResultT], answer: Outcome | None) -> None:
+        """Go on until a call is to be made, or the dialogue ends."""
+        while True:
+            asked = self._open.send(item, answer)
+            if asked is None:
+                self._news.set()
+                return
+            key, ask = asked
+            if key in self._waiting:
+                self._waiting[key].append(item)
+                return
+            found = self._calls.find([key]).get(key)
+            if found is None:
+                self._wait_for(key, ask, item)
+                return
+            self._calls.meter.serve(1)
+            answer = found
+
+    def _wait_for(self, key: str, ask: Ask, item: OpenDialogue[ResultT]) -> None:
+        self._waiting[key] = [item]
+        self._ready.append(make_request(key, ask))
+
+    def _resume(self, answers: Mapping[str, Outcome]) -> None:
+        """Send stored answers to the dialogues that wait for them."""
+        for key, answer in answers.items():
+            for item in self._waiting.pop(key):
+                self._advance(item, answer)
+
+    def _take(self, limit: int) -> list[list[Request]]:
+        if self._elsewhere and time.monotonic() - self._last_poll > POLL_S:
+            self._poll()
+        taken: list[Request] = []
+        while len(taken) < limit and not self._open.is_halted:
+            self._fill()
+            if not self._ready:
+                break
+            request = self._ready.popleft()
+            if not self._calls.meter.start([request]):
+                self._ready.appendleft(request)
+                # What is under way was counted at its most: once it is in, there may be room.
+                self._open.is_at_limit = not self._calls.meter.num_under_way
+                break
+            if self._open.lease([request]):
+                self._under_way[request.id] = request
+                self._calls.meter.on_event(CallAsked(key=request.id))
+                taken.append(request)
+            else:
+                self._calls.meter.withdraw([request])
+                self._leave_to_others(request)
+        return [[request] for request in taken]
+
+    def _leave_to_others(self, request: Request) -> None:
+        """Another store asks it: look for its reply from time to time."""
+        self._elsewhere[request.id] = request
+        self._poll()
+        asyncio.get_running_loop().call_later(POLL_S, self._work.set)
+
+    def _poll(self) -> None:
+        """Calls another store had under way: answered by now, or left by its end."""
+        self._last_poll = time.monotonic()
+        stored = self._calls.find(self._elsewhere)
+        for key in stored:
+            del self._elsewhere[key]
+        self._calls.meter.serve(len(stored))
+        self._resume(stored)
+        free = self._free(list(self._elsewhere))
+        for key in free:
+            self._ready.append(self._elsewhere.pop(key))
+
+    def _free(self, keys: Sequence[str]) -> set[str]:
+        """Those that nobody asks any more. They are let go again: `_take` leases what it takes."""
+        free = self._calls.store.claim(keys) if keys else set()
+        if free:
+            self._calls.store.release(free)
+        return free

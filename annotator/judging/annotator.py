@@ -1,0 +1,187 @@
+"""The core: responses in, annotations out, for whoever asks: a command, a service, a notebook.
+
+The rule: nothing here reads or writes a file of rows, draws, or owns an event loop. Responses are
+pulled as there is room and leave as they are finished, so their number does not matter. What a
+judge model replied is in the store before its verdict is seen; a caller that stops, or is killed,
+asks again for the responses it has not seen and gets the same verdicts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from functools import cached_property
+from typing import Any
+
+from annotator.calls.events import Advanced, Ended, OnEvent, Started, ignore
+from annotator.calls.running.blocking import block_on
+from annotator.calls.running.source import Items, iterate
+from annotator.calls.store import Store
+from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.domains.defaults import with_domain
+from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
+from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
+from annotator.judging.stream_judge import JudgeProcesses, stream_judge
+from annotator.judging.tasks import TaskMaker
+from annotator.judging.verdict_checks import find_verdict_fault
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
+
+STAGE = "annotate"
+
+
+class Annotator:
+    """Judges the sentences of responses with the judge of `config`.
+
+    documents   what responses are compared with, found for each as `config` says
+    store       keeps the calls of a judge model; needed by those alone, and never closed here
+    limits      where calls stop, with LimitReachedError; a `Budget` is shared with others
+    processes   worker processes for a judge that computes; shared with others, never closed here
+    on_event    is called with progress, cost and failures (annotator/calls/events.py)
+    judge       a judge made elsewhere, in place of the one of `config`
+    meter       counts the judge's calls together with others, in place of `limits`
+
+    It may be pickled (worker processes, Ray): a copy has its own judge, its own connection to the
+    same store and its own limits, and reports to nobody. Raises ConfigError where the domain or
+    prices are missing; a judge's own faults are raised when it is first used.
+    """
+
+    def __init__(
+        self,
+        config: AnnotateConfig,
+        *,
+        documents: Iterable[Document] = (),
+        store: Store | None = None,
+        limits: Limits | Budget = NO_LIMITS,
+        processes: JudgeProcesses | None = None,
+        on_event: OnEvent = ignore,
+        judge: Judge | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        self.config = with_domain(config)
+        self.documents: Sequence[Document] = list(documents)
+        self.store = store
+        self.processes = processes
+        self.on_event = on_event
+        self._limits = limits
+        self.meter = meter or judge_meter(self.config, limits)
+        if on_event is not ignore:
+            self.meter.on_event = on_event
+        if judge is not None:
+            self.judge = judge
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge, made when it is first needed."""
+        return make_judge(self.config, store=self.store, meter=self.meter)
+
+    @cached_property
+    def tasks(self) -> TaskMaker:
+        """Finds the sentences and documents of a response."""
+        return TaskMaker(self.documents, self.config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        limits = self._limits.limits if isinstance(self._limits, Budget) else self._limits
+        return {
+            "config": self.config,
+            "documents": self.documents,
+            "store": self.store,
+            "limits": limits,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    async def annotate(
+        self, responses: Items[Response]
+    ) -> AsyncGenerator[Annotation | Failure, None]:
+        """Annotations in order of completion, each response exactly once.
+
+        A response that cannot be judged is a `Failure` with its id. Raises LimitReachedError at a
+        limit and BackendError when servers are gone: what was answered by then is in the store.
+        Several calls may run at once. Closing it cancels the calls under way.
+        """
+        failures: deque[Failure] = deque()
+        self.on_event(Started(stage=STAGE, total=None, unit="response"))
+        try:
+            async with aclosing(self.judge_stream(self._prepare(responses, failures))) as batches:
+                async for batch in batches:
+                    while failures:
+                        yield failures.popleft()
+                    for task, outcome in batch:
+                        yield finish_task(task, outcome, judge=self.judge.name)
+            while failures:
+                yield failures.popleft()
+        finally:
+            self.on_event(Ended(stage=STAGE))
+
+    def annotate_now(self, responses: Iterable[Response]) -> Iterator[Annotation | Failure]:
+        """`annotate` for callers without an event loop; it works while the next one is waited for.
+
+        Inside a running event loop, as in a notebook, it works in a thread.
+        """
+        return block_on(self.annotate(responses))
+
+    async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
+        """Finished tasks with their verdicts, as they are judged."""
+        async with aclosing(stream_judge(self.judge, tasks, self.processes)) as batches:
+            async for batch in batches:
+                self._report(len(batch))
+                yield batch
+
+    def judge_now(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
+        """`judge_stream` for callers without an event loop."""
+        for batch in self.judge.judge(tasks):
+            self._report(len(batch))
+            yield batch
+
+    def _report(self, count: int) -> None:
+        if self.on_event is not ignore:
+            usage = self.meter.snapshot() if asks_a_model(self.config) else None
+            self.on_event(Advanced(stage=STAGE, count=count, usage=usage))
+
+    async def _prepare(
+        self, responses: Items[Response], failures: deque[Failure]
+    ) -> AsyncGenerator[JudgeTask, None]:
+        async for response in iterate(responses):
+            made = self.tasks.make(response)
+            if isinstance(made, JudgeTask):
+                yield made
+            else:
+                failures.append(made.of(response))
+
+
+def finish_task(
+    task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure, *, judge: str
+) -> Annotation | Failure:
+    """What a judge returned for `task`, as a row."""
+    fault = find_verdict_fault(task, outcome)
+    if fault is not None or isinstance(outcome, JudgeFailure):
+        assert fault is not None
+        return Failure(id=task.response.id, stage=STAGE, reason=fault.reason, detail=fault.detail)
+    return make_annotation(task, outcome, judge=judge)
+
+
+def make_annotation(task: JudgeTask, verdicts: Sequence[Verdict], *, judge: str) -> Annotation:
+    """The response with its sentences; a fragment at its end is undetermined."""
+    offsets, found = list(task.sentences), list(verdicts)
+    if task.fragment is not None:
+        offsets.append(task.fragment)
+        found.append(_cut_off(judge))
+    sentences = [
+        Sentence(start=start, end=end, verdict=verdict)
+        for (start, end), verdict in zip(offsets, found, strict=True)
+    ]
+    return Annotation.model_validate({**dict(task.response), "sentences": sentences})
+
+
+def _cut_off(judge: str) -> Verdict:
+    """The verdict on a fragment, which nobody is asked about."""
+    return Verdict(
+        label=Label.UNDETERMINED,
+        reason="cut_off",
+        rationale="the length limit of the response cut this sentence off",
+        judge=judge,
+    )

@@ -1,0 +1,62 @@
+"""Tasks under way with a judge model: which sentences have a verdict, and which tasks are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from annotator.calls.usage import Meter
+from annotator.judging.judge import Judged, JudgeTask
+from schemas.records import Verdict
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
+class _Pending:
+    """A task, the verdicts so far, and how many sentences still lack one."""
+
+    task: JudgeTask
+    verdicts: list[Verdict | None]
+    num_owed: int
+
+
+class TaskBook:
+    """Puts verdicts to the tasks of one run; `meter` counts their labels."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._numbers = count()
+        self._pending: dict[int, _Pending] = {}
+        self._settled: Judged = []
+
+    def open(self, task: JudgeTask) -> int:
+        """The number of a task whose sentences will be judged: names are `NUMBER:SENTENCE`."""
+        number = next(self._numbers)
+        size = len(task.sentences)
+        self._pending[number] = _Pending(task=task, verdicts=[None] * size, num_owed=size)
+        return number
+
+    def settle(self, task: JudgeTask, verdicts: list[Verdict]) -> None:
+        """A task that needs no call."""
+        self._count(verdicts)
+        self._settled.append((task, verdicts))
+
+    def finish(self, done: Sequence[tuple[str, list[Verdict]]]) -> Judged:
+        """The tasks that are whole with these verdicts, and those settled without a call."""
+        finished, self._settled = self._settled, []
+        for name, verdicts in done:
+            number, _, first = name.partition(":")
+            item = self._pending[int(number)]
+            for offset, verdict in enumerate(verdicts):
+                item.verdicts[int(first) + offset] = verdict
+            self._count(verdicts)
+            item.num_owed -= len(verdicts)
+            if not item.num_owed:
+                del self._pending[int(number)]
+                whole = [verdict for verdict in item.verdicts if verdict is not None]
+                finished.append((item.task, whole))
+        return finished
+
+    def _count(self, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            self._meter.labels[verdict.label.value] += 1

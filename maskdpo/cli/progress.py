@@ -1,0 +1,165 @@
+"""Draws the events of a run: a bar on a terminal, a line now and then in a log.
+
+The rule: a sentence that must be read before money is spent is printed at once and stays; the bar
+is redrawn in place and is gone from no log, because a log gets whole lines instead.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Never
+
+from annotator.calls.events import (
+    Advanced,
+    BatchStep,
+    Ended,
+    Event,
+    Noted,
+    Started,
+    Usage,
+)
+from annotator.models.prices import show_money
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LOG_EVERY_S = 30.0
+_REDRAW_EVERY_S = 0.2
+
+
+class Progress:
+    """A listener for `on_event`: call it with each event."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, _Bar | _Log] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Draw one event; events of single calls are not drawn."""
+        match event:
+            case Noted():
+                self._say(f"note: {event.text}")
+            case Started():
+                self._close(event.stage)
+                kind = _Bar if sys.stderr.isatty() else _Log
+                self._stages[event.stage] = kind(event)
+            case Advanced() if event.stage in self._stages:
+                self._stages[event.stage].advance(event.count, describe(event.usage))
+            case BatchStep() if event.stage in self._stages:
+                text = f"{describe(event.usage)} | batch at token {event.step:,}"
+                self._stages[event.stage].tick(text)
+            case Ended():
+                self._close(event.stage)
+
+    def _close(self, stage: str) -> None:
+        drawn = self._stages.pop(stage, None)
+        if drawn is not None:
+            drawn.close()
+
+    def _say(self, text: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+
+
+class _Bar:
+    """A bar that is redrawn in place."""
+
+    def __init__(self, event: Started) -> None:
+        from tqdm import tqdm
+
+        self._bar: tqdm[Never] = tqdm(
+            total=event.total,
+            file=sys.stderr,
+            desc=event.stage,
+            unit=event.unit,
+            dynamic_ncols=True,
+            mininterval=_REDRAW_EVERY_S,
+        )
+        self._ticked = 0.0
+
+    def advance(self, count: int, text: str) -> None:
+        if text:
+            self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(count)
+
+    def tick(self, text: str) -> None:
+        """Nothing is finished, but work goes on: a local model finishes a whole batch at once."""
+        now = time.monotonic()
+        if now - self._ticked >= _REDRAW_EVERY_S:
+            self._ticked = now
+            self._bar.set_postfix_str(text)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Log:
+    """A line every `LOG_EVERY_S` seconds, and one at the end of what took longer."""
+
+    def __init__(self, event: Started) -> None:
+        self._event = event
+        self._done = 0
+        self._text = ""
+        self._begun = self._printed = time.monotonic()
+
+    def advance(self, count: int, text: str) -> None:
+        self._done += count
+        self.tick(text)
+
+    def tick(self, text: str) -> None:
+        self._text = text
+        now = time.monotonic()
+        if now - self._printed >= LOG_EVERY_S:
+            self._print(now)
+
+    def close(self) -> None:
+        if self._printed > self._begun:
+            self._print(time.monotonic())
+
+    def _print(self, now: float) -> None:
+        self._printed = now
+        event, seconds = self._event, now - self._begun
+        of = f" of {event.total:,}" if event.total is not None else ""
+        left = ""
+        if event.total and 0 < self._done < event.total:
+            remaining = seconds * (event.total - self._done) / self._done
+            left = f", about {_show_time(remaining)} left"
+        line = f"{event.stage}: {self._done:,}{of} {event.unit}s in {_show_time(seconds)}{left}"
+        print(f"{line} | {self._text}" if self._text else line, file=sys.stderr, flush=True)
+
+
+def describe(usage: Usage | None) -> str:
+    """Calls, tokens, cost, labels and failures in one line; empty for work without calls."""
+    if usage is None:
+        return ""
+    parts = [f"calls {usage.asked:,}"]
+    if usage.served:
+        parts.append(f"stored {usage.served:,}")
+    about = "~" if usage.is_estimated else ""
+    total = usage.prompt + usage.completion
+    if total:
+        parts.append(f"tokens {about}{_short(total)}")
+    if usage.cached and usage.prompt:
+        parts.append(f"cached {usage.cached / usage.prompt:.0%}")
+    if usage.cost is not None:
+        parts.append(about + show_money(usage.cost, usage.currency))
+    if usage.total_cost:
+        parts.append(f"in all {usage.total_cost}")
+    for name, counted, count in (("", usage.labels, 4), ("failed: ", usage.failures, 3)):
+        most = sorted(counted.items(), key=lambda item: -item[1])[:count]
+        if most:
+            parts.append(name + ", ".join(f"{key} {number:,}" for key, number in most))
+    return " | ".join(parts)
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.1f}k"
+
+
+def _show_time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
