@@ -9,6 +9,7 @@ from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.protocols import read_reply as reading
 from annotator.judging.runs.annotate import run_annotate
+from maskdpo.cli.progress import Progress
 from schemas.errors import BackendError
 
 NOWHERE = "http://127.0.0.1:9/v1"  # nothing listens: a call would fail
@@ -74,6 +75,7 @@ def test_what_a_changed_setting_costs_is_reported_before_a_call(tmp_path, capsys
             responses=tmp_path / "responses.jsonl",
             documents=tmp_path / "documents.jsonl",
             **files,
+            on_event=Progress(),
         )
         return capsys.readouterr().err
 

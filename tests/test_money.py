@@ -363,7 +363,7 @@ def test_agreement_is_estimated_limited_shown_and_continued(world: World) -> Non
     code, _, err = world.run("agreement")
     assert code == 0, err
     assert world.asked["judge"] == 4
-    assert re.search(r"agreement: 100%.*calls 1 \| stored 3 \| tokens 0\.0k", err)
+    assert re.search(r"agreement: 4 of 4 responses .*calls 1 \| stored 3 \| tokens 0\.0k", err)
 
 
 def test_a_limit_is_on_both_judges_of_a_comparison(world: World) -> None:
@@ -552,23 +552,26 @@ def test_a_meter_without_prices_refuses_a_limit_on_cost() -> None:
 
 
 def test_the_bar_moves_within_a_batch_of_a_local_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     pytest.importorskip("torch")
+    from annotator.calls.events import Advanced, BatchStep, Ended, Started
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import run_sample
 
     values = {"model": str(write_tiny_model(tmp_path / "tiny")), "max_tokens": 12}
-    for shown in (True, False):
-        run_sample(
-            SampleConfig.parse(values | {"num_responses": 3, "device": "cpu"}, where="sample"),
-            questions=write_questions(tmp_path / "questions.jsonl", 2),
-            output=tmp_path / "responses.jsonl",
-            store=tmp_path / f"{shown}.sqlite",
-            show_progress=shown,
-        )
-        err = capsys.readouterr().err
-        assert ("0/6" in err and "| batch at token 1" in err) == shown
+    events: list[object] = []
+    run_sample(
+        SampleConfig.parse(values | {"num_responses": 3, "device": "cpu"}, where="sample"),
+        questions=write_questions(tmp_path / "questions.jsonl", 2),
+        output=tmp_path / "responses.jsonl",
+        store=tmp_path / "store.sqlite",
+        on_event=events.append,
+    )
+    assert events[0] == Started(stage="sample", total=6, unit="reply")
+    assert [item.step for item in events if isinstance(item, BatchStep)][:3] == [1, 2, 3]
+    assert sum(item.count for item in events if isinstance(item, Advanced)) == 6
+    assert events[-1] == Ended(stage="sample")
 
 
 def test_the_page_on_judging_lists_every_key_of_the_judge_model() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_server import ChatServer, as_json, completion
 
+from annotator.calls.events import Noted
 from annotator.calls.usage import Limits
 from annotator.sampling.near_questions import find_repeats, is_near, make_shape
 from annotator.sampling.question_checks import Draft, find_fault, make_source
@@ -293,7 +294,8 @@ def test_a_limit_stops_and_a_higher_one_continues(write):
     assert len(questions) == 3
 
 
-def test_a_changed_setting_says_what_still_serves(write, capsys, tmp_path):
+def test_a_changed_setting_says_what_still_serves(write, tmp_path):
+    events = []
     with ChatServer(Script(said(GOOD))) as server:
         write(server, MIRA)
         config = QuestionsConfig(
@@ -304,9 +306,11 @@ def test_a_changed_setting_says_what_still_serves(write, capsys, tmp_path):
             documents=tmp_path / "documents.jsonl",
             output=tmp_path / "questions.jsonl",
             store=tmp_path / "store.sqlite",
+            on_event=events.append,
         )
-    assert "temperature 0.7 -> 0.5" in (said_to := capsys.readouterr().err)
-    assert "Of 1 stored calls 0 still serve" in said_to
+    (note,) = [event.text for event in events if isinstance(event, Noted)]
+    assert "temperature 0.7 -> 0.5" in note
+    assert "Of 1 stored calls 0 still serve" in note
 
 
 def test_repeats_across_documents_are_kept_once_and_change_no_id(write):

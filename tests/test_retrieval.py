@@ -109,7 +109,6 @@ def annotate(folder, server, **settings):
         documents=folder / "documents.jsonl",
         output=folder / "annotations.jsonl",
         store=folder / "store.sqlite",
-        show_progress=False,
     )
     return read_labels(result.output)
 

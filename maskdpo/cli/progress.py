@@ -95,7 +95,7 @@ class _Bar:
 
 
 class _Log:
-    """A line every `LOG_EVERY_S` seconds, and one at the end of what took longer."""
+    """A line every `LOG_EVERY_S` seconds, and one at the end."""
 
     def __init__(self, event: Started) -> None:
         self._event = event
@@ -114,8 +114,7 @@ class _Log:
             self._print(now)
 
     def close(self) -> None:
-        if self._printed > self._begun:
-            self._print(time.monotonic())
+        self._print(time.monotonic())
 
     def _print(self, now: float) -> None:
         self._printed = now
