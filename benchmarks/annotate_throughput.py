@@ -1,16 +1,24 @@
-"""How much of a slow server's capacity the annotator uses, and what the sequential loop gets.
+"""How much of a slow server's capacity the annotator uses, and what CPU its client takes.
 
-A loopback server answers every call `--latency` seconds late. With C calls at once the ideal is
-C / latency calls a second. The peer is the published annotator's way (open-compass/ANAH, its
-eval script): one call at a time with the same client, output kept in a list; re-implemented here
-from its description and run in the same process against the same server.
+A loopback server, in a process of its own, answers every call `--latency` seconds late. With C
+calls at once the ideal is C / latency calls a second. Each side is measured in a process of its
+own, in turn, so that what else the machine does meets all of them alike:
+
+- annotate: `maskdpo annotate` with the sentence protocol, store and output included;
+- client: the backend alone, fed with requests that are ready;
+- openai: `openai.AsyncOpenAI`, `chat.completions.create` under a semaphore, nothing stored;
+- with --former DIR, the first two of another checkout: `git worktree add DIR COMMIT`;
+- sequential: the published annotator's way (open-compass/ANAH, its eval script): one call at a
+  time, output kept in a list; re-implemented here from its description.
 
     python benchmarks/annotate_throughput.py
-    python benchmarks/annotate_throughput.py --calls 6400 --concurrency 32
+    python benchmarks/annotate_throughput.py --former ../former --concurrency 256 --runs 5
 
-The last line is one JSON object: calls_per_s (median of the runs), ideal_calls_per_s, ratio,
-ratio_low, ratio_high, sequential_calls_per_s, memory_growth_mb (of the client, from a tenth of
-the calls to all of them).
+The last line is one JSON object per --concurrency (a list of them where there are several), about
+annotate: calls_per_s (median of the runs), ideal_calls_per_s, ratio, ratio_low, ratio_high,
+client_cpu_ms_per_call (CPU of the client process, median) with its low and high,
+sequential_calls_per_s, memory_growth_mb (from a tenth of the calls to all of them; the largest),
+and `peers` with the same figures of the other sides.
 """
 
 from __future__ import annotations
@@ -19,91 +27,233 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from annotator.judging.config import AnnotateConfig
-from annotator.judging.runs.annotate import run_annotate
-
+ROOT = Path(__file__).resolve().parent.parent
 VERDICT = json.dumps({"quotes": [], "reason": "not there", "label": "not_mentioned"})
 SENTENCES = 8
+FACT = "The harbour of Karsted has been dredged twice since the old lighthouse burned down."
+DOCUMENT = " ".join([FACT] * 18)
+FORMER = " of --former"
 
 
 def main() -> None:
     args = parse_arguments()
-    ideal = args.concurrency / args.latency
+    if args.side:
+        print(json.dumps(measure(args.side, args.url, args.calls, args.concurrency[0])))
+        return
+    results = []
     with SlowServer(args.latency) as url:
-        measure(url, SENTENCES * args.concurrency, args.concurrency)  # imports are no throughput
-        runs = [measure(url, args.calls, args.concurrency) for _ in range(args.runs)]
         sequential = measure_sequential(url, args.sequential_calls)
-    rates = [rate for rate, _ in runs]
-    middle = statistics.median(rates)
-    growth = max(grown for _, grown in runs)
-    print(f"ideal {ideal:.0f} calls/s; ours {min(rates):.1f} to {max(rates):.1f}, {args.runs} runs")
-    print(f"one call at a time: {sequential:.1f} calls/s; client memory grew {growth:.1f} MB")
-    result = {
-        "calls": args.calls,
-        "concurrency": args.concurrency,
-        "latency_s": args.latency,
-        "calls_per_s": round(middle, 2),
-        "ideal_calls_per_s": round(ideal, 2),
-        "ratio": round(middle / ideal, 4),
-        "ratio_low": round(min(rates) / ideal, 4),
-        "ratio_high": round(max(rates) / ideal, 4),
-        "sequential_calls_per_s": round(sequential, 2),
-        "memory_growth_mb": round(growth, 1),
-    }
-    print(json.dumps(result))
+        for concurrency in args.concurrency:
+            calls = args.calls or max(3200, 40 * concurrency)
+            sides = measure_all(args, url, calls, concurrency)
+            results.append(report(sides, calls, concurrency, args.latency, sequential))
+    print(json.dumps(results if len(results) > 1 else results[0]))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=3200)
-    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--calls", type=int, help="default 3200, or 40 per call at once")
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--latency", type=float, default=0.2, help="seconds")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sequential-calls", type=int, default=40)
+    parser.add_argument("--former", type=Path, help="another checkout to measure in the same run")
+    parser.add_argument("--side", help=argparse.SUPPRESS)  # what a child process measures
+    parser.add_argument("--url", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def measure(url: str, num_calls: int, concurrency: int) -> tuple[float, float]:
-    """(calls a second, growth of this process's memory in MB after a tenth of the calls)."""
+# The runs, each in a process of its own.
+
+Runs = dict[str, list[dict[str, float]]]
+
+
+def measure_all(args: argparse.Namespace, url: str, calls: int, concurrency: int) -> Runs:
+    """The figures of each side, run after run."""
+    checkouts = {"": ROOT} | ({FORMER: args.former.resolve()} if args.former else {})
+    sides: list[tuple[str, str, Path]] = [
+        (f"{side}{name}", side, checkout)
+        for side in ("annotate", "client")
+        for name, checkout in checkouts.items()
+    ]
+    sides.append(("openai", "openai", ROOT))
+    runs: Runs = {name: [] for name, _, _ in sides}
+    for _ in range(args.runs):
+        for name, side, checkout in sides:
+            runs[name].append(run_side(side, checkout, url, calls, concurrency))
+    return runs
+
+
+def run_side(side: str, checkout: Path, url: str, calls: int, concurrency: int) -> dict[str, float]:
+    """One run of one side with the code of `checkout`."""
+    command = [sys.executable, __file__, "--side", side, "--url", url]
+    command += ["--calls", str(calls), "--concurrency", str(concurrency)]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(
+        command, env=environment, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def report(
+    runs: Runs, calls: int, concurrency: int, latency: float, sequential: float
+) -> dict[str, Any]:
+    """Print a table of the runs; returns the figures of `annotate`, with its peers."""
+    ideal = concurrency / latency
+    figures = {name: summarize(items, ideal) for name, items in runs.items()}
+    print(f"{calls:,} calls of {latency * 1000:g} ms, {concurrency} at once: ideal {ideal:g}/s")
+    print(f"  {'':22} {'calls/s':>8} {'of ideal':>16} {'CPU ms a call':>21} {'grew MB':>8}")
+    for name, item in figures.items():
+        print(
+            f"  {name:22} {item['calls_per_s']:8.1f} {item['ratio']:7.1%} ({item['ratio_low']:.0%}"
+            f"-{item['ratio_high']:.0%}) {item['client_cpu_ms_per_call']:8.3f} "
+            f"({item['client_cpu_ms_low']:.3f}-{item['client_cpu_ms_high']:.3f}) "
+            f"{item['memory_growth_mb']:8.1f}"
+        )
+    print(f"  {'one call at a time':22} {sequential:8.1f}")
+    ours = figures.pop("annotate")
+    result = {"calls": calls, "concurrency": concurrency, "latency_s": latency, **ours}
+    result |= {"ideal_calls_per_s": round(ideal, 2), "sequential_calls_per_s": round(sequential, 2)}
+    for name in ("annotate", "client"):
+        if former := figures.get(name + FORMER):
+            own = ours if name == "annotate" else figures[name]
+            share = own["client_cpu_ms_per_call"] / former["client_cpu_ms_per_call"]
+            result[f"{name}_cpu_to_former"] = round(share, 3)
+            print(f"  CPU a call, {name}: {share:.2f} of the former checkout's")
+    return result | {"peers": figures}
+
+
+def summarize(runs: Sequence[dict[str, float]], ideal: float) -> dict[str, float]:
+    """Median, lowest and highest of the runs of one side."""
+    rates = [run["calls_per_s"] for run in runs]
+    cpu = [run["cpu_ms_per_call"] for run in runs]
+    return {
+        "calls_per_s": round(statistics.median(rates), 2),
+        "ratio": round(statistics.median(rates) / ideal, 4),
+        "ratio_low": round(min(rates) / ideal, 4),
+        "ratio_high": round(max(rates) / ideal, 4),
+        "client_cpu_ms_per_call": round(statistics.median(cpu), 4),
+        "client_cpu_ms_low": round(min(cpu), 4),
+        "client_cpu_ms_high": round(max(cpu), 4),
+        "memory_growth_mb": round(max(run["memory_growth_mb"] for run in runs), 1),
+    }
+
+
+# What a child process does.
+
+
+def measure(side: str, url: str, calls: int, concurrency: int) -> dict[str, float]:
+    """Rate, CPU of this process per call, and memory of `calls` calls; imports do not count."""
+    ask = {"annotate": run_annotator, "client": run_client, "openai": run_openai}[side]
+    ask(url, SENTENCES * concurrency, concurrency)
+    memory = MemoryWatch()
+    with memory:
+        started, cpu = time.perf_counter(), time.process_time()
+        ask(url, calls, concurrency)
+        cpu, elapsed = time.process_time() - cpu, time.perf_counter() - started
+    return {
+        "calls_per_s": calls / elapsed,
+        "cpu_ms_per_call": 1000 * cpu / calls,
+        "memory_growth_mb": memory.growth_mb,
+    }
+
+
+def run_annotator(url: str, calls: int, concurrency: int) -> None:
+    """`maskdpo annotate` on fresh files."""
+    from annotator.judging.config import AnnotateConfig
+
+    try:
+        from annotator.judging.runs.annotate import run_annotate
+    except ImportError:  # a former checkout
+        from annotator.judging.annotate import run_annotate  # type: ignore[import-not-found]
+    model = {"model": "judge", "base_url": url, "concurrency": concurrency}
+    settings = {"judge": "llm", "llm": {**model, "protocol": "sentence"}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_rows(folder, num_calls // SENTENCES)
-        config = AnnotateConfig.parse(
-            {
-                "judge": "llm",
-                "llm": {
-                    "model": "judge",
-                    "base_url": url,
-                    "protocol": "sentence",
-                    "concurrency": concurrency,
-                },
-            },
-            where="benchmark",
+        write_rows(folder, calls // SENTENCES)
+        result = run_annotate(
+            AnnotateConfig.parse(settings, where="benchmark"),
+            responses=folder / "responses.jsonl",
+            documents=folder / "documents.jsonl",
+            output=folder / "annotations.jsonl",
+            store=folder / "store.sqlite",
         )
-        memory = MemoryWatch()
-        started = time.perf_counter()
-        with memory:
-            result = run_annotate(
-                config,
-                responses=folder / "responses.jsonl",
-                documents=folder / "documents.jsonl",
-                output=folder / "annotations.jsonl",
-                store=folder / "store.sqlite",
-            )
-        elapsed = time.perf_counter() - started
-        assert result.counts["label_unverifiable"] == num_calls, result.counts
-    return num_calls / elapsed, memory.growth_mb
+        assert result.counts["label_unverifiable"] == calls, result.counts
+
+
+def run_client(url: str, calls: int, concurrency: int) -> None:
+    """The backend alone: requests that are ready, replies that are counted."""
+    from schemas.records import Message
+
+    try:
+        from annotator.models.backend import Decoding, Request
+        from annotator.models.config import ModelConfig
+        from annotator.models.openai.openai_backend import OpenAIBackend
+    except ImportError:  # a former checkout
+        from annotator.generation.backend import Decoding, Request  # type: ignore[import-not-found]
+        from annotator.generation.config import ModelConfig  # type: ignore[import-not-found]
+        from annotator.generation.openai_backend import (  # type: ignore[import-not-found]
+            OpenAIBackend,
+        )
+    config = ModelConfig(backend="openai", model="judge", base_url=url, concurrency=concurrency)
+    decoding = Decoding(max_tokens=400)
+    numbers = iter(range(calls))
+
+    def take(limit: int) -> list[list[Request]]:
+        return [
+            [
+                Request(
+                    id=str(number),
+                    messages=(Message(role="user", content=f"{DOCUMENT}\nBoat {number}?"),),
+                    seed=1,
+                    decoding=decoding,
+                )
+            ]
+            for number in islice(numbers, limit)
+        ]
+
+    assert sum(map(len, OpenAIBackend(config).generate(take))) == calls
+
+
+def run_openai(url: str, calls: int, concurrency: int) -> None:
+    """The client that most programs use, with as many calls at once."""
+    from openai import AsyncOpenAI
+
+    async def run() -> None:
+        room = asyncio.Semaphore(concurrency)
+        async with AsyncOpenAI(base_url=url, api_key="none") as client:
+
+            async def ask(number: int) -> bool:
+                async with room:
+                    reply = await client.chat.completions.create(
+                        model="judge",
+                        messages=[{"role": "user", "content": f"{DOCUMENT}\nBoat {number}?"}],
+                        max_tokens=400,
+                        temperature=0.0,
+                        seed=1,
+                    )
+                return bool(reply.choices[0].message.content)
+
+            assert all(await asyncio.gather(*map(ask, range(calls))))
+
+    asyncio.run(run())
 
 
 class MemoryWatch:
@@ -149,8 +299,7 @@ def measure_sequential(url: str, num_calls: int) -> float:
 
 def write_rows(folder: Path, num_responses: int) -> None:
     """Responses of SENTENCES sentences each, over a document of some 250 words."""
-    fact = "The harbour of Karsted has been dredged twice since the old lighthouse burned down."
-    document = {"id": "d", "text": " ".join([fact] * 18)}
+    document = {"id": "d", "text": DOCUMENT}
     (folder / "documents.jsonl").write_text(json.dumps(document) + "\n", encoding="utf-8")
     with (folder / "responses.jsonl").open("w", encoding="utf-8") as handle:
         for number in range(num_responses):

@@ -6,6 +6,8 @@ from mutant_rows import mutants_of
 
 SAMPLING = "test_server_sampling.py"
 REPLIES = "test_server_replies.py"
+STREAM = "test_server_stream.py"
+WIRE = "test_server_connections.py"
 
 SERVERS = [
     *mutants_of(
@@ -49,6 +51,75 @@ SERVERS = [
             'values["structured"] = config.structured',
             "pass",
             f"{SAMPLING} -k way_a_schema",
+        ),
+        (
+            "connections-closed-under-another-user",
+            "is_last = not connections.num_users",
+            "is_last = True",
+            f"{STREAM} -k same_connection",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/request_stream.py",
+        (
+            "replies-not-handed-out-do-not-count",
+            "len(self._under_way) - len(self._arrived)",
+            "len(self._under_way)",
+            f"{STREAM} -k bounded_together",
+        ),
+        (
+            "closed-streams-keep-their-slots",
+            "self._pace.leave(self._seat)",
+            "pass",
+            f"{STREAM} -k exception_of_take",
+        ),
+        (
+            "streams-end-while-they-wait-for-room",
+            "if self._under_way or self._pace.is_waiting(self._seat):",
+            "if self._under_way:",
+            f"{STREAM} -k first_slot",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/pace.py",
+        (
+            "free-slots-go-to-the-longest-queue",
+            "seat = min(self._waiting, key=",
+            "seat = max(self._waiting, key=",
+            f"{STREAM} -k holds_the_fewest",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/connections.py",
+        (
+            "every-status-sent-again",
+            "if is_last or not is_retried(status, headers):",
+            "if is_last:",
+            f"{WIRE} -k about_the_request",
+        ),
+        (
+            "endless-replies-read-on",
+            "if size > MAX_REPLY_BYTES:",
+            "if False:",
+            f"{WIRE} -k without_end",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/retries.py",
+        (
+            "servers-word-on-the-wait-ignored",
+            "return asked\n",
+            "pass\n",
+            f"{WIRE} -k asked_for_or_doubles",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/proxies.py",
+        (
+            "loopback-through-a-proxy",
+            "parts.hostname in LOOPBACK_HOSTS or ",
+            "",
+            f"{WIRE} -k which_proxy",
         ),
     ),
     *mutants_of(

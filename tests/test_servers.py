@@ -12,7 +12,7 @@ from sample_support import WORDS, write_questions
 from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.models.config import SampleConfig
 from annotator.models.openai.endpoints import FIRST_REST_S, EndpointPool
-from annotator.models.openai.openai_backend import MOST_REFUSALS
+from annotator.models.openai.request_stream import MOST_REFUSALS
 from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 

@@ -2,11 +2,13 @@
 
 The rule: the next call goes to the server with the fewest calls under way. A server that fails
 several calls in a row rests, each time for longer, and is tried again with a call or two; when
-all of them rest, the run ends rather than waits, since a rerun continues.
+all of them rest, the run ends rather than waits, since a rerun continues. Calls may come from
+several event loops, so the counts are changed under a lock.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,64 +35,56 @@ class Endpoint:
     last_failure: str = ""
 
 
-class Pace:
-    """How many calls go out at once: fewer while servers say it is too much, then more again.
-
-    Additive increase, multiplicative decrease, as TCP does it (RFC 5681): a refusal takes a
-    tenth, and as many answers as there are calls at once add one.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = float(most)
-        self._room = float(most)
-
-    @property
-    def room(self) -> int:
-        """Calls that may be under way; at least one."""
-        return max(1, int(self._room))
-
-    def refused(self) -> None:
-        """A server said it is too much."""
-        self._room = max(1.0, self._room * 0.9)
-
-    def answered(self) -> None:
-        """A call was answered."""
-        self._room = min(self._most, self._room + 1 / self._room)
-
-
 class EndpointPool:
     """The servers of a model. `patience` is how many failures in a row set one aside."""
 
     def __init__(self, urls: Sequence[str], *, patience: int) -> None:
         self.endpoints = [Endpoint(url=url) for url in urls]
         self._patience = max(MIN_FAILURES_IN_A_ROW, patience)
+        self._lock = threading.Lock()
 
     def choose(self, now: float, *, but: Endpoint | None = None) -> Endpoint | None:
         """The awake server with the fewest calls under way, not `but`; None when there is none."""
         awake = [item for item in self.endpoints if item.rests_until <= now and item is not but]
         return min(awake, key=lambda item: item.num_under_way, default=None)
 
+    def begin(self, endpoint: Endpoint) -> None:
+        """A call goes out to a server."""
+        with self._lock:
+            endpoint.num_under_way += 1
+
+    def end(self, endpoint: Endpoint) -> None:
+        """A call to a server has ended, whatever came of it."""
+        with self._lock:
+            endpoint.num_under_way -= 1
+
     def set_aside(self, endpoint: Endpoint, now: float, why: str) -> None:
         """Let a server rest, for twice as long as the last time."""
+        with self._lock:
+            self._rest(endpoint, now, why)
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """A call was answered, whatever it said: the server lives."""
+        with self._lock:
+            endpoint.num_lost = endpoint.num_failed = endpoint.num_rests = 0
+            endpoint.rests_until = 0.0
+
+    def lost(self, endpoint: Endpoint, now: float, why: str) -> None:
+        """A call was lost to the server, not to what was asked."""
+        with self._lock:
+            endpoint.num_lost += 1
+            endpoint.num_failed += 1
+            endpoint.last_failure = why
+            if endpoint.num_lost >= self._patience and endpoint.rests_until <= now:
+                self._rest(endpoint, now, why)
+
+    def _rest(self, endpoint: Endpoint, now: float, why: str) -> None:
         rest = min(FIRST_REST_S * 2**endpoint.num_rests, LONGEST_REST_S)
         endpoint.num_rests += 1
         endpoint.rests_until = now + rest
         endpoint.last_failure = why
         # Back from its rest, it is set aside again by two more failures, not by eight.
         endpoint.num_lost = self._patience - 2
-
-    def answered(self, endpoint: Endpoint) -> None:
-        """A call was answered, whatever it said: the server lives."""
-        endpoint.num_lost = endpoint.num_failed = endpoint.num_rests = 0
-        endpoint.rests_until = 0.0
-
-    def lost(self, endpoint: Endpoint, now: float, why: str) -> None:
-        """A call was lost to the server, not to what was asked."""
-        endpoint.num_lost += 1
-        endpoint.num_failed += 1
-        endpoint.last_failure = why
-        if endpoint.num_lost >= self._patience and endpoint.rests_until <= now:
-            self.set_aside(endpoint, now, why)
 
     def notes(self) -> list[str]:
         """One sentence for each server that is at rest."""

@@ -1,42 +1,43 @@
 """Replies from OpenAI-compatible servers, a bounded number of requests at a time.
 
-The rule that bounds what a kill can cost: a new request goes out only after every reply that
-came in was handed to the caller and stored. So at most `concurrency` requests are ever under way
-or unsaved. The event loop lives inside the generator and runs only while the caller waits for
-the next replies: no thread, nothing left behind when the caller stops or presses Ctrl-C.
+The rule: all streams of one backend, in whatever event loop or thread, share its limit on requests
+under way, its servers and what was learned of them; connections belong to one event loop.
 
-Retries are the client's own (`max_retries`, `Retry-After` honoured). A request its server failed
-after them goes once to another server, where there is one; one refused for want of room (HTTP 429)
-is sent again, up to MOST_REFUSALS times in all, when there is room: fewer are then sent at once.
-A request that fails is a RequestFailure; servers that are gone, or that fail every request for the
-same reason, end the run, once what is under way has come in and is stored.
+Retries are made per call (`max_retries`, `Retry-After` honoured). A request its server failed after
+them goes once to another server, where there is one; one refused for want of room (HTTP 429) is
+sent again, up to MOST_REFUSALS times in all, when there is room: fewer are then sent at once. A
+request that fails is a RequestFailure; servers that are gone, or that fail every request for the
+same reason, end the stream, once what is under way has come in and was handed out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from annotator.models.backend import Finished, Request, Take
 from annotator.models.config import ModelConfig
-from annotator.models.openai.endpoints import MIN_FAILURES_IN_A_ROW, Endpoint, EndpointPool, Pace
-from annotator.models.openai.held_failures import SERVER_FAILURES, Answered, HeldFailures
-from annotator.models.openai.server_access import Clients, ServerAccess, close_all
+from annotator.models.openai.connections import Connections
+from annotator.models.openai.endpoints import Endpoint, EndpointPool
+from annotator.models.openai.held_failures import SERVER_FAILURES, Answered
+from annotator.models.openai.pace import Pace
+from annotator.models.openai.request_stream import RequestStream
+from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_calls import ServerCalls
 from annotator.models.openai.server_probe import ServerProbe
 from annotator.models.served_model import ServedModel
-from schemas.errors import BackendError
-
-# A server that is full says nothing of what was asked; one that says so this often may mean it.
-# Fewer than set a server aside: one request alone does not.
-MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 
 
 class OpenAIBackend:
-    """A model that servers answer for under a name."""
+    """A model that servers serve under a name.
+
+    A pickle holds the config alone: whoever unpickles it reads the key from its own environment,
+    and has limits and connections of its own.
+    """
 
     streams = True
 
@@ -49,6 +50,11 @@ class OpenAIBackend:
         self._access = ServerAccess(config)
         self._probe = ServerProbe(config, self._access, self._pool)
         self._calls = ServerCalls(config, self._access, self._pool)
+        self._connections: dict[asyncio.AbstractEventLoop, Connections] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[OpenAIBackend], tuple[ModelConfig]]:
+        return OpenAIBackend, (self._config,)
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""
@@ -69,16 +75,16 @@ class OpenAIBackend:
         return values
 
     def identify(self) -> list[ServedModel]:
+        """`identify_async` for callers outside an event loop."""
+        return asyncio.run(self.identify_async())
+
+    async def identify_async(self) -> list[ServedModel]:
         """What each server lists under the model's name; a server that lists nothing is left out.
 
-        ConfigError when the key is refused. Asked once: `generate` does not ask again.
+        ConfigError when the key is refused. Asked once: `stream` does not ask again.
         """
-        with asyncio.Runner() as runner:
-            clients = self._access.make_clients()
-            try:
-                runner.run(self._probe.ask_all(clients))
-            finally:
-                runner.run(close_all(clients))
+        async with self.connected() as connections:
+            await self._probe.ask_all(connections)
         return [item.model for item in self._pool.endpoints if item.model is not None]
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
@@ -89,115 +95,92 @@ class OpenAIBackend:
         """What the servers would not do."""
         return self._calls.notes() + self._pool.notes()
 
-    def generate(self, take: Take) -> Iterator[list[Finished]]:
-        """Yield replies as they come in; see `stream`."""
-        from annotator.calls.running.blocking import block_on
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Connections]:
+        """The connections of the running event loop, open until the last of its users leaves.
 
-        yield from block_on(self.stream(take))
+        Every stream uses it; who runs several streams one after another keeps them open with it.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            connections = self._connections.get(loop)
+            if connections is None:
+                connections = Connections(self._config, self._access.headers())
+                self._connections[loop] = connections
+            connections.num_users += 1
+        try:
+            yield connections
+        finally:
+            with self._lock:
+                connections.num_users -= 1
+                is_last = not connections.num_users
+                if is_last:
+                    del self._connections[loop]
+            if is_last:
+                await connections.close()
 
     async def stream(
         self, take: Take, ready: asyncio.Event | None = None
     ) -> AsyncGenerator[list[Finished], None]:
-        """See `generate`."""
-        clients = self._access.make_clients()
-        in_flight: set[asyncio.Task[Answered]] = set()
-        again: deque[Request] = deque()
-        refusals: Counter[str] = Counter()
-        held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, self._config.concurrency))
-        stop: BaseException | None = None
-        try:
-            silent = await self._probe.ask_all(clients)
+        """Yield replies as they arrive, until `take` has nothing and nothing is under way.
+
+        `take` is called when there is room, after each list that was yielded, and when `ready` is
+        set, which clears it; give each stream an event of its own. When it ends it may be called
+        again. Raises BackendError when no server replies or all stop, ConfigError when one
+        refuses the key or the model: in both cases after yielding all that had come in.
+
+        Closing it (`aclose`, a cancelled task) cancels and awaits the requests under way and gives
+        their slots back. A reply is yielded in the loop step in which it arrives, so what is lost
+        is what was under way, as seen by a caller that still works on the list before: at most
+        `concurrency` requests.
+        """
+        async with self.connected() as connections:
+            silent = await self._probe.ask_all(connections)
             if silent:
                 raise self._probe.no_server(silent)
-            while True:
-                hopeless = stop or self._all_rest() or self._all_alike(held)
-                room = 0 if hopeless else self._pace.room - len(in_flight)
-                batch = [again.popleft() for _ in range(min(room, len(again)))]
-                if ready is not None:
-                    ready.clear()
-                if room > len(batch):
-                    batch += [request for group in take(room - len(batch)) for request in group]
-                for request in batch:
-                    in_flight.add(asyncio.create_task(self._ask(clients, request)))
-                if not in_flight:
-                    if hopeless:
-                        raise hopeless
-                    lost = held.release()
-                    if not lost:
-                        return
-                    yield lost
-                    continue
-                waiter = asyncio.create_task(ready.wait()) if ready is not None else None
-                done, _ = await asyncio.wait(
-                    in_flight | ({waiter} if waiter else set()), return_when=asyncio.FIRST_COMPLETED
-                )
-                if waiter:
-                    waiter.cancel()
-                done.discard(waiter)  # type: ignore[arg-type]
-                in_flight -= done  # type: ignore[arg-type]
-                done = cast(set[asyncio.Task[Answered]], done)
-                errors = [error for task in done if (error := task.exception()) is not None]
-                answers = [task.result() for task in done if task.exception() is None]
-                stop = stop or next(iter(errors), None)
-                refused = [item for item in answers if self._is_too_much(item, refusals)]
-                again += [item.finished[0] for item in refused]
-                finished = held.sort([item for item in answers if item not in refused])
-                if finished:
-                    yield finished
-        finally:
-            for task in in_flight:
-                task.cancel()
-            await asyncio.gather(*in_flight, return_exceptions=True)
-            await close_all(clients)
-
-    def _is_too_much(self, item: Answered, refusals: Counter[str]) -> bool:
-        """Whether a request met a full server, and is worth sending again."""
-        failure = item.failure
-        if failure is None:
-            self._pace.answered()
-            return False
-        if failure.reason != "http_429":
-            return False
-        self._pace.refused()
-        refusals[item.finished[0].id] += 1
-        return refusals[item.finished[0].id] < MOST_REFUSALS
-
-    def _all_rest(self) -> BackendError | None:
-        """The end of the run while no server is awake."""
-        if self._pool.choose(time.monotonic()) is not None:
-            return None
-        return BackendError(
-            "; ".join(
-                f"the server at {item.url} stopped answering: {item.num_failed} requests failed "
-                f"in a row (last: {item.last_failure})"
-                for item in self._pool.endpoints
+            requests = RequestStream(
+                take,
+                ask=lambda request: self._ask(connections, request),
+                pace=self._pace,
+                pool=self._pool,
+                concurrency=self._config.concurrency,
+                ready=ready,
             )
-        )
+            async with aclosing(requests.run()) as lists:
+                async for finished in lists:
+                    yield finished
 
-    def _all_alike(self, held: HeldFailures) -> BackendError | None:
-        """The end of a run in which nothing has been answered, and all failed of one thing."""
-        why = held.all_alike()
-        return BackendError(f"{why} at {', '.join(self._config.urls)}") if why else None
+    def generate(self, take: Take) -> Iterator[list[Finished]]:
+        """`stream` for callers outside an event loop: it runs while they wait for the next list."""
+        with asyncio.Runner() as runner:
+            lists = self.stream(take)
+            try:
+                while finished := runner.run(_next(lists)):
+                    yield finished
+            finally:
+                runner.run(lists.aclose())
 
-    async def _ask(self, clients: Clients, request: Request) -> Answered:
+    async def _ask(self, connections: Connections, request: Request) -> Answered:
         """One request, on the server with most room, and once on another if that one fails it."""
         first = self._pool.choose(time.monotonic()) or self._pool.endpoints[0]
-        answer = await self._ask_one(clients, first, request)
+        answer = await self._ask_one(connections, first, request)
         if answer.failure is not None and _may_be_the_servers(answer.failure.reason):
             other = self._pool.choose(time.monotonic(), but=first)
             if other is not None:
-                return await self._ask_one(clients, other, request)
+                return await self._ask_one(connections, other, request)
         return answer
 
-    async def _ask_one(self, clients: Clients, endpoint: Endpoint, request: Request) -> Answered:
-        endpoint.num_under_way += 1
+    async def _ask_one(
+        self, connections: Connections, endpoint: Endpoint, request: Request
+    ) -> Answered:
+        self._pool.begin(endpoint)
         sent = time.monotonic()
         try:
             if endpoint.kind is None:  # it was down when the others were asked
-                await self._probe.ask_late(clients[endpoint.url], endpoint)
-            outcome = await self._calls.call(clients[endpoint.url], endpoint, request)
+                await self._probe.ask_late(connections, endpoint)
+            outcome = await self._calls.call(connections, endpoint, request)
         finally:
-            endpoint.num_under_way -= 1
+            self._pool.end(endpoint)
         answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
         failure = answer.failure
         # Where there are other servers, one that fails what they answer is at fault itself.
@@ -218,12 +201,5 @@ def _may_be_the_servers(reason: str) -> bool:
     return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}
 
 
-async def _first_done(
-    tasks: set[asyncio.Task[Answered]],
-) -> tuple[set[asyncio.Task[Answered]], set[asyncio.Task[Answered]]]:
-    return await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _settle(tasks: set[asyncio.Task[Answered]]) -> None:
-    """Wait for cancelled tasks; how they ended no longer matters."""
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _next(lists: AsyncIterator[list[Finished]]) -> list[Finished] | None:
+    return await anext(lists, None)

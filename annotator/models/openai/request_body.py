@@ -7,6 +7,7 @@ reported at the end. What a reply had to follow is checked where the reply is re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +34,7 @@ _OTHER_NAMES = {
     "response_format": ("json_schema", "structured output", "guided"),
     "logprobs": ("log probabilities",),
 }
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 # What rows record of a request: how its reply was drawn.
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "reasoning_effort", *NEUTRAL_NAMES)
 
@@ -65,6 +67,11 @@ class RequestBody:
             values["chat_template_kwargs"] = self.config.chat_template_kwargs
         values |= self.config.extra_body | self.config.params
         return {name: value for name, value in values.items() if value is not None}
+
+    def encode(self, request: Request, fields: Mapping[str, Any]) -> bytes:
+        """The bytes that are sent: model, messages and `fields` as JSON."""
+        messages = [{"role": item.role, "content": item.content} for item in self.messages(request)]
+        return _JSON.encode({"model": self.config.model, "messages": messages, **fields}).encode()
 
     def without_system(self, complaint: str, request: Request) -> RequestBody | None:
         """The body with system text in the user message, if `complaint` is about that; or None."""

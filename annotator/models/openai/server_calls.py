@@ -7,21 +7,25 @@ or a RequestFailure; only a key or model that every server refuses raises.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annotator.models.backend import RETRY_LONGER, Outcome, Request, RequestFailure, one_line
 from annotator.models.config import ModelConfig
 from annotator.models.openai.completion import read_completion
+from annotator.models.openai.connections import (
+    Connections,
+    NoReplyError,
+    StatusError,
+    TooLongError,
+)
 from annotator.models.openai.endpoints import Endpoint, EndpointPool
 from annotator.models.openai.request_body import RequestBody, sampling_of
-from annotator.models.openai.server_access import ServerAccess, timed_out
+from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_kinds import UNKNOWN, describe_unset
-
-if TYPE_CHECKING:
-    import openai
 
 # What servers say of a prompt that does not fit: "maximum context length", "exceeds the context".
 _LONG_CONTEXT = re.compile(r"context (length|size|window)|maximum (model|context)", re.IGNORECASE)
@@ -37,6 +41,7 @@ class ServerCalls:
         self._body = RequestBody(config=config)
         self._is_sampled = False  # a request had a temperature above 0
         self._num_unfinished = 0  # replies that are thoughts alone, cut off
+        self._lock = threading.Lock()  # calls may be made in several event loops
 
     def notes(self) -> list[str]:
         """What the servers would not do, and what of theirs could not be switched off."""
@@ -53,77 +58,74 @@ class ServerCalls:
             )
         return notes
 
-    async def call(
-        self, client: openai.AsyncOpenAI, endpoint: Endpoint, request: Request
-    ) -> Outcome:
+    async def call(self, connections: Connections, endpoint: Endpoint, request: Request) -> Outcome:
         """The outcome of one request at one server; ConfigError where no other can be asked."""
-        from httpx2 import Response
-        from openai import APIConnectionError, APIStatusError
-
         body = self._body
         kind = endpoint.kind or UNKNOWN
         self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
         while True:
             fields = body.fields(request, kind)
-            messages = [message.model_dump() for message in body.messages(request)]
             try:
-                # The body as it is: the client's typed call walks it again, item by item.
-                answer = await client.post(
-                    "/chat/completions",
-                    cast_to=Response,
-                    body={"model": self._config.model, "messages": messages, **fields},
-                )
-            except APIConnectionError as error:
-                if timed_out(error):
+                reply = await connections.complete(endpoint.url, body.encode(request, fields))
+            except NoReplyError as error:
+                if error.is_timeout:
                     detail = f"no answer within {self._config.timeout_s:g} s"
                     return RequestFailure(reason="timeout", detail=detail)
-                detail = self._access.safe_line(error.__cause__ or error)
-                return RequestFailure(reason="connection", detail=detail)
-            except APIStatusError as error:
-                if error.status_code in (401, 403, 404):
+                return RequestFailure(reason="connection", detail=self._access.safe_line(error))
+            except TooLongError as error:
+                return RequestFailure(reason="bad_response", detail=str(error))
+            except StatusError as error:
+                if error.status in (401, 403, 404):
                     return self._refuse(error, endpoint)
                 other = _written_otherwise(body, error, request, fields)
                 if other is None:
                     return self._failed(error)
                 body = other
                 continue
-            self._body = self._body.joined(body)
-            return self._noted(read_completion(answer.content), body, sampling_of(fields, kind))
+            self._learn(body)
+            return self._noted(read_completion(reply), body, sampling_of(fields, kind))
 
-    def _failed(self, error: openai.APIStatusError) -> RequestFailure:
+    def _learn(self, body: RequestBody) -> None:
+        """Write later requests as `body` is written, which a server took."""
+        if body is not self._body:
+            with self._lock:
+                self._body = self._body.joined(body)
+
+    def _failed(self, error: StatusError) -> RequestFailure:
         detail = self._access.safe_line(error)
-        if error.status_code == 400 and _LONG_CONTEXT.search(detail):
+        if error.status == 400 and _LONG_CONTEXT.search(detail):
             detail = one_line(f"the prompt is too long for the server; {RETRY_LONGER} ({detail})")
-        return RequestFailure(reason=f"http_{error.status_code}", detail=detail)
+        return RequestFailure(reason=f"http_{error.status}", detail=detail)
 
     def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
         """A reply with what was in force when it was drawn."""
         if isinstance(outcome, RequestFailure):
             return outcome
         if outcome.finish_reason == "length" and not outcome.text:
-            self._num_unfinished += 1
+            with self._lock:
+                self._num_unfinished += 1
         return replace(outcome, sampling=sampling, system_in_user=body.folds_system)
 
-    def _refuse(self, error: openai.APIStatusError, endpoint: Endpoint) -> RequestFailure:
+    def _refuse(self, error: StatusError, endpoint: Endpoint) -> RequestFailure:
         """Set a server aside that refuses key or model; ConfigError when it is the last one."""
         now = time.monotonic()
         if self._pool.choose(now, but=endpoint) is None:
             self._access.refuse_if_hopeless(error, endpoint)
         failure = RequestFailure(
-            reason=f"http_{error.status_code}", detail=self._access.safe_line(error)
+            reason=f"http_{error.status}", detail=self._access.safe_line(error)
         )
         self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
         return failure
 
 
 def _written_otherwise(
-    body: RequestBody, error: openai.APIStatusError, request: Request, fields: Mapping[str, Any]
+    body: RequestBody, error: StatusError, request: Request, fields: Mapping[str, Any]
 ) -> RequestBody | None:
     """How to write a refused request again; None where the refusal names nothing of ours.
 
     llama.cpp reports what a chat template refuses as an error of its own, HTTP 500.
     """
-    status, complaint = error.status_code, str(error)
+    status, complaint = error.status, str(error)
     if status not in (400, 422, 500):
         return None
     folded = body.without_system(complaint, request)

@@ -10,18 +10,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from annotator.models.backend import one_line
 from annotator.models.config import ModelConfig
+from annotator.models.openai.connections import Connections, ServerError, StatusError
 from annotator.models.openai.endpoints import Endpoint, EndpointPool
-from annotator.models.openai.server_access import Clients, ServerAccess
+from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_kinds import UNKNOWN, kind_of
 from annotator.models.served_model import find_served, read_model_list
 from schemas.errors import BackendError, ConfigError
-
-if TYPE_CHECKING:
-    import openai
 
 PROBE_TIMEOUT_S = 30.0
 
@@ -35,15 +32,17 @@ class ServerProbe:
         self._pool = pool
         self._is_done = False
 
-    async def ask_all(self, clients: Clients) -> list[str]:
+    async def ask_all(self, connections: Connections) -> list[str]:
         """Ask each server what it serves; one that replies is enough, and is asked only once.
 
         Returns why no server can be asked, one reason per server; [] when one can.
         """
-        if self._is_done:
-            return []
+        async with connections.probing:
+            return [] if self._is_done else await self._ask_all(connections)
+
+    async def _ask_all(self, connections: Connections) -> list[str]:
         endpoints = self._pool.endpoints
-        silent = await asyncio.gather(*(self.ask(clients[item.url], item) for item in endpoints))
+        silent = await asyncio.gather(*(self.ask(connections, item) for item in endpoints))
         if all(silent):
             return list(silent)
         self._is_done = True
@@ -66,28 +65,24 @@ class ServerProbe:
             "--generation-config vllm, or set base_url"
         )
 
-    async def ask_late(self, client: openai.AsyncOpenAI, endpoint: Endpoint) -> None:
+    async def ask_late(self, connections: Connections, endpoint: Endpoint) -> None:
         """Ask a server that was down at first. A refused key is the next request's to report."""
         with suppress(ConfigError):
-            await self.ask(client, endpoint)
+            await self.ask(connections, endpoint)
 
-    async def ask(self, client: openai.AsyncOpenAI, endpoint: Endpoint) -> str:
+    async def ask(self, connections: Connections, endpoint: Endpoint) -> str:
         """Why a server cannot be asked, or "" when it can; a refused key raises ConfigError."""
-        from openai import APIConnectionError, APIStatusError
-
-        patient = client.with_options(
-            max_retries=0, timeout=min(PROBE_TIMEOUT_S, self._config.timeout_s)
-        )
+        timeout_s = min(PROBE_TIMEOUT_S, self._config.timeout_s)
         try:
-            answer = await patient.models.with_raw_response.list()
-        except APIConnectionError as error:
-            return self._access.safe_line(error.__cause__ or error)
-        except APIStatusError as error:
+            reply = await connections.list_models(endpoint.url, timeout_s=timeout_s)
+        except StatusError as error:
             endpoint.kind = UNKNOWN
-            if error.status_code in (401, 403):
+            if error.status in (401, 403):
                 self._access.refuse_if_hopeless(error, endpoint)
             return ""  # a server need not have the list of models
-        entries = read_model_list(answer.content)
+        except ServerError as error:
+            return self._access.safe_line(error)
+        entries = read_model_list(reply)
         endpoint.served = [one_line(entry["id"]) for entry in entries]
         endpoint.model = find_served(
             entries, url=endpoint.url, model=self._config.model, revision=self._config.revision

@@ -1,0 +1,60 @@
+"""Which failed calls are sent again, and after how long.
+
+The rule: what the server asks for comes first (`Retry-After` in seconds or as a date,
+`x-should-retry`); else a call is repeated where another try may help, after a delay that doubles.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from email.utils import mktime_tz, parsedate_tz
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 8.0
+LONGEST_RETRY_AFTER_S = 120.0  # a server that asks for more is not asked again
+_JITTER = 0.25  # a delay is shortened by up to this part, so that calls spread out
+_RETRIED = frozenset({408, 409, 429})  # time-out, conflict, too many requests; and all from 500 on
+
+
+def is_retried(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a call that got this HTTP status is worth sending again."""
+    asked = retry_after(headers)
+    if asked is not None and asked > LONGEST_RETRY_AFTER_S:
+        return False
+    match headers.get("x-should-retry"):
+        case "true":
+            return True
+        case "false":
+            return False
+    return status in _RETRIED or status >= 500
+
+
+def retry_delay(num_retries: int, headers: Mapping[str, str]) -> float:
+    """Seconds to wait before the next try, after `num_retries` retries."""
+    asked = retry_after(headers)
+    if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER_S:
+        return asked
+    delay = min(FIRST_DELAY_S * 2.0 ** min(num_retries, 10), LONGEST_DELAY_S)
+    return delay * (1 - _JITTER * random.random())
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds a server asks to wait; None where it asks for nothing readable.
+
+    >>> retry_after({"retry-after-ms": "1500"}), retry_after({"retry-after": "soon"})
+    (1.5, None)
+    """
+    for name, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            seconds = float(headers.get(name, "")) / divisor
+        except ValueError:
+            continue
+        return None if math.isnan(seconds) else seconds
+    try:
+        parsed = parsedate_tz(headers.get("retry-after", ""))
+        return None if parsed is None else mktime_tz(parsed) - time.time()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
