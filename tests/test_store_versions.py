@@ -123,6 +123,6 @@ def test_a_newer_store_is_refused_untouched(tmp_path):
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(InputError, match=r"has store version 4, newer .* upgrade maskdpo"):
+    with pytest.raises(InputError, match=r"has store version 5, newer .* upgrade maskdpo"):
         Store(path)
     assert path.read_bytes() == content
