@@ -84,6 +84,7 @@ class Store:
         if not lease_s > 0:
             raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
         self.path = Path(path)
+        self._file = self.path.absolute()  # whatever folder the process goes to later
         self._retry_failed = retry_failed
         self._lease_s = lease_s
         self._forks = _Process.num_forks
@@ -99,16 +100,16 @@ class Store:
                 f"cannot be made a folder ({error.strerror}); choose another",
             ) from None
         with faults_at_opening(self.path):
-            self._connection = tables.connect(self.path)
+            self._connection = tables.connect(self._file)
             tables.prepare(self._connection, self.path)
-            self._reader = tables.connect(self.path)
-            self._leases = Leases(self.path, lease_s=lease_s, lock=self._lock)
+            self._reader = tables.connect(self._file)
+            self._leases = Leases(self._file, lease_s=lease_s, lock=self._lock)
             self._first_run = 0
             if retry_failed:  # failures up to now have lower numbers than the run that begins next
                 self._first_run = tables.read_last_run(self._connection) + 1
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = (self.path.absolute(), self._retry_failed, self._lease_s, self._first_run)
+        values = (self._file, self._retry_failed, self._lease_s, self._first_run)
         return _reopen, values
 
     @contextmanager
