@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from store_kills import kill_in_worlds
 
 from annotator.calls import store_tables
 from annotator.calls.leases import Watch
@@ -356,3 +357,9 @@ def test_a_lease_must_last(path):
         with pytest.raises(ValueError, match="positive number of seconds"):
             Store(path, lease_s=lease_s)
     assert not path.exists()
+
+
+def test_five_kills_of_threads_loops_stores_and_hosts_ask_nothing_twice(tmp_path):
+    """The quick form of tests/faults/test_store_kills.py."""
+    totals = kill_in_worlds(tmp_path, num_kills=5, num_keys=400, lease_s=2.0)
+    assert totals["kills"] == 5
