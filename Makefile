@@ -30,7 +30,7 @@ GPU    ?= 0
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-vllm test-real-models mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget doctor schema
 
 help:                             ## this list
@@ -79,6 +79,8 @@ schema: $(VENV)/.train            ## JSON Schema of a record (ARGS=annotation)
 
 test: $(VENV)/.dev                ## all tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
+test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minutes)
+	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
 test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)

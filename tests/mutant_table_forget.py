@@ -10,15 +10,32 @@ PEOPLE = "test_push_people.py -k"
 
 FORGOTTEN = [
     *mutants_of(
-        "annotator/calls/store_removal.py",
-        ("vacuum-left-out", '        connection.execute("VACUUM")\n', "", REMOVAL),
+        "annotator/calls/store_tables.py",
+        ("vacuum-left-out", 'connection.execute("VACUUM")', "pass", REMOVAL),
         (
             "log-kept",
             '"PRAGMA wal_checkpoint(TRUNCATE)").fetchone()',
             '"PRAGMA wal_checkpoint(PASSIVE)").fetchone()',
             REMOVAL,
         ),
-        ("asking-processes-ignored", "    if alive:", "    if False:", REMOVAL),
+    ),
+    *mutants_of(
+        "annotator/calls/leases.py",
+        (
+            "silent-owners-ask-for-ever",
+            "ended = row is None or has_ended(path, owner)",
+            "ended = False",
+            f"{REMOVAL} test_leases.py -k silent_host",
+        ),
+    ),
+    *mutants_of(
+        "annotator/calls/store_removal.py",
+        (
+            "asking-processes-ignored",
+            "is_anyone_asking(connection, path):",
+            "False:",
+            REMOVAL,
+        ),
         ("escapes-kept", "plain(_unescape(text))", "plain(text)", REMOVAL),
     ),
     *mutants_of(

@@ -1,6 +1,7 @@
 """A store as version 2 wrote it: four replies of `sample`, a failure, an unused verdict."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -62,3 +63,26 @@ def write_old_store(path: Path) -> Path:
     connection.commit()
     connection.close()
     return path
+
+
+def write_store_of_version_3(path: Path) -> sqlite3.Connection:
+    """A store that a process of version 3 has open, and asks `under way` through."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(
+        "PRAGMA journal_mode=WAL;"
+        "CREATE TABLE calls ( key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL,"
+        " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, failed INTEGER NOT NULL DEFAULT 0,"
+        " failed_run INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+        "CREATE TABLE runs ( id INTEGER PRIMARY KEY, stage TEXT NOT NULL, settings TEXT NOT NULL,"
+        " models TEXT NOT NULL DEFAULT '[]', created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);"
+        "CREATE TABLE claims ( key TEXT PRIMARY KEY, process INTEGER NOT NULL,"
+        " started REAL NOT NULL, owner TEXT NOT NULL DEFAULT '') WITHOUT ROWID;"
+        "PRAGMA user_version=3;"
+    )
+    connection.execute("INSERT INTO calls (key, kind, value) VALUES ('k', 'reply', '{\"n\": 1}')")
+    connection.execute("INSERT INTO runs (stage, settings) VALUES ('sample', '{\"a\": 1}')")
+    connection.execute(
+        "INSERT INTO claims (key, process, started, owner) VALUES ('under way', ?, 0, 'old')",
+        (os.getpid(),),
+    )
+    return connection

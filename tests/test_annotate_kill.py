@@ -34,7 +34,6 @@ WAIT_S = 60
 # What a run imports at the latest; a name that is not there is left out, and only costs time.
 IMPORTED = (
     "pytest.__main__",
-    "psutil",
     "tqdm",
     "sentencex",
     "aiohttp",

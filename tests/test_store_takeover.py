@@ -89,7 +89,7 @@ def test_a_newer_or_foreign_file_is_named(tmp_path):
     connection = sqlite3.connect(former)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     connection.close()
-    with pytest.raises(InputError, match=r"former\.sqlite: has store version 4"):
+    with pytest.raises(InputError, match=r"former\.sqlite: has store version 5"):
         take_over(store, former)
     former.write_text("no store at all, and longer than a header of SQLite would be\n" * 9)
     with pytest.raises(InputError, match=r"former\.sqlite: is no store"):

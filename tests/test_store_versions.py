@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from old_store import KEYS, QUESTIONS, REPLY, write_old_store
+from old_store import KEYS, QUESTIONS, REPLY, write_old_store, write_store_of_version_3
 
 from annotator.calls.store import Store
 from annotator.calls.store_tables import SCHEMA_VERSION
@@ -72,6 +72,28 @@ def test_a_store_of_version_1_is_migrated_in_place(tmp_path):
         assert calls.claim(["other"]) == {"other"}
 
 
+def test_claims_of_version_3_are_void_and_its_process_may_finish(tmp_path):
+    path = tmp_path / "store.sqlite"
+    old = write_store_of_version_3(path)
+    with Store(path) as calls:
+        assert version_of(path) == SCHEMA_VERSION
+        assert calls.get_many(["k"]) == {"k": {"n": 1}}
+        assert calls.begin_run("sample", {}) == {"a": 1}
+        assert old.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+        assert calls.claim(["under way"]) == {"under way"}
+        # What the former version's `put_many` does, in a process that had the file open.
+        old.execute("BEGIN IMMEDIATE")
+        old.execute(
+            "INSERT INTO calls (key, kind, value, failed, failed_run) VALUES ('under way', 'reply',"
+            " '{\"n\": 2}', 0, max(0, (SELECT coalesce(max(id), 0) FROM runs)))"
+        )
+        old.execute("DELETE FROM claims WHERE key = 'under way'")
+        old.execute("COMMIT")
+        found = calls.submit("reply", {"under way": {"n": 3}}).result()
+        assert found == {"under way": {"n": 2}}
+    old.close()
+
+
 KILLED_MIGRATION = """
 import os, signal, sqlite3, sys
 from pathlib import Path
@@ -122,6 +144,6 @@ def test_a_newer_store_is_refused_untouched(tmp_path):
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(InputError, match=r"has store version 4, newer .* upgrade maskdpo"):
+    with pytest.raises(InputError, match=r"has store version 5, newer .* upgrade maskdpo"):
         Store(path)
     assert path.read_bytes() == content

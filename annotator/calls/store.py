@@ -5,33 +5,64 @@ as every other call of its batch, before anyone sees its result. A killed proces
 what was in flight and nothing else, and a batch is either wholly there or wholly absent.
 
 Failures are rows, too: a rerun serves them as it serves replies, until `retry_failed` is asked
-for. What is under way is claimed (annotator/calls/claims.py), so that two stores on one file never
-ask the same. Nothing is held in memory: a store may grow past it.
+for. What is under way is leased (annotator/calls/leases.py), so that no two users of a file ask the
+same. Replies are committed in groups (annotator/calls/group_commit.py). No values are held in
+memory: a store may grow past it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from annotator.calls.claims import Claims
+from annotator.calls import store_tables as tables
+from annotator.calls.group_commit import GroupCommit
+from annotator.calls.leases import Leases
 from annotator.calls.store_faults import faults_at_opening, faults_in_use
-from annotator.calls.store_tables import connect, prepare, transaction
 from schemas.errors import InputError
 
+LEASE_S = 15.0
 _FAILURE = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
-_LOOKUP_BATCH = 500  # below SQLite's default limit of 999 variables per statement
-_LAST_RUN = "(SELECT coalesce(max(id), 0) FROM runs)"
+
+
+class _Process:
+    """Which process this is: a forked child has another number of forks than its parent."""
+
+    num_forks = 0
+
+    @classmethod
+    def note_fork(cls) -> None:
+        """Count on, in the child."""
+        cls.num_forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.note_fork)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """What became of keys that were claimed; those in neither are under way elsewhere.
+
+    mine     to be asked by the caller, and then stored or released
+    stored   values that are stored
+    """
+
+    mine: set[str]
+    stored: dict[str, dict[str, Any]]
 
 
 class Store:
-    """Finished calls by content key. Use it as a context manager, from any thread.
+    """Finished calls by content key. Use it as a context manager, from any thread or event loop.
 
     Values are JSON objects. A stored value is never changed: the first writer of a key wins, so
     that finished rows stay what they were. Only a failed row gives way to a later one.
@@ -39,12 +70,28 @@ class Store:
     With `retry_failed`, rows that failed before this store was opened count as absent; those that
     fail from then on are there, whichever process asked. A failure has the number of the last run
     that had begun (`begin_run`); no clock decides.
+
+    `lease_s` is how many seconds others wait for the calls of this store when it is stopped or out
+    of reach; those of a killed process on the same machine are free at once.
+
+    A store belongs to one process: a forked child must open its own. A pickled one opens the file
+    again where it is unpickled, as another owner of the same run.
     """
 
-    def __init__(self, path: str | Path, *, retry_failed: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, retry_failed: bool = False, lease_s: float = LEASE_S
+    ) -> None:
+        if not lease_s > 0:
+            raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
         self.path = Path(path)
+        self._file = self.path.absolute()  # whatever folder the process goes to later
         self._retry_failed = retry_failed
+        self._lease_s = lease_s
+        self._forks = _Process.num_forks
+        # One for all that writes: a thread waits here for another, not in SQLite, which polls.
         self._lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        self._commits: GroupCommit[_Batch, dict[str, dict[str, Any]]] = GroupCommit(self._commit)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,20 +100,38 @@ class Store:
                 f"cannot be made a folder ({error.strerror}); choose another",
             ) from None
         with faults_at_opening(self.path):
-            self._connection = connect(self.path)
-            prepare(self._connection, self.path)
-            self._claims = Claims(self.path)
-            self._first_run = self._next_run() if retry_failed else 0
+            self._connection = tables.connect(self._file)
+            tables.prepare(self._connection, self.path)
+            self._reader = tables.connect(self._file)
+            self._leases = Leases(self._file, lease_s=lease_s, lock=self._lock)
+            self._first_run = 0
+            if retry_failed:  # failures up to now have lower numbers than the run that begins next
+                self._first_run = tables.read_last_run(self._connection) + 1
 
-    def _next_run(self) -> int:
-        """The number of the run that begins next: failures up to now have lower ones."""
-        return int(self._connection.execute(f"SELECT {_LAST_RUN}").fetchone()[0]) + 1
+    def __reduce__(self) -> tuple[object, ...]:
+        values = (self._file, self._retry_failed, self._lease_s, self._first_run)
+        return _reopen, values
 
     @contextmanager
-    def _using(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         """One thread at a time, with SQLite's errors as sentences."""
+        self._check_process()
         with self._lock, faults_in_use(self.path):
-            yield
+            yield self._connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The same, without waiting for those who write."""
+        self._check_process()
+        with self._read_lock, faults_in_use(self.path):
+            yield self._reader
+
+    def _check_process(self) -> None:
+        if self._forks != _Process.num_forks:
+            raise RuntimeError(
+                f"the store {self.path} was opened before this process was forked; open it again "
+                "in the child: a connection to SQLite cannot be shared"
+            )
 
     def begin_run(
         self,
@@ -79,49 +144,55 @@ class Store:
 
         Returns the settings of the stage's last run, if any. Call it before anything is asked.
         """
-        with self._using(), transaction(self._connection):
-            last = self._connection.execute(
-                "SELECT settings FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1", (stage,)
-            ).fetchone()
-            self._connection.execute(
-                "INSERT INTO runs (stage, settings, models) VALUES (?, ?, ?)",
-                (stage, _to_json(settings), _to_json(models)),
-            )
-            return json.loads(last[0]) if last else None
+        with self._writing() as connection, tables.transaction(connection):
+            last = tables.read_last_settings(connection, stage)
+            tables.insert_run(connection, stage, _to_json(settings), _to_json(models))
+            return json.loads(last) if last else None
 
     def models_of_runs(self) -> list[list[dict[str, Any]]]:
         """What `begin_run` was given as `models`, the newest run first; runs without any left out.
 
         Equal ones in a row are one.
         """
-        with self._using():
-            rows = self._connection.execute(
-                "SELECT models FROM runs WHERE models <> '[]' ORDER BY id DESC"
-            ).fetchall()
-            texts = dict.fromkeys(text for (text,) in rows)
-            return [json.loads(text) for text in texts]
+        with self._reading() as connection:
+            return [json.loads(text) for text in dict.fromkeys(tables.read_models(connection))]
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The stored values of those keys that are there."""
-        with self._using():
-            return {key: json.loads(value) for key, value in self._lookup("key, value", keys)}
+        with self._reading() as connection:
+            return self._values(connection, keys)
+
+    def _values(
+        self, connection: sqlite3.Connection, keys: Iterable[str]
+    ) -> dict[str, dict[str, Any]]:
+        found = tables.find_calls(connection, keys, first_run=self._first_run, columns="key, value")
+        return {key: json.loads(value) for key, value in found}
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that are stored, without reading their values."""
-        with self._using():
-            return {key for (key,) in self._lookup("key", keys)}
+        with self._reading() as connection:
+            found = tables.find_calls(connection, keys, first_run=self._first_run)
+            return {key for (key,) in found}
 
-    def _lookup(
-        self, columns: str, keys: Iterable[str], condition: str = ""
-    ) -> Iterator[tuple[Any, ...]]:
-        valid = "AND (failed = 0 OR failed_run >= ?)" if self._retry_failed else ""
-        extra = [self._first_run] if self._retry_failed else []
-        for batch in _batches(keys, _LOOKUP_BATCH):
-            marks = ",".join("?" * len(batch))
-            yield from self._connection.execute(
-                f"SELECT {columns} FROM calls WHERE key IN ({marks}) {valid} {condition}",
-                [*batch, *extra],
-            )
+    def submit(
+        self,
+        kind: str,
+        values: Mapping[str, Mapping[str, Any]],
+        *,
+        failed: Collection[str] = frozenset(),
+    ) -> Future[dict[str, dict[str, Any]]]:
+        """Store finished calls soon, together with what others submit; returns at once.
+
+        The future gives the values that are stored under the keys of `values`, which may be those
+        of an earlier writer, when they are safe on the disk. It raises what `put_many` raises. Its
+        callbacks run in the thread that commits. A cancelled future does not undo a submission.
+        """
+        self._check_process()
+        batch = _Batch.of(kind, values, failed)
+        try:
+            return self._commits.submit(batch)
+        except RuntimeError:
+            raise sqlite3.ProgrammingError(f"the store {self.path} is closed") from None
 
     def put_many(
         self,
@@ -130,30 +201,38 @@ class Store:
         *,
         failed: Collection[str] = frozenset(),
     ) -> None:
-        """Store finished calls in one transaction and let go of their claims.
+        """Store finished calls in one transaction and let go of their leases.
 
         Keys already there keep their value, unless it is a failed one; `failed` names the keys
         of `values` that are failures. Raises BackendError, with nothing of `values` stored, when
         the disk is full or another process holds the file for long; InputError when the file is
         damaged.
         """
-        rows = [
-            (key, kind, _to_json(value), int(key in failed), self._first_run)
-            for key, value in values.items()
-        ]
-        if not rows:
-            return
-        with self._using(), transaction(self._connection):
-            self._connection.executemany(
-                "INSERT INTO calls (key, kind, value, failed, failed_run)"
-                f" VALUES (?, ?, ?, ?, max(?, {_LAST_RUN}))"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
-                " failed = excluded.failed, failed_run = excluded.failed_run WHERE calls.failed",
-                rows,
-            )
-            self._connection.executemany(
-                "DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows]
-            )
+        if values:
+            self._store([_Batch.of(kind, values, failed)])
+
+    def _commit(self, batches: Sequence[_Batch]) -> list[dict[str, dict[str, Any]]]:
+        texts = self._store(batches)
+        with faults_in_use(self.path):
+            return [{row[0]: json.loads(texts[row[0]]) for row in batch.rows} for batch in batches]
+
+    def _store(self, batches: Sequence[_Batch]) -> dict[str, str]:
+        """Commit `batches` together; returns what is stored under their keys now."""
+        rows = [row for batch in batches for row in batch.rows]
+        now: dict[str, str] = {}
+        others: list[str] = []
+        with self._writing() as connection:
+            with tables.transaction(connection):
+                run = max(self._first_run, tables.read_last_run(connection))
+                for row in rows:
+                    if tables.insert_call(connection, row, run):
+                        now[row[0]] = row[2]
+                    else:
+                        others.append(row[0])
+                now.update(tables.find_calls(connection, others, columns="key, value"))
+                tables.delete_leases(connection, (row[0] for row in rows))
+            self._leases.forget(row[0] for row in rows)
+        return now
 
     def submit(
         self,
@@ -173,56 +252,70 @@ class Store:
 
     def mark_failed(self, keys: Iterable[str]) -> None:
         """Count stored calls as failed: their replies came, and were of no use."""
-        rows = [(self._first_run, key) for key in keys]
-        if not rows:
+        keys = list(keys)
+        if not keys:
             return
-        with self._using(), transaction(self._connection):
-            self._connection.executemany(
-                f"UPDATE calls SET failed = 1, failed_run = max(?, {_LAST_RUN})"
-                " WHERE key = ? AND NOT failed",
-                rows,
-            )
+        with self._writing() as connection, tables.transaction(connection):
+            run = max(self._first_run, tables.read_last_run(connection))
+            tables.mark_failed(connection, keys, run)
 
     def mark_good(self, keys: Iterable[str]) -> None:
         """Count stored replies as good that were marked as failed: they came to a result after all.
 
         So it is where reading was corrected since. Calls without a reply stay failed.
         """
-        with self._using():
-            failed = [
-                key
-                for key, begin in self._lookup("key, substr(value, 1, 10)", keys, "AND failed = 1")
-                if begin != _FAILURE
-            ]
-            if failed:
-                with transaction(self._connection):
-                    self._connection.executemany(
-                        "UPDATE calls SET failed = 0 WHERE key = ?", [(key,) for key in failed]
-                    )
+        columns = "key, failed, substr(value, 1, 10)"
+        with self._reading() as connection:
+            found = tables.find_calls(connection, keys, first_run=self._first_run, columns=columns)
+            failed = [key for key, is_failed, begin in found if is_failed and begin != _FAILURE]
+        if failed:
+            with self._writing() as connection, tables.transaction(connection):
+                tables.mark_good(connection, failed)
 
     def claim(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that are this store's to ask; the rest are under way elsewhere."""
-        with self._using():
-            return self._claims.claim(keys)
+        """Those of `keys` that are the caller's to ask; the rest are under way elsewhere.
+
+        A key is handed out once: not again to this store either, until it is stored or released.
+        """
+        with self._writing():
+            with self._leases.changing():
+                mine = self._leases.take(keys)
+            self._leases.keep(mine)
+        return mine
+
+    def claim_missing(self, keys: Iterable[str]) -> Claimed:
+        """The same for keys that are not stored, with the values of those that are, in one step.
+
+        Where another store held a key a moment ago, its reply is seen: it is stored when its lease
+        ends, never later. Ask again for those in neither, some times in a second.
+        """
+        wanted = list(dict.fromkeys(keys))
+        with self._writing():
+            with self._leases.changing() as connection:
+                stored = self._values(connection, wanted)
+                mine = self._leases.take(key for key in wanted if key not in stored)
+            self._leases.keep(mine)
+        return Claimed(mine=mine, stored=stored)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Let go of claims whose calls were not made after all."""
-        with self._using():
-            self._claims.release(keys)
+        """Let go of claimed keys whose calls were not made after all; others are left alone."""
+        with self._writing():
+            self._leases.release(list(keys))
 
     def count(self, kind: str, *, failed: bool | None = None) -> int:
         """How many calls of `kind` the store holds: all, the failed, or the good ones."""
-        query = "SELECT count(*) FROM calls WHERE kind = ?"
-        if failed is not None:
-            query += " AND failed = 1" if failed else " AND failed = 0"
-        with self._using():
-            return int(self._connection.execute(query, (kind,)).fetchone()[0])
+        with self._reading() as connection:
+            return tables.count_calls(connection, kind, failed)
 
     def close(self) -> None:
-        """Close the file and let go of what was claimed; safe to call twice."""
-        with self._lock:
-            self._claims.close()
-            self._connection.close()
+        """Commit what was submitted, let go of what was claimed, close; safe to call twice."""
+        if self._forks != _Process.num_forks:
+            return  # all of it is the parent's
+        self._commits.close()
+        self._leases.close()
+        with self._lock, self._read_lock:
+            self._reader.close()
+            self._connection.close()  # the last: it moves the log into the file, safely
 
     def __enter__(self) -> Self:
         return self
@@ -236,6 +329,27 @@ class Store:
         self.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Calls of one submission, as rows."""
+
+    rows: list[tables.Row]
+
+    @classmethod
+    def of(
+        cls, kind: str, values: Mapping[str, Mapping[str, Any]], failed: Collection[str]
+    ) -> _Batch:
+        rows = [(key, kind, _to_json(value), key in failed) for key, value in values.items()]
+        return cls(rows=rows)
+
+
+def _reopen(path: Path, retry_failed: bool, lease_s: float, first_run: int) -> Store:
+    """A store as it was pickled: what failed since the pickled one was opened is there."""
+    store = Store(path, retry_failed=retry_failed, lease_s=lease_s)
+    store._first_run = first_run
+    return store
+
+
 def _to_json(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     try:
@@ -243,14 +357,3 @@ def _to_json(value: object) -> str:
     except UnicodeEncodeError:  # half of a surrogate pair, which no file in UTF-8 can hold
         return json.dumps(value, sort_keys=True)
     return text
-
-
-def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annotator.calls.claims import is_alive
+from annotator.calls import store_tables as tables
+from annotator.calls.leases import is_anyone_asking
 from annotator.calls.store_faults import faults_in_use
-from annotator.calls.store_tables import LOCK_WAIT_S, transaction
+from annotator.calls.store_tables import LOCK_WAIT_S
 from schemas.errors import BackendError, MaskDpoError
 from schemas.text.plain_text import plain
 
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\(.)", re.S)
-_DELETE_BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def find_traces(
     found: set[str] = set()
     by_kind: Counter[str] = Counter()
     with _connected(path, read_only=True) as connection:
-        for key, kind, value in connection.execute("SELECT key, kind, value FROM calls"):
+        for key, kind, value in tables.all_calls(connection):
             if key in keys or _holds(value, texts, passages):
                 found.add(key)
                 by_kind[kind] += 1
@@ -70,16 +70,9 @@ def remove_calls(path: Path, keys: Collection[str]) -> int:
     """
     with _connected(path) as connection:
         _refuse_while_asked(path, connection)
-        connection.execute("PRAGMA secure_delete = ON")
-        count = 0
-        with transaction(connection):
-            for batch in _batches(sorted(keys)):
-                marks = ",".join("?" * len(batch))
-                count += connection.execute(
-                    f"DELETE FROM calls WHERE key IN ({marks})", batch
-                ).rowcount
+        count = tables.delete_calls(connection, sorted(keys))
         _empty_log(path, connection)
-        connection.execute("VACUUM")
+        tables.rewrite(connection)
         _empty_log(path, connection)
     return count
 
@@ -91,7 +84,7 @@ def is_store(path: Path) -> bool:
             if handle.read(15) != b"SQLite format 3":
                 return False
         with _connected(path, read_only=True) as connection:
-            connection.execute("SELECT key, kind, value FROM calls LIMIT 0")
+            next(tables.all_calls(connection), None)
     except (OSError, MaskDpoError):
         return False
     return True
@@ -114,23 +107,20 @@ def _connected(path: Path, *, read_only: bool = False) -> Iterator[sqlite3.Conne
 
 
 def _refuse_while_asked(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise BackendError where a living process has calls under way: it would store them again."""
-    columns = {row[1] for row in connection.execute("PRAGMA table_info(claims)")}
-    if not {"process", "started"} <= columns:
-        return
-    owners = connection.execute("SELECT DISTINCT process, started FROM claims").fetchall()
-    alive = [process for process, started in owners if is_alive(process, started)]
-    if alive:
+    """Raise BackendError where a call is under way: its owner would store it again.
+
+    The claims of versions 2 and 3 do not count, since nothing shows whether they hold.
+    """
+    if tables.has_leases(connection) and is_anyone_asking(connection, path):
         raise BackendError(
-            f"process {alive[0]} is asking models and stores their replies in {path}; end it or "
+            f"another program is asking models and stores their replies in {path}; end it or "
             "wait, then run the same command again"
         )
 
 
 def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
     """Move all of the write-ahead log into the file, and make it empty."""
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
+    if not tables.empty_log(connection):
         raise BackendError(
             f"another process reads {path}, so its log cannot be emptied; end it, then run the "
             "same command again"
@@ -173,8 +163,3 @@ def _unescape(text: str) -> str:
         return " " if match[1] in "nrtbf" else match[1]
 
     return _ESCAPE.sub(resolve, text)
-
-
-def _batches(items: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(items), _DELETE_BATCH):
-        yield items[start : start + _DELETE_BATCH]

@@ -1,24 +1,31 @@
-"""The tables of a store, and how a file of an older version becomes one of today.
+"""All SQL of a store: its tables, its statements, and how an older file becomes one of today.
 
 The rule: a file changes its version in one transaction. Killed half way, it still is the old one.
 
 version 1   calls(key, kind, value, created)
 version 2   `failed` of a call, and `stamp` (when, in seconds); runs; claims(key, process, started)
 version 3   `failed_run` of a call instead of the clock; `models` of a run; `owner` of a claim
+version 4   owners(owner, beats, lease_s) and leases(key, owner) instead of claims
+
+Claims of versions 2 and 3 are void after migration, those of a process that still runs as well: a
+call it has under way may be asked twice. The process may finish its work and store it: columns have
+defaults, and the empty table of claims stays for it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import InputError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 LOCK_WAIT_S = 30.0
+_BATCH = 500  # below SQLite's default limit of 999 variables per statement
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS calls ("
@@ -28,25 +35,38 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS runs ("
     " id INTEGER PRIMARY KEY, stage TEXT NOT NULL, settings TEXT NOT NULL,"
     " models TEXT NOT NULL DEFAULT '[]', created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-    "CREATE TABLE IF NOT EXISTS claims ("
-    " key TEXT PRIMARY KEY, process INTEGER NOT NULL, started REAL NOT NULL,"
-    " owner TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS owners ("
+    " owner TEXT PRIMARY KEY, beats INTEGER NOT NULL, lease_s REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID",
 )
-# What each version lacks; columns have defaults, so that a process of version 2 that has the file
-# open may finish its work.
-_FROM_VERSION: dict[int, tuple[str, ...]] = {
-    1: ("ALTER TABLE calls ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",),
-    2: (
-        "ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '[]'",
-        "ALTER TABLE claims ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
-    ),
+# What each version lacks, step by step.
+_TO_VERSION: dict[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE calls ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",),
+    3: ("ALTER TABLE calls ADD COLUMN failed_run INTEGER NOT NULL DEFAULT 0",),
 }
-_FAILED_RUN = "ALTER TABLE calls ADD COLUMN failed_run INTEGER NOT NULL DEFAULT 0"
+_RUN_MODELS = "ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '[]'"  # version 2 has runs
+_VOID_CLAIMS = "DELETE FROM claims"
+
+Row = tuple[str, str, str, bool]  # key, kind, value, failed
+
+
+# --- the file ---
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that several threads may use, one at a time; statements commit at once."""
     return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+
+
+def connect_unsafe(path: Path) -> sqlite3.Connection:
+    """A connection that does not wait for the disk: for what a power cut may take.
+
+    It never moves the log into the file, since without waiting that would endanger all of it.
+    """
+    connection = connect(path)
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -81,10 +101,14 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     check_version(version, path)
     if version == SCHEMA_VERSION:
         return
-    for statement in _FROM_VERSION.get(version, ()):
-        connection.execute(statement)
+    if version == 2:
+        connection.execute(_RUN_MODELS)
     if version:
-        connection.execute(_FAILED_RUN)
+        for target in range(version + 1, SCHEMA_VERSION):
+            for statement in _TO_VERSION[target]:
+                connection.execute(statement)
+    if version in (2, 3):
+        connection.execute(_VOID_CLAIMS)
     for statement in _TABLES:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
@@ -117,3 +141,217 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+# --- calls ---
+
+
+def find_calls(
+    connection: sqlite3.Connection, keys: Iterable[str], *, columns: str = "key", first_run: int = 0
+) -> Iterator[tuple[Any, ...]]:
+    """Those of `keys` that are stored; what failed before the run `first_run` is not."""
+    for batch in batches(keys):
+        yield from connection.execute(
+            f"SELECT {columns} FROM calls WHERE key IN ({','.join('?' * len(batch))})"
+            " AND (failed = 0 OR failed_run >= ?)",
+            [*batch, first_run],
+        )
+
+
+def all_calls(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
+    """Key, kind and value of each call, of a store of any version."""
+    return iter(connection.execute("SELECT key, kind, value FROM calls"))
+
+
+def insert_call(connection: sqlite3.Connection, row: Row, run: int) -> bool:
+    """Store a call unless one that is no failure is there; returns whether it is stored."""
+    return bool(
+        connection.execute(
+            "INSERT INTO calls (key, kind, value, failed, failed_run) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
+            " failed = excluded.failed, failed_run = excluded.failed_run WHERE calls.failed",
+            (*row, run),
+        ).rowcount
+    )
+
+
+def mark_failed(connection: sqlite3.Connection, keys: Iterable[str], run: int) -> None:
+    """Count stored calls as failed in `run`."""
+    connection.executemany(
+        "UPDATE calls SET failed = 1, failed_run = ? WHERE key = ? AND NOT failed",
+        [(run, key) for key in keys],
+    )
+
+
+def mark_good(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Count stored calls as good."""
+    connection.executemany("UPDATE calls SET failed = 0 WHERE key = ?", [(key,) for key in keys])
+
+
+def count_calls(connection: sqlite3.Connection, kind: str, failed: bool | None) -> int:
+    """How many calls of a kind there are: all, the failed, or the good ones."""
+    query = "SELECT count(*) FROM calls WHERE kind = ? AND failed = coalesce(?, failed)"
+    return int(connection.execute(query, (kind, failed)).fetchone()[0])
+
+
+def delete_calls(connection: sqlite3.Connection, keys: Iterable[str]) -> int:
+    """Delete calls and overwrite their pages, in one transaction; returns how many."""
+    connection.execute("PRAGMA secure_delete = ON")
+    count = 0
+    with transaction(connection):
+        for batch in batches(keys):
+            marks = ",".join("?" * len(batch))
+            count += connection.execute(f"DELETE FROM calls WHERE key IN ({marks})", batch).rowcount
+    return count
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Move all of the write-ahead log into the file and empty it; False where somebody reads it."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def rewrite(connection: sqlite3.Connection) -> None:
+    """Write the whole file again, without what was deleted."""
+    connection.execute("VACUUM")
+
+
+# --- runs ---
+
+
+def read_last_run(connection: sqlite3.Connection) -> int:
+    """The number of the last run that had begun; 0 where none had."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0])
+
+
+def read_last_settings(connection: sqlite3.Connection, stage: str) -> str | None:
+    """The settings of the stage's last run."""
+    query = "SELECT settings FROM runs WHERE stage = ? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(query, (stage,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def read_models(connection: sqlite3.Connection) -> list[str]:
+    """The models of each run that has some, the newest run first."""
+    query = "SELECT models FROM runs WHERE models <> '[]' ORDER BY id DESC"
+    return [models for (models,) in connection.execute(query)]
+
+
+def insert_run(
+    connection: sqlite3.Connection, stage: str, settings: str, models: str = "[]"
+) -> None:
+    """Record a run; its number is one more than the last one's."""
+    query = "INSERT INTO runs (stage, settings, models) VALUES (?, ?, ?)"
+    connection.execute(query, (stage, settings, models))
+
+
+def has_run(connection: sqlite3.Connection, stage: str, settings: str) -> bool:
+    """Whether a run of that stage with exactly those settings is recorded."""
+    query = "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?"
+    return connection.execute(query, (stage, settings)).fetchone() is not None
+
+
+# --- owners and leases ---
+
+
+def has_leases(connection: sqlite3.Connection) -> bool:
+    """Whether the file is of a version with leases."""
+    return read_version(connection) >= 4
+
+
+def insert_lease(connection: sqlite3.Connection, key: str, owner: str) -> bool:
+    """Lease `key`; False where it is leased, or where `owner` is not in the table of owners."""
+    query = (
+        "INSERT INTO leases (key, owner) SELECT ?, owner FROM owners WHERE owner = ?"
+        " ON CONFLICT DO NOTHING"
+    )
+    return bool(connection.execute(query, (key, owner)).rowcount)
+
+
+def find_lease(connection: sqlite3.Connection, key: str) -> str | None:
+    """The owner of the lease of `key`."""
+    row = connection.execute("SELECT owner FROM leases WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def find_leaseholders(connection: sqlite3.Connection) -> list[str]:
+    """The owners that have leases."""
+    return [owner for (owner,) in connection.execute("SELECT DISTINCT owner FROM leases")]
+
+
+def delete_leases(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Delete the leases of `keys`, whoever has them."""
+    connection.executemany("DELETE FROM leases WHERE key = ?", [(key,) for key in keys])
+
+
+def release_leases(connection: sqlite3.Connection, keys: Iterable[str], owner: str) -> None:
+    """Delete those leases of `keys` that are the owner's."""
+    query = "DELETE FROM leases WHERE key = ? AND owner = ?"
+    connection.executemany(query, [(key, owner) for key in keys])
+
+
+def list_owners(connection: sqlite3.Connection) -> list[str]:
+    """All owners."""
+    return [owner for (owner,) in connection.execute("SELECT owner FROM owners")]
+
+
+def read_owner(connection: sqlite3.Connection, owner: str) -> tuple[int, float] | None:
+    """The heartbeats of an owner, and how long its leases last without one, in seconds."""
+    query = "SELECT beats, lease_s FROM owners WHERE owner = ?"
+    row = connection.execute(query, (owner,)).fetchone()
+    return None if row is None else (int(row[0]), float(row[1]))
+
+
+def write_owner(connection: sqlite3.Connection, owner: str, beats: int, lease_s: float) -> None:
+    """Write the heartbeats of an owner, who need not be in the table."""
+    query = "INSERT OR REPLACE INTO owners (owner, beats, lease_s) VALUES (?, ?, ?)"
+    connection.execute(query, (owner, beats, lease_s))
+
+
+def delete_owner(connection: sqlite3.Connection, owner: str) -> None:
+    """Delete an owner with all of its leases."""
+    connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
+    connection.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+
+
+# --- another store ---
+
+
+@contextmanager
+def attached(connection: sqlite3.Connection, place: str) -> Iterator[int]:
+    """The store at the URI `place` as `former`; yields its version."""
+    connection.execute("ATTACH ? AS former", (place,))
+    try:
+        yield read_version(connection, "former")
+    finally:
+        connection.execute("DETACH former")
+
+
+def copy_former(connection: sqlite3.Connection, version: int) -> int:
+    """Copy the calls of `former` that are missing here, and its runs; returns how many calls."""
+    failed = "failed" if version >= 2 else "0"
+    count = connection.execute(
+        "INSERT INTO main.calls (key, kind, value, created, failed)"
+        f" SELECT key, kind, value, created, {failed} FROM former.calls"
+        " WHERE kind <> 'verdict'"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
+        " WHERE calls.failed AND NOT excluded.failed"
+    ).rowcount
+    if version >= 3:  # which models gave those replies
+        connection.execute(
+            "INSERT INTO main.runs (stage, settings, models, created)"
+            " SELECT stage, settings, models, created FROM former.runs ORDER BY id"
+        )
+    return count
+
+
+def batches(items: Iterable[str]) -> Iterator[Sequence[str]]:
+    """`items` in lists short enough for one statement."""
+    batch: list[str] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -13,14 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from annotator.calls import store_tables as tables
 from annotator.calls.store_faults import faults_at_opening
-from annotator.calls.store_tables import (
-    LOCK_WAIT_S,
-    check_version,
-    prepare,
-    read_version,
-    transaction,
-)
+from annotator.calls.store_tables import LOCK_WAIT_S, check_version, prepare, read_version
 
 _STAGE = "taken over"
 
@@ -68,16 +63,13 @@ def mark_taken_over(store: Path, former: Path) -> None:
         try:
             prepare(connection, store)
             settings = json.dumps(_describe(former))
-            connection.execute(
-                "INSERT INTO runs (stage, settings) VALUES (?, ?)", (_STAGE, settings)
-            )
+            tables.insert_run(connection, _STAGE, settings)
         finally:
             connection.close()
 
 
 def _find_mark(connection: sqlite3.Connection, mark: str) -> bool:
-    query = "SELECT 1 FROM main.runs WHERE stage = ? AND settings = ?"
-    return connection.execute(query, (_STAGE, mark)).fetchone() is not None
+    return tables.has_run(connection, _STAGE, mark)
 
 
 @contextmanager
@@ -86,31 +78,15 @@ def _attached(connection: sqlite3.Connection, former: Path) -> Iterator[int]:
     # Without a log there is nobody who writes; opened so, SQLite puts no file next to it.
     has_log = former.with_name(former.name + "-wal").exists()
     place = f"{former.resolve().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
-    connection.execute("ATTACH ? AS former", (place,))
-    try:
-        version = read_version(connection, "former")
+    with tables.attached(connection, place) as version:
         check_version(version, former)
         yield version
-    finally:
-        connection.execute("DETACH former")
 
 
 def _copy(connection: sqlite3.Connection, version: int, mark: str) -> int:
-    failed = "failed" if version >= 2 else "0"
-    with transaction(connection):
-        count = connection.execute(
-            "INSERT INTO main.calls (key, kind, value, created, failed)"
-            f" SELECT key, kind, value, created, {failed} FROM former.calls"
-            " WHERE kind <> 'verdict'"
-            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
-            " WHERE calls.failed AND NOT excluded.failed"
-        ).rowcount
-        if version >= 3:  # which models gave those replies
-            connection.execute(
-                "INSERT INTO main.runs (stage, settings, models, created)"
-                " SELECT stage, settings, models, created FROM former.runs ORDER BY id"
-            )
-        connection.execute("INSERT INTO main.runs (stage, settings) VALUES (?, ?)", (_STAGE, mark))
+    with tables.transaction(connection):
+        count = tables.copy_former(connection, version)
+        tables.insert_run(connection, _STAGE, mark)
     return count
 
 
