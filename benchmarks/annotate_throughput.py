@@ -181,8 +181,12 @@ def run_annotator(url: str, calls: int, concurrency: int) -> None:
 
     try:
         from annotator.judging.runs.annotate import run_annotate
+
+        silent = {}
     except ImportError:  # a former checkout
         from annotator.judging.annotate import run_annotate  # type: ignore[import-not-found]
+
+        silent = {"show_progress": False}
     model = {"model": "judge", "base_url": url, "concurrency": concurrency}
     settings = {"judge": "llm", "llm": {**model, "protocol": "sentence"}}
     with tempfile.TemporaryDirectory() as name:
@@ -194,6 +198,7 @@ def run_annotator(url: str, calls: int, concurrency: int) -> None:
             documents=folder / "documents.jsonl",
             output=folder / "annotations.jsonl",
             store=folder / "store.sqlite",
+            **silent,
         )
         assert result.counts["label_unverifiable"] == calls, result.counts
 

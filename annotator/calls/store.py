@@ -234,22 +234,6 @@ class Store:
             self._leases.forget(row[0] for row in rows)
         return now
 
-    def submit(
-        self,
-        kind: str,
-        values: Mapping[str, Mapping[str, Any]],
-        *,
-        failed: Collection[str] = frozenset(),
-    ) -> Future[dict[str, dict[str, Any]]]:
-        """TEMPORARY"""
-        future: Future[dict[str, dict[str, Any]]] = Future()
-        try:
-            self.put_many(kind, values, failed=failed)
-            future.set_result(self.get_many(values))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
     def mark_failed(self, keys: Iterable[str]) -> None:
         """Count stored calls as failed: their replies came, and were of no use."""
         keys = list(keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from annotator.calls.store import Store
@@ -19,6 +19,18 @@ from annotator.models.backend import (
     Reply,
     RequestFailure,
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimedCalls:
+    """Calls that were claimed; those in neither are under way elsewhere.
+
+    mine    keys that the caller is to ask
+    found   answers that are stored
+    """
+
+    mine: set[str]
+    found: dict[str, Outcome]
 
 
 class StoredCalls:
@@ -34,6 +46,11 @@ class StoredCalls:
     def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The answers that are there."""
         return self._read(self.store.get_many(keys))
+
+    def claim(self, keys: Iterable[str]) -> ClaimedCalls:
+        """What becomes of calls that are wanted and were not stored a moment ago."""
+        claimed = self.store.claim_missing(keys)
+        return ClaimedCalls(mine=claimed.mine, found=self._read(claimed.stored))
 
     async def keep(self, finished: Sequence[Finished]) -> dict[str, Outcome]:
         """Store finished requests, whose ids are their keys, and count what they cost.

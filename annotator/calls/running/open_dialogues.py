@@ -5,7 +5,6 @@ The rule: a dialogue sees only what is stored, and its end decides how its calls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -32,7 +31,7 @@ class OpenDialogue(Generic[ResultT]):
 
 
 class OpenDialogues(Generic[ResultT]):
-    """Sends and ends dialogues, and leases their calls. The two ways of running build on it."""
+    """Sends and ends dialogues. The two ways of running build on it."""
 
     def __init__(self, backend: Backend, calls: StoredCalls) -> None:
         self.backend = backend
@@ -65,15 +64,6 @@ class OpenDialogues(Generic[ResultT]):
         """The results since the last time."""
         done, self.done = self.done, []
         return done
-
-    def lease(self, requests: Sequence[Request]) -> list[Request]:
-        """Those this store may ask: not leased elsewhere, and not stored meanwhile."""
-        store = self.calls.store
-        mine = store.claim(request.id for request in requests)
-        stored = store.present(mine)
-        if stored:
-            store.release(stored)
-        return [request for request in requests if request.id in mine - stored]
 
     @property
     def is_halted(self) -> bool:

@@ -104,14 +104,15 @@ class Rounds(Generic[ResultT]):
             taken: list[list[Request]] = []
             while waiting and len(taken) < limit and not self._open.is_halted:
                 group = waiting.popleft()
-                owed = self._owed(group)
+                claimed = self._calls.store.claim_missing(request.id for request in group)
+                owed = [request for request in group if request.id not in claimed.stored]
                 if not owed:  # another store has answered it meanwhile
                     continue
-                if len(self._open.lease(owed)) < len(owed):
-                    self._calls.store.release(request.id for request in owed)
+                if len(claimed.mine) < len(owed):
+                    self._calls.store.release(claimed.mine)
                     elsewhere.append(group)
                 elif not self._calls.meter.start(owed):
-                    self._calls.store.release(request.id for request in owed)
+                    self._calls.store.release(claimed.mine)
                     self._open.is_at_limit = True
                 else:
                     taken.append(group)
@@ -123,7 +124,3 @@ class Rounds(Generic[ResultT]):
             self._calls.keep_now(finished)
             yield []
         return elsewhere
-
-    def _owed(self, group: Sequence[Request]) -> list[Request]:
-        stored = self._calls.store.present(request.id for request in group)
-        return [request for request in group if request.id not in stored]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Generic
 
@@ -163,46 +163,49 @@ class Stream(Generic[ResultT]):
         if self._elsewhere and time.monotonic() - self._last_poll > POLL_S:
             self._poll()
         taken: list[Request] = []
-        while len(taken) < limit and not self._open.is_halted:
+        while len(taken) < limit and (wanted := self._admit(limit - len(taken))):
+            claimed = self._calls.claim(request.id for request in wanted)
+            for request in wanted:
+                if request.id in claimed.mine:
+                    self._under_way[request.id] = request
+                    self._calls.meter.on_event(CallAsked(key=request.id))
+                    taken.append(request)
+                else:
+                    self._calls.meter.withdraw([request])
+                    self._leave_to_others(request)
+            self._serve(claimed.found)
+        return [[request] for request in taken]
+
+    def _admit(self, most: int) -> list[Request]:
+        """Requests that are ready and fit the limits, counted as under way."""
+        admitted: list[Request] = []
+        while len(admitted) < most and not self._open.is_halted:
             self._fill()
             if not self._ready:
                 break
-            request = self._ready.popleft()
-            if not self._calls.meter.start([request]):
-                self._ready.appendleft(request)
+            if not self._calls.meter.start([self._ready[0]]):
                 # What is under way was counted at its most: once it is in, there may be room.
                 self._open.is_at_limit = not self._calls.meter.num_under_way
                 break
-            if self._open.lease([request]):
-                self._under_way[request.id] = request
-                self._calls.meter.on_event(CallAsked(key=request.id))
-                taken.append(request)
-            else:
-                self._calls.meter.withdraw([request])
-                self._leave_to_others(request)
-        return [[request] for request in taken]
+            admitted.append(self._ready.popleft())
+        return admitted
 
     def _leave_to_others(self, request: Request) -> None:
-        """Another store asks it: look for its reply from time to time."""
+        """Another store asks it, or has: look for its reply from time to time."""
         self._elsewhere[request.id] = request
-        self._poll()
         asyncio.get_running_loop().call_later(POLL_S, self._work.set)
 
     def _poll(self) -> None:
         """Calls another store had under way: answered by now, or left by its end."""
         self._last_poll = time.monotonic()
-        stored = self._calls.find(self._elsewhere)
-        for key in stored:
-            del self._elsewhere[key]
-        self._calls.meter.serve(len(stored))
-        self._resume(stored)
-        free = self._free(list(self._elsewhere))
-        for key in free:
-            self._ready.append(self._elsewhere.pop(key))
+        claimed = self._calls.claim(self._elsewhere)
+        self._calls.store.release(claimed.mine)  # `_take` claims what it takes
+        self._ready.extend(self._elsewhere.pop(key) for key in claimed.mine)
+        self._serve(claimed.found)
 
-    def _free(self, keys: Sequence[str]) -> set[str]:
-        """Those that nobody asks any more. They are let go again: `_take` leases what it takes."""
-        free = self._calls.store.claim(keys) if keys else set()
-        if free:
-            self._calls.store.release(free)
-        return free
+    def _serve(self, found: Mapping[str, Outcome]) -> None:
+        """Replies that others stored while we waited."""
+        for key in found:
+            del self._elsewhere[key]
+        self._calls.meter.serve(len(found))
+        self._resume(found)
