@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reply_support import make_material
+from reply_support import make_inputs
 
 from annotator.calls.json_reply import clean_value, find_json_objects
 from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
@@ -82,7 +82,7 @@ def test_labels_by_any_name_and_no_other(text, label):
 
 
 def points_of(text):
-    return read_points(text, make_material(["Ada had a cat."], ["Ada had a cat."]), 0)
+    return read_points(text, make_inputs(["Ada had a cat."], ["Ada had a cat."]), 0)
 
 
 @pytest.mark.parametrize(

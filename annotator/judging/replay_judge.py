@@ -27,7 +27,7 @@ _MAX_MAKERS = 3
 NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no_matching_span"
 
 
-class RecordedJudge:
+class ReplayJudge:
     """Reads its verdicts from annotations; named after whoever made them, else the file."""
 
     def __init__(

@@ -30,7 +30,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Material:
+class ProtocolInput:
     """A task made ready for prompts.
 
     excerpts   what is shown of the documents, for every sentence alike

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from annotator.calls.dialogue import Answer, Ask
 from annotator.judging.protocols.prompts import fill, wrap
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, labels_in
 from annotator.judging.protocols.thinking import THINKING_HINT, find_answer
 from annotator.models.backend import Reply, RequestFailure
@@ -96,7 +96,7 @@ def find_loop(text: str) -> int | None:
     return None
 
 
-def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
+def repair(ask: Ask, reply: Reply, fault: str, inputs: ProtocolInput) -> Ask:
     """The conversation with the unusable reply, its fault named, and the request to mend it.
 
     The reply is repeated without its thoughts, and a loop with its first round only.
@@ -105,14 +105,14 @@ def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
     loop = find_loop(said) if reply.finish_reason == "length" else None
     said = said[: _MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS]
     said = said if said.strip() else "-"  # some servers refuse a turn without text
-    request = fill(material.prompts.repair, {"fault": fault})
+    request = fill(inputs.prompts.repair, {"fault": fault})
     turns = [Message(role="assistant", content=said), Message(role="user", content=request)]
     return replace(ask, messages=[*ask.messages, *turns], purpose="repair")
 
 
-def name_fault(fault: ReplyFault, material: Material) -> str:
+def name_fault(fault: ReplyFault, inputs: ProtocolInput) -> str:
     """The mistake in words for the model, in the language of its prompts."""
-    faults = material.prompts.faults
+    faults = inputs.prompts.faults
     words = faults.get(fault.words or fault.reason, faults["unparsable"])
     quote = f"\n{wrap('quote', fault.quote[:_MAX_QUOTE_CHARS])}" if fault.quote else ""
     return fill(words, {"detail": fault.detail, "quote": quote})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from annotator.judging.protocols.table import PROTOCOLS
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -27,6 +28,23 @@ if TYPE_CHECKING:
     from annotator.judging.domains.domain import Domain
     from annotator.judging.domains.preview import TriedSentence
     from annotator.judging.judge import JudgeTask
+
+
+class ProtocolChoice(click.ParamType[str]):
+    """A protocol of the table, as it is when the option is read, or `all` of them."""
+
+    name = "protocol"
+
+    def _choice(self) -> click.Choice[str]:
+        return click.Choice([*PROTOCOLS, "all"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The names, as help lists them."""
+        return self._choice().get_metavar(param, ctx)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or an error that lists the names."""
+        return self._choice().convert(value, param, ctx)
 
 
 @click.group("domain", epilog="The guide: docs/own-domain.md")
@@ -93,7 +111,7 @@ def new(*, name: str, language: str, output: Path | None) -> None:
 @click.option("--responses", type=INPUT_FILE, help="Show the first of these responses.")
 @click.option(
     "--protocol",
-    type=click.Choice(["response", "sentence", "anah", "all"]),
+    type=ProtocolChoice(),
     default="all",
     show_default=True,
     help="Whose messages to print in full; token counts are of all.",
