@@ -9,6 +9,30 @@ KEYS = "test_protocol_keys.py"
 
 PROTOCOLS = [
     *mutants_of(
+        "annotator/calls/json_reply.py",
+        (
+            "broken-objects-skipped-whole",
+            "value, end = None, start + 1",
+            "value, end = None, len(text)",
+            "test_reading.py -k one_scan",
+        ),
+        (
+            "keys-given-twice",
+            "if len(values) != len(pairs):",
+            "if False:",
+            "test_reading.py -k one_scan",
+        ),
+    ),
+    *mutants_of(
+        "annotator/judging/protocols/read_reply.py",
+        (
+            "broken-objects-pass",
+            "        if item.value is None:\n",
+            "        if item.value is None:\n            continue\n        if False:\n",
+            "test_reading.py -k one_scan",
+        ),
+    ),
+    *mutants_of(
         "annotator/judging/protocols/load_prompts.py",
         (
             "texts-of-every-protocol",
