@@ -49,7 +49,7 @@ def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> 
     sentence = inputs.sentence(number)
     words = _content_words(sentence, language)
     places: dict[Place, None] = {}
-    shown: list[str] = []
+    quoted: list[str] = []
     missing: list[str] = []
     for quote in dict.fromkeys(quotes):
         findings = finder.find_all(quote, inputs.texts)
@@ -57,10 +57,10 @@ def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> 
             chosen = _choose(findings, inputs, words)
             places |= dict.fromkeys(place for finding in chosen for place in finding)
         elif in_titles := finder.locate(quote, titles):
-            shown += [titles[place.document][place.start : place.end] for place in in_titles]
+            quoted += [titles[place.document][place.start : place.end] for place in in_titles]
         else:
             missing.append(quote)
-    shown += [inputs.texts[place.document][place.start : place.end] for place in places]
+    quoted += [inputs.texts[place.document][place.start : place.end] for place in places]
     response = [inputs.task.response.text]
     return FoundEvidence(
         evidence=[
@@ -74,12 +74,12 @@ def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> 
         ],
         missing=missing,
         in_response=[quote for quote in missing if finder.locate(quote, response)],
-        is_weak=bool(shown)
-        and not any(_is_whole(part, [*inputs.texts, *titles]) for part in shown)
+        is_weak=bool(quoted)
+        and not any(_is_whole(part, [*inputs.texts, *titles]) for part in quoted)
         and not any(
             _is_telling_sentence(place, inputs.texts[place.document], language) for place in places
         )
-        and is_weak(read_content(shown, language), read_content([sentence], language)),
+        and is_weak(read_content(quoted, language), read_content([sentence], language)),
     )
 
 

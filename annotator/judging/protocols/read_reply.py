@@ -32,7 +32,7 @@ class ReplyFault:
     """Why a reply, or one verdict of it, cannot be used.
 
     reason   a short code, recorded with the verdict
-    detail   a phrase for a person
+    detail   a phrase for a person, and for the model in a repair: a changed word changes its key
     labels   what the reply labels the sentence all the same: a repair must not change it
     missing  quotes that no document says
     words    which phrase of the prompts (`faults`) names the mistake to the model; '' for `reason`

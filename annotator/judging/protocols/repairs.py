@@ -22,6 +22,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from annotator.calls.dialogue import Answer, Ask
+from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.prompts import fill, wrap
 from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, labels_in
@@ -35,13 +36,6 @@ _MAX_REPEATED_CHARS = 4_000
 _MAX_QUOTE_CHARS = 200
 _LOOP_CHARS = 90  # at least as many characters, and three rounds
 _MAX_ROUND_CHARS = 400
-# The judge's words for our labels, in messages.
-_JUDGE_WORDS = {
-    Label.NO_HALLUCINATION: "supported",
-    Label.CONTRADICTORY: "contradicted",
-    Label.UNVERIFIABLE: "not_mentioned",
-    Label.NO_FACT: "no_fact",
-}
 
 Step = Generator[Ask, Answer, Reply | ReplyFault]
 
@@ -97,7 +91,7 @@ def find_loop(text: str) -> int | None:
 
 
 def repair(ask: Ask, reply: Reply, fault: str, inputs: ProtocolInput) -> Ask:
-    """The conversation with the unusable reply, its fault named, and the request to mend it.
+    """The conversation with the unusable reply, its fault named, and the request to correct it.
 
     The reply is repeated without its thoughts, and a loop with its first round only.
     """
@@ -150,4 +144,4 @@ def remember(first: FirstLabel | None, fault: ReplyFault) -> FirstLabel | None:
 
 
 def _spell(labels: frozenset[Label]) -> str:
-    return " or ".join(sorted(_JUDGE_WORDS.get(label, label.value) for label in labels))
+    return " or ".join(sorted(LABEL_WORDS.get(label, label.value) for label in labels))

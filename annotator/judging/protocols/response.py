@@ -74,7 +74,7 @@ def _judge_window(
     first: dict[int, FirstLabel | None] = dict.fromkeys(numbers)
     owed = list(numbers)
     ask = _window_ask(messages, owed, settings, vote)
-    for _ in range(3):  # asked, form mended, quotes mended
+    for _ in range(3):  # asked, form repaired, quotes repaired
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             faults |= dict.fromkeys(owed, reply)
@@ -116,7 +116,7 @@ def _name_faults(faults: Mapping[int, ReplyFault], inputs: ProtocolInput) -> str
 
 
 def _same_kind(before: str | None, now: str) -> bool:
-    """Whether a fault was there the last time, too: form is mended once, and quotes once."""
+    """Whether the fault before was of the same kind: form is repaired once, and quotes once."""
     return before is not None and (before in EVIDENCE_FAULTS) == (now in EVIDENCE_FAULTS)
 
 

@@ -54,8 +54,8 @@ def sentence_dialogue(
 def _ask_until_usable(
     ask: Ask, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, Verdict]:
-    """A verdict, with its form mended once and its quotes once; the first label holds."""
-    mended: set[bool] = set()
+    """A verdict, with its form repaired once and its quotes once; the first label counts."""
+    repaired: set[bool] = set()
     first: FirstLabel | None = None
     while True:
         reply = yield from ask_with_room(ask)
@@ -68,9 +68,9 @@ def _ask_until_usable(
         if isinstance(found, Verdict):
             return found
         is_evidence = found.reason in EVIDENCE_FAULTS
-        if is_evidence in mended:
+        if is_evidence in repaired:
             return undetermined(found, settings, "sentence")
-        mended.add(is_evidence)
+        repaired.add(is_evidence)
         first = remember(first, found)
         ask = repair(ask, reply, name_fault(found, inputs), inputs)
 

@@ -19,6 +19,7 @@ from annotator.calls.dialogue import Unusable
 from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
 from annotator.judging.evidence.quotes import count_units
 from annotator.judging.protocols.copied import find_copy
+from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, form_fault, read_label, read_quotes
 from annotator.models.backend import Decoding
@@ -26,9 +27,7 @@ from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Verdict
 
-_LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
-_ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
 MAX_QUOTES = 5
 _MAX_RATIONALE_CHARS = 500
 _ASSUMED_REASON = "The documents say so, and nothing in them speaks against it."
@@ -67,7 +66,7 @@ def verdict_schema() -> dict[str, Any]:
     return closed_object(
         quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
         reason={"type": "string"},
-        label={"type": "string", "enum": list(_LABEL_NAMES)},
+        label={"type": "string", "enum": list(LABEL_WORDS.values())},
     )
 
 
@@ -97,7 +96,7 @@ def read_verdict(
 ) -> Verdict | ReplyFault:
     """The verdict on sentence `number` that a JSON object holds; or why it holds none."""
     label = read_label(values.get("label"))
-    bound = frozenset({label}) if label in _ASKED else frozenset[Label]()
+    bound = frozenset({label}) if label in LABEL_WORDS else frozenset[Label]()
     quotes = read_quotes(values.get("quotes"))
     if quotes is None:
         return replace(form_fault("its quotes are no list of strings"), labels=bound)
@@ -105,8 +104,8 @@ def read_verdict(
     copy = find_copy(values, found.missing, inputs.wording)
     if copy is not None:
         return ReplyFault(reason="copied_form", detail=copy, labels=bound)
-    if label is None or label not in _ASKED:
-        names = ", ".join(_LABEL_NAMES)
+    if label is None or label not in LABEL_WORDS:
+        names = ", ".join(LABEL_WORDS.values())
         return ReplyFault(reason="unknown_label", detail=f"its label is none of {names}")
     if settings.evidence == "require" and (label in NEED_QUOTES or _claims_passages(found)):
         fault = fault_of_evidence(quotes, found)
