@@ -87,9 +87,9 @@ def test_it_is_estimated_judged_repaired_and_continued(tmp_path, protocol):
     assert estimate_annotate(make_config(), **files).num_calls == 20
     with ChatServer(YesNoJudge(truths, is_faulty=True)) as server:
         config = make_config(server.base_url)
-        run_annotate(config, **files, output=output, show_progress=False)
+        run_annotate(config, **files, output=output)
         num_asked = len(server.asked)
-        run_annotate(config, **files, output=output, show_progress=False)
+        run_annotate(config, **files, output=output)
         assert len(server.asked) == num_asked == 20 + 5  # a repair for each sentence about cats
     expected = {
         text: ("no_hallucination" if label == "supported" else "hallucinated", None)
@@ -116,7 +116,7 @@ def test_the_estimate_is_exact(tmp_path, protocol):
     estimate = estimate_annotate(make_config(), **files)
     with ChatServer(YesNoJudge(truths)) as server:
         output = tmp_path / "annotations.jsonl"
-        run_annotate(make_config(server.base_url), **files, output=output, show_progress=False)
+        run_annotate(make_config(server.base_url), **files, output=output)
         assert len(server.asked) == estimate.num_calls
     assert not estimate.at_most
 

@@ -107,7 +107,7 @@ def measure(folder, protocol, case, values):
         llm |= {"model": "judge", "base_url": server.base_url, "protocol": protocol}
         config = AnnotateConfig.parse(given | {"judge": "llm", "llm": llm}, where="annotate")
         estimate = estimate_annotate(config, **files)
-        run_annotate(config, **files, output=output, show_progress=False)
+        run_annotate(config, **files, output=output)
         num_asked = len(server.asked)
     keys = find_asked_keys(config, responses, documents, store=files["store"])
     with Store(files["store"]) as store:
