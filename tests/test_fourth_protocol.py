@@ -1,6 +1,7 @@
 """A fourth protocol: a file, its prompts and a line in the table are enough, for every command."""
 
 import json
+import pickle
 import re
 import sys
 from dataclasses import replace
@@ -245,3 +246,9 @@ def test_every_protocol_of_the_table_is_whole(name):
     for language in LANGUAGES:
         prompts = load_prompts(language, protocol=protocol)
         assert all(prompts.text(key) for key in protocol.texts)
+
+
+def test_a_worker_process_can_be_given_protocol_and_prompts():
+    for protocol in (PROTOCOLS[name] for name in FIRST_THREE):
+        prompts = load_prompts("zh", protocol=protocol)
+        assert pickle.loads(pickle.dumps((protocol, prompts))) == (protocol, prompts)
