@@ -40,7 +40,7 @@ from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.llm_judge import LlmJudge
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.models.backend import Reply
 from annotator.text.config import RetrievalConfig
 from formats.human_labels import read_human_labels
@@ -196,29 +196,29 @@ def first_words(task: JudgeTask) -> str:
 
 def calls_of(judge: LlmJudge, case: Case) -> Iterator[Call]:
     """The calls of a response's dialogues, in order, answered by the oracle."""
-    material = judge.prepare(case.task)
-    assert material is not None
-    for first, dialogue in judge.dialogues_of(material):
+    inputs = judge.prepare(case.task)
+    assert inputs is not None
+    for first, dialogue in judge.dialogues_of(inputs):
         answer: Reply | None = None
         try:
             while True:
                 # A generator is started by sending None.
                 ask = dialogue.send(answer)  # type: ignore[arg-type]
                 assert ask.purpose != "repair", "the oracle's answers need no mending"
-                text = say(judge.config.protocol, ask, material, case, first)
+                text = say(judge.config.protocol, ask, inputs, case, first)
                 answer = Reply(text=text, finish_reason="stop")
                 yield ask.messages, text
         except StopIteration as end:
             assert isinstance(end.value, list), "an oracle's verdicts are all usable"
 
 
-def say(protocol: str, ask: Ask, material: Material, case: Case, first: int) -> str:
+def say(protocol: str, ask: Ask, inputs: ProtocolInput, case: Case, first: int) -> str:
     """What a judge that agrees with people answers."""
     if protocol == "sentence":
         return json.dumps(verdict(case, first))
     if protocol == "response":
         verdicts = [
-            {"id": number + 1, "begins": material.sentence(number)[:20], **verdict(case, number)}
+            {"id": number + 1, "begins": inputs.sentence(number)[:20], **verdict(case, number)}
             for number in range(first, len(case.labels))
             if number < first + LlmConfig(model="oracle").window
         ]

@@ -22,7 +22,7 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.judge import Judge
 from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
-from annotator.judging.replay_judge import RecordedJudge
+from annotator.judging.replay_judge import ReplayJudge
 from maskdpo.config import RunConfig
 from maskdpo.run_store import RunStore
 from schemas.errors import InputError
@@ -121,7 +121,7 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
             "(.jsonl)",
         )
     if path.suffix == VERDICTS_SUFFIX:
-        recorded = RecordedJudge.read(path, is_of_gold=True)
+        recorded = ReplayJudge.read(path, is_of_gold=True)
         # Whatever made these verdicts, no other judge of this section need be complete.
         settings = config.section(AnnotateConfig, "annotate", judge="lexical")
         return NamedJudge(

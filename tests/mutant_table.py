@@ -22,6 +22,7 @@ from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_protocols import PROTOCOLS
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
@@ -510,6 +511,7 @@ MUTANTS = [
     *SENTENCES,
     *QUOTED,
     *REPLIES,
+    *PROTOCOLS,
     *SERVERS,
     *IN_SHEETS,
     *REAL_JUDGES,

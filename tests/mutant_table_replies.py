@@ -101,7 +101,7 @@ REPLIES = [
         "annotator/judging/protocols/window_reply.py",
         (
             "labels-of-another-sentence-bind",
-            "elif number in owed and begins_alike(begins, material.sentence(number)):",
+            "elif number in owed and begins_alike(begins, inputs.sentence(number)):",
             "elif number in owed:",
             f"{REPAIRS} -k own_sentence_only",
         ),

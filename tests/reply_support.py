@@ -9,18 +9,19 @@ from typing import Any
 from annotator.calls.dialogue import Ask, Dialogue, Unusable
 from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
-from annotator.judging.protocols.anah import judge_anah
-from annotator.judging.protocols.prompts import Prompts, load_prompts
-from annotator.judging.protocols.protocol_input import Excerpt, Material
-from annotator.judging.protocols.response import judge_response
-from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.anah import anah_dialogue
+from annotator.judging.protocols.load_prompts import load_prompts
+from annotator.judging.protocols.prompts import Prompts
+from annotator.judging.protocols.protocol_input import Excerpt, ProtocolInput
+from annotator.judging.protocols.response import window_dialogue
+from annotator.judging.protocols.sentence import sentence_dialogue
 from annotator.judging.protocols.steps import ProtocolSettings
 from annotator.models.backend import Reply
 from schemas.labels import Label
 from schemas.records import Document, Message, Response, Verdict
 
 
-def make_material(
+def make_inputs(
     sentences: Sequence[str],
     documents: Sequence[str],
     *,
@@ -28,7 +29,7 @@ def make_material(
     guidance: str = "",
     prompts: Prompts | None = None,
     titles: Sequence[str] = (),
-) -> Material:
+) -> ProtocolInput:
     """One response of `sentences` with its documents, all of them shown."""
     text = " ".join(sentences)
     offsets, start = [], 0
@@ -47,7 +48,7 @@ def make_material(
         Document(id=f"d{n}", text=body, title=titles[n] if n < len(titles) else "")
         for n, body in enumerate(documents)
     ]
-    return Material(
+    return ProtocolInput(
         task=JudgeTask(response=response, sentences=offsets, documents=shown),
         prompts=prompts or load_prompts(language),
         excerpts=[Excerpt(document=n, spans=[(0, len(d.text))]) for n, d in enumerate(shown)],
@@ -97,9 +98,9 @@ def verdict(label, *quotes, reason="the year agrees"):
 
 
 def ask_sentence(replies, settings=REQUIRE, language="en", sentences=SENTENCES):
-    material = make_material(sentences, [DOCUMENT], language=language)
+    inputs = make_inputs(sentences, [DOCUMENT], language=language)
     texts = [json.dumps(reply) if isinstance(reply, dict) else reply for reply in replies]
-    (found,), asked = follow(judge_sentence(material, 0, settings), texts)
+    (found,), asked = follow(sentence_dialogue(inputs, 0, settings), texts)
     return found, asked
 
 
@@ -109,14 +110,14 @@ def item(number, label, *quotes, begins=None, reason="the year agrees"):
 
 
 def ask_window(replies, settings=REQUIRE):
-    material = make_material(SENTENCES, [DOCUMENT])
+    inputs = make_inputs(SENTENCES, [DOCUMENT])
     texts = [
         json.dumps({"verdicts": reply}) if isinstance(reply, list) else reply for reply in replies
     ]
-    return follow(judge_response(material, [0, 1], settings), texts)
+    return follow(window_dialogue(inputs, [0, 1], settings), texts)
 
 
 def ask_anah(replies, settings=REQUIRE, documents=(DOCUMENT,)):
-    material = make_material(SENTENCES, documents)
-    (found,), asked = follow(judge_anah(material, 0, settings), replies)
+    inputs = make_inputs(SENTENCES, documents)
+    (found,), asked = follow(anah_dialogue(inputs, 0, settings), replies)
     return found, asked

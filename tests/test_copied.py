@@ -5,15 +5,16 @@ import json
 import re
 
 import pytest
-from reply_support import follow, make_material
+from reply_support import follow, make_inputs
 
 from annotator.judging.domains.domain import load_domain, render_guidance
 from annotator.judging.llm_judge import LlmJudge
-from annotator.judging.protocols.anah import judge_anah
+from annotator.judging.protocols.anah import anah_dialogue
 from annotator.judging.protocols.copied import find_copy, make_wording
-from annotator.judging.protocols.prompts import FAULTS, load_prompts, wording_language
-from annotator.judging.protocols.response import judge_response
-from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.load_prompts import load_prompts
+from annotator.judging.protocols.prompts import FAULTS, wording_language
+from annotator.judging.protocols.response import window_dialogue
+from annotator.judging.protocols.sentence import sentence_dialogue
 from annotator.judging.protocols.steps import ProtocolSettings
 from schemas.errors import ConfigError
 from schemas.labels import Label
@@ -47,15 +48,15 @@ BARE = ("quote", "string", "begins")
 BRACKETED = ("<quote from a document>", "{{reason}}", "[the beginning]")
 
 
-def judge(values, protocol="sentence", evidence="require", **material):
+def judge(values, protocol="sentence", evidence="require", **inputs):
     """The verdict on one sentence whose judge replies `values`, always."""
     settings = ProtocolSettings(judge="j", evidence=evidence)
-    shown = make_material([SENTENCE], [DOCUMENT], **material)
+    shown = make_inputs([SENTENCE], [DOCUMENT], **inputs)
     if protocol == "response":
         values = {"verdicts": [{"id": 1, "begins": SENTENCE, **values}]}
-        dialogue = judge_response(shown, [0], settings)
+        dialogue = window_dialogue(shown, [0], settings)
     else:
-        dialogue = judge_sentence(shown, 0, settings)
+        dialogue = sentence_dialogue(shown, 0, settings)
     (found,), asked = follow(dialogue, [json.dumps(values, ensure_ascii=False)])
     return found, asked
 
@@ -83,7 +84,7 @@ def test_a_reply_made_of_placeholders_has_no_label(language, protocol, evidence)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_anah_has_no_label_from_placeholders(language):
     fact = {"en": "<Fact>", "zh": "<有事实>"}[language]
-    material = make_material([SENTENCE], [DOCUMENT], language=language)
+    inputs = make_inputs([SENTENCE], [DOCUMENT], language=language)
     prompts = load_prompts(language)
     copies = [
         "<Reference>...</Reference>",
@@ -98,7 +99,7 @@ def test_anah_has_no_label_from_placeholders(language):
     for copy, evidence in itertools.product(copies, ("require", "keep")):
         for start in ([fact], []):
             settings = ProtocolSettings(judge="j", evidence=evidence)
-            (found,), _ = follow(judge_anah(material, 0, settings), [*start, copy])
+            (found,), _ = follow(anah_dialogue(inputs, 0, settings), [*start, copy])
             assert found.label is Label.UNDETERMINED, copy
 
 
@@ -253,7 +254,7 @@ def test_own_faults_replace_ours_one_by_one(tmp_path):
 
 
 def test_a_judge_reads_the_language_of_a_row_in_any_spelling(monkeypatch):
-    material = make_material([SENTENCE], [DOCUMENT], language="zh_CN")
+    inputs = make_inputs([SENTENCE], [DOCUMENT], language="zh_CN")
     from annotator.calls.usage import Meter
     from annotator.judging.llm_config import LlmConfig
     from annotator.text.config import RetrievalConfig
@@ -265,5 +266,5 @@ def test_a_judge_reads_the_language_of_a_row_in_any_spelling(monkeypatch):
         store=None,
         meter=Meter(),
     )
-    prepared = judge.prepare(material.task)
+    prepared = judge.prepare(inputs.task)
     assert prepared.prompts == load_prompts("zh")

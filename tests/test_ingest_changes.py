@@ -12,7 +12,7 @@ from annotator.documents.ingest_changes import READER_VERSION, read_earlier
 from annotator.documents.ingest_config import IngestConfig
 from annotator.documents.ingest_notes import Readings, notes_on_readings
 from annotator.documents.readers.file_text import Dropped, FileText
-from annotator.judging.replay_judge import RecordedJudge
+from annotator.judging.replay_judge import ReplayJudge
 from dataset_builder.quoted_evidence import Quotes
 from schemas.document_versions import find_stale_documents, notes_on_stale, read_history
 from schemas.errors import ConfigError
@@ -155,7 +155,7 @@ def test_evidence_in_a_text_that_changed_since_is_not_quoted(folder, tmp_path):
     assert not stale.unmatched
     assert "salt.html" in notes_on_stale(stale, "is not quoted")[0]
     assert quote_all(output, stale.ids) == {"salt.html": None, "tin.txt": "Tin"}
-    judge = RecordedJudge.read(annotations, documents=[output])
+    judge = ReplayJudge.read(annotations, documents=[output])
     assert any("salt.html" in note and "is left out" in note for note in judge.notes())
 
 

@@ -9,8 +9,8 @@ import pytest
 from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
 from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
-from annotator.judging.protocols.prompts import load_prompts
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.load_prompts import load_prompts
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from schemas.records import Document, Message, Response
 
 BRIDGE = (
@@ -43,10 +43,10 @@ def find(
             Document(id=f"d{number}", text=text, title=title) for number, text in enumerate(texts)
         ],
     )
-    material = Material(
+    inputs = ProtocolInput(
         task=task, prompts=load_prompts("en"), excerpts=[], own={}, finder=QuoteFinder()
     )
-    return find_evidence(quotes, material, 0)
+    return find_evidence(quotes, inputs, 0)
 
 
 def shown(found: FoundEvidence, *texts: str) -> list[str]:

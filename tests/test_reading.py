@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from reply_support import make_material
+from reply_support import make_inputs
 
-from annotator.calls.json_reply import clean_value, find_json_objects
+from annotator.calls.json_reply import clean_value, find_json_objects, scan_json_objects
 from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
 from annotator.judging.protocols.confidence import (
     combine_votes,
@@ -82,7 +82,7 @@ def test_labels_by_any_name_and_no_other(text, label):
 
 
 def points_of(text):
-    return read_points(text, make_material(["Ada had a cat."], ["Ada had a cat."]), 0)
+    return read_points(text, make_inputs(["Ada had a cat."], ["Ada had a cat."]), 0)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +175,17 @@ def test_half_a_surrogate_pair_is_written_as_a_question_mark():
     (value,) = find_json_objects('{"reason": "ok \\ud83d", "quotes": ["\\udc00"]}')
     assert value == {"reason": "ok ?", "quotes": ["?"]}
     assert clean_value({"a\ud800": [1, None]}) == {"a?": [1, None]}
+
+
+def test_one_scan_finds_whole_and_broken_objects_with_their_places():
+    text = 'a {"b": {"c": 1}} {"d": {"e": 2} {"f": 3, "f": 4} {"g": 5}'
+    found = [(text[item.start : item.end], item.value) for item in scan_json_objects(text)]
+    assert found == [
+        ('{"b": {"c": 1}}', {"b": {"c": 1}}),
+        ("{", None),  # never closed; what is inside is found by itself
+        ('{"e": 2}', {"e": 2}),
+        ("{", None),  # a key twice
+        ('{"g": 5}', {"g": 5}),
+    ]
+    assert find_json_objects(text) == [{"b": {"c": 1}}, {"e": 2}, {"g": 5}]
+    assert read_object(text, "b").reason == "unparsable"

@@ -18,11 +18,11 @@ from reply_support import (
     ask_window,
     follow,
     item,
-    make_material,
+    make_inputs,
     verdict,
 )
 
-from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.sentence import sentence_dialogue
 from annotator.models.backend import RequestFailure
 from schemas.labels import Label
 
@@ -92,8 +92,8 @@ def test_a_short_sentence_of_a_document_is_evidence():
         ("The bridge cost nine million crowns.", "It is a bridge.", "weak_evidence"),
     ):
         replies = [json.dumps(verdict("supported", quote))]
-        material = make_material([sentence], [document])
-        (found,), _ = follow(judge_sentence(material, 0, REQUIRE), replies)
+        inputs = make_inputs([sentence], [document])
+        (found,), _ = follow(sentence_dialogue(inputs, 0, REQUIRE), replies)
         assert found.reason == reason, quote
 
 
@@ -106,8 +106,8 @@ def test_a_chinese_name_alone_is_weak_evidence():
         ("这里有紫砂壶四十二把。", "馆内藏有四十二把紫砂壶。", None),
     ):
         replies = [json.dumps(verdict("supported", quote))]
-        material = make_material([sentence], [document], language="zh")
-        (found,), _ = follow(judge_sentence(material, 0, REQUIRE), replies)
+        inputs = make_inputs([sentence], [document], language="zh")
+        (found,), _ = follow(sentence_dialogue(inputs, 0, REQUIRE), replies)
         assert found.reason == reason, quote
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reply_support import make_material
+from reply_support import make_inputs
 
 from annotator.judging.protocols.anah_reply import read_fact, read_final, read_points
 from annotator.judging.protocols.prose import names_another, states_another, takes_back
@@ -198,7 +198,7 @@ DOCUMENTS = ["Ada kept three cats. There is no information about her youth.", "é
     ],
 )  # fmt: skip
 def test_that_there_are_no_points_may_be_said_in_plain_words(text, value):
-    found = read_points(text, make_material(["Ada had cats."], DOCUMENTS), 0)
+    found = read_points(text, make_inputs(["Ada had cats."], DOCUMENTS), 0)
     if isinstance(found, ReplyFault):
         assert found.reason == value
     else:

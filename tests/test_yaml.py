@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from annotator.judging.protocols.prompts import load_prompts
+from annotator.judging.protocols.load_prompts import load_prompts
 from dataset_builder.folder.markdown import dump_yaml as dump_header
 from maskdpo.config import load_run_config
 from maskdpo.publishing.card_merge import read_header

@@ -18,6 +18,7 @@ from annotator.agreement.measure import AgreementReport, measure_judges
 from annotator.agreement.result import AgreementResult
 from annotator.calls.estimate import Estimate
 from annotator.calls.events import OnEvent, ignore
+from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.verdict_tally import VerdictTally
 from maskdpo.named_judges import NamedJudge
 from schemas.document_versions import find_stale_documents, notes_on_stale
@@ -121,7 +122,7 @@ def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[s
             num_stored=named.estimator.num_stored,
             tokens=named.estimator.tokens,
             notes=["each unusable reply costs one or two calls more than this"],
-            at_most=named.protocol == "anah",
+            at_most=bool(PROTOCOLS[named.protocol].upper_bound),
         )
         parts.append((named.name, estimate))
     return parts

@@ -1,17 +1,46 @@
 """JSON objects out of whatever a model says: fenced, with prose around, cut off in the middle.
 
-The rule: only what parses as JSON is taken, nothing is mended. An object that names a key twice
-is none: there is no telling which value was meant. What an object means, and whether it is
-believed, is for the caller.
+The rule: only what parses as JSON is taken, nothing is repaired. An object that names a key twice
+counts as broken: which value was meant is unknown. What an object means, and whether a broken one
+spoils the reply, is for the caller.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _MAX_OBJECTS = 256
 _MAX_SCANNED_CHARS = 200_000  # no reply that we ask for is longer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundObject:
+    """`text[start:end]` is a JSON object with this `value`; None where a broken one begins."""
+
+    start: int
+    end: int
+    value: dict[str, Any] | None
+
+
+def scan_json_objects(text: str) -> Iterator[FoundObject]:
+    """The outermost JSON objects of `text`, in order, broken ones included.
+
+    The scan goes on behind a whole object, and behind the brace of a broken one.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
+    start = text.find("{")
+    while start != -1:
+        try:
+            raw, end = decoder.raw_decode(text, start)
+            value = clean_value(raw)
+        except (ValueError, RecursionError):  # RecursionError: nested deeper than any reply of use
+            value, end = None, start + 1
+        yield FoundObject(start=start, end=end, value=value)
+        start = text.find("{", end)
 
 
 def find_json_objects(text: str) -> list[dict[str, Any]]:
@@ -22,26 +51,16 @@ def find_json_objects(text: str) -> list[dict[str, Any]]:
     >>> find_json_objects('Sure! {"a": 1} and [{"b": 2}, 3] {"c": [{"d": 4}, {"e"')
     [{'a': 1}, {'b': 2}, {'d': 4}]
     """
-    text = text[:_MAX_SCANNED_CHARS]
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
-    found: list[dict[str, Any]] = []
-    place = text.find("{")
-    while place != -1 and len(found) < _MAX_OBJECTS:
-        try:
-            value, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):  # RecursionError: nested deeper than any reply of use
-            end = place + 1
-        else:
-            found.append(clean_value(value))
-        place = text.find("{", end)
-    return found
+    scanned = scan_json_objects(text[:_MAX_SCANNED_CHARS])
+    whole = (found.value for found in scanned if found.value is not None)
+    return list(islice(whole, _MAX_OBJECTS))
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A decoder's hook: an object's keys and values, or a ValueError where a key stands twice."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A decoder's hook: an object's keys and values, or a ValueError for a key given twice."""
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key is given twice in one object")
     return values
 
 

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from annotator.judging.llm_config import LlmConfig
+from annotator.judging.protocols.table import PROTOCOLS
 from annotator.text.config import RetrievalConfig, TextConfig
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
@@ -62,8 +63,11 @@ class AnnotateConfig(Section):
     model, no network), `replay` (verdicts made earlier or elsewhere), `cascade` (a second judge
     where the first is unsure)."""
 
-    llm: LlmConfig | None = None
-    """The judge model: {model, protocol, base_url, ...}; see docs/judging.md."""
+    llm: LlmConfig | None = Field(
+        default=None,
+        description="The judge model: {model, protocol, base_url, ...}; see docs/judging.md. "
+        f"protocol: {', '.join(PROTOCOLS)}.",
+    )
 
     lexical: LexicalConfig = LexicalConfig()
     """Used when `judge` is `lexical`."""

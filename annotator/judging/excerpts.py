@@ -1,6 +1,6 @@
-"""What of a task's documents a judge model is shown: all of them while they fit, else passages.
+"""The excerpts of documents that a judge model reads: whole ones while they fit, else passages.
 
-The rule: passages are found once a response and shown to all its sentences alike, so that the
+The rule: passages are found once per response and used for all its sentences alike, so that the
 prompt's beginning stays shared. Only where their union does not fit the budget does each
 sentence get its own.
 """
@@ -23,36 +23,36 @@ _CACHED_INDICES = 16  # responses to one question follow each other
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class ChosenExcerpts:
     """Excerpts for every sentence alike, and those of single sentences where not all fit."""
 
-    excerpts: Sequence[Excerpt]
+    shared: Sequence[Excerpt]
     own: Mapping[int, Sequence[Excerpt]] = field(default_factory=dict)
 
 
-class Shower:
-    """Chooses what is shown; keeps the indices of the last few sets of long documents."""
+class ExcerptChooser:
+    """Chooses excerpts; keeps the indices of the last few sets of long documents."""
 
     def __init__(self, config: RetrievalConfig, *, splitter: SplitterName) -> None:
         self._config = config
         self._splitter = splitter
         self._indices: OrderedDict[tuple[tuple[str, str], ...], PassageIndex] = OrderedDict()
 
-    def show(self, task: JudgeTask) -> Shown | None:
-        """What is shown of a task's documents; None where there is no text at all."""
+    def choose(self, task: JudgeTask) -> ChosenExcerpts | None:
+        """The excerpts of a task's documents; None where there is no text at all."""
         numbered = [(n, item) for n, item in enumerate(task.documents) if item.text.strip()]
         if not numbered:
             return None
         if sum(_num_tokens(item) for _, item in numbered) <= self._config.max_tokens:
             whole = [Excerpt(document=n, spans=[(0, len(item.text))]) for n, item in numbered]
-            return Shown(excerpts=whole)
+            return ChosenExcerpts(shared=whole)
         text = task.response.text
         sentences = [text[start:end] for start, end in task.sentences]
         found = self._index(task).find(task.response.prompt[-1].content, sentences)
         if found.shared is not None:
-            return Shown(excerpts=_excerpts(found.shared))
+            return ChosenExcerpts(shared=_excerpts(found.shared))
         own = {number: _excerpts(passages) for number, passages in enumerate(found.own)}
-        return Shown(excerpts=[], own=own)
+        return ChosenExcerpts(shared=[], own=own)
 
     def _index(self, task: JudgeTask) -> PassageIndex:
         key = tuple((document.title, document.text) for document in task.documents)

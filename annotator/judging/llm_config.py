@@ -1,12 +1,14 @@
-"""Settings of the LLM judge: which model, which protocol, what makes a verdict stand."""
+"""Settings of the LLM judge: which model, which protocol, which verdicts count."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from annotator.judging.protocols.table import DEFAULT, PROTOCOLS
 from annotator.models.config import ModelConfig
 
 
@@ -18,25 +20,28 @@ class LlmConfig(ModelConfig):
         description="'openai' asks any OpenAI-compatible server; 'vllm' and 'transformers' run "
         "the judge here",
     )
-    protocol: Literal["response", "sentence", "anah"] = Field(
-        default="response",
-        description="'response': one call for all sentences (fewest tokens); 'sentence': one call "
-        "a sentence, prefix shared; 'anah': the three questions of ANAH-v2 a sentence",
+    protocol: str = Field(
+        default=DEFAULT,
+        description="; ".join(f"'{item.name}': {item.summary}" for item in PROTOCOLS.values()),
+        json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)),
     )
     window: int = Field(
-        default=12, ge=1, le=200, description="protocol response: most sentences in one call"
+        default=12,
+        ge=1,
+        le=200,
+        description="most sentences in one call, for a protocol that asks about several",
     )
     max_tokens: int = Field(
         default=384, ge=16, description="room for the verdict of one sentence, in tokens"
     )
     temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0 takes the likeliest")
     votes: int = Field(
-        default=1, ge=1, le=99, description="verdicts drawn for each sentence; the majority holds"
+        default=1, ge=1, le=99, description="verdicts sampled per sentence; the majority counts"
     )
     confidence: Literal["none", "votes", "logprob"] = Field(
         default="none",
         description="what is stored as a verdict's confidence: the share of its votes, or the "
-        "probability of the label's tokens, where the server tells it",
+        "probability of the label's tokens, where the server sends it",
     )
     evidence: Literal["require", "keep"] = Field(
         default="require",
@@ -52,6 +57,15 @@ class LlmConfig(ModelConfig):
     prompt_language: Literal["auto", "en", "zh"] = Field(
         default="auto", description="language of the prompts; auto: Chinese for Chinese responses"
     )
+
+    @field_validator("protocol")
+    @classmethod
+    def _is_in_the_table(cls, name: str) -> str:
+        if name not in PROTOCOLS:
+            *others, last = (repr(known) for known in PROTOCOLS)
+            known = f"{', '.join(others)} or {last}" if others else last
+            raise PydanticCustomError("protocol", f"input should be {known}")
+        return name
 
     @model_validator(mode="after")
     def _votes_differ(self) -> Self:

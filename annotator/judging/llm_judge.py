@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotator.calls.dialogue import Dialogue
 from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
 from annotator.calls.running.open_dialogues import Named
 from annotator.calls.running.source import Items
@@ -19,15 +18,15 @@ from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Meter
 from annotator.judging.evidence.quotes import QuoteFinder
-from annotator.judging.excerpts import Shower
+from annotator.judging.excerpts import ExcerptChooser
 from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.llm_config import LlmConfig
-from annotator.judging.protocols.anah import judge_anah
-from annotator.judging.protocols.prompts import LANGUAGES, load_prompts, wording_language
-from annotator.judging.protocols.protocol_input import Material
-from annotator.judging.protocols.response import cut_windows, judge_response
-from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.load_prompts import load_prompts
+from annotator.judging.protocols.prompts import LANGUAGES, wording_language
+from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.task_book import TaskBook
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
@@ -53,6 +52,7 @@ class LlmJudge:
     guidance: str = ""
     guidance_id: str = ""
     name: str = field(init=False)
+    protocol: JudgingProtocol = field(init=False)
     reads_prompt: bool = field(init=False, default=True)
     reads_id: bool = field(init=False, default=False)
 
@@ -61,14 +61,17 @@ class LlmJudge:
         # The backend's own word: rows name no folder of this machine.
         self.name = self._backend.model
         self._finder = QuoteFinder()
-        self._shower = Shower(self.retrieval, splitter=self.splitter)
+        self._chooser = ExcerptChooser(self.retrieval, splitter=self.splitter)
+        self.protocol = PROTOCOLS[self.config.protocol]
         # Read now: a wrong folder is reported before anything is spent.
         self._prompts = {
-            language: load_prompts(language, self.config.prompts) for language in LANGUAGES
+            language: load_prompts(language, self.config.prompts, protocol=self.protocol)
+            for language in LANGUAGES
         }
         self._settings = ProtocolSettings(
             judge=self.name,
             max_tokens=self.config.max_tokens,
+            window=self.config.window,
             temperature=self.config.temperature,
             votes=self.config.votes,
             keep_share=self.config.confidence == "votes",
@@ -89,7 +92,7 @@ class LlmJudge:
             "guidance": self.guidance_id,
             "retrieval": self.retrieval.model_dump(),
             "splitter": self.splitter,
-            "window": config.window if config.protocol == "response" else None,
+            "window": config.window if self.protocol.uses_window else None,
             "votes": config.votes,
             "temperature": config.temperature,
             "confidence": config.confidence,
@@ -148,8 +151,8 @@ class LlmJudge:
 
     def _begin(self, task: JudgeTask, book: TaskBook) -> Iterator[Named[list[Verdict]]]:
         """The dialogues of a task, made when there is room for them."""
-        material = self.prepare(task)
-        if material is None or not task.sentences:
+        inputs = self.prepare(task)
+        if inputs is None or not task.sentences:
             verdict = Verdict(
                 label=Label.UNDETERMINED,
                 reason="no_document",
@@ -159,7 +162,7 @@ class LlmJudge:
             book.settle(task, [verdict] * len(task.sentences))
             return
         number = book.open(task)
-        for first, dialogue in self.dialogues_of(material):
+        for first, dialogue in self.dialogues_of(inputs):
             yield f"{number}:{first}", dialogue
 
     def _calls(self) -> StoredCalls:
@@ -169,33 +172,24 @@ class LlmJudge:
     def _window(self) -> int:
         return self.config.batch_size * _BATCHES_A_WINDOW
 
-    def prepare(self, task: JudgeTask) -> Material | None:
-        """A task as it is shown; None where there is no document to compare it with."""
-        shown = self._shower.show(task)
-        if shown is None:
+    def prepare(self, task: JudgeTask) -> ProtocolInput | None:
+        """What a protocol asks with; None where there is no document to compare the task with."""
+        chosen = self._chooser.choose(task)
+        if chosen is None:
             return None
         language: str = self.config.prompt_language
         if language == "auto":
             language = task.response.language or resolve_language("auto", task.response.text)
         prompts = self._prompts[wording_language(language)]
-        return Material(
+        return ProtocolInput(
             task=task,
             prompts=prompts,
-            excerpts=shown.excerpts,
-            own=shown.own,
+            excerpts=chosen.shared,
+            own=chosen.own,
             finder=self._finder,
             guidance=self.guidance,
         )
 
-    def dialogues_of(self, material: Material) -> Iterator[tuple[int, Dialogue[list[Verdict]]]]:
+    def dialogues_of(self, inputs: ProtocolInput) -> Dialogues:
         """(number of the first sentence, dialogue) in sentence order."""
-        count = len(material.task.sentences)
-        if self.config.protocol != "response":
-            judge = judge_anah if self.config.protocol == "anah" else judge_sentence
-            for number in range(count):
-                yield number, judge(material, number, self._settings)
-            return
-        # Where not all passages fit one prompt, each sentence has a window of its own.
-        size = 1 if material.own else self.config.window
-        for window in cut_windows(material, size):
-            yield window[0], judge_response(material, window, self._settings)
+        return self.protocol.dialogues(inputs, self._settings)

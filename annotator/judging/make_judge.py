@@ -83,17 +83,17 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
             )
             if means.estimators is None:
                 return judge
-            from annotator.judging.estimating_judge import ForeseenJudge
+            from annotator.judging.estimating_judge import EstimatingJudge
 
-            foreseen = ForeseenJudge(judge)
-            means.estimators.append(foreseen.estimator)
-            return foreseen
+            estimating = EstimatingJudge(judge)
+            means.estimators.append(estimating.estimator)
+            return estimating
         case "replay":
-            from annotator.judging.replay_judge import RecordedJudge
+            from annotator.judging.replay_judge import ReplayJudge
 
             if config.replay is None:
                 raise ConfigError("the judge 'replay' needs replay.annotations")
-            return RecordedJudge.read(config.replay.annotations, documents=means.documents)
+            return ReplayJudge.read(config.replay.annotations, documents=means.documents)
         case "cascade":
             from annotator.judging.cascade_judge import CascadeJudge
 

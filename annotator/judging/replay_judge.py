@@ -1,10 +1,10 @@
-"""Verdicts made earlier as a judge: what an annotations.jsonl says of the same sentences.
+"""A judge that replays verdicts made earlier: those of an annotations.jsonl on the same sentences.
 
-The rule: a verdict is taken only for the very text it was made of. Another response under the
+The rule: a verdict is taken only for exactly the text it was made for. Another response under the
 same id, or a sentence cut elsewhere, is `undetermined`, with its reason:
 
     not_in_file       no annotation has the response's id
-    text_differs      the annotation of that id is of another text
+    text_differs      the annotation of that id has another text
     no_matching_span  no sentence of the annotation has these offsets (outer white space aside)
 """
 
@@ -27,7 +27,7 @@ _MAX_MAKERS = 3
 NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no_matching_span"
 
 
-class RecordedJudge:
+class ReplayJudge:
     """Reads its verdicts from annotations; named after whoever made them, else the file."""
 
     def __init__(

@@ -15,7 +15,7 @@ import warnings
 import click
 
 VERBS = {
-    "domain": "Make a domain of your own, and see what the judge is told about it.",
+    "domain": "Make a domain of your own, and see what the judge reads of it.",
     "ingest": "Turn a folder of txt, md, html and pdf files into documents.",
     "questions": "Have a writer model ask questions that your documents answer.",
     "sample": "Sample K responses a question from a policy.",

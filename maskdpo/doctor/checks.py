@@ -122,7 +122,9 @@ def _check_ids(
 def check_judge(settings: AnnotateConfig) -> Iterator[Check]:
     """The judge's domain and its folder of prompts."""
     from annotator.judging.domains.domain import find_domain, load_domain
-    from annotator.judging.protocols.prompts import LANGUAGES, load_prompts
+    from annotator.judging.protocols.load_prompts import load_prompts
+    from annotator.judging.protocols.prompts import LANGUAGES
+    from annotator.judging.protocols.table import PROTOCOLS
 
     if settings.domain:
         try:
@@ -134,7 +136,8 @@ def check_judge(settings: AnnotateConfig) -> Iterator[Check]:
     if settings.llm and settings.llm.prompts:
         try:
             for language in LANGUAGES:
-                load_prompts(language, settings.llm.prompts)
+                protocol = PROTOCOLS[settings.llm.protocol]
+                load_prompts(language, settings.llm.prompts, protocol=protocol)
             shown = str(settings.llm.prompts)
             yield Check(status="ok", what="annotate.llm.prompts", found=shown)
         except ConfigError as error:

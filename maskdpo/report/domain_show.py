@@ -26,7 +26,7 @@ MAX_MESSAGE_CHARS = 20_000
 
 
 def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]) -> None:
-    """Print what the domain sets, the lines for the run config, and what looks not meant.
+    """Print what the domain sets, the lines for the run config, and what looks unintended.
 
     `name` is what the user calls it by: a name or a path.
     """
@@ -56,17 +56,13 @@ def policy_line(domain: Domain) -> str:
 
 
 def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None:
-    """Print the messages of the first call of each wanted protocol, then the counts of all.
-
-    Of `anah` the last call of a sentence is printed, which holds the whole conversation.
-    """
+    """Print the messages of one call of each wanted protocol, then the counts of all."""
     printed: set[str] = set()
     for preview in previews:
         if wanted not in ("all", preview.protocol):
             continue
-        shown = preview.calls[2] if preview.protocol == "anah" else preview.calls[0]
         click.echo(f"\n=== protocol {preview.protocol}: what the judge is sent")
-        for message in shown.messages:
+        for message in preview.shown.messages:
             is_known = message.role == "system" and message.content in printed
             click.echo(f"--- {message.role}" + (" (as above)" if is_known else ""))
             if not is_known:
@@ -76,7 +72,7 @@ def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None
     for preview in previews:
         click.echo(
             f"  {preview.protocol:<9} calls {len(preview.calls):>3}, prompt tokens "
-            f"{preview.num_tokens:>7,}" + (", at most" if preview.protocol == "anah" else "")
+            f"{preview.num_tokens:>7,}" + (", at most" if preview.is_upper_bound else "")
         )
 
 
@@ -93,7 +89,7 @@ def print_trials(
     *,
     judge: str,
 ) -> None:
-    """Print the verdict of each tried sentence, beside the owner's label where there is one."""
+    """Print the verdict of each tried sentence, and the owner's label where there is one."""
     click.echo(f"\n=== dry run: {len(trials)} sentences judged by {_one_line(judge)}")
     num_known = num_same = 0
     for trial, outcome in zip(trials, outcomes, strict=True):
@@ -107,8 +103,8 @@ def print_trials(
         else:
             is_same = outcome[0].label is trial.expected
             num_known, num_same = num_known + 1, num_same + is_same
-            told = "as your example says" if is_same else f"your example says {trial.expected}"
-            click.echo(f"    {_one_line(label)}; {told}")
+            compared = "as your example says" if is_same else f"your example says {trial.expected}"
+            click.echo(f"    {_one_line(label)}; {compared}")
         for quote in quotes:
             click.echo(f"    quote: {_one_line(quote)}")
         if rationale:

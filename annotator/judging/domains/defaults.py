@@ -10,9 +10,9 @@ from annotator.text.config import RetrievalConfig, TextConfig
 def with_domain(config: AnnotateConfig, domain: Domain | None = None) -> AnnotateConfig:
     """`config` with the defaults of its domain: language, splitter, retrieval, prompt language.
 
-    `domain` stands in for the one that `config.domain` names. With neither, `config` as it is;
-    a config that has them already comes back equal. Raises ConfigError for a domain that is
-    missing or wrong.
+    `domain` is used instead of the one that `config.domain` names. Without either, `config` is
+    returned unchanged; one that has the defaults already comes back equal. Raises ConfigError for
+    a domain that is missing or wrong.
     """
     if domain is None:
         if config.domain is None:

@@ -1,6 +1,6 @@
-"""Domains: what an owner of documents tells the judge about them, one YAML file each.
+"""Domains: guidance for the judge by the owner of the documents, one YAML file each.
 
-The rule: a domain is the owner's own word, so it may stand in the system message; its text is
+The rule: a domain is written by the owner, so it may be in the system message; its text is
 still neutralised, so that an example copied from a document cannot open a tag or a chat
 template's marker there.
 """
@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.prompts import wording_language
 from annotator.text.config import RetrievalConfig, TextConfig
 from annotator.text.language import AUTO, detect_language
@@ -24,19 +25,7 @@ from schemas.hashing import content_key
 from schemas.labels import Label, LabelPolicy
 from schemas.text.languages import LanguageCode
 
-JUDGED_LABELS = (
-    Label.NO_HALLUCINATION,
-    Label.CONTRADICTORY,
-    Label.UNVERIFIABLE,
-    Label.NO_FACT,
-)
-# The words of the judge's prompts (protocols/prompts) for our labels.
-_JUDGE_WORDS = {
-    Label.NO_HALLUCINATION: "supported",
-    Label.CONTRADICTORY: "contradicted",
-    Label.UNVERIFIABLE: "not_mentioned",
-    Label.NO_FACT: "no_fact",
-}
+JUDGED_LABELS = tuple(LABEL_WORDS)
 _HEADINGS = {
     "en": {
         "fact": "In this domain, a fact that can be checked is:",
@@ -107,7 +96,7 @@ class Domain(Section):
     no_fact."""
 
     glossary: dict[Text, Text] = Field(default={}, max_length=500)
-    """Terms and what they mean: abbreviations, names that stand for one thing."""
+    """Terms and what they mean: abbreviations, names that mean one thing here."""
 
     examples: tuple[DomainExample, ...] = Field(default=(), max_length=50)
     """Sentences with their labels, at best one a label."""
@@ -116,7 +105,7 @@ class Domain(Section):
     """The sentence splitter; `annotate.text` overrides it."""
 
     retrieval: RetrievalConfig = RetrievalConfig()
-    """What a judge model is shown of long documents; `annotate.retrieval` overrides it, key by
+    """What a judge model reads of long documents; `annotate.retrieval` overrides it, key by
     key."""
 
     label_policy: LabelPolicy = LabelPolicy()
@@ -185,9 +174,9 @@ _LABEL_NAMES = [label.value for label in JUDGED_LABELS]
 
 
 def domain_folders() -> list[Path]:
-    """Where domains are looked for by name: here, then beside the packages."""
-    beside = Path(__file__).resolve().parents[3] / FOLDER
-    return [FOLDER] if FOLDER.resolve() == beside else [FOLDER, beside]
+    """Where domains are looked for by name: here, then next to the packages."""
+    shipped = Path(__file__).resolve().parents[3] / FOLDER
+    return [FOLDER] if FOLDER.resolve() == shipped else [FOLDER, shipped]
 
 
 def known_domains() -> list[str]:
@@ -238,7 +227,7 @@ def render_guidance(domain: Domain) -> str:
     parts = [f"{words['fact']}\n{domain.checkable_fact}"]
     if domain.guidance:
         lines = [
-            f"- {_JUDGE_WORDS[label]}{words['colon']}{domain.guidance[label]}"
+            f"- {LABEL_WORDS[label]}{words['colon']}{domain.guidance[label]}"
             for label in JUDGED_LABELS
             if label in domain.guidance
         ]
@@ -247,22 +236,22 @@ def render_guidance(domain: Domain) -> str:
         lines = [f"- {term}{words['colon']}{said}" for term, said in domain.glossary.items()]
         parts.append("\n".join([words["glossary"], *lines]))
     if domain.examples:
-        shown, document = [words["examples"]], None
+        examples, document = [words["examples"]], None
         for example in domain.examples:
-            shown.append(_render_example(example, words, after=document))
+            examples.append(_render_example(example, words, after=document))
             document = example.document
-        parts.append("\n\n".join(shown))
+        parts.append("\n\n".join(examples))
     return "\n\n" + neutralise("\n\n".join(parts))
 
 
 def _render_example(example: DomainExample, words: dict[str, str], *, after: str | None) -> str:
-    """One example; its document is left out where it is the one shown just before (`after`)."""
-    shown = [] if example.document == after else [f"{words['document']}{example.document}"]
+    """One example; its document is left out where it is that of the example before (`after`)."""
+    lines = [] if example.document == after else [f"{words['document']}{example.document}"]
     return "\n".join(
         [
-            *shown,
+            *lines,
             f"{words['sentence']}{example.sentence}",
-            f"{words['label']}{_JUDGE_WORDS[example.label]}",
+            f"{words['label']}{LABEL_WORDS[example.label]}",
             f"{words['reason']}{example.reason}",
         ]
     )

@@ -1,28 +1,28 @@
-"""What a domain comes to before anything is spent: prompts, token counts, sentences to try.
+"""What a domain means for prompts, token counts and sentences to try, before anything is spent.
 
-The rule: the messages are those that the protocols themselves build, so what is shown is what
-`annotate` sends. Nothing here needs a model; answers that a protocol waits for are stand-ins.
+The rule: the messages are those that the protocols themselves build, so what is printed is what
+`annotate` sends. Nothing here needs a model: the replies are those that each protocol assumes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from annotator.calls.dialogue import Ask, Dialogue
 from annotator.calls.usage import estimate_prompt
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.domain import JUDGED_LABELS, Domain, DomainExample, render_guidance
 from annotator.judging.evidence.quotes import QuoteFinder
-from annotator.judging.excerpts import Shower
+from annotator.judging.excerpts import ExcerptChooser
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_config import LlmConfig
-from annotator.judging.protocols.anah import judge_anah
-from annotator.judging.protocols.prompts import load_prompts, wording_language
-from annotator.judging.protocols.protocol_input import Material
-from annotator.judging.protocols.response import cut_windows, judge_response
-from annotator.judging.protocols.sentence import judge_sentence
+from annotator.judging.protocols.load_prompts import load_prompts
+from annotator.judging.protocols.protocol import JudgingProtocol
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.steps import ProtocolSettings
+from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.tasks import split_response
 from annotator.models.backend import Reply
 from annotator.text.language import AUTO, resolve_language
@@ -31,19 +31,13 @@ from schemas.labels import Label
 from schemas.records import Document, Message, Response, Verdict
 
 NUM_TRIED = 3
-PROTOCOLS = ("response", "sentence", "anah")
-# A stand-in for a judge that finds a fact and a point: the longest way through protocol anah.
-_STAND_INS = {
-    "en": "<Fact>",
-    "zh": "<有事实>",
-}
 _QUESTIONS = {"en": "What do the documents say?", "zh": "文档里说了什么？"}
 # Of the examples that `domain new` writes.
 STARTER_DOCUMENTS = (
     "The Karsted lighthouse was built in 1871 and is 34 metres high.",
     "青川灯塔建于1871年，高34米。",
 )
-# Guidance goes into every call; above this it is worth a word.
+# Guidance goes into every call; above this it is worth a note.
 _LONG_GUIDANCE_TOKENS = 1_500
 
 _BUILT_IN = {
@@ -67,18 +61,22 @@ _BUILT_IN = {
 class ProtocolPreview:
     """How one protocol asks about a response.
 
-    calls        asks of the longest way through, in order; messages of each as sent
-    num_tokens   estimated prompt tokens of all of them
+    calls           the most calls there can be without a repair, in order; messages as sent
+    shown           that of `calls` which is printed in full
+    num_tokens      estimated prompt tokens of all of them
+    is_upper_bound  whether fewer calls may be asked
     """
 
     protocol: str
     calls: Sequence[Ask]
+    shown: Ask
     num_tokens: int
+    is_upper_bound: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TriedSentence:
-    """A sentence of a dry run: what it is held against, and what the owner says of it, if so."""
+    """A sentence of a dry run with its documents, and the label its owner gave it, if any."""
 
     task: JudgeTask
     expected: Label | None = None
@@ -118,7 +116,7 @@ def make_sample(domain: Domain, config: AnnotateConfig) -> JudgeTask:
 
 
 def make_trials(domain: Domain) -> list[TriedSentence]:
-    """The chosen examples, each a task of its own, held against its own document alone."""
+    """The chosen examples, each a task of its own, compared with its own document alone."""
     return [
         TriedSentence(
             task=JudgeTask(
@@ -144,7 +142,7 @@ def first_sentences(tasks: Sequence[JudgeTask]) -> list[TriedSentence]:
 
 
 def without_tried(domain: Domain) -> Domain:
-    """The domain less the examples that are tried: a judge must not be shown their labels."""
+    """The domain without the examples that are tried: a judge must not read their labels."""
     tried = choose_examples(domain)
     kept = tuple(example for example in domain.examples if example not in tried)
     return domain.model_copy(update={"examples": kept})
@@ -155,44 +153,41 @@ def preview_protocols(
 ) -> list[ProtocolPreview]:
     """What each protocol would ask about `task`, under the judge's settings in `config`.
 
-    `config` holds the domain's defaults already (`with_domain`); one of the task's documents has
+    `config` has the domain's defaults already (`with_domain`); one of the task's documents has
     text. Raises ConfigError for a wrong folder of prompts.
     """
-    shown = Shower(config.retrieval, splitter=config.text.splitter).show(task)
-    if shown is None:
+    chosen = ExcerptChooser(config.retrieval, splitter=config.text.splitter).choose(task)
+    if chosen is None:
         raise ValueError(f"the documents of {task.response.id!r} are blank: nothing is asked")
     llm = config.llm or LlmConfig(model="judge", prompt_language=domain.prompt_language)
     language: str = llm.prompt_language
     if language == AUTO:
         language = task.response.language or resolve_language(AUTO, task.response.text)
-    material = Material(
-        task=task,
-        prompts=load_prompts(language, llm.prompts),
-        excerpts=shown.excerpts,
-        own=shown.own,
-        finder=QuoteFinder(),
-        guidance=render_guidance(domain),
+    settings = ProtocolSettings(
+        judge=llm.model, max_tokens=llm.max_tokens, window=llm.window, evidence="keep"
     )
-    settings = ProtocolSettings(judge=llm.model, max_tokens=llm.max_tokens, evidence="keep")
-    point = f"<Reference>{material.sample_quote}</Reference>"
-    stand_ins = (_STAND_INS[wording_language(language)], point)
-    found = []
-    for protocol in PROTOCOLS:
-        calls = [
-            ask
-            for dialogue in _dialogues(protocol, material, settings, llm.window)
-            for ask in _walk(dialogue, stand_ins if protocol == "anah" else ())
-        ]
-        num_tokens = sum(estimate_prompt(ask.messages) for ask in calls)
-        found.append(ProtocolPreview(protocol=protocol, calls=calls, num_tokens=num_tokens))
-    return found
+    return [
+        _preview(
+            protocol,
+            ProtocolInput(
+                task=task,
+                prompts=load_prompts(language, llm.prompts, protocol=protocol),
+                excerpts=chosen.shared,
+                own=chosen.own,
+                finder=QuoteFinder(),
+                guidance=render_guidance(domain),
+            ),
+            settings,
+        )
+        for protocol in PROTOCOLS.values()
+    ]
 
 
 def find_doubts(domain: Domain, config: AnnotateConfig) -> list[str]:
-    """What is allowed in a domain and yet likely not meant, a sentence each."""
+    """What is allowed in a domain but probably not intended, one sentence each."""
     doubts = []
-    shown = {example.label for example in domain.examples}
-    missing = [label.value for label in JUDGED_LABELS if label not in shown]
+    given = {example.label for example in domain.examples}
+    missing = [label.value for label in JUDGED_LABELS if label not in given]
     if missing:
         doubts.append(f"no example is labelled {' or '.join(missing)}; give one of each label")
     for number, example in enumerate(domain.examples, start=1):
@@ -215,7 +210,7 @@ def find_doubts(domain: Domain, config: AnnotateConfig) -> list[str]:
 
 
 def describe_verdict(verdict: Verdict, task: JudgeTask) -> tuple[str, list[str], str]:
-    """(label with its reason, quotes as they stand in the documents, rationale)."""
+    """(label with its reason, quotes as the documents have them, rationale)."""
     label = verdict.label.value + (f" ({verdict.reason})" if verdict.reason else "")
     texts = {document.id: document.text for document in task.documents}
     quotes = [texts[item.document_id][item.start : item.end] for item in verdict.evidence]
@@ -230,21 +225,35 @@ def _make_response(domain: Domain, text: str, name: str) -> Response:
     )
 
 
-def _dialogues(
-    protocol: str, material: Material, settings: ProtocolSettings, window: int
-) -> list[Dialogue[list[Verdict]]]:
-    numbers = range(len(material.task.sentences))
-    if protocol == "response":
-        windows = cut_windows(material, 1 if material.own else window)
-        return [judge_response(material, shown, settings) for shown in windows]
-    judge = judge_anah if protocol == "anah" else judge_sentence
-    return [judge(material, number, settings) for number in numbers]
+def _preview(
+    protocol: JudgingProtocol, inputs: ProtocolInput, settings: ProtocolSettings
+) -> ProtocolPreview:
+    """The calls of all dialogues, followed with the replies that the protocol assumes."""
+    calls: list[Ask] = []
+    for first, dialogue in protocol.dialogues(inputs, settings):
+        calls += _walk(dialogue, partial(protocol.assume, inputs, first))
+    return ProtocolPreview(
+        protocol=protocol.name,
+        calls=calls,
+        shown=calls[protocol.shown_call],
+        num_tokens=sum(estimate_prompt(ask.messages) for ask in calls),
+        is_upper_bound=bool(protocol.upper_bound),
+    )
 
 
-def _walk(dialogue: Dialogue[list[Verdict]], replies: Sequence[str]) -> list[Ask]:
-    """What a dialogue asks, answered by `replies` in order and left when they are used up."""
-    asked = [next(dialogue)]
-    for text in replies:
-        asked.append(dialogue.send(Reply(text=text, finish_reason="stop")))
+def _walk(dialogue: Dialogue[list[Verdict]], assume: Callable[[Ask], str]) -> list[Ask]:
+    """What a dialogue asks until it ends or asks for a repair.
+
+    A repair is asked for where a sample's sentence is an example of the guidance, too: its echo
+    is then taken for a copy of the prompt.
+    """
+    asked: list[Ask] = []
+    try:
+        ask = next(dialogue)
+        while ask.purpose != "repair":
+            asked.append(ask)
+            ask = dialogue.send(Reply(text=assume(ask), finish_reason="stop"))
+    except StopIteration:
+        return asked
     dialogue.close()
     return asked

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from annotator.judging.evidence.quote_content import SHARED_UNITS, is_weak, read_content
 from annotator.judging.evidence.quotes import Place
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.text.function_words import is_function_word
 from annotator.text.language import detect_language
 from annotator.text.quote_text import read_quote_text
@@ -41,27 +41,27 @@ class FoundEvidence:
     is_weak: bool
 
 
-def find_evidence(quotes: Sequence[str], material: Material, number: int) -> FoundEvidence:
-    """What the documents of `material` hold of the quotes given for sentence `number`."""
-    finder, documents = material.finder, material.task.documents
+def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> FoundEvidence:
+    """What the documents of `inputs` hold of the quotes given for sentence `number`."""
+    finder, documents = inputs.finder, inputs.task.documents
     titles = [document.title for document in documents if document.title.strip()]
-    language = _language_of(material)
-    sentence = material.sentence(number)
+    language = _language_of(inputs)
+    sentence = inputs.sentence(number)
     words = _content_words(sentence, language)
     places: dict[Place, None] = {}
-    shown: list[str] = []
+    quoted: list[str] = []
     missing: list[str] = []
     for quote in dict.fromkeys(quotes):
-        findings = finder.find_all(quote, material.texts)
+        findings = finder.find_all(quote, inputs.texts)
         if findings:
-            chosen = _choose(findings, material, words)
+            chosen = _choose(findings, inputs, words)
             places |= dict.fromkeys(place for finding in chosen for place in finding)
         elif in_titles := finder.locate(quote, titles):
-            shown += [titles[place.document][place.start : place.end] for place in in_titles]
+            quoted += [titles[place.document][place.start : place.end] for place in in_titles]
         else:
             missing.append(quote)
-    shown += [material.texts[place.document][place.start : place.end] for place in places]
-    response = [material.task.response.text]
+    quoted += [inputs.texts[place.document][place.start : place.end] for place in places]
+    response = [inputs.task.response.text]
     return FoundEvidence(
         evidence=[
             Evidence(
@@ -74,30 +74,29 @@ def find_evidence(quotes: Sequence[str], material: Material, number: int) -> Fou
         ],
         missing=missing,
         in_response=[quote for quote in missing if finder.locate(quote, response)],
-        is_weak=bool(shown)
-        and not any(_is_whole(part, [*material.texts, *titles]) for part in shown)
+        is_weak=bool(quoted)
+        and not any(_is_whole(part, [*inputs.texts, *titles]) for part in quoted)
         and not any(
-            _is_telling_sentence(place, material.texts[place.document], language)
-            for place in places
+            _is_telling_sentence(place, inputs.texts[place.document], language) for place in places
         )
-        and is_weak(read_content(shown, language), read_content([sentence], language)),
+        and is_weak(read_content(quoted, language), read_content([sentence], language)),
     )
 
 
 def _choose(
-    findings: list[tuple[Place, ...]], material: Material, words: frozenset[str]
+    findings: list[tuple[Place, ...]], inputs: ProtocolInput, words: frozenset[str]
 ) -> list[tuple[Place, ...]]:
     """Those findings whose own sentence shares most words with the response's sentence."""
     if len(findings) == 1:
         return findings
-    shared = [len(words & frozenset(_words_around(finding, material))) for finding in findings]
+    shared = [len(words & frozenset(_words_around(finding, inputs))) for finding in findings]
     most = max(shared)
     return [finding for finding, count in zip(findings, shared, strict=True) if count == most]
 
 
-def _words_around(finding: tuple[Place, ...], material: Material) -> Iterator[str]:
+def _words_around(finding: tuple[Place, ...], inputs: ProtocolInput) -> Iterator[str]:
     for place in finding:
-        yield from material.finder.words_around(material.texts[place.document], place)
+        yield from inputs.finder.words_around(inputs.texts[place.document], place)
 
 
 def _content_words(text: str, language: str) -> frozenset[str]:
@@ -107,9 +106,9 @@ def _content_words(text: str, language: str) -> frozenset[str]:
     )
 
 
-def _language_of(material: Material) -> str:
+def _language_of(inputs: ProtocolInput) -> str:
     """ISO 639 code of the response's language, its own word for it first."""
-    response = material.task.response
+    response = inputs.task.response
     return re.split("[-_]", response.language.lower())[0] or detect_language(response.text)
 
 

@@ -10,7 +10,7 @@ import re
 
 from annotator.judging.evidence.find_evidence import find_evidence
 from annotator.judging.protocols.prose import DENIAL
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import (
     LABEL_NAMES,
     TAG,
@@ -58,7 +58,7 @@ def read_fact(text: str) -> bool | ReplyFault:
     return read_choice(text, _FACT, denies=_denies_fact)
 
 
-def read_points(text: str, material: Material, number: int) -> list[str] | ReplyFault:
+def read_points(text: str, inputs: ProtocolInput, number: int) -> list[str] | ReplyFault:
     """The points listed for sentence `number`; [] for the reply that there are none."""
     none_said = read_choice(text, _NO_POINTS)
     points = read_references(text)
@@ -69,20 +69,20 @@ def read_points(text: str, material: Material, number: int) -> list[str] | Reply
         return []
     if none_said.reason != "unparsable":
         return none_said
-    return _read_list(text, points, material, number)
+    return _read_list(text, points, inputs, number)
 
 
 def _read_list(
-    text: str, points: list[str], material: Material, number: int
+    text: str, points: list[str], inputs: ProtocolInput, number: int
 ) -> list[str] | ReplyFault:
     """The points of a reply that is no tag alone; [] where it says in plain words that none are."""
     said = (find_answer(text) or "").strip(" \t\r\n*\"'<>-").rstrip(".!。！")
-    found = find_evidence(points, material, number)
+    found = find_evidence(points, inputs, number)
     if (_NONE.fullmatch(said) or _NONE_CHINESE.fullmatch(said)) and not found.evidence:
         return []
     if not found.evidence and any(read_words(tag) in _NO_POINTS for tag in TAG.findall(text)):
         return form_fault("it says that there is none, but not alone on its line")
-    copied = [point for point in found.missing if material.wording.is_copied_quote(point)]
+    copied = [point for point in found.missing if inputs.wording.is_copied_quote(point)]
     if copied:
         detail = f"its point {copied[0][:80]!r} is wording of the prompt"
         return ReplyFault(reason="copied_form", detail=detail)

@@ -1,6 +1,6 @@
 """How sure a judge was: the share of its votes, or the probability of the label it wrote.
 
-The rule: confidence is stored beside a verdict and changes nothing here. What is too unsure to
+The rule: confidence is stored with a verdict and changes nothing here. What is too unsure to
 train is decided once, by `build`.
 """
 

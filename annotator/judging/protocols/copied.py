@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from annotator.judging.protocols.label_words import LABEL_WORDS
+
 # Values that earlier prompts showed, and the names of keys and types, which no judge writes of a
 # sentence. Compared as `_plain` makes them.
 _KNOWN = (
@@ -52,7 +54,6 @@ _TAGGED = re.compile(r"<reference>(.*?)</reference>", re.I | re.S)
 _BRACKETED = re.compile(r"<[^<>]{1,80}>|\{{1,2}[^{}]{1,80}\}{1,2}|\[[^\[\]]{1,80}\]")
 _DOTS = re.compile(r"[.…。·\s]+")
 _PLACEHOLDER = re.compile(r"\{\{\w+\}\}")
-_LABEL_WORDS = ("supported", "contradicted", "not_mentioned", "no_fact")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +103,7 @@ def find_copy(values: Mapping[str, Any], missing: Sequence[str], wording: Wordin
         if isinstance(text, str) and wording.is_copied_text(text):
             return f"its {key} {text[:80]!r} is wording of the prompt"
     label = values.get("label")
-    if isinstance(label, str) and sum(word in label for word in _LABEL_WORDS) > 1:
+    if isinstance(label, str) and sum(word in label for word in LABEL_WORDS.values()) > 1:
         return "its label is the list of all labels"
     return None
 
@@ -114,18 +115,18 @@ def make_wording(
     """The wording of a system message, guidance included, and of the requests that follow it."""
     requests = tuple(_PLACEHOLDER.sub("\n", text) for text in requests)
     others = tuple(_PLACEHOLDER.sub("\n", text) for text in (system, *corrections))
-    shown: set[str] = set()
+    values: set[str] = set()
     for text in (*others, *requests):
         for match in _SHOWN.finditer(text):
-            shown |= {_plain(one or other) for one, other in _STRING.findall(match[1])}
-        shown |= {_plain(match[1]) for match in _TAGGED.finditer(text)}
+            values |= {_plain(one or other) for one, other in _STRING.findall(match[1])}
+        values |= {_plain(match[1]) for match in _TAGGED.finditer(text)}
         for line in text.splitlines():
             clauses = _CLAUSE.split(line) if text in requests else ()
             parts = map(_plain, (line, _COLON.split(line, maxsplit=1)[-1], *clauses))
-            shown |= {part for part in parts if _count(part) >= _MIN_LINE_UNITS}
+            values |= {part for part in parts if _count(part) >= _MIN_LINE_UNITS}
     form = _plain("\n".join([*requests, *others[1:]]))
     return Wording(
-        values=frozenset(shown - {" "}) | KNOWN,
+        values=frozenset(values - {" "}) | KNOWN,
         form=form,
         all=f"{form}{_plain(others[0])}",
     )

@@ -1,4 +1,4 @@
-"""What a judge model is shown of one response: documents first, then the response, sentence last.
+"""What a protocol asks with: documents first, then the response, the sentence last.
 
 The rule: everything that the calls of one response share comes first and is the same text to the
 byte, so that a server's prefix cache serves it; only the tail differs.
@@ -30,10 +30,10 @@ class Excerpt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Material:
+class ProtocolInput:
     """A task made ready for prompts.
 
-    excerpts   what is shown of the documents, for every sentence alike
+    excerpts   those of the documents that the judge reads, for every sentence alike
     own        excerpts of single sentences, by number, where not all fit one prompt
     finder     looks for quotes in the documents
     """
@@ -87,11 +87,11 @@ class Material:
         return [Message(role="system", content=system), *messages] if system.strip() else messages
 
     def _documents(self, excerpts: Sequence[Excerpt]) -> str:
-        shown = []
+        parts = []
         for excerpt in excerpts:
             document = self.task.documents[excerpt.document]
             text = _GAP.join(document.text[start:end] for start, end in excerpt.spans)
             title = document.title.strip()[:MAX_TITLE_CHARS]
             body = f"{title}\n\n{text}" if title else text
-            shown.append(wrap("document", body, excerpt.document + 1))
-        return "\n".join(shown)
+            parts.append(wrap("document", body, excerpt.document + 1))
+        return "\n".join(parts)

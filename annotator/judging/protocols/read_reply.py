@@ -2,18 +2,17 @@
 
 The rule: a reading is right or it is a `ReplyFault`. Nothing here guesses: two answers that
 differ, a broken answer next to a whole one, a label that is none, a tag inside a
-sentence that may deny it are faults, named so that the model can mend them.
+sentence that may deny it are faults, named so that the model can correct them.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from annotator.calls.json_reply import clean_value, unique_keys
+from annotator.calls.json_reply import scan_json_objects
 from annotator.judging.protocols.prose import (
     labels_named,
     names_another,
@@ -33,7 +32,7 @@ class ReplyFault:
     """Why a reply, or one verdict of it, cannot be used.
 
     reason   a short code, recorded with the verdict
-    detail   a phrase for a person
+    detail   a phrase for a person, and for the model in a repair: a changed word changes its key
     labels   what the reply labels the sentence all the same: a repair must not change it
     missing  quotes that no document says
     words    which phrase of the prompts (`faults`) names the mistake to the model; '' for `reason`
@@ -117,18 +116,15 @@ def read_object(text: str, key: str) -> dict[str, Any] | ReplyFault:
     answer = _answer_of(text)
     if isinstance(answer, ReplyFault):
         return answer
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
     found: list[dict[str, Any]] = []
     prose: list[str] = []
-    behind, position = 0, answer.find("{")
-    while position >= 0:
-        prose.append(answer[behind:position])
-        try:
-            value, behind = decoder.raw_decode(answer, position)
-        except (ValueError, RecursionError):
+    behind = 0
+    for item in scan_json_objects(answer):
+        if item.value is None:
             return _fault("unparsable", "it holds a broken JSON object", labels_in(answer))
-        found.append(clean_value(value))
-        position = answer.find("{", behind)
+        prose.append(answer[behind : item.start])
+        found.append(item.value)
+        behind = item.end
     if not any(key in value for value in found):
         return _fault("unparsable", f"it holds no JSON object with {key!r}", labels_in(answer))
     if any(value != found[0] for value in found):

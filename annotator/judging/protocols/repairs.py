@@ -22,8 +22,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from annotator.calls.dialogue import Answer, Ask
+from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.prompts import fill, wrap
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, labels_in
 from annotator.judging.protocols.thinking import THINKING_HINT, find_answer
 from annotator.models.backend import Reply, RequestFailure
@@ -35,13 +36,6 @@ _MAX_REPEATED_CHARS = 4_000
 _MAX_QUOTE_CHARS = 200
 _LOOP_CHARS = 90  # at least as many characters, and three rounds
 _MAX_ROUND_CHARS = 400
-# The judge's words for our labels, in messages.
-_JUDGE_WORDS = {
-    Label.NO_HALLUCINATION: "supported",
-    Label.CONTRADICTORY: "contradicted",
-    Label.UNVERIFIABLE: "not_mentioned",
-    Label.NO_FACT: "no_fact",
-}
 
 Step = Generator[Ask, Answer, Reply | ReplyFault]
 
@@ -96,8 +90,8 @@ def find_loop(text: str) -> int | None:
     return None
 
 
-def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
-    """The conversation with the unusable reply, its fault named, and the request to mend it.
+def repair(ask: Ask, reply: Reply, fault: str, inputs: ProtocolInput) -> Ask:
+    """The conversation with the unusable reply, its fault named, and the request to correct it.
 
     The reply is repeated without its thoughts, and a loop with its first round only.
     """
@@ -105,14 +99,14 @@ def repair(ask: Ask, reply: Reply, fault: str, material: Material) -> Ask:
     loop = find_loop(said) if reply.finish_reason == "length" else None
     said = said[: _MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS]
     said = said if said.strip() else "-"  # some servers refuse a turn without text
-    request = fill(material.prompts.repair, {"fault": fault})
+    request = fill(inputs.prompts.repair, {"fault": fault})
     turns = [Message(role="assistant", content=said), Message(role="user", content=request)]
     return replace(ask, messages=[*ask.messages, *turns], purpose="repair")
 
 
-def name_fault(fault: ReplyFault, material: Material) -> str:
+def name_fault(fault: ReplyFault, inputs: ProtocolInput) -> str:
     """The mistake in words for the model, in the language of its prompts."""
-    faults = material.prompts.faults
+    faults = inputs.prompts.faults
     words = faults.get(fault.words or fault.reason, faults["unparsable"])
     quote = f"\n{wrap('quote', fault.quote[:_MAX_QUOTE_CHARS])}" if fault.quote else ""
     return fill(words, {"detail": fault.detail, "quote": quote})
@@ -150,4 +144,4 @@ def remember(first: FirstLabel | None, fault: ReplyFault) -> FirstLabel | None:
 
 
 def _spell(labels: frozenset[Label]) -> str:
-    return " or ".join(sorted(_JUDGE_WORDS.get(label, label.value) for label in labels))
+    return " or ".join(sorted(LABEL_WORDS.get(label, label.value) for label in labels))

@@ -6,13 +6,15 @@ that shifts, repeats or invents ids labels nothing, and a repair asks only for w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes
-from annotator.judging.protocols.prompts import fill, wrap
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.prompts import Placeholders, fill, wrap
+from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault
 from annotator.judging.protocols.repairs import (
     EVIDENCE_FAULTS,
@@ -24,6 +26,7 @@ from annotator.judging.protocols.repairs import (
 )
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
+    assumed_verdict,
     closed_object,
     finish,
     make_decoding,
@@ -45,13 +48,13 @@ def verdicts_schema(ids: Sequence[int]) -> dict[str, Any]:
     return closed_object(verdicts=verdicts)
 
 
-def judge_response(
-    material: Material, numbers: Sequence[int], settings: ProtocolSettings
+def window_dialogue(
+    inputs: ProtocolInput, numbers: Sequence[int], settings: ProtocolSettings
 ) -> Dialogue[list[Verdict]]:
-    """Protocol `response`: one structured call for the sentences `numbers` of a response."""
+    """The verdicts on the sentences `numbers` of a response."""
     votes = []
     for vote in range(settings.votes):
-        votes.append((yield from _judge_window(material, numbers, settings, vote)))
+        votes.append((yield from _judge_window(inputs, numbers, settings, vote)))
     return finish(
         [
             combine_votes(of_one, keep_share=settings.keep_share)
@@ -61,28 +64,29 @@ def judge_response(
 
 
 def _judge_window(
-    material: Material, numbers: Sequence[int], settings: ProtocolSettings, vote: int
+    inputs: ProtocolInput, numbers: Sequence[int], settings: ProtocolSettings, vote: int
 ) -> Generator[Ask, Answer, list[Verdict]]:
-    shown = "\n".join(wrap("sentence", material.sentence(n), n + 1) for n in numbers)
-    messages = material.opening(numbers, fill(material.prompts.response, {"sentences": shown}))
+    sentences = "\n".join(wrap("sentence", inputs.sentence(n), n + 1) for n in numbers)
+    request = fill(inputs.prompts.text("response"), {"sentences": sentences})
+    messages = inputs.opening(numbers, request)
     found: dict[int, Verdict] = {}
     faults: dict[int, ReplyFault] = {}
     first: dict[int, FirstLabel | None] = dict.fromkeys(numbers)
     owed = list(numbers)
     ask = _window_ask(messages, owed, settings, vote)
-    for _ in range(3):  # asked, form mended, quotes mended
+    for _ in range(3):  # asked, form repaired, quotes repaired
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             faults |= dict.fromkeys(owed, reply)
             break
         before = {n: fault.reason for n, fault in faults.items()}
-        good, faults = read_window(reply, owed, material, settings)
+        good, faults = read_window(reply, owed, inputs, settings)
         found |= _keep_labels(good, faults, first, settings)
         owed = [n for n in owed if n not in found]
         if not owed or all(_same_kind(before.get(n), faults[n].reason) for n in owed):
             break
         first |= {n: remember(first[n], faults[n]) for n in owed}
-        again = repair(ask, reply, _name_faults({n: faults[n] for n in owed}, material), material)
+        again = repair(ask, reply, _name_faults({n: faults[n] for n in owed}, inputs), inputs)
         ask = _window_ask(again.messages, owed, settings, vote, purpose="repair")
     return [
         found[n] if n in found else undetermined(faults[n], settings, "response") for n in numbers
@@ -105,14 +109,14 @@ def _keep_labels(
     return settled
 
 
-def _name_faults(faults: Mapping[int, ReplyFault], material: Material) -> str:
+def _name_faults(faults: Mapping[int, ReplyFault], inputs: ProtocolInput) -> str:
     """The mistakes by id, in words for the model."""
-    lines = [f"id {n + 1}: {name_fault(fault, material)}" for n, fault in faults.items()]
-    return "\n".join([*lines, material.prompts.faults["only_these_ids"]])
+    lines = [f"id {n + 1}: {name_fault(fault, inputs)}" for n, fault in faults.items()]
+    return "\n".join([*lines, inputs.prompts.faults["only_these_ids"]])
 
 
 def _same_kind(before: str | None, now: str) -> bool:
-    """Whether a fault was there the last time, too: form is mended once, and quotes once."""
+    """Whether the fault before was of the same kind: form is repaired once, and quotes once."""
     return before is not None and (before in EVIDENCE_FAULTS) == (now in EVIDENCE_FAULTS)
 
 
@@ -131,7 +135,7 @@ def _window_ask(
     )
 
 
-def cut_windows(material: Material, size: int) -> Iterator[list[int]]:
+def cut_windows(inputs: ProtocolInput, size: int) -> Iterator[list[int]]:
     """The sentences of a response in windows of at most `size`, in order.
 
     No two sentences of a window begin alike, so that an echo of its beginning names one of them:
@@ -139,8 +143,8 @@ def cut_windows(material: Material, size: int) -> Iterator[list[int]]:
     """
     window: list[int] = []
     beginnings: set[str] = set()
-    for number in range(len(material.task.sentences)):
-        beginning = beginning_of(material.sentence(number))
+    for number in range(len(inputs.task.sentences)):
+        beginning = beginning_of(inputs.sentence(number))
         if window and (len(window) == size or _is_among(beginning, beginnings)):
             yield window
             window, beginnings = [], set()
@@ -153,3 +157,30 @@ def cut_windows(material: Material, size: int) -> Iterator[list[int]]:
 def _is_among(beginning: str, others: Set[str]) -> bool:
     """Whether an echo of `beginning` could be of another one: equal, or one begins the other."""
     return any(beginning.startswith(one) or one.startswith(beginning) for one in others)
+
+
+def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
+    # Where not all passages fit one prompt, each sentence has a window of its own.
+    for window in cut_windows(inputs, 1 if inputs.own else settings.window):
+        yield window[0], window_dialogue(inputs, window, settings)
+
+
+def _assume(inputs: ProtocolInput, _first: int, ask: Ask) -> str:
+    """One verdict for each id that the call asks for."""
+    assert ask.decoding.schema is not None
+    ids = ask.decoding.schema["properties"]["verdicts"]["items"]["properties"]["id"]["enum"]
+    verdict = assumed_verdict(inputs)
+    verdicts = [
+        {"id": number, "begins": inputs.sentence(number - 1)[:48], **verdict} for number in ids
+    ]
+    return json.dumps({"verdicts": verdicts}, ensure_ascii=False)
+
+
+RESPONSE = JudgingProtocol(
+    name="response",
+    summary="one call for all sentences (fewest tokens)",
+    texts={"response": Placeholders(needed={"sentences"})},
+    dialogues=_dialogues,
+    assume=_assume,
+    uses_window=True,
+)

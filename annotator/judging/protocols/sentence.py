@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes, label_probabilities
-from annotator.judging.protocols.prompts import fill, wrap
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.prompts import Placeholders, fill, wrap
+from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, read_object
 from annotator.judging.protocols.repairs import (
     EVIDENCE_FAULTS,
@@ -20,6 +22,7 @@ from annotator.judging.protocols.repairs import (
 )
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
+    assumed_verdict,
     finish,
     make_decoding,
     make_seed,
@@ -31,49 +34,49 @@ from annotator.models.backend import Reply
 from schemas.records import Verdict
 
 
-def judge_sentence(
-    material: Material, number: int, settings: ProtocolSettings
+def sentence_dialogue(
+    inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Dialogue[list[Verdict]]:
-    """Protocol `sentence`: one structured call for one sentence."""
+    """The verdict on one sentence."""
     tail = fill(
-        material.prompts.sentence, {"sentence": wrap("sentence", material.sentence(number))}
+        inputs.prompts.text("sentence"), {"sentence": wrap("sentence", inputs.sentence(number))}
     )
-    messages = material.opening([number], tail)
+    messages = inputs.opening([number], tail)
     votes = []
     for vote in range(settings.votes):
         decoding = make_decoding(settings, settings.max_tokens, verdict_schema())
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
-        verdict = yield from _ask_until_usable(ask, material, number, settings)
+        verdict = yield from _ask_until_usable(ask, inputs, number, settings)
         votes.append(verdict)
     return finish([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _ask_until_usable(
-    ask: Ask, material: Material, number: int, settings: ProtocolSettings
+    ask: Ask, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, Verdict]:
-    """A verdict, with its form mended once and its quotes once; the first label holds."""
-    mended: set[bool] = set()
+    """A verdict, with its form repaired once and its quotes once; the first label counts."""
+    repaired: set[bool] = set()
     first: FirstLabel | None = None
     while True:
         reply = yield from ask_with_room(ask)
         if isinstance(reply, ReplyFault):
             return undetermined(reply, settings, "sentence")
-        found = _read_sentence_reply(reply, material, number, settings)
+        found = _read_sentence_reply(reply, inputs, number, settings)
         changed = first.changed_by(found) if first else None
         if changed is not None:
             return undetermined(changed, settings, "sentence")
         if isinstance(found, Verdict):
             return found
         is_evidence = found.reason in EVIDENCE_FAULTS
-        if is_evidence in mended:
+        if is_evidence in repaired:
             return undetermined(found, settings, "sentence")
-        mended.add(is_evidence)
+        repaired.add(is_evidence)
         first = remember(first, found)
-        ask = repair(ask, reply, name_fault(found, material), material)
+        ask = repair(ask, reply, name_fault(found, inputs), inputs)
 
 
 def _read_sentence_reply(
-    reply: Reply, material: Material, number: int, settings: ProtocolSettings
+    reply: Reply, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Verdict | ReplyFault:
     loop = fault_of_ending(reply)
     values = loop or read_object(reply.text, "label")
@@ -81,4 +84,22 @@ def _read_sentence_reply(
         return values
     known = label_probabilities(reply.text, reply.logprobs, num_labels=1)
     confidence = known[0] if known else None
-    return read_verdict(values, material, number, settings, "sentence", confidence=confidence)
+    return read_verdict(values, inputs, number, settings, "sentence", confidence=confidence)
+
+
+def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
+    for number in range(len(inputs.task.sentences)):
+        yield number, sentence_dialogue(inputs, number, settings)
+
+
+def _assume(inputs: ProtocolInput, _first: int, _ask: Ask) -> str:
+    return json.dumps(assumed_verdict(inputs), ensure_ascii=False)
+
+
+SENTENCE = JudgingProtocol(
+    name="sentence",
+    summary="one call a sentence, prefix shared",
+    texts={"sentence": Placeholders(needed={"sentence"})},
+    dialogues=_dialogues,
+    assume=_assume,
+)

@@ -19,18 +19,18 @@ from annotator.calls.dialogue import Unusable
 from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
 from annotator.judging.evidence.quotes import count_units
 from annotator.judging.protocols.copied import find_copy
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.label_words import LABEL_WORDS
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import ReplyFault, form_fault, read_label, read_quotes
 from annotator.models.backend import Decoding
 from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Verdict
 
-_LABEL_NAMES = ("supported", "contradicted", "not_mentioned", "no_fact")
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
-_ASKED = NEED_QUOTES | {Label.UNVERIFIABLE, Label.NO_FACT}
 MAX_QUOTES = 5
 _MAX_RATIONALE_CHARS = 500
+_ASSUMED_REASON = "The documents say so, and nothing in them speaks against it."
 # Letters, wide ones twice. Under a label that needs no quote a shorter one is "none", or a name.
 _PASSAGE_UNITS = 16
 
@@ -40,6 +40,7 @@ class ProtocolSettings:
     """How verdicts are asked for.
 
     max_tokens     room for the verdict of one sentence
+    window         most sentences in one call, for a protocol that asks about several
     keep_share     keep the share of the votes as confidence
     evidence       "require": a decided verdict needs quotes, each said by a document;
                    "keep": it counts without, and what no document says is in `missing_quotes`
@@ -47,6 +48,7 @@ class ProtocolSettings:
 
     judge: str
     max_tokens: int = 512
+    window: int = 12
     temperature: float = 0.0
     votes: int = 1
     keep_share: bool = False
@@ -64,8 +66,13 @@ def verdict_schema() -> dict[str, Any]:
     return closed_object(
         quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
         reason={"type": "string"},
-        label={"type": "string", "enum": list(_LABEL_NAMES)},
+        label={"type": "string", "enum": list(LABEL_WORDS.values())},
     )
+
+
+def assumed_verdict(inputs: ProtocolInput) -> dict[str, Any]:
+    """A verdict that needs no repair: its label needs no quote, and its quote is in a document."""
+    return {"quotes": [inputs.sample_quote], "reason": _ASSUMED_REASON, "label": "not_mentioned"}
 
 
 def closed_object(**properties: Any) -> dict[str, Any]:
@@ -80,7 +87,7 @@ def closed_object(**properties: Any) -> dict[str, Any]:
 
 def read_verdict(
     values: Mapping[str, Any],
-    material: Material,
+    inputs: ProtocolInput,
     number: int,
     settings: ProtocolSettings,
     protocol: str,
@@ -89,16 +96,16 @@ def read_verdict(
 ) -> Verdict | ReplyFault:
     """The verdict on sentence `number` that a JSON object holds; or why it holds none."""
     label = read_label(values.get("label"))
-    bound = frozenset({label}) if label in _ASKED else frozenset[Label]()
+    bound = frozenset({label}) if label in LABEL_WORDS else frozenset[Label]()
     quotes = read_quotes(values.get("quotes"))
     if quotes is None:
         return replace(form_fault("its quotes are no list of strings"), labels=bound)
-    found = find_evidence(quotes, material, number)
-    copy = find_copy(values, found.missing, material.wording)
+    found = find_evidence(quotes, inputs, number)
+    copy = find_copy(values, found.missing, inputs.wording)
     if copy is not None:
         return ReplyFault(reason="copied_form", detail=copy, labels=bound)
-    if label is None or label not in _ASKED:
-        names = ", ".join(_LABEL_NAMES)
+    if label is None or label not in LABEL_WORDS:
+        names = ", ".join(LABEL_WORDS.values())
         return ReplyFault(reason="unknown_label", detail=f"its label is none of {names}")
     if settings.evidence == "require" and (label in NEED_QUOTES or _claims_passages(found)):
         fault = fault_of_evidence(quotes, found)

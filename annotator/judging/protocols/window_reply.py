@@ -15,7 +15,7 @@ from typing import Any
 from annotator.judging.evidence.quotes import count_units
 from annotator.judging.protocols.confidence import label_probabilities
 from annotator.judging.protocols.copied import find_copy
-from annotator.judging.protocols.protocol_input import Material
+from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.read_reply import (
     ReplyFault,
     form_fault,
@@ -37,14 +37,14 @@ _KEYS = re.compile(r'"(id|begins|label)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|(\d{1,9}))
 
 
 def read_window(
-    reply: Reply, owed: Sequence[int], material: Material, settings: ProtocolSettings
+    reply: Reply, owed: Sequence[int], inputs: ProtocolInput, settings: ProtocolSettings
 ) -> tuple[dict[int, Verdict], dict[int, ReplyFault]]:
     """Verdicts by sentence, and why the other sentences of `owed` have none."""
     values = fault_of_ending(reply) or read_object(reply.text, "verdicts")
     items = values if isinstance(values, ReplyFault) else values["verdicts"]
     if not isinstance(items, list):
         whole = items if isinstance(items, ReplyFault) else form_fault("verdicts is no list")
-        return {}, _faults_of_all(whole, reply.text, owed, material)
+        return {}, _faults_of_all(whole, reply.text, owed, inputs)
     by_id: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
     for position, item in enumerate(items):
         if isinstance(item, dict) and (number := read_id(item.get("id"))) is not None:
@@ -54,13 +54,13 @@ def read_window(
     faults: dict[int, ReplyFault] = {}
     for number in owed:
         named = by_id.get(number, [])
-        fault = _fault_of_id([item for _, item in named], material, number)
+        fault = _fault_of_id([item for _, item in named], inputs, number)
         if fault is not None:
             faults[number] = fault
             continue
         ((position, item),) = named
         confidence = confidences[position] if confidences else None
-        verdict = read_verdict(item, material, number, settings, "response", confidence=confidence)
+        verdict = read_verdict(item, inputs, number, settings, "response", confidence=confidence)
         if isinstance(verdict, ReplyFault):
             faults[number] = verdict
         else:
@@ -69,14 +69,14 @@ def read_window(
 
 
 def _fault_of_id(
-    items: Sequence[Mapping[str, Any]], material: Material, number: int
+    items: Sequence[Mapping[str, Any]], inputs: ProtocolInput, number: int
 ) -> ReplyFault | None:
     """Why the verdicts under a sentence's id are not one verdict on it; None where they are."""
-    sentence = material.sentence(number)
+    sentence = inputs.sentence(number)
     echoing = [item for item in items if begins_alike(item.get("begins"), sentence)]
     if len(items) == 1 and echoing:
         return None
-    if len(items) == 1 and (copy := find_copy(items[0], (), material.wording)):
+    if len(items) == 1 and (copy := find_copy(items[0], (), inputs.wording)):
         return ReplyFault(reason="copied_form", detail=copy)
     if len(items) == 1:
         detail = "'begins' is not how the sentence of this id begins"
@@ -88,7 +88,7 @@ def _fault_of_id(
 
 
 def _faults_of_all(
-    fault: ReplyFault, text: str, owed: Sequence[int], material: Material
+    fault: ReplyFault, text: str, owed: Sequence[int], inputs: ProtocolInput
 ) -> dict[int, ReplyFault]:
     """The fault of a whole reply for each sentence, with what it labels that sentence."""
     labels: dict[int, set[Label]] = {}
@@ -99,7 +99,7 @@ def _faults_of_all(
             number, begins = (read_id(value) or 0) - 1, ""
         elif key == "begins":
             begins = value
-        elif number in owed and begins_alike(begins, material.sentence(number)):
+        elif number in owed and begins_alike(begins, inputs.sentence(number)):
             label = read_label(value)
             labels.setdefault(number, set()).update([label] if label else [])
     in_prose = fault.labels - labels_in(text) if fault.reason == "ambiguous" else frozenset()

@@ -1,6 +1,6 @@
 """What judging will cost: the calls a faultless judge model would still be asked.
 
-The rule: the run's own dialogues are followed, through the store and then with foreseen answers
+The rule: the run's own dialogues are followed, through the store and then with assumed replies
 (annotator/judging/estimating_judge.py).
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from annotator.calls.estimate import Estimate, Estimator, look_into
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import asks_a_model, make_judge
+from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.verdict_spool import TaskKeys
 from annotator.judging.tasks import prepare_tasks
 from schemas.files.jsonl import read_records, read_rows
@@ -42,18 +43,18 @@ def estimate_annotate(
         for _ in judge.judge(list(owed.values())):
             pass
         (estimator,) = estimators
-    at_most = config.llm.protocol == "anah"
+    protocol = PROTOCOLS[config.llm.protocol]
     notes = [
         f"{len(owed):,} of {len(prepared.tasks):,} responses differ, and equal ones are judged "
         "once; each unusable reply costs one or two calls more than this"
     ]
-    if at_most:
-        notes.append("protocol 'anah': up to three calls per sentence, fewer without a fact")
+    if protocol.upper_bound:
+        notes.append(f"protocol {protocol.name!r}: {protocol.upper_bound}")
     return Estimate(
         prices=config.llm.prices,
         num_calls=estimator.num_calls,
         num_stored=estimator.num_stored,
         tokens=estimator.tokens,
         notes=notes,
-        at_most=at_most,
+        at_most=bool(protocol.upper_bound),
     )

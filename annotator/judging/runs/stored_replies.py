@@ -1,6 +1,6 @@
 """What a judging run finds in its store before it asks anything: models, settings, stored calls.
 
-The rule: the run's own dialogues are followed through the store with the foreseen replies of
+The rule: the run's own dialogues are followed through the store with the assumed replies of
 annotator/judging/estimating_judge.py, so what is counted are calls that the run will look up,
 each once.
 """
@@ -15,7 +15,7 @@ from annotator.calls.events import Noted, OnEvent, ignore
 from annotator.calls.identity import AskedModel, IdentifiedModels, identify_models
 from annotator.calls.store import Store
 from annotator.judging.cascade_judge import CascadeJudge
-from annotator.judging.estimating_judge import ForeseenJudge
+from annotator.judging.estimating_judge import EstimatingJudge
 from annotator.judging.judge import Judge, JudgeTask
 from annotator.judging.llm_judge import CALL_KIND, LlmJudge
 
@@ -77,21 +77,21 @@ def find_model_judges(judge: Judge) -> list[LlmJudge]:
 def count_serving(judge: Judge, tasks: Sequence[JudgeTask]) -> int:
     """How many stored calls `judge` would look up for `tasks`; asks nothing."""
     estimators: list[Estimator] = []
-    for _ in _foresee(judge, estimators).judge(tasks):
+    for _ in _without_asking(judge, estimators).judge(tasks):
         pass
     return sum(estimator.num_stored for estimator in estimators)
 
 
-def _foresee(judge: Judge, estimators: list[Estimator]) -> Judge:
+def _without_asking(judge: Judge, estimators: list[Estimator]) -> Judge:
     """The judge with every model in it replaced by one that asks nothing."""
     if isinstance(judge, LlmJudge):
-        foreseen = ForeseenJudge(judge)
-        estimators.append(foreseen.estimator)
-        return foreseen
+        estimating = EstimatingJudge(judge)
+        estimators.append(estimating.estimator)
+        return estimating
     if isinstance(judge, CascadeJudge):
         return CascadeJudge(
             judge.config,
-            first=_foresee(judge.first, estimators),
-            second=_foresee(judge.second, estimators),
+            first=_without_asking(judge.first, estimators),
+            second=_without_asking(judge.second, estimators),
         )
     return judge

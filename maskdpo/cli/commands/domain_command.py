@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from annotator.judging.protocols.table import PROTOCOLS
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -29,9 +30,26 @@ if TYPE_CHECKING:
     from annotator.judging.judge import JudgeTask
 
 
+class ProtocolChoice(click.ParamType[str]):
+    """A protocol of the table, as it is when the option is read, or `all` of them."""
+
+    name = "protocol"
+
+    def _choice(self) -> click.Choice[str]:
+        return click.Choice([*PROTOCOLS, "all"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The names, as help lists them."""
+        return self._choice().get_metavar(param, ctx)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or an error that lists the names."""
+        return self._choice().convert(value, param, ctx)
+
+
 @click.group("domain", epilog="The guide: docs/own-domain.md")
 def command() -> None:
-    """Make a domain of your own, and see what the judge is told about it.
+    """Make a domain of your own, and see what the judge reads of it.
 
     A domain is one YAML file: what counts as a checkable fact, what the labels mean, terms,
     examples. `annotate` uses the one that annotate.domain names.
@@ -56,7 +74,7 @@ def command() -> None:
 )
 @click.option("--output", type=OUTPUT_FILE, help="File to write [configs/domains/NAME.yaml].")
 def new(*, name: str, language: str, output: Path | None) -> None:
-    """Write a commented domain NAME that works as it stands. An existing file is left alone."""
+    """Write a commented domain NAME that works unchanged. An existing file is left alone."""
     from annotator.judging.domains.domain import FOLDER
     from annotator.judging.domains.templates import new_domain
     from schemas.errors import ConfigError
@@ -72,8 +90,8 @@ def new(*, name: str, language: str, output: Path | None) -> None:
             f"{path} is there already and is left alone; choose another name, or --output"
         ) from None
     click.echo(f"wrote {path}")
-    shown = path if output else name
-    click.echo(f"edit it, then look at it: maskdpo domain check {shown}", err=True)
+    called = path if output else name
+    click.echo(f"edit it, then look at it: maskdpo domain check {called}", err=True)
 
 
 @command.command(
@@ -93,7 +111,7 @@ def new(*, name: str, language: str, output: Path | None) -> None:
 @click.option("--responses", type=INPUT_FILE, help="Show the first of these responses.")
 @click.option(
     "--protocol",
-    type=click.Choice(["response", "sentence", "anah", "all"]),
+    type=ProtocolChoice(),
     default="all",
     show_default=True,
     help="Whose messages to print in full; token counts are of all.",
@@ -136,11 +154,11 @@ def check(
         raise ConfigError("--documents and --responses go together; give both, or neither")
     path, domain = find_domain(name), load_domain(name)
     settings = config.section(AnnotateConfig, "annotate", domain=str(path))
-    shown = with_domain(settings, domain)
-    tasks = _read_tasks(shown, documents, responses) if documents and responses else []
-    task = tasks[0] if tasks else make_sample(domain, shown)
-    print_domain(domain, name=name, path=path, doubts=find_doubts(domain, shown))
-    print_protocols(preview_protocols(domain, shown, task), wanted=protocol)
+    merged = with_domain(settings, domain)
+    tasks = _read_tasks(merged, documents, responses) if documents and responses else []
+    task = tasks[0] if tasks else make_sample(domain, merged)
+    print_domain(domain, name=name, path=path, doubts=find_doubts(domain, merged))
+    print_protocols(preview_protocols(domain, merged, task), wanted=protocol)
     print_sentences(task)
     if dry_run:
         trials = first_sentences(tasks) if tasks else make_trials(domain)
@@ -196,7 +214,7 @@ def _try(
         announce_judge(config)
         announce_limits(limits, *judge_prices(config))
         judge = make_judge(config, store=calls, meter=meter, domain=domain)
-        judged = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
-    print_trials(trials, [judged[id(task)] for task in tasks], judge=judge.name)
+        outcomes = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
+    print_trials(trials, [outcomes[id(task)] for task in tasks], judge=judge.name)
     if calls is not None:
         print_table(meter.rows())

@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 
 
 def new_domain(name: str, *, language: str = AUTO) -> str:
-    """The YAML of a new domain that works as it stands, with comments that say what to change.
+    """The YAML of a new domain that works unchanged, with comments that say what to change.
 
     Chinese where `language` is. Raises ConfigError for a name that makes no file or a language
     that is no code.

@@ -1,4 +1,4 @@
-"""The judge's prompts: YAML files, one per language, and the code that reads and fills them.
+"""The judge's prompts: YAML files, one per language, and the code that checks and fills them.
 
 The rule: content (documents, questions, responses) is put into a user message between tags of
 ours, one pass over the template, and cannot hold such a tag itself. A text that closes a tag,
@@ -8,35 +8,47 @@ pretends to be the next message or gives orders is therefore seen, quoted, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from annotator.text.neutral import neutralise
 from schemas.config import Section
-from schemas.errors import ConfigError, nearest
-from schemas.files.yaml_files import read_yaml
+from schemas.errors import nearest
 from schemas.hashing import content_key
-from schemas.validation import describe_errors
+from schemas.secret_values import ADVICE, holds_key
 
 LANGUAGES = ("en", "zh")
-_HERE = Path(__file__).parent
+SHARED_PROMPTS = Path(__file__).parent
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
-# What each text must hold, and what else it may hold.
-_PLACEHOLDERS: dict[str, tuple[set[str], set[str]]] = {
-    "system": (set(), {"guidance"}),
-    "prefix": ({"documents"}, {"question", "response"}),
-    "sentence": ({"sentence"}, set()),
-    "response": ({"sentences"}, set()),
-    "anah_fact": ({"sentence"}, set()),
-    "anah_points": (set(), {"sentence"}),
-    "anah_verdict": (set(), {"sentence"}),
-    "repair": ({"fault"}, set()),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placeholders:
+    """The placeholders of one text: those it must hold, and those it also may hold."""
+
+    needed: Set[str] = frozenset()
+    allowed: Set[str] = frozenset()
+
+    def fault(self, name: str, text: str) -> str | None:
+        """What is wrong with the placeholders of `text`, the prompt `name`; None for nothing."""
+        found = set(_PLACEHOLDER.findall(text))
+        unknown = sorted(found - self.needed - self.allowed)
+        if unknown:
+            known = ", ".join(sorted(self.needed | self.allowed)) or "none"
+            return f"{name} has the placeholder {unknown[0]!r}; allowed: {known}"
+        missing = sorted(self.needed - found)
+        return f"{name} lacks the placeholder {{{{{missing[0]}}}}}" if missing else None
+
+
+# Of the texts that all protocols share. A protocol's own: `JudgingProtocol.texts`.
+_SHARED_TEXTS = {
+    "system": Placeholders(allowed={"guidance"}),
+    "prefix": Placeholders(needed={"documents"}, allowed={"question", "response"}),
+    "repair": Placeholders(needed={"fault"}),
 }
 # How a mistake is named to the model: see `faults` in en.yaml.
 FAULTS = (
@@ -59,30 +71,34 @@ _CHINESE = ("zh", "zho", "chi", "cmn")
 
 
 class Prompts(Section):
-    """The wording of one language. An empty `system` sends no system message."""
+    """The wording of one language. An empty `system` sends no system message.
+
+    The texts with which protocols ask are further keys, read with `text`: which of them there
+    must be is in the table of protocols (`load_prompts` checks it).
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str] = Field(init=False)
 
     version: int = Field(ge=1)
     system: str
     prefix: str
-    sentence: str
-    response: str
-    anah_fact: str
-    anah_points: str
-    anah_verdict: str
     repair: str
     faults: dict[str, str]
 
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
-        for name, (needed, allowed) in _PLACEHOLDERS.items():
-            found = set(_PLACEHOLDER.findall(getattr(self, name)))
-            unknown = sorted(found - needed - allowed)
-            if unknown:
-                known = ", ".join(sorted(needed | allowed)) or "none"
-                raise ValueError(f"{name} has the placeholder {unknown[0]!r}; allowed: {known}")
-            missing = sorted(needed - found)
-            if missing:
-                raise ValueError(f"{name} lacks the placeholder {{{{{missing[0]}}}}}")
+        for name, placeholders in _SHARED_TEXTS.items():
+            fault = placeholders.fault(name, getattr(self, name))
+            if fault:
+                raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _requests_hold_no_key(self) -> Self:
+        for name, text in self.__pydantic_extra__.items():
+            if holds_key(text):
+                raise ValueError(f"{name}: holds what looks like a key; {ADVICE}")
         return self
 
     @field_validator("faults")
@@ -98,16 +114,14 @@ class Prompts(Section):
                 )
         return faults
 
+    def text(self, name: str) -> str:
+        """The text `name` of a protocol."""
+        return self.__pydantic_extra__[name]
+
     @property
     def requests(self) -> tuple[str, ...]:
         """The texts that ask for a reply and describe its form."""
-        return (
-            self.sentence,
-            self.response,
-            self.anah_fact,
-            self.anah_points,
-            self.anah_verdict,
-        )
+        return tuple(self.__pydantic_extra__.values())
 
     @property
     def corrections(self) -> tuple[str, ...]:
@@ -116,51 +130,13 @@ class Prompts(Section):
 
     @property
     def sha256(self) -> str:
-        """The digest that goes into keys and sidecars."""
+        """The digest that goes into fingerprints and sidecars."""
         return content_key(self.model_dump())
-
-
-def load_prompts(language: str, folder: Path | None = None) -> Prompts:
-    """The prompts for texts of `language`: Chinese ones for 'zh', else English ones.
-
-    `folder` may hold files of the same names; a key given there replaces ours, also one of
-    `faults`. Raises ConfigError for a folder without such a file, bad YAML, an unknown or empty
-    key, a key given twice.
-    """
-    name = wording_language(language)
-    values = dict(_read(_HERE / f"{name}.yaml"))
-    if folder is None:
-        return Prompts.model_validate(values)
-    if not folder.is_dir():
-        raise ConfigError(f"prompts {str(folder)!r} is no folder; give one that holds en.yaml")
-    own = folder / f"{name}.yaml"
-    if not own.exists() and not any((folder / f"{other}.yaml").exists() for other in LANGUAGES):
-        raise ConfigError(f"prompts {str(folder)!r} holds neither en.yaml nor zh.yaml")
-    changed = dict(_read(own)) if own.exists() else {}
-    if isinstance(changed.get("faults"), dict):
-        changed["faults"] = values["faults"] | changed["faults"]
-    values |= changed
-    try:
-        return Prompts.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(f"{own}: {describe_errors(error, Prompts)[0]}") from None
 
 
 def wording_language(language: str) -> Literal["en", "zh"]:
     """The language of the prompts for texts of `language`, as `zh`, `ZH`, `zh_CN` or `zh-Hant`."""
     return "zh" if re.split("[-_]", language.strip().lower())[0] in _CHINESE else "en"
-
-
-@lru_cache(maxsize=16)
-def _read_cached(path: Path, _changed: int) -> Mapping[str, Any]:
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must hold prompts by name, found {type(values).__name__}")
-    return values
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    return _read_cached(path, path.stat().st_mtime_ns)
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
