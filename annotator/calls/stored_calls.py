@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from annotator.calls.store import Store
@@ -19,6 +19,10 @@ from annotator.models.backend import (
     Reply,
     RequestFailure,
 )
+
+# Fields of a Reply as they are stored.
+_ALWAYS = ("text", "finish_reason", "reasoning", "prompt_tokens", "completion_tokens")
+_WHERE_SET = ("cached_tokens", "logprobs", "sampling", "system_in_user")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,10 +113,8 @@ def pack(outcome: Outcome) -> dict[str, Any]:
     """An outcome as a JSON object, less what is unset."""
     if isinstance(outcome, RequestFailure):
         return {"failure": {"reason": outcome.reason, "detail": outcome.detail}}
-    values = asdict(outcome)
-    for name in ("cached_tokens", "logprobs", "sampling", "system_in_user"):
-        if not values[name]:
-            del values[name]
+    values: dict[str, Any] = {name: getattr(outcome, name) for name in _ALWAYS}
+    values |= {name: value for name in _WHERE_SET if (value := getattr(outcome, name))}
     return values
 
 

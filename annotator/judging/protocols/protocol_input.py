@@ -7,7 +7,7 @@ byte, so that a server's prefix cache serves it; only the tail differs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
@@ -44,6 +44,9 @@ class ProtocolInput:
     own: Mapping[int, Sequence[Excerpt]]
     finder: QuoteFinder
     guidance: str = ""
+    _openings: dict[int, tuple[str, list[Message]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def texts(self) -> list[str]:
@@ -73,7 +76,16 @@ class ProtocolInput:
 
     def opening(self, numbers: Sequence[int], tail: str) -> list[Message]:
         """System and user message: what is shared, then `tail`."""
-        excerpts = self.own.get(numbers[0], self.excerpts) if len(numbers) == 1 else self.excerpts
+        own = self.own.get(numbers[0]) if len(numbers) == 1 else None
+        # All calls with the same excerpts begin alike: that beginning is made once.
+        key = -1 if own is None else numbers[0]
+        if key not in self._openings:
+            self._openings[key] = self._begin(self.excerpts if own is None else own)
+        prefix, before = self._openings[key]
+        return [*before, Message(role="user", content=f"{prefix}\n\n{tail}")]
+
+    def _begin(self, excerpts: Sequence[Excerpt]) -> tuple[str, list[Message]]:
+        """The beginning of the user message, and the messages before it."""
         prefix = fill(
             self.prompts.prefix,
             {
@@ -82,9 +94,8 @@ class ProtocolInput:
                 "response": wrap("response", self.task.response.text),
             },
         )
-        messages = [Message(role="user", content=f"{prefix}\n\n{tail}")]
         system = fill(self.prompts.system, {"guidance": self.guidance})
-        return [Message(role="system", content=system), *messages] if system.strip() else messages
+        return prefix, [Message(role="system", content=system)] if system.strip() else []
 
     def _documents(self, excerpts: Sequence[Excerpt]) -> str:
         parts = []
