@@ -30,7 +30,16 @@ from mutant_rows import Mutant
 from mutant_table import MUTANTS
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo", "tests", "benchmarks")
+COPIED = (
+    "schemas",
+    "formats",
+    "annotator",
+    "dataset_builder",
+    "trainer",
+    "maskdpo",
+    "tests",
+    "benchmarks",
+)
 COPIED_TOO = ("configs", "docs", "pyproject.toml", "README.md", "Makefile")
 LIMIT_S = 300  # a mutant whose tests do not end is killed too
 

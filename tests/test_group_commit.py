@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import CancelledError
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from annotator.calls import store_tables
 from annotator.calls.store import Store
 from schemas.errors import BackendError
 
-WAIT_S = 60
+WAIT_S = 20
 
 
 @pytest.fixture
@@ -129,11 +130,16 @@ def test_a_value_json_cannot_hold_is_refused_before_it_joins_a_group(store):
 def test_closing_commits_what_was_submitted(tmp_path):
     store = Store(tmp_path / "calls.db")
     with store._lock:
-        futures = [store.submit("judge", {f"k{n}": {}}) for n in range(50)]
+        first = store.submit("judge", {"first": {}})
+        # In the thread that commits, and long: what closes the store has time to be too early.
+        first.add_done_callback(lambda _: time.sleep(0.3))
+        while not store._commits._queue.empty():
+            time.sleep(0.01)
+        futures = [store.submit("judge", {f"k{n}": {}}) for n in range(49)]
         closing_thread = threading.Thread(target=store.close)
         closing_thread.start()
     closing_thread.join(WAIT_S)
-    assert all(future.done() for future in futures)
+    assert [future.result(0) for future in futures] == [{f"k{n}": {}} for n in range(49)]
     with Store(tmp_path / "calls.db") as again:
         assert again.count("judge") == 50
     for use in (lambda: store.submit("judge", {"late": {}}), lambda: store.claim(["late"])):

@@ -1,6 +1,7 @@
 """What goes over the wire: retries, redirects, proxies, the key, broken and endless replies."""
 
 import gzip
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from annotator.models.backend import Reply, RequestFailure
 from annotator.models.openai import connections, retries
 from annotator.models.openai.proxies import find_proxy
 from annotator.models.openai.retries import is_retried, retry_after, retry_delay
-from schemas.errors import ConfigError
+from schemas.errors import BackendError, ConfigError
 
 KEY = "sk-very-secret-0123"
 SOON = {"retry-after-ms": "1"}
@@ -160,6 +161,25 @@ def test_a_password_file_for_the_host_does_not_replace_the_key(monkeypatch, tmp_
     with WireServer() as server:
         outcome_of(backend_of(server))
         assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+def test_certificates_are_checked(monkeypatch, tmp_path):
+    pem = tmp_path / "server.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch"
+    command += f" -subj /CN=here -addext subjectAltName=IP:127.0.0.1 -keyout {pem} -out {pem}.crt"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + (tmp_path / "server.pem.crt").read_bytes())
+    with WireServer(certificate=pem) as server:
+        with pytest.raises(BackendError, match="CERTIFICATE_VERIFY_FAILED"):
+            outcome_of(backend_of(server))
+        monkeypatch.setenv("SSL_CERT_FILE", f"{pem}.crt")
+        assert isinstance(outcome_of(backend_of(server)), Reply)
+
+
+def test_a_host_name_that_cannot_be_one_is_reported():
+    with pytest.raises(BackendError, match=r"a\.\.b/v1 .*label empty"):
+        outcome_of(backend_of("http://a..b/v1"))
 
 
 def test_a_compressed_reply_is_read_and_a_broken_one_is_a_failure():

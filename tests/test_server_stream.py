@@ -52,6 +52,11 @@ def named(start, count):
     return [f"{start}{number}" for number in range(count)]
 
 
+def finish(coroutine):
+    """Its result; a stream that hangs is a failed test."""
+    return asyncio.run(asyncio.wait_for(coroutine, WAIT_S))
+
+
 async def collect(stream):
     return [item for finished in [part async for part in stream] for item in finished]
 
@@ -96,7 +101,7 @@ def test_streams_of_one_loop_share_the_limit_and_none_starves():
             left = len(long.waiting)
             return names_of(done), left, names_of(await first)
 
-        short, left, long = asyncio.run(run())
+        short, left, long = finish(run())
         assert server.most_in_flight == 3
         assert server.num_lists == 1
     assert short == sorted(named("short", 10))
@@ -119,7 +124,7 @@ def test_a_stream_gets_its_first_slot_from_one_that_has_them_all():
             await first
             return names_of(done)
 
-        assert asyncio.run(run()) == ["b"]
+        assert finish(run()) == ["b"]
         assert server.most_in_flight == 2
 
 
@@ -131,7 +136,7 @@ def test_streams_that_start_together_ask_once_what_is_served():
             streams = [collect(backend.stream(Work(name).take)) for name in "abc"]
             return [names_of(items) for items in await asyncio.gather(*streams)]
 
-        assert asyncio.run(run()) == [["a"], ["b"], ["c"]]
+        assert finish(run()) == [["a"], ["b"], ["c"]]
         assert server.num_lists == 1
 
 
@@ -170,7 +175,7 @@ def test_new_work_starts_without_waiting_for_a_reply():
             gate.opened.set()
             return names_of(await stream)
 
-        assert asyncio.run(run()) == ["new", "slow"]
+        assert finish(run()) == ["new", "slow"]
         assert len(server.asked) == 2
 
 
@@ -189,7 +194,7 @@ def test_work_that_take_announces_itself_is_not_missed():
 
             return names_of(await collect(backend.stream(take, ready)))
 
-        assert asyncio.run(run()) == ["a", "b"]
+        assert finish(run()) == ["a", "b"]
 
 
 def test_a_stream_that_ended_is_called_again_over_the_same_connection():
@@ -202,7 +207,7 @@ def test_a_stream_that_ended_is_called_again_over_the_same_connection():
                     assert names_of(await collect(backend.stream(Work(name).take))) == [name]
                 assert [item.id for item in await backend.identify_async()] == ["policy"]
 
-        asyncio.run(run())
+        finish(run())
         assert len(server.seen) == 3
         assert server.num_connections == 1
         asyncio.run(collect(backend.stream(Work("d").take)))
@@ -239,7 +244,7 @@ def test_a_stream_that_is_closed_gives_its_slots_back_and_loses_only_what_was_un
             assert again.limits[0] == 3
             return names_of(done)
 
-        assert asyncio.run(run()) == sorted(named("again", 9))
+        assert finish(run()) == sorted(named("again", 9))
         assert names_of(kept) == ["a", "b"]
         assert not backend._connections
         assert backend._pool.endpoints[0].num_under_way == 0
@@ -259,7 +264,7 @@ def test_calls_under_way_and_replies_not_handed_out_are_bounded_together():
                 await asyncio.sleep(0.01)  # replies arrive while these are stored
                 kept.extend(finished)
 
-        asyncio.run(run())
+        finish(run())
         assert len(server.asked) == len(kept) == 60
     assert max(most) == 4
 
@@ -276,7 +281,7 @@ def test_an_exception_of_take_ends_the_stream_and_gives_the_slots_back():
                 await collect(backend.stream(broken))
             return names_of(await collect(backend.stream(Work("a", "b").take)))
 
-        assert asyncio.run(run()) == ["a", "b"]
+        assert finish(run()) == ["a", "b"]
 
 
 def test_all_streams_end_when_the_server_is_gone():
@@ -287,7 +292,7 @@ def test_all_streams_end_when_the_server_is_gone():
             streams = [collect(backend.stream(Work(*named(n, 40)).take)) for n in "ab"]
             return await asyncio.gather(*streams, return_exceptions=True)
 
-        ends = asyncio.run(run())
+        ends = finish(run())
         assert all(isinstance(end, BackendError) for end in ends), ends
         assert len(server.seen) < 40
 

@@ -1,10 +1,12 @@
 """An HTTP server on loopback that replies what a script returns, with any headers or raw bytes."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from sample_server import MODELS, completion
 
@@ -34,9 +36,15 @@ class WireServer:
 
     seen             the POSTs (and redirected GETs) in the order they arrived
     num_connections  how many connections were opened
+    certificate      a PEM file of key and certificate: the server speaks https
     """
 
-    def __init__(self, reply: Callable[[int], Wire | None] = lambda _: Wire()) -> None:
+    def __init__(
+        self,
+        reply: Callable[[int], Wire | None] = lambda _: Wire(),
+        *,
+        certificate: Path | None = None,
+    ) -> None:
         self.seen: list[Seen] = []
         self.num_connections = 0
         self._lock = threading.Lock()
@@ -89,6 +97,11 @@ class WireServer:
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_port
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.base_url = self.base_url.replace("http:", "https:")
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> "WireServer":

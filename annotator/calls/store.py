@@ -31,6 +31,7 @@ from annotator.calls.store_faults import faults_at_opening, faults_in_use
 from schemas.errors import InputError
 
 LEASE_S = 15.0
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _FAILURE = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
 
 
@@ -335,7 +336,7 @@ def _reopen(path: Path, retry_failed: bool, lease_s: float, first_run: int) -> S
 
 
 def _to_json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = _ENCODER.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which no file in UTF-8 can hold

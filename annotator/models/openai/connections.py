@@ -136,7 +136,7 @@ class Connections:
                 method, target.url, data=body, proxy=target.proxy, timeout=timeout
             ) as response:
                 return response.status, response.headers, await _read(response.content)
-        except (ClientError, OSError) as error:
+        except (ClientError, OSError, UnicodeError) as error:  # UnicodeError: an odd host name
             raise NoReplyError(str(error) or type(error).__name__) from error
 
     def _open(self) -> aiohttp.ClientSession:

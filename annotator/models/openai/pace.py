@@ -96,7 +96,8 @@ class Pace:
 
     def is_waiting(self, seat: Seat) -> bool:
         """Whether `seat` waits for a slot."""
-        return seat in self._waiting
+        with self._lock:
+            return seat in self._waiting
 
     def pause(self, seat: Seat) -> None:
         """Stop waiting: the stream is about to be suspended, and could not use a slot."""
