@@ -9,11 +9,13 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import aclosing
+from itertools import islice
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
-from annotator.calls.running.source import Items, iterate
+from annotator.calls.running.source import Items, Source
 from annotator.judging.judge import Judge, Judged, JudgeTask, StreamingJudge
 from schemas.hashing import content_key
 
@@ -58,17 +60,23 @@ async def stream_judge(
 ) -> AsyncGenerator[Judged, None]:
     """Finished tasks in order of completion. Without `processes` a judge computes in a thread."""
     if isinstance(judge, StreamingJudge):
-        async for judged in judge.judge_stream(tasks):
-            yield judged
-        return
-    if processes is not None:
+        judged = judge.judge_stream(tasks)
+    elif processes is not None:
         ask = functools.partial(_judge_in_process, judge)
-        async for judged in _in_workers(ask, tasks, processes.executor, processes.count):
-            yield judged
-        return
+        judged = _in_workers(ask, tasks, processes.executor, processes.count)
+    else:
+        judged = _in_thread(judge, tasks)
+    async with aclosing(judged) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def _in_thread(judge: Judge, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
     with ThreadPoolExecutor(1) as thread:
-        async for judged in _in_workers(functools.partial(judge_batch, judge), tasks, thread, 1):
-            yield judged
+        ask = functools.partial(judge_batch, judge)
+        async with aclosing(_in_workers(ask, tasks, thread, 1)) as batches:
+            async for batch in batches:
+                yield batch
 
 
 async def _in_workers(
@@ -79,25 +87,35 @@ async def _in_workers(
 ) -> AsyncGenerator[Judged, None]:
     loop = asyncio.get_running_loop()
     under_way: dict[asyncio.Future[Judged], list[JudgeTask]] = {}
+    batches = in_batches(tasks, BATCH_TASKS)
+    coming: asyncio.Task[list[JudgeTask] | None] | None = asyncio.create_task(_next(batches))
     try:
-        async for batch in in_batches(tasks, BATCH_TASKS):
-            while len(under_way) >= _BATCHES_PER_WORKER * count:
-                yield await _first(under_way)
-            future = loop.run_in_executor(executor, ask, batch)
-            under_way[future] = batch
-        while under_way:
-            yield await _first(under_way)
+        while coming or under_way:
+            has_room = len(under_way) < _BATCHES_PER_WORKER * count
+            wanted = {coming} if coming and has_room else set()
+            done, _ = await asyncio.wait([*under_way, *wanted], return_when=asyncio.FIRST_COMPLETED)
+            if coming in done and coming is not None:
+                batch = coming.result()
+                coming = None
+                if batch is not None:
+                    under_way[loop.run_in_executor(executor, ask, batch)] = batch
+                    coming = asyncio.create_task(_next(batches))
+            for future in [item for item in under_way if item in done]:
+                # The tasks that were given, not the copies that came back from a process.
+                given = under_way.pop(future)
+                outcomes = [outcome for _, outcome in future.result()]
+                yield list(zip(given, outcomes, strict=True))
     finally:
         for future in under_way:
             future.cancel()
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+        await batches.aclose()
 
 
-async def _first(under_way: dict[asyncio.Future[Judged], list[JudgeTask]]) -> Judged:
-    """The batch that is finished first, with the tasks that were given, not copies of them."""
-    done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-    future = done.pop()
-    batch = under_way.pop(future)
-    return [(task, outcome) for task, (_, outcome) in zip(batch, future.result(), strict=True)]
+async def _next(batches: AsyncGenerator[list[JudgeTask], None]) -> list[JudgeTask] | None:
+    return await anext(batches, None)
 
 
 def _judge_in_process(judge: Judge, tasks: list[JudgeTask]) -> Judged:
@@ -113,12 +131,15 @@ def judge_batch(judge: Judge, tasks: list[JudgeTask]) -> Judged:
 
 
 async def in_batches(tasks: Items[JudgeTask], size: int) -> AsyncGenerator[list[JudgeTask], None]:
-    """Lists of `size` tasks; the last may be shorter."""
-    batch: list[JudgeTask] = []
-    async for task in iterate(tasks):
-        batch.append(task)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    """Lists of at most `size` tasks: what there is now, so that a slow source delays nothing."""
+    news = asyncio.Event()
+    async with Source(tasks, ahead=size, on_item=news.set) as source:
+        while True:
+            news.clear()
+            batch = list(islice(iter(source.next, None), size))
+            if batch:
+                yield batch
+            elif source.is_over:
+                return
+            else:
+                await news.wait()
