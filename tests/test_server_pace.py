@@ -1,4 +1,4 @@
-"""The slots that streams share: never more than there is room for, none idle, none kept for nothing."""
+"""The slots that streams share: never more than the room, none idle, none kept for nothing."""
 
 import asyncio
 
