@@ -8,6 +8,7 @@ SAMPLING = "test_server_sampling.py"
 REPLIES = "test_server_replies.py"
 STREAM = "test_server_stream.py"
 WIRE = "test_server_connections.py"
+PACE = "test_server_pace.py"
 
 SERVERS = [
     *mutants_of(
@@ -74,6 +75,12 @@ SERVERS = [
             f"{STREAM} -k exception_of_take",
         ),
         (
+            "busy-callers-keep-granted-slots",
+            "self._pace.pause(self._seat)\n                    yield finished",
+            "yield finished",
+            f"{PACE} -k caller_is_busy",
+        ),
+        (
             "streams-end-while-they-wait-for-room",
             "if self._under_way or self._pace.is_waiting(self._seat):",
             "if self._under_way:",
@@ -86,7 +93,7 @@ SERVERS = [
             "free-slots-go-to-the-longest-queue",
             "seat = min(self._waiting, key=",
             "seat = max(self._waiting, key=",
-            f"{STREAM} -k holds_the_fewest",
+            f"{PACE} -k holds_the_fewest",
         ),
     ),
     *mutants_of(

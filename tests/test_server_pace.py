@@ -1,0 +1,107 @@
+"""The slots that streams share: never more than the room, none idle, none kept for nothing."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+from test_server_stream import Work, collect, finish
+
+from annotator.models.backend import Reply
+from annotator.models.openai.endpoints import EndpointPool
+from annotator.models.openai.held_failures import Answered
+from annotator.models.openai.pace import Pace, Seat
+from annotator.models.openai.request_stream import RequestStream
+
+
+def seats(count):
+    loop = asyncio.new_event_loop()
+    loop.close()
+    return [FakeSeat(loop=loop, news=asyncio.Event()) for _ in range(count)]
+
+
+class FakeSeat(Seat):
+    """A seat that is woken without an event loop."""
+
+    def wake(self):
+        self.news.set()
+        return True
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("acquire wait release".split())))
+
+
+@given(STEPS, st.integers(1, 4))
+def test_slots_are_never_more_than_the_room_nor_idle_while_a_seat_waits(steps, room):
+    pace, all_seats = Pace(room), seats(3)
+    for number, step in steps:
+        seat = all_seats[number]
+        if step == "acquire":
+            pace.acquire(seat, 2)
+        elif step == "wait" and not pace.is_waiting(seat):
+            pace.wait(seat)
+        elif step == "release" and seat.num_held:
+            pace.release(seat)
+        used = sum(item.num_held + item.num_granted for item in all_seats)
+        assert used <= room
+        waiting = [item for item in all_seats if pace.is_waiting(item)]
+        assert not waiting or used == room
+        assert all(item.news.is_set() for item in waiting if item.num_granted)
+    for seat in all_seats:
+        pace.leave(seat)
+    assert pace.acquire(all_seats[0], 9) == room
+
+
+def test_a_free_slot_goes_to_the_waiting_stream_that_holds_the_fewest():
+    pace, (busy, idle) = Pace(4), seats(2)
+    assert pace.acquire(busy, 9) == 4
+    pace.wait(busy)
+    pace.wait(idle)
+    for _ in range(3):
+        pace.release(busy)
+    assert (busy.num_granted, idle.num_granted) == (1, 2)
+    assert pace.acquire(idle, 9) == 2
+
+
+def test_a_stream_whose_caller_is_busy_keeps_no_slot_it_was_granted():
+    async def run():
+        pace, (other,) = Pace(2), seats(1)
+        assert pace.acquire(other, 1) == 1
+        reply = asyncio.get_running_loop().create_future()
+
+        async def ask(asked):
+            await reply
+            outcome = Reply(text="Yes.", finish_reason="stop")
+            return Answered(finished=(asked, outcome), sent=0.0, ended=0.0)
+
+        stream = RequestStream(
+            Work("a", "b", "c").take,
+            ask=ask,
+            pace=pace,
+            pool=EndpointPool(["http://a"], patience=1),
+            concurrency=2,
+            ready=None,
+        ).run()
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)  # one call is under way, and the stream waits for a second slot
+        await asyncio.sleep(0)
+        reply.set_result(None)
+        await asyncio.sleep(0)
+        pace.release(other)  # and gets it in the step in which the reply arrives
+        assert [asked.id for asked, _ in await first] == ["a"]
+        assert pace.acquire(other, 2) == 2
+        pace.leave(other)
+        assert [asked.id for asked, _ in await collect(stream)] == ["b", "c"]
+
+    finish(run())
+
+
+def test_a_seat_whose_loop_is_closed_keeps_no_slot():
+    pace = Pace(1)
+    loop = asyncio.new_event_loop()
+    gone = Seat(loop=loop, news=asyncio.Event())
+    (other,) = seats(1)
+    pace.acquire(other, 1)
+    pace.wait(gone)
+    loop.close()
+    pace.release(other)
+    assert pace.acquire(other, 1) == 1
