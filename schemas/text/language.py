@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from schemas.text.language_codes import AUTO
+from schemas.text.scripts import HAN, HANGUL, KANA_LETTERS, WIDE
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -28,9 +29,9 @@ def _words(text: str) -> frozenset[str]:
 
 _SAMPLE_CHARS = 20_000  # enough to know a language by; the rest of a long text is not read
 
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]")
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
-_HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]")
+_HAN = re.compile(f"[{HAN}]")
+_KANA = re.compile(f"[{KANA_LETTERS}]")
+_HANGUL = re.compile(f"[{HANGUL}]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u0250-\U0010ffff]+")
 _HAN_PER_WORD = 1.7  # characters that say about as much as one English word
 _CHINESE_FRAME = re.compile(r"[的是了在和有不为与于并被由从把也都而及其这那]")
@@ -51,7 +52,7 @@ _LIKELY = 0.6  # share of the probability among the common ones
 MIN_LETTERS = 40  # a name or "Yes." looks like any language
 CERTAIN = 0.95  # share of the probability that must speak against the declared language
 _CHECKED_CHARS = 2_000
-_EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
+_EAST_ASIAN = re.compile(f"[{WIDE}{HANGUL}]")
 _LETTERS_PER_CHARACTER = 3  # what one Han or Hangul character says, in Latin letters
 # Neighbours that a classifier cannot tell apart, or that one code may stand for.
 _GROUPS = (

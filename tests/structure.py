@@ -1,0 +1,161 @@
+"""The structure of the product code, read from its syntax trees: imports, folders, functions.
+
+The rule: nothing is imported. An import inside a function counts as any other one; one under
+`if TYPE_CHECKING:` does not, since it never runs.
+
+    python tests/structure.py       a summary of all packages, and of each folder
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("schemas", "formats", "annotator", "dataset_builder", "trainer", "maskdpo")
+MAX_FILES = 20
+MAX_LINES = 60
+MAX_P90 = 34
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function or method; `where` is `path:name`."""
+
+    where: str
+    lines: int
+
+
+def paths_of(package: str, root: Path = ROOT) -> list[Path]:
+    """All modules of a package, in the order of their paths."""
+    return sorted((root / package).rglob("*.py"))
+
+
+def module_name(path: Path, root: Path = ROOT) -> str:
+    """`a/b.py` is `a.b`; `a/__init__.py` is `a`."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read_trees(root: Path = ROOT) -> dict[str, ast.Module]:
+    """The syntax tree of every module, by its name."""
+    return {
+        module_name(path, root): ast.parse(path.read_text(encoding="utf-8"))
+        for package in PACKAGES
+        for path in paths_of(package, root)
+    }
+
+
+def imported_names(tree: ast.AST) -> set[str]:
+    """Every name that a module imports when it runs: `a.b` and, of `from a.b import c`, `a.b.c`."""
+    return set(_imported(tree))
+
+
+def import_graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Which of the modules each one imports; `from a import b` is `a.b` where that is a module."""
+    graph: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        found = {_nearest(imported, trees) for imported in imported_names(tree)}
+        graph[name] = {one for one in found if one and one != name}
+    return graph
+
+
+def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, each sorted (Tarjan's components)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in order:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], order[other])
+        if low[node] == order[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for node in sorted(graph):
+        if node not in order:
+            visit(node)
+    return sorted(found)
+
+
+def files_per_folder(root: Path = ROOT) -> Counter[str]:
+    """How many modules each folder has, `__init__.py` included."""
+    return Counter(
+        path.parent.relative_to(root).as_posix()
+        for package in PACKAGES
+        for path in paths_of(package, root)
+    )
+
+
+def functions(root: Path = ROOT) -> list[Function]:
+    """All functions and methods, the longest last. Decorators do not count as lines."""
+    found = [
+        Function(
+            where=f"{path.relative_to(root).as_posix()}:{node.name}",
+            lines=(node.end_lineno or node.lineno) - node.lineno + 1,
+        )
+        for package in PACKAGES
+        for path in paths_of(package, root)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return sorted(found, key=lambda item: (item.lines, item.where))
+
+
+def percentile(found: list[Function], share: float) -> int:
+    """Lines of the function that is longer than `share` of all, which are sorted."""
+    return found[int(len(found) * share)].lines
+
+
+def _nearest(name: str, trees: Mapping[str, ast.Module]) -> str:
+    """The module that a name belongs to: itself, or the one that it is imported from."""
+    if name in trees:
+        return name
+    outer = name.rpartition(".")[0]
+    return outer if outer in trees else ""
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    children = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children = iter(node.orelse)
+    for child in children:
+        yield from _imported(child)
+
+
+def main() -> None:
+    """Print the summary."""
+    graph = import_graph(read_trees())
+    found = functions()
+    folders = files_per_folder()
+    print(f"modules {len(graph)}, imports {sum(map(len, graph.values()))}")
+    print(f"cycles {cycles(graph) or 'none'}")
+    print(
+        f"functions {len(found)}: lines p50 {percentile(found, 0.5)}, p90 {percentile(found, 0.9)}, "
+        f"longest {found[-1].lines} ({found[-1].where})"
+    )
+    print(f"above {MAX_LINES} lines: {[f'{f.where} {f.lines}' for f in found if f.lines > MAX_LINES]}")
+    print(f"folders {len(folders)}, the fullest has {max(folders.values())} files")
+    for folder, number in sorted(folders.items()):
+        print(f"{number:4} {folder}")
+
+
+if __name__ == "__main__":
+    main()
