@@ -1,7 +1,7 @@
 """The structure of the product code, read from its syntax trees: imports, folders, functions.
 
-The rule: nothing is imported. An import inside a function counts as any other one; one under
-`if TYPE_CHECKING:` does not, since it never runs.
+The rule: nothing is imported. An import inside a function counts as any other one, and so does a
+module that `import_module` is given; one under `if TYPE_CHECKING:` does not, since it never runs.
 
     python tests/structure.py       a summary of all packages, and of each folder
 """
@@ -9,6 +9,7 @@ The rule: nothing is imported. An import inside a function counts as any other o
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def import_graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for name, tree in trees.items():
         found = {_nearest(imported, trees) for imported in imported_names(tree)}
+        found.update(_imported_by_name(tree, trees))
         graph[name] = {one for one in found if one and one != name}
     return graph
 
@@ -120,6 +122,21 @@ def percentile(found: list[Function], share: float) -> int:
     return found[int(len(found) * share)].lines
 
 
+def _imported_by_name(tree: ast.Module, trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    """Modules that `import_module` may get: of an f-string all that fit, else all named ones."""
+    nodes = list(ast.walk(tree))
+    named = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("import_module"):
+            continue
+        given = node.args[0]
+        if isinstance(given, ast.JoinedStr):
+            pattern = re.sub(r"\{.*?\}", r"\\w+", ast.unparse(given)[2:-1])
+            yield from (name for name in trees if re.fullmatch(pattern, name))
+        else:
+            yield from named & trees.keys()
+
+
 def _nearest(name: str, trees: Mapping[str, ast.Module]) -> str:
     """The module that a name belongs to: itself, or the one that it is imported from."""
     if name in trees:
@@ -140,22 +157,18 @@ def _imported(node: ast.AST) -> Iterator[str]:
         yield from _imported(child)
 
 
-def main() -> None:
-    """Print the summary."""
-    graph = import_graph(read_trees())
-    found = functions()
-    folders = files_per_folder()
-    print(f"modules {len(graph)}, imports {sum(map(len, graph.values()))}")
-    print(f"cycles {cycles(graph) or 'none'}")
-    print(
-        f"functions {len(found)}: lines p50 {percentile(found, 0.5)}, p90 {percentile(found, 0.9)}, "
-        f"longest {found[-1].lines} ({found[-1].where})"
-    )
-    print(f"above {MAX_LINES} lines: {[f'{f.where} {f.lines}' for f in found if f.lines > MAX_LINES]}")
-    print(f"folders {len(folders)}, the fullest has {max(folders.values())} files")
-    for folder, number in sorted(folders.items()):
-        print(f"{number:4} {folder}")
+def summary() -> Iterator[str]:
+    """The lines of the summary."""
+    graph, found, folders = import_graph(read_trees()), functions(), files_per_folder()
+    yield f"modules {len(graph)}, imports {sum(map(len, graph.values()))}"
+    yield f"cycles {cycles(graph) or 'none'}"
+    p50, p90 = percentile(found, 0.5), percentile(found, 0.9)
+    yield f"functions {len(found)}, lines p50 {p50}, p90 {p90}, longest {found[-1].lines}"
+    yield f"functions above {MAX_LINES} lines:"
+    yield from (f"{item.lines:5} {item.where}" for item in found if item.lines > MAX_LINES)
+    yield f"folders {len(folders)}, files per folder:"
+    yield from (f"{number:5} {folder}" for folder, number in sorted(folders.items()))
 
 
 if __name__ == "__main__":
-    main()
+    print("\n".join(summary()))

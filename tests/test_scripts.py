@@ -6,7 +6,6 @@ import ast
 import re
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from structure import PACKAGES, ROOT
@@ -17,6 +16,7 @@ NAMES = sorted(name for name in vars(scripts) if name.isupper())
 HOME = "schemas/text/scripts.py"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
 _ANY = "\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3000-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
+_ONE = re.compile(f"[{_ANY}]")
 _RANGE = re.compile(f"[{_ANY}]-[{_ANY}]")
 
 
@@ -39,7 +39,9 @@ def ranges_in(tree: ast.Module) -> list[str]:
         elif isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Eq | ast.NotEq):
             sides = [node.left, *node.comparators]
             texts = [one.value for one in sides if isinstance(one, ast.Constant)]
-            found += [one for one in texts if isinstance(one, str) and re.fullmatch(f"[{_ANY}]", one)]
+            found += [
+                one for one in texts if isinstance(one, str) and re.fullmatch(f"[{_ANY}]", one)
+            ]
     return found
 
 
@@ -49,13 +51,17 @@ def test_ranges_of_scripts_are_written_down_once() -> None:
     assert {path: ranges for path, ranges in found.items() if ranges} == {}
 
 
-def test_the_table_names_who_takes_what() -> None:
-    taken = {
+def taken_names() -> dict[str, set[str]]:
+    """What each module imports from the one definition."""
+    return {
         path: {alias.name for alias in node.names}
         for path, tree in sources()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == scripts.__name__
     }
+
+
+def test_the_table_names_who_takes_what() -> None:
     listed: dict[str, set[str]] = {}
     folder = ""
     for name, names in re.findall(r"^\| (.*?) \| (.*?) \|$", scripts.__doc__ or "", re.MULTILINE):
@@ -66,21 +72,15 @@ def test_the_table_names_who_takes_what() -> None:
         else:
             path = f"{folder}{name.strip()}" if name.startswith("  ") else name.strip()
             listed[f"{prefix}{path}.py"] = set(re.findall("[A-Z_]{3,}", names))
-    assert listed == taken
+    assert listed == taken_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_is_in_use_and_fits_into_a_class(name: str) -> None:
-    ranges = getattr(scripts, name)
-    assert re.compile(f"[{ranges}]") and re.compile(f"[^{ranges}]")
-    assert any(f"{{{name}}}" in text or name in text for text in _texts_but_home()), name
-
-
-def _texts_but_home() -> Iterator[str]:
-    for package in PACKAGES:
-        for path in (ROOT / package).rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            yield text.replace("\n" + text.split("\n")[0], "") if path.name != "scripts.py" else text
+def test_each_name_is_a_part_of_a_class_and_in_use(name: str) -> None:
+    assert re.compile(f"[{getattr(scripts, name)}]")
+    taken = set.union(*taken_names().values())
+    composed = set(re.findall(r"\{([A-Z_]+)\}", (ROOT / HOME).read_text(encoding="utf-8")))
+    assert name in taken | composed
 
 
 @pytest.mark.parametrize(
