@@ -1,4 +1,4 @@
-"""The run config: one YAML file, one section per package (`maskdpo.sections`), composed here.
+"""The run config: one YAML file, one section per package (`config_sections`), composed here.
 
 Every section in the file is checked, also those a verb does not use: a mistyped key of `train` is
 reported before `sample` spends anything. An error names the file, or the --set that gave the value.
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from maskdpo.cli.setting_hints import blame, hint_for_override
-from maskdpo.sections import SECTION_NAMES, RunSection, section_model
+from maskdpo.config_sections import SECTIONS, RunSection, section_model
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
@@ -118,8 +118,8 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
     where = str(path) if path else "settings"
     overrides = tuple(overrides)
     for name, section in values.items():
-        if name not in SECTION_NAMES:
-            raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, SECTION_NAMES)}")
+        if name not in SECTIONS:
+            raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*SECTIONS])}")
         if not isinstance(section, dict):
             raise ConfigError(
                 f"{where}: section {name!r} must hold keys, found {show_value(section)}"
@@ -135,7 +135,7 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(loaded, dict):
         found = show_value(loaded)
-        raise ConfigError(f"{path}: must hold sections ({', '.join(SECTION_NAMES)}), found {found}")
+        raise ConfigError(f"{path}: must hold sections ({', '.join(SECTIONS)}), found {found}")
     return {str(name): {} if section is None else section for name, section in loaded.items()}
 
 
@@ -148,8 +148,8 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     if not equals or not keys:
         hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""
         raise ConfigError(f"--set {show_value(override)}: must look like section.key=value{hint}")
-    if section not in SECTION_NAMES:
-        hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, SECTION_NAMES)}"
+    if section not in SECTIONS:
+        hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, [*SECTIONS])}"
         raise ConfigError(f"--set {show_value(override)}: unknown section {section!r}{hint}")
     place = values.setdefault(section, {})
     for key in keys[:-1]:

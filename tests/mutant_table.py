@@ -471,7 +471,7 @@ MUTANTS = [
         ("layout-ignored", "setting=config.layout", 'setting="auto"', reaching("layout")),
         ("cache-in-one-place", "config.reference_dir or output", "output",
          reaching("reference_dir")),
-        ("checkpoints-always-go", "if not config.keep_checkpoints:", "if True:",
+        ("checkpoints-always-go", "if not run.config.keep_checkpoints:", "if True:",
          reaching("keep_checkpoints")),
         ("reference-that-trains", ".requires_grad_(False)", "", reaching("precompute")),
         ("processes-not-in-the-key", "settings=run_settings(config, num_processes=num_processes)",

@@ -20,6 +20,7 @@ PACKAGES = ("schemas", "formats", "annotator", "dataset_builder", "trainer", "ma
 MAX_FILES = 20
 MAX_LINES = 60
 MAX_P90 = 34
+_NEVER_RUN = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ def _imported(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     children = ast.iter_child_nodes(node)
-    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+    if isinstance(node, ast.If) and ast.unparse(node.test) in _NEVER_RUN:
         children = iter(node.orelse)
     for child in children:
         yield from _imported(child)

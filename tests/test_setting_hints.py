@@ -9,7 +9,7 @@ from command_line import Run, make_run
 
 from maskdpo.cli.setting_hints import known_settings
 from maskdpo.config import load_run_config
-from maskdpo.sections import SECTION_NAMES
+from maskdpo.config_sections import SECTION_NAMES
 from schemas.errors import ConfigError, nearest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -93,6 +94,51 @@ def test_functions_are_short() -> None:
     long = {item.where for item in found if item.lines > structure.MAX_LINES}
     assert long == LONG_FUNCTIONS
     assert structure.percentile(found, 0.9) <= structure.MAX_P90
+
+
+@pytest.mark.parametrize(
+    ("library", "owners"),
+    [
+        ("ruamel.yaml", {"schemas.files.yaml_files"}),
+        ("yaml", set()),
+        ("py3langid", {"schemas.text.language"}),
+    ],
+)
+def test_a_library_with_one_set_up_has_one_owner(library: str, owners: set[str]) -> None:
+    users = {
+        name
+        for name, tree in structure.read_trees().items()
+        if any(one == library or one.startswith(f"{library}.") for one in imported_names(tree))
+    }
+    assert users == owners
+
+
+def test_contributing_names_what_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.split("## Packages")[1].split("Who may import whom")[0]
+    listed, package = set(), ""
+    for indent, name in re.findall(r"^    (    )?([a-z_]+)/ ", tree, re.MULTILINE):
+        package = package if indent else name
+        listed.add(f"{package}/{name}" if indent else name)
+    assert {folder for folder in listed if not (ROOT / folder).is_dir()} == set()
+    assert listed >= set(PACKAGES) | {f"annotator/{part}" for part in ANNOTATOR_PARTS}
+
+    rows = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+?):(.+?)` \|$", text, re.MULTILINE)
+    assert len(rows) > 8
+    for what, folder, path, name in rows:
+        assert path.rpartition("/")[0] == folder, what
+        assert name in names_in(ast.parse((ROOT / path).read_text(encoding="utf-8"))), what
+
+
+def names_in(tree: ast.Module) -> set[str]:
+    """Functions of a module, and methods as `Class.method`."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    methods = {f"{one.name}.{node.name}" for one in classes for node in defined(one.body)}
+    return methods | {node.name for node in defined(tree.body)}
+
+
+def defined(body: list[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 Write = Callable[..., Path]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from maskdpo.sections import SECTION_NAMES, section_model
+from maskdpo.config_sections import SECTION_NAMES, section_model
 from schemas.config import Section
 from schemas.validation import first_model, show_value
 

@@ -22,8 +22,8 @@ from pydantic import Field
 
 from schemas.config import Section
 
-_SECTIONS = {
-    "run": ("maskdpo.sections", "RunSection"),
+SECTIONS = {
+    "run": ("maskdpo.config_sections", "RunSection"),
     "ingest": ("annotator.documents.ingest_config", "IngestConfig"),
     "questions": ("annotator.sampling.questions_config", "QuestionsConfig"),
     "sample": ("annotator.models.config", "SampleConfig"),
@@ -32,8 +32,7 @@ _SECTIONS = {
     "train": ("trainer.config", "TrainConfig"),
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
 }
-
-SECTION_NAMES = tuple(_SECTIONS)
+SECTION_NAMES = tuple(SECTIONS)
 
 
 class RunSection(Section):
@@ -51,6 +50,6 @@ class RunSection(Section):
 
 def section_model(name: str) -> type[Section]:
     """The pydantic model that owns the section `name`."""
-    module, attribute = _SECTIONS[name]
+    module, attribute = SECTIONS[name]
     model: type[Section] = getattr(importlib.import_module(module), attribute)
     return model
