@@ -51,9 +51,12 @@ def read_trees(root: Path = ROOT) -> dict[str, ast.Module]:
     }
 
 
-def imported_names(tree: ast.AST) -> set[str]:
-    """Every name that a module imports when it runs: `a.b` and, of `from a.b import c`, `a.b.c`."""
-    return set(_imported(tree))
+def imported_names(tree: ast.AST, *, for_types: bool = False) -> set[str]:
+    """Every name that a module imports: `a.b` and, of `from a.b import c`, `a.b.c`.
+
+    `for_types` adds what only a type checker imports.
+    """
+    return set(_imported(tree, for_types))
 
 
 def import_graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
@@ -146,16 +149,16 @@ def _nearest(name: str, trees: Mapping[str, ast.Module]) -> str:
     return outer if outer in trees else ""
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
+def _imported(node: ast.AST, for_types: bool) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     children = ast.iter_child_nodes(node)
-    if isinstance(node, ast.If) and ast.unparse(node.test) in _NEVER_RUN:
+    if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) in _NEVER_RUN:
         children = iter(node.orelse)
     for child in children:
-        yield from _imported(child)
+        yield from _imported(child, for_types)
 
 
 def summary() -> Iterator[str]:
