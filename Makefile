@@ -100,7 +100,7 @@ need-model:                       # reported before anything is installed
 	@$(if $(MODEL),,$(error name a model folder or Hub id: make serve-judge MODEL=./judge))
 check: $(VENV)/.dev               ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
-format: $(VENV)/.dev              ## rewrite the code to the house format
+format: $(VENV)/.dev              ## ruff's format and its automatic fixes
 	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
 clean:                            ## remove environments and caches; runs/ stays
 	rm -rf .venv .venv-vllm .venv-real .mypy_cache .pytest_cache .ruff_cache *.egg-info

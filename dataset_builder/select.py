@@ -34,7 +34,7 @@ from dataset_builder.unused import Unused
 from schemas.messages import ends_with_user, turns_alternate
 from schemas.records import Annotation
 from schemas.scores import score_labels
-from schemas.text.languages import is_in_another_language
+from schemas.text.language import is_in_another_language
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

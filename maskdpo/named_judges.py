@@ -15,9 +15,10 @@ from typing import Self
 
 import click
 
+from annotator.agreement.named_judge import NamedJudge
 from annotator.calls.estimate import Estimator, look_into
 from annotator.calls.store import Store
-from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.calls.usage import NO_LIMITS, Budget, Limits
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.judge import Judge
@@ -29,25 +30,6 @@ from schemas.errors import InputError
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 VERDICTS_SUFFIX = ".jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedJudge:
-    """A judge, the name it goes by in this run, and the file it came from, if any.
-
-    settings   the section `annotate` that it is measured under: it decides the documents
-    meter      counts its calls; None where it asks no model
-    estimator  counts the calls it would make, where nothing is to be asked
-    protocol   how its model is asked; empty where it asks none
-    """
-
-    name: str
-    judge: Judge
-    settings: AnnotateConfig
-    path: Path | None = None
-    meter: Meter | None = None
-    estimator: Estimator | None = None
-    protocol: str = ""
 
 
 @dataclass(kw_only=True)

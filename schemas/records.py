@@ -150,6 +150,13 @@ class Evidence(Record):
         return self
 
 
+class ErrorSpan(Record):
+    """Wrong words inside a sentence, in offsets of the response's text."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
 class Verdict(Record):
     """What one judge or person said of one sentence. Never altered once made."""
 
@@ -161,6 +168,9 @@ class Verdict(Record):
     evidence: list[Evidence] = []
     missing_quotes: list[str] = Field(default=[], exclude_if=lambda quotes: not quotes)
     """What the judge quoted and no document says."""
+    error_spans: list[ErrorSpan] = Field(default=[], exclude_if=lambda spans: not spans)
+    """The wrong words, as judge or person gave them: in any order, also past the sentence's ends.
+    Empty: the whole sentence. No weight depends on them yet."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""
@@ -170,6 +180,15 @@ class Verdict(Record):
     def _undetermined_has_a_reason(self) -> Self:
         if self.label is Label.UNDETERMINED and not self.reason:
             raise ValueError("label 'undetermined' needs a 'reason', such as 'not_labelled'")
+        return self
+
+    @model_validator(mode="after")
+    def _error_spans_hold_text(self) -> Self:
+        for span in self.error_spans:
+            if span.start >= span.end:
+                raise ValueError(
+                    f"error span [{span.start}, {span.end}) is empty; 'end' must exceed 'start'"
+                )
         return self
 
 
@@ -194,6 +213,18 @@ class Annotation(Response):
         check_cover(self.text, [(item.start, item.end) for item in self.sentences])
         return self
 
+    @model_validator(mode="after")
+    def _error_spans_are_in_the_text(self) -> Self:
+        length = len(self.text)
+        for sentence in self.sentences:
+            for span in sentence.verdict.error_spans:
+                if span.end > length:
+                    raise ValueError(
+                        f"error span [{span.start}, {span.end}) ends past the text, which has "
+                        f"{length} characters"
+                    )
+        return self
+
 
 class Failure(Record):
     """A row that could not be made: data, not a crash. Kept in `NAME.failed.jsonl`."""
@@ -205,12 +236,18 @@ class Failure(Record):
 
 
 class Span(Record):
-    """A sentence of one side of a pair, with what is left of its verdict: label and weight."""
+    """A sentence of one side of a pair, with what is left of its verdict: label and weight.
+
+    sentence    its number in the response, from 0; None where it is not known. A data set of format
+                1 does not hold it: its Parquet columns are fixed, to the byte, and a pair reads
+                equal to the one that was built. `build` gives it from the next format on
+    """
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
     label: Label
     weight: float = Field(ge=0.0)
+    sentence: int | None = Field(default=None, ge=0, exclude_if=lambda number: number is None)
 
 
 class Pair(Record):

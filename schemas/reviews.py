@@ -15,18 +15,11 @@ from pydantic import Field, model_validator
 
 from schemas.hashing import content_key
 from schemas.labels import Label
-from schemas.records import Evidence, Identifier, Record
+from schemas.records import ErrorSpan, Evidence, Identifier, Record
 from schemas.spans import check_bounds
 
 REVIEW_ID_CHARS = 32
 Action = Literal["label", "agree", "skip", "flag", "split"]
-
-
-class ErrorSpan(Record):
-    """Wrong words inside a sentence, in offsets of the response's text."""
-
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
 
 
 class ReviewSpan(Record):

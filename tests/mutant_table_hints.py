@@ -90,7 +90,7 @@ HINTS = [
         ),
     ),
     *mutants_of(
-        "schemas/text/languages.py",
+        "schemas/text/language_codes.py",
         (
             "any-word-is-a-language",
             "if is_known and value == value.strip():",

@@ -104,9 +104,42 @@ REVIEWS = [
         "maskdpo/cli/commands/build_command.py",
         (
             "reviews-not-found",
-            "present = [path for path in found if path.is_file()]",
-            "present = [path for path in found if path.is_dir()]",
+            "for path in places if path.is_file()}",
+            "for path in places if path.is_dir()}",
             "test_review_log.py -k by_itself",
+        ),
+    ),
+    *mutants_of(
+        "schemas/records.py",
+        (
+            "no-error-spans-are-written",
+            "exclude_if=lambda spans: not spans",
+            "exclude_if=lambda spans: False",
+            "test_error_spans.py -k before",
+        ),
+        (
+            "error-spans-past-the-text",
+            "if span.end > length:",
+            "if False:",
+            "test_error_spans.py -k outside_the_text",
+        ),
+    ),
+    *mutants_of(
+        "formats/reviews/apply.py",
+        (
+            "error-spans-of-people-lost",
+            "error_spans=list(item.error_spans),",
+            "",
+            "test_error_spans.py -k carries",
+        ),
+    ),
+    *mutants_of(
+        "formats/reviews/decisions.py",
+        (
+            "agreement-without-error-spans",
+            "error_spans=item.verdict.error_spans,",
+            "",
+            "test_error_spans.py -k agrees",
         ),
     ),
 ]

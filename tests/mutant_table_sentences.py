@@ -246,4 +246,25 @@ SENTENCES = [
             CASES,
         ),
     ),
+    *mutants_of(
+        "schemas/text/scripts.py",
+        (
+            "han-without-extension-a",
+            'HAN = "\\u3400-\\u9fff',
+            'HAN = "\\u4e00-\\u9fff',
+            "test_scripts.py -k ideograph",
+        ),
+        (
+            "the-middle-dot-is-japanese",
+            "\\u3041-\\u3096\\u30a1-\\u30fa",
+            "\\u3041-\\u3096\\u30a1-\\u30ff",
+            "test_scripts.py -k range",
+        ),
+        (
+            "korean-without-spaces",
+            '"\\u2e80-\\u312f\\u3190-',
+            '"\\u2e80-',
+            "test_scripts.py -k range",
+        ),
+    ),
 ]

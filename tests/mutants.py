@@ -28,19 +28,11 @@ from pathlib import Path
 
 from mutant_rows import Mutant
 from mutant_table import MUTANTS
+from structure import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = (
-    "schemas",
-    "formats",
-    "annotator",
-    "dataset_builder",
-    "trainer",
-    "maskdpo",
-    "tests",
-    "benchmarks",
-)
-COPIED_TOO = ("configs", "docs", "pyproject.toml", "README.md", "Makefile")
+COPIED = (*PACKAGES, "tests", "benchmarks")
+COPIED_TOO = ("configs", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile")
 LIMIT_S = 300  # a mutant whose tests do not end is killed too
 
 

@@ -25,7 +25,7 @@ from dataset_builder.splits.prompt_text import WORD, character_ngrams, flatten, 
 from dataset_builder.splits.splits import Split, split_of
 from schemas.records import Message
 from schemas.stage import StageResult
-from schemas.text.languages import is_in_another_language
+from schemas.text.language import is_in_another_language
 from schemas.text.question_senses import ask_differently
 
 PROMPTS = st.lists(

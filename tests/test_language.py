@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.text.language import detect_language, resolve_language
+from schemas.text.language import detect_language, resolve_language
 
 CASES = {
     "en": [

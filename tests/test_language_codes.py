@@ -11,7 +11,7 @@ from command_line import Run, make_run
 from annotator.documents.readers.read import read_bytes
 from maskdpo.config import load_run_config
 from schemas.errors import ConfigError
-from schemas.text.languages import check_code
+from schemas.text.language_codes import check_code
 
 ENGLISH = "The old mill was built by two brothers in 1903, and it burned down twenty years later."
 GERMAN = "Die alte Mühle wurde 1903 von zwei Brüdern gebaut und brannte zwanzig Jahre später ab."

@@ -190,3 +190,9 @@ def test_an_ordinal_of_two_words_is_one_number() -> None:
     for text in ("twenty-first", "twenty first", "21st"):
         assert not ask_differently(f"Who was the {text} mayor?", "Who was the 21st mayor?")
     assert ask_differently("Who was the twenty-first mayor?", "Who ran all twenty-one mills?")
+
+
+@pytest.mark.parametrize("text", ["第几届奥运会在北京举行？", "第", "这是第 几 个？"])
+def test_a_question_for_a_number_of_a_series_is_read(text: str) -> None:
+    assert "第" in read_senses(text)
+    assert read_senses(text) == read_senses(text.replace(" ", ""))

@@ -20,8 +20,8 @@ from formats.sheets.columns import (
     sheet_rows,
 )
 from formats.sheets.export import run_export_sheet
+from formats.sheets.open import open_sheet
 from formats.sheets.select import Answer, Answers, Choice
-from formats.sheets.table import open_sheet
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.labels import Label

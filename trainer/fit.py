@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     import torch
 
 LOG_FILE = "training_log.jsonl"
+_MEMORY_OF_TRAINING = (
+    "lower train.batch_size and raise train.gradient_accumulation by the same factor, "
+    "set train.gradient_checkpointing=true, or lower train.head_megabytes; the run continues "
+    "with any of these, since none changes its result by more than rounding does"
+)
 _MOST_SAVING_SHARE, _LEAST_SAVING_SECONDS = 0.05, 60.0
 
 
@@ -69,11 +74,6 @@ def fit(
     full or a signal asks to stop; docs/training.md says what is kept in each case. InputError for
     a checkpoint that cannot be loaded.
     """
-    from transformers import PrinterCallback, ProgressCallback
-
-    from trainer.callbacks import ProgressBar
-    from trainer.mask_dpo import MaskDpoTrainer, Method
-
     device = next(model.parameters()).device
     arguments = _training_arguments(
         config,
@@ -83,59 +83,21 @@ def fit(
         evaluates=bool(test),
         has_unused=may_leave_weights_unused(model),
     )
-    trainer = MaskDpoTrainer(
-        model=model,
-        args=arguments,
-        method=Method(
-            loss=config.loss_settings,
-            choice=choice,
-            reference=reference,
-            group_by_length=config.group_by_length,
-            peak_flops=config.peak_tflops and config.peak_tflops * 1e12,
-        ),
-        train_items=train,
-        eval_items=test,
+    trainer = _make_trainer(
+        config,
+        model,
+        arguments,
+        train=train,
+        test=test,
         callbacks=_callbacks(config, output, signals),
+        choice=choice,
+        reference=reference,
     )
-    keep_full_precision(trainer.accelerator)
-    # Both print every logged line to stdout; the log file has those, and stdout is the verb's.
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-    if config.progress:
-        trainer.add_callback(ProgressBar())
-    with main_first():
-        checkpoint = last_checkpoint(output)
-    if checkpoint is not None:
-        _refuse_other_shards(checkpoint, is_sharded=trainer.is_fsdp_enabled)
-        state = read_state(checkpoint)
-        trainer.saved_step = state["global_step"]
-        arguments.eval_on_start = bool(test) and _owes_evaluation(config, state)
-    in_memory = explain_out_of_memory(
-        device,
-        doing="training",
-        remedy="lower train.batch_size and raise train.gradient_accumulation by the same factor, "
-        "set train.gradient_checkpointing=true, or lower train.head_megabytes; the run continues "
-        "with any of these, since none changes its result by more than rounding does",
-    )
-    on_disk = explain_full_disk(
-        output, doing="writing a checkpoint or the log", needed=checkpoint_bytes(model)
-    )
+    checkpoint = _find_checkpoint(trainer, config, output, evaluates=bool(test))
     started = time.monotonic()
-    try:
-        with in_memory, on_disk:
-            result = _train_saving(trainer, checkpoint, output)
-    except BackendError:
-        if is_main():
-            last_checkpoint(output)  # a checkpoint that was cut off gives its room back
-        raise
-    except Exception as error:  # any: torch and safetensors have no common class for it
-        if checkpoint is None or not _is_unreadable(error):
-            raise
-        raise InputError.of(
-            checkpoint,
-            f"is not what a run writes, and was not loaded ({str(error).splitlines()[0]}); "
-            "delete it, or set train.resume=false to start over",
-        ) from None
+    result = _train_explained(
+        trainer, checkpoint, output, device=device, checkpoint_size=checkpoint_bytes(model)
+    )
     stops_early = config.early_stopping_patience is not None
     return Fitted(
         num_steps=int(result.global_step),
@@ -148,6 +110,90 @@ def fit(
             save_steps=config.save_steps if config.save == "steps" else None,
         ),
     )
+
+
+def _make_trainer(
+    config: TrainConfig,
+    model: Any,
+    arguments: Any,
+    *,
+    train: Sequence[ReferencedExample],
+    test: Sequence[ReferencedExample],
+    callbacks: list[Any],
+    choice: Choice,
+    reference: Any,
+) -> Any:
+    """Our trainer, which prints nothing but its bar."""
+    from transformers import PrinterCallback, ProgressCallback
+
+    from trainer.callbacks import ProgressBar
+    from trainer.mask_dpo import MaskDpoTrainer, Method
+
+    trainer = MaskDpoTrainer(
+        model=model,
+        args=arguments,
+        method=Method(
+            loss=config.loss_settings,
+            choice=choice,
+            reference=reference,
+            group_by_length=config.group_by_length,
+            peak_flops=config.peak_tflops and config.peak_tflops * 1e12,
+        ),
+        train_items=train,
+        eval_items=test,
+        callbacks=callbacks,
+    )
+    keep_full_precision(trainer.accelerator)
+    # Both print every logged line to stdout; the log file has those, and stdout is the verb's.
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if config.progress:
+        trainer.add_callback(ProgressBar())
+    return trainer
+
+
+def _find_checkpoint(
+    trainer: Any, config: TrainConfig, output: Path, *, evaluates: bool
+) -> Path | None:
+    """The checkpoint to continue from, with the trainer set to do what is due at its step."""
+    with main_first():
+        checkpoint = last_checkpoint(output)
+    if checkpoint is not None:
+        _refuse_other_shards(checkpoint, is_sharded=trainer.is_fsdp_enabled)
+        state = read_state(checkpoint)
+        trainer.saved_step = state["global_step"]
+        trainer.args.eval_on_start = evaluates and _owes_evaluation(config, state)
+    return checkpoint
+
+
+def _train_explained(
+    trainer: Any,
+    checkpoint: Path | None,
+    output: Path,
+    *,
+    device: torch.device,
+    checkpoint_size: int,
+) -> Any:
+    """`_train_saving`; what stops it is an error that names the remedy."""
+    in_memory = explain_out_of_memory(device, doing="training", remedy=_MEMORY_OF_TRAINING)
+    on_disk = explain_full_disk(
+        output, doing="writing a checkpoint or the log", needed=checkpoint_size
+    )
+    try:
+        with in_memory, on_disk:
+            return _train_saving(trainer, checkpoint, output)
+    except BackendError:
+        if is_main():
+            last_checkpoint(output)  # a checkpoint that was cut off gives its room back
+        raise
+    except Exception as error:  # any: torch and safetensors have no common class for it
+        if checkpoint is None or not _is_unreadable(error):
+            raise
+        raise InputError.of(
+            checkpoint,
+            f"is not what a run writes, and was not loaded ({str(error).splitlines()[0]}); "
+            "delete it, or set train.resume=false to start over",
+        ) from None
 
 
 def _refuse_other_shards(checkpoint: Path, *, is_sharded: bool) -> None:

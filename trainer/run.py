@@ -20,6 +20,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,92 +100,63 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
         return _run(config, dataset=dataset, output=output, signals=signals)
 
 
-def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
-    require_packages(config)
-    join_processes(cpu=config.device == "cpu", has_adapter=config.lora is not None)
-    config = config.model_copy(update={"progress": config.progress and is_main()})
-    quiet_library_bars()
-    files = find_pair_files(dataset)
-    model_folder = resolve_model(config)
-    trust = config.trust_remote_code
-    # Only the main process reads all weights for this; the others could wait on the same disk.
-    weights_hash = as_main_says(hash_weights(model_folder, trust=trust) if is_main() else "")
-    cache_folder = config.reference_dir or output.parent / "reference"
-    refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
-    config = freeze_date(config, model_folder, output=output, cache=cache_folder)
-    identity = _identify(config, files, model_folder, weights_hash)
-    if config.resume:
-        with main_first():
-            finished = claim_folder(output, identity, resume=True)
-        if finished is not None:
-            return _finished_result(output, finished)
-    else:
-        refuse_undeletable(output)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """What a run reads, and which run it is.
 
-    notes = _trust_notes(identity) + _rate_notes(config)
-    tokenizer = load_tokenizer(model_folder, trust=trust)
-    notes += check_tokenizer(tokenizer, where=str(model_folder), kwargs=config.template_values)
-    splits = prepare_splits(files, tokenizer, config, dataset)
-    _require_test_split(config, splits, dataset)
+    config    as the run uses it: progress on the main process only, the template's date frozen
+    """
+
+    config: TrainConfig
+    output: Path
+    files: PairFiles
+    model_folder: Path
+    weights_hash: str
+    cache_folder: Path
+    identity: RunIdentity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Policy:
+    """The model that trains, how it computes, and notes for the user."""
+
+    model: Any
+    choice: Choice
+    device: Any
+    dtype: Any
+    notes: list[str]
+
+
+def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
+    run = _plan(_join(config), dataset=dataset, output=output)
+    finished = _claim_to_continue(run)
+    if finished is not None:
+        return _finished_result(output, finished)
+    notes = _trust_notes(run.identity) + _rate_notes(run.config)
+    tokenizer = load_tokenizer(run.model_folder, trust=run.config.trust_remote_code)
+    where, values = str(run.model_folder), run.config.template_values
+    notes += check_tokenizer(tokenizer, where=where, kwargs=values)
+    splits = prepare_splits(run.files, tokenizer, run.config, dataset)
+    _require_test_split(run.config, splits, dataset)
 
     started = time.monotonic()
-    device = pick_device(config.device)
-    dtype = pick_dtype(config.dtype, device)
-    model, choice, model_notes = _prepare_model(
-        config, model_folder, tokenizer, splits, device=device, dtype=dtype
-    )
-    notes += model_notes
-    if not config.resume:
-        # Start over only after every check has passed: this deletes the earlier run. Only the main
-        # process deletes; the others adopt the new folder.
-        with main_first():
-            claim_folder(output, identity, resume=not is_main())
+    policy = _prepare_policy(run, tokenizer, splits)
+    notes += policy.notes
+    _claim_to_start_over(run)
     if is_main():
         write_rejects(splits, output)
-        notes += record_date(config, cache_folder)
-    cache = ReferenceCache(
-        cache_folder,
-        ReferenceModel(
-            weights_hash=weights_hash,
-            compute_dtype=str(dtype),
-            weights_dtype=str(_weights_dtype(config, dtype)),
-            device=device.type,
-        ),
-    )
-    with (
-        explain_full_disk(cache_folder, doing="storing log-probabilities of the reference"),
-        explain_out_of_memory(
-            device,
-            doing="computing the reference",
-            remedy="lower train.reference_batch_size or train.head_megabytes",
-        ),
-    ):
-        logps, reference_counts = reference_logps(
-            model, splits.examples, cache, config=config, dtype=dtype, choice=choice
-        )
-    referenced_at = time.monotonic()
+        notes += record_date(run.config, run.cache_folder)
+    logps, reference_counts = _compute_reference(run, policy, splits)
+    referenced = time.monotonic()
     with signals.deferred():
-        fitted = _fit(
-            config, model, splits, logps, output=output, dtype=dtype, signals=signals, choice=choice
-        )
+        fitted = _fit(run, policy, splits, logps, signals=signals)
         if is_main():
-            notes += save_model(
-                config,
-                model,
-                tokenizer,
-                source=model_folder,
-                output=output,
-                weights=fitted.weights,
-            )
+            notes += _save(run, policy, tokenizer, fitted)
         counts = count_splits(splits) | reference_counts | _count_steps(fitted)
-        timings = {
-            "reference_seconds": referenced_at - started,
-            "train_seconds": time.monotonic() - referenced_at,
-        }
         if is_main():
-            _mark_finished(config, output, identity, counts=counts, timings=timings)
+            _mark_finished(run, counts=counts, timings=_timings(started, referenced))
         wait_for_all()
-    notes += [*_stop_notes(config, fitted), *fitted.notes]
+    notes += [*_stop_notes(run.config, fitted), *fitted.notes]
     return StageResult(
         output=output,
         num_rows=splits.num_rows,
@@ -194,12 +166,61 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     )
 
 
-def _prepare_model(
-    config: TrainConfig, folder: Path, tokenizer: Any, splits: Splits, *, device: Any, dtype: Any
-) -> tuple[Any, Choice, list[str]]:
-    """The model, which can do what is asked of it; how it computes; and notes to the user."""
+def _join(config: TrainConfig) -> TrainConfig:
+    """Join the other processes of the run; the settings as they are for this one."""
+    require_packages(config)
+    join_processes(cpu=config.device == "cpu", has_adapter=config.lora is not None)
+    quiet_library_bars()
+    return config.model_copy(update={"progress": config.progress and is_main()})
+
+
+def _plan(config: TrainConfig, *, dataset: Path, output: Path) -> _Run:
+    """Find what the run reads and decide which run it is, before anything is loaded."""
+    files = find_pair_files(dataset)
+    model_folder = resolve_model(config)
+    trust = config.trust_remote_code
+    # Only the main process reads all weights for this; the others could wait on the same disk.
+    weights_hash = as_main_says(hash_weights(model_folder, trust=trust) if is_main() else "")
+    cache_folder = config.reference_dir or output.parent / "reference"
+    refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
+    config = freeze_date(config, model_folder, output=output, cache=cache_folder)
+    return _Run(
+        config=config,
+        output=output,
+        files=files,
+        model_folder=model_folder,
+        weights_hash=weights_hash,
+        cache_folder=cache_folder,
+        identity=_identify(config, files, model_folder, weights_hash),
+    )
+
+
+def _claim_to_continue(run: _Run) -> FinishedRun | None:
+    """Take the folder of an equal run over; what it has to show when it is finished."""
+    if not run.config.resume:
+        refuse_undeletable(run.output)
+        return None
+    with main_first():
+        return claim_folder(run.output, run.identity, resume=True)
+
+
+def _claim_to_start_over(run: _Run) -> None:
+    """Delete the folder of an earlier run; only after every check has passed.
+
+    Only the main process deletes; the others adopt the new folder.
+    """
+    if not run.config.resume:
+        with main_first():
+            claim_folder(run.output, run.identity, resume=not is_main())
+
+
+def _prepare_policy(run: _Run, tokenizer: Any, splits: Splits) -> _Policy:
+    """The model, which can do what is asked of it, and how it computes."""
     from trainer.head import head_bytes
 
+    config, folder = run.config, run.model_folder
+    device = pick_device(config.device)
+    dtype = pick_dtype(config.dtype, device)
     with explain_out_of_memory(device, doing="loading the model", remedy=_MEMORY_OF_WEIGHTS):
         model = load_model(
             folder,
@@ -222,7 +243,54 @@ def _prepare_model(
             max_bytes=head_bytes(config.head_megabytes, device),
             dtype=dtype,
         )
-    return model, choice, [*notes, *choice.notes]
+    notes = [*notes, *choice.notes]
+    return _Policy(model=model, choice=choice, device=device, dtype=dtype, notes=notes)
+
+
+def _compute_reference(
+    run: _Run, policy: _Policy, splits: Splits
+) -> tuple[Mapping[str, Any], dict[str, int]]:
+    """Log-probabilities of the reference, stored or computed, and how many of each."""
+    config, dtype = run.config, policy.dtype
+    cache = ReferenceCache(
+        run.cache_folder,
+        ReferenceModel(
+            weights_hash=run.weights_hash,
+            compute_dtype=str(dtype),
+            weights_dtype=str(_weights_dtype(config, dtype)),
+            device=policy.device.type,
+        ),
+    )
+    with (
+        explain_full_disk(run.cache_folder, doing="storing log-probabilities of the reference"),
+        explain_out_of_memory(
+            policy.device,
+            doing="computing the reference",
+            remedy="lower train.reference_batch_size or train.head_megabytes",
+        ),
+    ):
+        return reference_logps(
+            policy.model, splits.examples, cache, config=config, dtype=dtype, choice=policy.choice
+        )
+
+
+def _save(run: _Run, policy: _Policy, tokenizer: Any, fitted: Fitted) -> list[str]:
+    return save_model(
+        run.config,
+        policy.model,
+        tokenizer,
+        source=run.model_folder,
+        output=run.output,
+        weights=fitted.weights,
+    )
+
+
+def _timings(started: float, referenced: float) -> dict[str, float]:
+    """Seconds up to the reference and from then on; both are readings of the monotonic clock."""
+    return {
+        "reference_seconds": referenced - started,
+        "train_seconds": time.monotonic() - referenced,
+    }
 
 
 def _weights_dtype(config: TrainConfig, dtype: Any) -> Any:
@@ -255,30 +323,16 @@ def _require_test_split(config: TrainConfig, splits: Splits, dataset: Path) -> N
         )
 
 
-def _mark_finished(
-    config: TrainConfig,
-    output: Path,
-    identity: RunIdentity,
-    *,
-    counts: Mapping[str, int],
-    timings: Mapping[str, float],
-) -> None:
-    write_manifest(output, identity, finished=True, counts=counts, timings=timings)
-    if not config.keep_checkpoints:
-        shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+def _mark_finished(run: _Run, *, counts: Mapping[str, int], timings: Mapping[str, float]) -> None:
+    write_manifest(run.output, run.identity, finished=True, counts=counts, timings=timings)
+    if not run.config.keep_checkpoints:
+        shutil.rmtree(run.output / CHECKPOINTS, ignore_errors=True)
 
 
 def _fit(
-    config: TrainConfig,
-    model: Any,
-    splits: Splits,
-    logps: Mapping[str, Any],
-    *,
-    output: Path,
-    dtype: Any,
-    signals: StopSignals,
-    choice: Choice,
+    run: _Run, policy: _Policy, splits: Splits, logps: Mapping[str, Any], *, signals: StopSignals
 ) -> Fitted:
+    config, model = run.config, policy.model
     reference = _frozen_copy(model) if _needs_copy(config) else None
     if config.lora is not None:  # only now: without its adapter the model is the reference
         add_adapter(model, config.lora, seed=config.seed)
@@ -287,10 +341,10 @@ def _fit(
         model,
         train=with_reference(splits.train.examples, logps),
         test=with_reference(splits.test.examples, logps),
-        output=output,
-        dtype=dtype,
+        output=run.output,
+        dtype=policy.dtype,
         signals=signals,
-        choice=choice,
+        choice=policy.choice,
         reference=reference,
     )
 

@@ -15,12 +15,12 @@ from annotator.agreement.disagreements import list_disagreements
 from annotator.agreement.gold import Gold
 from annotator.agreement.gold_verdicts import make_gold_tasks, with_documents
 from annotator.agreement.measure import AgreementReport, measure_judges
+from annotator.agreement.named_judge import NamedJudge
 from annotator.agreement.result import AgreementResult
 from annotator.calls.estimate import Estimate
 from annotator.calls.events import OnEvent, ignore
 from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.verdict_tally import VerdictTally
-from maskdpo.named_judges import NamedJudge
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
 from schemas.files.jsonl import write_records

@@ -44,7 +44,6 @@ from annotator.documents.ingest_notes import (
 from annotator.documents.readers.file_text import FileText, UnreadableError
 from annotator.documents.readers.read import FORMAT_OF_SUFFIX
 from annotator.documents.readers.worker import ReaderProcess
-from annotator.text.language import resolve_language
 from schemas.document_versions import HISTORY
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import write_records
@@ -52,7 +51,8 @@ from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.sidecar import Sidecar, describe_file, make_sidecar, sidecar_path, write_sidecar
 from schemas.records import Document, Failure
 from schemas.stage import StageResult, failures_path, write_failures
-from schemas.text.languages import AUTO, is_in_another_language
+from schemas.text.language import is_in_another_language, resolve_language
+from schemas.text.language_codes import AUTO
 
 STAGE = "ingest"
 _PACKAGES = (

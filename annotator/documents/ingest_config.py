@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from annotator.text.language import AUTO
 from schemas.config import Section
 from schemas.stage import DEFAULT_MAX_FAILED
-from schemas.text.languages import LanguageCode
+from schemas.text.language_codes import AUTO, LanguageCode
 
 TopicRule = Literal["file", "folder", "title"]
 

@@ -14,7 +14,7 @@ from annotator.documents.folder import FoundFiles
 from annotator.documents.ingest_changes import READER_VERSION, Changes, Earlier
 from annotator.documents.readers.file_text import Dropped, FileText
 from annotator.documents.readers.read import FORMAT_OF_SUFFIX
-from schemas.text.languages import AUTO
+from schemas.text.language_codes import AUTO
 
 MAX_DROPPED_SHARE = 0.05  # of a document's characters; a larger share is a warning
 _NAMES_SHOWN = 3

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from annotator.text.config import RetrievalConfig, SplitterName
-from annotator.text.language import detect_language
 from annotator.text.sentences import split_sentences
 from schemas.records import Document
 from schemas.spans import Offsets
+from schemas.text.language import detect_language
 
 _MAX_SENTENCE_CHARS = 1_200  # a longer one (a table, a list without stops) is cut
 

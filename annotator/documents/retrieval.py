@@ -17,10 +17,11 @@ from annotator.documents.passages import Passage, cut_passages
 from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.token_estimate import estimate_tokens
 from schemas.records import Document
+from schemas.text.scripts import WIDE
 
 # A run of one script's letters or digits; Han and kana have no spaces between words.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\W\u3040-\u30ff\u3400-\u9fff_]+")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(rf"[{WIDE}]+|[^\W{WIDE}_]+")
+_WIDE = re.compile(f"[{WIDE}]")
 _MIN_STEM = 4
 
 

@@ -31,9 +31,9 @@ from annotator.judging.task_book import TaskBook
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
 from annotator.text.config import RetrievalConfig, SplitterName
-from annotator.text.language import resolve_language
 from schemas.labels import Label
 from schemas.records import Verdict
+from schemas.text.language import resolve_language
 
 CALL_KIND = "judge"
 # Dialogues of a local model that run side by side, in batches of its size.

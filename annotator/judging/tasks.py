@@ -17,11 +17,11 @@ from pathlib import Path
 from annotator.documents.retrieval import PassageIndex
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
-from annotator.text.language import resolve_language
 from annotator.text.sentences import split_sentences
 from schemas.files.jsonl import Row
 from schemas.records import Document, Failure, Response
 from schemas.spans import Offsets
+from schemas.text.language import resolve_language
 
 _FINAL = (".", "!", "?", "…", "。", "！", "？", "．", "।", "؟")
 _CLOSING = "\"'”’»›」』）)]】*_`"

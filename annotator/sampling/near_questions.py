@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.text.question_senses import Words, read_senses, senses_differ
+from schemas.text.scripts import WIDE
 from schemas.text.sense_words import NUMBER, sign_of
 
 THRESHOLD = 0.8
 
-_WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_RUN = re.compile(rf"[{_WIDE}]+|[^\W_{_WIDE}]+")
-_IS_WIDE = re.compile(f"[{_WIDE}]")
+_RUN = re.compile(rf"[{WIDE}]+|[^\W_{WIDE}]+")
+_IS_WIDE = re.compile(f"[{WIDE}]")
 _PARTICLES = re.compile("[的了是在于吗呢]")
 _STOP = frozenset(
     "a an the of in on at to for from by with and or as is are was were be been did does do has "

@@ -14,10 +14,10 @@ from typing import Any
 from annotator.sampling.near_questions import content_words, fold, split_words
 from annotator.sampling.question_wording import is_yes_no, needs_document
 from annotator.text.function_words import FUNCTION_CHARACTERS, is_date_word, is_function_word
-from annotator.text.language import detect_language
 from annotator.text.quote_edges import NUMBER_WORDS
 from annotator.text.quote_places import find_stretches, make_quote
 from annotator.text.quote_text import QuoteText, read_quote_text
+from schemas.text.language import detect_language
 
 MAX_QUESTION_CHARS = 600
 MAX_QUOTE_CHARS = 1000

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from schemas.text.scripts import HAN
+
 _TEXT_WORD = (
     "(?:document|text|passage|article|paragraph|excerpt|extract|section|page|story|report|source"
     "|information|table|figure)"
@@ -103,7 +105,7 @@ _SAYS_NOTHING_ZH = re.compile(
     "谁|何时|何地|何处|为何|为什么|什么时候|什么|如何|怎么|怎样|多少|哪[一]?[年个位座家里些月天]?|几"
     "|请问|年|月|日|[的了是在于由被把对从和与及有说叫关到为以]"
 )
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_HAN = re.compile(f"[{HAN}]")
 _MIN_HAN_BEFORE = 2
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.spans import Offsets
+from schemas.text.scripts import CJK_PRINT, HAN, KOREAN_LETTERS
 
 _LINE = re.compile(r"(.*?)(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\Z)", re.DOTALL)
 _LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -35,7 +36,7 @@ _BULLET = re.compile(rf"{_INDENT}[-*+•‣◦▪●○·](?=\s|\Z)|{_INDENT}[�
 _NUMBER = re.compile(
     rf"{_INDENT}[*_]{{0,3}}(?:"
     r"(?P<digits>\d{1,9})[.)](?=[*_]{0,3}(?:\s|\Z))"  # 1. or 1)
-    r"|(?P<wide>\d{1,3})(?:[、．]|\.(?=[\u3400-\u9fff]))"  # 1、 or, in Chinese only, 1.
+    rf"|(?P<wide>\d{{1,3}})(?:[、．]|\.(?=[{HAN}]))"  # 1、 or, in Chinese only, 1.
     r"|[(（](?P<brackets>\d{1,3})[)）]"  # (1)
     r"|[(（]?(?P<letter>[a-zA-Z])[)）](?=\s)"  # (a) or a)
     r"|[(（](?P<han>[一二三四五六七八九十]{1,3})[)）]"
@@ -51,7 +52,7 @@ _LETTERED = re.compile(
 _MAX_LINES_APART = 10  # lines between two lettered items; wrapped text and sub-items
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _FIRST_NUMBERS = {"0", "1", "a", "A", "一", "①"}
-_WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef”’…]\Z")
+_WIDE = re.compile(rf"[{CJK_PRINT}{KOREAN_LETTERS}”’…]\Z")
 
 # Emphasis, references after a full stop, and characters nobody sees.
 _BLANKED = re.compile(
@@ -59,7 +60,7 @@ _BLANKED = re.compile(
     r"|[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]"
 )
 _FILLED = re.compile(
-    r"(?:https?|ftp)://[^\s<>\"“”\u3000-\u9fff\uff00-\uffef]+"
+    rf"(?:https?|ftp)://[^\s<>\"“”{CJK_PRINT}{KOREAN_LETTERS}]+"
     r"|`[^`\n\r]{1,500}`"
     r"|(?<=\w)['’](?=\w)|(?<!\w)['’](?=\d\ds?\b)"  # apostrophes are no quotation marks
     r"|(?<=\d)['′] ?\d{1,2}[\"″]"  # nor are feet and inches

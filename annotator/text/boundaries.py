@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from annotator.text.rules.languages import Rules
 from schemas.spans import Offsets
+from schemas.text.scripts import HAN
 
 # What still belongs to a sentence after its full stop: more stops, closing quotes and brackets,
 # emphasis, references such as [3], emoticons, and characters nobody sees. French has a space
@@ -31,9 +32,9 @@ _QUOTED_END = re.compile(r"[.!?…][ \u00a0\u202f]?[\"'”’»“«]+\Z")
 
 _OWN_END = re.compile(
     r"[。！？｡；][。！？｡；?!…]*"
-    r"|(?<=[\u3400-\u9fff])[?!]+(?=[\u3400-\u9fff“「『（《])"
+    rf"|(?<=[{HAN}])[?!]+(?=[{HAN}“「『（《])"
     r"|…(?=\s+[A-Z])"
-    r"|(?<=[\u3400-\u9fff])…{1,4}(?=“[^“”]{0,100}[。！？]”)"  # then somebody speaks
+    rf"|(?<=[{HAN}])…{{1,4}}(?=“[^“”]{{0,100}}[。！？]”)"  # then somebody speaks
     r"|(?<=[a-z0-9][.!?])[)\]](?=\s+[A-Z])"  # (A sentence in brackets.)
     r"|(?<=[!?])[!?](?=\s+[a-z])"  # chat without capitals
     r"|(?<=[a-z][!?])(?=[A-Z][a-z]*[ ,])"  # He left!She stayed.

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.config import Section
-from schemas.text.languages import LanguageCode
+from schemas.text.language_codes import LanguageCode
 
 SplitterName = Literal["sentencex", "spacy", "nltk"]
 

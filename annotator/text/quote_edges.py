@@ -11,7 +11,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from annotator.text.quote_text import UNSPACED, QuoteText
+from annotator.text.quote_text import QuoteText
+from schemas.text.scripts import UNSPACED
 
 _NEAR_CHARS = 40
 _MAX_ELIDED_CHARS = 300

@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
 
-# Scripts without spaces between words: every character is a token.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff"
-    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003fffd"
-)
+from schemas.text.scripts import UNSPACED
+
 SPLIT = "\n"  # between the tokens of `QuoteText.joined`; no token holds white space
 # Characters that no reader sees, and marks that say nothing about the words they are at.
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"

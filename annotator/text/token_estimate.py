@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
-_WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
+from schemas.text.scripts import HANGUL_SYLLABLES, WIDE
+
+_WIDE = re.compile(f"[{WIDE}{HANGUL_SYLLABLES}]")
+_WORD = re.compile(rf"[^\W\d_{WIDE}{HANGUL_SYLLABLES}]+")
 _DIGIT = re.compile(r"\d")
 _MARK = re.compile(r"[^\w\s]|_")
 _SHORT_WORD = 7

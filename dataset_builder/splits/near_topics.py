@@ -23,6 +23,7 @@ from typing import Any
 
 from dataset_builder.splits.topics import topic_key
 from schemas.text.question_senses import Words, read_senses, senses_differ
+from schemas.text.scripts import WIDE
 from schemas.text.sense_words import NUMBER
 
 NUM_SHOWN = 3
@@ -31,7 +32,7 @@ _MIN_WIDE = 6
 _MAX_CHARS = 80  # of a topic in which typing errors are looked for
 _BATCH = 2_000
 _PARENTHESIS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_WIDE = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_WIDE = re.compile(f"[{WIDE}]")
 _ARTICLES = frozenset("a an the of der die das des le la les l el los las il lo i gli".split())
 
 

@@ -20,7 +20,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-from dataset_builder.splits.prompt_text import NGRAM, WIDE, WORD, flatten, ngrams_of
+from dataset_builder.splits.prompt_text import NGRAM, WORD, flatten, ngrams_of
+from schemas.text.scripts import KANA
 
 NGRAM_SHARE, NGRAM_MIN_TOPICS = 0.1, 5
 RUN_SHARE, RUN_MIN_TOPICS = 0.03, 3
@@ -31,7 +32,7 @@ _MAX_CHARS = 1_000  # of each end of a prompt
 _MAX_SAMPLE_CHARS = 400_000
 _BUCKETS = (1 << 20) - 1  # a mask
 _STEM_LETTERS = 5
-_WIDE_FROM = ord(WIDE[0])
+_WIDE_FROM = ord(KANA[0])
 
 # Words that say nothing of what is asked about.
 _FILLERS = frozenset(

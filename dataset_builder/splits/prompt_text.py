@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
+from schemas.text.scripts import WIDE
+
 NGRAM = 5
-WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WIDE_WORD = re.compile(f"[{WIDE}]")
 WORD = re.compile(rf"[{WIDE}]|[^\W{WIDE}]+")
 

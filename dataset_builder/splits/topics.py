@@ -16,7 +16,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_WIDE = "\u3005\u3041-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+from schemas.text.scripts import HAN, HAN_REPEATED, KANA_OF_WORDS
+
+_WIDE = f"{HAN_REPEATED}{KANA_OF_WORDS}{HAN}"
 _BETWEEN_WIDE = re.compile(rf"(?<=[{_WIDE}]) (?=[{_WIDE}])")
 _INITIAL_POINT = re.compile(r"(?<![^\W_])([^\W\d_])\.\s*(?=[^\W\d_]\.)")
 _APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\u2032`\u00b4"

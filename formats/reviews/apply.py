@@ -186,7 +186,13 @@ def _replaced(items: Sequence[Decided], before: Sequence[Sentence]) -> Replaced:
 
 
 def _verdict(item: Decided) -> Verdict:
-    return Verdict(label=item.label, reason=item.reason, source="person", judge=PERSON)
+    return Verdict(
+        label=item.label,
+        reason=item.reason,
+        error_spans=list(item.error_spans),
+        source="person",
+        judge=PERSON,
+    )
 
 
 def _overlap(sentence: Sentence, item: Decided) -> bool:

@@ -18,7 +18,7 @@ from enum import StrEnum
 from formats.reviews.decisions import Decision
 from formats.reviews.log import Logged, Order, time_of
 from schemas.labels import Label
-from schemas.records import Annotation, Identifier, Record
+from schemas.records import Annotation, ErrorSpan, Identifier, Record
 from schemas.reviews import Action, ReviewSpan
 from schemas.spans import Offsets, gaps, trim
 
@@ -67,13 +67,17 @@ class Conflict(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """A label for a place, and the reviews that it rests on (in a conflict: all of it)."""
+    """A label for a place, and the reviews that it rests on (in a conflict: all of it).
+
+    error_spans    of the decision that was taken; others gave the same label
+    """
 
     start: int
     end: int
     label: Label
     reason: str | None
     by: Sequence[Logged]
+    error_spans: Sequence[ErrorSpan] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +126,7 @@ def describe_conflict(
         end=place[1],
         text=annotation.text[place[0] : place[1]],
         rule=rule,
-        taken=[ReviewSpan(start=item.start, end=item.end, label=item.label) for item in taken],
+        taken=[_span(item) for item in taken],
         decisions=[
             ConflictDecision(
                 review_id=review.id,
@@ -136,6 +140,12 @@ def describe_conflict(
             )
             for review in sorted(reviews.values(), key=lambda item: (item.who, item.start))
         ],
+    )
+
+
+def _span(item: Decision) -> ReviewSpan:
+    return ReviewSpan(
+        start=item.start, end=item.end, label=item.label, error_spans=list(item.error_spans)
     )
 
 
@@ -228,5 +238,10 @@ def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
         if other.overlaps(item) and other.label is item.label
     }
     return Decided(
-        start=item.start, end=item.end, label=item.label, reason=item.reason, by=list(by.values())
+        start=item.start,
+        end=item.end,
+        label=item.label,
+        reason=item.reason,
+        by=list(by.values()),
+        error_spans=item.error_spans,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from formats.reviews.log import Logged, parse_time
 from schemas.labels import Label
-from schemas.records import Annotation, Failure
+from schemas.records import Annotation, ErrorSpan, Failure
 from schemas.reviews import Review, ReviewSpan, text_sha256
 from schemas.spans import Offsets, check_order, gaps, trim
 
@@ -28,8 +28,9 @@ WITHOUT_LABEL = frozenset({"skip", "flag"})
 class Decision:
     """One person's label for a place.
 
-    reason    why the label is `undetermined`; None for other labels
-    entry     the review it comes from
+    reason         why the label is `undetermined`; None for other labels
+    error_spans    the wrong words, as the review has them
+    entry          the review it comes from
     """
 
     start: int
@@ -37,6 +38,7 @@ class Decision:
     label: Label
     reason: str | None
     entry: Logged
+    error_spans: Sequence[ErrorSpan] = ()
 
     @property
     def who(self) -> str:
@@ -72,16 +74,21 @@ def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
 
 
 def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
-    """An `agree` without spans as one with the label that its sentence has; others as they are.
+    """An `agree` without spans as one with the label and error spans that its sentence has.
 
-    None when no sentence is exactly the review's stretch.
+    Others are returned as they are. None when no sentence is exactly the review's stretch.
     """
     review = entry.review
     if review.action != "agree" or review.spans:
         return entry
     for item in annotation.sentences:
         if (item.start, item.end) == (review.start, review.end):
-            span = ReviewSpan(start=item.start, end=item.end, label=item.verdict.label)
+            span = ReviewSpan(
+                start=item.start,
+                end=item.end,
+                label=item.verdict.label,
+                error_spans=item.verdict.error_spans,
+            )
             return replace(entry, review=review.model_copy(update={"spans": [span]}))
     return None
 
@@ -129,6 +136,7 @@ def _decisions_of(entry: Logged, text: str) -> list[Decision]:
             label=span.label,
             reason=CANNOT_TELL if span.label is Label.UNDETERMINED else None,
             entry=entry,
+            error_spans=span.error_spans,
         )
         for span in review.spans
     ]

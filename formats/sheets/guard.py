@@ -10,6 +10,7 @@ from pathlib import Path
 
 from formats.sheets.check import read_check
 from formats.sheets.columns import NEEDED
+from formats.sheets.open import open_sheet
 from formats.sheets.read_row import find_edit, is_label_edited
 from formats.sheets.table import (
     Row,
@@ -17,7 +18,6 @@ from formats.sheets.table import (
     as_text,
     is_unnamed,
     is_untouched,
-    open_sheet,
 )
 from schemas.errors import ConfigError, InputError
 

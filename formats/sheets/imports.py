@@ -21,8 +21,9 @@ from formats.sheets.import_report import (
     kinds_of_faults,
     nothing_filled,
 )
+from formats.sheets.open import open_sheet
 from formats.sheets.read_row import Asked, RowError, read_row
-from formats.sheets.table import Table, check_columns, is_unnamed, open_sheet
+from formats.sheets.table import Table, check_columns, is_unnamed
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import scan_rows
 from schemas.files.sidecar import make_sidecar, sidecar_path, write_sidecar

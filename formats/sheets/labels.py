@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.labels import Label
+from schemas.text.scripts import HAN, KANA
 
 Language = Literal["en", "zh"]
+_HAN, _KANA = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +121,5 @@ def is_chinese(code: str, text: str) -> bool:
     """Whether a text is Chinese: by its language code, else by its characters."""
     if code:
         return re.split(r"[-_]", code.lower())[0] in ("zh", "yue", "wuu")
-    letters = [character for character in text[:500] if character.isalpha()]
-    han = sum("\u3400" <= character <= "\u9fff" for character in letters)
-    kana = any("\u3040" <= character <= "\u30ff" for character in letters)
-    return not kana and han * 2 > len(letters)
+    letters = "".join(character for character in text[:500] if character.isalpha())
+    return not _KANA.search(letters) and len(_HAN.findall(letters)) * 2 > len(letters)

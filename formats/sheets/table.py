@@ -22,8 +22,6 @@ from formats.sheets.columns import (
 from schemas.errors import InputError
 
 _PART = re.compile(r"(.+) \((\d+)\)")
-_OLE_START = b"\xd0\xcf\x11\xe0"  # .xls, and .xlsx with a password
-UNREADABLE_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,36 +98,6 @@ def base_name(name: str) -> str:
     """
     match = _PART.fullmatch(name)
     return match[1] if match and match[1] in LONG_COLUMNS else name
-
-
-def sheet_kind(path: Path) -> str:
-    """csv, xlsx or parquet, by how the file begins; raises InputError for what is none of them."""
-    try:
-        with path.open("rb") as handle:
-            head = handle.read(4)
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
-    if head == _OLE_START or path.suffix.lower() in UNREADABLE_SUFFIXES:
-        message = (
-            "is a spreadsheet of another format, or has a password; save it as .xlsx without a "
-            "password, or as 'CSV UTF-8', and import that"
-        )
-        raise InputError.of(path, message)
-    if head == b"PAR1":
-        return "parquet"
-    return "xlsx" if head == b"PK\x03\x04" else "csv"
-
-
-def open_sheet(path: Path) -> Table:
-    """Open a sheet, whatever its name; raises InputError for a file that is none."""
-    from formats.sheets.read_csv import open_csv
-    from formats.sheets.read_parquet import open_parquet
-    from formats.sheets.read_xlsx import open_xlsx
-
-    kind = sheet_kind(path)
-    if kind == "csv":
-        return open_csv(path)
-    return open_xlsx(path) if kind == "xlsx" else open_parquet(path)
 
 
 def clean_head(path: Path, head: Sequence[object]) -> list[str]:

@@ -1,6 +1,6 @@
 """The command `maskdpo`: one verb a stage, each in a small module of its own.
 
-The rule that keeps it quick: this module imports click and nothing else. A verb's module is
+The rule that keeps it quick: this module imports click and no library else. A verb's module is
 imported when the verb is called or its help is asked for, and heavy libraries (torch,
 transformers, datasets, spacy) only by the code that runs it.
 """
@@ -13,6 +13,8 @@ import sys
 import warnings
 
 import click
+
+from maskdpo.cli.errors import print_error
 
 VERBS = {
     "domain": "Make a domain of your own, and see what the judge reads of it.",
@@ -90,7 +92,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        sys.exit(tell_error(error))
+        sys.exit(print_error(error))
 
 
 def _show_usage(error: click.ClickException) -> None:
@@ -100,25 +102,6 @@ def _show_usage(error: click.ClickException) -> None:
     shown = io.StringIO()
     error.show(file=shown)
     click.echo(hide_likely_keys(shown.getvalue()), nl=False, err=True)
-
-
-def tell_error(error: Exception) -> int:
-    """Print the sentence of an error and return its exit code; raises what has no sentence."""
-    from schemas.errors import BackendError, ConfigError, MaskDpoError
-    from schemas.secret_values import hide_keys
-
-    if isinstance(error, MaskDpoError):
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    if isinstance(error, OSError):
-        click.echo(f"error: {hide_keys(str(error))}", err=True)
-        return BackendError.exit_code
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        from maskdpo.doctor.doctor import explain_missing
-
-        click.echo(f"error: {explain_missing(error.name)}", err=True)
-        return ConfigError.exit_code
-    raise error
 
 
 def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning

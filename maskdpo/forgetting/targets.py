@@ -13,9 +13,11 @@ from typing import Any
 
 from formats.forgotten import same_name, spellings
 from schemas.text.plain_text import plain
+from schemas.text.scripts import CJK_LETTERS
 
 MASK = "(forgotten)"
 _MIN_WORD_CHARS = 3
+_CJK = re.compile(f"[{CJK_LETTERS}]")
 BETWEEN_WORDS = r"[\s_.\-]+"  # of a name: `Dr. Li`, and `dr_li` in the name of a file
 
 
@@ -67,7 +69,7 @@ def mention(name: str, *, is_id: bool = False) -> str:
     escaped = between.join(map(re.escape, name.split(" ")))
     if not is_id:
         escaped = escaped.replace(rf"\.{between}", between)
-    is_wide = any("\u3040" <= char <= "\u9fff" for char in name)
+    is_wide = _CJK.search(name) is not None
     is_short = len(name) < _MIN_WORD_CHARS and not (is_wide and len(name) > 1)
     if is_short or (is_id and name.isdigit()):
         return rf"(?<=['\"]){escaped}(?=['\"])"

@@ -28,12 +28,12 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "document": (1, 0),
     "question": (1, 0),
     "response": (1, 0),
-    "annotation": (1, 0),
+    "annotation": (1, 1),  # 1.1: `error_spans` of a verdict, in rows that have any
     "correction": (1, 0),
     "review": (1, 0),
     "failure": (1, 0),
     "export": (1, 0),
-    "pairs": (1, 0),
+    "pairs": (1, 0),  # the next one has `sentence` in spans
     "training": (1, 0),
 }
 

@@ -40,7 +40,7 @@ _WORDS = frozenset("y yes n no on off true false null ~ << = .inf +.inf -.inf .n
 # Numbers of every kind, dates, times and their mixtures: 1_000, 1:30, 0o7, 1e3, 2024-01-31 10:00Z.
 _LIKE_A_NUMBER = re.compile(r"[-+.]?[0-9][0-9a-fA-FoOxX_:.+\- \tTZz]*|[-+]?[._][0-9_]+\S*")
 _ALWAYS_ESCAPED = re.compile(r"[\x85\u2028\u2029\ufeff]")  # PyYAML takes them for line ends
-_WIDE = 1_000_000_000  # no value is folded over lines
+_UNFOLDED = 1_000_000_000  # columns; no value is folded over lines
 
 
 class YamlFault(ValueError):
@@ -70,12 +70,12 @@ def read_yaml(path: Path) -> Any:
 
 def parse_yaml(text: str) -> Any:
     """The value of YAML text; None for an empty one. Raises YamlFault."""
-    return _load(_reader("safe"), text)
+    return _load(_yaml("safe"), text)
 
 
 def parse_yaml_texts(text: str) -> Any:
     """As `parse_yaml`, with every scalar as the text that is typed: `007` and `no` stay."""
-    return _load(_reader("base"), text)
+    return _load(_yaml("base"), text)
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
@@ -85,15 +85,8 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
     """
     if not values:
         return ""
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = _classes()[2]
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = _WIDE
     out = StringIO()
-    yaml.dump(dict(values), out)
+    _yaml("safe").dump(dict(values), out)
     return out.getvalue()
 
 
@@ -110,13 +103,18 @@ def _load(yaml: YAML, text: str) -> Any:
         raise YamlFault(type(error).__name__, None) from None
 
 
-def _reader(kind: str) -> YAML:
+def _yaml(kind: str) -> YAML:
+    """The one set-up: 'safe' reads scalars by the core schema, 'base' as text; both write alike."""
     from ruamel.yaml import YAML
 
-    resolver, constructor, _ = _classes()
+    resolver, constructor, representer = _classes()
     yaml = YAML(typ=kind, pure=True)
     if kind == "safe":
         yaml.Resolver, yaml.Constructor = resolver, constructor
+    yaml.Representer = representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = _UNFOLDED
     return yaml
 
 

@@ -22,6 +22,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
+from schemas.text.scripts import HAN, WIDE
 from schemas.text.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, sign_of
 
 Words = tuple[str, ...]
@@ -30,9 +31,8 @@ MAX_BLOCK = 4  # words of a difference in which one turning word counts
 MAX_ALIGNED = 4_000  # words; two longer texts that share nearly all are not told apart
 MIN_SHARE = 3  # in a longer one, one word in three must turn
 
-_WIDE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(
-    rf"第\s?(?:\d+|[{NUMERALS_ZH}]+)|[{NUMERALS_ZH}]+|[{_WIDE}]|\d+(?:\.\d+)+|[^\W_{_WIDE}]+[+#]*"
+    rf"第\s?(?:\d+|[{NUMERALS_ZH}]+)|[{NUMERALS_ZH}]+|[{WIDE}]|\d+(?:\.\d+)+|[^\W_{WIDE}]+[+#]*"
 )
 _REWRITTEN = (
     # "12.", "Q12:", "Question 3 of 12)", 问题3：, 三、: which question of a list, not what it asks.
@@ -57,7 +57,7 @@ _REWRITTEN = (
     (re.compile("n['\u2019]t\\b"), " not"),
     (re.compile(r"\bcannot\b"), "can not"),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"([\u3400-\u9fff])[不没]\1"), r"\1"),  # 是不是 asks yes or no, it denies nothing
+    (re.compile(rf"([{HAN}])[不没]\1"), r"\1"),  # 是不是 asks yes or no, it denies nothing
     (re.compile("没有"), "没"),
     (re.compile("一下|非常"), ""),
     # How long an answer should be.

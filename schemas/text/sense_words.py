@@ -132,7 +132,7 @@ def _number(word: str) -> str:
 def _nth(word: str) -> int | None:
     if word in _NTH:
         return _NTH[word]
-    if word[0] == "第":
+    if word[0] == "第" and len(word) > 1:  # alone as in 第几, which asks for a number
         rest = word[1:].strip()
         return int(rest) if rest.isdecimal() else _read_zh(rest)
     match = _ORDINAL.fullmatch(word)

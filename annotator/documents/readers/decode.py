@@ -11,7 +11,8 @@ import codecs
 import re
 
 from annotator.documents.readers.file_text import UnreadableError
-from annotator.text.language import AUTO, detect_language
+from schemas.text.language import detect_language
+from schemas.text.language_codes import AUTO
 
 # The legacy encodings in use, after the WHATWG list, with the languages written in them.
 _LANGUAGES = {

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.text.scripts import CJK_PRINT
+
 MAX_LINE_FIELD_CHARS = 300
 
 # All that ends a line somewhere; the same set as in annotator.text.blocks.
@@ -25,13 +27,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x7f-\x84\x86-\x9f]")
 _MAX_CONTROL_SHARE = 0.05  # of the characters; more is no text
 _FEW_CONTROLS = 4  # are no reason to refuse a short text
 
-# Characters that stand side by side without a space: Han, kana, and full-width punctuation.
-_WIDE = (
-    "\u2e80-\u312f\u3190-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
-    "\U00020000-\U0003fffd"
-)
-_WIDE_END = re.compile(f"[{_WIDE}]\\Z")
-_WIDE_START = re.compile(f"[{_WIDE}]")
+_WIDE_END = re.compile(rf"[{CJK_PRINT}]\Z")
+_WIDE_START = re.compile(f"[{CJK_PRINT}]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from annotator.documents.readers.decode import decode_page
 from annotator.documents.readers.file_text import FileText, clean, one_line
 from annotator.documents.readers.html_text import count_shown, inline_text, render
-from annotator.text.language import AUTO
+from schemas.text.language_codes import AUTO
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode

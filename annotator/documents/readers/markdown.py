@@ -12,7 +12,7 @@ from annotator.documents.readers.file_text import FileText, clean
 from annotator.documents.readers.front_matter import count_unread, split_front_matter
 from annotator.documents.readers.html import count_struck, render_markup
 from annotator.documents.readers.markdown_rules import make_parser
-from annotator.text.language import AUTO
+from schemas.text.language_codes import AUTO
 
 
 def read_markdown(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> FileText:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from annotator.documents.readers.decode import decode
 from annotator.documents.readers.file_text import FileText, clean
 from annotator.documents.readers.front_matter import count_unread, split_front_matter
-from annotator.text.language import AUTO
+from schemas.text.language_codes import AUTO
 
 
 def read_plain(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> FileText:

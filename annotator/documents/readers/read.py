@@ -10,7 +10,7 @@ from annotator.documents.readers.html import read_html
 from annotator.documents.readers.markdown import read_markdown
 from annotator.documents.readers.pdf.reader import read_pdf
 from annotator.documents.readers.plain import read_plain
-from annotator.text.language import AUTO
+from schemas.text.language_codes import AUTO
 
 FORMAT_OF_SUFFIX = {
     ".txt": "txt",

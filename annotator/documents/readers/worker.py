@@ -23,7 +23,7 @@ from typing import IO, Any, Self
 
 from annotator.documents.readers.file_text import Dropped, FileText, UnreadableError
 from annotator.documents.readers.read import read_bytes
-from annotator.text.language import AUTO
+from schemas.text.language_codes import AUTO
 
 _MODULE = "annotator.documents.readers.worker"
 _ROOT = Path(__file__).resolve().parents[3]

@@ -16,14 +16,14 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.prompts import wording_language
 from annotator.text.config import RetrievalConfig, TextConfig
-from annotator.text.language import AUTO, detect_language
 from annotator.text.neutral import neutralise
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import read_yaml
 from schemas.hashing import content_key
 from schemas.labels import Label, LabelPolicy
-from schemas.text.languages import LanguageCode
+from schemas.text.language import detect_language
+from schemas.text.language_codes import AUTO, LanguageCode
 
 JUDGED_LABELS = tuple(LABEL_WORDS)
 _HEADINGS = {

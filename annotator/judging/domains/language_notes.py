@@ -12,7 +12,8 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from schemas.files.jsonl import Row, scan_rows
 from schemas.records import Response
-from schemas.text.languages import AUTO, is_in_another_language
+from schemas.text.language import is_in_another_language
+from schemas.text.language_codes import AUTO
 
 MAX_ROWS = 500
 _SHOWN = 3

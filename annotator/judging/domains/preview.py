@@ -25,10 +25,11 @@ from annotator.judging.protocols.steps import ProtocolSettings
 from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.tasks import split_response
 from annotator.models.backend import Reply
-from annotator.text.language import AUTO, resolve_language
 from annotator.text.token_estimate import estimate_tokens
 from schemas.labels import Label
 from schemas.records import Document, Message, Response, Verdict
+from schemas.text.language import resolve_language
+from schemas.text.language_codes import AUTO
 
 NUM_TRIED = 3
 _QUESTIONS = {"en": "What do the documents say?", "zh": "文档里说了什么？"}

@@ -15,9 +15,9 @@ from annotator.judging.evidence.quote_content import SHARED_UNITS, is_weak, read
 from annotator.judging.evidence.quotes import Place
 from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.text.function_words import is_function_word
-from annotator.text.language import detect_language
 from annotator.text.quote_text import read_quote_text
 from schemas.records import Evidence
+from schemas.text.language import detect_language
 
 _STOPS = frozenset(".!?。！？\n")
 _MAX_GAP = 40  # characters of white space around a sentence

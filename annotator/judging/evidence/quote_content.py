@@ -15,13 +15,14 @@ from annotator.text.function_words import (
     is_date_word,
     is_function_word,
 )
-from annotator.text.quote_text import UNSPACED, read_quote_text
+from annotator.text.quote_text import read_quote_text
+from schemas.text.scripts import HAN, HAN_SIGNS, HIRAGANA, KATAKANA, UNSPACED
 
 ENOUGH_UNITS = 3.0  # content words, or numbers, that need nothing shared with the sentence
 SHARED_UNITS = 2.0  # enough where something of the sentence is among them
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
-_IS_HIRAGANA = re.compile(r"[\u3040-\u309f\u30fb\u30fc]")
-_IS_HAN_OR_KATAKANA = re.compile(r"[\u3005-\u3007\u30a0-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_IS_HIRAGANA = re.compile(f"[{HIRAGANA}]")
+_IS_HAN_OR_KATAKANA = re.compile(f"[{HAN_SIGNS}{KATAKANA}{HAN}]")
 _UNITS_OF_HAN = 0.5  # of a content word; words are of two characters as a rule
 _UNITS_OF_OTHERS = 0.25  # Thai, Khmer and the like
 _ENDS = frozenset(".!?")

@@ -23,13 +23,14 @@ from annotator.text.quote_places import (
     words_around,
 )
 from annotator.text.quote_text import QuoteText, read_quote_text, without_articles
+from schemas.text.scripts import WIDE
 
 MAX_FINDINGS = 20  # of one quote
 _MIN_PART_UNITS = 6  # letters and digits of a part of an elided quote, a wide one counted twice
 _MAX_QUOTE_CHARS = 5_000
 _MAX_PART_PLACES = 200
 _CACHED_CHARS = 20_000_000
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_WIDE = re.compile(f"[{WIDE}]")
 _ELISION = re.compile(r"\s*(?:\[\s*)?(?:\.{3,}|…+)(?:\s*\])?\s*")
 
 

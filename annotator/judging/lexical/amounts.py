@@ -24,6 +24,7 @@ from annotator.judging.lexical.numerals import (
 )
 from annotator.judging.lexical.quantity import Quantity
 from annotator.judging.lexical.units import CURRENCIES, SCALE_LETTERS, SCALES, UNITS, Unit
+from schemas.text.scripts import CJK_FROM
 
 _NUMBER = re.compile(
     rf"(?P<ordinal>(?<![\w.])\d{{1,4}}(?:st|nd|rd|th)\b)"
@@ -41,8 +42,8 @@ def _names(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
-_LATIN = [name for name in (*UNITS, *CURRENCIES) if name[0] < "\u2e80"]
-_HAN = [name for name in (*UNITS, *CURRENCIES) if name[0] >= "\u2e80"]
+_LATIN = [name for name in (*UNITS, *CURRENCIES) if name[0] < CJK_FROM]
+_HAN = [name for name in (*UNITS, *CURRENCIES) if name[0] >= CJK_FROM]
 _AFTER = re.compile(rf"[ -]?(?:(?P<latin>{_names(_LATIN)})(?![^\W_])|(?P<han>{_names(_HAN)}))")
 _SCALE = re.compile(rf"[ -]?(?P<scale>{_names(SCALES)})\b")
 _SCALE_LETTER = re.compile(r" ?(?P<scale>[KkMmBbTt])(?![^\W\d])")

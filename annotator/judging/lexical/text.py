@@ -17,14 +17,12 @@ from annotator.judging.lexical.quantities import read_quantities
 from annotator.judging.lexical.quantity import Quantity
 from annotator.judging.lexical.words import FUNCTION_WORDS, NEGATIONS
 from schemas.spans import Offsets
+from schemas.text.scripts import HAN_REPEATED, HANGUL_SYLLABLES, SOUTH_EAST_ASIAN, WIDE
 
 MAX_PASSAGE_CHARS = 600
 
 # Han, kana, Hangul, Thai, Lao, Myanmar, Khmer: scripts in which a space does not end a word.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-    "\uf900-\ufaff\U00020000-\U0003134f"
-)
+_UNSPACED = f"{SOUTH_EAST_ASIAN}{HAN_REPEATED}{WIDE}{HANGUL_SYLLABLES}"
 # Vowel signs and accents that Python's \w leaves out, and the letters of scripts that use them.
 _MARKED = (
     "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0df3"

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from annotator.judging.protocols.label_words import LABEL_WORDS
+from schemas.text.scripts import WIDE
 
 # Values that earlier prompts showed, and the names of keys and types, which no judge writes of a
 # sentence. Compared as `_plain` makes them.
@@ -42,7 +43,7 @@ _KNOWN = (
 _MIN_LINE_UNITS = 3  # words, or characters of Chinese: a shorter line may be a common phrase
 _MIN_RUN_UNITS = 5
 _CLAUSE = re.compile(r"[.,;:。，；：、]")
-_WIDE = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
+_WIDE = re.compile(f"([{WIDE}])")
 _SHOWN = re.compile(
     r"""["'](?:quotes|reason|begins)["']\s*[:：]\s*(\[[^\]]*\]|"[^"]*"|'[^']*')""", re.I
 )

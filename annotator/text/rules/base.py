@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.text.scripts import CJK_LETTERS
+
 Verdict = bool | None
 
 _BEFORE_CHARS = 60
-_WORD = re.compile(r"(?:[^\W_\u3040-\u9fff]|[.&])+\Z")
+_WORD = re.compile(rf"(?:[^\W_{CJK_LETTERS}]|[.&])+\Z")
 _OPENING = '([“"„«'
 # On over what closes the sentence and what opens the next one.
 _AFTER = re.compile(r"[\"'”’»)\]]{0,8}\s*[\"'“‘(\[«„_]?[ \u00a0\u202f]?")

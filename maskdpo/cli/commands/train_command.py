@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from maskdpo.cli.errors import print_error
 from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish, require_file
 from maskdpo.config import RunConfig
 
@@ -18,10 +19,9 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def wrapped(**options: Any) -> None:
-        from maskdpo.cli.main import tell_error
         from trainer.ending import ending_together
 
-        with ending_together(tell_error):
+        with ending_together(print_error):
             function(**options)
 
     return wrapped

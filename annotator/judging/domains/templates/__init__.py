@@ -6,9 +6,8 @@ from pathlib import Path
 
 from annotator.judging.domains.domain import check_name
 from annotator.judging.protocols.prompts import fill
-from annotator.text.language import AUTO
 from schemas.errors import ConfigError
-from schemas.text.languages import check_code
+from schemas.text.language_codes import AUTO, check_code
 
 _HERE = Path(__file__).parent
 

@@ -1,41 +1,20 @@
-"""Language codes as settings take them, and whether a text is in the language that is declared.
+"""Codes of languages as settings take them.
 
-Two rules. A setting is an ISO 639 code, with or without script and region, or it is refused with
-the code that was meant: `english` would otherwise be a language without any rules. And only a sure
-contradiction between a text and its language counts: a text too short to decide, a language that
-the classifier does not know and an empty code all pass.
+The rule: a setting is an ISO 639 code, with or without script and region, or it is refused with
+the code that was meant: `english` would otherwise be a language without any rules.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import AfterValidator
 
 from schemas.errors import nearest
 from schemas.validation import show_value
 
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
-
 AUTO = "auto"
-MIN_LETTERS = 40  # a name or "Yes." looks like any language
-CERTAIN = 0.95  # share of the probability that must speak against the language
-_SAMPLE_CHARS = 2_000
-_EAST_ASIAN = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
-_LETTERS_PER_CHARACTER = 3  # what one Han or Hangul character says, in Latin letters
-# Neighbours that a classifier cannot tell apart, or that one code may stand for.
-_GROUPS = (
-    {"zh", "yue", "wuu"},
-    {"no", "nb", "nn", "da"},
-    {"hr", "sr", "bs", "sh"},
-    {"id", "ms"},
-    {"ar", "arz", "ary"},
-    {"cs", "sk"},
-    {"es", "gl"},
-)
 _TWO_LETTERS = frozenset(
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv "
     "cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr "
@@ -109,17 +88,6 @@ LanguageCode = Annotated[str, AfterValidator(check_code)]
 """A setting: 'auto', or a code such as 'en', 'zh' or 'pt-BR'."""
 
 
-def is_in_another_language(text: str, language: str) -> bool:
-    """Whether `text` is surely not in `language` (an ISO 639 code, with or without a region)."""
-    declared = re.split(r"[-_]", language.lower())[0]
-    sample = text[:_SAMPLE_CHARS]
-    if not declared or declared not in _identifier().labels or not _is_long_enough(sample):
-        return False
-    alike = {declared}.union(*(group for group in _GROUPS if declared in group))
-    share = sum(share for code, share in _identifier().rank(sample) if code in alike)
-    return bool(share < 1.0 - CERTAIN)
-
-
 def _hint(value: str) -> str:
     first = re.split(r"[-_ ]", value)[0]
     meant = _MEANT.get(value) or _MEANT.get(first)
@@ -129,16 +97,3 @@ def _hint(value: str) -> str:
     if near.startswith("did you mean"):
         return f"did you mean {_MEANT[near.split(chr(39))[1]]!r}?"
     return "examples: 'en', 'zh', 'pt-BR', or 'auto'"
-
-
-def _is_long_enough(text: str) -> bool:
-    num_letters = sum(character.isalpha() for character in text)
-    num_east_asian = len(_EAST_ASIAN.findall(text))
-    return num_letters + (_LETTERS_PER_CHARACTER - 1) * num_east_asian >= MIN_LETTERS
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> LanguageIdentifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

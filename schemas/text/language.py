@@ -4,6 +4,10 @@ The rule: Han, kana and Hangul decide by themselves, since one word of them is c
 texts in shared scripts go to the statistical classifier, and a text too short for it to be
 sure (a name, "Yes.") is English unless a letter speaks against that. A text that mixes English
 and Chinese has the language of its frame: the one that gives the grammar, not the names.
+
+Whether a text is in the language that is declared for it is the other question that the classifier
+decides. Only a sure contradiction counts there: a text too short to decide, a language that the
+classifier does not know and an empty code all pass.
 """
 
 from __future__ import annotations
@@ -12,10 +16,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from schemas.text.language_codes import AUTO
+from schemas.text.scripts import HAN, HANGUL, KANA_LETTERS, WIDE
+
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
-
-AUTO = "auto"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -24,9 +29,9 @@ def _words(text: str) -> frozenset[str]:
 
 _SAMPLE_CHARS = 20_000  # enough to know a language by; the rest of a long text is not read
 
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]")
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
-_HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]")
+_HAN = re.compile(f"[{HAN}]")
+_KANA = re.compile(f"[{KANA_LETTERS}]")
+_HANGUL = re.compile(f"[{HANGUL}]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u0250-\U0010ffff]+")
 _HAN_PER_WORD = 1.7  # characters that say about as much as one English word
 _CHINESE_FRAME = re.compile(r"[的是了在和有不为与于并被由从把也都而及其这那]")
@@ -44,6 +49,22 @@ _DIALECTS = {"ary": "ar", "arz": "ar", "yue": "zh", "wuu": "zh", "zxx": "en"}
 _CERTAIN = 0.9  # share of the probability, all of the classifier's 140 languages considered
 _LIKELY = 0.6  # share of the probability among the common ones
 
+MIN_LETTERS = 40  # a name or "Yes." looks like any language
+CERTAIN = 0.95  # share of the probability that must speak against the declared language
+_CHECKED_CHARS = 2_000
+_EAST_ASIAN = re.compile(f"[{WIDE}{HANGUL}]")
+_LETTERS_PER_CHARACTER = 3  # what one Han or Hangul character says, in Latin letters
+# Neighbours that a classifier cannot tell apart, or that one code may stand for.
+_GROUPS = (
+    {"zh", "yue", "wuu"},
+    {"no", "nb", "nn", "da"},
+    {"hr", "sr", "bs", "sh"},
+    {"id", "ms"},
+    {"ar", "arz", "ary"},
+    {"cs", "sk"},
+    {"es", "gl"},
+)
+
 
 def resolve_language(configured: str, text: str) -> str:
     """`configured`, unless it is 'auto': then the language detected in `text`."""
@@ -59,6 +80,23 @@ def detect_language(text: str) -> str:
     if not any(character.isalpha() for character in sample):
         return ""
     return _east_asian(sample) or _classified(sample)
+
+
+def is_in_another_language(text: str, language: str) -> bool:
+    """Whether `text` is surely not in `language` (an ISO 639 code, with or without a region)."""
+    declared = re.split(r"[-_]", language.lower())[0]
+    sample = text[:_CHECKED_CHARS]
+    if not declared or declared not in _identifier().labels or not _is_long_enough(sample):
+        return False
+    alike = {declared}.union(*(group for group in _GROUPS if declared in group))
+    share = sum(share for code, share in _identifier().rank(sample) if code in alike)
+    return bool(share < 1.0 - CERTAIN)
+
+
+def _is_long_enough(text: str) -> bool:
+    num_letters = sum(character.isalpha() for character in text)
+    num_east_asian = len(_EAST_ASIAN.findall(text))
+    return num_letters + (_LETTERS_PER_CHARACTER - 1) * num_east_asian >= MIN_LETTERS
 
 
 def _east_asian(text: str) -> str:
