@@ -51,11 +51,11 @@ _SOMETIMES = (
     *(f"dropped_{reason}" for reason in Unused),
 )
 _ROWS = tuple(f"{name}_{split}" for name in (PAIRS, SENTENCES) for split in Split)
-LEAK_SHARE_TOLD = 0.2
+LEAK_SHARE_TO_NOTE = 0.2
 
 
 @dataclass(kw_only=True)
-class Tally:
+class BuildCounts:
     """Counts, the rows that failed and what people disagree on; fed question by question."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -142,7 +142,7 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> 
     empty = note_on_test(counts, config)
     notes = [empty] if empty is not None else []
     num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
-    if num_leaking > LEAK_SHARE_TOLD * counts["questions"]:
+    if num_leaking > LEAK_SHARE_TO_NOTE * counts["questions"]:
         notes += _notes_on_leaks(counts, config)
     near = find_near_topics(topics_by_split(folder)).describe()
     if near is not None:

@@ -24,7 +24,7 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.config import BuildConfig, Weighting
-from dataset_builder.splits.indexed_prompts import SpooledPrompts
+from dataset_builder.splits.indexed_prompts import IndexedPrompts
 from dataset_builder.splits.prompt_text import prompt_text
 from dataset_builder.weights import find_unusable_confidence
 from formats.forgotten import Forgotten
@@ -89,7 +89,7 @@ class _Head(BaseModel):
     prompt: list[_HeadMessage]
 
 
-class Spool:
+class InputIndex:
     """Rows by question. Use it as a context manager; `load` first.
 
     forgotten    what must not come back: its rows are passed over, and counted
@@ -121,9 +121,9 @@ class Spool:
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
             self.connection.execute(statement)
-        self.prompts = SpooledPrompts(self.connection)
+        self.prompts = IndexedPrompts(self.connection)
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> InputIndex:
         return self
 
     def __exit__(self, *_: object) -> None:

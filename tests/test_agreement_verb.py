@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.folder.finish import read_agreement
+from dataset_builder.folder.agreement_record import read_agreement
 from maskdpo.cli.main import main
 from maskdpo.report.agreement_show import clean
 

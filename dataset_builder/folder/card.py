@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.config import BuildConfig, Strategy, Weighting
+from dataset_builder.folder.agreement_record import AGREEMENT_FIGURES
 from dataset_builder.folder.markdown import (
     Trusted,
     code,
@@ -50,7 +51,6 @@ SIZES = (
     (10_000_000, "1M<n<10M"),
     (100_000_000, "10M<n<100M"),
 )
-AGREEMENT_FIGURES = ("balanced_accuracy", "f1_hallucinated", "kappa", "coverage")
 SUMMARIES = (
     ("score_chosen", "score of chosen"),
     ("score_rejected", "score of rejected"),

@@ -31,7 +31,6 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
 from annotator.sampling.sample import run_sample
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from maskdpo.config import RunConfig, load_run_config
 from maskdpo.demo.base_model import train_base_model
@@ -41,7 +40,7 @@ from maskdpo.demo.world import World, make_world, write_document, write_question
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
 from maskdpo.evaluation.words import describe_pair, find_pair
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.dataset import build_dataset
 from maskdpo.report.training_page import write_training_page
 from schemas.errors import ConfigError
 from schemas.files.jsonl import write_records
@@ -130,11 +129,11 @@ def run_demo(config: DemoConfig, folder: Path, *, show_progress: bool = True) ->
         build = run.section(BuildConfig, "build")
         dataset = folder / "dataset"
         _tell(
-            run_build(
+            build_dataset(
                 build,
                 annotations=folder / "annotations.jsonl",
                 output=dataset,
-                draw=draw_dataset_plots,
+                plots=True,
             )
         )
     with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):

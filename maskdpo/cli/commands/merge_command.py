@@ -31,12 +31,7 @@ def command(
     What comes out is, byte for byte, what the build in one piece would have written.
     """
     from dataset_builder.config import BuildConfig
-    from dataset_builder.folder.merge import run_merge
-    from maskdpo.report.dataset_plots import draw_dataset_plots
+    from maskdpo.publishing.dataset import merge_datasets
 
-    result = run_merge(
-        shards,
-        output=output or config.run.path("dataset"),
-        draw=draw_dataset_plots if plots else None,
-    )
+    result = merge_datasets(shards, output=output or config.run.path("dataset"), plots=plots)
     finish(result, config.section(BuildConfig, "build").max_failed)
