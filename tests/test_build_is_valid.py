@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.card_edits import is_card_edited
 from dataset_builder.folder.validate import validate_folder
 from dataset_builder.folder.write import CARD_NAME
+from maskdpo.publishing.card_edits import is_card_edited
 from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import read_records

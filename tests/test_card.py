@@ -14,8 +14,13 @@ from markdown_it import MarkdownIt
 
 from dataset_builder.build import make_inputs, run_build, staged_build
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.folder.card import SECTIONS, yaml_features
-from dataset_builder.folder.markdown import (
+from dataset_builder.folder.provenance import Provenance, add_provenance
+from dataset_builder.folder.row_faults import FaultKind
+from dataset_builder.folder.validate import validate_folder
+from dataset_builder.folder.write import check_replaceable, pair_schema, sentence_schema
+from maskdpo.publishing.dataset import add_card, build_dataset
+from maskdpo.publishing.dataset_card import SECTIONS, yaml_features
+from maskdpo.publishing.markdown import (
     CardState,
     CardText,
     Segment,
@@ -24,11 +29,6 @@ from dataset_builder.folder.markdown import (
     join_card,
     split_card,
 )
-from dataset_builder.folder.provenance import Provenance, add_provenance
-from dataset_builder.folder.row_faults import FaultKind
-from dataset_builder.folder.validate import validate_folder
-from dataset_builder.folder.write import check_replaceable, pair_schema, sentence_schema
-from maskdpo.publishing.dataset import add_card, build_dataset
 from schemas.errors import ConfigError, InputError
 from schemas.files.sidecar import describe_file
 from schemas.records import Annotation

@@ -29,7 +29,7 @@ from dataset_builder.folder.statistics import (
     summarise,
     write_statistics,
 )
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from maskdpo.report.dataset_table import print_statistics
 from schemas.errors import InputError
 from schemas.labels import Label

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from dataset_builder.build import StagedDataset, make_inputs, staged_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.card import render_card
-from dataset_builder.folder.card_edits import is_card_edited
 from dataset_builder.folder.merge import staged_merge
 from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.statistics import STATISTICS_NAME
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, check_replaceable
 from dataset_builder.input_index import Shard
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.card_edits import is_card_edited
+from maskdpo.publishing.dataset_card import render_card
+from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
 from schemas.files.sidecar import describe_file
 from schemas.files.writing import write_json
