@@ -272,7 +272,7 @@ def test_confidence_weights_bar_what_has_none(
     ]
 
     def barred(candidates: list[Candidate]) -> list[bool]:
-        return [item.barred_chosen is not None for item in candidates]
+        return [item.not_chosen is not None for item in candidates]
 
     found = barred(comparable(sure, config)[0])
     if confidence is None:

@@ -258,7 +258,7 @@ def announce_judge(settings: AnnotateConfig) -> list[str]:
     return notes
 
 
-def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+def report_result(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
     """Print what came out, then raise TooManyFailuresError if too much of it failed.
 
     `announced` are notes that were printed already.

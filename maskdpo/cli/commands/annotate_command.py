@@ -18,9 +18,9 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
     print_table,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -146,7 +146,7 @@ def command(
         same_model=same_model,
         meter=meter,
     )
-    finish(result, settings.max_failed, announced=announced)
+    report_result(result, settings.max_failed, announced=announced)
 
 
 def _is_rest_wanted(

@@ -15,7 +15,7 @@ from maskdpo.cli.options import (
     VerbCommand,
     config_options,
     expand_inputs,
-    finish,
+    report_result,
 )
 from maskdpo.config import RunConfig
 from schemas.errors import ConfigError
@@ -114,7 +114,7 @@ def command(
         plots=plots,
     )
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)
 
 
 def _find_reviews(

@@ -15,8 +15,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimates,
 )
@@ -114,7 +114,7 @@ def command(
         same_model=same_model,
     )
     print_scores(inputs.output / "scores.json")
-    finish(result, annotate.max_failed)
+    report_result(result, annotate.max_failed)
 
 
 def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options, finish
+from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 TOPIC_RULES = ("file", "folder", "title")
@@ -51,4 +51,4 @@ def command(
     result = run_ingest(
         settings, folder=folder, output=output or config.run.path("documents.jsonl")
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 
@@ -34,4 +34,4 @@ def command(
     from maskdpo.publishing.dataset import merge_datasets
 
     result = merge_datasets(shards, output=output or config.run.path("dataset"), plots=plots)
-    finish(result, config.section(BuildConfig, "build").max_failed)
+    report_result(result, config.section(BuildConfig, "build").max_failed)

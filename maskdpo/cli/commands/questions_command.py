@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -83,4 +83,4 @@ def command(
         retry_failed=retry_failed,
         same_model=same_model,
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)

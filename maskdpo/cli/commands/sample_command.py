@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -103,7 +103,7 @@ def command(
         same_model=same_model,
         is_forgotten=is_forgotten,
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)
 
 
 def _find_documents(config: RunConfig, given: Path | None, *, is_of_run: bool) -> Path | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish, require_file
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result, require_file
 from maskdpo.config import RunConfig
 
 
@@ -69,7 +69,7 @@ def command(
     result = run_train(settings, dataset=source, output=output or config.run.path("model"))
     if is_main():
         _draw_curves(result.output)
-        finish(result, settings.max_failed)
+        report_result(result, settings.max_failed)
 
 
 def _draw_curves(folder: Path) -> None:
