@@ -1,15 +1,4 @@
-"""The run config: one YAML file, one section per package, composed here.
-
-Where each section lives:
-
-    run       here                              folder of the run, input files
-    ingest    annotator/documents/ingest_config.py   reading documents
-    questions annotator/sampling/questions_config.py    writer model, questions a document
-    sample    annotator/models/config.py    policy, sampling
-    annotate  annotator/judging/config.py       judge, sentences
-    build     dataset_builder/config.py         selection, weights, split
-    train     trainer/config.py                 loss, optimiser, eos policy
-    evaluate  maskdpo/evaluation/config.py      models to compare
+"""The run config: one YAML file, one section per package (`config_sections`), composed here.
 
 Every section in the file is checked, also those a verb does not use: a mistyped key of `train` is
 reported before `sample` spends anything. An error names the file, or the --set that gave the value.
@@ -17,14 +6,15 @@ reported before `sample` spends anything. An error names the file, or the --set 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+import click
+from pydantic import ValidationError
 
 from maskdpo.cli.setting_hints import blame, hint_for_override
+from maskdpo.config_sections import SECTIONS, RunSection, section_model, use_present_names
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
@@ -32,34 +22,6 @@ from schemas.secret_values import ADVICE, hide_keys
 from schemas.validation import describe_errors, show_value
 
 SectionT = TypeVar("SectionT", bound=Section)
-
-_SECTIONS = {
-    "run": ("maskdpo.config", "RunSection"),
-    "ingest": ("annotator.documents.ingest_config", "IngestConfig"),
-    "questions": ("annotator.sampling.questions_config", "QuestionsConfig"),
-    "sample": ("annotator.models.config", "SampleConfig"),
-    "annotate": ("annotator.judging.config", "AnnotateConfig"),
-    "build": ("dataset_builder.config", "BuildConfig"),
-    "train": ("trainer.config", "TrainConfig"),
-    "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
-}
-
-
-SECTION_NAMES = tuple(_SECTIONS)
-
-
-class RunSection(Section):
-    """Where a run reads and writes. Stage files have fixed names inside `dir`."""
-
-    dir: Path = Field(default=Path("runs/default"), description="folder of the run's files")
-    questions: Path | None = Field(default=None, description="questions.jsonl [in dir]")
-    documents: Path | None = Field(default=None, description="documents.jsonl [in dir]")
-
-    def path(self, name: str) -> Path:
-        """A stage file of this run; questions and documents may live elsewhere."""
-        given = {"questions.jsonl": self.questions, "documents.jsonl": self.documents}.get(name)
-        return given or self.dir / name
-
 
 # Settings that a verb has an option for, too.
 _OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
@@ -148,30 +110,26 @@ def _ask_for(section: str, key: str) -> str:
     )
 
 
-def section_model(name: str) -> type[Section]:
-    """The pydantic model that owns the section `name`."""
-    module, attribute = _SECTIONS[name]
-    model: type[Section] = getattr(importlib.import_module(module), attribute)
-    return model
-
-
 def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
     """The run config of a YAML file (or of defaults) with `section.key=value` overrides.
 
+    A setting under its former name is read, and a note gives the present one.
     Raises ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
     """
     values = _read_yaml(path) if path else {}
     where = str(path) if path else "settings"
-    overrides = tuple(overrides)
     for name, section in values.items():
-        if name not in _SECTIONS:
-            raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*_SECTIONS])}")
+        if name not in SECTIONS:
+            raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*SECTIONS])}")
         if not isinstance(section, dict):
             raise ConfigError(
                 f"{where}: section {name!r} must hold keys, found {show_value(section)}"
             )
+    values, overrides, notes = use_present_names(values, tuple(overrides), where=where)
     for override in overrides:
         _apply(values, override)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     return RunConfig(values, where=where, overrides=overrides)
 
 
@@ -181,7 +139,7 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(loaded, dict):
         found = show_value(loaded)
-        raise ConfigError(f"{path}: must hold sections ({', '.join(_SECTIONS)}), found {found}")
+        raise ConfigError(f"{path}: must hold sections ({', '.join(SECTIONS)}), found {found}")
     return {str(name): {} if section is None else section for name, section in loaded.items()}
 
 
@@ -194,8 +152,8 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     if not equals or not keys:
         hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""
         raise ConfigError(f"--set {show_value(override)}: must look like section.key=value{hint}")
-    if section not in _SECTIONS:
-        hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, [*_SECTIONS])}"
+    if section not in SECTIONS:
+        hint = hint_for_override(target.strip(), raw) or f"; {nearest(section, [*SECTIONS])}"
         raise ConfigError(f"--set {show_value(override)}: unknown section {section!r}{hint}")
     place = values.setdefault(section, {})
     for key in keys[:-1]:

@@ -8,7 +8,8 @@ import pytest
 from command_line import Run, make_run
 
 from maskdpo.cli.setting_hints import known_settings
-from maskdpo.config import SECTION_NAMES, load_run_config
+from maskdpo.config import load_run_config
+from maskdpo.config_sections import SECTION_NAMES
 from schemas.errors import ConfigError, nearest
 
 

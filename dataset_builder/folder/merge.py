@@ -113,7 +113,7 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     first_path, first = next(iter(manifests.items()))
     for path, manifest in manifests.items():
         for key in _COMMON:
-            if manifest.get(key) != first.get(key):
+            if _common(manifest, key, path) != _common(first, key, first_path):
                 message = f"is of another build than {first_path}: their {key!r} differ"
                 raise InputError.of(path, message)
     parts = {path: Shard.parse(manifest["shard"]) for path, manifest in manifests.items()}
@@ -130,6 +130,12 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     if missing:
         message = f"is one of {count} parts; also give {', '.join(missing)}"
         raise InputError.of(first_path, message)
+
+
+def _common(manifest: Mapping[str, Any], key: str, path: Path) -> Any:
+    """What must be equal in all shards; settings are compared by their present names."""
+    value = manifest.get(key)
+    return BuildConfig.parse(value, where=str(path)) if key == "config" and value else value
 
 
 def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

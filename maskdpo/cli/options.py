@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
-from maskdpo.config import load_run_config, section_model
+from maskdpo.config import load_run_config
+from maskdpo.config_sections import section_model
 from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from maskdpo.config_sections import SECTION_NAMES, section_model
 from schemas.config import Section
 from schemas.validation import first_model, show_value
 
@@ -21,15 +22,11 @@ MAX_HINTS = 3
 
 def known_settings(section: str) -> list[str]:
     """Dotted paths of a section's settings, those of sections inside it too."""
-    from maskdpo.config import section_model
-
     return list(_walk(section_model(section), section))
 
 
 def find_settings(name: str, first: str = "") -> list[str]:
     """Settings of any section whose path ends with `name`; those of section `first` come first."""
-    from maskdpo.config import SECTION_NAMES
-
     wanted = name.lower().replace("-", "_")
     sections = sorted(SECTION_NAMES, key=lambda section: section != first)
     return [

@@ -165,7 +165,7 @@ def _prepare(
     rows = read_rows(inputs.questions, Question)
     documents = read_records(inputs.documents, Document)
     notes = check_documents(
-        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.documents
+        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.find_documents
     )
     for sample in samples.values():
         make_backend(sample)  # a missing model is reported before the first one samples

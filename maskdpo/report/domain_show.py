@@ -52,7 +52,7 @@ def policy_line(domain: Domain) -> str:
     """The domain's label policy as a line of the run config's section `build`."""
     policy = domain.label_policy
     chosen, rejected = (", ".join(labels) for labels in (policy.chosen, policy.rejected))
-    return f"policy: {{chosen: [{chosen}], rejected: [{rejected}]}}"
+    return f"label_policy: {{chosen: [{chosen}], rejected: [{rejected}]}}"
 
 
 def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None:

@@ -130,7 +130,7 @@ def _check_documents(config: RunConfig, questions: Path, documents: Path) -> Non
         read_rows(questions, Question),
         read_records(documents, Document),
         source=documents,
-        chosen=config.given("annotate", "documents") or "auto",
+        chosen=config.given("annotate", "find_documents") or "auto",
     )
     for note in notes:
         click.echo(f"note: {note}", err=True)
