@@ -26,6 +26,7 @@ from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from annotator.calls.usage import Limits
+    from maskdpo.evaluation.run import EvaluationInputs
 
 
 @click.command(
@@ -88,15 +89,8 @@ def command(
         output=output,
         run_store=run_store.path,
     )
-    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
-    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    _check_files(inputs, is_chosen=bool(questions or settings.questions))
     samples = sample_configs(config, settings)
-    if questions is None and settings.questions is None:
-        click.echo(
-            f"note: asking {inputs.questions}, which the preference data may be made of; "
-            "--questions or evaluate.questions names questions of unseen topics",
-            err=True,
-        )
     if estimate_only:
         with run_store.to_read() as calls:
             seen = replace(inputs, run_store=calls)
@@ -115,6 +109,18 @@ def command(
     )
     print_scores(inputs.output / "scores.json")
     report_result(result, annotate.max_failed)
+
+
+def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
+    """Raise InputError for a missing file; a note where nobody chose questions for evaluation."""
+    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    if not is_chosen:
+        click.echo(
+            f"note: asking {inputs.questions}, which the preference data may be made of; "
+            "--questions or evaluate.questions names questions of unseen topics",
+            err=True,
+        )
 
 
 def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:
