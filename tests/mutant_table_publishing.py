@@ -59,4 +59,31 @@ PUBLISHED = [
             f"{NAMES} -k both_names",
         ),
     ),
+    *mutants_of(
+        "schemas/text/terminal.py",
+        (
+            "terminal-obeys-text",
+            'if letter == "\\n" or letter.isprintable():',
+            "if True:",
+            "test_terminal.py",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/cli/main.py",
+        (
+            "terminal-obeys-errors",
+            'click.echo(f"error: {printable(str(error))}", err=True)',
+            'click.echo(f"error: {error}", err=True)',
+            "test_terminal.py -k errors",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/cli/commands/validate_command.py",
+        (
+            "terminal-obeys-findings",
+            "click.echo(printable(str(finding)))",
+            "click.echo(str(finding))",
+            "test_terminal.py -k errors",
+        ),
+    ),
 ]

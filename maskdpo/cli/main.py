@@ -106,12 +106,13 @@ def tell_error(error: Exception) -> int:
     """Print the sentence of an error and return its exit code; raises what has no sentence."""
     from schemas.errors import BackendError, ConfigError, MaskDpoError
     from schemas.secret_values import hide_keys
+    from schemas.text.terminal import printable
 
     if isinstance(error, MaskDpoError):
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         return error.exit_code
     if isinstance(error, OSError):
-        click.echo(f"error: {hide_keys(str(error))}", err=True)
+        click.echo(f"error: {printable(hide_keys(str(error)))}", err=True)
         return BackendError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
         from maskdpo.doctor.doctor import explain_missing
@@ -131,7 +132,8 @@ def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
 ) -> None:
     """Ours are sentences for the user; a library's keep the place they come from."""
     from schemas.secret_values import hide_keys
+    from schemas.text.terminal import printable
 
     ours = category.__module__.split(".")[0] == "schemas"
     origin = "" if ours else f"{category.__name__} in {filename.rsplit('/', 1)[-1]}: "
-    click.echo(f"warning: {origin}{hide_keys(str(message))}", err=True)
+    click.echo(f"warning: {origin}{printable(hide_keys(str(message)))}", err=True)

@@ -16,6 +16,7 @@ from maskdpo.config_sections import section_model
 from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
+from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
@@ -233,7 +234,7 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
 
     estimates = [estimate for _, estimate in parts]
     for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if any(item.num_calls and item.prices is None for item in estimates):
         click.echo("note: prices are not set, so not all costs are known", err=True)
     if not parts:
@@ -266,7 +267,7 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
     """
     for note in result.notes:
         if note not in announced:
-            click.echo(f"note: {note}", err=True)
+            click.echo(f"note: {printable(note)}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     if not result.fatal:
         click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
@@ -294,5 +295,5 @@ def print_table(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows:
-        table.add_row(Text(name), Text(value))  # Text: what a server said is no markup
+        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: it is no markup
     Console(stderr=True).print(table)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from schemas.errors import BackendError, ConfigError, MaskDpoError
+from schemas.text.terminal import one_line
 
 RepoType = Literal["dataset", "model"]
 MAIN = "main"
@@ -235,10 +236,8 @@ class HubClient:
 
     def _clean(self, text: str) -> str:
         """A server's words on one line, cut short, without the token."""
-        flat = " ".join(text.split())
-        if self._token:
-            flat = flat.replace(self._token, "***")
-        return flat[:MAX_MESSAGE_CHARS]
+        hidden = text.replace(self._token, "***") if self._token else text
+        return one_line(hidden, MAX_MESSAGE_CHARS)
 
     def _token_origin(self) -> str:
         if not self._token:
