@@ -25,12 +25,12 @@ from dataset_builder.folder.judge_record import read_judging
 from dataset_builder.folder.manifest import make_manifest, write_statistics_and_manifest
 from dataset_builder.folder.read import load_pairs
 from dataset_builder.folder.write import check_replaceable, new_folder
-from dataset_builder.input_index import Shard
 from dataset_builder.review_outcome import (
     list_conflicts_of_nothing,
     notes_on_people,
     write_conflicts,
 )
+from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.unused import Unused
 from formats.forgotten import FORGOTTEN_NAME

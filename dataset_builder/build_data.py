@@ -17,9 +17,10 @@ from dataset_builder.build_question import Outcome, build_question
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.provenance import Provenance
 from dataset_builder.folder.write import PAIRS, SENTENCES, DataWriter
-from dataset_builder.input_index import InputIndex, Shard
+from dataset_builder.input_index import InputIndex
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.quoted_evidence import DescribeEvidence, Quotes, describe_place
+from dataset_builder.shard import Shard
 from dataset_builder.splits.leaks import make_leak_finder
 from formats.forgotten import Forgotten
 from formats.reviews.conflicts import Conflict
@@ -82,7 +83,7 @@ def write_data(
         DataWriter(folder) as writer,
     ):
         index.load(inputs.annotations, inputs.reviews)
-        reviewers = index.reviewers()
+        reviewers = index.reviews.reviewers()
         counted.num_reviewers = len(reviewers)
         pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
         find_leak = make_leak_finder(config, index, inputs.evaluation_questions)
@@ -91,7 +92,7 @@ def write_data(
             outcome = build_question(
                 responses,
                 config,
-                reviews=index.reviews_of(responses),
+                reviews=index.reviews.of(responses),
                 find_leak=find_leak,
                 topic_name=index.prompts.topic_name,
             )
@@ -100,7 +101,8 @@ def write_data(
             for licenses in _write_outcome(outcome, writer, describe, pseudonyms):
                 provenance.quoted.update(licenses)
         index.raise_faults()
-        counted.refuse(_refuse_stray(review) for review in index.stray_reviews())
+        if shard.index == 1:  # so that the shards count each once
+            counted.refuse(map(_refuse_stray, index.reviews.strays()))
         counted.counts["topics"] = index.num_topics()
         counted.counts["forgotten"] = index.num_forgotten
     files = writer.files()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.input_index import InputIndex, Shard
+from dataset_builder.input_index import InputIndex
 from dataset_builder.review_outcome import conflicts_path
+from dataset_builder.shard import Shard
 from maskdpo.cli.main import cli
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import ConfigError, InputError

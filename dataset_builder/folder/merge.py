@@ -32,8 +32,8 @@ from dataset_builder.folder.write import (
     new_folder,
     parquet_name,
 )
-from dataset_builder.input_index import Shard
 from dataset_builder.review_outcome import conflicts_path, notes_on_people, write_conflicts
+from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
 from formats.parquet import ROWS_PER_GROUP

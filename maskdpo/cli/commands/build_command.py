@@ -86,7 +86,7 @@ def command(
     """
     from dataset_builder.config import BuildConfig
     from dataset_builder.folder.statistics import STATISTICS_NAME
-    from dataset_builder.input_index import Shard
+    from dataset_builder.shard import Shard
     from formats.forgotten import FORGOTTEN_NAME
     from maskdpo.publishing.dataset import build_dataset
     from maskdpo.report.dataset_table import print_statistics
