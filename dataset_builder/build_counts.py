@@ -28,7 +28,7 @@ from formats.reviews.conflicts import Conflict
 from schemas.labels import Label
 from schemas.records import Failure
 
-# The first stand in every manifest, the others where there is a case.
+# The first are in every manifest, the others where there is a case.
 _ALWAYS = (
     "responses",
     "questions",
@@ -111,7 +111,7 @@ class BuildCounts:
 def order_counts(
     counts: Mapping[str, int], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Counts as they stand in a manifest: one order, the rows a split last."""
+    """Counts as they are in a manifest: one order, the rows per split last."""
     rows = {
         f"{name}_{split}": files.get(parquet_name(name, split), {}).get("rows", 0)
         for name in (PAIRS, SENTENCES)

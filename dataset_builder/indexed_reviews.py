@@ -1,6 +1,6 @@
 """The reviews of the input, in the scratch database of the input index.
 
-The rule: a review is kept once, though several files may hold it, and one id never stands for two
+The rule: a review is kept once, though several files may hold it, and one id is never that of two
 decisions. Which of several reviews counts is decided where they are applied.
 """
 

@@ -1,7 +1,7 @@
 """The input's rows, one question at a time, in memory that does not grow with the input.
 
 The rule: files are read twice and never held. The first reading keeps, in a scratch database on
-disk, where each row lies and which question it answers; the second goes from question to question
+disk, where each row is and which question it answers; the second goes from question to question
 in order of their ids and checks each row wholly. So the order of rows and files decides nothing,
 and every fault of every file is found before anything takes its place.
 

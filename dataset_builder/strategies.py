@@ -6,7 +6,7 @@
                     best against worst at an equal rate
     above_margin    every better response against every worse one, as FactTune does
                     (arXiv 2311.08401), the widest margins first, capped a question
-    two_sigma       the best against the one whose score lies nearest to mean - 2 sigma, since the
+    two_sigma       the best against the one whose score is nearest to mean - 2 sigma, since the
                     very worst of many samples is an outlier (arXiv 2502.16825)
     length_matched  the widest margin among pairs of nearly equal length, so that length cannot
                     stand for quality (the bias: arXiv 2310.03716)
@@ -105,7 +105,7 @@ def pick_mirrored(
 def pick_above_margin(
     candidates: Sequence[Candidate], *, min_margin: float, max_pairs: int
 ) -> list[Choice]:
-    """The `max_pairs` widest admitted pairs; a response may stand in several.
+    """The `max_pairs` widest admitted pairs; a response may be in several.
 
     Only the best and the worst `max_pairs` can be in one of them, which bounds the work: any pair
     with a chosen one further down has `max_pairs` wider ones before it.

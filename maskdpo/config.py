@@ -28,7 +28,7 @@ _OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
 
 
 class RunConfig:
-    """The sections of one run config as raw values; `section` answers them checked."""
+    """The sections of one run config as raw values; `section` returns them checked."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """`merge`: the shards of one build put together, the same bytes as the build in one piece.
 
 The rule: every question is in one shard, and each shard holds its questions in order; so rows
-are merged by question, counts are added, and nothing is decided anew. What was not built of the
+are merged by question, counts are added, and nothing is decided again. What was not built of the
 same input by the same settings is refused.
 """
 

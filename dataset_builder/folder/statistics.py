@@ -26,8 +26,8 @@ or files, and memory grows with the different values, not with the rows.
     languages       {name: the same counts as a topic's}
 
 A summary is {"count", "mean", "min", "p10", "median", "p90", "max", "edges", "counts"}: `counts[i]`
-values lie in [edges[i], edges[i + 1]), the last bin with its end; the outer bins also hold what
-lies beyond them. All but `count` are null, and
+values are in [edges[i], edges[i + 1]), the last bin with its end; the outer bins also hold what
+is beyond them. All but `count` are null, and
 the lists empty, where there is no value. A length bias above one half is not wrong by itself: a
 model may only learn from it that longer is better (arXiv 2403.19159).
 """

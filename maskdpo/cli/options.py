@@ -49,7 +49,7 @@ class VerbCommand(click.Command):
             raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings of the verb's section, then its examples as they stand."""
+        """Write the settings of the verb's section, then its examples as they are."""
         if self.section:
             fields = section_model(self.section).model_fields
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
@@ -147,7 +147,7 @@ def require_file(path: Path, *, made_by: str) -> Path:
 def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
     """The files that paths and glob patterns name, each once, sorted.
 
-    A path that exists is taken as it stands, whatever its characters. Raises InputError for a
+    A path that exists is taken as it is, whatever its characters. Raises InputError for a
     path or pattern that names no file.
     """
     found: set[Path] = set()

@@ -26,7 +26,7 @@ MAX_MESSAGE_CHARS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class RepoState:
-    """What stands on the Hub.
+    """What is on the Hub.
 
     head     the commit that a push goes on top of; None in a repository that does not exist
     files    names at that commit
@@ -74,7 +74,7 @@ class HubClient:
             )
 
     def read_state(self, branch: str) -> RepoState:
-        """What stands there now."""
+        """What is there now."""
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
         from huggingface_hub.hf_api import KernelInfo
 

@@ -1,6 +1,6 @@
 """What a push sends: the files of a folder by name, the card, and what is wrong with them.
 
-The rule: a file goes out because a list names it, never because it lies there. A data set sends
+The rule: a file goes out because a list names it, never because it is there. A data set sends
 what its manifest names; a model sends safetensors, JSON and tokenizer text, so that nothing that
 runs code on loading, no checkpoint and no optimiser state leaves this machine.
 """

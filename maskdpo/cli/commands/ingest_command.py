@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Turn a FOLDER of txt, md, html, docx and pdf files into documents, subfolders included.
 
-    A file that gives no text (encrypted, broken, scanned, too large) is recorded beside the
+    A file that gives no text (encrypted, broken, scanned, too large) is recorded next to the
     output with its reason, and the others are read. What a document is made of: docs/ingest.md.
     """
     from annotator.documents.ingest import run_ingest

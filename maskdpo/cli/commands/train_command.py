@@ -14,7 +14,7 @@ from maskdpo.config import RunConfig
 
 
 def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
-    """Several processes, started by a launcher, end as one, and an error is told once."""
+    """Several processes, started by a launcher, end as one, and an error is printed once."""
 
     @functools.wraps(function)
     def wrapped(**options: Any) -> None:
@@ -73,7 +73,7 @@ def command(
 
 
 def _draw_curves(folder: Path) -> None:
-    """Leave the run's curves beside its model; without room for them the run is still done."""
+    """Leave the run's curves next to its model; without room for them the run is still done."""
     from maskdpo.report.training_page import write_training_page
 
     try:
