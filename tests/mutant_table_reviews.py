@@ -104,8 +104,8 @@ REVIEWS = [
         "maskdpo/cli/commands/build_command.py",
         (
             "reviews-not-found",
-            "present = [path for path in found if path.is_file()]",
-            "present = [path for path in found if path.is_dir()]",
+            "for path in places if path.is_file()}",
+            "for path in places if path.is_dir()}",
             "test_review_log.py -k by_itself",
         ),
     ),
