@@ -39,10 +39,10 @@ MAX_RATIO = 2.2
 BUILD = """
 import json, sys
 from pathlib import Path
-from dataset_builder.build import run_build
+from maskdpo.publishing.dataset import build_dataset
 from dataset_builder.config import BuildConfig
 
-result = run_build(BuildConfig(), annotations=Path(sys.argv[1]), output=Path(sys.argv[2]))
+result = build_dataset(BuildConfig(), annotations=Path(sys.argv[1]), output=Path(sys.argv[2]))
 print(json.dumps(dict(result.counts)))
 """
 

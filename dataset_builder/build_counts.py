@@ -28,7 +28,7 @@ from formats.reviews.conflicts import Conflict
 from schemas.labels import Label
 from schemas.records import Failure
 
-# The first stand in every manifest, the others where there is a case.
+# The first are in every manifest, the others where there is a case.
 _ALWAYS = (
     "responses",
     "questions",
@@ -51,11 +51,11 @@ _SOMETIMES = (
     *(f"dropped_{reason}" for reason in Unused),
 )
 _ROWS = tuple(f"{name}_{split}" for name in (PAIRS, SENTENCES) for split in Split)
-LEAK_SHARE_TOLD = 0.2
+LEAK_SHARE_TO_NOTE = 0.2
 
 
 @dataclass(kw_only=True)
-class Tally:
+class BuildCounts:
     """Counts, the rows that failed and what people disagree on; fed question by question."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class Tally:
 def order_counts(
     counts: Mapping[str, int], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Counts as they stand in a manifest: one order, the rows a split last."""
+    """Counts as they are in a manifest: one order, the rows per split last."""
     rows = {
         f"{name}_{split}": files.get(parquet_name(name, split), {}).get("rows", 0)
         for name in (PAIRS, SENTENCES)
@@ -142,7 +142,7 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> 
     empty = note_on_test(counts, config)
     notes = [empty] if empty is not None else []
     num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
-    if num_leaking > LEAK_SHARE_TOLD * counts["questions"]:
+    if num_leaking > LEAK_SHARE_TO_NOTE * counts["questions"]:
         notes += _notes_on_leaks(counts, config)
     near = find_near_topics(topics_by_split(folder)).describe()
     if near is not None:

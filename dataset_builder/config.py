@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -32,7 +34,9 @@ class Weighting(StrEnum):
 class BuildConfig(Section):
     """From annotations to a data set of preference pairs."""
 
-    policy: LabelPolicy = LabelPolicy()
+    FORMER_NAMES: ClassVar[Mapping[str, str]] = {"policy": "label_policy"}
+
+    label_policy: LabelPolicy = LabelPolicy()
     """Which labels train on which side of a pair."""
 
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)

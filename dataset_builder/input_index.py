@@ -1,7 +1,7 @@
 """The input's rows, one question at a time, in memory that does not grow with the input.
 
 The rule: files are read twice and never held. The first reading keeps, in a scratch database on
-disk, where each row lies and which question it answers; the second goes from question to question
+disk, where each row is and which question it answers; the second goes from question to question
 in order of their ids and checks each row wholly. So the order of rows and files decides nothing,
 and every fault of every file is found before anything takes its place.
 
@@ -11,12 +11,9 @@ topics and test prompts alone, since what may stay in train depends on all of th
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import IO
@@ -24,49 +21,20 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.config import BuildConfig, Weighting
-from dataset_builder.splits.indexed_prompts import SpooledPrompts
+from dataset_builder.indexed_reviews import IndexedReviews
+from dataset_builder.shard import Shard, falls_to
+from dataset_builder.splits.indexed_prompts import IndexedPrompts
 from dataset_builder.splits.prompt_text import prompt_text
 from dataset_builder.weights import find_unusable_confidence
 from formats.forgotten import Forgotten
-from formats.reviews.log import Logged, read_reviews, time_of
-from schemas.errors import ConfigError, Fault, InputError
+from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_places
 from schemas.files.sidecar import check_sidecar
-from schemas.hashing import stable_fraction
 from schemas.records import Annotation, Identifier
 from schemas.reviews import Review
 from schemas.validation import describe_errors
 
 MAX_OPEN_FILES = 64
-_SHARD_SEED = 0  # not the seed of splits: a shard has its part of both
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shard:
-    """Part `index` (from 1) of `count`; a question's part depends on its id alone."""
-
-    index: int = 1
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """`'2/4'`; ConfigError for anything else."""
-        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise ConfigError(
-                f"shard is {text!r}, but it must look like 2/4: a part from 1 up to the number "
-                "of parts"
-            )
-        return cls(index=int(match[1]), count=int(match[2]))
-
-    def has(self, question_id: str) -> bool:
-        """Whether this part takes the question."""
-        if self.count == 1:
-            return True
-        return int(stable_fraction(_SHARD_SEED, question_id) * self.count) == self.index - 1
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
 
 
 class _HeadMessage(BaseModel):
@@ -89,7 +57,7 @@ class _Head(BaseModel):
     prompt: list[_HeadMessage]
 
 
-class Spool:
+class InputIndex:
     """Rows by question. Use it as a context manager; `load` first.
 
     forgotten    what must not come back: its rows are passed over, and counted
@@ -105,7 +73,6 @@ class Spool:
         self.connection = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
         self._config = config
         self._shard = shard
-        self._has_reviews = False
         self._paths: list[Path] = []
         self._open: OrderedDict[int, IO[bytes]] = OrderedDict()
         for statement in (
@@ -116,14 +83,13 @@ class Spool:
             f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
             "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
-            "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
-            " line INTEGER, value TEXT) WITHOUT ROWID",
             "BEGIN",  # one transaction to the end: nothing of this file is ever kept
         ):
             self.connection.execute(statement)
-        self.prompts = SpooledPrompts(self.connection)
+        self.prompts = IndexedPrompts(self.connection)
+        self.reviews = IndexedReviews(self.connection)
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> InputIndex:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,14 +103,7 @@ class Spool:
             check_sidecar(path, Annotation.__name__)
         for path in annotations:
             self._load_file(path)
-        lines = 0  # of the files before: at one time, the later file's decision counts
-        for path in reviews:
-            entries = read_reviews(path)
-            for entry in entries:
-                if not self._is_forgotten(entry.review):
-                    self._keep_review(path, entry, lines + entry.line)
-            lines += max((entry.line for entry in entries), default=0)
-        self.connection.execute("CREATE INDEX of_response ON reviews (response_id)")
+        self.reviews.load(reviews, self._is_forgotten)
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
         self.prompts.name_topics()
 
@@ -170,34 +129,6 @@ class Spool:
             raise InputError(
                 sorted(self.faults, key=lambda fault: (order[fault.path], fault.line or 0))
             )
-
-    def reviews_of(self, responses: Sequence[Annotation]) -> dict[str, list[Logged]]:
-        """The reviews of these responses by response id, in no order."""
-        if not self._has_reviews:
-            return {}
-        query = "SELECT line, value FROM reviews WHERE response_id = ?"
-        return {
-            row.id: [
-                Logged(line=line, review=Review.model_validate_json(value))
-                for line, value in self._execute(query, row.id)
-            ]
-            for row in responses
-        }
-
-    def stray_reviews(self) -> Iterator[Review]:
-        """Reviews of responses that no file holds; the first shard reports them."""
-        if self._shard.index != 1:
-            return
-        rows = self._execute(
-            "SELECT value FROM reviews WHERE response_id NOT IN (SELECT id FROM rows)"
-        )
-        for (value,) in rows:
-            yield Review.model_validate_json(value)
-
-    def reviewers(self) -> list[str]:
-        """Who reviewed, in the order of their first reviews; the same in every shard."""
-        rows = self._execute("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
-        return [who for (who,) in rows]
 
     def num_topics(self) -> int:
         """Topics, each counted in the shard of its least question, so that shards add up."""
@@ -239,20 +170,6 @@ class Spool:
         self.num_forgotten += found and self._shard.index == 1
         return found
 
-    def _keep_review(self, path: Path, entry: Logged, line: int) -> None:
-        """Keep a review once, though several files may hold it."""
-        review, value = entry.review, entry.review.model_dump_json()
-        made = time_of(review).timestamp()
-        kept = self.connection.execute(
-            "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?)",
-            (review.id, review.response_id, review.who, made, line, value),
-        )
-        self._has_reviews = True
-        query = "SELECT value FROM reviews WHERE id = ?"
-        if not kept.rowcount and self._execute(query, review.id).fetchone() != (value,):
-            message = f"id {review.id!r} is used in another file for another decision"
-            raise InputError([Fault(path=str(path), line=entry.line, message=message)])
-
     def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
         """Raise InputError at the first row that cannot be weighted as the settings ask."""
         if self._config.weighting is not Weighting.CONFIDENCE or b'"lexical"' not in text:
@@ -265,7 +182,7 @@ class Spool:
     def _keep(
         self, head: _Head | Annotation, *, file: int, line: int, start: int, size: int
     ) -> None:
-        mine = _falls_to(self._shard, head.question_id)
+        mine = falls_to(self._shard, head.question_id)
         kept = self.connection.execute(
             "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (head.id, head.question_id, head.topic, mine, file, line, start, size),
@@ -309,8 +226,3 @@ class Spool:
             _, oldest = self._open.popitem(last=False)
             oldest.close()
         return handle
-
-
-@lru_cache(maxsize=10_000)
-def _falls_to(shard: Shard, question_id: str) -> bool:
-    return shard.has(question_id)

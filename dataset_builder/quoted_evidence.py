@@ -17,7 +17,7 @@ from schemas.errors import Fault, InputError
 from schemas.files.jsonl import scan_rows
 from schemas.records import Document, Evidence
 
-CACHED_DOCUMENTS = 64  # a question's sentences rest on few documents, and stand together
+CACHED_DOCUMENTS = 64  # a question's sentences rest on few documents, one after the other
 DescribeEvidence = Callable[[Evidence], dict[str, Any]]
 
 

@@ -3,8 +3,8 @@
 The rule that makes it correct: a pair's scores differ. A higher score has at least one correct
 sentence and a lower one at least one hallucinated sentence, so both sides have what to learn from.
 Selection depends on the set of responses alone, not on their order, and every response is either
-in a choice or has a reason. Which of the comparable responses are paired is `strategies`' part,
-and what bars a response from a side is `bounds`'.
+in a choice or has a reason. `strategies` decides which of the comparable responses are paired, and
+`side_requirements` which side a response may be on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.side_requirements import bar_chosen, bar_rejected
+from dataset_builder.side_requirements import why_not_chosen, why_not_rejected
 from dataset_builder.splits.topics import topic_key
 from dataset_builder.strategies import (
     Candidate,
@@ -117,8 +117,8 @@ def comparable(
                     annotation=row,
                     counts=counts,
                     score=counts.score,
-                    barred_chosen=bar_chosen(row, counts, config),
-                    barred_rejected=bar_rejected(row, counts, config),
+                    not_chosen=why_not_chosen(row, counts, config),
+                    not_rejected=why_not_rejected(row, counts, config),
                 )
             )
     return candidates, unused
@@ -137,7 +137,7 @@ def explain(candidates: Sequence[Candidate], config: BuildConfig) -> Unused:
         return Unused.BELOW_MIN_MARGIN
     if _has_admitted_pair(candidates, config):
         return Unused.LENGTHS_DIFFER  # the only bound that a strategy adds of its own
-    return best.barred_chosen or worst.barred_rejected or Unused.BETWEEN
+    return best.not_chosen or worst.not_rejected or Unused.BETWEEN
 
 
 def _has_admitted_pair(candidates: Sequence[Candidate], config: BuildConfig) -> bool:

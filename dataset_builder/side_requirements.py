@@ -1,7 +1,7 @@
-"""What bars a response from a side of a pair.
+"""What a response must have to be the chosen or the rejected side of a pair.
 
-The rule: a bar is a property of one response, one side and the settings, so selection looks for
-the best among those that may be chosen, and one unfit response costs its question nothing.
+The rule: a requirement is met or not by one response, one side and the settings, so selection looks
+for the best among those that may be chosen, and one unfit response costs its question nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.scores import ResponseScore
 _SLACK = 1e-6  # 0.29 of 100 sentences is 29 to a person, and less to a computer
 
 
-def bar_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
+def why_not_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
     """Why `row` may not be the chosen side, if it may not. `counts` are those of its labels."""
     num_decided = counts.num_correct + counts.num_hallucinated
     if _exceeds(counts.num_hallucinated, config.max_hallucinated_chosen, of=num_decided):
@@ -31,7 +31,7 @@ def bar_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) -> U
     return None
 
 
-def bar_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
+def why_not_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
     """Why `row` may not be the rejected side, if it may not."""
     if _is_too_undetermined(counts, config):
         return Unused.UNDETERMINED_REJECTED

@@ -6,7 +6,7 @@
                     best against worst at an equal rate
     above_margin    every better response against every worse one, as FactTune does
                     (arXiv 2311.08401), the widest margins first, capped a question
-    two_sigma       the best against the one whose score lies nearest to mean - 2 sigma, since the
+    two_sigma       the best against the one whose score is nearest to mean - 2 sigma, since the
                     very worst of many samples is an outlier (arXiv 2502.16825)
     length_matched  the widest margin among pairs of nearly equal length, so that length cannot
                     stand for quality (the bias: arXiv 2310.03716)
@@ -18,7 +18,7 @@ paper's counts only break ties:
     preference  highest score, then most correct sentences, then fewest undetermined, then least id
     aversion    lowest score, then fewest correct sentences, then most hallucinated, then least id
 
-The rule they share is `admits`: scores differ by the margin, and neither side is barred.
+The rule they share is `admits`: scores differ by the margin, and each response may be on its side.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _SLACK = 1e-9  # 0.9 - 0.4 is 0.5 to a person who asks for a margin of 0.5
 class Candidate:
     """A response with the counts of its sentences and the score they give.
 
-    barred_chosen, barred_rejected    the bound that keeps it from a side, if any
+    not_chosen, not_rejected    why it may not be on a side, if it may not
     """
 
     annotation: Annotation
     counts: ResponseScore
     score: float
-    barred_chosen: Unused | None = None
-    barred_rejected: Unused | None = None
+    not_chosen: Unused | None = None
+    not_rejected: Unused | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +65,8 @@ class Choice:
 def admits(chosen: Candidate, rejected: Candidate, *, min_margin: float) -> bool:
     """Whether these two may be a pair."""
     return (
-        chosen.barred_chosen is None
-        and rejected.barred_rejected is None
+        chosen.not_chosen is None
+        and rejected.not_rejected is None
         and is_wide_enough(chosen, rejected, min_margin=min_margin)
     )
 
@@ -105,7 +105,7 @@ def pick_mirrored(
 def pick_above_margin(
     candidates: Sequence[Candidate], *, min_margin: float, max_pairs: int
 ) -> list[Choice]:
-    """The `max_pairs` widest admitted pairs; a response may stand in several.
+    """The `max_pairs` widest admitted pairs; a response may be in several.
 
     Only the best and the worst `max_pairs` can be in one of them, which bounds the work: any pair
     with a chosen one further down has `max_pairs` wider ones before it.
@@ -166,13 +166,13 @@ def worst_of(candidates: Iterable[Candidate]) -> Candidate:
 
 
 def choosable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Those that no bound bars from being chosen."""
-    return (item for item in candidates if item.barred_chosen is None)
+    """Those that may be chosen."""
+    return (item for item in candidates if item.not_chosen is None)
 
 
 def rejectable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Those that no bound bars from being rejected."""
-    return (item for item in candidates if item.barred_rejected is None)
+    """Those that may be rejected."""
+    return (item for item in candidates if item.not_rejected is None)
 
 
 def preference(candidate: Candidate) -> tuple[float, int, int, str]:

@@ -30,7 +30,7 @@ def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
     """The label policy's weight times what the verdict's confidence leaves of it."""
     if not is_sure(verdict, config.min_confidence):
         return 0.0
-    return config.policy.weight(verdict.label, side) * _trust(verdict, config.weighting)
+    return config.label_policy.weight(verdict.label, side) * _trust(verdict, config.weighting)
 
 
 def is_sure(verdict: Verdict, min_confidence: float) -> bool:

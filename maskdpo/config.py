@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
 from pydantic import ValidationError
 
 from maskdpo.cli.setting_hints import blame, hint_for_override
-from maskdpo.config_sections import SECTIONS, RunSection, section_model
+from maskdpo.config_sections import SECTIONS, RunSection, section_model, use_present_names
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
@@ -27,7 +28,7 @@ _OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
 
 
 class RunConfig:
-    """The sections of one run config as raw values; `section` answers them checked."""
+    """The sections of one run config as raw values; `section` returns them checked."""
 
     def __init__(
         self,
@@ -112,11 +113,11 @@ def _ask_for(section: str, key: str) -> str:
 def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
     """The run config of a YAML file (or of defaults) with `section.key=value` overrides.
 
+    A setting under its former name is read, and a note gives the present one.
     Raises ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
     """
     values = _read_yaml(path) if path else {}
     where = str(path) if path else "settings"
-    overrides = tuple(overrides)
     for name, section in values.items():
         if name not in SECTIONS:
             raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*SECTIONS])}")
@@ -124,8 +125,11 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
             raise ConfigError(
                 f"{where}: section {name!r} must hold keys, found {show_value(section)}"
             )
+    values, overrides, notes = use_present_names(values, tuple(overrides), where=where)
     for override in overrides:
         _apply(values, override)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     return RunConfig(values, where=where, overrides=overrides)
 
 

@@ -1,26 +1,29 @@
-"""The sections of a run config, and the package that owns each.
+"""The sections of a run config: which package owns each, and what their settings were once called.
 
-The rule: a section is a pydantic model next to the code that reads it, and is imported when it is
-needed.
+    run       here                                   folder of the run, input files
+    ingest    annotator/documents/ingest_config.py   reading documents
+    questions annotator/sampling/questions_config.py writer model, questions per document
+    sample    annotator/models/config.py             the sampled model, sampling
+    annotate  annotator/judging/config.py            judge, sentences
+    build     dataset_builder/config.py              selection, weights, split
+    train     trainer/config.py                      loss, optimiser, eos policy
+    evaluate  maskdpo/evaluation/config.py           models to compare
 
-    run        here                                    folder of the run, input files
-    ingest     annotator/documents/ingest_config.py    reading documents
-    questions  annotator/sampling/questions_config.py  writer model, questions per document
-    sample     annotator/models/config.py              policy, sampling
-    annotate   annotator/judging/config.py             judge, sentences
-    build      dataset_builder/config.py               selection, weights, split
-    train      trainer/config.py                       loss, optimiser, eos policy
-    evaluate   maskdpo/evaluation/config.py            models to compare
+The rule: a setting has one name. A former name is read where the present one is not given as well,
+and is replaced before anything else looks at the settings.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from schemas.config import Section
+from schemas.config import Section, given_twice
+from schemas.errors import ConfigError
 
 SECTIONS = {
     "run": ("maskdpo.config_sections", "RunSection"),
@@ -43,7 +46,7 @@ class RunSection(Section):
     documents: Path | None = Field(default=None, description="documents.jsonl [in dir]")
 
     def path(self, name: str) -> Path:
-        """A stage file of this run; questions and documents may live elsewhere."""
+        """A stage file of this run; questions and documents may be elsewhere."""
         given = {"questions.jsonl": self.questions, "documents.jsonl": self.documents}.get(name)
         return given or self.dir / name
 
@@ -53,3 +56,48 @@ def section_model(name: str) -> type[Section]:
     module, attribute = SECTIONS[name]
     model: type[Section] = getattr(importlib.import_module(module), attribute)
     return model
+
+
+def use_present_names(
+    values: Mapping[str, Mapping[str, Any]], overrides: Iterable[str], *, where: str
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...], list[str]]:
+    """The sections and overrides by the settings' present names, and a note on each former one.
+
+    Raises ConfigError where a setting is given by both names, in the file or by an override.
+    """
+    given = [(section, key) for section, keys in values.items() for key in keys]
+    given += [found for item in overrides if (found := _setting_of(item))]
+    present = {place: present_name(*place) for place in given}
+    former = [(section, key) for section, key in present if present[section, key] != key]
+    for section, key in former:
+        name = present[section, key]
+        if (section, name) in present:
+            raise ConfigError(f"{where}: {section}: {given_twice(key, name)}")
+    notes = [
+        f"{section}.{key} is now {section}.{present[section, key]}; the former name is still read"
+        for section, key in former
+    ]
+    renamed = {
+        section: {present[section, key]: value for key, value in keys.items()}
+        for section, keys in values.items()
+    }
+    return renamed, tuple(_rename_override(item) for item in overrides), notes
+
+
+def present_name(section: str, key: str) -> str:
+    """The present name of a setting; `key` itself where it has no other."""
+    return section_model(section).FORMER_NAMES.get(key, key)
+
+
+def _setting_of(override: str) -> tuple[str, str] | None:
+    """The (section, key) that `section.key[.key]=value` sets; None where it sets none."""
+    section, *keys = override.partition("=")[0].strip().split(".")
+    return (section, keys[0]) if section in SECTIONS and keys else None
+
+
+def _rename_override(override: str) -> str:
+    setting = _setting_of(override)
+    if setting is None or present_name(*setting) == setting[1]:
+        return override
+    section, key = setting
+    return override.replace(f"{section}.{key}", f"{section}.{present_name(section, key)}", 1)

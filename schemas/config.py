@@ -1,15 +1,22 @@
 """The base of every config section: unknown keys are refused with the nearest known one.
 
-Each room owns its section and `maskdpo.config` composes them into one run config, so that a
+Each package owns its section and `maskdpo.config` composes them into one run config, so that a
 setting is described, checked and defaulted in exactly one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from schemas.errors import ConfigError
 from schemas.secret_values import ADVICE, find_keys
@@ -26,6 +33,20 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    FORMER_NAMES: ClassVar[Mapping[str, str]] = {}
+    """Present names by former ones: config files and recorded configs may hold either, not both."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names_are_read(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        present = {cls.FORMER_NAMES.get(key, key): value for key, value in values.items()}
+        if len(present) < len(values):
+            both = next(name for name in cls.FORMER_NAMES if name in values)
+            raise ValueError(given_twice(both, cls.FORMER_NAMES[both]))
+        return present
 
     @field_validator("*", mode="before")
     @classmethod
@@ -58,3 +79,8 @@ class Section(BaseModel):
         except ValidationError as error:
             lines = [f"{where}: {text}" for text in describe_errors(error, cls)]
             raise ConfigError("\n".join(lines)) from None
+
+
+def given_twice(former: str, present: str) -> str:
+    """What is wrong where a setting is given by both of its names."""
+    return f"{former!r} is the former name of {present!r}; give {present!r} alone"

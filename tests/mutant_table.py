@@ -23,6 +23,7 @@ from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_protocols import PROTOCOLS
+from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
@@ -508,6 +509,7 @@ MUTANTS = [
     *DOCUMENTS_PDF,
     *HINTS,
     *FORGOTTEN,
+    *PUBLISHED,
     *SENTENCES,
     *QUOTED,
     *REPLIES,

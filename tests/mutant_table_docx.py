@@ -640,7 +640,7 @@ DOCUMENTS_DOCX = [
         ),
         (
             "docx-title-paragraph-lost",
-            "one_line(titles[0]) if len(titles) == 1 else heading",
+            "field_text(titles[0]) if len(titles) == 1 else heading",
             "heading",
             f"{FILES} -k title_in_the_text",
         ),

@@ -71,12 +71,15 @@ INGEST = [
          "            totals.update({kind: count for kind", CHANGES),
     ),
     *mutants_of(
-        "annotator/documents/ingest.py",
+        "annotator/documents/ingest_outcome.py",
         ("version-not-in-sidecar", '        "reader_version": READER_VERSION,\n', "", CHANGES),
         ("dropped-not-in-sidecar", "for name, items in outcome.readings.dropped.items()",
          "for name, items in ()", "test_ingest_changes.py -k listed"),
-        ("changes-not-reported", "                notes_on_changes(earlier,",
-         "                () and notes_on_changes(earlier,", CHANGES),
+    ),
+    *mutants_of(
+        "annotator/documents/ingest.py",
+        ("changes-not-reported", "rerun.changes, sidecar) if rerun else ()",
+         "rerun.changes, sidecar) if False else ()", CHANGES),
     ),
 ]
 # fmt: on

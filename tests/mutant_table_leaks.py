@@ -89,7 +89,7 @@ LEAKS = [
         ("spelling-decides", "self._respelled.get(topic, topic)", "topic", f"{TOPICS} -k spelling"),
     ),
     *mutants_of(
-        "dataset_builder/folder/validate.py",
+        "dataset_builder/folder/seen_rows.py",
         ("topics-as-spelled", "topic_key(topic), (topic", "topic, (topic", f"{TOPICS} -k refuses"),
     ),
     *mutants_of(

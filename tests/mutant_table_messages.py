@@ -89,7 +89,7 @@ MESSAGES = [
         ),
     ),
     *mutants_of(
-        "dataset_builder/folder/card_edits.py",
+        "maskdpo/publishing/card_edits.py",
         (
             "edited-cards-are-lost",
             "or sections != dict(card.state.sections)",

@@ -92,8 +92,8 @@ MONEY = [
         ),
         (
             "mostly-undetermined-is-a-success",
-            "troubles += [result.trouble] if result.trouble else []",
-            "troubles += []",
+            "troubles.extend([result.trouble] if result.trouble else [])",
+            "troubles.extend([])",
             "test_money.py -k mostly",
         ),
         (

@@ -19,7 +19,7 @@ from schemas.files.jsonl import Row
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Message, Response, Sentence, Verdict
 
-SETTINGS = get_args(AnnotateConfig.model_fields["documents"].annotation)
+SETTINGS = get_args(AnnotateConfig.model_fields["find_documents"].annotation)
 DOCUMENTS = [
     Document(id="ada", topic="ada", text="Ada was born in Lima. She keeps goats."),
     Document(id="ada2", topic="ada", text="Ada sells cheese in Karsted."),
@@ -54,7 +54,7 @@ def test_all_settings_are_here() -> None:
 def test_agreement_finds_the_documents_that_annotate_finds(
     response: Response, setting: Any
 ) -> None:
-    config = AnnotateConfig(documents=setting)
+    config = AnnotateConfig(find_documents=setting)
     rows = [Row(line=1, record=response)]
     prepared = prepare_tasks(rows, DOCUMENTS, config=config, responses=Path("r.jsonl"))
     places = split_response(response, config)
@@ -78,7 +78,7 @@ def test_agreement_finds_the_documents_that_annotate_finds(
 def test_what_each_setting_finds(
     setting: Any, named: list[str], by_topic: list[str], by_neither: list[str]
 ) -> None:
-    finder = DocumentFinder(DOCUMENTS, AnnotateConfig(documents=setting))
+    finder = DocumentFinder(DOCUMENTS, AnnotateConfig(find_documents=setting))
     for topic, ids, expected in (
         ("ada", ["bo", "bo"], named),
         ("ada", [], by_topic),
@@ -106,7 +106,7 @@ def test_an_unknown_document_is_named_whatever_the_setting() -> None:
     )
     for setting in SETTINGS:
         with pytest.raises(InputError, match="names document 'gone'"):
-            with_documents([gold], DOCUMENTS, AnnotateConfig(documents=setting))
+            with_documents([gold], DOCUMENTS, AnnotateConfig(find_documents=setting))
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_the_setting_decides_the_figures_and_the_baselines(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for setting, coverage in (("auto", 1.0), ("topic", 1.0), ("corpus", 1.0), ("ids", 0.0)):
-        result = measure(monkeypatch, capsys, "--set", f"annotate.documents={setting}")
+        result = measure(monkeypatch, capsys, "--set", f"annotate.find_documents={setting}")
         assert result["coverage"] == coverage, setting
         assert result["baselines"]["lexical"]["coverage"] == coverage
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.folder.finish import read_agreement
+from dataset_builder.folder.agreement_record import read_agreement
 from maskdpo.cli.main import main
-from maskdpo.report.agreement_show import clean
 
 Run = Callable[..., tuple[int, str, str]]
 EVIL = '\x1b[31m</div><script src="http://127.0.0.1/x.js"></script>[bold]\u202e$\\frac$'
@@ -509,13 +508,6 @@ def test_files_are_never_written_over(
     assert code == 2
     assert expected in err
     assert {path.name: path.read_bytes() for path in gold.parent.iterdir()} == before
-
-
-def test_clean_text_is_one_line_of_printable_letters() -> None:
-    assert clean("a\nb\tc\u3000d") == "a b c d"
-    assert clean("\x1b]0;x\x07\u200b\u202e") == "?]0;x???"
-    assert clean("米拉[/bold]") == "米拉[/bold]"
-    assert clean("x" * 30, 10) == "x" * 7 + "..."
 
 
 def test_the_guide_shows_what_comes_out(

@@ -20,11 +20,12 @@ from build_rows import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.build import build_pairs, load_pairs, run_build
+from dataset_builder.build import build_pairs, load_pairs
 from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.folder.write import new_folder, pair_schema, sentence_schema
 from dataset_builder.pairs import public_name, sentence_rows
 from dataset_builder.splits.splits import Split, split_of
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import read_records
 from schemas.labels import Label
@@ -34,7 +35,7 @@ from schemas.stage import StageResult, failures_path
 
 
 def build(tmp_path: Path, rows: list[Any], config: BuildConfig | None = None) -> StageResult:
-    return run_build(
+    return build_dataset(
         config or BuildConfig(),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         output=tmp_path / "dataset",
@@ -461,7 +462,7 @@ def test_a_folder_of_ours_is_replaced_and_no_other(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(ConfigError, match="cannot be written: "):
-        run_build(
+        build_dataset(
             BuildConfig(),
             annotations=write_annotations(tmp_path / "annotations.jsonl", questions(2)),
             output=tmp_path / "file" / "dataset",
@@ -502,12 +503,12 @@ def test_a_build_that_breaks_off_leaves_the_old_folder(tmp_path: Path) -> None:
     before = all_bytes(output)
 
     def break_off() -> None:
-        with new_folder(output) as folder:
+        with new_folder(output, replaces=["README.md"]) as folder:
             (folder / "README.md").write_text("half")
             raise RuntimeError("disk full")
 
     def lose_the_new_folder() -> None:
-        with new_folder(output) as folder:
+        with new_folder(output, replaces=["README.md"]) as folder:
             folder.rmdir()
 
     for break_it, error in ((break_off, RuntimeError), (lose_the_new_folder, OSError)):

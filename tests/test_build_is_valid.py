@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.card_edits import is_card_edited
 from dataset_builder.folder.validate import validate_folder
 from dataset_builder.folder.write import CARD_NAME
+from maskdpo.publishing.card_edits import is_card_edited
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import read_records
 from schemas.labels import Label
@@ -115,7 +115,7 @@ def check(rows: Sequence[dict[str, Any]], config: BuildConfig) -> int:
     with tempfile.TemporaryDirectory() as folder:
         source = write_annotations(Path(folder) / "annotations.jsonl", list(rows))
         try:
-            result = run_build(config, annotations=source, output=Path(folder) / "dataset")
+            result = build_dataset(config, annotations=source, output=Path(folder) / "dataset")
         except (InputError, ConfigError):
             return 0
         found = validate_folder(result.output)
@@ -169,7 +169,7 @@ def test_a_prompt_whose_roles_do_not_alternate_costs_its_own_question_alone(
     """The rows stay readable, the good question stays, and each bad row is listed."""
     rows = [*two_responses(prompt=prompt_of(*roles)), *good_question()]
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
-    result = run_build(BuildConfig(), annotations=source, output=tmp_path / "dataset")
+    result = build_dataset(BuildConfig(), annotations=source, output=tmp_path / "dataset")
     assert result.counts["pairs"] == 1
     assert result.counts["dropped_prompt_roles"] == 1
     failures = read_records(failures_path(result.output), Failure)
@@ -202,7 +202,7 @@ def test_a_labelled_answer_of_white_space_is_in_no_pair(tmp_path: Path) -> None:
         annotation_row("blank/b", [BAD], question="blank"),
     ]
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
-    result = run_build(BuildConfig(), annotations=source, output=tmp_path / "dataset")
+    result = build_dataset(BuildConfig(), annotations=source, output=tmp_path / "dataset")
     assert (result.counts["pairs"], result.counts["unused_blank_text"]) == (1, 2)
     assert not validate_folder(result.output).num_faults
 
@@ -224,7 +224,7 @@ def test_evidence_that_is_no_place_is_refused_with_its_line(
     rows = [*good_question(), *two_responses(verdict={"evidence": [place]})]
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
     with pytest.raises(InputError) as refused:
-        run_build(BuildConfig(), annotations=source, output=tmp_path / "dataset")
+        build_dataset(BuildConfig(), annotations=source, output=tmp_path / "dataset")
     assert refused.value.faults[0].line == 3 and words in str(refused.value)
     assert not (tmp_path / "dataset").exists()
 
@@ -233,7 +233,7 @@ def test_votes_that_no_column_holds_are_refused(tmp_path: Path) -> None:
     rows = two_responses(verdict={"votes": {"yes": 2**64}})
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
     with pytest.raises(InputError, match="votes"):
-        run_build(BuildConfig(), annotations=source, output=tmp_path / "dataset")
+        build_dataset(BuildConfig(), annotations=source, output=tmp_path / "dataset")
 
 
 def test_half_a_character_is_refused_and_not_written(tmp_path: Path) -> None:
@@ -241,4 +241,4 @@ def test_half_a_character_is_refused_and_not_written(tmp_path: Path) -> None:
     rows = [json.dumps(row).replace("What of", "\\ud800") for row in two_responses()]
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
     with pytest.raises(InputError, match="not valid JSON"):
-        run_build(BuildConfig(), annotations=source, output=tmp_path / "dataset")
+        build_dataset(BuildConfig(), annotations=source, output=tmp_path / "dataset")

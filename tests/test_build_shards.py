@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.merge import run_merge
-from dataset_builder.input_index import Shard, Spool
+from dataset_builder.input_index import InputIndex
 from dataset_builder.review_outcome import conflicts_path
+from dataset_builder.shard import Shard
 from maskdpo.cli.main import cli
+from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import ConfigError, InputError
 from schemas.files.writing import write_json
 from schemas.labels import Label
@@ -86,7 +86,7 @@ def build_parts(tmp_path: Path, count: int, config: BuildConfig = CONFIG) -> lis
     folders = []
     for index in range(1, count + 1):
         folders.append(tmp_path / "parts" / str(index))
-        run_build(
+        build_dataset(
             config,
             annotations=files,
             reviews=reviews,
@@ -97,7 +97,7 @@ def build_parts(tmp_path: Path, count: int, config: BuildConfig = CONFIG) -> lis
 
 
 def build_whole(tmp_path: Path) -> StageResult:
-    return run_build(
+    return build_dataset(
         CONFIG,
         annotations=write_files(tmp_path, many_rows(), 3),
         reviews=[write_reviews(tmp_path / "reviews.jsonl")],
@@ -109,7 +109,7 @@ def build_whole(tmp_path: Path) -> StageResult:
 def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) -> None:
     whole = build_whole(tmp_path)
     if count == 1:
-        again = run_build(
+        again = build_dataset(
             CONFIG,
             annotations=write_files(tmp_path, many_rows(), 3)[::-1],
             reviews=[tmp_path / "reviews.jsonl"],
@@ -118,7 +118,7 @@ def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) ->
         assert all_bytes(again.output) == all_bytes(whole.output)
         return
     parts = build_parts(tmp_path, count)  # of 40 shards of 63 questions, some are empty
-    merged = run_merge(random.Random(0).sample(parts, count), output=tmp_path / "merged")
+    merged = merge_datasets(random.Random(0).sample(parts, count), output=tmp_path / "merged")
     assert all_bytes(merged.output) == all_bytes(whole.output)
     assert dict(merged.counts) == dict(whole.counts)
     assert (whole.counts["conflicts"], whole.counts["reviews_applied"]) == (1, 3)
@@ -134,10 +134,10 @@ def test_shards_merged_are_the_build_in_one_piece(tmp_path: Path, count: int) ->
 
 def test_files_and_their_order_decide_no_row(tmp_path: Path) -> None:
     rows = many_rows()
-    one = run_build(
+    one = build_dataset(
         CONFIG, annotations=write_files(tmp_path / "1", rows, 1), output=tmp_path / "one"
     )
-    five = run_build(
+    five = build_dataset(
         CONFIG, annotations=write_files(tmp_path / "5", rows, 5), output=tmp_path / "five"
     )
     found = [
@@ -166,7 +166,7 @@ def test_parts_that_do_not_make_a_whole_are_refused(tmp_path: Path) -> None:
 
     def refuses(words: str, *parts: Path) -> None:
         with pytest.raises(InputError, match=words):
-            run_merge(parts, output=output)
+            merge_datasets(parts, output=output)
         assert not output.exists()
 
     refuses("is one of 3 parts; also give 2/3", one, three)
@@ -197,7 +197,7 @@ def test_faults_of_all_files_are_told_in_order_and_ids_are_one_set(tmp_path: Pat
     second = write_annotations(tmp_path / "b.jsonl", [annotation_row("q0/best", [GOOD])])
     (tmp_path / "c.jsonl").write_text("")
     with pytest.raises(InputError) as caught:
-        run_build(
+        build_dataset(
             CONFIG,
             annotations=[tmp_path / "c.jsonl", second, first],
             output=tmp_path / "dataset",
@@ -217,7 +217,7 @@ def test_two_inputs_of_one_name_are_both_in_the_manifest(tmp_path: Path) -> None
         write_annotations(tmp_path / "two" / "a.jsonl", rows[6:]),
     ]
     found = [
-        run_build(CONFIG, annotations=order, output=tmp_path / "dataset")
+        build_dataset(CONFIG, annotations=order, output=tmp_path / "dataset")
         and (tmp_path / "dataset" / "manifest.json").read_text()
         for order in (files, files[::-1])
     ]
@@ -226,7 +226,7 @@ def test_two_inputs_of_one_name_are_both_in_the_manifest(tmp_path: Path) -> None
 
 
 def test_one_question_is_read_at_a_time(tmp_path: Path) -> None:
-    class Counting(Spool):
+    class Counting(InputIndex):
         num_read = 0
 
         def _read(self, *place: int) -> Any:
@@ -234,16 +234,16 @@ def test_one_question_is_read_at_a_time(tmp_path: Path) -> None:
             return super()._read(*place)
 
     path = write_annotations(tmp_path / "a.jsonl", questions(50))
-    with Counting(tmp_path, CONFIG, Shard()) as spool:
-        spool.load([path])
-        for number, responses in enumerate(spool.questions(), start=1):
+    with Counting(tmp_path, CONFIG, Shard()) as index:
+        index.load([path])
+        for number, responses in enumerate(index.questions(), start=1):
             assert len(responses) == 3
-            assert spool.num_read == 3 * number
+            assert index.num_read == 3 * number
 
 
 def test_more_files_than_may_be_open_are_read(tmp_path: Path) -> None:
     files = write_files(tmp_path, questions(60), 150)
-    result = run_build(CONFIG, annotations=files, output=tmp_path / "dataset")
+    result = build_dataset(CONFIG, annotations=files, output=tmp_path / "dataset")
     assert result.counts["responses"] == 180
 
 

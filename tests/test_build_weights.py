@@ -60,7 +60,7 @@ def test_asking_for_more_confidence_never_adds_weight(
 def test_the_policy_decides_which_labels_train(
     sentences: list[Sentence], chosen: set[Label]
 ) -> None:
-    config = BuildConfig(policy=LabelPolicy(chosen=tuple(chosen)))
+    config = BuildConfig(label_policy=LabelPolicy(chosen=tuple(chosen)))
     for span in make_spans(sentences, Side.CHOSEN, config):
         assert bool(span.weight) == (span.label in chosen)
 
@@ -91,8 +91,8 @@ def test_settings_out_of_range_or_unknown_are_refused_by_name() -> None:
         ({"min_confidence": 1.5}, "'min_confidence' is 1.5"),
         ({"test_share": 1.0}, "'test_share' is 1.0"),
         ({"min_margn": 0.1}, "did you mean 'min_margin'?"),
-        ({"policy": {"chosen": ["undetermined"]}}, "trains on neither side"),
-        ({"policy": {"chosen": ["factual"]}}, "policy.chosen[0]"),
+        ({"label_policy": {"chosen": ["undetermined"]}}, "trains on neither side"),
+        ({"label_policy": {"chosen": ["factual"]}}, "label_policy.chosen[0]"),
         ({"license": "My Licence"}, "'license' is 'My Licence'"),
     ):
         with pytest.raises(ConfigError) as caught:

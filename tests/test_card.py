@@ -12,10 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from dataset_builder.build import run_build
+from dataset_builder.build import make_inputs, run_build, staged_build
 from dataset_builder.config import BuildConfig, Strategy
-from dataset_builder.folder.card import SECTIONS, yaml_features
-from dataset_builder.folder.markdown import (
+from dataset_builder.folder.provenance import Provenance, add_provenance
+from dataset_builder.folder.row_faults import FaultKind
+from dataset_builder.folder.validate import validate_folder
+from dataset_builder.folder.write import check_replaceable, pair_schema, sentence_schema
+from maskdpo.publishing.dataset import add_card, build_dataset
+from maskdpo.publishing.dataset_card import SECTIONS, yaml_features
+from maskdpo.publishing.markdown import (
     CardState,
     CardText,
     Segment,
@@ -24,9 +29,6 @@ from dataset_builder.folder.markdown import (
     join_card,
     split_card,
 )
-from dataset_builder.folder.provenance import Provenance, add_provenance
-from dataset_builder.folder.write import check_replaceable, pair_schema, sentence_schema
-from maskdpo.report.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError, InputError
 from schemas.files.sidecar import describe_file
 from schemas.records import Annotation
@@ -52,7 +54,7 @@ AGREEMENT = {
 def build(
     tmp_path: Path, rows: list[Any], config: BuildConfig | None = None, **options: Any
 ) -> StageResult:
-    return run_build(
+    return build_dataset(
         config or BuildConfig(),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         output=tmp_path / "dataset",
@@ -119,7 +121,7 @@ def test_the_header_counts_the_rows_of_each_split(tmp_path: Path) -> None:
 
 
 def test_pictures_appear_with_the_data_and_are_named_and_hashed(tmp_path: Path) -> None:
-    result = build(tmp_path, questions(12), draw=draw_dataset_plots)
+    result = build(tmp_path, questions(12), plots=True)
     folder = result.output
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     drawn = sorted(str(path.relative_to(folder)) for path in (folder / "plots").iterdir())
@@ -129,26 +131,77 @@ def test_pictures_appear_with_the_data_and_are_named_and_hashed(tmp_path: Path) 
         assert manifest["files"][name] == describe_file(folder / name)
     html = MarkdownIt("commonmark").enable("table").render(read_card(folder)[1])
     assert [html.count(f'<img src="{name}" alt=') for name in drawn] == [1] * len(drawn)
-    check_replaceable(folder)
+    check_replaceable(folder, replaces=["README.md"])
     first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    build(tmp_path, questions(12), draw=draw_dataset_plots)
+    build(tmp_path, questions(12), plots=True)
     assert first == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     (folder / "plots" / "mine.png").write_bytes(b"mine")
     with pytest.raises(ConfigError, match=r"plots/mine\.png"):
-        check_replaceable(folder)
+        check_replaceable(folder, replaces=["README.md"])
 
 
 def test_a_drawing_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
     folder = build(tmp_path, questions(2)).output
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-    def fail(statistics: Any, place: Path) -> list[tuple[str, str]]:
-        (place / "plots").mkdir()
+    inputs = make_inputs(annotations=write_annotations(tmp_path / "a.jsonl", questions(3)))
+    staging = staged_build(BuildConfig(), inputs, output=folder, replaces=["README.md"])
+    with pytest.raises(RuntimeError, match="no fonts"), staging as staged:
+        add_card(staged.folder)
+        (staged.folder / "plots").mkdir()
         raise RuntimeError("no fonts")
-
-    with pytest.raises(RuntimeError, match="no fonts"):
-        build(tmp_path, questions(3), draw=fail)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_builder_alone_writes_the_same_data_and_no_card(tmp_path: Path) -> None:
+    published = build(tmp_path, questions(6)).output
+    annotations = tmp_path / "annotations.jsonl"
+    plain = run_build(BuildConfig(), annotations=annotations, output=tmp_path / "plain").output
+    found = {
+        folder: {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (published, plain)
+    }
+    assert found[published].keys() - found[plain].keys() == {"README.md"}
+    assert found[plain] == {name: found[published][name] for name in found[plain]}
+    # A card is not the builder's to replace, edited or not.
+    with pytest.raises(ConfigError, match=r"README\.md"):
+        run_build(BuildConfig(), annotations=annotations, output=published)
+
+
+def test_a_card_can_be_added_to_a_folder_that_has_none(tmp_path: Path) -> None:
+    published = build(tmp_path, questions(6), plots=True).output
+    plain = run_build(
+        BuildConfig(), annotations=tmp_path / "annotations.jsonl", output=tmp_path / "plain"
+    ).output
+    (fault,) = validate_folder(plain).findings
+    assert (fault.kind, fault.file) == (FaultKind.CARD, "README.md")
+    assert "is missing" in fault.message and "add_card" in fault.message
+    add_card(plain, plots=True)
+    assert not validate_folder(plain).num_faults
+    for path in published.rglob("*"):
+        if path.is_file():
+            assert (plain / path.relative_to(published)).read_bytes() == path.read_bytes()
+
+
+def test_a_card_that_is_edited_while_a_build_runs_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build(tmp_path, questions(2)).output
+    card = folder / "README.md"
+    edited = card.read_text(encoding="utf-8") + "\nThanks to Ada.\n"
+
+    def draw(statistics: Any, place: Path) -> list[tuple[str, str]]:
+        card.write_text(edited, encoding="utf-8")
+        return []
+
+    monkeypatch.setattr("maskdpo.publishing.dataset.draw_dataset_plots", draw)
+    with pytest.raises(ConfigError, match=r"README\.md was edited by hand"):
+        build(tmp_path, questions(3), plots=True)
+    assert card.read_text(encoding="utf-8") == edited
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_agreement_with_people_stands_in_the_card(tmp_path: Path) -> None:
@@ -186,7 +239,7 @@ def test_nothing_in_data_or_settings_is_markup_or_template(tmp_path: Path) -> No
         for row in [row | {"id": f"{row['id']}{index}", "question_id": f"{text}{index}"}]
     ]
     title = " ".join(" ".join(HOSTILE).split())[:200]
-    result = build(tmp_path, rows, BuildConfig(title=title), draw=draw_dataset_plots)
+    result = build(tmp_path, rows, BuildConfig(title=title), plots=True)
     values, body = read_card(result.output)
     assert values["pretty_name"] == title
     assert "language" not in values

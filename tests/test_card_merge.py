@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.folder.markdown import CardText, compose_card, join_card, split_card
 from maskdpo.publishing.card_merge import merge_cards
+from maskdpo.publishing.markdown import CardText, compose_card, join_card, split_card
 from maskdpo.publishing.privacy import json_faults, text_faults
 
 SECTIONS = ("summary", "splits", "limits")

@@ -15,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import byte_level_tokenizer, tiny_llama
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig, Strategy
 from dataset_builder.folder.validate import validate_folder
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import InputError
 
 LOAD = """
@@ -43,11 +42,11 @@ print(json.dumps(out))
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("use")
     source = write_annotations(place / "annotations.jsonl", questions(20))
-    run_build(
+    build_dataset(
         BuildConfig(test_share=0.3, license="cc-by-4.0", near_duplicate=0.0),
         annotations=source,
         output=place / "dataset",
-        draw=draw_dataset_plots,
+        plots=True,
     )
     return place / "dataset"
 
@@ -166,7 +165,7 @@ def test_whatever_build_makes_is_sound(
     )
     source = write_annotations(place / "annotations.jsonl", rows)
     try:
-        run_build(config, annotations=source, output=place / "dataset")
+        build_dataset(config, annotations=source, output=place / "dataset")
     except InputError as error:
         assert "gives no pair" in str(error)  # two_sigma needs more answers than these
         return

@@ -13,7 +13,8 @@ import pytest
 from annotator.text.sentences import split_sentences
 from maskdpo.demo.base_model import BaseModelConfig
 from maskdpo.demo.config import DemoConfig
-from maskdpo.demo.run import METHODS, run_demo
+from maskdpo.demo.run import run_demo
+from maskdpo.demo.run_values import METHODS
 from maskdpo.demo.truth import true_sentences
 from maskdpo.demo.world import make_world, write_biography, write_document
 from maskdpo.evaluation.words import describe_pair

@@ -460,9 +460,9 @@ def test_check_prints_the_policy_as_build_takes_it(run, tmp_path):
     from dataset_builder.config import BuildConfig
 
     _, out, _ = run("domain", "check", "medical")
-    section = re.search(r"    build:\n      (policy: .*)", out)[1]
+    section = re.search(r"    build:\n      (label_policy: .*)", out)[1]
     settings = BuildConfig.parse(yaml.safe_load(section), where="build")
-    assert settings.policy == load_domain("medical").label_policy != LabelPolicy()
+    assert settings.label_policy == load_domain("medical").label_policy != LabelPolicy()
 
 
 def test_new_domain_refuses_what_is_no_language():

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from build_rows import BAD, GOOD, annotation_row, write_annotations
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.validate import validate_folder
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import InputError
 
 TEXT = "Ünï was born in Karsted. SECRET."
@@ -32,7 +32,7 @@ def build(
         annotation_row("b", [BAD]),
     ]
     given = write_annotations(tmp_path / "documents.jsonl", documents)
-    return run_build(
+    return build_dataset(
         BuildConfig(test_share=0.0, **settings),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         output=tmp_path / "dataset",

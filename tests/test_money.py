@@ -514,7 +514,8 @@ def test_questions_without_documents_are_reported_before_sampling(world: World, 
     assert code == 3
     assert "note: 1 of 3 questions have no document in" in err
     assert "'q1'" in err and "questions.jsonl:2" in err
-    _, _, err = world.run(verb, *documents, "--max-calls", 0, "--set", "annotate.documents=corpus")
+    found = "annotate.find_documents=corpus"
+    _, _, err = world.run(verb, *documents, "--max-calls", 0, "--set", found)
     assert "no document" not in err
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from build_rows import BAD, GOOD, annotation_row, write_annotations
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from maskdpo.cli.main import main
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import ConfigError
 from schemas.files.own_files import (
     has_keys,
@@ -173,7 +173,7 @@ def test_import_keeps_the_documents_of_others_unless_they_are_named(run: Run) ->
 def test_export_of_pairs_replaces_its_own_files_only(run: Run, format_name: str) -> None:
     rows = [annotation_row("q/a", [GOOD], question="q"), annotation_row("q/b", [BAD], question="q")]
     source = write_annotations(Path("annotations.jsonl"), rows)
-    run_build(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
+    build_dataset(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
     given = ("export", "--format", format_name, "dataset", "--output")
     assert run(*given, "out")[0] == 0
     assert run(*given, "out")[0] == 0  # a rerun
@@ -197,20 +197,20 @@ def test_export_of_pairs_removes_its_split_that_the_data_set_no_longer_has(run: 
     source = write_annotations(Path("annotations.jsonl"), rows)
     given = ("export", "--format", "trl", "dataset", "--output", "out")
     for _ in range(2):
-        run_build(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
+        build_dataset(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
         assert run(*given)[0] == 0
         assert Path("out/test.jsonl").is_file()
-        run_build(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
+        build_dataset(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
         assert run(*given)[0] == 0
         assert [path.name for path in Path("out").iterdir()] == ["train.jsonl"]
     write("out/test.jsonl", {"my": "own"})
     assert run(*given)[0] == 0
     assert Path("out/test.jsonl").exists()  # no export wrote it
     Path("out/test.jsonl").unlink()
-    run_build(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
+    build_dataset(BuildConfig(test_share=0.5), annotations=source, output=Path("dataset"))
     assert run(*given)[0] == 0
     change("out/test.jsonl")
-    run_build(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
+    build_dataset(BuildConfig(test_share=0.0), annotations=source, output=Path("dataset"))
     check_refused(run, "out/test.jsonl", *given)
 
 
@@ -285,7 +285,7 @@ def test_evaluate_writes_over_its_own_results_only(run: Run, file: str) -> None:
 def test_validate_writes_over_its_own_report_only(run: Run) -> None:
     rows = [annotation_row("q/a", [GOOD], question="q"), annotation_row("q/b", [BAD], question="q")]
     source = write_annotations(Path("annotations.jsonl"), rows)
-    run_build(BuildConfig(), annotations=source, output=Path("dataset"))
+    build_dataset(BuildConfig(), annotations=source, output=Path("dataset"))
     for _ in range(2):
         assert run("validate", "dataset", "--json", "faults.json")[0] == 0
     check_refused(run, "annotations.jsonl", "validate", "dataset", "--json", "annotations.jsonl")

@@ -13,7 +13,7 @@ from build_rows import BAD, GOOD, annotation_row, write_annotations
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.merge import run_merge
-from dataset_builder.input_index import Shard
+from dataset_builder.shard import Shard
 from dataset_builder.splits.prompt_template import (
     SAMPLE_TOPICS,
     contents_of,

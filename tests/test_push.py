@@ -11,9 +11,9 @@ from build_rows import questions, write_annotations
 from hub_client import Done, HubProcess
 from loopback_hub import GOOD_TOKEN, READ_TOKEN, SIGNATURE, LoopbackHub
 
-from dataset_builder.build import load_pairs, run_build
+from dataset_builder.build import load_pairs
 from dataset_builder.config import BuildConfig
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.dataset import build_dataset
 
 REPO = "some-org/pairs"
 WRONG_TOKEN = "hf_" + "Wrong" * 8
@@ -44,11 +44,11 @@ def dataset(tmp_path: Path) -> Path:
 
 def build(folder: Path, num_questions: int, **settings: Any) -> Path:
     config = BuildConfig(**{"license": "cc-by-4.0", "test_share": 0.3, **settings})
-    return run_build(
+    return build_dataset(
         config,
         annotations=write_annotations(folder / "annotations.jsonl", questions(num_questions)),
         output=folder / "dataset",
-        draw=draw_dataset_plots,
+        plots=True,
     ).output
 
 

@@ -15,8 +15,8 @@ from build_rows import questions, write_annotations
 from hub_client import Done, HubProcess
 from loopback_hub import GOOD_TOKEN, LoopbackHub
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
+from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts
 from maskdpo.publishing.payload import Payload, collect_payload
 from maskdpo.publishing.people import People, find_people
@@ -63,7 +63,7 @@ def build(folder: Path, *, agreement: Path | None = None, **settings: Any) -> Pa
     folder.mkdir(parents=True, exist_ok=True)
     reviews = folder / "reviews.jsonl"
     reviews.write_text("".join(json.dumps(row) + "\n" for row in reviews_of(rows)))
-    run_build(
+    build_dataset(
         BuildConfig(**{"license": "cc-by-4.0", **settings}),
         annotations=write_annotations(folder / "annotations.jsonl", rows),
         output=folder / "dataset",

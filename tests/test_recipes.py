@@ -14,7 +14,7 @@ from train_support import train
 from annotator.models.config import SampleConfig
 from maskdpo.config import load_run_config
 from maskdpo.demo.config import DemoConfig
-from maskdpo.demo.run import METHODS, make_run_values
+from maskdpo.demo.run_values import METHODS, make_run_values
 from trainer.config import TrainConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"

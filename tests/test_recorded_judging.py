@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from build_rows import questions, write_annotations
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.merge import run_merge
-from dataset_builder.input_index import Shard
+from dataset_builder.shard import Shard
+from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from maskdpo.publishing.privacy import json_faults, text_faults
 from schemas.files.sidecar import (
     base_name,
@@ -57,7 +56,7 @@ def write(path, rows, *, llm=LLM, prompts=None, judge="llm", served=SERVED):
 
 def build(folder, *paths, **options):
     output = folder / options.pop("name", "dataset")
-    run_build(BuildConfig(), annotations=list(paths), output=output, **options)
+    build_dataset(BuildConfig(), annotations=list(paths), output=output, **options)
     manifest = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
     return manifest, (output / "README.md").read_text(encoding="utf-8")
 
@@ -140,7 +139,7 @@ def test_shards_merge_to_the_whole_with_the_judge_s_settings(tmp_path):
     build(tmp_path, path, name="whole")
     for index in (1, 2):
         build(tmp_path, path, name=f"part{index}", shard=Shard(index=index, count=2))
-    run_merge([tmp_path / "part1", tmp_path / "part2"], output=tmp_path / "merged")
+    merge_datasets([tmp_path / "part1", tmp_path / "part2"], output=tmp_path / "merged")
     for name in ("manifest.json", "README.md"):
         assert (tmp_path / "merged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

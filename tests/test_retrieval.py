@@ -148,7 +148,7 @@ def test_documents_by_id_by_topic_or_by_searching_all(tmp_path, documents):
                 row["document_ids"] = []
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with ChatServer(ScriptedJudge(truths)) as server:
-        labels = annotate(tmp_path, server, documents=documents)
+        labels = annotate(tmp_path, server, find_documents=documents)
     assert labels == {text: (LABELS[label], None) for text, (label, _) in truths.items()}
 
 

@@ -11,11 +11,12 @@ from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_a
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.build import build_pairs, load_pairs, run_build
+from dataset_builder.build import build_pairs, load_pairs
 from dataset_builder.config import BuildConfig
 from formats.reviews.apply import Replaced, Reviewed, apply_reviews
 from formats.reviews.conflicts import ConflictRule
 from formats.reviews.log import Logged
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.labels import Label
@@ -410,7 +411,7 @@ def test_a_build_keeps_who_reviewed_what_and_counts_the_refused(tmp_path: Path) 
     ]
     path = tmp_path / "dr_li.jsonl"
     path.write_text("".join(row.model_dump_json() + "\n" for row in given_rows), encoding="utf-8")
-    result = run_build(
+    result = build_dataset(
         BuildConfig(test_share=0.0),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         reviews=[path],
@@ -451,7 +452,7 @@ def test_at_one_time_the_reviews_count_and_not_the_corrections_before_them(tmp_p
     annotations = write_annotations(tmp_path / "annotations.jsonl", rows)
     output = tmp_path / "dataset"
     settings = BuildConfig(test_share=0.0, near_duplicate=0.0)
-    run_build(settings, annotations=annotations, output=output, reviews=paths)
+    build_dataset(settings, annotations=annotations, output=output, reviews=paths)
     table = pq.read_table(output / "sentences").to_pylist()
     (found,) = [
         item for item in table if (item["response_id"], item["start"]) == (row.id, places[-1][0])
@@ -463,7 +464,7 @@ def test_a_file_of_reviews_that_is_no_such_thing_is_named_by_line(tmp_path: Path
     path = tmp_path / "dr_li.jsonl"
     path.write_text(json.dumps(annotation_row("a", [GOOD])) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"dr_li\.jsonl:1: "):
-        run_build(
+        build_dataset(
             BuildConfig(),
             annotations=write_annotations(tmp_path / "annotations.jsonl", questions(2)),
             reviews=[path],
@@ -482,7 +483,7 @@ def test_what_was_forgotten_is_in_no_later_build(tmp_path: Path) -> None:
     reviews = [review(kept, *whole[:2], whole, who=who) for who in ("Li", "Bo")]
     path.write_text("".join(row.model_dump_json() + "\n" for row in reviews), encoding="utf-8")
     remember(tmp_path / FORGOTTEN_NAME, people=["Li"], responses=[rows[4]["id"]])
-    result = run_build(
+    result = build_dataset(
         BuildConfig(test_share=0.0),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         reviews=[path],
@@ -506,7 +507,7 @@ def test_a_build_that_conflicts_leave_without_a_pair_lists_them(tmp_path: Path) 
         ]
     path.write_text("".join(item.model_dump_json() + "\n" for item in found), encoding="utf-8")
     with pytest.raises(InputError, match=r"gives no pair.*people disagree on 3 places, listed in"):
-        run_build(
+        build_dataset(
             BuildConfig(test_share=0.0),
             annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
             reviews=[path],

@@ -22,14 +22,12 @@ from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.statistics import (
     MAX_TOPICS,
-    NUM_BINS,
     STATISTICS_NAME,
-    Scale,
     compute_statistics,
-    summarise,
     write_statistics,
 )
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from dataset_builder.folder.summaries import NUM_BINS, Scale, summarise
+from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from maskdpo.report.dataset_table import print_statistics
 from schemas.errors import InputError
 from schemas.labels import Label

@@ -241,7 +241,7 @@ def test_bounds_name_the_side_they_bar() -> None:
     assert reason(min_active_sentences=2) is Unused.LITTLE_ACTIVE_CHOSEN
     assert reason(min_active_characters=24) is Unused.LITTLE_ACTIVE_CHOSEN
     assert reason(max_undetermined=0.2) is Unused.UNDETERMINED_REJECTED
-    assert reason(policy={"rejected": ["contradictory"]}) is Unused.NO_ACTIVE_REJECTED
+    assert reason(label_policy={"rejected": ["contradictory"]}) is Unused.NO_ACTIVE_REJECTED
     assert reason(strategy="length_matched", max_length_ratio=1.1) is Unused.LENGTHS_DIFFER
 
 
@@ -272,7 +272,7 @@ def test_confidence_weights_bar_what_has_none(
     ]
 
     def barred(candidates: list[Candidate]) -> list[bool]:
-        return [item.barred_chosen is not None for item in candidates]
+        return [item.not_chosen is not None for item in candidates]
 
     found = barred(comparable(sure, config)[0])
     if confidence is None:

@@ -13,15 +13,14 @@ from command_line import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.merge import run_merge
 from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.input_index import Shard
+from dataset_builder.shard import Shard
 from dataset_builder.splits.near_topics import find_near_topics
 from dataset_builder.splits.splits import Split, split_of
 from dataset_builder.splits.topics import topic_key
+from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.files.sidecar import describe_file
 from schemas.stage import StageResult
 
@@ -99,7 +98,7 @@ SPELLINGS = ("City {}", "city {} ", "CITY\u00a0{}.", "City  {}")
 
 
 def build(tmp_path: Path, rows: list[dict[str, Any]], **settings: Any) -> StageResult:
-    return run_build(
+    return build_dataset(
         BuildConfig.model_validate({"test_share": 0.3, "near_duplicate": 0} | settings),
         annotations=write_annotations(tmp_path / "annotations.jsonl", rows),
         output=tmp_path / "dataset",
@@ -292,11 +291,11 @@ def test_near_topics_are_a_note_of_build_merge_and_validate(
     shards = []
     for index in (1, 2):
         shards.append(
-            run_build(
+            build_dataset(
                 BuildConfig(test_share=0.3, near_duplicate=0),
                 annotations=tmp_path / "annotations.jsonl",
                 output=tmp_path / f"part{index}",
                 shard=Shard(index=index, count=2),
             ).output
         )
-    assert run_merge(shards, output=tmp_path / "merged").notes == result.notes
+    assert merge_datasets(shards, output=tmp_path / "merged").notes == result.notes

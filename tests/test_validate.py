@@ -16,11 +16,11 @@ from build_rows import BAD, GOOD, annotation_row, questions, write_annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.row_faults import FaultKind, pair_faults, sentence_faults
 from dataset_builder.folder.validate import MAX_FINDINGS, validate_folder
 from dataset_builder.folder.write import pair_schema, sentence_schema
+from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import InputError
 from schemas.files.sidecar import describe_file
 from schemas.spans import check_cover
@@ -38,7 +38,7 @@ Change = Callable[[Row], None]
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
     source = write_annotations(folder / "annotations.jsonl", questions(40))
-    run_build(BuildConfig(test_share=0.3), annotations=source, output=folder / "dataset")
+    build_dataset(BuildConfig(test_share=0.3), annotations=source, output=folder / "dataset")
     return folder / "dataset"
 
 
@@ -585,5 +585,5 @@ def test_annotations_with_repeated_sentences_make_a_sound_folder(tmp_path: Path)
         annotation_row("b", [BAD, BAD], texts=["Ja.", "日本語。"]),
     ]
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
-    run_build(BuildConfig(test_share=0.0), annotations=source, output=tmp_path / "dataset")
+    build_dataset(BuildConfig(test_share=0.0), annotations=source, output=tmp_path / "dataset")
     assert validate_folder(tmp_path / "dataset").findings == []

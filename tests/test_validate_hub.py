@@ -10,8 +10,8 @@ from build_rows import questions, write_annotations
 from hub_client import HubProcess
 from loopback_hub import GOOD_TOKEN, LoopbackHub, Repo
 
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
+from maskdpo.publishing.dataset import build_dataset
 
 REPO = "some-org/pairs"
 TRAIN = "pairs/train-00000-of-00001.parquet"
@@ -34,7 +34,7 @@ def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def published(hub: LoopbackHub, tmp_path: Path) -> Repo:
     """A private repository with a sound data set."""
     hub.reset()
-    folder = run_build(
+    folder = build_dataset(
         BuildConfig(test_share=0.3, near_duplicate=0.0),
         annotations=write_annotations(tmp_path / "annotations.jsonl", questions(8)),
         output=tmp_path / "dataset",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from annotator.judging.protocols.load_prompts import load_prompts
-from dataset_builder.folder.markdown import dump_yaml as dump_header
 from maskdpo.config import load_run_config
 from maskdpo.publishing.card_merge import read_header
+from maskdpo.publishing.markdown import dump_yaml as dump_header
 from schemas.errors import ConfigError, InputError
 from schemas.files.yaml_files import YamlFault, dump_yaml, parse_yaml, parse_yaml_texts, read_yaml
 

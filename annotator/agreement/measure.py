@@ -213,7 +213,7 @@ def _find_documents(
     found: dict[tuple[str, str, str], list[Annotation]] = {}
     keys = []
     for config in settings:
-        key = (config.documents, config.retrieval.model_dump_json(), config.text.splitter)
+        key = (config.find_documents, config.retrieval.model_dump_json(), config.text.splitter)
         if key not in found:
             found[key] = with_documents(gold, documents, config)
         keys.append(key)

@@ -18,72 +18,39 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotator.documents.folder import FoundFile, FoundFiles, find_files, read_file, stem_of
 from annotator.documents.ingest_changes import (
-    READER_VERSION,
-    extend_history,
+    Earlier,
     find_changes,
     hash_text,
     read_earlier,
 )
 from annotator.documents.ingest_config import IngestConfig
 from annotator.documents.ingest_notes import (
-    Readings,
     notes_on_changes,
     notes_on_files,
     notes_on_language,
     notes_on_readings,
     shown_counts,
 )
+from annotator.documents.ingest_outcome import IngestOutcome, Rerun, write_ingest_sidecar
 from annotator.documents.readers.file_text import FileText, UnreadableError
 from annotator.documents.readers.read import FORMAT_OF_SUFFIX
 from annotator.documents.readers.worker import ReaderProcess
-from schemas.document_versions import HISTORY
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import write_records
-from schemas.files.own_files import refuse_to_replace, seal
-from schemas.files.sidecar import Sidecar, describe_file, make_sidecar, sidecar_path, write_sidecar
+from schemas.files.own_files import refuse_to_replace
+from schemas.files.sidecar import sidecar_path
 from schemas.records import Document, Failure
 from schemas.stage import StageResult, failures_path, write_failures
 from schemas.text.language import is_in_another_language, resolve_language
 from schemas.text.language_codes import AUTO
 
 STAGE = "ingest"
-_PACKAGES = (
-    *("selectolax", "pypdfium2", "markdown-it-py", "mdit-py-plugins", "mammoth"),
-    "charset-normalizer",
-)
-
-
-@dataclass(kw_only=True, slots=True)
-class _Outcome:
-    """What reading the files came to, filled in while documents are written.
-
-    texts     hash of each document's text, by id, with `first_with`, the ids by that hash
-    files     hash of each file's bytes, by id
-    digest    of all that was read, names and bytes, in order
-
-    num_stated counts documents whose language the settings or the file state; `contradicting` are
-    the ids of those that are surely in another one.
-    """
-
-    failures: list[Failure] = field(default_factory=list)
-    duplicates: list[Failure] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    readings: Readings = field(default_factory=Readings)
-    first_with: dict[str, str] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    num_bytes: int = 0
-    num_stated: int = 0
-    contradicting: list[str] = field(default_factory=list)
 
 
 def run_ingest(
@@ -103,71 +70,55 @@ def run_ingest(
     found = find_files(folder, ignored=own if output.suffix == ".jsonl" else own[1:])
     _refuse(found, folder, output)
     refuse_to_replace(output, _is_of_ingest, what="documents", by="maskdpo ingest")
-    outcome = _Outcome()
+    outcome = IngestOutcome()
     earlier = read_earlier(output)
     write_records(output, _make_documents(config, folder, found, outcome, show=show_progress))
     write_failures(output, [*outcome.failures, *outcome.duplicates])
-    num_failed = len(outcome.failures)
-    counts = {
-        "documents": len(outcome.first_with),
-        "failed": num_failed,
-        "duplicates": len(outcome.duplicates),
-        **{name: outcome.counts[name] for name in sorted(outcome.counts)},
-        **outcome.readings.counts(),
-    }
-    changes = None
-    if earlier is not None:
-        changes = find_changes(earlier, texts=outcome.texts, files=outcome.files)
-        counts["changed"] = len(changes.with_other_text)
-    sidecar = make_sidecar(
-        "document",
-        config=config.model_dump(mode="json"),
-        inputs=[],
-        packages=(*_PACKAGES, "py3langid"),
+    rerun = _compare_with(earlier, outcome)
+    counts = outcome.count_all(rerun.changes if rerun else None)
+    write_ingest_sidecar(
+        output,
+        config,
+        outcome,
+        folder=folder,
+        num_files=len(found.files),
         counts=counts,
-        timings={"total_s": time.perf_counter() - started},
+        rerun=rerun,
+        total_s=time.perf_counter() - started,
     )
-    name = folder.resolve().name or "/"
-    inputs = {
-        name: {
-            "sha256": outcome.digest.hexdigest(),
-            "bytes": outcome.num_bytes,
-            "files": len(found.files),
-        }
-    }
-    extra: dict[str, Any] = {
-        "reader_version": READER_VERSION,
-        "files": outcome.files,
-        "dropped": {
-            name: [asdict(item) for item in items]
-            for name, items in outcome.readings.dropped.items()
-        },
-        "not_read": outcome.readings.not_read,
-        HISTORY: [],
-    }
-    if earlier is not None and changes is not None:
-        sha256 = describe_file(output)["sha256"]
-        extra[HISTORY] = extend_history(earlier, changes, sha256=sha256)
-    made = Sidecar(**{**sidecar.model_dump(), "inputs": inputs, **extra})
-    write_sidecar(output, seal(made, [output]))
     return StageResult(
         output=output,
-        num_rows=len(outcome.first_with) + num_failed,
+        num_rows=len(outcome.first_with) + len(outcome.failures),
         failures=outcome.failures,
         counts=counts,
-        notes=[
-            *notes_on_files(
-                found, [failure.id for failure in outcome.duplicates], failures_path(output).name
-            ),
-            *notes_on_readings(outcome.readings, sidecar_path(output).name),
-            *notes_on_language(outcome.contradicting, outcome.num_stated, config.language),
-            *(
-                notes_on_changes(earlier, changes, sidecar_path(output).name)
-                if earlier is not None and changes is not None
-                else ()
-            ),
-        ],
+        notes=_make_notes(config, found, outcome, output, rerun),
     )
+
+
+def _compare_with(earlier: Earlier | None, outcome: IngestOutcome) -> Rerun | None:
+    """What this run changed in an earlier output; None where there was none."""
+    if earlier is None:
+        return None
+    changes = find_changes(earlier, texts=outcome.texts, files=outcome.files)
+    return Rerun(earlier=earlier, changes=changes)
+
+
+def _make_notes(
+    config: IngestConfig,
+    found: FoundFiles,
+    outcome: IngestOutcome,
+    output: Path,
+    rerun: Rerun | None,
+) -> list[str]:
+    """What a user should know of the reading beyond its counts."""
+    duplicates = [failure.id for failure in outcome.duplicates]
+    sidecar = sidecar_path(output).name
+    return [
+        *notes_on_files(found, duplicates, failures_path(output).name),
+        *notes_on_readings(outcome.readings, sidecar),
+        *notes_on_language(outcome.contradicting, outcome.num_stated, config.language),
+        *(notes_on_changes(rerun.earlier, rerun.changes, sidecar) if rerun else ()),
+    ]
 
 
 def make_document(
@@ -209,7 +160,7 @@ def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:
 
 
 def _make_documents(
-    config: IngestConfig, folder: Path, found: FoundFiles, outcome: _Outcome, *, show: bool
+    config: IngestConfig, folder: Path, found: FoundFiles, outcome: IngestOutcome, *, show: bool
 ) -> Iterator[Document]:
     """Documents in the order of the files; what else comes of them goes into `outcome`."""
     from tqdm import tqdm
@@ -239,7 +190,7 @@ def _make_documents(
             document = make_document(config, file, text, folder_name=folder_name)
             outcome.texts[file.id] = key
             outcome.readings.add(file.id, text)
-            _tally(config, file, text, document, outcome)
+            _count(config, file, text, document, outcome)
             yield document
     if not outcome.first_with:
         raise InputError(
@@ -251,7 +202,7 @@ def _make_documents(
 
 
 def _read(
-    config: IngestConfig, file: FoundFile, reader: ReaderProcess, outcome: _Outcome
+    config: IngestConfig, file: FoundFile, reader: ReaderProcess, outcome: IngestOutcome
 ) -> FileText:
     data = read_file(file.path, max_bytes=int(config.max_file_mb * 1_000_000))
     outcome.files[file.id] = hashlib.sha256(data).hexdigest()
@@ -266,8 +217,12 @@ def _read(
     )
 
 
-def _tally(
-    config: IngestConfig, file: FoundFile, text: FileText, document: Document, outcome: _Outcome
+def _count(
+    config: IngestConfig,
+    file: FoundFile,
+    text: FileText,
+    document: Document,
+    outcome: IngestOutcome,
 ) -> None:
     outcome.counts[f"format_{file.format_name}"] += 1
     outcome.counts[f"language_{document.language or 'unknown'}"] += 1

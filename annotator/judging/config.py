@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -58,6 +59,8 @@ class CascadeConfig(Section):
 class AnnotateConfig(Section):
     """Settings of `annotate`."""
 
+    FORMER_NAMES: ClassVar[Mapping[str, str]] = {"documents": "find_documents"}
+
     judge: JudgeName = "lexical"
     """Who judges: `llm` (a judge model and a protocol), `lexical` (a baseline: word overlap, no
     model, no network), `replay` (verdicts made earlier or elsewhere), `cascade` (a second judge
@@ -86,7 +89,7 @@ class AnnotateConfig(Section):
     text: TextConfig = TextConfig()
     """Language of the responses and the sentence splitter."""
 
-    documents: Literal["auto", "ids", "topic", "corpus"] = "auto"
+    find_documents: Literal["auto", "ids", "topic", "corpus"] = "auto"
     """What a response is compared with: `ids` (the documents it names), `topic` (those of its
     topic), `auto` (its ids, else its topic), `corpus` (those of all documents that a search by
     question and sentences finds)."""

@@ -2,7 +2,7 @@
 
 A response names its documents; one that names none is compared with the documents of its topic;
 with neither, it goes to the judge without any, who can only call it undetermined. With
-`documents: corpus`, a search over all documents decides instead. A response that
+`find_documents: corpus`, a search over all documents decides instead. A response that
 cannot be judged is a `Failure`, and the rest continue.
 """
 
@@ -49,7 +49,8 @@ class TaskFault:
 
 
 class DocumentFinder:
-    """The documents that a response is compared with, under the setting `documents`.
+    """The documents that a response is compared with, under the setting
+    `find_documents`.
 
     `annotate` and `agreement` both ask it, so that a judge is measured on what it will be shown.
     """
@@ -57,12 +58,12 @@ class DocumentFinder:
     def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
         self.by_id = {document.id: document for document in documents}
         self._documents = documents
-        self._setting = config.documents
+        self._setting = config.find_documents
         self._by_topic: defaultdict[str, list[Document]] = defaultdict(list)
         for document in documents:
             self._by_topic[document.topic].append(document)
         self._corpus = None
-        if config.documents == "corpus" and documents:
+        if config.find_documents == "corpus" and documents:
             self._corpus = PassageIndex(documents, config.retrieval, splitter=config.text.splitter)
 
     def unknown_ids(self, response: Response) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.records import FinishReason, Message
 from schemas.secret_values import hide_likely_keys
+from schemas.text import terminal
 
 if TYPE_CHECKING:
     from annotator.models.served_model import ServedModel
@@ -159,5 +160,4 @@ class DrawsInBatches(Protocol):
 
 def one_line(text: str) -> str:
     """`text` as one line for a person, without keys, cut to a length that fits a message."""
-    line = " ".join(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]).split())
-    return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 3] + "..."
+    return terminal.one_line(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]), MAX_DETAIL_CHARS)

@@ -47,8 +47,8 @@ def check_documents(
 ) -> list[str]:
     """Notes on questions of `path` whose responses could not be judged for want of a document.
 
-    `documents` are those of `source`; `chosen` is the setting annotate.documents. Raises InputError
-    for every question that names a document which is not there.
+    `documents` are those of `source`; `chosen` is the setting annotate.find_documents. Raises
+    InputError for every question that names a document which is not there.
     """
     known = {item.id for item in documents}
     unknown = [(row, name) for row in rows for name in row.record.document_ids if name not in known]

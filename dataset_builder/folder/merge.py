@@ -1,18 +1,19 @@
 """`merge`: the shards of one build put together, the same bytes as the build in one piece.
 
 The rule: every question is in one shard, and each shard holds its questions in order; so rows
-are merged by question, counts are added, and nothing is decided anew. What was not built of the
+are merged by question, counts are added, and nothing is decided again. What was not built of the
 same input by the same settings is refused.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.build import make_manifest
+from dataset_builder.build import StagedDataset, make_result
 from dataset_builder.build_counts import (
     add_counts,
     make_notes,
@@ -20,7 +21,7 @@ from dataset_builder.build_counts import (
     sort_failures,
 )
 from dataset_builder.config import BuildConfig
-from dataset_builder.folder.finish import Draw, finish_folder
+from dataset_builder.folder.manifest import make_manifest, write_statistics_and_manifest
 from dataset_builder.folder.provenance import add_provenance
 from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.write import (
@@ -31,8 +32,8 @@ from dataset_builder.folder.write import (
     new_folder,
     parquet_name,
 )
-from dataset_builder.input_index import Shard
 from dataset_builder.review_outcome import conflicts_path, notes_on_people, write_conflicts
+from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
 from formats.parquet import ROWS_PER_GROUP
@@ -47,24 +48,30 @@ from schemas.stage import StageResult, failures_path, write_failures
 _COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging", "reviewers")
 
 
-def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None) -> StageResult:
-    """Merge the folders `shards` (all parts of one build, in any order) into `output`.
+def run_merge(shards: Sequence[Path], *, output: Path) -> StageResult:
+    """Merge the folders `shards` into the data set folder `output`. See `staged_merge`."""
+    with staged_merge(shards, output=output) as staged:
+        return staged.result
+
+
+@contextmanager
+def staged_merge(
+    shards: Sequence[Path], *, output: Path, replaces: Collection[str] = ()
+) -> Iterator[StagedDataset]:
+    """The merged folders `shards` (all parts of one build, in any order), as `staged_build` does.
 
     Raises InputError when a part is missing, damaged or of another build, and when all parts
     together hold no pair of the split `train`; nothing is written then.
     """
-    check_replaceable(output)
+    check_replaceable(output, replaces=replaces)
     manifests = {path: load_manifest(path) for path in shards}
     _check_parts(manifests)
     first = manifests[shards[0]]
     config = BuildConfig.parse(first["config"], where=str(shards[0]))
-    with new_folder(output) as folder:
-        with DataWriter(folder) as writer:
-            for split in Split:
-                for name in (PAIRS, SENTENCES):
-                    for row in _merge_rows(manifests, parquet_name(name, split)):
-                        writer.add(name, split, row)
-        files = writer.files()
+    failures = sort_failures(failure for path in shards for failure in _failures_of(path))
+    conflicts = [row for path in shards for row in _conflicts_of(path)]
+    with new_folder(output, replaces=replaces) as folder:
+        files = _write_rows(manifests, folder)
         counts = order_counts(add_counts(part["counts"] for part in manifests.values()), files)
         empty = find_empty(counts, config)
         if empty is not None:
@@ -76,20 +83,26 @@ def run_merge(shards: Sequence[Path], *, output: Path, draw: Draw | None = None)
             "judging": first.get("judging", []),
             **({"reviewers": first["reviewers"]} if first.get("reviewers") else {}),
         }
-        finish_folder(folder, manifest, config, draw=draw)
-    failures = sort_failures(failure for path in shards for failure in _failures_of(path))
-    write_failures(output, failures)
-    write_conflicts(output, [row for path in shards for row in _conflicts_of(path)])
-    return StageResult(
-        output=output,
-        num_rows=counts["responses"] + counts.get("reviews_refused", 0),
-        failures=failures,
-        counts=counts,
-        notes=[
+        write_statistics_and_manifest(folder, manifest)
+        notes = [
             *notes_on_people(counts, config, output, first.get("reviewers", 0)),
-            *make_notes(counts, config, output),
-        ],
-    )
+            *make_notes(counts, config, folder),
+        ]
+        yield StagedDataset(folder=folder, result=make_result(output, counts, failures, notes))
+    write_failures(output, failures)
+    write_conflicts(output, conflicts)
+
+
+def _write_rows(
+    manifests: Mapping[Path, Mapping[str, Any]], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Write the Parquet files of `folder`; returns what the manifest says of them."""
+    with DataWriter(folder) as writer:
+        for split in Split:
+            for name in (PAIRS, SENTENCES):
+                for row in _merge_rows(manifests, parquet_name(name, split)):
+                    writer.add(name, split, row)
+    return writer.files()
 
 
 def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
@@ -100,7 +113,7 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     first_path, first = next(iter(manifests.items()))
     for path, manifest in manifests.items():
         for key in _COMMON:
-            if manifest.get(key) != first.get(key):
+            if _common(manifest, key, path) != _common(first, key, first_path):
                 message = f"is of another build than {first_path}: their {key!r} differ"
                 raise InputError.of(path, message)
     parts = {path: Shard.parse(manifest["shard"]) for path, manifest in manifests.items()}
@@ -117,6 +130,12 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     if missing:
         message = f"is one of {count} parts; also give {', '.join(missing)}"
         raise InputError.of(first_path, message)
+
+
+def _common(manifest: Mapping[str, Any], key: str, path: Path) -> Any:
+    """What must be equal in all shards; settings are compared by their present names."""
+    value = manifest.get(key)
+    return BuildConfig.parse(value, where=str(path)) if key == "config" and value else value
 
 
 def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -1,7 +1,7 @@
-"""Where the responses of a data set come from: tallies of who wrote and judged them, and how.
+"""Where the responses of a data set come from: counts of who wrote and judged them, and how.
 
 The rule that makes them safe to publish and to merge: every value is a count, and every name is
-public (no path, no host). Tallies of two shards add up to those of the whole.
+public (no path, no host). The counts of two shards add up to those of the whole.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ class Provenance:
                 self.protocols[sentence.verdict.protocol] += 1
 
     def to_dict(self) -> dict[str, dict[str, int]]:
-        """The tallies as they stand in a manifest, names sorted."""
-        return {name: dict(sorted(tally.items())) for name, tally in vars(self).items()}
+        """The counts as they are in a manifest, names sorted."""
+        return {name: dict(sorted(counted.items())) for name, counted in vars(self).items()}
 
 
 def add_provenance(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """The tallies of several manifests, added up: those of the shards of one build."""
+    """The counts of several manifests, added up: those of the shards of one build."""
     total = Provenance()
     for part in parts:
-        for name, tally in vars(total).items():
-            tally.update(part.get(name, {}))
+        for name, counted in vars(total).items():
+            counted.update(part.get(name, {}))
     return total.to_dict()
 
 

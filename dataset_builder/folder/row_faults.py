@@ -2,7 +2,7 @@
 
 The rule: a row is taken as it is in the file (a dict from Parquet, nulls and all), never
 through a record class, because a record stops at its first fault and these functions name all.
-What concerns several rows or files is in `dataset_builder.folder.validate`.
+What concerns several rows is in `dataset_builder.folder.seen_rows`.
 """
 
 from __future__ import annotations

@@ -117,6 +117,12 @@ def card_faults(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
     def fault(message: str) -> Finding:
         return Finding(kind=FaultKind.CARD, file=CARD_NAME, message=message)
 
+    if not (folder / CARD_NAME).exists():
+        yield fault(
+            "is missing, and load_dataset needs its header to find the configurations; maskdpo "
+            "build and merge write a card, and maskdpo.publishing.dataset.add_card adds one"
+        )
+        return
     try:
         text = (folder / CARD_NAME).read_text(encoding="utf-8")
         header = parse_yaml(text.split("---\n", 2)[1]) if text.startswith("---\n") else None

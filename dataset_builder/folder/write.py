@@ -2,7 +2,8 @@
 
 Two rules. The same rows give the same bytes: the schema and every writer option that decides bytes
 are fixed here. A folder appears whole or not at all: it is written next to its place and renamed,
-and only a folder that this program wrote, with nothing else in it, is ever replaced.
+and only a folder that this program wrote, with nothing else in it, is ever replaced. What a caller
+adds to the folder (a card) is replaced only where the caller lists it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.folder.card_edits import is_card_edited
 from dataset_builder.splits.splits import Split
 from formats.parquet import TableWriter
 from schemas.errors import ConfigError
@@ -132,13 +132,15 @@ class DataWriter:
 
 
 @contextmanager
-def new_folder(output: Path) -> Iterator[Path]:
+def new_folder(output: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
     """An empty folder that takes the place of `output` when the block ends well.
 
-    A folder that stood there is put back when the swap fails, and removed when it succeeds.
+    A folder that was there is put back when the swap fails, and removed when it succeeds.
+
+    replaces   files in it that its manifest does not list and that may go
     """
     output = output.resolve()
-    check_replaceable(output)
+    check_replaceable(output, replaces=replaces)
     token = secrets.token_hex(4)
     fresh = output.with_name(f".{output.name}.{token}.new")
     old = output.with_name(f".{output.name}.{token}.old")
@@ -148,7 +150,8 @@ def new_folder(output: Path) -> Iterator[Path]:
         raise ConfigError(f"output {output} cannot be written: {error.strerror or error}") from None
     try:
         yield fresh
-        check_replaceable(output)  # the build took a while; someone may have put files there
+        # The build took a while; someone may have put files there.
+        check_replaceable(output, replaces=replaces)
         if output.exists():
             output.rename(old)
         try:
@@ -162,11 +165,8 @@ def new_folder(output: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def check_replaceable(output: Path) -> None:
-    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more.
-
-    A data set whose card a person edited is more.
-    """
+def check_replaceable(output: Path, *, replaces: Collection[str] = ()) -> None:
+    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more."""
     if not output.exists():
         return
     if not output.is_dir():
@@ -180,12 +180,7 @@ def check_replaceable(output: Path) -> None:
             f"output {output} holds files and no {MANIFEST_NAME} of maskdpo, so it is not "
             "replaced; name another folder or empty this one"
         )
-    if is_card_edited(output / CARD_NAME):
-        raise ConfigError(
-            f"output {output}: its card {CARD_NAME} was edited by hand and is not written over; "
-            "move the card away, or name another folder"
-        )
-    strange = sorted(found - ours)
+    strange = sorted(found - ours - set(replaces))
     if strange:
         raise ConfigError(
             f"output {output} holds {strange[0]!r}, which maskdpo did not write"
@@ -204,4 +199,4 @@ def _files_of_manifest(path: Path) -> set[str] | None:
         return None
     files = manifest.get("files")
     names = set(files) if isinstance(files, dict) else set()
-    return names | {CARD_NAME, MANIFEST_NAME}
+    return names | {MANIFEST_NAME}

@@ -38,9 +38,10 @@ _HELP: dict[Unused, str] = {
     Unused.BELOW_MIN_MARGIN: "lower build.min_margin ({min_margin:g})",
     Unused.BETWEEN: "choose another build.strategy ({strategy})",
     Unused.LENGTHS_DIFFER: "raise build.max_length_ratio ({max_length_ratio:g})",
-    Unused.NO_ACTIVE_CHOSEN: "lower build.min_confidence ({min_confidence:g}), or see build.policy",
+    Unused.NO_ACTIVE_CHOSEN: "lower build.min_confidence ({min_confidence:g}), or see "
+    "build.label_policy",
     Unused.NO_ACTIVE_REJECTED: "lower build.min_confidence ({min_confidence:g}), or see "
-    "build.policy",
+    "build.label_policy",
     Unused.LITTLE_ACTIVE_CHOSEN: "lower build.min_active_sentences ({min_active_sentences}) or "
     "build.min_active_characters ({min_active_characters})",
     Unused.LITTLE_ACTIVE_REJECTED: "lower build.min_active_sentences ({min_active_sentences}) or "

@@ -1,4 +1,4 @@
-"""The prompts and topics of the input, in the spool's scratch database.
+"""The prompts and topics of the input, in the scratch database of the input index.
 
 The rule: a topic has one name, the least of its spellings in the whole input, and no other part
 of the builder decides by a spelling. So it is known only when all files have been read.
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataset_builder.splits.topics import topic_key
 
 
-class SpooledPrompts:
-    """Fill it with `add`, then call `name_topics`. Reads the spool's table `rows` as well."""
+class IndexedPrompts:
+    """Fill it with `add`, then call `name_topics`. Reads the index's table `rows` as well."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute

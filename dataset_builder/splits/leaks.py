@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.input_index import Spool
+from dataset_builder.input_index import InputIndex
 from dataset_builder.splits.evaluation_questions import EvaluationQuestions
 from dataset_builder.splits.near_duplicates import NearDuplicates
 from dataset_builder.splits.prompt_template import learn_template, sample_prompts, shared_contents
@@ -25,17 +25,17 @@ FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 
 
 def make_leak_finder(
-    config: BuildConfig, spool: Spool, evaluation_questions: Sequence[Path]
+    config: BuildConfig, index: InputIndex, evaluation_questions: Sequence[Path]
 ) -> FindLeak:
     """What finds, of the responses to one training question, why they may not stay in train."""
-    prompts = spool.prompts
+    prompts = index.prompts
     sample: list[tuple[str, str]] = []
     if config.near_duplicate or evaluation_questions:
         sample = sample_prompts(prompts.all)
     template = learn_template(sample)
     near = None
     if config.near_duplicate:
-        near = NearDuplicates(spool.connection, threshold=config.near_duplicate, template=template)
+        near = NearDuplicates(index.connection, threshold=config.near_duplicate, template=template)
         near.add_all(
             text
             for question_id, topic, text in prompts.all()
@@ -48,7 +48,7 @@ def make_leak_finder(
             is Split.TEST
         )
     kept = EvaluationQuestions(
-        spool.connection,
+        index.connection,
         num_words=config.decontaminate_words,
         template=template,
         shared=shared_contents(sample, template) if evaluation_questions else frozenset(),

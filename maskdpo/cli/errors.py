@@ -12,12 +12,13 @@ def print_error(error: Exception) -> int:
     """Print the sentence of an error and return its exit code; raises what has no sentence."""
     from schemas.errors import BackendError, ConfigError, MaskDpoError
     from schemas.secret_values import hide_keys
+    from schemas.text.terminal import printable
 
     if isinstance(error, MaskDpoError):
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         return error.exit_code
     if isinstance(error, OSError):
-        click.echo(f"error: {hide_keys(str(error))}", err=True)
+        click.echo(f"error: {printable(hide_keys(str(error)))}", err=True)
         return BackendError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
         from maskdpo.doctor.doctor import explain_missing

@@ -114,7 +114,8 @@ def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
 ) -> None:
     """Ours are sentences for the user; a library's keep the place they come from."""
     from schemas.secret_values import hide_keys
+    from schemas.text.terminal import printable
 
     ours = category.__module__.split(".")[0] == "schemas"
     origin = "" if ours else f"{category.__name__} in {filename.rsplit('/', 1)[-1]}: "
-    click.echo(f"warning: {origin}{hide_keys(str(message))}", err=True)
+    click.echo(f"warning: {origin}{printable(hide_keys(str(message)))}", err=True)

@@ -16,6 +16,7 @@ from maskdpo.config_sections import section_model
 from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
+from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
@@ -48,7 +49,7 @@ class VerbCommand(click.Command):
             raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings of the verb's section, then its examples as they stand."""
+        """Write the settings of the verb's section, then its examples as they are."""
         if self.section:
             fields = section_model(self.section).model_fields
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
@@ -146,7 +147,7 @@ def require_file(path: Path, *, made_by: str) -> Path:
 def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
     """The files that paths and glob patterns name, each once, sorted.
 
-    A path that exists is taken as it stands, whatever its characters. Raises InputError for a
+    A path that exists is taken as it is, whatever its characters. Raises InputError for a
     path or pattern that names no file.
     """
     found: set[Path] = set()
@@ -233,7 +234,7 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
 
     estimates = [estimate for _, estimate in parts]
     for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if any(item.num_calls and item.prices is None for item in estimates):
         click.echo("note: prices are not set, so not all costs are known", err=True)
     if not parts:
@@ -259,14 +260,14 @@ def announce_judge(settings: AnnotateConfig) -> list[str]:
     return notes
 
 
-def finish(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
+def report_result(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
     """Print what came out, then raise TooManyFailuresError if too much of it failed.
 
     `announced` are notes that were printed already.
     """
     for note in result.notes:
         if note not in announced:
-            click.echo(f"note: {note}", err=True)
+            click.echo(f"note: {printable(note)}", err=True)
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
     if not result.fatal:
         click.echo(f"wrote {result.output}" + (f" ({counts})" if counts else ""))
@@ -294,5 +295,5 @@ def print_table(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows:
-        table.add_row(Text(name), Text(value))  # Text: what a server said is no markup
+        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: it is no markup
     Console(stderr=True).print(table)

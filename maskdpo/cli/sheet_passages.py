@@ -61,7 +61,7 @@ class _Finder:
         return found
 
     def _documents_of(self, annotation: Annotation) -> Sequence[Document]:
-        chosen = self._config.documents
+        chosen = self._config.find_documents
         if chosen == "corpus":
             return self._all
         if annotation.document_ids and chosen != "topic":

@@ -42,7 +42,7 @@ class BaseModelConfig:
 
 
 def train_base_model(world: World, output: Path, config: BaseModelConfig) -> float:
-    """Train the base model and save it to `output`; answers the last loss (nats a token)."""
+    """Train the base model and save it to `output`; returns the last loss (nats per token)."""
     import torch
 
     torch.manual_seed(config.seed)

@@ -32,17 +32,17 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
 from annotator.sampling.sample import run_sample
-from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from maskdpo.config import RunConfig, load_run_config
 from maskdpo.demo.base_model import train_base_model
 from maskdpo.demo.config import DemoConfig
+from maskdpo.demo.run_values import METHODS, make_run_values
 from maskdpo.demo.truth import measure_judge
 from maskdpo.demo.world import World, make_world, write_document, write_question
 from maskdpo.evaluation.config import EvaluateConfig
 from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
 from maskdpo.evaluation.words import describe_pair, find_pair
-from maskdpo.report.dataset_plots import draw_dataset_plots
+from maskdpo.publishing.dataset import build_dataset
 from maskdpo.report.training_page import write_training_page
 from schemas.errors import ConfigError
 from schemas.files.jsonl import write_records
@@ -52,35 +52,6 @@ from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.run import run_train
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Method:
-    """A preference run: the settings that set it apart, and what it is, for people."""
-
-    settings: Mapping[str, Any]
-    description: str
-
-
-# Budget, pairs and reference are the same for all three.
-METHODS: dict[str, Method] = {
-    "dpo": Method(
-        settings={"use_spans": False, "eos": "both"},
-        description="Stock DPO: every token of both answers trains, the end of the text too.",
-    ),
-    "dpo_eos": Method(
-        settings={"use_spans": False, "eos": "neither"},
-        description="DPO that leaves the end-of-text token out, as Mask-DPO does: it differs from "
-        "mask_dpo in the sentence masks alone.",
-    ),
-    "mask_dpo": Method(
-        settings={"use_spans": True, "eos": "neither"},
-        description="Mask-DPO: only the correct sentences of the better answer and the wrong "
-        "sentences of the worse one train.",
-    ),
-}
-BASE_DESCRIPTION = (
-    "The model before preference training, made on biographies with half of the facts wrong."
-)
 _NUM_STAGES = 6
 
 
@@ -99,70 +70,20 @@ def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) ->
     _claim(folder, config)
     world = make_world(num_people=config.num_people, seed=config.seed)
     run = _write_inputs(world, folder, config)
-    store = folder / "store.sqlite"
     with _stage(1, f"base model: {config.num_people} people, half of the sentences corrupted"):
         _make_base_model(world, folder / "base", config)
     with _stage(2, "sample: several biographies of each person from the base model"):
-        sample = run.section(SampleConfig, "sample")
-        _tell(
-            run_sample(
-                sample,
-                questions=folder / "questions.jsonl",
-                output=folder / "responses.jsonl",
-                store=store,
-                on_event=on_event,
-            )
-        )
+        _sample(run, folder, on_event=on_event)
     with _stage(3, "annotate: each sentence against the documents, by word overlap"):
-        annotate = run.section(AnnotateConfig, "annotate")
-        _tell(
-            run_annotate(
-                annotate,
-                responses=folder / "responses.jsonl",
-                documents=folder / "documents.jsonl",
-                output=folder / "annotations.jsonl",
-                store=store,
-                on_event=on_event,
-            )
-        )
+        _annotate(run, folder, on_event=on_event)
         accuracy = measure_judge(world, folder / "annotations.jsonl")
         click.echo(f"  the judge agrees with the truth on {100 * accuracy:.1f}% of the sentences")
     with _stage(4, "build: best against worst"):
-        build = run.section(BuildConfig, "build")
-        dataset = folder / "dataset"
-        _tell(
-            run_build(
-                build,
-                annotations=folder / "annotations.jsonl",
-                output=dataset,
-                draw=draw_dataset_plots,
-            )
-        )
+        _build(run, folder)
     with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
-        for name, method in METHODS.items():
-            train = run.section(
-                TrainConfig, "train", **method.settings, progress=on_event is not ignore
-            )
-            _tell(run_train(train, dataset=dataset, output=folder / name))
-            click.echo(f"  curves: {write_training_page(folder / name)}")
+        _train(run, folder, on_event=on_event)
     with _stage(6, f"evaluate: {config.num_unseen} people the preference data has not seen"):
-        evaluate = run.section(EvaluateConfig, "evaluate")
-        inputs = EvaluationInputs(
-            questions=folder / "unseen.jsonl",
-            documents=folder / "documents.jsonl",
-            output=folder / "evaluation",
-            run_store=store,
-            title="Closed world: base, DPO and Mask-DPO on unseen topics",
-        )
-        _tell(
-            run_evaluate(
-                evaluate,
-                sample_configs(run, evaluate),
-                annotate,
-                inputs,
-                on_event=on_event,
-            )
-        )
+        _evaluate(run, folder, on_event=on_event)
     path = folder / "evaluation" / "scores.json"
     scores = json.loads(path.read_text(encoding="utf-8"))
     return DemoResult(
@@ -173,47 +94,77 @@ def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) ->
     )
 
 
+def _sample(run: RunConfig, folder: Path, *, on_event: OnEvent) -> None:
+    _report(
+        run_sample(
+            run.section(SampleConfig, "sample"),
+            questions=folder / "questions.jsonl",
+            output=folder / "responses.jsonl",
+            store=folder / "store.sqlite",
+            on_event=on_event,
+        )
+    )
+
+
+def _annotate(run: RunConfig, folder: Path, *, on_event: OnEvent) -> None:
+    _report(
+        run_annotate(
+            run.section(AnnotateConfig, "annotate"),
+            responses=folder / "responses.jsonl",
+            documents=folder / "documents.jsonl",
+            output=folder / "annotations.jsonl",
+            store=folder / "store.sqlite",
+            on_event=on_event,
+        )
+    )
+
+
+def _build(run: RunConfig, folder: Path) -> None:
+    settings = run.section(BuildConfig, "build")
+    _report(
+        build_dataset(
+            settings,
+            annotations=folder / "annotations.jsonl",
+            output=folder / "dataset",
+            plots=True,
+        )
+    )
+
+
+def _train(run: RunConfig, folder: Path, *, on_event: OnEvent) -> None:
+    for name, method in METHODS.items():
+        settings = run.section(
+            TrainConfig, "train", **method.settings, progress=on_event is not ignore
+        )
+        output = folder / name
+        _report(run_train(settings, dataset=folder / "dataset", output=output))
+        click.echo(f"  curves: {write_training_page(output)}")
+
+
+def _evaluate(run: RunConfig, folder: Path, *, on_event: OnEvent) -> None:
+    settings = run.section(EvaluateConfig, "evaluate")
+    inputs = EvaluationInputs(
+        questions=folder / "unseen.jsonl",
+        documents=folder / "documents.jsonl",
+        output=folder / "evaluation",
+        run_store=folder / "store.sqlite",
+        title="Closed world: base, DPO and Mask-DPO on unseen topics",
+    )
+    _report(
+        run_evaluate(
+            settings,
+            sample_configs(run, settings),
+            run.section(AnnotateConfig, "annotate"),
+            inputs,
+            on_event=on_event,
+        )
+    )
+
+
 def _conclude(scores: Mapping[str, Any], config: DemoConfig) -> str:
     """What the demo shows, in one sentence: Mask-DPO against DPO, with the interval."""
     found = describe_pair(find_pair(scores, "mask_dpo", "dpo"))
     return f"Asked about {config.num_unseen} people that training has not seen: {found}"
-
-
-def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:
-    """The demo's settings as a run config, so that every verb can be run on it again."""
-    return {
-        "run": {"dir": str(folder)},
-        "sample": {
-            "model": str(folder / "base"),
-            "num_responses": config.num_responses,
-            "temperature": 1.0,
-            "max_tokens": config.max_tokens,
-            "seed": config.seed,
-            "device": "cpu",
-        },
-        "annotate": {"judge": "lexical", "text": {"language": "en"}},
-        # Unseen topics are kept apart by the demo itself, so all pairs train.
-        "build": {"test_share": 0.0, "title": "Closed world: preference pairs"},
-        "train": {
-            "model": str(folder / "base"),
-            "learning_rate": config.learning_rate,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "beta": config.beta,
-            "max_length": 256,
-            "seed": config.seed,
-            "device": "cpu",
-            "logging_steps": 2,
-        },
-        "evaluate": {
-            "questions": str(folder / "unseen.jsonl"),
-            "models": {"base": str(folder / "base")}
-            | {name: str(folder / name) for name in METHODS},
-            "descriptions": {"base": BASE_DESCRIPTION}
-            | {name: method.description for name, method in METHODS.items()},
-            "seed": config.seed + 1,
-        },
-    }
 
 
 def _claim(folder: Path, config: DemoConfig) -> None:
@@ -256,7 +207,7 @@ def _make_base_model(world: World, output: Path, config: DemoConfig) -> None:
     click.echo(f"  wrote {output} (last loss {loss:.3f})")
 
 
-def _tell(result: StageResult) -> None:
+def _report(result: StageResult) -> None:
     for note in result.notes:
         click.echo(f"  note: {note}")
     counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)

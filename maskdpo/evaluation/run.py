@@ -7,7 +7,7 @@ be wrong with prices, questions and documents is reported before the first call.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -74,66 +74,26 @@ def run_evaluate(
     check_served(samples, annotate, inputs.store, same_model=same_model)
     for note in prepared.notes:
         on_event(Noted(text=note))
-    annotations: dict[str, list[Annotation]] = {}
-    failures: list[Failure] = []
-    notes: list[str] = []
-    troubles: list[MaskDpoError] = []
-    for name, sample in samples.items():
-        click.echo(f"evaluate: {name} ({sample.model})", err=True)
-        try:
-            results = _ask_model(
-                name,
-                sample,
-                annotate,
-                inputs,
-                budget=prepared.budget,
-                retry_failed=retry_failed,
-                same_model=same_model,
-                on_event=on_event,
-            )
-        except LimitReachedError as error:
-            done = ", ".join(annotations) or "none"
-            raise LimitReachedError(
-                f"{error}; models finished: {done} of {len(samples)}, no scores are written"
-            ) from None
-        annotations[name] = _read_annotations(inputs.output / name / "annotations.jsonl")
-        for result in results:
-            failures.extend(result.failures)
-            troubles += [result.trouble] if result.trouble else []
-            notes.extend(note for note in result.notes if note not in notes)
-    scores = compare_models(
-        annotations,
-        [question.id for question in prepared.questions],
-        topics={question.id: question.topic for question in prepared.questions},
-        num_responses=max(sample.num_responses for sample in samples.values()),
-        descriptions=config.descriptions,
+    asked = _ask_models(
+        samples,
+        annotate,
+        inputs,
+        budget=prepared.budget,
+        retry_failed=retry_failed,
+        same_model=same_model,
+        on_event=on_event,
     )
-    write_json(inputs.output / "scores.json", scores)
-    write_report(
-        inputs.output / "report.html",
-        ReportInputs(
-            title=inputs.title,
-            scores=scores,
-            annotations=annotations,
-            questions=prepared.questions,
-            documents=prepared.documents,
-            training_logs={
-                name: Path(sample.model) / "training_log.jsonl" for name, sample in samples.items()
-            },
-            notes=notes,
-            num_examples=config.num_examples,
-        ),
-    )
+    _write_results(config, samples, inputs, prepared, asked)
     num_questions = len(prepared.questions)
     num_rows = sum(num_questions * sample.num_responses for sample in samples.values())
     return StageResult(
         output=inputs.output / "scores.json",
         num_rows=num_rows,
-        failures=failures,
+        failures=asked.failures,
         counts={"models": len(samples), "questions": num_questions, "responses": num_rows},
-        notes=notes,
+        notes=asked.notes,
         table=prepared.budget.rows(),
-        trouble=troubles[0] if troubles else None,
+        trouble=asked.troubles[0] if asked.troubles else None,
     )
 
 
@@ -165,7 +125,7 @@ def _prepare(
     rows = read_rows(inputs.questions, Question)
     documents = read_records(inputs.documents, Document)
     notes = check_documents(
-        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.documents
+        inputs.questions, rows, documents, source=inputs.documents, chosen=annotate.find_documents
     )
     for sample in samples.values():
         make_backend(sample)  # a missing model is reported before the first one samples
@@ -175,6 +135,57 @@ def _prepare(
         budget=Budget(limits=limits),
         notes=notes,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What the models and the judge gave, by model and over all of them."""
+
+    annotations: dict[str, list[Annotation]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    troubles: list[MaskDpoError] = field(default_factory=list)
+
+    def add(self, name: str, annotations: list[Annotation], results: Sequence[StageResult]) -> None:
+        self.annotations[name] = annotations
+        for result in results:
+            self.failures.extend(result.failures)
+            self.troubles.extend([result.trouble] if result.trouble else [])
+            self.notes.extend(note for note in result.notes if note not in self.notes)
+
+
+def _ask_models(
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    budget: Budget,
+    retry_failed: bool,
+    same_model: bool,
+    on_event: OnEvent,
+) -> _Asked:
+    """Ask one model after the other; raises LimitReachedError with the models that are finished."""
+    asked = _Asked()
+    for name, sample in samples.items():
+        click.echo(f"evaluate: {name} ({sample.model})", err=True)
+        try:
+            results = _ask_model(
+                name,
+                sample,
+                annotate,
+                inputs,
+                budget=budget,
+                retry_failed=retry_failed,
+                same_model=same_model,
+                on_event=on_event,
+            )
+        except LimitReachedError as error:
+            done = ", ".join(asked.annotations) or "none"
+            raise LimitReachedError(
+                f"{error}; models finished: {done} of {len(samples)}, no scores are written"
+            ) from None
+        asked.add(name, _read_annotations(inputs.output / name / "annotations.jsonl"), results)
+    return asked
 
 
 def _ask_model(
@@ -216,6 +227,39 @@ def _ask_model(
     )
     budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again
     return [sampled, judged]
+
+
+def _write_results(
+    config: EvaluateConfig,
+    samples: Mapping[str, SampleConfig],
+    inputs: EvaluationInputs,
+    prepared: _Prepared,
+    asked: _Asked,
+) -> None:
+    """Write scores.json and report.html."""
+    scores = compare_models(
+        asked.annotations,
+        [question.id for question in prepared.questions],
+        topics={question.id: question.topic for question in prepared.questions},
+        num_responses=max(sample.num_responses for sample in samples.values()),
+        descriptions=config.descriptions,
+    )
+    write_json(inputs.output / "scores.json", scores)
+    write_report(
+        inputs.output / "report.html",
+        ReportInputs(
+            title=inputs.title,
+            scores=scores,
+            annotations=asked.annotations,
+            questions=prepared.questions,
+            documents=prepared.documents,
+            training_logs={
+                name: Path(sample.model) / "training_log.jsonl" for name, sample in samples.items()
+            },
+            notes=asked.notes,
+            num_examples=config.num_examples,
+        ),
+    )
 
 
 def sample_configs(config: RunConfig, evaluate: EvaluateConfig) -> dict[str, SampleConfig]:

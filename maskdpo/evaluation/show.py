@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from maskdpo.evaluation.words import conclude, p_value, percent, points
+from schemas.text.terminal import printable
 
 WIDTH = 80
 MAX_NAME_CHARS = 18
@@ -94,13 +95,13 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
     for place, heading in enumerate(headings):
         table.add_column(escape(heading), justify="right" if place else "left", no_wrap=True)
     for cells in rows:
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     click.echo("")
     Console(highlight=False, width=WIDTH).print(table)
 
 
 def _say(text: str) -> None:
-    click.echo(click.wrap_text(text, WIDTH, subsequent_indent="  "))
+    click.echo(click.wrap_text(printable(text), WIDTH, subsequent_indent="  "))
 
 
 def _short(name: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataset_builder.folder.markdown import HINT, CardState, CardText, Segment, digest, dump_yaml
+from maskdpo.publishing.markdown import HINT, CardState, CardText, Segment, digest, dump_yaml
 from schemas.errors import InputError
 from schemas.files.yaml_files import YamlFault, parse_yaml
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from schemas.errors import BackendError, ConfigError, MaskDpoError
+from schemas.text.terminal import one_line
 
 RepoType = Literal["dataset", "model"]
 MAIN = "main"
@@ -25,7 +26,7 @@ MAX_MESSAGE_CHARS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class RepoState:
-    """What stands on the Hub.
+    """What is on the Hub.
 
     head     the commit that a push goes on top of; None in a repository that does not exist
     files    names at that commit
@@ -73,7 +74,7 @@ class HubClient:
             )
 
     def read_state(self, branch: str) -> RepoState:
-        """What stands there now."""
+        """What is there now."""
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
         from huggingface_hub.hf_api import KernelInfo
 
@@ -235,10 +236,8 @@ class HubClient:
 
     def _clean(self, text: str) -> str:
         """A server's words on one line, cut short, without the token."""
-        flat = " ".join(text.split())
-        if self._token:
-            flat = flat.replace(self._token, "***")
-        return flat[:MAX_MESSAGE_CHARS]
+        hidden = text.replace(self._token, "***") if self._token else text
+        return one_line(hidden, MAX_MESSAGE_CHARS)
 
     def _token_origin(self) -> str:
         if not self._token:

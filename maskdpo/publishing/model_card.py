@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.folder.markdown import Trusted, code, compose_card, render_sections
 from dataset_builder.pairs import public_name
+from maskdpo.publishing.markdown import Trusted, code, compose_card, render_sections
 from schemas.errors import InputError
 
 TEMPLATE = Path(__file__).parent / "templates" / "model.md.jinja"

@@ -1,6 +1,6 @@
 """What a push sends: the files of a folder by name, the card, and what is wrong with them.
 
-The rule: a file goes out because a list names it, never because it lies there. A data set sends
+The rule: a file goes out because a list names it, never because it is there. A data set sends
 what its manifest names; a model sends safetensors, JSON and tokenizer text, so that nothing that
 runs code on loading, no checkpoint and no optimiser state leaves this machine.
 """
@@ -14,12 +14,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.folder.markdown import CardText, split_card
 from dataset_builder.folder.validate import validate_folder
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME
 from dataset_builder.pairs import public_name
 from maskdpo.publishing.card_merge import merge_cards
 from maskdpo.publishing.client import RepoType
+from maskdpo.publishing.markdown import CardText, split_card
 from maskdpo.publishing.model_card import TRAINING_NAME, ModelFacts, render_model_card
 from maskdpo.publishing.people import People, find_people, refuse_names
 from maskdpo.publishing.privacy import json_faults

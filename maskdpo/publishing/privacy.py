@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import dataset_builder.folder
 from schemas.errors import Fault
 from schemas.secret_values import hide_keys, holds_key
 from schemas.validation import show_value
@@ -90,12 +89,8 @@ def _own_names() -> Iterator[tuple[str, str]]:
 @lru_cache(maxsize=1)
 def _words_of_cards() -> frozenset[str]:
     """Words that every card has: a machine called `dpo` or a user `may` is not named by them."""
-    folders = (Path(dataset_builder.folder.__file__).parent, Path(__file__).parent)
-    texts = [
-        path.read_text(encoding="utf-8")
-        for folder in folders
-        for path in sorted((folder / "templates").iterdir())
-    ]
+    templates = Path(__file__).parent / "templates"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(templates.iterdir())]
     return frozenset(re.findall(r"[a-z0-9]+", " ".join(texts).lower()))
 
 

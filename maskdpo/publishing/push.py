@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.folder.markdown import (
+from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME
+from maskdpo.publishing.card_merge import merge_cards, read_header
+from maskdpo.publishing.client import MAIN, Commit, HubClient, OfflineError, RepoState
+from maskdpo.publishing.markdown import (
     CardState,
     CardText,
     Segment,
@@ -22,9 +25,6 @@ from dataset_builder.folder.markdown import (
     join_card,
     split_card,
 )
-from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME
-from maskdpo.publishing.card_merge import merge_cards, read_header
-from maskdpo.publishing.client import MAIN, Commit, HubClient, OfflineError, RepoState
 from maskdpo.publishing.model_card import ModelFacts
 from maskdpo.publishing.payload import Payload, collect_payload
 from maskdpo.publishing.people import People
@@ -221,7 +221,7 @@ def _name_repo(card: CardText, repo: str) -> CardText:
 
 def _with_license(card: CardText, license_id: str) -> CardText:
     """The card under another licence, as if it had been built so."""
-    from dataset_builder.folder.markdown import dump_yaml
+    from maskdpo.publishing.markdown import dump_yaml
 
     header = read_header(card.header, where=CARD_NAME) | {"license": license_id}
     state = card.state or CardState()

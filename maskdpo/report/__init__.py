@@ -1,1 +1,1 @@
-"""The room that draws."""
+"""Pages, plots and tables."""

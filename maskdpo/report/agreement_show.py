@@ -21,6 +21,7 @@ from annotator.agreement.measure import (
     AgreementSlice,
     largest_first,
 )
+from schemas.text.terminal import one_line
 
 if TYPE_CHECKING:
     from annotator.agreement.calibration import Calibration
@@ -40,7 +41,7 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
     reports = result.reports
     first = reports[0]
     _print_table(
-        f"{clean(result.gold)}: agreement with people",
+        f"{_name(result.gold)}: agreement with people",
         result.lines(),
     )
     click.echo(
@@ -65,23 +66,11 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
 def print_notes(notes: Sequence[str]) -> None:
     """Print what a user must know before reading a figure, each once, on standard error."""
     for note in dict.fromkeys(notes):
-        click.echo(f"note: {clean(note, MAX_NOTE_CHARS)}", err=True)
+        click.echo(f"note: {one_line(note, MAX_NOTE_CHARS)}", err=True)
 
 
-def clean(text: str, limit: int = MAX_NAME_CHARS) -> str:
-    """Text from data on one line of a terminal: white space is a blank, control characters '?'.
-
-    >>> clean("a\\n\\x1b[31mred")
-    'a ?[31mred'
-    """
-    short = text if len(text) <= limit else text[: limit - 3] + "..."
-    return "".join(_printable(letter) for letter in short)
-
-
-def _printable(letter: str) -> str:
-    if letter.isspace():
-        return " "
-    return letter if letter.isprintable() else "?"
+def _name(text: str) -> str:
+    return one_line(text, MAX_NAME_CHARS)
 
 
 def _print_table(title: str, lines: Iterable[tuple[str, Agreement]]) -> None:
@@ -99,7 +88,7 @@ def _print_table(title: str, lines: Iterable[tuple[str, Agreement]]) -> None:
         cells += [
             _show(line[key].value) for key in ("f1_hallucinated", "f1_factual", "kappa", "coverage")
         ]
-        table.add_row(escape(clean(name)), *(escape(cell) for cell in cells))
+        table.add_row(escape(_name(name)), *(escape(cell) for cell in cells))
     click.echo(f"\n{title}")
     Console(highlight=False).print(table)
 
@@ -108,8 +97,8 @@ def _print_abstentions(report: AgreementReport) -> None:
     line = report.agreement
     num_open = report.num_sentences - line.num_decided
     if num_open:
-        reasons = ", ".join(f"{clean(name)} {count}" for name, count in line.abstentions.items())
-        _say(f"{clean(report.judge)} left {num_open} sentences undetermined: {reasons}")
+        reasons = ", ".join(f"{_name(name)} {count}" for name, count in line.abstentions.items())
+        _say(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
 
 
 def _print_slices(report: AgreementReport) -> None:
@@ -124,10 +113,10 @@ def _print_slices(report: AgreementReport) -> None:
         largest = largest_first(slices)
         shown = largest[:MAX_SLICES]
         _print_table(
-            f"{clean(report.judge)} by {kind}",
+            f"{_name(report.judge)} by {kind}",
             [
                 (
-                    f"{clean(name, 18)}{' !' if part.is_small else ''} n={part.num_sentences}",
+                    f"{one_line(name, 18)}{' !' if part.is_small else ''} n={part.num_sentences}",
                     part.agreement,
                 )
                 for name, part in shown
@@ -140,7 +129,7 @@ def _print_slices(report: AgreementReport) -> None:
 
 
 def _print_comparison(first: str, second: str, found: Comparison) -> None:
-    click.echo(f"\nA = {clean(first)}, B = {clean(second)}")
+    click.echo(f"\nA = {_name(first)}, B = {_name(second)}")
     _say(
         f"Both decided {found.num_compared} sentences in {found.num_groups} groups; A alone "
         f"{found.num_first_only}, B alone {found.num_second_only}, neither {found.num_neither}."
@@ -160,7 +149,7 @@ def _print_comparison(first: str, second: str, found: Comparison) -> None:
 
 
 def _print_calibration(judge: str, found: Calibration | None) -> None:
-    name = clean(judge)
+    name = _name(judge)
     if found is None:
         click.echo(f"\n{name} gives no confidence; there is no calibration")
         return
@@ -192,13 +181,13 @@ def _print_calibration(judge: str, found: Calibration | None) -> None:
 def _print_disagreements(
     report: AgreementReport, found: Sequence[Disagreement], num_shown: int
 ) -> None:
-    name = clean(report.judge)
+    name = _name(report.judge)
     total = f"{len(found)} of {report.agreement.num_decided} decided sentences"
     click.echo(f"\n{name} differs from people on {total}")
     for row in found[:num_shown]:
         confidence = "" if row.confidence is None else f" {row.confidence:.2f}"
         click.echo(
-            f"- {clean(row.response_id, 40)} [{row.start}, {row.end})\n"
+            f"- {one_line(row.response_id, 40)} [{row.start}, {row.end})\n"
             f"  people {row.people_label}, judge {row.judge_label}{confidence}"
         )
         quotes = [evidence.text for evidence in row.evidence if evidence.text]
@@ -208,7 +197,7 @@ def _print_disagreements(
             ("evidence", quotes[0] if quotes else ""),
         ):
             if text:
-                _say(f"{title}: {clean(text, MAX_TEXT_CHARS)}", indent=4)
+                _say(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
     if len(found) > num_shown:
         click.echo("  --disagreements FILE.jsonl writes all of them, the surest first")
 

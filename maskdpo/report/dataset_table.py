@@ -1,15 +1,18 @@
-"""The statistics of a data set as a table on the terminal, a column a split."""
+"""The statistics of a data set as a table on the terminal, one column per split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from schemas.text.terminal import one_line
+
+MAX_NAME_CHARS = 40
 Values = Mapping[str, Any]
 
 
 def print_statistics(statistics: Values) -> None:
-    """Print what `folder.statistics.compute_statistics` returned; fits 80 columns."""
+    """Print what `compute_statistics` returned; fits 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -47,7 +50,7 @@ def _rows(overall: Values) -> dict[str, Callable[[Values], str]]:
         rows[f"active {side}"] = _median(f"active_share_{side}", "{:.2f}")
     rows["length bias"] = _length_bias
     for language in overall["languages"]:
-        rows[f"pairs in {_plain(language) or 'no named language'}"] = _language_pairs(language)
+        rows[f"pairs in {_shown(language) or 'no named language'}"] = _language_pairs(language)
     return rows
 
 
@@ -80,8 +83,8 @@ def _language_pairs(language: str) -> Callable[[Values], str]:
     return show
 
 
-def _plain(text: str) -> str:
+def _shown(text: str) -> str:
     """A name from data without what a terminal or rich would obey."""
     from rich.markup import escape
 
-    return escape("".join(letter if letter.isprintable() else "?" for letter in text[:40]))
+    return escape(one_line(text, MAX_NAME_CHARS))

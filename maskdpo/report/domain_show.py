@@ -15,6 +15,7 @@ import click
 
 from annotator.judging.domains.preview import describe_verdict
 from annotator.judging.judge import JudgeFailure
+from schemas.text.terminal import printable as escape
 
 if TYPE_CHECKING:
     from annotator.judging.domains.domain import Domain
@@ -52,7 +53,7 @@ def policy_line(domain: Domain) -> str:
     """The domain's label policy as a line of the run config's section `build`."""
     policy = domain.label_policy
     chosen, rejected = (", ".join(labels) for labels in (policy.chosen, policy.rejected))
-    return f"policy: {{chosen: [{chosen}], rejected: [{rejected}]}}"
+    return f"label_policy: {{chosen: [{chosen}], rejected: [{rejected}]}}"
 
 
 def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None:
@@ -111,18 +112,6 @@ def print_trials(
             click.echo(f"    because: {_one_line(rationale)}")
     if num_known:
         click.echo(f"  {num_same} of {num_known} as the examples say")
-
-
-def escape(text: str) -> str:
-    """`text` without control characters that a terminal would obey; line ends stay.
-
-    >>> escape("red \\x1b[31m")
-    'red ?[31m'
-    """
-    return "".join(
-        letter if letter == "\n" or letter.isprintable() else " " if letter.isspace() else "?"
-        for letter in text
-    )
 
 
 def _cut(text: str) -> str:

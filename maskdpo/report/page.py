@@ -66,7 +66,7 @@ def render_report(inputs: ReportInputs) -> str:
 
 
 def page_template(name: str) -> Template:
-    """A template of this room; everything it is given is escaped."""
+    """A template of this package; everything it is given is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

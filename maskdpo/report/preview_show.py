@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from maskdpo.report.domain_show import escape
 from schemas.records import Annotation, Document, Sentence
+from schemas.text.terminal import one_line
 
 _MAX_CHARS = 400
 _LABEL_WIDTH = 16
@@ -47,5 +47,4 @@ def _describe(
 
 
 def _line(text: str) -> str:
-    line = escape(" ".join(text.split()))
-    return line if len(line) <= _MAX_CHARS else line[: _MAX_CHARS - 3] + "..."
+    return one_line(text, _MAX_CHARS)

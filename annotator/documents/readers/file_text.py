@@ -109,7 +109,7 @@ def _space_for(match: re.Match[str]) -> str:
     return "" if inside_word and not (before.isdigit() and after.isdigit()) else " "
 
 
-def one_line(value: object) -> str:
+def field_text(value: object) -> str:
     """A title, licence or the like as one line of bounded length; '' for what is no scalar."""
     if value is None or isinstance(value, (dict, list, tuple, set, bytes)):
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from annotator.documents.readers.file_text import one_line
+from annotator.documents.readers.file_text import field_text
 from schemas.files.yaml_files import YamlFault, parse_yaml_texts
 
 _BREAK = r"(?:\r\n|\r|\n)"
@@ -78,7 +78,7 @@ def _read_values(block: str) -> dict[str, str]:
         return _read_lines(block)
     if not isinstance(loaded, dict):
         return {}
-    return {str(key): one_line(value) for key, value in loaded.items()}
+    return {str(key): field_text(value) for key, value in loaded.items()}
 
 
 def _count_lists(block: str) -> int:
@@ -115,7 +115,7 @@ def _read_lines(block: str) -> dict[str, str]:
         if match:
             value = (match[2] or "").strip()
             quoted = _QUOTED.fullmatch(value)
-            values.setdefault(match[1], one_line(quoted[2] if quoted else value))
+            values.setdefault(match[1], field_text(quoted[2] if quoted else value))
         elif not _CONTINUED.match(line) or not values:
             return {}
     return values

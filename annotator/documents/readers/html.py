@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from annotator.documents.readers.decode import decode_page
-from annotator.documents.readers.file_text import FileText, clean, one_line
+from annotator.documents.readers.file_text import FileText, clean, field_text
 from annotator.documents.readers.html_text import count_shown, inline_text, render
 from schemas.text.language_codes import AUTO
 
@@ -82,17 +82,17 @@ def _main_part(tree: LexborHTMLParser) -> LexborNode:
 def _find_title(tree: LexborHTMLParser, root: LexborNode) -> str:
     """The only first heading, which names the text; the page's title often names the site too."""
     title = tree.css_first("head > title")
-    return _only_heading(root) or one_line(title.text(deep=True) if title is not None else "")
+    return _only_heading(root) or field_text(title.text(deep=True) if title is not None else "")
 
 
 def _only_heading(root: LexborNode) -> str:
     headings = root.css("h1")
-    return one_line(inline_text(headings[0])) if len(headings) == 1 else ""
+    return field_text(inline_text(headings[0])) if len(headings) == 1 else ""
 
 
 def _find_address(tree: LexborHTMLParser) -> str:
     for node in tree.css("link[rel~=canonical][href]"):
-        address = one_line(node.attributes.get("href"))
+        address = field_text(node.attributes.get("href"))
         if _is_web_address(address):
             return address
     return ""
@@ -100,12 +100,12 @@ def _find_address(tree: LexborHTMLParser) -> str:
 
 def _find_license(tree: LexborHTMLParser) -> str:
     for node in tree.css("link[rel~=license][href], a[rel~=license]"):
-        href = one_line(node.attributes.get("href"))
-        stated = href if _is_web_address(href) else one_line(inline_text(node))
+        href = field_text(node.attributes.get("href"))
+        stated = href if _is_web_address(href) else field_text(inline_text(node))
         if stated:
             return stated
     metas = {
-        (node.attributes.get("name") or "").lower(): one_line(node.attributes.get("content"))
+        (node.attributes.get("name") or "").lower(): field_text(node.attributes.get("content"))
         for node in reversed(tree.css("meta[name][content]"))
     }
     return next((metas[name] for name in _LICENSE_METAS if metas.get(name)), "")

@@ -110,7 +110,7 @@ class Domain(Section):
 
     label_policy: LabelPolicy = LabelPolicy()
     """Which labels train on which side. It belongs into section `build` of the run config, as
-    `policy`; `maskdpo domain check` prints the line."""
+    `label_policy`; `maskdpo domain check` prints the line."""
 
     @field_validator("guidance", "glossary", "text", "retrieval", mode="before")
     @classmethod

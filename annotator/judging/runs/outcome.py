@@ -19,7 +19,8 @@ from schemas.errors import BackendError, MaskDpoError, TooManyFailuresError
 LEFT_OPEN = frozenset({"not_labelled"})
 _MAY_BE_RETRIED = "--retry-failed asks again what failed"
 _ADVICE = {
-    "no_document": "give the responses document_ids or a topic, or set annotate.documents=corpus",
+    "no_document": "give the responses document_ids or a topic, or set "
+    "annotate.find_documents=corpus",
     "cut_off": "raise sample.max_tokens where responses are cut off, annotate.llm.max_tokens where "
     "the judge's replies are",
     "evidence_not_found": "a larger judge quotes more exactly; annotate.llm.evidence=keep accepts "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,11 @@ from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
+    from annotator.agreement.gold import Gold
+    from annotator.agreement.result import AgreementResult
+    from annotator.agreement.run import AgreementFiles
     from annotator.calls.usage import Limits
+    from maskdpo.named_judges import PaidCalls
 
 
 @click.command(
@@ -114,18 +119,17 @@ def command(
     A judge that asks a model keeps its calls in the store, so a rerun continues.
     """
     from annotator.agreement.gold import read_gold
-    from annotator.agreement.run import AgreementFiles, estimate_agreement, run_agreement
-    from maskdpo.cli.progress import Progress
-    from maskdpo.named_judges import PaidCalls, find_judges
-    from maskdpo.report.agreement_page import write_agreement_page
-    from maskdpo.report.agreement_show import print_agreement, print_notes
+    from annotator.agreement.run import AgreementFiles
+    from maskdpo.named_judges import PaidCalls
 
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
-    folder = output.parent if output else config.run.dir
     run_store = find_run_store(
-        config, folder / "agreement.json", given=store, names=(STORE_NAME, "agreement.sqlite")
+        config,
+        (output.parent if output else config.run.dir) / "agreement.json",
+        given=store,
+        names=(STORE_NAME, "agreement.sqlite"),
     )
     paid = PaidCalls(
         path=run_store.path,
@@ -136,10 +140,7 @@ def command(
         only_estimate=estimate_only,
     )
     files = AgreementFiles(
-        output=output,
-        disagreements=disagreements,
-        annotations=annotations_output,
-        report=report,
+        output=output, disagreements=disagreements, annotations=annotations_output, report=report
     )
     labels = read_gold(
         gold,
@@ -147,26 +148,57 @@ def command(
         default_documents=config.run.path("documents.jsonl"),
         annotations=config.run.path("annotations.jsonl"),
     )
+    result = _measure(config, compare or [judge], labels, files, paid)
+    if result is not None:
+        _print_costs(paid)
+        _print_result(result, files, num_shown=show, as_json=as_json)
+
+
+def _measure(
+    config: RunConfig,
+    names: Sequence[str | None],
+    labels: Gold,
+    files: AgreementFiles,
+    paid: PaidCalls,
+) -> AgreementResult | None:
+    """Run the judges and write the files; None where only an estimate is wanted and printed."""
+    from annotator.agreement.run import estimate_agreement, run_agreement
+    from maskdpo.cli.progress import Progress
+    from maskdpo.named_judges import find_judges
+    from maskdpo.report.agreement_page import write_agreement_page
+    from maskdpo.report.agreement_show import print_notes
+
     with paid:
-        judges = find_judges(compare or [judge], config, paid=paid)
-        if estimate_only:
+        judges = find_judges(names, config, paid=paid)
+        if paid.only_estimate:
             show_estimates(estimate_agreement(labels, judges))
-            return
-        announce_limits(limits, *(meter.prices for meter in paid.budget.meters))
+            return None
+        announce_limits(paid.limits, *(meter.prices for meter in paid.budget.meters))
         print_notes([*labels.notes(), *(note for item in judges for note in item.judge.notes())])
         result = run_agreement(labels, judges, files, on_event=Progress())
-        if report:
-            write_agreement_page(report, result)
+        if files.report:
+            write_agreement_page(files.report, result)
+    return result
+
+
+def _print_costs(paid: PaidCalls) -> None:
     for meter in paid.budget.meters:
         print_table(meter.rows())
     if len(paid.budget.meters) > 1:
         print_table(paid.budget.rows())
+
+
+def _print_result(
+    result: AgreementResult, files: AgreementFiles, *, num_shown: int, as_json: bool
+) -> None:
+    from maskdpo.report.agreement_show import print_agreement, print_notes
+
     if as_json:
         # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        print_agreement(result, num_shown=show)
+        print_agreement(result, num_shown=num_shown)
     print_notes(result.warnings)
-    for path in (output, disagreements, annotations_output, report):
+    for path in (files.output, files.disagreements, files.annotations, files.report):
         if path:
             click.echo(f"wrote {path}", err=True)

@@ -19,9 +19,9 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
     print_table,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -135,7 +135,7 @@ def command(
         on_event=Progress(),
         meter=run.meter,
     )
-    finish(result, settings.max_failed, announced=announced)
+    report_result(result, settings.max_failed, announced=announced)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from maskdpo.cli.options import (
     VerbCommand,
     config_options,
     expand_inputs,
-    finish,
+    report_result,
 )
 from maskdpo.config import RunConfig
 from schemas.errors import ConfigError
@@ -84,12 +84,11 @@ def command(
     is used without an option. Where several people disagree, build.conflicts decides, and
     each conflict is listed in OUTPUT.conflicts.jsonl.
     """
-    from dataset_builder.build import run_build
     from dataset_builder.config import BuildConfig
     from dataset_builder.folder.statistics import STATISTICS_NAME
-    from dataset_builder.input_index import Shard
+    from dataset_builder.shard import Shard
     from formats.forgotten import FORGOTTEN_NAME
-    from maskdpo.report.dataset_plots import draw_dataset_plots
+    from maskdpo.publishing.dataset import build_dataset
     from maskdpo.report.dataset_table import print_statistics
 
     settings = config.section(BuildConfig, "build")
@@ -97,7 +96,7 @@ def command(
         annotations or (config.run.path("annotations.jsonl"),),
         made_by="make it with: maskdpo annotate (or maskdpo import)",
     )
-    result = run_build(
+    result = build_dataset(
         settings,
         annotations=sources,
         output=output or config.run.path("dataset"),
@@ -112,10 +111,10 @@ def command(
         forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
-        draw=draw_dataset_plots if plots else None,
+        plots=plots,
     )
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)
 
 
 def _find_reviews(

@@ -15,8 +15,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimates,
 )
@@ -26,6 +26,7 @@ from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from annotator.calls.usage import Limits
+    from maskdpo.evaluation.run import EvaluationInputs
 
 
 @click.command(
@@ -89,15 +90,8 @@ def command(
         output=output,
         run_store=run_store.path,
     )
-    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
-    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    _check_files(inputs, is_chosen=bool(questions or settings.questions))
     samples = sample_configs(config, settings)
-    if questions is None and settings.questions is None:
-        click.echo(
-            f"note: asking {inputs.questions}, which the preference data may be made of; "
-            "--questions or evaluate.questions names questions of unseen topics",
-            err=True,
-        )
     if estimate_only:
         with run_store.to_read() as calls:
             seen = replace(inputs, run_store=calls)
@@ -116,7 +110,19 @@ def command(
         on_event=Progress(),
     )
     print_scores(inputs.output / "scores.json")
-    finish(result, annotate.max_failed)
+    report_result(result, annotate.max_failed)
+
+
+def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
+    """Raise InputError for a missing file; a note where nobody chose questions for evaluation."""
+    require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
+    require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
+    if not is_chosen:
+        click.echo(
+            f"note: asking {inputs.questions}, which the preference data may be made of; "
+            "--questions or evaluate.questions names questions of unseen topics",
+            err=True,
+        )
 
 
 def _parse_models(given: tuple[str, ...]) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ import click
 
 from formats.reviews import REVIEW_FILES
 from maskdpo.cli.command_line import run_options
-from maskdpo.cli.options import INPUT_FILE, VerbCommand, config_options, finish, require_file
+from maskdpo.cli.options import INPUT_FILE, VerbCommand, config_options, report_result, require_file
 from maskdpo.config import RunConfig
 from schemas.errors import ConfigError
 from schemas.labels import Label
@@ -140,7 +140,7 @@ def command(
     else:
         _refuse_options_of_sheets(format_name, blind or sample or only or who or label_language)
         result = _export_for_programs(given, output, format_name, documents, lossy=lossy)
-    finish(result, max_failed)
+    report_result(result, max_failed)
 
 
 def _read_material(config: RunConfig, documents: Path | None) -> Material | None:

@@ -15,7 +15,7 @@ from maskdpo.cli.options import (
     OUTPUT_FILE,
     VerbCommand,
     config_options,
-    finish,
+    report_result,
     require_file,
 )
 from maskdpo.config import RunConfig
@@ -118,7 +118,7 @@ def command(
         result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
     else:
         result = _import_sheet(config, source, output, who=who, round_number=round_number)
-    finish(result, max_failed)
+    report_result(result, max_failed)
 
 
 def _import_sheet(

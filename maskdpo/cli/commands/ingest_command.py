@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options, finish
+from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 TOPIC_RULES = ("file", "folder", "title")
@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Turn a FOLDER of txt, md, html, docx and pdf files into documents, subfolders included.
 
-    A file that gives no text (encrypted, broken, scanned, too large) is recorded beside the
+    A file that gives no text (encrypted, broken, scanned, too large) is recorded next to the
     output with its reason, and the others are read. What a document is made of: docs/ingest.md.
     """
     from annotator.documents.ingest import run_ingest
@@ -51,4 +51,4 @@ def command(
     result = run_ingest(
         settings, folder=folder, output=output or config.run.path("documents.jsonl")
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 
@@ -31,12 +31,7 @@ def command(
     What comes out is, byte for byte, what the build in one piece would have written.
     """
     from dataset_builder.config import BuildConfig
-    from dataset_builder.folder.merge import run_merge
-    from maskdpo.report.dataset_plots import draw_dataset_plots
+    from maskdpo.publishing.dataset import merge_datasets
 
-    result = run_merge(
-        shards,
-        output=output or config.run.path("dataset"),
-        draw=draw_dataset_plots if plots else None,
-    )
-    finish(result, config.section(BuildConfig, "build").max_failed)
+    result = merge_datasets(shards, output=output or config.run.path("dataset"), plots=plots)
+    report_result(result, config.section(BuildConfig, "build").max_failed)

@@ -9,6 +9,7 @@ import click
 
 from maskdpo.cli.options import FOLDER, INPUT_FILE, VerbCommand, config_options, require_file
 from maskdpo.config import RunConfig
+from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
     from maskdpo.publishing.push import PushPlan
@@ -96,16 +97,16 @@ def _print_plan(plan: PushPlan, public: bool) -> None:
     who = "public" if public else "private"
     click.echo(f"{plan.repo_type} {plan.repo} ({standing}{who}), branch {plan.branch}")
     for name, size in plan.sizes.items():
-        click.echo(f"  {size:>12,} {name}")
+        click.echo(f"  {size:>12,} {printable(name)}")
     for name in plan.delete:
-        click.echo(f"  {'delete':>12} {name}")
+        click.echo(f"  {'delete':>12} {printable(name)}")
     for line in plan.people.describe() if plan.people is not None else ():
-        click.echo(line)
+        click.echo(printable(line))
     for text in plan.kept:
-        click.echo(f"note: kept as it is on the Hub's card: {text}", err=True)
+        click.echo(f"note: kept as it is on the Hub's card: {printable(text)}", err=True)
     if plan.unread:
         text = "the Hub was not read, so this is not compared with what may be there"
-        click.echo(f"note: {text}: {plan.unread}", err=True)
+        click.echo(f"note: {text}: {printable(plan.unread)}", err=True)
     if plan.left:
         listed = ", ".join(plan.left[:5]) + (", ..." if len(plan.left) > 5 else "")
-        click.echo(f"note: {len(plan.left)} files are not sent: {listed}", err=True)
+        click.echo(f"note: {len(plan.left)} files are not sent: {printable(listed)}", err=True)

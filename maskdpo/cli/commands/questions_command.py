@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -85,4 +85,4 @@ def command(
         same_model=same_model,
         on_event=Progress(),
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)

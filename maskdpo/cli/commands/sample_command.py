@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     announce_limits,
     config_options,
     estimate_option,
-    finish,
     paid_options,
+    report_result,
     require_file,
     show_estimate,
 )
@@ -105,7 +105,7 @@ def command(
         on_event=Progress(),
         is_forgotten=is_forgotten,
     )
-    finish(result, settings.max_failed)
+    report_result(result, settings.max_failed)
 
 
 def _find_documents(config: RunConfig, given: Path | None, *, is_of_run: bool) -> Path | None:
@@ -132,7 +132,7 @@ def _check_documents(config: RunConfig, questions: Path, documents: Path) -> Non
         read_rows(questions, Question),
         read_records(documents, Document),
         source=documents,
-        chosen=config.given("annotate", "documents") or "auto",
+        chosen=config.given("annotate", "find_documents") or "auto",
     )
     for note in notes:
         click.echo(f"note: {note}", err=True)

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from maskdpo.cli.errors import print_error
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, finish, require_file
+from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result, require_file
 from maskdpo.config import RunConfig
 
 
 def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
-    """Several processes, started by a launcher, end as one, and an error is told once."""
+    """Several processes, started by a launcher, end as one, and an error is printed once."""
 
     @functools.wraps(function)
     def wrapped(**options: Any) -> None:
@@ -69,11 +69,11 @@ def command(
     result = run_train(settings, dataset=source, output=output or config.run.path("model"))
     if is_main():
         _draw_curves(result.output)
-        finish(result, settings.max_failed)
+        report_result(result, settings.max_failed)
 
 
 def _draw_curves(folder: Path) -> None:
-    """Leave the run's curves beside its model; without room for them the run is still done."""
+    """Leave the run's curves next to its model; without room for them the run is still done."""
     from maskdpo.report.training_page import write_training_page
 
     try:

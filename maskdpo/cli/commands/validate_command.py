@@ -55,6 +55,7 @@ def command(
     from maskdpo.report.dataset_table import print_statistics
     from schemas.errors import InputError
     from schemas.files.own_files import has_keys, refuse_to_replace_unless
+    from schemas.text.terminal import printable
 
     if report:
         own = has_keys("num_faults", "by_kind", "faults")
@@ -64,7 +65,7 @@ def command(
     if report:
         _write_report(report, validation)
     for finding in validation.findings[:show]:
-        click.echo(str(finding))
+        click.echo(printable(str(finding)))
     num_faults = validation.num_faults
     if num_faults > show:
         click.echo(f"... and {num_faults - show:,} more faults")
@@ -74,7 +75,7 @@ def command(
     rows = ", ".join(f"{name} {count:,}" for name, count in validation.num_rows.items())
     click.echo(f"{dataset or folder} is sound (rows: {rows})")
     for note in validation.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if statistics:
         print_statistics(compute_statistics(folder))
 

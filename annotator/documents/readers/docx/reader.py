@@ -25,7 +25,7 @@ from annotator.documents.readers.docx.numbers import read_lists
 from annotator.documents.readers.docx.package import Package
 from annotator.documents.readers.docx.shown import holds_text
 from annotator.documents.readers.docx.styles import Styles
-from annotator.documents.readers.file_text import FileText, UnreadableError, clean, one_line
+from annotator.documents.readers.file_text import FileText, UnreadableError, clean, field_text
 from annotator.documents.readers.html import render_markup
 
 _NO_TITLE = re.compile(
@@ -66,7 +66,7 @@ def read_docx(data: bytes, *, max_chars: int) -> FileText:
             raise UnreadableError("no_text", f"it holds no text, only: {found}")
         raise UnreadableError("empty", "it holds no text")
     core = package.core_properties()
-    title = one_line(titles[0]) if len(titles) == 1 else heading
+    title = field_text(titles[0]) if len(titles) == 1 else heading
     return FileText(
         text=clean(text),
         title=title or _find_title(core),
@@ -155,4 +155,4 @@ def _find_language(core: Element | None) -> str:
 
 def _property(core: Element | None, tag: str) -> str:
     found = None if core is None else core.find(tag)
-    return "" if found is None else one_line(found.text)
+    return "" if found is None else field_text(found.text)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
-from annotator.documents.readers.file_text import FileText, UnreadableError, clean, one_line
+from annotator.documents.readers.file_text import FileText, UnreadableError, clean, field_text
 from annotator.documents.readers.pdf.chars import read_pieces, turn
 from annotator.documents.readers.pdf.edges import drop_edges
 from annotator.documents.readers.pdf.lines import Page, join_pages
@@ -61,7 +61,7 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
         if num_chars > max_chars:
             raise UnreadableError("too_large", f"it holds more than {max_chars:,} characters")
         pages.append(page)
-    title = one_line(document.get_metadata_value("Title"))
+    title = field_text(document.get_metadata_value("Title"))
     num_blank = sum(not page.lines for page in pages)
     if num_blank == len(pages):
         raise UnreadableError(
@@ -137,10 +137,10 @@ def _find_license(data: bytes) -> str:
         return ""
     for tag in _LICENSE_TAGS:
         for node in root.iter(tag):
-            stated = one_line(node.get(f"{_RDF}resource") or " ".join(node.itertext()))
+            stated = field_text(node.get(f"{_RDF}resource") or " ".join(node.itertext()))
             if stated:
                 return stated
         for node in root.iter(f"{_RDF}Description"):
-            if one_line(node.get(tag)):
-                return one_line(node.get(tag))
+            if field_text(node.get(tag)):
+                return field_text(node.get(tag))
     return ""

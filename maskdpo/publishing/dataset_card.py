@@ -1,7 +1,7 @@
 """The data set's card: README.md with the YAML header that `datasets` and the Hub read.
 
 The rule: the card says nothing that the manifest and the statistics do not hold, and a name or
-setting is a value, never markup (`dataset_builder.folder.markdown`).
+setting is a value, never markup (`maskdpo.publishing.markdown`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.config import BuildConfig, Strategy, Weighting
-from dataset_builder.folder.markdown import (
+from dataset_builder.folder.agreement_record import AGREEMENT_FIGURES
+from dataset_builder.folder.provenance import NUM_HASH_CHARS
+from dataset_builder.folder.write import pair_schema, parquet_name, sentence_schema
+from dataset_builder.splits.splits import Split
+from dataset_builder.unused import EXPLANATIONS
+from maskdpo.publishing.markdown import (
     Trusted,
     code,
     compose_card,
     counted_names,
     render_sections,
 )
-from dataset_builder.folder.provenance import NUM_HASH_CHARS
-from dataset_builder.folder.write import pair_schema, parquet_name, sentence_schema
-from dataset_builder.splits.splits import Split
-from dataset_builder.unused import EXPLANATIONS
 
-TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
+TEMPLATE = Path(__file__).parent / "templates" / "dataset.md.jinja"
 SECTIONS = (
     "summary",
     "use",
@@ -50,7 +51,6 @@ SIZES = (
     (10_000_000, "1M<n<10M"),
     (100_000_000, "10M<n<100M"),
 )
-AGREEMENT_FIGURES = ("balanced_accuracy", "f1_hallucinated", "kappa", "coverage")
 SUMMARIES = (
     ("score_chosen", "score of chosen"),
     ("score_rejected", "score of rejected"),

@@ -22,7 +22,7 @@ Draw = Callable[[Any], None]
 
 
 def draw_dataset_plots(statistics: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
-    """Write `folder/plots/*.png`; answers (path relative to `folder`, text alternative) of each.
+    """Write `folder/plots/*.png`; returns (path relative to `folder`, text alternative) of each.
 
     `statistics` is what `dataset_builder.folder.statistics.compute_statistics` returns. A picture
     with nothing to show is not drawn, and one of an earlier run is removed.
@@ -155,7 +155,7 @@ _PLOTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Draw, str] | None]] = {
 def _plot_sides(
     values: Mapping[str, Any], name: str, axis: str, title: str
 ) -> tuple[Draw, str] | None:
-    """Both sides' histograms in one picture: filled steps, told apart by line style too."""
+    """Both sides' histograms in one picture: filled steps, which differ by line style too."""
     sides = [(side, values[f"{name}_{side}"], *style) for side, *style in _SIDES]
     sides = [row for row in sides if row[1]["count"]]
     if not sides:

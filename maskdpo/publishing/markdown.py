@@ -2,8 +2,8 @@
 
 Two rules. Whatever comes from data or settings is a value, never part of a template, and is
 escaped on its way out unless the program itself made the text (`Trusted`). And a card is a
-person's text first: every section this program writes stands between two markers, the digest of
-each stands in a last comment, so that whoever updates the card knows what a person changed.
+person's text first: every section this program writes is between two markers, the digest of
+each is in a last comment, so that whoever updates the card knows what a person changed.
 
     ---
     license: cc-by-4.0                      the header, YAML

@@ -1,7 +1,7 @@
 """Whether a person edited the card of a data set, which a new build would write over.
 
 The rule: the card is as it was written when its header and sections have the digests of its own
-last comment, and nothing else is in it (`dataset_builder.folder.markdown`). Where that cannot be
+last comment, and nothing else is in it (`maskdpo.publishing.markdown`). Where that cannot be
 found out, it counts as edited.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dataset_builder.folder.markdown import HINT, digest, split_card
+from maskdpo.publishing.markdown import HINT, digest, split_card
 from schemas.files.yaml_files import YamlFault, parse_yaml
 
 

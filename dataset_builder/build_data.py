@@ -1,0 +1,149 @@
+"""The Parquet files of a build, question by question.
+
+The rule: memory holds one question and one row group per file, whatever the size of the input, and
+every response of the input is either in a pair or counted under a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dataset_builder.build_counts import BuildCounts, order_counts, sort_failures
+from dataset_builder.build_question import Outcome, build_question
+from dataset_builder.config import BuildConfig
+from dataset_builder.folder.provenance import Provenance
+from dataset_builder.folder.write import PAIRS, SENTENCES, DataWriter
+from dataset_builder.input_index import InputIndex
+from dataset_builder.pairs import sentence_rows
+from dataset_builder.quoted_evidence import DescribeEvidence, Quotes, describe_place
+from dataset_builder.shard import Shard
+from dataset_builder.splits.leaks import make_leak_finder
+from formats.forgotten import Forgotten
+from formats.reviews.conflicts import Conflict
+from formats.reviews.decisions import refusal
+from formats.reviews.names import make_pseudonyms
+from schemas.records import Failure
+from schemas.reviews import Review
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildInputs:
+    """The files of a build; of each kind their rows are one set.
+
+    reviews               people's verdicts, which beat the annotations'
+    evaluation_questions  what no training question may be like
+    documents             quoted as evidence where their licence permits it
+    forgotten             lists of what must not be in a data set (`formats.forgotten`)
+    """
+
+    annotations: Sequence[Path]
+    reviews: Sequence[Path] = ()
+    evaluation_questions: Sequence[Path] = ()
+    documents: Sequence[Path] = ()
+    forgotten: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenData:
+    """What the Parquet files came from, in numbers.
+
+    files       hash, size and rows of each file by name
+    failures    rows that failed and reviews that were refused, in order
+    """
+
+    counts: Mapping[str, int]
+    files: Mapping[str, Mapping[str, Any]]
+    provenance: Provenance
+    failures: Sequence[Failure]
+    conflicts: Sequence[Conflict]
+    num_reviewers: int
+
+
+def write_data(
+    config: BuildConfig,
+    inputs: BuildInputs,
+    folder: Path,
+    *,
+    shard: Shard,
+    stale: Collection[str] = (),
+) -> WrittenData:
+    """Write the Parquet files of the data set into `folder`.
+
+    stale   ids of documents that changed since they were judged: they are not quoted
+    """
+    counted, provenance = BuildCounts(), Provenance()
+    with (
+        # Next to the data: as large as the index of the input, removed before the folder is moved.
+        TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
+        InputIndex(Path(scratch), config, shard, Forgotten.read(*inputs.forgotten)) as index,
+        DataWriter(folder) as writer,
+    ):
+        index.load(inputs.annotations, inputs.reviews)
+        reviewers = index.reviews.reviewers()
+        counted.num_reviewers = len(reviewers)
+        pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
+        find_leak = make_leak_finder(config, index, inputs.evaluation_questions)
+        describe = _make_describe(config, index, inputs.documents, stale)
+        for responses in index.questions():
+            outcome = build_question(
+                responses,
+                config,
+                reviews=index.reviews.of(responses),
+                find_leak=find_leak,
+                topic_name=index.prompts.topic_name,
+            )
+            counted.add(outcome)
+            provenance.add_question(outcome.rows)
+            for licenses in _write_outcome(outcome, writer, describe, pseudonyms):
+                provenance.quoted.update(licenses)
+        index.raise_faults()
+        if shard.index == 1:  # so that the shards count each once
+            counted.refuse(map(_refuse_stray, index.reviews.strays()))
+        counted.counts["topics"] = index.num_topics()
+        counted.counts["forgotten"] = index.num_forgotten
+    files = writer.files()
+    return WrittenData(
+        counts=order_counts(counted.counts, files),
+        files=files,
+        provenance=provenance,
+        failures=sort_failures(counted.failures),
+        conflicts=counted.conflicts,
+        num_reviewers=counted.num_reviewers,
+    )
+
+
+def _make_describe(
+    config: BuildConfig, index: InputIndex, documents: Sequence[Path], stale: Collection[str]
+) -> DescribeEvidence:
+    """How evidence is written: its place, and its text where documents are given."""
+    quotes = Quotes(index.connection, config.quote_licenses, stale=stale)
+    for path in documents:
+        quotes.add_all(path)
+    return quotes.describe if documents else describe_place
+
+
+def _write_outcome(
+    outcome: Outcome,
+    writer: DataWriter,
+    describe: DescribeEvidence,
+    pseudonyms: Mapping[str, str] | None,
+) -> Iterator[list[str]]:
+    """Write the rows of one question; yields the licences of what each sentence quotes."""
+    if outcome.split is None:
+        return
+    for pair in outcome.pairs:
+        writer.add(PAIRS, outcome.split, pair.model_dump(mode="json"))
+    for row in outcome.rows:
+        replaced = outcome.replaced.get(row.id)
+        for values in sentence_rows(row, replaced, describe=describe, pseudonyms=pseudonyms):
+            writer.add(SENTENCES, outcome.split, values)
+            yield [item["license"] for item in values["evidence"] if item["license"]]
+
+
+def _refuse_stray(review: Review) -> Failure:
+    message = "no annotation has this response's id, so the review changes nothing"
+    return refusal(review, "unknown_response", message)

@@ -1,0 +1,62 @@
+"""The last files of a data set folder: statistics and the manifest.
+
+The rule: the manifest describes every file that `build` wrote, by name. Whoever adds files to a
+folder that is not yet in its place (pictures, a card) writes the manifest again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.config import BuildConfig
+from dataset_builder.folder.statistics import STATISTICS_NAME, write_statistics
+from dataset_builder.folder.write import MANIFEST_NAME, PAIRS_FORMAT
+from schemas.files.sidecar import describe_file, make_sidecar
+from schemas.files.writing import write_json
+
+
+def make_manifest(
+    config: BuildConfig,
+    *,
+    inputs: Mapping[str, Mapping[str, Any]],
+    counts: Mapping[str, int],
+    files: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What made the folder. No timings: two builds of one input are the same, byte for byte."""
+    sidecar = make_sidecar(
+        PAIRS_FORMAT,
+        config=config.model_dump(mode="json"),
+        inputs=[],
+        packages=["pyarrow"],
+        counts=counts,
+    )
+    return {
+        **sidecar.model_dump(exclude={"timings", "models", "served", "prompts"}),
+        "inputs": {name: dict(entry) for name, entry in inputs.items()},
+        "files": dict(files),
+    }
+
+
+def write_statistics_and_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write statistics.json and manifest.json of a folder that holds its Parquet files.
+
+    `manifest["files"]` names the Parquet files with their rows; the bytes are added here.
+    """
+    write_statistics(folder)
+    files = {
+        name: {**entry, "raw_bytes": _raw_bytes(folder / name)}
+        for name, entry in manifest["files"].items()
+    }
+    described = {**files, STATISTICS_NAME: describe_file(folder / STATISTICS_NAME)}
+    write_json(folder / MANIFEST_NAME, {**manifest, "files": described, "pictures": []})
+
+
+def _raw_bytes(path: Path) -> int:
+    """Bytes of a Parquet file's columns before compression, which the Hub shows as the size."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    groups = range(metadata.num_row_groups)
+    return sum(metadata.row_group(index).total_byte_size for index in groups)

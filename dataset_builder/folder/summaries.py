@@ -1,0 +1,87 @@
+"""Summaries of counted whole numbers: mean, quantiles, histogram, correlation.
+
+The rule: all sums are of whole numbers, so a summary does not depend on the order in which they
+were counted.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NUM_BINS = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """How a summary's whole numbers are read: value = number / steps; and its histogram's span."""
+
+    steps: int
+    low: float | None = None
+    high: float | None = None
+
+
+def summarise(counted: Mapping[int, int], scale: Scale) -> dict[str, Any]:
+    """Mean, quantiles and histogram of counted numbers {whole number: how often}."""
+    numbers = sorted(number for number, count in counted.items() if count)
+    count = sum(counted.values())
+    if not count:
+        names = ("mean", "min", "p10", "median", "p90", "max")
+        return {"count": 0, **dict.fromkeys(names), "edges": [], "counts": []}
+    cumulative: list[int] = []
+    for number in numbers:
+        cumulative.append((cumulative[-1] if cumulative else 0) + counted[number])
+
+    def quantile(share: float) -> float:
+        """The least value that this share of all values does not exceed."""
+        rank = max(1, math.ceil(share * count))
+        return numbers[bisect_right(cumulative, rank - 1)] / scale.steps
+
+    edges = _edges(numbers, scale)
+    bins = [0] * (len(edges) - 1)
+    for number in numbers:
+        place = bisect_right(edges, number / scale.steps) - 1
+        bins[max(0, min(place, len(bins) - 1))] += counted[number]
+    return {
+        "count": count,
+        "mean": _round(sum(number * counted[number] for number in numbers) / count / scale.steps),
+        "min": numbers[0] / scale.steps,
+        "p10": quantile(0.1),
+        "median": quantile(0.5),
+        "p90": quantile(0.9),
+        "max": numbers[-1] / scale.steps,
+        "edges": edges,
+        "counts": bins,
+    }
+
+
+def _edges(numbers: Sequence[int], scale: Scale) -> list[float]:
+    """Even bins over the scale's span; lengths in two bins a doubling: ... 32, 48, 64, 96 ..."""
+    if scale.low is not None and scale.high is not None:
+        width = (scale.high - scale.low) / NUM_BINS
+        return [round(scale.low + width * index, 6) for index in range(NUM_BINS + 1)]
+    power = 1 << max(0, max(1, numbers[0]).bit_length() - 1)
+    edges: list[float] = [0, 1] if numbers[0] == 0 else [power]
+    while edges[-1] <= numbers[-1]:
+        edges += [power * 3 // 2, power * 2] if power > 1 else [2]
+        power *= 2
+    return edges
+
+
+def correlate(counted: Mapping[tuple[int, int], int]) -> float | None:
+    """Pearson's, in whole numbers up to the last step; None where one side does not vary."""
+    count = sum(counted.values())
+    sum_x = sum(x * n for (x, _), n in counted.items())
+    sum_y = sum(y * n for (_, y), n in counted.items())
+    sum_xx = sum(x * x * n for (x, _), n in counted.items())
+    sum_yy = sum(y * y * n for (_, y), n in counted.items())
+    sum_xy = sum(x * y * n for (x, y), n in counted.items())
+    spread = (count * sum_xx - sum_x**2) * (count * sum_yy - sum_y**2)
+    return _round((count * sum_xy - sum_x * sum_y) / math.sqrt(spread)) if spread else None
+
+
+def _round(value: float) -> float:
+    return round(value, 6)

@@ -1,0 +1,77 @@
+"""The reviews of the input, in the scratch database of the input index.
+
+The rule: a review is kept once, though several files may hold it, and one id is never that of two
+decisions. Which of several reviews counts is decided where they are applied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from formats.reviews.log import Logged, read_reviews, time_of
+from schemas.errors import Fault, InputError
+from schemas.records import Annotation
+from schemas.reviews import Review
+
+
+class IndexedReviews:
+    """Fill it with `load`. Reads the index's table `rows` as well."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = connection.execute
+        self._is_empty = True
+        self._run(
+            "CREATE TABLE reviews (id TEXT PRIMARY KEY, response_id TEXT, who TEXT, made REAL,"
+            " line INTEGER, value TEXT) WITHOUT ROWID"
+        )
+
+    def load(self, paths: Sequence[Path], is_left_out: Callable[[Review], bool]) -> None:
+        """Keep the reviews of all files. Raises InputError for one that cannot be read."""
+        lines = 0  # of the files before: at one time, the later file's decision counts
+        for path in paths:
+            entries = read_reviews(path)
+            for entry in entries:
+                if not is_left_out(entry.review):
+                    self._keep(path, entry, lines + entry.line)
+            lines += max((entry.line for entry in entries), default=0)
+        self._run("CREATE INDEX of_response ON reviews (response_id)")
+
+    def of(self, responses: Sequence[Annotation]) -> dict[str, list[Logged]]:
+        """The reviews of these responses by response id, in no order."""
+        if self._is_empty:
+            return {}
+        query = "SELECT line, value FROM reviews WHERE response_id = ?"
+        return {
+            row.id: [
+                Logged(line=line, review=Review.model_validate_json(value))
+                for line, value in self._run(query, (row.id,))
+            ]
+            for row in responses
+        }
+
+    def strays(self) -> Iterator[Review]:
+        """Reviews of responses that no file holds."""
+        rows = self._run("SELECT value FROM reviews WHERE response_id NOT IN (SELECT id FROM rows)")
+        for (value,) in rows:
+            yield Review.model_validate_json(value)
+
+    def reviewers(self) -> list[str]:
+        """Who reviewed, in the order of their first reviews; the same in every shard."""
+        rows = self._run("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
+        return [who for (who,) in rows]
+
+    def _keep(self, path: Path, entry: Logged, line: int) -> None:
+        """Keep a review once, though several files may hold it."""
+        review, value = entry.review, entry.review.model_dump_json()
+        made = time_of(review).timestamp()
+        kept = self._run(
+            "INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?, ?)",
+            (review.id, review.response_id, review.who, made, line, value),
+        )
+        self._is_empty = False
+        query = "SELECT value FROM reviews WHERE id = ?"
+        if not kept.rowcount and self._run(query, (review.id,)).fetchone() != (value,):
+            message = f"id {review.id!r} is used in another file for another decision"
+            raise InputError([Fault(path=str(path), line=entry.line, message=message)])
