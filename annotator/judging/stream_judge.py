@@ -13,7 +13,7 @@ from contextlib import aclosing
 from itertools import islice
 from multiprocessing import get_context
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from annotator.calls.running.source import Items, Source
 from annotator.judging.judge import Judge, Judged, JudgeTask, StreamingJudge
@@ -92,8 +92,10 @@ async def _in_workers(
     try:
         while coming or under_way:
             has_room = len(under_way) < _BATCHES_PER_WORKER * count
-            wanted = {coming} if coming and has_room else set()
-            done, _ = await asyncio.wait([*under_way, *wanted], return_when=asyncio.FIRST_COMPLETED)
+            waited: list[asyncio.Future[Any]] = [*under_way]
+            if coming and has_room:
+                waited.append(coming)
+            done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if coming in done and coming is not None:
                 batch = coming.result()
                 coming = None

@@ -88,9 +88,7 @@ def run_questions(
     started = time.monotonic()
     _check_output(output, documents, store)
     inputs = describe_files([documents]) if documents.is_file() else {}
-    rows = read_rows(documents, Document)
-    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
-    known = [row.record for row in rows]
+    known = _read_documents(documents, config)
     backend = make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
     with Store(store, retry_failed=retry_failed) as opened:
@@ -107,17 +105,13 @@ def run_questions(
     is_kept = bool(meter.came_to_nothing) and output.exists()
     if not is_kept:
         write_records(output, questions)
-    failures = [
-        Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
-        for item in known
-        if not (result := written[item.id]).questions
-    ]
+    failures = _list_failures(known, written)
     write_failures(output, failures)
     partial_path(output).unlink(missing_ok=True)
     counts = _count(config, known, written, questions, num_repeated=num_repeated, meter=meter)
     if not is_kept:
-        seconds = time.monotonic() - started
-        sidecar = _describe(config, backend, identified, inputs, counts=counts, seconds=seconds)
+        timings = {"total_s": time.monotonic() - started}
+        sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
         write_sidecar(output, seal(sidecar, [output]))
     return StageResult(
         output=output,
@@ -128,6 +122,21 @@ def run_questions(
         table=meter.rows(),
         fatal=meter.came_to_nothing,
     )
+
+
+def _read_documents(path: Path, config: QuestionsConfig) -> list[Document]:
+    rows = read_rows(path, Document)
+    check_ids(path, rows, f"-q{config.num_questions - 1}", made="question")
+    return [row.record for row in rows]
+
+
+def _list_failures(documents: Sequence[Document], written: Mapping[str, Written]) -> list[Failure]:
+    """The documents without a question."""
+    return [
+        Failure(id=item.id, stage=STAGE, reason=result.reason, detail=result.detail)
+        for item in documents
+        if not (result := written[item.id]).questions
+    ]
 
 
 def _check_output(output: Path, documents: Path, store: Path) -> None:
@@ -179,7 +188,7 @@ def _describe(
     inputs: Mapping[str, Mapping[str, Any]],
     *,
     counts: Mapping[str, int],
-    seconds: float,
+    timings: Mapping[str, float],
 ) -> Sidecar:
     models = {"writer": backend.model}
     models |= {
@@ -193,7 +202,7 @@ def _describe(
         models=models,
         served={"writer": describe_served(identified.served[STORE_KIND])},
         counts=counts,
-        timings={"total_s": seconds},
+        timings=timings,
     )
 
 
@@ -204,13 +213,12 @@ def estimate_questions(
 
     A document's next call is counted, not what its reply may lead to.
     """
-    rows = read_rows(documents, Document)
-    check_ids(documents, rows, f"-q{config.num_questions - 1}", made="question")
+    known = _read_documents(documents, config)
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
-        for row in rows:
-            estimator.follow(write_questions(row.record, config), None)
+        for document in known:
+            estimator.follow(write_questions(document, config), None)
     length = "the stored ones" if estimator.knows_replies else f"max_tokens={config.max_tokens}"
     return Estimate(
         prices=config.prices,

@@ -91,18 +91,16 @@ def run_sample(
     started = time.monotonic()
     _check_output(output, questions, store)
     inputs = describe_files([questions]) if questions.is_file() else {}
-    rows = read_rows(questions, Question)
-    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
+    known = _read_questions(questions, config)
     backend = make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
     with Store(store, retry_failed=retry_failed) as calls:
         sampler = Sampler(config, store=calls, backend=backend, meter=meter, on_event=on_event)
-        slots = sampler.slots_of([row.record for row in rows])
-        work = _leave_out(slots, is_forgotten)
+        work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
         failed = _fetch(sampler, work.slots, output)
         tally: Counter[str] = Counter()
-        is_kept = bool(sampler.meter.all_failed) and output.exists()
+        is_kept = bool(meter.all_failed) and output.exists()
         if not is_kept:
             finished = [slot for slot in work.slots if slot.key not in failed]
             write_records(output, _responses(sampler, finished, tally))
@@ -113,19 +111,22 @@ def run_sample(
     if not is_kept:
         seconds = time.monotonic() - started
         _write_sidecar(sampler, identified, output, inputs=inputs, counts=counts, seconds=seconds)
+    notes = _notes(config, counts, num_unrecorded=tally["unrecorded"])
     return StageResult(
         output=output,
         num_rows=len(work.slots),
         failures=failures,
         counts=counts,
-        notes=[
-            *_notes(config, counts, num_unrecorded=tally["unrecorded"]),
-            *identified.notes,
-            *sampler.backend.notes(),
-        ],
-        table=sampler.meter.rows(),
-        fatal=sampler.meter.all_failed,
+        notes=[*notes, *identified.notes, *backend.notes()],
+        table=meter.rows(),
+        fatal=meter.all_failed,
     )
+
+
+def _read_questions(path: Path, config: SampleConfig) -> list[Question]:
+    rows = read_rows(path, Question)
+    check_ids(path, rows, f"-{config.num_responses - 1}", made="response")
+    return [row.record for row in rows]
 
 
 def _check_output(output: Path, questions: Path, store: Path) -> None:
@@ -231,12 +232,11 @@ def estimate_sample(
     is_forgotten: IsForgotten | None = None,
 ) -> Estimate:
     """What `run_sample` would still ask; asks nothing and writes nothing."""
-    rows = read_rows(questions, Question)
-    check_ids(questions, rows, f"-{config.num_responses - 1}", made="response")
+    known = _read_questions(questions, config)
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
-        slots = make_slots(config, fingerprint, [row.record for row in rows])
+        slots = make_slots(config, fingerprint, known)
         for slot in _leave_out(slots, is_forgotten).slots:
             estimator.follow(ask_once(slot.ask), None)
     note = (

@@ -72,8 +72,7 @@ def run_annotate(
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
     `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
-    recorded as in the store: its settings are compared with the last run of that. Progress and
-    what a changed setting costs are events.
+    recorded as in the store, and whose last run its settings are compared with.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
@@ -87,56 +86,77 @@ def run_annotate(
     """
     _check_paths(responses, documents, output=output, store=store)
     refuse_labels(output)
+    clock = _Clock()
     config = with_domain(config)
-    times = [time.perf_counter()]
     inputs = describe_files(_input_files(config, responses, documents))
     rows = read_rows(responses, Response)
     known = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known, config=config, responses=responses)
-    times.append(time.perf_counter())
+    clock.note("split_s")
     meter = meter or judge_meter(config, limits)
     with Store(store, retry_failed=retry_failed) as calls, VerdictSpool(output.parent) as spool:
         sources = [] if documents is None else [documents]
         judge = make_judge(config, store=calls, meter=meter, documents=sources)
         annotator = Annotator(config, store=calls, judge=judge, meter=meter, on_event=on_event)
         work = _Work.of(judge, prepared.tasks)
-        models = begin_run(
-            calls,
-            judge,
-            list(work.distinct.values()),
-            stage=stage,
-            same_model=same_model,
-            on_event=on_event,
-        )
+        distinct = list(work.distinct.values())
+        models = begin_run(annotator, distinct, stage=stage, same_model=same_model)
         _judge(annotator, work, spool)
-        times.append(time.perf_counter())
+        clock.note("judge_s")
         _keep_former(meter, output)
         tally = VerdictTally()
         write_records(output, _annotations(work, spool, judge.name, tally))
-    times.append(time.perf_counter())
+    clock.note("write_s")
     failures = _collect_failures([row.record.id for row in rows], prepared, work, spool.failures)
     write_failures(output, failures)
     counts = _count(config, len(rows), work, tally, meter, num_failed=len(failures))
     sidecar = describe_run(
-        config, judge, inputs=inputs, models=models, counts=counts, timings=_name_times(times)
+        annotator, inputs=inputs, models=models, counts=counts, timings=clock.seconds
     )
     write_sidecar(output, sidecar)
+    return _conclude(annotator, output, counts, tally, failures=failures, notes=models.notes)
+
+
+def _conclude(
+    annotator: Annotator,
+    output: Path,
+    counts: Mapping[str, int],
+    tally: VerdictTally,
+    *,
+    failures: Sequence[Failure],
+    notes: Sequence[str],
+) -> StageResult:
+    """What the run reports; `notes` are those on the models."""
+    judge, meter = annotator.judge, annotator.meter
     outcome = assess_run(
         tally,
         meter,
         judge=judge.name,
         output=output,
-        max_undetermined_share=config.max_undetermined_share,
+        max_undetermined_share=annotator.config.max_undetermined_share,
     )
     return StageResult(
         output=output,
-        num_rows=len(rows),
+        num_rows=counts["responses"],
         failures=failures,
         counts=counts,
-        notes=[*judge.notes(), *models.notes, *outcome.notes, *judge.closing_notes()],
+        notes=[*judge.notes(), *notes, *outcome.notes, *judge.closing_notes()],
         table=meter.rows() if meter.num_asked or meter.num_served else (),
         trouble=outcome.trouble,
     )
+
+
+class _Clock:
+    """Seconds of each step of a run, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def note(self, name: str) -> None:
+        """The step `name` ends now, and the next begins."""
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now
 
 
 def _keep_former(meter: Meter, output: Path) -> None:
@@ -164,12 +184,6 @@ def _count(
     if asks_a_model(config):
         counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
     return counts
-
-
-def _name_times(times: Sequence[float]) -> dict[str, float]:
-    """Seconds of each step, from the times between them."""
-    names = ("split_s", "judge_s", "write_s")
-    return {name: times[n + 1] - times[n] for n, name in enumerate(names)}
 
 
 def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotator.calls.identity import IdentifiedModels, describe_served
-from annotator.judging.config import AnnotateConfig
-from annotator.judging.judge import Judge
+from annotator.judging.annotator import Annotator
 from annotator.judging.make_judge import asks_a_model
 from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.sampling.sample import BACKEND_PACKAGES
@@ -21,8 +20,7 @@ _DECIDING_PACKAGES = ("py3langid", "bm25s")
 
 
 def describe_run(
-    config: AnnotateConfig,
-    judge: Judge,
+    annotator: Annotator,
     *,
     inputs: Mapping[str, Mapping[str, Any]],
     models: IdentifiedModels,
@@ -30,6 +28,7 @@ def describe_run(
     timings: Mapping[str, float],
 ) -> Sidecar:
     """The sidecar of one run; `inputs` as `describe_files` returned them before it."""
+    config, judge = annotator.config, annotator.judge
     backend = config.llm.backend if asks_a_model(config) and config.llm else None
     served = [model for found in models.served.values() for model in found]
     prompts = {

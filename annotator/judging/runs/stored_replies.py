@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 
 from annotator.calls.changes import describe_changes
 from annotator.calls.estimate import Estimator
-from annotator.calls.events import Noted, OnEvent, ignore
+from annotator.calls.events import Noted
 from annotator.calls.identity import AskedModel, IdentifiedModels, identify_models
 from annotator.calls.store import Store
+from annotator.judging.annotator import Annotator
 from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.estimating_judge import EstimatingJudge
 from annotator.judging.judge import Judge, JudgeTask
@@ -24,19 +25,15 @@ _FORMER_SETTINGS = ("protocol_version",)
 
 
 def begin_run(
-    store: Store,
-    judge: Judge,
-    tasks: Sequence[JudgeTask],
-    *,
-    stage: str,
-    same_model: bool,
-    on_event: OnEvent = ignore,
+    annotator: Annotator, tasks: Sequence[JudgeTask], *, stage: str, same_model: bool
 ) -> IdentifiedModels:
     """Record a run of `stage` with its models and settings, before anything is spent.
 
     What a changed setting costs is an event. Raises ConfigError where another model is served than
-    in the last run on `store` (annotator/calls/identity.py).
+    in the last run on the store (annotator/calls/identity.py).
     """
+    store, judge = annotator.store, annotator.judge
+    assert store is not None
 
     def count() -> int:
         return count_serving(judge, tasks)
@@ -50,7 +47,7 @@ def begin_run(
     if before != now and (num_stored := store.count(CALL_KIND)):
         changed = describe_changes(before, now, num_stored=num_stored, num_serving=count())
         if changed:
-            on_event(Noted(text=changed))
+            annotator.on_event(Noted(text=changed))
     return models
 
 

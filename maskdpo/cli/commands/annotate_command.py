@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,61 +92,46 @@ def command(
     output = output or config.run.path("annotations.jsonl")
     source, references = _find_inputs(config, responses, documents, output)
     run_store = find_run_store(config, output, given=store)
-
-    def estimate(calls: Path) -> Estimate:
-        from annotator.judging.runs.estimate import estimate_annotate
-
-        return estimate_annotate(
-            settings,
-            responses=source,
-            documents=references,
-            store=calls,
-            retry_failed=retry_failed,
-        )
-
-    if estimate_only:
-        with run_store.to_read() as calls:
-            show_estimate(estimate(calls))
-        return
-    refuse_labels(output)  # before a preview is paid for
-    store = run_store.take_over()
-    announced = _announce(settings, source, limits)
-    run = PaidRun(
+    run = AnnotateRun(
         settings=settings,
         responses=source,
         documents=references,
-        store=store,
-        meter=judge_meter(settings, limits),
+        store=run_store.path,
         retry_failed=retry_failed,
         same_model=same_model,
     )
-    if preview:
-        judged = _preview(run, preview)
-        if not _is_rest_wanted(judged, run, estimate(store), is_agreed=is_agreed):
-            return
+    if estimate_only:
+        with run_store.to_read() as calls:
+            show_estimate(_estimate(run, calls))
+        return
+    refuse_labels(output)  # before a preview is paid for
+    run = replace(run, store=run_store.take_over())
+    announced = _announce(settings, source, limits)
+    meter = judge_meter(settings, limits)
+    if preview and not _is_preview_liked(run, preview, meter, is_agreed=is_agreed):
+        return
     result = run_annotate(
         settings,
         responses=source,
         documents=references,
         output=output,
-        store=store,
+        store=run.store,
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=Progress(),
-        meter=run.meter,
+        meter=meter,
     )
     report_result(result, settings.max_failed, announced=announced)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaidRun:
-    """A run whose preview and rest share inputs, store and limits."""
+class AnnotateRun:
+    """What estimate, preview and the run itself share: inputs, settings and the store."""
 
     settings: AnnotateConfig
     responses: Path
     documents: Path
     store: Path
-    meter: Meter
     retry_failed: bool
     same_model: bool
 
@@ -178,33 +163,53 @@ def _announce(settings: AnnotateConfig, responses: Path, limits: Limits) -> list
     return announced
 
 
-def _preview(run: PaidRun, count: int) -> list[Annotation]:
+def _estimate(run: AnnotateRun, store: Path) -> Estimate:
+    from annotator.judging.runs.estimate import estimate_annotate
+
+    return estimate_annotate(
+        run.settings,
+        responses=run.responses,
+        documents=run.documents,
+        store=store,
+        retry_failed=run.retry_failed,
+    )
+
+
+def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: bool) -> bool:
+    """Judge and print `count` responses; whether the user wants the rest judged."""
     from annotator.judging.runs.preview import preview_annotate
     from maskdpo.cli.progress import Progress
 
-    return preview_annotate(
+    judged = preview_annotate(
         run.settings,
         responses=run.responses,
         documents=run.documents,
         store=run.store,
-        meter=run.meter,
+        meter=meter,
         count=count,
         retry_failed=run.retry_failed,
         same_model=run.same_model,
         on_event=Progress(),
     )
+    rest = _estimate(run, run.store)
+    return _is_rest_wanted(judged, run.documents, meter, rest, is_agreed=is_agreed)
 
 
 def _is_rest_wanted(
-    judged: Sequence[Annotation], run: PaidRun, rest: Estimate, *, is_agreed: bool
+    judged: Sequence[Annotation],
+    documents: Path,
+    meter: Meter,
+    rest: Estimate,
+    *,
+    is_agreed: bool,
 ) -> bool:
     """Print a preview and the price of the rest; whether the user wants the rest judged."""
     from maskdpo.report.preview_show import print_preview
     from schemas.files.jsonl import read_records
     from schemas.records import Document
 
-    print_preview(judged, {item.id: item for item in read_records(run.documents, Document)})
-    print_table(run.meter.rows())
+    print_preview(judged, {item.id: item for item in read_records(documents, Document)})
+    print_table(meter.rows())
     click.echo("the rest:")
     show_estimate(rest)
     if is_agreed:

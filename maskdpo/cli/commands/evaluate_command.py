@@ -66,8 +66,7 @@ def command(
     """Ask every model the same questions, run one judge on all answers, compare and draw.
 
     Scores are over the questions that every model answered; the terminal, scores.json and
-    report.html warn of a model that answers less or says less than another. What each figure
-    means: docs/evaluation.md.
+    report.html warn of a model that answers less or says less than another (docs/evaluation.md).
 
     How models are asked, how they are judged and what both cost (prices) is set in the sections
     sample and annotate. The limits are on the sum over all models and the judge. A rerun continues.
