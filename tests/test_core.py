@@ -27,21 +27,22 @@ from core_support import (
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, as_json
 
-from annotator.calls.events import (
-    Advanced,
-    CallAnswered,
-    CallAsked,
-    CallFailed,
-    Ended,
-    Event,
-    Started,
-)
 from annotator.calls.store import Store
 from annotator.calls.usage import Budget, Limits
 from annotator.judging.annotator import Annotator
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.stream_judge import JudgeProcesses
 from schemas.errors import BackendError, LimitReachedError
+from schemas.events import (
+    Advanced,
+    CallAnswered,
+    CallAsked,
+    CallFailed,
+    CallRetried,
+    Ended,
+    Event,
+    Started,
+)
 from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Failure, Message, Response
 
@@ -355,6 +356,27 @@ def test_failed_calls_are_events_with_their_reason(tmp_path: Path) -> None:
     assert [event.reason for event in failed] == ["http_400"] * len(failed)
     assert failed
     assert "not this one" in failed[0].detail
+
+
+def test_retries_are_events_with_the_wait(tmp_path: Path) -> None:
+    truths, documents, responses = judge_world(tmp_path, num_responses=1)
+    scripted, events, seen = ScriptedJudge(truths), [], Counter()
+
+    def busy(body):
+        text = str(body["messages"])
+        seen[text] += 1
+        if seen[text] == 1:
+            return as_json(503, {"error": {"message": "starting"}})
+        return scripted(body)
+
+    with ChatServer(busy) as server, Store(tmp_path / "store.sqlite") as store:
+        config = judge_config(server.base_url)
+        annotator = Annotator(config, documents=documents, store=store, on_event=events.append)
+        annotate_all(annotator, responses)
+    retried = [event for event in events if isinstance(event, CallRetried)]
+    assert {event.key for event in retried} == set(asked_keys(events))
+    assert {event.reason for event in retried} == {"http_503"}
+    assert all(0 < event.wait_s < 60 for event in retried)
 
 
 def test_servers_that_are_gone_end_the_stream_and_keep_what_came(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_annotate_stops_before_a_call_and_its_sidecar_names_the_judge(tmp_path):
     assert sidecar["served"] == {"judge": [{"id": "judge", "root": "b", "owned_by": "vllm"}]}
     assert sidecar["prompts"].keys() == {"en", "zh"}
     assert all(len(digest) == 64 for digest in sidecar["prompts"].values())
-    assert {"openai", "bm25s", "py3langid", "sentencex"} <= sidecar["packages"].keys()
+    assert {"aiohttp", "bm25s", "py3langid", "sentencex"} <= sidecar["packages"].keys()
     assert "/home/ann" not in text
 
 

@@ -67,7 +67,7 @@ def ingest(tmp_path):
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         output = tmp_path / "documents.jsonl"
         config = IngestConfig.parse(settings, where="ingest")
-        result = run_ingest(config, folder=folder, output=output, show_progress=False)
+        result = run_ingest(config, folder=folder, output=output)
         return result, {item.id: item for item in read_records(output, Document)}
 
     return run

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def ingest(folder: Path, **settings):
     output = folder.parent / "documents.jsonl"
-    result = run_ingest(IngestConfig(**settings), folder=folder, output=output, show_progress=False)
+    result = run_ingest(IngestConfig(**settings), folder=folder, output=output)
     return output, result
 
 

@@ -556,9 +556,9 @@ def test_the_bar_moves_within_a_batch_of_a_local_model(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("torch")
-    from annotator.calls.events import Advanced, BatchStep, Ended, Started
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import run_sample
+    from schemas.events import Advanced, BatchStep, Ended, Started
 
     values = {"model": str(write_tiny_model(tmp_path / "tiny")), "max_tokens": 12}
     events: list[object] = []

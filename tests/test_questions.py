@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_server import ChatServer, as_json, completion
 
-from annotator.calls.events import Noted
 from annotator.calls.usage import Limits
 from annotator.sampling.near_questions import find_repeats, is_near, make_shape
 from annotator.sampling.question_checks import Draft, find_fault, make_source
@@ -21,6 +20,7 @@ from annotator.text.neutral import neutralise
 from annotator.text.token_estimate import estimate_tokens
 from maskdpo.cli.main import main
 from schemas.errors import ConfigError, LimitReachedError
+from schemas.events import Noted
 from schemas.files.jsonl import read_records
 from schemas.records import Failure, Question
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
-from annotator.calls.events import Advanced, Ended, OnEvent, Started, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge, JudgeFailure, JudgeTask
 from annotator.judging.tasks import DocumentFinder
 from schemas.errors import InputError
+from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document, Sentence, Verdict
 

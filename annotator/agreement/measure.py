@@ -33,11 +33,11 @@ from annotator.agreement.gold_verdicts import (
     with_documents,
 )
 from annotator.agreement.intervals import INTERVAL_NAME
-from annotator.calls.events import OnEvent, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge
 from annotator.judging.lexical import LexicalJudge
+from schemas.events import OnEvent, ignore
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 

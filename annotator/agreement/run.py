@@ -18,11 +18,11 @@ from annotator.agreement.measure import AgreementReport, measure_judges
 from annotator.agreement.named_judge import NamedJudge
 from annotator.agreement.result import AgreementResult
 from annotator.calls.estimate import Estimate
-from annotator.calls.events import OnEvent, ignore
 from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.verdict_tally import VerdictTally
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import ConfigError
+from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.sidecar import make_sidecar, read_sidecar_values, write_sidecar

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
-from annotator.calls.events import CallAnswered, CallFailed, OnEvent, Usage, ignore
 from annotator.calls.useless import UselessReplies
 from annotator.models.backend import Outcome, Reply, Request, RequestFailure, one_line
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
+from schemas.events import CallAnswered, CallFailed, OnEvent, Usage, ignore
 from schemas.records import Message
 
 # Tokens of the template around each message: role names and markers.
@@ -163,7 +163,7 @@ class Meter:
     first_failure  the first call without one, made now or found in the store
     labels         what the run's verdicts say so far, counted by whoever makes them
     useless        replies that came and were of no use
-    on_event       is called with what happens to each call (annotator/calls/events.py)
+    on_event       is called with what happens to each call (schemas/events.py)
 
     Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
     """

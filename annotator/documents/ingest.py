@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,6 +42,7 @@ from annotator.documents.readers.file_text import FileText, UnreadableError
 from annotator.documents.readers.read import FORMAT_OF_SUFFIX
 from annotator.documents.readers.worker import ReaderProcess
 from schemas.errors import ConfigError, Fault, InputError
+from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace
 from schemas.files.sidecar import sidecar_path
@@ -54,7 +55,7 @@ STAGE = "ingest"
 
 
 def run_ingest(
-    config: IngestConfig, *, folder: Path, output: Path, show_progress: bool = True
+    config: IngestConfig, *, folder: Path, output: Path, on_event: OnEvent = ignore
 ) -> StageResult:
     """Read every file under `folder` and write `output`, its sidecar and its failed rows.
 
@@ -72,7 +73,7 @@ def run_ingest(
     refuse_to_replace(output, _is_of_ingest, what="documents", by="maskdpo ingest")
     outcome = IngestOutcome()
     earlier = read_earlier(output)
-    write_records(output, _make_documents(config, folder, found, outcome, show=show_progress))
+    write_records(output, _make_documents(config, folder, found, outcome, on_event))
     write_failures(output, [*outcome.failures, *outcome.duplicates])
     rerun = _compare_with(earlier, outcome)
     counts = outcome.count_all(rerun.changes if rerun else None)
@@ -160,23 +161,20 @@ def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:
 
 
 def _make_documents(
-    config: IngestConfig, folder: Path, found: FoundFiles, outcome: IngestOutcome, *, show: bool
+    config: IngestConfig,
+    folder: Path,
+    found: FoundFiles,
+    outcome: IngestOutcome,
+    on_event: OnEvent,
 ) -> Iterator[Document]:
     """Documents in the order of the files; what else comes of them goes into `outcome`."""
-    from tqdm import tqdm
-
     outcome.failures += [
         Failure(id=identifier, stage=STAGE, reason="unreadable", detail=f"folder: {reason}")
         for identifier, reason in found.unreadable_folders
     ]
     folder_name = folder.resolve().name
     with ReaderProcess(memory_mb=config.max_memory_mb, seconds=config.max_seconds) as reader:
-        for file in tqdm(
-            found.files,
-            desc=STAGE,
-            unit="file",
-            disable=None if show else True,  # None: only where stderr is a terminal
-        ):
+        for file in _report_each(found.files, on_event):
             try:
                 text = _read(config, file, reader, outcome)
             except UnreadableError as error:
@@ -199,6 +197,17 @@ def _make_documents(
                 for failure in outcome.failures
             ]
         )
+
+
+def _report_each(files: Sequence[FoundFile], on_event: OnEvent) -> Iterator[FoundFile]:
+    """The files, each reported when it is done."""
+    on_event(Started(stage=STAGE, total=len(files), unit="file"))
+    try:
+        for file in files:
+            yield file
+            on_event(Advanced(stage=STAGE, count=1))
+    finally:
+        on_event(Ended(stage=STAGE))
 
 
 def _read(

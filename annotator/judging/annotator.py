@@ -14,7 +14,6 @@ from contextlib import aclosing
 from functools import cached_property
 from typing import Any
 
-from annotator.calls.events import Advanced, Ended, OnEvent, Started, ignore
 from annotator.calls.running.blocking import block_on
 from annotator.calls.running.source import Items, iterate
 from annotator.calls.store import Store
@@ -26,6 +25,7 @@ from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
 from annotator.judging.stream_judge import JudgeProcesses, stream_judge
 from annotator.judging.tasks import TaskMaker
 from annotator.judging.verdict_checks import find_verdict_fault
+from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Response, Sentence, Verdict
 
@@ -39,7 +39,7 @@ class Annotator:
     store       keeps the calls of a judge model; needed by those alone, and never closed here
     limits      where calls stop, with LimitReachedError; a `Budget` is shared with others
     processes   worker processes for a judge that computes; shared with others, never closed here
-    on_event    is called with progress, cost and failures (annotator/calls/events.py)
+    on_event    is called with progress, cost and failures (schemas/events.py)
     judge       a judge made elsewhere, in place of the one of `config`
     meter       counts the judge's calls together with others, in place of `limits`
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -135,8 +136,17 @@ class Backend(Protocol):
         """Sentences about what a server would not do as asked, for the end of a run."""
 
 
+OnRetry = Callable[[str, str, float], None]
+"""`on_retry(id, reason, wait_s)`: a request is sent again after a wait, in seconds."""
+
+
 class StreamingBackend(Backend, Protocol):
     """A backend whose requests are answered one by one: a server."""
+
+    on_retry: OnRetry
+
+    def connected(self) -> AbstractAsyncContextManager[object]:
+        """Keeps connections open between several uses of `stream` in the running event loop."""
 
     def stream(
         self, take: Take, ready: asyncio.Event | None = None

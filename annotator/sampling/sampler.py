@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 from annotator.calls.dialogue import Ask, Dialogue
-from annotator.calls.events import Advanced, BatchStep, Ended, OnEvent, Started, ignore
 from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
 from annotator.calls.running.blocking import block_on
 from annotator.calls.running.open_dialogues import Done, Named
@@ -25,6 +24,7 @@ from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.slots import REPLY_KIND, Slot, make_response, make_slots
 from schemas.errors import BackendError, ConfigError, LimitReachedError
+from schemas.events import Advanced, BatchStep, Ended, OnEvent, Started, ignore
 from schemas.records import Failure, Question, Response
 
 STAGE = "sample"
@@ -37,7 +37,7 @@ class Sampler:
 
     store       keeps the replies, and is never closed here
     limits      where calls stop, with LimitReachedError; a `Budget` is shared with others
-    on_event    is called with progress, cost and failures (annotator/calls/events.py)
+    on_event    is called with progress, cost and failures (schemas/events.py)
     backend     a model made elsewhere, in place of the one of `config`
     meter       counts the calls together with others, in place of `limits`
 

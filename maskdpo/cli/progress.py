@@ -10,7 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Never
 
-from annotator.calls.events import (
+from annotator.models.prices import show_money
+from schemas.events import (
     Advanced,
     BatchStep,
     Ended,
@@ -19,7 +20,6 @@ from annotator.calls.events import (
     Started,
     Usage,
 )
-from annotator.models.prices import show_money
 
 if TYPE_CHECKING:
     from tqdm import tqdm

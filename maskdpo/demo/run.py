@@ -27,7 +27,6 @@ from typing import Any
 
 import click
 
-from annotator.calls.events import OnEvent, ignore
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
@@ -45,6 +44,7 @@ from maskdpo.evaluation.words import describe_pair, find_pair
 from maskdpo.publishing.dataset import build_dataset
 from maskdpo.report.training_page import write_training_page
 from schemas.errors import ConfigError
+from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import write_records
 from schemas.files.writing import atomic_writer, write_json
 from schemas.files.yaml_files import dump_yaml

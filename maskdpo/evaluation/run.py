@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from annotator.calls.events import Noted, OnEvent, ignore
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_prices
@@ -27,6 +26,7 @@ from maskdpo.evaluation.scores import compare_models
 from maskdpo.evaluation.served import check_served
 from maskdpo.report.page import ReportInputs, write_report
 from schemas.errors import InputError, LimitReachedError, MaskDpoError
+from schemas.events import Noted, OnEvent, ignore
 from schemas.files.jsonl import read_records, read_rows
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.writing import write_json

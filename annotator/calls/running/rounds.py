@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic
 
-from annotator.calls.events import CallAsked
 from annotator.calls.running.open_dialogues import (
     POLL_S,
     Done,
@@ -24,6 +23,7 @@ from annotator.calls.running.open_dialogues import (
 )
 from annotator.calls.stored_calls import StoredCalls
 from annotator.models.backend import Backend, Outcome, Request
+from schemas.events import CallAsked
 
 Pending = Sequence[tuple[OpenDialogue[ResultT], Outcome | None]]
 

@@ -15,7 +15,6 @@ from contextlib import aclosing
 from typing import Generic
 
 from annotator.calls.dialogue import Ask
-from annotator.calls.events import CallAsked
 from annotator.calls.running.open_dialogues import (
     MAX_HELD,
     POLL_S,
@@ -29,6 +28,7 @@ from annotator.calls.running.open_dialogues import (
 from annotator.calls.running.source import Items, Source
 from annotator.calls.stored_calls import StoredCalls
 from annotator.models.backend import Outcome, Request, StreamingBackend
+from schemas.events import CallAsked, CallRetried
 
 _READ_AHEAD = 64
 
@@ -52,6 +52,7 @@ class Stream(Generic[ResultT]):
         self._last_poll = 0.0
         self._work = asyncio.Event()  # something can be asked now that could not before
         self._news = asyncio.Event()  # there are results, or the end
+        backend.on_retry = self._report_retry
         self._source: Source[Named[ResultT]] = Source(
             dialogues, ahead=_READ_AHEAD, on_item=self._work.set
         )
@@ -78,6 +79,9 @@ class Stream(Generic[ResultT]):
             await asyncio.gather(task, return_exceptions=True)
             self._let_go()
 
+    def _report_retry(self, key: str, reason: str, wait_s: float) -> None:
+        self._calls.meter.on_event(CallRetried(key=key, reason=reason, wait_s=wait_s))
+
     def _let_go(self) -> None:
         """Calls that were cancelled are anybody's to ask again."""
         for request in self._under_way.values():
@@ -86,7 +90,7 @@ class Stream(Generic[ResultT]):
 
     async def _work_off(self) -> None:
         """Ask until the source is over and nothing is left to ask."""
-        async with self._source:
+        async with self._source, self._backend.connected():
             while True:
                 self._work.clear()
                 self._fill()

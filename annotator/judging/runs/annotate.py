@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator.calls.events import Ended, OnEvent, Started, ignore
 from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.judging.annotator import STAGE, Annotator, make_annotation
@@ -29,6 +28,7 @@ from annotator.judging.runs.verdict_spool import TaskKeys, VerdictSpool
 from annotator.judging.runs.verdict_tally import VerdictTally
 from annotator.judging.tasks import PreparedRows, prepare_tasks
 from schemas.errors import BackendError, ConfigError
+from schemas.events import Ended, OnEvent, Started, ignore
 from schemas.files.jsonl import read_records, read_rows, write_records
 from schemas.files.own_files import refuse_labels_of_people
 from schemas.files.sidecar import describe_files, write_sidecar

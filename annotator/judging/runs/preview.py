@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from annotator.calls.events import OnEvent, ignore
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.tasks import prepare_tasks
 from schemas.errors import InputError
+from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import read_records, read_rows, write_records
 from schemas.records import Annotation, Document, Response
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 from annotator.calls.changes import describe_changes
 from annotator.calls.estimate import Estimator
-from annotator.calls.events import Noted
 from annotator.calls.identity import AskedModel, IdentifiedModels, identify_models
 from annotator.calls.store import Store
 from annotator.judging.annotator import Annotator
@@ -19,6 +18,7 @@ from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.estimating_judge import EstimatingJudge
 from annotator.judging.judge import Judge, JudgeTask
 from annotator.judging.llm_judge import CALL_KIND, LlmJudge
+from schemas.events import Noted
 
 # Settings that earlier versions recorded with a run; they decide nothing any more.
 _FORMER_SETTINGS = ("protocol_version",)

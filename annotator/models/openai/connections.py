@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,24 +86,32 @@ class Connections:
         self.probing = asyncio.Lock()
         self.num_users = 0
 
-    async def complete(self, url: str, body: bytes) -> bytes:
-        """The body of a chat completion; ServerError where none came, after all retries."""
+    async def complete(
+        self, url: str, body: bytes, on_retry: Callable[[str, float], None]
+    ) -> bytes:
+        """The body of a chat completion; ServerError where none came, after all retries.
+
+        `on_retry` is called with a reason and the seconds of the wait before each retry.
+        """
         num_retries = 0
         while True:
             is_last = num_retries == self._config.max_retries
             try:
                 status, headers, reply = await self._send("POST", self._chat[url], body)
-            except NoReplyError:
+            except NoReplyError as error:
                 if is_last:
                     raise
                 delay = retry_delay(num_retries, {})
+                reason = "timeout" if error.is_timeout else "connection"
             else:
                 if 200 <= status < 300:
                     return reply
                 if is_last or not is_retried(status, headers):
                     raise StatusError(status, reply)
                 delay = retry_delay(num_retries, headers)
+                reason = f"http_{status}"
             num_retries += 1
+            on_retry(reason, delay)
             await asyncio.sleep(delay)
 
     async def list_models(self, url: str, *, timeout_s: float) -> bytes:

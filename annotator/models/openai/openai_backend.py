@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from annotator.models.backend import Finished, Request, Take
+from annotator.models.backend import Finished, OnRetry, Request, Take
 from annotator.models.config import ModelConfig
 from annotator.models.openai.connections import Connections
 from annotator.models.openai.endpoints import Endpoint, EndpointPool
@@ -55,6 +55,15 @@ class OpenAIBackend:
 
     def __reduce__(self) -> tuple[type[OpenAIBackend], tuple[ModelConfig]]:
         return OpenAIBackend, (self._config,)
+
+    @property
+    def on_retry(self) -> OnRetry:
+        """Is called before each retry."""
+        return self._calls.on_retry
+
+    @on_retry.setter
+    def on_retry(self, listener: OnRetry) -> None:
+        self._calls.on_retry = listener
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's word for what stands behind it."""

@@ -11,9 +11,17 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from annotator.models.backend import RETRY_LONGER, Outcome, Request, RequestFailure, one_line
+from annotator.models.backend import (
+    RETRY_LONGER,
+    OnRetry,
+    Outcome,
+    Request,
+    RequestFailure,
+    one_line,
+)
 from annotator.models.config import ModelConfig
 from annotator.models.openai.completion import read_completion
 from annotator.models.openai.connections import (
@@ -42,6 +50,7 @@ class ServerCalls:
         self._is_sampled = False  # a request had a temperature above 0
         self._num_unfinished = 0  # replies that are thoughts alone, cut off
         self._lock = threading.Lock()  # calls may be made in several event loops
+        self.on_retry: OnRetry = _ignore
 
     def notes(self) -> list[str]:
         """What the servers would not do, and what of theirs could not be switched off."""
@@ -66,7 +75,11 @@ class ServerCalls:
         while True:
             fields = body.fields(request, kind)
             try:
-                reply = await connections.complete(endpoint.url, body.encode(request, fields))
+                reply = await connections.complete(
+                    endpoint.url,
+                    body.encode(request, fields),
+                    on_retry=partial(self.on_retry, request.id),
+                )
             except NoReplyError as error:
                 if error.is_timeout:
                     detail = f"no answer within {self._config.timeout_s:g} s"
@@ -116,6 +129,10 @@ class ServerCalls:
         )
         self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
         return failure
+
+
+def _ignore(key: str, reason: str, wait_s: float) -> None:
+    """What is done with retries that nobody wants to hear of."""
 
 
 def _written_otherwise(

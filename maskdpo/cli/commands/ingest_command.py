@@ -44,11 +44,15 @@ def command(
     """
     from annotator.documents.ingest import run_ingest
     from annotator.documents.ingest_config import IngestConfig
+    from maskdpo.cli.progress import Progress
 
     settings = config.section(
         IngestConfig, "ingest", topic=topic, language=language, license=license_name
     )
     result = run_ingest(
-        settings, folder=folder, output=output or config.run.path("documents.jsonl")
+        settings,
+        folder=folder,
+        output=output or config.run.path("documents.jsonl"),
+        on_event=Progress(),
     )
     report_result(result, settings.max_failed)
