@@ -78,12 +78,10 @@ def run_questions(
     for), `failed` (documents with none), `cut_documents` (of which the writer saw the beginning),
     `from_store` (replies), and one `left_out_*` per reason.
 
-    Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
-    another model is served than in the last run on `store`), BackendError when the server or
-    device fails or too many replies in a row are of no use, LimitReachedError at a limit: what was
-    answered by then is in `store` and in `output`'s .partial file, and the same call continues.
-    Where every call failed or no reply was of use, the result is `fatal`, and an `output` of an
-    earlier run is left as it is.
+    Raises what `run_sample` raises, and BackendError when too many replies in a row are of no use.
+    What was answered by then is in `store` and in `output`'s .partial file, and the same call
+    continues. Where every call failed or no reply was of use, the result is `fatal`, and an
+    `output` of an earlier run is left as it is.
     """
     started = time.monotonic()
     _check_output(output, documents, store)
