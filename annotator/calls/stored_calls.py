@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.calls.running.handover import wait_out
 from annotator.calls.store import Store
 from annotator.calls.usage import Meter
 from annotator.models.backend import (
@@ -65,12 +66,7 @@ class StoredCalls:
         """
         values, failed = _pack_all(finished)
         stored = asyncio.wrap_future(self.store.submit(self.kind, values, failed=failed))
-        is_cancelled = False
-        while not stored.done():
-            try:
-                await asyncio.wait([stored])
-            except asyncio.CancelledError:
-                is_cancelled = True
+        is_cancelled = await wait_out(stored)
         found = stored.result()
         self._count(finished)
         if is_cancelled:

@@ -53,13 +53,18 @@ class Handover(Generic[ItemT]):
 async def end_task(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait for its end, also where the caller is cancelled meanwhile (again)."""
     task.cancel()
+    if await wait_out(task):
+        raise asyncio.CancelledError
+
+
+async def wait_out(future: asyncio.Future[Any]) -> bool:
+    """Wait for the end of `future` whatever comes; returns whether the caller was cancelled."""
     is_cancelled = False
-    while not task.done():
+    while not future.done():
         try:
-            await asyncio.wait([task])
+            await asyncio.wait([future])
         except asyncio.CancelledError:
             is_cancelled = True
-    if not task.cancelled():
-        task.exception()  # read here, so that none is reported as never retrieved
-    if is_cancelled:
-        raise asyncio.CancelledError
+    if not future.cancelled():
+        future.exception()  # read here, so that none is reported as never retrieved
+    return is_cancelled
