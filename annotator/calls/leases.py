@@ -131,7 +131,7 @@ class Leases:
 
     def release(self, keys: Collection[str]) -> None:
         """Let go of calls that were not made after all."""
-        if keys:
+        if keys and not self._closing.is_set():
             with tables.transaction(self._connection):
                 tables.release_leases(self._connection, keys, self._me)
             self.forget(keys)

@@ -33,6 +33,11 @@ class UselessReplies:
     num_useful: int = 0
     last: str = ""
 
+    def begin(self) -> None:
+        """A run begins: what an earlier one stopped for may have been mended since."""
+        if self.is_hopeless:
+            self.in_a_row = 0
+
     def count_useful(self, num_replies: int) -> None:
         """A dialogue ended with a result, after `num_replies` replies asked for in this run."""
         if num_replies:
