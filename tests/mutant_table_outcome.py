@@ -139,6 +139,9 @@ OUTCOMES = [
             "if False:",
             OUTCOME,
         ),
+    ),
+    *mutants_of(
+        "annotator/judging/annotator.py",
         (
             "fragment-is-lost",
             "if task.fragment is not None:",

@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_support import (
-    make_responses,
-)
+from core_support import LEXICAL, make_documents, make_responses
 from local_backend import EchoBackend
 from sample_server import ChatServer, completion
 
-from annotator.calls.dialogue import Answer, Ask, Dialogue
+from annotator.calls.dialogue import Answer, Ask, Dialogue, Unusable, call_key
 from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
 from annotator.calls.running.blocking import block_on, in_thread
 from annotator.calls.running.open_dialogues import MAX_HELD
 from annotator.calls.running.source import Source
 from annotator.calls.store import Store
-from annotator.calls.stored_calls import StoredCalls
+from annotator.calls.stored_calls import StoredCalls, pack
 from annotator.calls.usage import Limits, Meter
+from annotator.judging.annotator import Annotator
 from annotator.judging.judge import JudgeTask
-from annotator.judging.stream_judge import BATCH_TASKS, in_batches, judge_batch
+from annotator.judging.stream_judge import (
+    BATCH_TASKS,
+    JudgeProcesses,
+    in_batches,
+    judge_batch,
+    stream_judge,
+)
+from annotator.judging.task_book import TaskBook
+from annotator.judging.tasks import TaskMaker
 from annotator.judging.verdict_checks import find_verdict_fault
 from annotator.models.backend import Decoding, Reply
 from annotator.models.config import ModelConfig
@@ -157,6 +164,83 @@ def test_a_batch_comes_back_in_its_order_with_the_tasks_that_were_given() -> Non
     assert BATCH_TASKS == 32
 
 
+class WaitingJudge:
+    """Judges when it is let."""
+
+    name = "waiting"
+
+    def __init__(self) -> None:
+        self.may_judge = threading.Event()
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"judge": self.name}
+
+    def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[list[Any]]:
+        self.may_judge.wait(30)
+        yield [(task, []) for task in tasks]
+
+
+def test_a_slow_judge_holds_the_source_back() -> None:
+    slow, pulled = WaitingJudge(), [0]
+    judge: Any = slow
+
+    async def source() -> AsyncIterator[JudgeTask]:
+        for response in make_responses(1000):
+            pulled[0] += 1
+            yield JudgeTask(response=response, sentences=[], documents=[])
+
+    async def run() -> int:
+        stream = stream_judge(judge, source())
+        first = asyncio.ensure_future(anext(stream))
+        last = -1
+        while pulled[0] != last:
+            last = pulled[0]
+            await asyncio.sleep(0.2)
+        assert pulled[0] <= 5 * BATCH_TASKS
+        slow.may_judge.set()
+        count = len(await first)
+        async for batch in stream:
+            count += len(batch)
+        return count
+
+    assert asyncio.run(run()) == 1000
+
+
+def test_from_a_process_come_the_tasks_that_were_given() -> None:
+    """Their copies would hold each document once more."""
+    documents = make_documents()
+    maker = TaskMaker(documents, LEXICAL)
+    made = [maker.make(response) for response in make_responses(5)]
+    tasks = [task for task in made if isinstance(task, JudgeTask)]
+
+    async def run(processes: JudgeProcesses) -> list[JudgeTask]:
+        judge = Annotator(LEXICAL, documents=documents).judge
+        return [task async for part in stream_judge(judge, tasks, processes) for task, _ in part]
+
+    with JudgeProcesses(1) as processes:
+        found = asyncio.run(run(processes))
+    assert [id(task) for task in found] == [id(task) for task in tasks]
+
+
+def test_a_task_is_whole_when_its_last_verdict_is_there_in_whatever_order() -> None:
+    first, second, third = (Verdict(label=Label.NO_FACT, judge=name) for name in "abc")
+    meter = Meter()
+    book = TaskBook(meter)
+    task = JudgeTask(response=task_of().response, sentences=[(0, 1)] * 3, documents=[])
+    assert (book.open(task), book.open(task)) == (0, 1)
+    assert book.finish([("1:2", [third])]) == []
+    assert book.finish([("0:1", [second])]) == []
+    assert book.finish([("1:0", [first, second])]) == [(task, [first, second, third])]
+    assert meter.labels == {"no_fact": 4}
+
+
+def test_a_document_that_is_named_twice_is_compared_once() -> None:
+    response = next(make_responses(1)).model_copy(update={"document_ids": ["d0", "d1", "d0"]})
+    task = TaskMaker(make_documents(), LEXICAL).make(response)
+    assert isinstance(task, JudgeTask)
+    assert [document.id for document in task.documents] == ["d0", "d1"]
+
+
 # A local model, in windows.
 
 
@@ -181,6 +265,47 @@ def test_windows_of_a_local_model_bound_what_is_pulled(tmp_path: Path) -> None:
         found = asyncio.run(run(store))
     assert found == {f"d{n}": f"call {n}!" for n in range(40)}
     assert [len(group) for group in backend.groups] == [4] * 10
+
+
+def test_a_plain_window_bounds_what_is_pulled_too(tmp_path: Path) -> None:
+    pulled, found = [0], 0
+
+    def counted() -> Iterator[tuple[str, Dialogue[str]]]:
+        for item in dialogues(40):
+            pulled[0] += 1
+            yield item
+
+    with Store(tmp_path / "store.sqlite") as store:
+        stored = calls_of(store, Meter())
+        for done in run_dialogues(EchoBackend(), stored, counted(), window=8):
+            assert pulled[0] <= found + 8
+            found += len(done)
+    assert found == 40
+
+
+def test_a_half_stored_batch_is_drawn_whole_and_paid_in_part(tmp_path: Path) -> None:
+    """The make-up of a batch decides the last bits of its replies."""
+    with Store(tmp_path / "store.sqlite") as store:
+        list(run_dialogues(EchoBackend(batch_size=2), calls_of(store, Meter()), dialogues(2)))
+        backend, meter = EchoBackend(batch_size=4), Meter()
+        run = run_dialogues(backend, calls_of(store, meter), dialogues(8))
+        assert len([item for done in run for item in done]) == 8
+    assert [len(group) for group in backend.groups] == [4, 4]
+    assert (meter.num_asked, meter.num_served) == (6, 2)
+
+
+def unusable(text: str) -> Dialogue[str]:
+    return Unusable(result=said((yield ask_of(text))))
+
+
+def test_an_unusable_reply_counts_as_failed_until_it_comes_to_a_result(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        stored = calls_of(store, Meter())
+        (done,) = filter(None, run_dialogues(EchoBackend(), stored, [("n", unusable("call 0"))]))
+        assert done == [("n", "call 0!")]
+        assert store.count("test", failed=True) == 1
+        list(run_dialogues(EchoBackend(), calls_of(store, Meter()), dialogues(1)))
+        assert (store.count("test", failed=True), store.count("test")) == (0, 1)
 
 
 def test_a_local_model_stops_at_a_limit_and_continues(tmp_path: Path) -> None:
@@ -307,3 +432,83 @@ def test_equal_calls_under_way_are_one_call(tmp_path: Path) -> None:
         assert len(server.asked) == 1
         assert meter.num_asked == 1
     assert sorted(done) == [(f"n{n}", "well") for n in range(6)]
+
+
+def test_results_that_come_in_at_the_end_while_the_caller_is_busy_are_handed_out(
+    tmp_path: Path,
+) -> None:
+    async def run(store: Store, url: str) -> int:
+        stream = stream_dialogues(server_backend(url), calls_of(store, Meter()), dialogues(20))
+        total = len(await anext(stream))
+        assert total < 20
+        while store.count("test") < 20:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # the work has ended
+        async for done in stream:
+            total += len(done)
+        return total
+
+    with (
+        ChatServer(lambda body: completion("well")) as server,
+        Store(tmp_path / "store.sqlite") as store,
+    ):
+        assert asyncio.run(run(store, server.base_url)) == 20
+
+
+def key_of(backend: OpenAIBackend, text: str) -> str:
+    return call_key("test", backend.fingerprint(), ask_of(text))
+
+
+async def ask_one(backend: OpenAIBackend, store: Store, meter: Meter) -> list[tuple[str, str]]:
+    stream = stream_dialogues(backend, calls_of(store, meter), dialogues(1))
+    async with asyncio.timeout(30):
+        return [item async for done in stream for item in done]
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_call_under_way_of_another_store_is_awaited_or_left_by_another_and_asked(
+    is_answered: bool, tmp_path: Path
+) -> None:
+    path, meter = tmp_path / "store.sqlite", Meter()
+    with (
+        ChatServer(lambda body: completion("mine")) as server,
+        Store(path) as store,
+        Store(path) as other,
+    ):
+        backend = server_backend(server.base_url)
+        key = key_of(backend, "call 0")
+        assert other.claim([key]) == {key}
+
+        async def run() -> list[tuple[str, str]]:
+            task = asyncio.create_task(ask_one(backend, store, meter))
+            await asyncio.sleep(0.5)
+            assert (len(server.asked), meter.num_asked) == (0, 0)
+            if is_answered:
+                other.put_many("test", {key: pack(Reply(text="theirs", finish_reason="stop"))})
+            else:
+                other.release([key])
+            return await task
+
+        found = asyncio.run(run())
+        assert not store.claim_missing([key]).mine
+    assert found == [("d0", "theirs" if is_answered else "mine")]
+    asked = 0 if is_answered else 1
+    assert (len(server.asked), meter.num_asked, meter.num_served) == (asked, asked, 1 - asked)
+    assert meter.num_under_way == 0
+
+
+def test_a_dialogue_goes_on_from_the_stored_one_of_two_replies(tmp_path: Path) -> None:
+    """Whoever stores first decides, so that both runs go on alike."""
+    path = tmp_path / "store.sqlite"
+    keys: list[str] = []
+    with Store(path) as store, Store(path) as other:
+
+        def answer(body: dict[str, Any]) -> Any:
+            other.put_many("test", {keys[0]: pack(Reply(text="theirs", finish_reason="stop"))})
+            return completion("mine")
+
+        with ChatServer(answer) as server:
+            backend = server_backend(server.base_url)
+            keys.append(key_of(backend, "call 0"))
+            found = asyncio.run(ask_one(backend, store, Meter()))
+    assert found == [("d0", "theirs")]

@@ -90,6 +90,7 @@ def test_a_request_that_fails_is_a_failure_with_the_id_of_its_response(tmp_path:
     with ChatServer(moody) as server, Store(tmp_path / "store.sqlite") as store:
         sampler = Sampler(config_of(server.base_url), store=store, on_event=events.append)
         rows = asyncio.run(collect(sampler, questions_of(3)))
+        assert (store.count("reply", failed=True), store.count("reply", failed=False)) == (2, 4)
     failed = {row.id: row for row in rows.values() if isinstance(row, Failure)}
     assert sorted(failed) == ["q1-0", "q1-1"]
     assert {row.reason for row in failed.values()} == {"http_400"}
@@ -211,3 +212,21 @@ def test_each_response_has_a_seed_and_a_key_of_its_own(tmp_path: Path) -> None:
     assert all(0 <= slot.ask.seed < 2**31 for slot in slots)
     assert one == slots[2]
     assert [slot.ask.seed for slot in slots] == [1696012667, 1475103964, 70792834, 773636649]
+
+
+def test_a_response_carries_what_its_question_says(tmp_path: Path) -> None:
+    question = Question(
+        id="q",
+        topic="harbours",
+        language="de",
+        document_ids=["d1", "d2"],
+        messages=[Message(role="user", content="What of the harbour?")],
+    )
+    config = config_of(system_prompt="Be brief.", num_responses=1)
+    with Store(tmp_path / "store.sqlite") as store:
+        sampler = Sampler(config, store=store, backend=EchoBackend())
+        (row,) = sampler.sample_now([question])
+    assert isinstance(row, Response)
+    assert (row.topic, row.language, row.document_ids) == ("harbours", "de", ["d1", "d2"])
+    assert (row.question_id, row.model, row.finish_reason) == ("q", "echo", "stop")
+    assert [message.role for message in row.prompt] == ["system", "user"]
