@@ -442,6 +442,12 @@ IN_THE_CORE = [
             f"{PROGRESS} -k one_line",
         ),
         (
+            "terminal-obeys-notes",
+            "tqdm.write(printable(text), file=sys.stderr)",
+            "tqdm.write(text, file=sys.stderr)",
+            f"{PROGRESS} -k note_repeats",
+        ),
+        (
             "a-stage-goes-on-after-its-end",
             "            case Ended():\n                self._close(event.stage)\n",
             "            case Ended():\n                pass\n",

@@ -92,3 +92,13 @@ def test_usage_is_one_line() -> None:
     assert line.endswith("| no_hallucination 5, no_fact 1 | failed: http_500 3, timeout 2")
     assert describe(None) == ""
     assert describe(Usage(asked=3)) == "calls 3"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_obeys_nothing_that_a_note_repeats(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stderr", log)
+    Progress()(Noted(text="the server says \x1b[2J\u202egone"))
+    assert log.getvalue() == "note: the server says ?[2J?gone\n"

@@ -21,6 +21,7 @@ from schemas.events import (
     Started,
     Usage,
 )
+from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -62,7 +63,7 @@ class Progress:
     def _say(self, text: str) -> None:
         from tqdm import tqdm
 
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(printable(text), file=sys.stderr)
 
 
 class _Bar:
