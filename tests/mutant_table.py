@@ -9,7 +9,6 @@ a piece of text that stands once in its file, what replaces it, and tests that t
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
-from mutant_table_core import IN_THE_CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -28,6 +27,7 @@ from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
@@ -506,7 +506,7 @@ MUTANTS = [
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,
-    *IN_THE_CORE,
+    *IN_RUNNING,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,

@@ -409,8 +409,9 @@ def test_results_that_nobody_takes_stop_new_dialogues(tmp_path: Path) -> None:
             last = begun[0]
             await asyncio.sleep(0.5)
         assert begun[0] <= MAX_HELD + 64 + total
-        async for done in stream:
-            total += len(done)
+        async with asyncio.timeout(60):
+            async for done in stream:
+                total += len(done)
         return total
 
     with (

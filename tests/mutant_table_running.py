@@ -10,7 +10,7 @@ CORE = "test_core.py"
 FAULTS = "test_core_faults.py"
 PROGRESS = "test_progress.py"
 
-IN_THE_CORE = [
+IN_RUNNING = [
     *mutants_of(
         "annotator/calls/running/source.py",
         (
