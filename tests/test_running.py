@@ -248,7 +248,7 @@ def test_windows_of_a_local_model_bound_what_is_pulled(tmp_path: Path) -> None:
     pulled, backend = [0], EchoBackend(batch_size=4)
 
     def counted() -> Iterator[tuple[str, Dialogue[str]]]:
-        for item in dialogues(40):
+        for item in dialogues(42):
             pulled[0] += 1
             yield item
 
@@ -263,8 +263,8 @@ def test_windows_of_a_local_model_bound_what_is_pulled(tmp_path: Path) -> None:
 
     with Store(tmp_path / "store.sqlite") as store:
         found = asyncio.run(run(store))
-    assert found == {f"d{n}": f"call {n}!" for n in range(40)}
-    assert [len(group) for group in backend.groups] == [4] * 10
+    assert found == {f"d{n}": f"call {n}!" for n in range(42)}
+    assert [len(group) for group in backend.groups] == [4] * 10 + [2]
 
 
 def test_a_plain_window_bounds_what_is_pulled_too(tmp_path: Path) -> None:
@@ -348,21 +348,22 @@ def test_closing_a_local_run_finishes_its_batch_and_lets_go(tmp_path: Path) -> N
 def test_a_plain_iterator_in_a_thread_is_closed_with_its_stream() -> None:
     closed: list[int] = []
 
-    def items() -> Iterator[int]:
+    def numbers() -> Iterator[int]:
         try:
             yield from range(100)
         finally:
             closed.append(1)
 
-    async def run() -> None:
-        stream = in_thread(items())
+    async def run(items: Iterator[int]) -> None:
+        stream = in_thread(items)
         async for item in stream:
             if item == 3:
                 break
         await stream.aclose()
         assert closed == [1]
 
-    asyncio.run(run())
+    items = numbers()  # somebody still holds it
+    asyncio.run(run(items))
 
 
 def test_a_caller_that_stops_closes_the_work() -> None:
