@@ -233,7 +233,7 @@ IN_RUNNING = [
             "what-is-under-way-is-free",
             "return self.tokens + self._reserved",
             "return self.tokens",
-            f"{FAULTS} -k reserved",
+            f"{RUNNING} -k at_its_most",
         ),
         (
             "snapshot-forgets-failures",

@@ -196,8 +196,8 @@ def test_a_slow_judge_holds_the_source_back() -> None:
         while pulled[0] != last:
             last = pulled[0]
             await asyncio.sleep(0.2)
-        assert pulled[0] <= 5 * BATCH_TASKS
         slow.may_judge.set()
+        assert last <= 5 * BATCH_TASKS
         count = len(await first)
         async for batch in stream:
             count += len(batch)
@@ -514,3 +514,25 @@ def test_a_dialogue_goes_on_from_the_stored_one_of_two_replies(tmp_path: Path) -
             keys.append(key_of(backend, "call 0"))
             found = asyncio.run(ask_one(backend, store, Meter()))
     assert found == [("d0", "theirs")]
+
+
+def test_what_is_under_way_counts_at_its_most_until_it_is_taken_back() -> None:
+    decoding = Decoding(max_tokens=100)
+    one, other = (
+        Request(id=name, messages=ask_of("well").messages, seed=0, decoding=decoding)
+        for name in ("one", "other")
+    )
+    meter = Meter(limits=Limits(max_tokens=150))
+    assert meter.start([one])
+    assert not meter.start([other])
+    assert (meter.num_asked, meter.num_under_way) == (1, 1)
+    meter.withdraw([one])
+    assert (meter.num_asked, meter.num_under_way) == (0, 0)
+    assert meter.start([other])
+    meter.finish(
+        other, Reply(text="well", finish_reason="stop", prompt_tokens=3, completion_tokens=5)
+    )
+    assert (meter.tokens.total, meter.num_under_way) == (8, 0)
+    assert meter.start([one])
+    meter.abandon(one)
+    assert (meter.num_asked, meter.num_under_way) == (2, 0)
