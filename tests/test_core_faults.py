@@ -224,8 +224,16 @@ def test_a_stream_that_is_left_open_and_outlives_its_store_reports_no_error(tmp_
             config = judge_config(server.base_url, concurrency=3)
             async for _ in Annotator(config, documents=documents, store=store).annotate(responses):
                 break
+        await asyncio.sleep(0.1)  # the event loop closes what nobody refers to
 
-    with ChatServer(ScriptedJudge(truths)) as server:
+    scripted = ScriptedJudge(truths)
+
+    def late(body):
+        if len(server.asked) > 8:
+            time.sleep(0.5)
+        return scripted(body)
+
+    with ChatServer(late) as server:
         asyncio.run(run(server))
     assert faults == []
 
