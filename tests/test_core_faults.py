@@ -275,6 +275,16 @@ def test_a_listener_that_raises_ends_the_stream_and_leaves_nothing_behind(tmp_pa
     assert len(rows) == 4
 
 
+def test_calls_that_a_full_disk_does_not_let_go_of_can_be_asked_again(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        assert store.claim(["k"]) == {"k"}
+        store._leases._connection.execute("PRAGMA query_only=ON")
+        with pytest.raises(BackendError, match="cannot be stored or read"):
+            store.release(["k"])
+        store._leases._connection.execute("PRAGMA query_only=OFF")
+        assert store.claim(["k"]) == {"k"}
+
+
 # A model that replies in batches.
 
 
