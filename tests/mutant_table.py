@@ -9,6 +9,7 @@ a piece of text that stands once in its file, what replaces it, and tests that t
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -515,6 +516,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *CORE,
     *IN_SHEETS,
     *REAL_JUDGES,
     *STORED,

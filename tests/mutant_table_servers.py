@@ -139,7 +139,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/sampling/sample.py",
+        "annotator/sampling/slots.py",
         (
             "rows-hold-the-prompt-that-was-refused",
             "list(fold_system(messages) if reply.system_in_user else messages)",
