@@ -505,8 +505,9 @@ def test_a_pickle_holds_the_given_judge_and_the_limits_of_the_given_meter() -> N
 def test_a_question_that_the_source_holds_twice_has_its_responses_twice(tmp_path: Path) -> None:
     question = Question(id="q", messages=[Message(role="user", content="What of Mira?")])
     with ChatServer() as server, Store(tmp_path / "store.sqlite") as store:
-        values = {"model": "policy", "base_url": server.base_url, "num_responses": 2}
-        sampler = Sampler(SampleConfig.parse(values, where="sample"), store=store)
+        values = {"model": "policy", "backend": "openai", "base_url": server.base_url}
+        config = SampleConfig.parse({**values, "num_responses": 2}, where="sample")
+        sampler = Sampler(config, store=store)
         rows = list(sampler.sample_now([question, question]))
         assert sorted(row.id for row in rows) == ["q-0", "q-0", "q-1", "q-1"]
         assert len(server.asked) == 2
