@@ -28,6 +28,7 @@ from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
@@ -506,6 +507,7 @@ MUTANTS = [
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,
+    *IN_RUNNING,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,

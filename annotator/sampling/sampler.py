@@ -111,6 +111,7 @@ class Sampler:
             self.backend, self.calls, dialogues, window=window
         )
         self.on_event(Started(stage=STAGE, total=None, unit="reply"))
+        self._report_steps()
         try:
             async with aclosing(stream) as results:
                 async for done in results:
