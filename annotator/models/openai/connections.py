@@ -196,7 +196,7 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
 
 
 def _explain(error: Exception) -> str:
-    """A transport's error in words, without the address, which may be a redirect's with a secret."""
+    """A transport's error in words. Without the address: that of a redirect may hold a secret."""
     from aiohttp import ClientResponseError, TooManyRedirects
 
     if isinstance(error, TooManyRedirects):
