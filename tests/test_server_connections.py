@@ -116,10 +116,22 @@ def test_a_redirect_within_a_server_is_followed_with_the_key(monkeypatch):
         assert server.seen[1].body == server.seen[0].body
 
 
-def test_a_loop_of_redirects_is_a_failure():
-    moved = Wire(status=307, headers={"Location": "/v1/chat/completions"}, body=b"")
+def test_a_loop_of_redirects_is_a_failure_without_the_address():
+    there = "/v1/chat/completions?signature=secret"
+    moved = Wire(status=307, headers={"Location": there}, body=b"")
     with WireServer(lambda _: moved) as server:
-        assert isinstance(outcome_of(backend_of(server)), RequestFailure)
+        failure = outcome_of(backend_of(server))
+    assert failure == RequestFailure(reason="connection", detail="too many redirects")
+
+
+def test_a_reply_that_is_no_http_is_a_failure_without_the_address():
+    """A header that holds a zero byte: the library's own words for it begin with the address."""
+    moved = Wire(status=307, headers={"Location": "/elsewhere?signature=secret"}, body=b"")
+    odd = Wire(headers={"X-Odd": "a\0b"})
+    with WireServer(lambda n: moved if n == 1 else odd) as server:
+        failure = outcome_of(backend_of(server))
+    assert failure.reason == "connection"
+    assert "header" in failure.detail.lower() and "secret" not in failure.detail
 
 
 def test_the_account_of_the_environment_is_sent(monkeypatch):
