@@ -1,6 +1,6 @@
-# maskdpo: one line a verb. `make demo` and `make test` do their own set-up in .venv.
+# maskdpo: one line per command. `make demo` and `make test` do their own set-up in .venv.
 #
-#   make VERB CONFIG=run.yaml ARGS="--set train.epochs=1"
+#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"
 #   make setup TORCH_INDEX=URL     another build of torch (CPU or CUDA); see docs/install.md
 
 PYTHON ?= python3
@@ -36,7 +36,7 @@ SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-me
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
 
-setup: $(VENV)/.train             ## an environment in .venv with all that the verbs need
+setup: $(VENV)/.train             ## an environment in .venv with all that the commands need
 setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 

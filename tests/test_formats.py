@@ -384,7 +384,7 @@ def test_a_judges_verdict_never_leaves_as_a_persons(tmp_path: Path) -> None:
     assert [row.id for row in result.failures] == ["judged", "turns"]
 
 
-# --- the verbs ---------------------------------------------------------------------------------
+# --- the commands ---------------------------------------------------------------------------------
 
 
 def test_the_verbs_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

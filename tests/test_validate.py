@@ -529,7 +529,7 @@ def test_a_valid_pair_and_sentence_have_no_fault() -> None:
     assert list(sentence_faults(row)) == []
 
 
-# --- the verb ----------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def run_verb(

@@ -66,7 +66,7 @@ PLACEMENT_ENGINE = frozenset(
     "max_num_seqs pipeline_parallel_size swap_space tensor_parallel_size".split()
 )
 # Set before vllm is first imported, where the user has not: one process, so that a kill leaves no
-# engine behind on the device; no usage report sent; our stdout kept for what the verb prints.
+# engine behind on the device; no usage report sent; our stdout kept for what the command prints.
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",

@@ -12,7 +12,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "agreement",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="annotate",
     examples="""
     maskdpo agreement --gold labels.jsonl

@@ -13,7 +13,7 @@ from maskdpo.cli.command_line import run_options
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     config_options,
     report_result,
     require_file,
@@ -32,7 +32,7 @@ _HEAD_BYTES = 4_096
 
 @click.command(
     "import",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl

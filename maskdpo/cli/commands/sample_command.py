@@ -10,7 +10,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "sample",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="sample",
     examples="""
     maskdpo sample --config run.yaml
