@@ -85,7 +85,7 @@ def test_every_verb_and_only_known_packages_are_listed() -> None:
     listed = {verb.name.split(" (")[0] for verb in inspect_commands()}
     assert set(COMMANDS) - listed == {"doctor", "schema"} and listed <= set(COMMANDS)
     known = {row.name for row in inspect_packages()}
-    assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._VERBS.values())
+    assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._COMMANDS.values())
 
 
 def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ def test_help_of_every_verb_imports_nothing_heavy() -> None:
 import sys
 from click.testing import CliRunner
 from maskdpo.cli.main import COMMANDS, cli
-for arguments in [["--help"], *([verb, "--help"] for verb in VERBS)]:
+for arguments in [["--help"], *([verb, "--help"] for verb in COMMANDS)]:
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, (arguments, result.output, result.exception)
     assert "Usage:" in result.output

@@ -124,7 +124,8 @@ class _Log:
         if event.total and 0 < self._done < event.total:
             remaining = seconds * (event.total - self._done) / self._done
             left = f", about {_show_time(remaining)} left"
-        line = f"{event.stage}: {self._done:,}{of} {event.unit}s in {_show_time(seconds)}{left}"
+        units = _plural(event.unit)
+        line = f"{event.stage}: {self._done:,}{of} {units} in {_show_time(seconds)}{left}"
         print(f"{line} | {self._text}" if self._text else line, file=sys.stderr, flush=True)
 
 
@@ -150,6 +151,10 @@ def describe(usage: Usage | None) -> str:
         if most:
             parts.append(name + ", ".join(f"{key} {number:,}" for key, number in most))
     return " | ".join(parts)
+
+
+def _plural(unit: str) -> str:
+    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 def _short(count: int) -> str:
