@@ -1,6 +1,6 @@
 """Human sentence labels in, annotations and documents out.
 
-The input is JSONL, one response a line, with the sentences that people labelled and the documents
+The input is JSONL, one response per line, with the sentences that people labelled and the documents
 they read. The rule that makes the import correct: nothing is invented. A sentence a person left
 without a label, and text that no person's span covers, become `undetermined: not_labelled`; a row
 that contradicts itself is a fault of its line, and the other rows are kept.
@@ -346,7 +346,7 @@ def _failure(bad: BadRow) -> Failure:
 
 def _refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
     if not rows:
-        raise InputError.of(path, "holds no rows; it should hold one labelled response a line")
+        raise InputError.of(path, "holds no rows; it should hold one labelled response per line")
 
 
 def _refuse_same_paths(**paths: Path) -> None:

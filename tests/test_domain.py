@@ -1,4 +1,4 @@
-"""Domains: every shipped one is sound, faults are told by file and key, and the judge reads it."""
+"""Domains: every shipped one is sound, faults name file and key, and the judge reads it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`--estimate`: what a run would still ask, told before it asks, and nothing written."""
+"""`--estimate`: what a run would still ask, reported before it asks, and nothing written."""
 
 import json
 import sys
@@ -94,7 +94,7 @@ def test_after_a_part_of_the_run_the_rest_is_estimated(world, protocol):
     world.annotate(protocol, limits=Limits(max_calls=7))
     rest = world.estimate(protocol)
     assert rest.num_calls == num_all - 7 == world.annotate(protocol)
-    # The server's replies have 5 tokens each, and what it told is believed.
+    # The server's replies have 5 tokens each, and what it reported is believed.
     if protocol == "sentence":
         assert rest.tokens.completion == 5 * rest.num_calls
 

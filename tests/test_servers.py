@@ -103,7 +103,7 @@ def test_a_server_rests_longer_each_time_and_is_forgiven_when_it_answers():
 
 
 def refuse(*names):
-    """A server that takes none of these fields, and says so of one at a time."""
+    """A server that takes none of these fields, and reports one at a time."""
 
     def answer(body):
         for name in names:

@@ -64,7 +64,7 @@ class ModelConfig(Section):
     revision: str | None = Field(
         default=None,
         description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
-        "own for what stands behind the served name. A new revision means new replies.",
+        "own for what is behind the served name. A new revision means new replies.",
     )
     seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
     chat_template_kwargs: dict[str, JsonValue] = Field(

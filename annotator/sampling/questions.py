@@ -49,7 +49,7 @@ from schemas.stage import StageResult, partial_path, write_failures, write_parti
 
 STAGE = "questions"
 STORE_KIND = "questions"
-# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+# Settings, other than the backend's own, that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
 
 

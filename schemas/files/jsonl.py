@@ -41,7 +41,7 @@ class TornTailWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row(Generic[RecordT]):
-    """A record with the line it stands on (from 1)."""
+    """A record with its line number (from 1)."""
 
     line: int
     record: RecordT
@@ -85,7 +85,7 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 
 
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
-    """Rows and faults in file order, streamed; for callers that keep good rows beside bad ones."""
+    """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
     path = Path(path)
     is_first = True
     for line, text in read_lines(path):

@@ -71,7 +71,7 @@ def render(root: LexborNode) -> str:
         elif tag in _HEADINGS:
             writer.flush(mark="" if kind == "open" else _HEADINGS[tag])
         elif is_block(node, tag):
-            # A term stands right above what is said of it.
+            # A term is right above what is said of it.
             writer.flush(tight_after=tag == "dt" and kind == "close")
         else:
             _add_inline(writer.inline, kind, node, tag)
@@ -138,7 +138,7 @@ def is_block(node: LexborNode, tag: str) -> bool:
 
 
 def _add_inline(line: InlineText, kind: str, node: LexborNode, tag: str) -> None:
-    """One event of what stands inside a line."""
+    """One event of what is inside a line."""
     if kind == "text":
         line.add(node.text_content or "")
         return

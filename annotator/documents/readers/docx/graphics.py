@@ -1,6 +1,6 @@
 """What a picture, shape or embedded object of a Word file holds.
 
-The rule: the words in it are text, the rest is counted. Where it stands inside a sentence there
+The rule: the words in it are text, the rest is counted. Where it is inside a sentence there
 is a mark, since a formula may be a picture.
 """
 

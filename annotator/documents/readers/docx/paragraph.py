@@ -1,7 +1,7 @@
 """A paragraph of a Word file: its runs as pieces of text, its number, what is anchored in it.
 
 The rule: nothing vanishes. What Word shows as text is text here; what is no text is counted, and
-marked where it stands inside a sentence; what Word does not show is left out, and counted.
+marked where it is inside a sentence; what Word does not show is left out, and counted.
 """
 
 from __future__ import annotations
