@@ -102,7 +102,7 @@ def command(
     _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
-        from formats.human_labels import run_import
+        from formats.import_human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
         result = run_import(
