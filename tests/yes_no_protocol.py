@@ -11,7 +11,7 @@ from annotator.judging.protocols.read_reply import ReplyFault, form_fault
 from annotator.judging.protocols.repairs import ask_with_room, name_fault, repair
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
-    finish,
+    as_result,
     make_decoding,
     make_seed,
     undetermined,
@@ -66,8 +66,8 @@ def _dialogue(
     )
     found = yield from _ask_twice(ask, inputs)
     if isinstance(found, ReplyFault):
-        return finish([undetermined(found, settings, "yes_no")])
-    return finish([Verdict(label=found, judge=settings.judge, protocol="yes_no")])
+        return as_result([undetermined(found, settings, "yes_no")])
+    return as_result([Verdict(label=found, judge=settings.judge, protocol="yes_no")])
 
 
 def _ask_twice(ask: Ask, inputs: ProtocolInput) -> Generator[Ask, Answer, Label | ReplyFault]:
