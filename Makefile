@@ -86,7 +86,7 @@ test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or 
 test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
 	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models/test_real_models.py $(ARGS)
-mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (about an hour; ARGS=loss.py for some)
+mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
 	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @click.option(
     "--judge",
     metavar="JUDGE",
-    help="Judge to measure: its name, a run config (.yaml) whose section annotate says it, or "
+    help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
     "annotations made earlier (.jsonl) [annotate.judge].",
 )
 @click.option(
