@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
 from annotator.calls.useless import UselessReplies
-from annotator.models.backend import Outcome, Reply, Request, RequestFailure, one_line
+from annotator.models.backend import Outcome, Reply, Request, RequestFailure
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
@@ -235,7 +235,7 @@ class Meter:
                 self.failures[outcome.reason] += 1
         if self.on_event is not ignore:
             self.on_event(
-                CallFailed(key=request.id, reason=outcome.reason, detail=one_line(outcome.detail))
+                CallFailed(key=request.id, reason=outcome.reason, detail=outcome.detail)
                 if isinstance(outcome, RequestFailure)
                 else self._describe(request, tokens)
             )

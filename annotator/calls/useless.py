@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annotator.models.backend import Outcome, RequestFailure, one_line
+from annotator.models.backend import Outcome, RequestFailure
+from annotator.models.detail_line import detail_line
 
 PATIENCE = 30
 _SHOWN_CHARS = 300
@@ -65,7 +66,7 @@ class UselessReplies:
 def show_reply(reply: Outcome) -> str:
     """A reply, or the reason why there is none, on one line of bounded length."""
     if isinstance(reply, RequestFailure):
-        return f"{reply.reason} ({one_line(reply.detail)})"
-    text = one_line(reply.text)[:_SHOWN_CHARS]
+        return f"{reply.reason} ({detail_line(reply.detail)})"
+    text = detail_line(reply.text)[:_SHOWN_CHARS]
     shown = repr(text) if text else "thinking alone" if reply.reasoning else "an empty text"
     return f"{shown} (finish_reason {reply.finish_reason})"

@@ -24,9 +24,9 @@ from annotator.models.backend import (
     Request,
     RequestFailure,
     Take,
-    one_line,
 )
 from annotator.models.config import ModelConfig
+from annotator.models.detail_line import detail_line
 from annotator.models.local.chat_prompts import PromptRenderer
 from annotator.models.local.model_files import digest_model, locate_model
 from annotator.models.local.model_loading import choose_device, choose_dtype
@@ -173,7 +173,7 @@ class VllmBackend:
             outputs = self._chat(group)
         except VLLMClientError as error:
             if len(group) == 1:
-                return [RequestFailure(reason="refused", detail=one_line(str(error)))]
+                return [RequestFailure(reason="refused", detail=detail_line(str(error)))]
             return [outcome for request in group for outcome in self._run_batch([request])]
         return [
             self._read_output(output, request)
@@ -288,7 +288,7 @@ def _read_logprobs(
 
 
 def _reason(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__
+    return detail_line(str(error)) or type(error).__name__
 
 
 def _require_vllm() -> None:
