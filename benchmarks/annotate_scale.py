@@ -2,8 +2,8 @@
 
     python benchmarks/annotate_scale.py [--responses 20000] [--repeats 1]
 
-Writes synthetic rows (invented words, four sentences a response, eight responses a document; same
-arguments, same bytes), annotates a quarter of them and then all, each in a process of its own, the
+Writes synthetic rows (invented words, four sentences per response, eight responses per document;
+same arguments, same bytes), annotates a quarter and then all, each in a process of its own, the
 two sizes and the peer in turn. `ratio` is the time at full size over that of a quarter, start
 and imports not counted; 4 is linear. The peak is the largest resident
 set of the process. Figures are medians over the repeats; `noise` gives least and most.

@@ -44,7 +44,7 @@ LABELS = ("no_hallucination", "contradictory", "unverifiable", "no_fact")
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run `maskdpo` in an empty folder; answers (exit code, stdout, stderr)."""
+    """Run `maskdpo` in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 

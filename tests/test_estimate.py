@@ -46,7 +46,7 @@ class World:
         return estimate_annotate(config, **self.files, retry_failed=retry_failed)
 
     def annotate(self, protocol, *, limits=NO_LIMITS, answer=None, **settings):
-        """Run it; answers how many calls arrived."""
+        """Run it; returns how many calls arrived."""
         with ChatServer(answer or ScriptedJudge(self.truths)) as server:
             config = self.config(protocol, server.base_url, **settings)
             output = self.folder / "annotations.jsonl"

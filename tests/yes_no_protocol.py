@@ -39,7 +39,7 @@ def make_protocol(folder: Path) -> JudgingProtocol:
     """The object; its line in the table is the caller's."""
     return JudgingProtocol(
         name="yes_no",
-        summary="one yes-or-no question a sentence",
+        summary="one yes-or-no question per sentence",
         texts={"yes_no": Placeholders(needed={"sentence"})},
         folder=folder,
         dialogues=_dialogues,

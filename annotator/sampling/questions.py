@@ -224,7 +224,7 @@ def estimate_questions(
         num_stored=estimator.num_stored,
         tokens=estimator.tokens,
         notes=[
-            "one call a document is counted; missing questions and unusable replies cost up to "
+            "one call per document is counted; missing questions and unusable replies cost up to "
             f"three more. Replies are taken to be as long as {length}"
         ],
     )

@@ -138,7 +138,7 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
-    """Write one record a line, atomically; answers the number of rows."""
+    """Write one record per line, atomically; returns the number of rows."""
     count = 0
     with atomic_writer(path) as handle:
         for record in records:

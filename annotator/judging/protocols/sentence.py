@@ -98,7 +98,7 @@ def _assume(inputs: ProtocolInput, _first: int, _ask: Ask) -> str:
 
 SENTENCE = JudgingProtocol(
     name="sentence",
-    summary="one call a sentence, prefix shared",
+    summary="one call per sentence, prefix shared",
     texts={"sentence": Placeholders(needed={"sentence"})},
     dialogues=_dialogues,
     assume=_assume,

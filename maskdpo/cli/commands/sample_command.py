@@ -75,7 +75,7 @@ def command(
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
     source = questions or config.run.path("questions.jsonl")
-    require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
+    require_file(source, made_by="give --questions FILE, a JSON object per line, or run.questions")
     known = _find_documents(config, documents, is_of_run=questions is None)
     if known is not None:
         _check_documents(config, source, known)
