@@ -103,11 +103,11 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
             "(.jsonl)",
         )
     if path.suffix == VERDICTS_SUFFIX:
-        recorded = ReplayJudge.read(path, is_of_gold=True)
+        replayed = ReplayJudge.read(path, is_of_gold=True)
         # Whatever made these verdicts, no other judge of this section need be complete.
         settings = config.section(AnnotateConfig, "annotate", judge="lexical")
         return NamedJudge(
-            name=recorded.name, judge=recorded, settings=with_domain(settings), path=path
+            name=replayed.name, judge=replayed, settings=with_domain(settings), path=path
         )
     made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
     return replace(made, path=path)

@@ -22,9 +22,9 @@ from annotator.documents.readers.docx.fields import Fields
 from annotator.documents.readers.docx.graphics import read_graphic
 from annotator.documents.readers.docx.notes import NOTE_REFERENCES, NoteMarks
 from annotator.documents.readers.docx.numbers import ListCounter
-from annotator.documents.readers.docx.shown import holds_text, is_gone, shown_children
 from annotator.documents.readers.docx.styles import RunFormat, Styles, find_under
 from annotator.documents.readers.docx.symbols import UNKNOWN_SIGN, read_sign, read_signs
+from annotator.documents.readers.docx.visible import holds_text, is_gone, shown_children
 
 _SPACE = re.compile(r"[\t\r\n]+")
 _XML_SPACE = " \t\r\n"
