@@ -1,7 +1,8 @@
 """The text under an element of a page: blocks with the marks of Markdown, in reading order.
 
 The rule: nothing of substance is dropped (`visible` decides what is none), and numbers that the
-page shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a space.
+page shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a
+space.
 """
 
 from __future__ import annotations
