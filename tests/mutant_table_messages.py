@@ -101,4 +101,19 @@ MESSAGES = [
         "formats/own_imports.py",
         ("any-import-is-ones-own", "return is_of_source and", "return", KEPT),
     ),
+    *mutants_of(
+        "maskdpo/cli/progress.py",
+        (
+            "a-log-waits-for-events",
+            "while not self._closed.wait(self._log_every_s):",
+            "while not self._closed.wait():",
+            "test_progress.py -k log",
+        ),
+        (
+            "a-line-in-two-writes",
+            'sys.stderr.write(f"{line}\\n")',
+            "print(line, file=sys.stderr)",
+            "test_progress.py -k log",
+        ),
+    ),
 ]
