@@ -3,7 +3,7 @@
 Those of what is computed are here, the others in `mutant_table_runs` and `mutant_table_evaluation`.
 
 A slip is a wrong sign, a dropped factor, a swapped argument, a condition left out. To add one, give
-a piece of text that stands once in its file, what replaces it, and tests that take some seconds.
+a piece of text that is once in its file, what replaces it, and tests that take some seconds.
 """
 
 from __future__ import annotations
