@@ -224,8 +224,16 @@ def test_a_stream_that_is_left_open_and_outlives_its_store_reports_no_error(tmp_
             config = judge_config(server.base_url, concurrency=3)
             async for _ in Annotator(config, documents=documents, store=store).annotate(responses):
                 break
+        await asyncio.sleep(0.1)  # the event loop closes what nobody refers to
 
-    with ChatServer(ScriptedJudge(truths)) as server:
+    scripted = ScriptedJudge(truths)
+
+    def late(body):
+        if len(server.asked) > 8:
+            time.sleep(0.5)
+        return scripted(body)
+
+    with ChatServer(late) as server:
         asyncio.run(run(server))
     assert faults == []
 
@@ -265,6 +273,16 @@ def test_a_listener_that_raises_ends_the_stream_and_leaves_nothing_behind(tmp_pa
         failing = ""
         rows = asyncio.run(asyncio.wait_for(collect(annotator, responses), 30))
     assert len(rows) == 4
+
+
+def test_calls_that_a_full_disk_does_not_let_go_of_can_be_asked_again(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        assert store.claim(["k"]) == {"k"}
+        store._leases._connection.execute("PRAGMA query_only=ON")
+        with pytest.raises(BackendError, match="cannot be stored or read"):
+            store.release(["k"])
+        store._leases._connection.execute("PRAGMA query_only=OFF")
+        assert store.claim(["k"]) == {"k"}
 
 
 # A model that replies in batches.
@@ -487,8 +505,8 @@ def test_a_pickle_holds_the_given_judge_and_the_limits_of_the_given_meter() -> N
 def test_a_question_that_the_source_holds_twice_has_its_responses_twice(tmp_path: Path) -> None:
     question = Question(id="q", messages=[Message(role="user", content="What of Mira?")])
     with ChatServer() as server, Store(tmp_path / "store.sqlite") as store:
-        values = {"backend": "openai", "model": "policy", "base_url": server.base_url}
-        config = SampleConfig.parse(values | {"num_responses": 2}, where="sample")
+        values = {"model": "policy", "backend": "openai", "base_url": server.base_url}
+        config = SampleConfig.parse({**values, "num_responses": 2}, where="sample")
         sampler = Sampler(config, store=store)
         rows = list(sampler.sample_now([question, question]))
         assert sorted(row.id for row in rows) == ["q-0", "q-0", "q-1", "q-1"]

@@ -189,7 +189,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
     )
 
 
-def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
+def as_result(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
     """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
     num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
     if num_decided == len(verdicts):
