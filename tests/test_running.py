@@ -33,7 +33,7 @@ from annotator.judging.stream_judge import (
 from annotator.judging.task_book import TaskBook
 from annotator.judging.tasks import TaskMaker
 from annotator.judging.verdict_checks import find_verdict_fault
-from annotator.models.backend import Decoding, Reply
+from annotator.models.backend import Decoding, Reply, Request
 from annotator.models.config import ModelConfig
 from annotator.models.openai.openai_backend import OpenAIBackend
 from schemas.errors import LimitReachedError
@@ -231,7 +231,9 @@ def test_a_task_is_whole_when_its_last_verdict_is_there_in_whatever_order() -> N
     assert book.finish([("1:2", [third])]) == []
     assert book.finish([("0:1", [second])]) == []
     assert book.finish([("1:0", [first, second])]) == [(task, [first, second, third])]
-    assert meter.labels == {"no_fact": 4}
+    assert book.finish([("0:0", [first])]) == []
+    assert book.finish([("0:2", [third])]) == [(task, [first, second, third])]
+    assert meter.labels == {"no_fact": 6}
 
 
 def test_a_document_that_is_named_twice_is_compared_once() -> None:
@@ -529,9 +531,8 @@ def test_what_is_under_way_counts_at_its_most_until_it_is_taken_back() -> None:
     meter.withdraw([one])
     assert (meter.num_asked, meter.num_under_way) == (0, 0)
     assert meter.start([other])
-    meter.finish(
-        other, Reply(text="well", finish_reason="stop", prompt_tokens=3, completion_tokens=5)
-    )
+    reply = Reply(text="well", finish_reason="stop", prompt_tokens=3, completion_tokens=5)
+    meter.finish(other, reply)
     assert (meter.tokens.total, meter.num_under_way) == (8, 0)
     assert meter.start([one])
     meter.abandon(one)
