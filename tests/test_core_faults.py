@@ -35,6 +35,7 @@ from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Budget, Limits, Meter, Tokens
 from annotator.judging.annotator import Annotator
+from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.lexical.judge import LexicalJudge
 from annotator.judging.stream_judge import JudgeProcesses
@@ -43,6 +44,7 @@ from annotator.models.config import SampleConfig
 from annotator.models.openai.pace import Pace, Seat
 from annotator.sampling.sampler import Sampler, ask_once
 from schemas.errors import BackendError
+from schemas.files.jsonl import write_records
 from schemas.records import Failure, Message, Question, Response
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -497,6 +499,23 @@ def test_a_pickle_holds_the_given_judge_and_the_limits_of_the_given_meter() -> N
     assert isinstance(copy.judge, Deadly)
     assert copy.meter.budget.limits == Limits(max_calls=3)
     assert not isinstance(pickle.loads(pickle.dumps(lexical())).judge, Deadly)
+
+
+def test_recorded_verdicts_do_not_travel_to_processes(tmp_path: Path) -> None:
+    """They would with each batch: all that the file holds."""
+
+    class Unused(JudgeProcesses):
+        def submit(self, ask: Any, tasks: Any) -> Any:
+            raise AssertionError("nothing is computed here")
+
+    responses = list(make_responses(70))
+    rows = annotate_all(lexical(), responses)
+    write_records(tmp_path / "annotations.jsonl", rows.values())
+    values = {"judge": "replay", "replay": {"annotations": str(tmp_path / "annotations.jsonl")}}
+    config = AnnotateConfig.parse(values, where="annotate")
+    with Unused(1) as processes:
+        again = Annotator(config, documents=make_documents(), processes=processes)
+        assert annotate_all(again, responses) == rows
 
 
 # Sampling.
