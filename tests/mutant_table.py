@@ -3,7 +3,7 @@
 Those of what is computed are here, the others in `mutant_table_runs` and `mutant_table_evaluation`.
 
 A slip is a wrong sign, a dropped factor, a swapped argument, a condition left out. To add one, give
-a piece of text that stands once in its file, what replaces it, and tests that take some seconds.
+a piece of text that is once in its file, what replaces it, and tests that take some seconds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
@@ -506,6 +507,7 @@ MUTANTS = [
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,
+    *IN_RUNNING,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,

@@ -49,7 +49,7 @@ MESSAGES = [
         "annotator/judging/tasks.py",
         (
             "setting-of-documents-ignored",
-            'response.document_ids and self._setting != "topic"',
+            'response.document_ids and setting != "topic"',
             "response.document_ids",
             DOCUMENTS,
         ),
@@ -100,5 +100,20 @@ MESSAGES = [
     *mutants_of(
         "formats/own_imports.py",
         ("any-import-is-ones-own", "return is_of_source and", "return", KEPT),
+    ),
+    *mutants_of(
+        "maskdpo/cli/progress.py",
+        (
+            "a-log-waits-for-events",
+            "while not self._closed.wait(self._log_every_s):",
+            "while not self._closed.wait():",
+            "test_progress.py -k log",
+        ),
+        (
+            "a-line-in-two-writes",
+            'sys.stderr.write(f"{line}\\n")',
+            "print(line, file=sys.stderr)",
+            "test_progress.py -k log",
+        ),
     ),
 ]

@@ -93,6 +93,24 @@ def test_a_server_that_asks_for_a_long_wait_is_not_asked_again(seconds):
     assert is_retried(503, {"retry-after": "120"})
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, b'{"sent": "correcthorse"}', "bad_response"),
+        (200, b'{"choices": [{"message": {"refusal": "not with correcthorse"}}]}', "refused"),
+        (422, b'{"error": {"message": "not with correcthorse"}}', "http_422"),
+    ],
+)
+def test_a_failure_does_not_repeat_a_key_of_plain_words(monkeypatch, status, body, reason):
+    """Such as a server of one's own has; no shape gives it away."""
+    monkeypatch.setenv("OPENAI_API_KEY", "correcthorse")
+    with WireServer(lambda _: Wire(status=status, body=body)) as server:
+        failure = outcome_of(backend_of(server, max_retries=0))
+    assert failure.reason == reason
+    assert "correcthorse" not in failure.detail
+    assert "***" in failure.detail
+
+
 def test_a_redirect_to_another_server_does_not_carry_the_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with WireServer() as other:
@@ -116,10 +134,22 @@ def test_a_redirect_within_a_server_is_followed_with_the_key(monkeypatch):
         assert server.seen[1].body == server.seen[0].body
 
 
-def test_a_loop_of_redirects_is_a_failure():
-    moved = Wire(status=307, headers={"Location": "/v1/chat/completions"}, body=b"")
+def test_a_loop_of_redirects_is_a_failure_without_the_address():
+    there = "/v1/chat/completions?signature=secret"
+    moved = Wire(status=307, headers={"Location": there}, body=b"")
     with WireServer(lambda _: moved) as server:
-        assert isinstance(outcome_of(backend_of(server)), RequestFailure)
+        failure = outcome_of(backend_of(server))
+    assert failure == RequestFailure(reason="connection", detail="too many redirects")
+
+
+def test_a_reply_that_is_no_http_is_a_failure_without_the_address():
+    """A header that holds a zero byte: the library's own words for it begin with the address."""
+    moved = Wire(status=307, headers={"Location": "/elsewhere?signature=secret"}, body=b"")
+    odd = Wire(headers={"X-Odd": "a\0b"})
+    with WireServer(lambda n: moved if n == 1 else odd) as server:
+        failure = outcome_of(backend_of(server))
+    assert failure.reason == "connection"
+    assert "header" in failure.detail.lower() and "secret" not in failure.detail
 
 
 def test_the_account_of_the_environment_is_sent(monkeypatch):

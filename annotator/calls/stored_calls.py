@@ -1,4 +1,4 @@
-"""Answers as the store keeps them, and the one place where calls meet the store.
+"""Replies as the store keeps them, and the one place where calls meet the store.
 
 The rule: an answer that goes back into a dialogue is the stored one, never the one just
 received. Two processes, or two equal calls of one run, therefore go on from the same answer.
@@ -80,7 +80,7 @@ class StoredCalls:
         self._count(finished)
 
     def end(self, keys: Sequence[str], *, is_usable: bool, is_useless: bool) -> None:
-        """A dialogue that asked `keys` has ended: what its calls were worth to it."""
+        """A dialogue that asked `keys` has ended: whether its calls were of use."""
         fresh = [key for key in keys if key in self._fresh]
         self._fresh.difference_update(fresh)
         if is_useless:

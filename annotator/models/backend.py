@@ -56,7 +56,7 @@ class Reply:
                    empty for a local model, where the settings hold, and for older versions
     system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
-                   and told; the texts joined are `text`, but for what a server strips
+                   and reported; the texts joined are `text`, but for what a server strips
     """
 
     text: str

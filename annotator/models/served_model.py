@@ -1,4 +1,4 @@
-"""What stands behind a model's name: read from a server's list of models, or from local files.
+"""What is behind a model's name: read from a server's list of models, or from local files.
 
 The rule: only what was reported is recorded. A field that a server leaves out, or sends in a form
 that is not expected, is None; two records are therefore equal only if the reports were.

@@ -111,6 +111,7 @@ class Sampler:
             self.backend, self.calls, dialogues, window=window
         )
         self.on_event(Started(stage=STAGE, total=None, unit="reply"))
+        self._report_steps()
         try:
             async with aclosing(stream) as results:
                 async for done in results:
@@ -190,6 +191,6 @@ def ask_once(ask: Ask) -> Dialogue[Outcome]:
 
 
 def _ask_for_failure(ask: Ask) -> Dialogue[RequestFailure | None]:
-    """The reply is in the store; only a failure is worth handing on."""
+    """The reply is in the store; only a failure is handed on."""
     answer = yield ask
     return answer if isinstance(answer, RequestFailure) else None

@@ -7,6 +7,7 @@ is redrawn in place and is gone from no log, because a log gets whole lines inst
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Never
 
@@ -20,6 +21,7 @@ from schemas.events import (
     Started,
     Usage,
 )
+from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -31,7 +33,8 @@ _REDRAW_EVERY_S = 0.2
 class Progress:
     """A listener for `on_event`: call it with each event."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, log_every_s: float = LOG_EVERY_S) -> None:
+        self._log_every_s = log_every_s
         self._stages: dict[str, _Bar | _Log] = {}
 
     def __call__(self, event: Event) -> None:
@@ -41,8 +44,9 @@ class Progress:
                 self._say(f"note: {event.text}")
             case Started():
                 self._close(event.stage)
-                kind = _Bar if sys.stderr.isatty() else _Log
-                self._stages[event.stage] = kind(event)
+                self._stages[event.stage] = (
+                    _Bar(event) if sys.stderr.isatty() else _Log(event, self._log_every_s)
+                )
             case Advanced() if event.stage in self._stages:
                 self._stages[event.stage].advance(event.count, describe(event.usage))
             case BatchStep() if event.stage in self._stages:
@@ -59,7 +63,7 @@ class Progress:
     def _say(self, text: str) -> None:
         from tqdm import tqdm
 
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(printable(text), file=sys.stderr)
 
 
 class _Bar:
@@ -95,13 +99,18 @@ class _Bar:
 
 
 class _Log:
-    """A line every `LOG_EVERY_S` seconds, and one at the end."""
+    """A line every `log_every_s` seconds, also while nothing is finished, and one at the end."""
 
-    def __init__(self, event: Started) -> None:
+    def __init__(self, event: Started, log_every_s: float) -> None:
         self._event = event
         self._done = 0
         self._text = ""
-        self._begun = self._printed = time.monotonic()
+        self._begun = time.monotonic()
+        self._closed = threading.Event()
+        self._log_every_s = log_every_s
+        # A thread: calls under way may take minutes without an event.
+        self._thread = threading.Thread(target=self._keep_printing, daemon=True)
+        self._thread.start()
 
     def advance(self, count: int, text: str) -> None:
         self._done += count
@@ -109,23 +118,28 @@ class _Log:
 
     def tick(self, text: str) -> None:
         self._text = text
-        now = time.monotonic()
-        if now - self._printed >= LOG_EVERY_S:
-            self._print(now)
 
     def close(self) -> None:
-        self._print(time.monotonic())
+        self._closed.set()
+        self._thread.join()
+        self._print(time.monotonic() - self._begun)
 
-    def _print(self, now: float) -> None:
-        self._printed = now
-        event, seconds = self._event, now - self._begun
+    def _keep_printing(self) -> None:
+        while not self._closed.wait(self._log_every_s):
+            seconds, done, total = time.monotonic() - self._begun, self._done, self._event.total
+            left = ""
+            if total and 0 < done < total:
+                left = f", about {_show_time(seconds * (total - done) / done)} left"
+            self._print(seconds, left)
+
+    def _print(self, seconds: float, left: str = "") -> None:
+        event = self._event
         of = f" of {event.total:,}" if event.total is not None else ""
-        left = ""
-        if event.total and 0 < self._done < event.total:
-            remaining = seconds * (event.total - self._done) / self._done
-            left = f", about {_show_time(remaining)} left"
-        line = f"{event.stage}: {self._done:,}{of} {event.unit}s in {_show_time(seconds)}{left}"
-        print(f"{line} | {self._text}" if self._text else line, file=sys.stderr, flush=True)
+        units = _plural(event.unit)
+        line = f"{event.stage}: {self._done:,}{of} {units} in {_show_time(seconds)}{left}"
+        line = f"{line} | {self._text}" if self._text else line
+        sys.stderr.write(f"{line}\n")  # in one piece: the run may print at the same time
+        sys.stderr.flush()
 
 
 def describe(usage: Usage | None) -> str:
@@ -150,6 +164,10 @@ def describe(usage: Usage | None) -> str:
         if most:
             parts.append(name + ", ".join(f"{key} {number:,}" for key, number in most))
     return " | ".join(parts)
+
+
+def _plural(unit: str) -> str:
+    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 def _short(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The files of a local model: where they are, and one digest that stands for their content.
+"""The files of a local model: where they are, and one digest of their content.
 
 The rule: a model is named by what is in its files, not by where they lie. A retrained model in
 the same folder therefore never serves the samples of the old one, and a moved folder still

@@ -148,7 +148,7 @@ class _Logprobs(BaseModel):
 
 
 def _read_logprobs(value: Any) -> tuple[tuple[str, float], ...]:
-    """The reply's tokens with their log-probabilities; () where the server tells none we know."""
+    """The reply's tokens with their log-probabilities; () where the server reports none we know."""
     if value is None:
         return ()
     try:

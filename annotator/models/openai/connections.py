@@ -145,7 +145,7 @@ class Connections:
             ) as response:
                 return response.status, response.headers, await _read(response.content)
         except (ClientError, OSError, UnicodeError) as error:  # UnicodeError: an odd host name
-            raise NoReplyError(str(error) or type(error).__name__) from error
+            raise NoReplyError(_explain(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         from aiohttp import ClientSession, TCPConnector
@@ -193,6 +193,16 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
         if size > MAX_REPLY_BYTES:
             raise TooLongError(f"the server's reply is longer than {MAX_REPLY_BYTES >> 20} MiB")
     return b"".join(chunks)
+
+
+def _explain(error: Exception) -> str:
+    """A transport's error in words. Without the address: that of a redirect may hold a secret."""
+    from aiohttp import ClientResponseError, TooManyRedirects
+
+    if isinstance(error, TooManyRedirects):
+        return "too many redirects"
+    text = error.message if isinstance(error, ClientResponseError) else str(error)
+    return text or type(error).__name__
 
 
 def _describe(status: int, body: bytes) -> str:

@@ -19,7 +19,7 @@ from annotator.models.openai.held_failures import Answered, HeldFailures
 from annotator.models.openai.pace import Pace, Seat
 from schemas.errors import BackendError
 
-# A server that is full says nothing of what was asked; one that says so this often may mean it.
+# A server that is full says nothing of what was asked; one that is full this often may stay so.
 # Fewer than set a server aside: one request alone does not.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 Ask = Callable[[Request], Coroutine[Any, Any, Answered]]

@@ -107,9 +107,9 @@ class ServerCalls:
         return RequestFailure(reason=f"http_{error.status}", detail=detail)
 
     def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
-        """A reply with what was in force when it was drawn."""
+        """A reply with what was in force when it was drawn; a failure without the key."""
         if isinstance(outcome, RequestFailure):
-            return outcome
+            return replace(outcome, detail=self._access.without_key(outcome.detail))
         if outcome.finish_reason == "length" and not outcome.text:
             with self._lock:
                 self._num_unfinished += 1

@@ -1,0 +1,104 @@
+"""What the command line shows of a run's events: whole lines in a log, a bar on a terminal."""
+
+import io
+import sys
+import threading
+
+import pytest
+
+from maskdpo.cli.progress import Progress, describe
+from schemas.events import Advanced, Ended, Noted, Started, Usage
+
+
+class Log(io.StringIO):
+    """Standard error of a program whose output goes to a file; sets `printed` at a line."""
+
+    def __init__(self, *, is_terminal: bool = False) -> None:
+        super().__init__()
+        self.printed = threading.Event()
+        self.is_terminal = is_terminal
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        written = super().write(text)
+        self.printed.set()
+        return written
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+def test_a_log_gets_lines_while_no_call_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(sys, "stderr", log)
+    show = Progress(log_every_s=0.01)
+    show(Started(stage="annotate", total=1200, unit="response"))
+    assert log.printed.wait(30)  # no event has come since
+    show(Advanced(stage="annotate", count=300, usage=Usage(asked=2000, failures={"timeout": 2})))
+    log.printed.clear()
+    assert log.printed.wait(30)
+    show(Noted(text="a note"))
+    show(Ended(stage="annotate"))
+    text = log.getvalue()
+    assert "annotate: 0 of 1,200 responses in 0 s\n" in text
+    assert "annotate: 300 of 1,200 responses in 0 s, about 0 s left | calls 2,000 | failed" in text
+    last = "annotate: 300 of 1,200 responses in 0 s | calls 2,000 | failed: timeout 2\n"
+    assert text.endswith(last) and "note: a note\n" in text  # nothing is left of a run that ended
+    assert "\r" not in text
+    lines = [piece for piece in log.writes if piece.startswith("annotate:")]
+    assert all(piece.endswith("\n") for piece in lines)  # a line and its end are one write
+    assert not [item for item in threading.enumerate() if "_keep_printing" in item.name]
+
+
+def test_a_log_is_short_when_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(sys, "stderr", log)
+    show = Progress()
+    show(Started(stage="ingest", total=None, unit="file"))
+    for _ in range(1000):
+        show(Advanced(stage="ingest", count=1))
+    show(Ended(stage="ingest"))
+    assert log.getvalue() == "ingest: 1,000 files in 0 s\n"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(is_terminal=True)
+    monkeypatch.setattr(sys, "stderr", log)
+    show = Progress()
+    show(Started(stage="annotate", total=4, unit="response"))
+    show(Advanced(stage="annotate", count=4, usage=Usage(asked=4)))
+    show(Noted(text="a note"))
+    show(Ended(stage="annotate"))
+    text = log.getvalue()
+    assert "\rannotate: 100%" in text and "calls 4" in text and "a note\n" in text
+
+
+def test_usage_is_one_line() -> None:
+    usage = Usage(
+        asked=1200,
+        served=30,
+        prompt=1_000_000,
+        cached=250_000,
+        completion=1_000_000,
+        is_estimated=True,
+        cost=1.5,
+        currency="USD",
+        labels={"no_fact": 1, "no_hallucination": 5},
+        failures={"timeout": 2, "http_500": 3},
+    )
+    line = describe(usage)
+    assert line.startswith("calls 1,200 | stored 30 | tokens ~2.00M | cached 25% | ~")
+    assert line.endswith("| no_hallucination 5, no_fact 1 | failed: http_500 3, timeout 2")
+    assert describe(None) == ""
+    assert describe(Usage(asked=3)) == "calls 3"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_obeys_nothing_that_a_note_repeats(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stderr", log)
+    Progress()(Noted(text="the server says \x1b[2J\u202egone"))
+    assert log.getvalue() == "note: the server says ?[2J?gone\n"
