@@ -362,8 +362,8 @@ IN_RUNNING = [
         ),
         (
             "a-document-named-twice-comes-twice",
-            "for name in dict.fromkeys(response.document_ids)",
-            "for name in response.document_ids",
+            "names = dict.fromkeys(response.document_ids)",
+            "names = response.document_ids",
             f"{RUNNING} -k named_twice",
         ),
     ),
