@@ -358,6 +358,51 @@ def test_a_local_model_that_is_stopped_lets_go_of_the_groups_it_had_taken(
         assert local.num_asked == 8
 
 
+def test_a_slow_source_delays_no_result_of_a_local_model(tmp_path: Path) -> None:
+    async def run(store: Store) -> list[str]:
+        order, left = [], asyncio.Event()
+
+        async def source():
+            for n in range(3):
+                yield str(n), ask_once(ask(n))
+                await left.wait()
+                left.clear()
+
+        calls = StoredCalls(store, kind="reply", meter=Meter())
+        async with asyncio.timeout(20):
+            async for done in stream_dialogues(Local(), calls, source(), window=8):
+                order += [name for name, _ in done]
+                if done:
+                    left.set()
+        return order
+
+    with Store(tmp_path / "store.sqlite") as store:
+        assert asyncio.run(run(store)) == ["0", "1", "2"]
+
+
+def test_windows_of_a_source_that_does_not_wait_are_full(tmp_path: Path) -> None:
+    """So the batches of a local model, and its replies, do not depend on time."""
+    sizes: list[int] = []
+
+    class Watched(Local):
+        def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
+            sizes.append(len(requests))
+            return super().plan(requests)
+
+    async def source():
+        for n in range(20):
+            yield str(n), ask_once(ask(n))
+
+    async def run(store: Store) -> None:
+        calls = StoredCalls(store, kind="reply", meter=Meter())
+        async for _ in stream_dialogues(Watched(), calls, source(), window=8):
+            await asyncio.sleep(0)
+
+    with Store(tmp_path / "store.sqlite") as store:
+        asyncio.run(run(store))
+    assert [size for size in sizes if size] == [8, 8, 4]
+
+
 def test_waiting_for_another_store_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     path, meter = tmp_path / "store.sqlite", Meter()
     with Store(path) as store, Store(path) as other:

@@ -15,9 +15,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
-from annotator.calls.running.source import Items
+from annotator.calls.running.source import Items, in_batches
 from annotator.judging.judge import Judged, JudgeFailure, JudgeTask
-from annotator.judging.stream_judge import BATCH_TASKS, in_batches
+from annotator.judging.stream_judge import BATCH_TASKS
 from schemas.document_versions import StaleDocuments, find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
