@@ -51,15 +51,18 @@ def test_a_log_gets_lines_while_no_call_returns(monkeypatch: pytest.MonkeyPatch)
     assert not [item for item in threading.enumerate() if "_keep_printing" in item.name]
 
 
-def test_a_log_is_short_when_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("unit", "units"), [("file", "files"), ("reply", "replies")])
+def test_a_log_is_short_when_the_run_is(
+    monkeypatch: pytest.MonkeyPatch, unit: str, units: str
+) -> None:
     log = Log()
     monkeypatch.setattr(sys, "stderr", log)
     show = Progress()
-    show(Started(stage="ingest", total=None, unit="file"))
+    show(Started(stage="ingest", total=None, unit=unit))
     for _ in range(1000):
         show(Advanced(stage="ingest", count=1))
     show(Ended(stage="ingest"))
-    assert log.getvalue() == "ingest: 1,000 files in 0 s\n"
+    assert log.getvalue() == f"ingest: 1,000 {units} in 0 s\n"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

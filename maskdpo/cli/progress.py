@@ -134,7 +134,8 @@ class _Log:
     def _print(self, seconds: float, left: str = "") -> None:
         event = self._event
         of = f" of {event.total:,}" if event.total is not None else ""
-        line = f"{event.stage}: {self._done:,}{of} {event.unit}s in {_show_time(seconds)}{left}"
+        units = "replies" if event.unit == "reply" else f"{event.unit}s"
+        line = f"{event.stage}: {self._done:,}{of} {units} in {_show_time(seconds)}{left}"
         line = f"{line} | {self._text}" if self._text else line
         sys.stderr.write(f"{line}\n")  # in one piece: the run may print at the same time
         sys.stderr.flush()
