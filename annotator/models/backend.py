@@ -7,7 +7,6 @@ raises `BackendError` or `ConfigError`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from schemas.secret_values import hide_likely_keys
 from schemas.text import terminal
 
 if TYPE_CHECKING:
+    import asyncio
+
     from annotator.models.served_model import ServedModel
 
 MAX_DETAIL_CHARS = 300
