@@ -1,6 +1,6 @@
-# maskdpo: one line a verb. `make demo` and `make test` do their own set-up in .venv.
+# maskdpo: one line per command. `make demo` and `make test` do their own set-up in .venv.
 #
-#   make VERB CONFIG=run.yaml ARGS="--set train.epochs=1"
+#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"
 #   make setup TORCH_INDEX=URL     another build of torch (CPU or CUDA); see docs/install.md
 
 PYTHON ?= python3
@@ -36,7 +36,7 @@ SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-me
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
 
-setup: $(VENV)/.train             ## an environment in .venv with all that the verbs need
+setup: $(VENV)/.train             ## an environment in .venv with all that the commands need
 setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 
@@ -86,7 +86,7 @@ test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or 
 test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
 	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models/test_real_models.py $(ARGS)
-mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (about an hour; ARGS=loss.py for some)
+mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
 	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"

@@ -2,8 +2,8 @@
 
     python benchmarks/annotate_scale.py [--responses 20000] [--repeats 1]
 
-Writes synthetic rows (invented words, four sentences a response, eight responses a document; same
-arguments, same bytes), annotates a quarter of them and then all, each in a process of its own, the
+Writes synthetic rows (invented words, four sentences per response, eight responses per document;
+same arguments, same bytes), annotates a quarter and then all, each in a process of its own, the
 two sizes and the peer in turn. `ratio` is the time at full size over that of a quarter, start
 and imports not counted; 4 is linear. The peak is the largest resident
 set of the process. Figures are medians over the repeats; `noise` gives least and most.
@@ -164,10 +164,10 @@ def run_once(name: str, program: str, folder: Path) -> Run:
         )
         assert process.stdout is not None
         printed = process.stdout.read()
-        # wait4 tells the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
+        # wait4 gives the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
         _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
-        sys.exit("a run failed; its message stands above")
+        sys.exit("a run failed; its message is above")
     run = Run(peak_mb=usage.ru_maxrss / 1_024, **json.loads(printed.splitlines()[-1]))
     print(f"{name}: {run.sentences:,} sentences, {run.seconds:.1f} s, {run.peak_mb:.0f} MB")
     return run

@@ -1,7 +1,7 @@
 """How much of a slow server's capacity the annotator uses, and what CPU its client takes.
 
 A loopback server, in a process of its own, answers every call `--latency` seconds late. With C
-calls at once the ideal is C / latency calls a second. Each side is measured in a process of its
+calls at once the ideal is C / latency calls per second. Each side is measured in a process of its
 own, in turn, so that what else the machine does meets all of them alike:
 
 - annotate: `maskdpo annotate` with the sentence protocol, store and output included;
@@ -119,7 +119,7 @@ def report(
     ideal = concurrency / latency
     figures = {name: summarize(items, ideal) for name, items in runs.items()}
     print(f"{calls:,} calls of {latency * 1000:g} ms, {concurrency} at once: ideal {ideal:g}/s")
-    print(f"  {'':22} {'calls/s':>8} {'of ideal':>16} {'CPU ms a call':>21} {'grew MB':>8}")
+    print(f"  {'':22} {'calls/s':>8} {'of ideal':>16} {'CPU ms per call':>21} {'grew MB':>8}")
     for name, item in figures.items():
         print(
             f"  {name:22} {item['calls_per_s']:8.1f} {item['ratio']:7.1%} ({item['ratio_low']:.0%}"
@@ -289,7 +289,7 @@ class MemoryWatch:
 
 
 def measure_sequential(url: str, num_calls: int) -> float:
-    """The published loop: one call, wait, append, next; calls a second."""
+    """The published loop: one call, wait, append, next; calls per second."""
     from openai import OpenAI
 
     client = OpenAI(base_url=url, api_key="none")

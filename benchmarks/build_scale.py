@@ -76,10 +76,10 @@ def run_once(program: str, annotations: Path, output: Path) -> Run:
     )
     assert process.stdout is not None
     printed = process.stdout.read()
-    # wait4 tells the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
+    # wait4 gives the peak of this one child; RUSAGE_CHILDREN would keep the largest of all.
     _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
-        sys.exit("a run failed; its message stands above")
+        sys.exit("a run failed; its message is above")
     return Run(
         seconds=time.perf_counter() - started,
         cpu_seconds=usage.ru_utime + usage.ru_stime,

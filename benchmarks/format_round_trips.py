@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from formats.export import ExportFormat, run_export
-from formats.human_labels import read_human_labels, run_import
+from formats.human_labels import read_human_labels
+from formats.import_human_labels import run_import
 from formats.published import (
     LABELS,
     LabelledSpan,

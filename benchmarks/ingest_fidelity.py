@@ -74,7 +74,7 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Counts planted facts that a reader keeps, changes or loses, beside peers.",
+        description="Counts planted facts that a reader keeps, changes or loses, as peers do.",
         epilog="Prints a table and, as its last line, one JSON object. "
         "Exits with 1 when our reader changed or lost a fact. "
         "Examples: --format pdf --show; --seed 7; --write made",

@@ -46,7 +46,7 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerUnderTest:
-    """A tokenizer, and how to spell its tokens out: text to one list of characters a token."""
+    """A tokenizer, and how to spell its tokens out: text to one list of characters per token."""
 
     name: str
     tokenizer: Any
@@ -60,7 +60,7 @@ def expected_weights(
     *,
     tail_weight: float = 0.0,
 ) -> list[float]:
-    """One weight a token, by painting the answer's letters with the weights of its sentences.
+    """One weight per token, by painting the answer's letters with the weights of its sentences.
 
     White space of the answer is repainted in the colour of the letter before it (at the start:
     after it). A token of the head weighs 0, also if it only begins there; any other weighs the

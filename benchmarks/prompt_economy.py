@@ -1,4 +1,4 @@
-"""Calls and prompt tokens a response, by protocol, and what a prefix cache serves of them.
+"""Calls and prompt tokens per response, by protocol, and what a prefix cache serves of them.
 
 The protocols are the annotator's own dialogues, answered by an oracle that says what people said of
 each sentence (and quotes the document); no server, no model. The peer is the published order

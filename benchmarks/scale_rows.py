@@ -30,7 +30,7 @@ SYLLABLES = "ka ri to mel san ve lor in da pes un gra ti bo sel ny fa dor que mi
 
 
 def make_rows(num_responses: int, *, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """`num_responses` annotations, in files' order, with ANAH-v2's sentences a response."""
+    """`num_responses` annotations, in files' order, with ANAH-v2's sentences per response."""
     rng = random.Random(seed)
     vocabulary = sorted({_word(rng) for _ in range(4_000)})
     num_sentences = round(num_responses * FULL_SENTENCES / FULL_RESPONSES)

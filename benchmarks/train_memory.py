@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--lengths", default="1024/256/256", help="[1024/256/256]")
     parser.add_argument("--share", type=float, default=0.6, help="active share [0.6]")
-    parser.add_argument("--batch", type=int, default=4, help="pairs a device and step [4]")
+    parser.add_argument("--batch", type=int, default=4, help="pairs per device per step [4]")
     parser.add_argument("--checkpointing", action="store_true", help="recompute activations")
     parser.add_argument("--head-megabytes", type=int, default=1024, help="logits at a time [1024]")
     parser.add_argument("--no-peer", action="store_true", help="ours alone")

@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
-    parser.add_argument("--batch", type=int, help="pairs a step [4 for head32k, 2 for the others]")
+    parser.add_argument("--batch", type=int, help="pairs per step [4 for head32k, else 2]")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant [3]")
     parser.add_argument(
         "--online-shares",

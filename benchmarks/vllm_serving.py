@@ -1,4 +1,4 @@
-"""What vllm does here: start-up, replies a second and the share of replies that follow a schema.
+"""What vllm does here: start-up, replies per second and the share of replies that follow a schema.
 
 Run it in vllm's own environment: `.venv-vllm/bin/python benchmarks/vllm_serving.py`. Without
 --model it makes the tests' tiny random model, whose replies mean nothing: the figures are those

@@ -1,4 +1,4 @@
-"""The rows of a data set folder: a pair from a choice, and a row a sentence.
+"""The rows of a data set folder: a pair from a choice, and one row per sentence.
 
 The rule: what is published names no machine. Models and judges that were given as a local path or
 a URL keep the last part of it only, and evidence is kept as ids and offsets, with its text only
@@ -72,7 +72,7 @@ def sentence_rows(
     describe: DescribeEvidence = describe_place,
     pseudonyms: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row a sentence, the fields those of `write.sentence_schema`.
+    """One row per sentence, the fields those of `write.sentence_schema`.
 
     replaced      what people's decisions replaced, by the offsets of the sentence there now
     describe      makes the columns of a piece of evidence; its text only where that is permitted

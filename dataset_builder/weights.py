@@ -62,11 +62,6 @@ def find_unusable_confidence(row: Annotation, config: BuildConfig) -> str | None
     return None
 
 
-def is_active(spans: Iterable[Span]) -> bool:
-    """Whether any span trains."""
-    return any(span.weight > 0.0 for span in spans)
-
-
 def _trust(verdict: Verdict, weighting: Weighting) -> float:
     if weighting is Weighting.BINARY or verdict.source == "person":
         return 1.0

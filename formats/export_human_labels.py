@@ -1,4 +1,4 @@
-"""Annotations back into the format of human labels, one labelled response a line.
+"""Annotations back into the format of human labels, one labelled response per line.
 
 The rule: a program's verdict never leaves as a person's. A response with one is refused, and so is
 what the format has no word for: the two kinds of hallucination (unless `lossy`), a prompt of

@@ -1,6 +1,6 @@
-"""Human sentence labels in, annotations and documents out.
+"""Human sentence labels: from a row of the file to an annotation and its documents.
 
-The input is JSONL, one response a line, with the sentences that people labelled and the documents
+The input is JSONL, one response per line, with the sentences that people labelled and the documents
 they read. The rule that makes the import correct: nothing is invented. A sentence a person left
 without a label, and text that no person's span covers, become `undetermined: not_labelled`; a row
 that contradicts itself is a fault of its line, and the other rows are kept.
@@ -20,7 +20,6 @@ A gap between spans stays one span, however many sentences it holds: it never tr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,17 +28,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from formats.own_imports import refuse_other_work
-from schemas.errors import ConfigError, Fault, InputError
-from schemas.files.jsonl import scan_rows, write_records
-from schemas.files.own_files import seal
-from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.errors import Fault, InputError
+from schemas.files.jsonl import scan_rows
 from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import (
     Annotation,
     Document,
-    Failure,
     Identifier,
     Message,
     Record,
@@ -47,7 +42,6 @@ from schemas.records import (
     Verdict,
 )
 from schemas.spans import check_order, gaps, trim
-from schemas.stage import StageResult, write_failures
 
 FORMAT_NAME = "human_labels"
 NO_QUESTION_PROMPT = "Write a factual statement."
@@ -127,58 +121,10 @@ def read_human_labels(path: str | Path) -> HumanLabels:
             rows.append(item)
     if faults:
         raise InputError(faults)
-    _refuse_empty(path, rows)
+    refuse_empty(path, rows)
     return HumanLabels(
         annotations=[row.annotation for row in rows],
         documents=[document for row in rows for document in row.documents],
-    )
-
-
-def run_import(
-    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
-) -> StageResult:
-    """Write the annotations and documents of `source`, each with a sidecar.
-
-    replace_documents    `documents` was named by hand, to be written whatever it holds
-
-    Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
-    row is sound an InputError with every fault is raised, and nothing is written. Raises
-    ConfigError for an output that no import of `source` wrote.
-    """
-    _refuse_same_paths(source=source, annotations=annotations, documents=documents)
-    refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
-    if not replace_documents:
-        option = "--documents-output"
-        refuse_other_work(
-            documents, source=source, format_name=FORMAT_NAME, what="documents", option=option
-        )
-    rows: list[ImportedRow] = []
-    bad_rows: list[BadRow] = []
-    for item in scan_human_labels(source):
-        if isinstance(item, BadRow):
-            bad_rows.append(item)
-        else:
-            rows.append(item)
-    if bad_rows and not rows:
-        raise InputError([fault for bad in bad_rows for fault in bad.faults])
-    _refuse_empty(source, rows)
-
-    counts = _count(rows, num_failed=len(bad_rows))
-    settings = {"format": FORMAT_NAME}
-    write_records(documents, (document for row in rows for document in row.documents))
-    of_documents = make_sidecar("document", config=settings, inputs=[source], counts=counts)
-    write_sidecar(documents, seal(of_documents, [documents]))
-    failures = [_failure(bad) for bad in bad_rows]
-    write_records(annotations, (row.annotation for row in rows))
-    write_failures(annotations, failures)
-    of_labels = make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
-    write_sidecar(annotations, seal(of_labels, [annotations]))
-    return StageResult(
-        output=annotations,
-        num_rows=len(rows) + len(failures),
-        failures=failures,
-        counts=counts,
-        notes=_notes(counts),
     )
 
 
@@ -336,47 +282,7 @@ def _unreadable_row(faults: list[Fault]) -> BadRow:
     return BadRow(line=line, id=f"line-{line}", faults=faults)
 
 
-def _failure(bad: BadRow) -> Failure:
-    name = Path(bad.faults[0].path).name  # no folder of this machine in a file others may read
-    reasons = "; ".join(fault.message for fault in bad.faults)
-    return Failure(
-        id=bad.id, stage="import", reason="bad_row", detail=f"{name}:{bad.line}: {reasons}"
-    )
-
-
-def _refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
+def refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
+    """Raise InputError for a file without a row."""
     if not rows:
-        raise InputError.of(path, "holds no rows; it should hold one labelled response a line")
-
-
-def _refuse_same_paths(**paths: Path) -> None:
-    names: dict[Path, str] = {}
-    for name, path in paths.items():
-        other = names.setdefault(path.resolve(), name)
-        if other != name:
-            raise ConfigError(f"'{other}' and '{name}' are the same file {path}; give two files")
-
-
-def _count(rows: Sequence[ImportedRow], *, num_failed: int) -> dict[str, int]:
-    labels = Counter(
-        sentence.verdict.label.value for row in rows for sentence in row.annotation.sentences
-    )
-    return {
-        "responses": len(rows),
-        "failed": num_failed,
-        "without_question": sum(not row.has_question for row in rows),
-        "questions": len({row.annotation.question_id for row in rows}),
-        "topics": len({row.annotation.topic for row in rows}),
-        "documents": sum(len(row.documents) for row in rows),
-        "sentences": sum(labels.values()),
-        **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
-    }
-
-
-def _notes(counts: dict[str, int]) -> list[str]:
-    if not counts["without_question"]:
-        return []
-    return [
-        f"{counts['without_question']} responses have no question: each is a question of its own "
-        f"(no pair can come of it) under the prompt {NO_QUESTION_PROMPT!r}"
-    ]
+        raise InputError.of(path, "holds no rows; it should hold one labelled response per line")

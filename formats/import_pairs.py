@@ -2,7 +2,7 @@
 
 The rule: a pair gives its two responses with the labels it came with, and no more. A response
 without spans is one `undetermined: not_labelled` stretch, which trains nowhere until a judge or a
-person has looked at it. Which of the two was preferred is left behind: `build` selects anew.
+person has looked at it. Which of the two was preferred is left behind: `build` selects again.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def read_item(text: str, item: PublishedItem) -> list[LabelledSpan]:
 
 
 def locate_sentences(text: str, sentences: Sequence[str]) -> list[Offsets]:
-    """Where each sentence stands: searched in order, by its characters that are no white space.
+    """Where each sentence is: searched in order, by its characters that are no white space.
 
     A sentence that goes on where the last one ended is taken there, however often it occurs
     elsewhere. Otherwise its first exact occurrence further on counts, then the first that differs
@@ -168,7 +168,7 @@ def _widen(text: str, sentence: str, start: int, stop: int, least: int) -> Offse
 
 
 def published_row(pair: Pair, *, lossy: bool = False) -> dict[str, Any]:
-    """A pair as the published format says it, our ids beside; ValueError where it cannot."""
+    """A pair as the published format says it, our ids with it; ValueError where it cannot."""
     items = {}
     for side, messages, spans in (
         (Side.CHOSEN, pair.chosen, pair.chosen_spans),

@@ -1,7 +1,8 @@
 """The run config: one YAML file, one section per package (`config_sections`), composed here.
 
-Every section in the file is checked, also those a verb does not use: a mistyped key of `train` is
-reported before `sample` spends anything. An error names the file, or the --set that gave the value.
+Every section in the file is checked, also those a command does not use: a mistyped key of `train`
+is reported before `sample` spends anything. An error names the file, or the --set that gave the
+value.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from schemas.validation import describe_errors, show_value
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-# Settings that a verb has an option for, too.
+# Settings that a command has an option for, too.
 _OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
 
 

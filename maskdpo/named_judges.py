@@ -78,14 +78,14 @@ def find_judges(
 ) -> list[NamedJudge]:
     """The judges that `names` stand for (see the module's docstring), under different names.
 
-    None stands for the section `annotate` of `config`. `paid` opens the store of judges that ask
+    None is the section `annotate` of `config`. `paid` opens the store of judges that ask
     a model. Raises InputError for a file that is not there or cannot be read, ConfigError for
     wrong settings and for a name that is neither a file nor a judge.
     """
     found = [_find_judge(name, config, paid) for name in names]
     if len({item.name for item in found}) == len(found):
         return found
-    # Two runs of one judge: told apart by their files, or by their places when even those agree.
+    # Two runs of one judge: distinguished by their files, or by their places when even those agree.
     titles = [f"{item.name} ({item.path.name if item.path else 'settings'})" for item in found]
     if len(set(titles)) < len(titles):
         titles = [f"{item.name} ({letter})" for item, letter in zip(found, "AB", strict=True)]
@@ -103,11 +103,11 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
             "(.jsonl)",
         )
     if path.suffix == VERDICTS_SUFFIX:
-        recorded = ReplayJudge.read(path, is_of_gold=True)
+        replayed = ReplayJudge.read(path, is_of_gold=True)
         # Whatever made these verdicts, no other judge of this section need be complete.
         settings = config.section(AnnotateConfig, "annotate", judge="lexical")
         return NamedJudge(
-            name=recorded.name, judge=recorded, settings=with_domain(settings), path=path
+            name=replayed.name, judge=replayed, settings=with_domain(settings), path=path
         )
     made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
     return replace(made, path=path)

@@ -1,6 +1,6 @@
 """Where a run keeps its finished calls: one store per run directory, wherever outputs go.
 
-The rule: what was paid for once serves every verb of the run. `--store FILE` is taken as it is.
+The rule: what was paid for once serves every command of the run. `--store FILE` is taken as it is.
 Otherwise it is RUN/store.sqlite, where RUN is `run.dir` of the config (or of `--set`). Without one,
 the folder of the output is the run directory; where it has no store yet and the default folder
 `runs/default` has one, that one is used.
@@ -78,7 +78,7 @@ class RunStore:
 def find_run_store(
     config: RunConfig, output: Path, *, given: Path | None, names: Sequence[str] = (STORE_NAME,)
 ) -> RunStore:
-    """The store of a verb that writes `output`.
+    """The store of a command that writes `output`.
 
     `names` are those that stores of earlier versions have, next to the output or in RUN.
     """

@@ -29,7 +29,7 @@ _OLD_BOOLEANS = frozenset("y yes n no on off".split())
 class Section(BaseModel):
     """A frozen group of settings, none a key. Build it with `parse` from a user's values."""
 
-    # Attribute docstrings are the settings' descriptions in every verb's --help.
+    # Attribute docstrings are the settings' descriptions in every command's --help.
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )

@@ -3,7 +3,7 @@
     MaskDpoError                 the base: one clear sentence, no traceback
     |- InputError          2     a file or a row is wrong; nothing was spent
     |- ConfigError         2     a setting is wrong; nothing was spent
-    |- MissingPackageError 2     a verb needs an extra that is not installed
+    |- MissingPackageError 2     a command needs an extra that is not installed
     |- TooManyFailuresError 1    the work is done, with more failed rows than allowed
     |- BackendError        3     a server or a device failed; rerun to continue
     `- LimitReachedError   3     a limit on calls, tokens or money; raise it and rerun to continue
@@ -44,14 +44,14 @@ class ConfigError(MaskDpoError):
 
 
 class MissingPackageError(MaskDpoError):
-    """A package that only some verbs need is not installed."""
+    """A package that only some commands need is not installed."""
 
     exit_code = 2
 
     def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
         # vllm pins its own torch, so it has an environment of its own.
         how = (
-            "make setup-vllm, and run this verb there: .venv-vllm/bin/maskdpo"
+            "make setup-vllm, and run this command there: .venv-vllm/bin/maskdpo"
             if extra == "vllm"
             else f"pip install -c constraints.txt -e '.[{extra}]'"
         )

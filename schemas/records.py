@@ -1,4 +1,4 @@
-"""The records that stages hand to each other, one JSON object a line.
+"""The records that stages hand to each other, one JSON object per line.
 
 One rule makes them correct: offsets are Unicode code points into the untouched text, so
 `text[start:end]` is the sentence, always. A record that breaks the rule is never built.

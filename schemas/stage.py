@@ -71,7 +71,7 @@ def write_partial(output: str | Path, records: Iterable[BaseModel], *, what: str
 
 
 def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
-    """Write the failed rows beside `output`; no failures, no file (a stale one is removed)."""
+    """Write the failed rows next to `output`; no failures, no file (a stale one is removed)."""
     path = failures_path(output)
     if failures:
         write_records(path, failures)

@@ -24,7 +24,7 @@ def annotation_row(
     texts: Sequence[str] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """A row as it stands in annotations.jsonl: one sentence a label, a space between them."""
+    """A row as it is in annotations.jsonl: one sentence per label, a space between them."""
     if texts is None:
         texts = [f"Sentence {index} of {identifier}." for index in range(len(labels))]
     sentences, position = [], 0
@@ -59,7 +59,7 @@ def write_annotations(path: Path, rows: Sequence[dict[str, Any] | str]) -> Path:
 
 
 def questions(num: int, **changes: Any) -> list[dict[str, Any]]:
-    """Three responses a question: all right, half right, all wrong."""
+    """Three responses per question: all right, half right, all wrong."""
     return [
         annotation_row(f"q{index}/{kind}", labels, question=f"q{index}", **changes)
         for index in range(num)

@@ -15,6 +15,7 @@ from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Document, Failure, Message, Response
 
 LEXICAL = AnnotateConfig(judge="lexical")
+MOST_S = 120  # a fault may make a stream wait without end
 TOWNS = ("Karsted", "Mira", "Olden", "Varn")
 
 
@@ -78,11 +79,12 @@ async def collect(annotator: Annotator, responses: Any, *, most: int | None = No
     rows: Rows = {}
     stream = annotator.annotate(responses)
     try:
-        async for row in stream:
-            assert row.id not in rows
-            rows[row.id] = row
-            if len(rows) == most:
-                break
+        async with asyncio.timeout(MOST_S):
+            async for row in stream:
+                assert row.id not in rows
+                rows[row.id] = row
+                if len(rows) == most:
+                    break
     finally:
         await stream.aclose()
     return rows

@@ -15,7 +15,7 @@ LABELS = {
 
 
 def make_world(folder: Path, *, num_responses: int = 12) -> dict[str, tuple[str, str]]:
-    """Write documents.jsonl and responses.jsonl; answers sentence -> (label, quote)."""
+    """Write documents.jsonl and responses.jsonl; returns sentence -> (label, quote)."""
     truths: dict[str, tuple[str, str]] = {}
     documents, responses = [], []
     for n in range(num_responses):

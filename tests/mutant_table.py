@@ -3,12 +3,13 @@
 Those of what is computed are here, the others in `mutant_table_runs` and `mutant_table_evaluation`.
 
 A slip is a wrong sign, a dropped factor, a swapped argument, a condition left out. To add one, give
-a piece of text that stands once in its file, what replaces it, and tests that take some seconds.
+a piece of text that is once in its file, what replaces it, and tests that take some seconds.
 """
 
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -27,6 +28,7 @@ from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
@@ -505,6 +507,7 @@ MUTANTS = [
     *MONEY,
     *OUTCOMES,
     *DOCUMENTS_HTML,
+    *IN_RUNNING,
     *DOCUMENTS_DOCX,
     *DOCUMENTS_PDF,
     *HINTS,
@@ -515,6 +518,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *CORE,
     *IN_SHEETS,
     *REAL_JUDGES,
     *STORED,

@@ -238,7 +238,7 @@ DOCUMENTS_DOCX = [
         ),
     ),
     *mutants_of(
-        READING + "docx/shown.py",
+        READING + "docx/visible.py",
         (
             "docx-both-alternatives",
             "            return list(choice)",

@@ -39,7 +39,7 @@ HINTS = [
         ("old-booleans-pass", "value.lower() in _OLD_BOOLEANS", "False", YAML),
     ),
     *mutants_of(
-        "annotator/models/backend.py",
+        "annotator/models/detail_line.py",
         (
             "servers-words-as-they-are",
             "hide_likely_keys(text[:_MAX_SEARCHED_CHARS])",

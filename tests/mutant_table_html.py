@@ -102,7 +102,7 @@ DOCUMENTS_HTML = [
          TYPED),
     ),
     *mutants_of(
-        "annotator/documents/readers/shown.py",
+        "annotator/documents/readers/visible.py",
         ("buttons-are-no-text",
          "return bool(text) and (_says_something(text) or _stands_as_content(button, text))",
          "return False", CONTROLS),

@@ -101,7 +101,7 @@ LEXICAL = [
             "ranking-calibrated",
             'item.verdict.confidence_kind == "lexical" for',
             "False for",
-            "test_agreement_verb.py -k calibrated",
+            "test_agreement_command.py -k calibrated",
         ),
     ),
 ]

@@ -49,7 +49,7 @@ MESSAGES = [
         "annotator/judging/tasks.py",
         (
             "setting-of-documents-ignored",
-            'response.document_ids and self._setting != "topic"',
+            'response.document_ids and setting != "topic"',
             "response.document_ids",
             DOCUMENTS,
         ),

@@ -111,8 +111,8 @@ MONEY = [
         "annotator/sampling/sample.py",
         (
             "output-emptied",
-            "        if not is_kept:\n            write_records",
-            "        if True:\n            write_records",
+            "if not is_kept:\n            finished =",
+            "if True:\n            finished =",
             "test_money.py -k survives",
         ),
         ("partial-file-stays", "    partial_path(output).unlink(missing_ok=True)\n", "", STOPPED),

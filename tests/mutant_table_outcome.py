@@ -21,8 +21,8 @@ OUTCOMES = [
         ),
         (
             "useful-reply-keeps-the-count",
-            "            self.in_a_row = 0",
-            "            self.in_a_row += 0",
+            "self.num_useful += num_replies\n            self.in_a_row = 0",
+            "self.num_useful += num_replies",
             COUNTS,
         ),
         (
@@ -139,6 +139,9 @@ OUTCOMES = [
             "if False:",
             OUTCOME,
         ),
+    ),
+    *mutants_of(
+        "annotator/judging/annotator.py",
         (
             "fragment-is-lost",
             "if task.fragment is not None:",

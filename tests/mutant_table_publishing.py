@@ -69,7 +69,7 @@ PUBLISHED = [
         ),
     ),
     *mutants_of(
-        "maskdpo/cli/main.py",
+        "maskdpo/cli/errors.py",
         (
             "terminal-obeys-errors",
             'click.echo(f"error: {printable(str(error))}", err=True)',

@@ -112,6 +112,15 @@ SERVERS = [
         ),
     ),
     *mutants_of(
+        "annotator/models/openai/server_calls.py",
+        (
+            "failures-repeat-the-key",
+            "return replace(outcome, detail=self._access.without_key(outcome.detail))",
+            "return outcome",
+            f"{WIRE} -k plain_words",
+        ),
+    ),
+    *mutants_of(
         "annotator/models/openai/retries.py",
         (
             "servers-word-on-the-wait-ignored",
@@ -139,7 +148,7 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/sampling/sample.py",
+        "annotator/sampling/slots.py",
         (
             "rows-hold-the-prompt-that-was-refused",
             "list(fold_system(messages) if reply.system_in_user else messages)",

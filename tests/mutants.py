@@ -66,8 +66,8 @@ def misfit(mutant: Mutant) -> str | None:
     count = (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old)
     if count != 1:
         return (
-            f"{mutant.name}: {mutant.old!r} stands {count} times in {mutant.file}, must be once; "
-            "write its row anew in the table (tests/mutant_table*.py)"
+            f"{mutant.name}: {mutant.old!r} is {count} times in {mutant.file}, must be once; "
+            "correct its row in the table (tests/mutant_table*.py)"
         )
     for name in files_of(mutant):
         if not (ROOT / name.split("::")[0]).is_file():

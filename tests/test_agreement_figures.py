@@ -198,7 +198,7 @@ def test_no_confidence_is_no_calibration() -> None:
 
 
 def sentences_of(rows: Sequence[tuple[str, bool, bool | None]]) -> list[JudgedSentence]:
-    """One response a row: (group, people say hallucinated, the judge does)."""
+    """One response per row: (group, people say hallucinated, the judge does)."""
     made = []
     for index, (group, person, judged) in enumerate(rows):
         own = Sentence(start=0, end=1, verdict=make_verdict(person))

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.config import BuildConfig, Weighting
-from dataset_builder.weights import find_unusable_confidence, is_active, make_spans
+from dataset_builder.weights import find_unusable_confidence, make_spans
 from schemas.errors import ConfigError
 from schemas.labels import Label, LabelPolicy, Side
 from schemas.records import Annotation, Message, Sentence, Verdict
@@ -43,7 +43,6 @@ def test_a_span_for_every_sentence_weighted_by_policy_and_confidence(
         )
         expected = 1.0 if verdict.label in TRAINS[side] and not unsure else 0.0
         assert span.weight == expected
-    assert is_active(spans) == any(span.weight for span in spans)
 
 
 @given(sentences=SENTENCES, side=st.sampled_from(Side), low=FRACTIONS, high=FRACTIONS)

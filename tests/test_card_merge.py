@@ -1,4 +1,4 @@
-"""Cards made one, and what must not stand in them: without a Hub, to try many cases."""
+"""Cards made one, and what must not be in them: without a Hub, to try many cases."""
 
 import getpass
 import socket

@@ -15,8 +15,13 @@ from command_line import Run, make_run
 from sample_server import ChatServer, as_json
 
 import maskdpo.doctor.doctor
-from maskdpo.cli.main import VERBS
-from maskdpo.doctor.doctor import explain_missing, inspect_packages, inspect_verbs, install_command
+from maskdpo.cli.main import COMMANDS
+from maskdpo.doctor.doctor import (
+    explain_missing,
+    inspect_commands,
+    inspect_packages,
+    install_command,
+)
 
 KEY = "sk-proj-Zk3pQ9vXw2LmT8aB4cDeF6gHiJ0kNrSt"
 
@@ -72,15 +77,15 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
     lines = out.splitlines()
     assert lines[lines.index("to get torch, peft:") + 1] == f"    {install_command('torch')}"
     assert lines[lines.index("to get pytest:") + 1] == f"    {install_command('trl')}"
-    lacking = {verb.name: verb.missing for verb in inspect_verbs()}
+    lacking = {verb.name: verb.missing for verb in inspect_commands()}
     assert lacking["train"] == ("torch",) and lacking["build"] == ()
 
 
 def test_every_verb_and_only_known_packages_are_listed() -> None:
-    listed = {verb.name.split(" (")[0] for verb in inspect_verbs()}
-    assert set(VERBS) - listed == {"doctor", "schema"} and listed <= set(VERBS)
+    listed = {verb.name.split(" (")[0] for verb in inspect_commands()}
+    assert set(COMMANDS) - listed == {"doctor", "schema"} and listed <= set(COMMANDS)
     known = {row.name for row in inspect_packages()}
-    assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._VERBS.values())
+    assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._COMMANDS.values())
 
 
 def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

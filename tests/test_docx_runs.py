@@ -1,4 +1,4 @@
-"""What stands inside a paragraph of a Word file: looks, signs, fields, changes, pictures, notes."""
+"""What is inside a paragraph of a Word file: looks, signs, fields, changes, pictures, notes."""
 
 from __future__ import annotations
 

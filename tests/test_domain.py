@@ -1,4 +1,4 @@
-"""Domains: every shipped one is sound, faults are told by file and key, and the judge reads it."""
+"""Domains: every shipped one is sound, faults name file and key, and the judge reads it."""
 
 import json
 import re
@@ -44,7 +44,7 @@ LABELS = ("no_hallucination", "contradictory", "unverifiable", "no_fact")
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run `maskdpo` in an empty folder; answers (exit code, stdout, stderr)."""
+    """Run `maskdpo` in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 

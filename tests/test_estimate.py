@@ -1,4 +1,4 @@
-"""`--estimate`: what a run would still ask, told before it asks, and nothing written."""
+"""`--estimate`: what a run would still ask, reported before it asks, and nothing written."""
 
 import json
 import sys
@@ -46,7 +46,7 @@ class World:
         return estimate_annotate(config, **self.files, retry_failed=retry_failed)
 
     def annotate(self, protocol, *, limits=NO_LIMITS, answer=None, **settings):
-        """Run it; answers how many calls arrived."""
+        """Run it; returns how many calls arrived."""
         with ChatServer(answer or ScriptedJudge(self.truths)) as server:
             config = self.config(protocol, server.base_url, **settings)
             output = self.folder / "annotations.jsonl"
@@ -94,7 +94,7 @@ def test_after_a_part_of_the_run_the_rest_is_estimated(world, protocol):
     world.annotate(protocol, limits=Limits(max_calls=7))
     rest = world.estimate(protocol)
     assert rest.num_calls == num_all - 7 == world.annotate(protocol)
-    # The server's replies have 5 tokens each, and what it told is believed.
+    # The server's replies have 5 tokens each, and what it reported is believed.
     if protocol == "sentence":
         assert rest.tokens.completion == 5 * rest.num_calls
 

@@ -149,7 +149,7 @@ def test_copies_of_a_response_say_nothing_new() -> None:
 
 
 def test_intervals_are_over_topics_not_questions() -> None:
-    """Three alike questions per topic are worth one: the interval of one question per topic."""
+    """Three alike questions per topic count as one: the interval of one question per topic."""
     scores = {f"q{index}": (index % 4) / 3 for index in range(10)}
     apart = mean_over_questions(scores, {name: name_group("", name) for name in scores}, SHARE)
     tripled = {f"{name}{copy}": value for name, value in scores.items() for copy in "abc"}

@@ -78,7 +78,7 @@ class World:
         )
 
     def __call__(self, *arguments: object, code: int = 0) -> tuple[str, str]:
-        """Run a verb against the server; returns standard output and error."""
+        """Run a command against the server; returns standard output and error."""
         with ChatServer(self._answer) as server:
             self._write_config(server.base_url)
             found, out, err = self._run(*arguments, "--config", self.config)
@@ -547,7 +547,7 @@ def test_the_rows_that_go_are_those_and_no_others(tmp_path_factory, rows, ends_w
 
 
 def test_odd_rows_elsewhere_do_not_stop_it(world, monkeypatch):
-    """Rows that no other verb would read, in every file, and a key that is not set."""
+    """Rows that no other command would read, in every file, and a key that is not set."""
     odd = b'{"id": ["q1-0"]}\n{"id": null, "who": 7, "decisions": [3]}\n[]\n{"id": "q1-0", \n"x"\n'
     for name in ("documents", "questions", "responses", "annotations", "reviews"):
         with (world.folder / f"{name}.jsonl").open("ab") as handle:

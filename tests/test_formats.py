@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dataset_builder.build import load_pairs, run_build
 from dataset_builder.config import BuildConfig
 from formats.export import ExportFormat, run_export
-from formats.human_labels import read_human_labels, run_import
+from formats.human_labels import read_human_labels
+from formats.import_human_labels import run_import
 from formats.import_pairs import run_import_pairs
 from formats.published import (
     PublishedItem,
@@ -384,7 +385,7 @@ def test_a_judges_verdict_never_leaves_as_a_persons(tmp_path: Path) -> None:
     assert [row.id for row in result.failures] == ["judged", "turns"]
 
 
-# --- the verbs ---------------------------------------------------------------------------------
+# --- the commands ---------------------------------------------------------------------------------
 
 
 def test_the_verbs_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

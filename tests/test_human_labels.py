@@ -10,9 +10,9 @@ from formats.human_labels import (
     NO_QUESTION_PROMPT,
     BadRow,
     read_human_labels,
-    run_import,
     scan_human_labels,
 )
+from formats.import_human_labels import run_import
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import TornTailWarning, read_records
 from schemas.labels import Label

@@ -56,7 +56,7 @@ def make_pdf(*pages, password=None, chinese=False):
 
 @pytest.fixture
 def ingest(tmp_path):
-    """Write files into a folder and read it; answers (StageResult, documents by id)."""
+    """Write files into a folder and read it; returns (StageResult, documents by id)."""
     folder = tmp_path / "folder"
     folder.mkdir()
 

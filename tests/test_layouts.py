@@ -267,7 +267,7 @@ def test_watched_tokens_cost_no_gradient() -> None:
 
 
 def test_the_model_computes_no_token_and_no_row_too_many() -> None:
-    """Counters against the floor: P + C' + R' tokens a pair, a row an active token."""
+    """Counters against the floor: P + C' + R' tokens per pair, one row per active token."""
     model = tiny_llama(VOCABULARY)
     items = refer(EXAMPLES, model)
     use_layout(model, "shared", EXAMPLES)

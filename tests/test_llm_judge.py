@@ -23,7 +23,7 @@ PROTOCOLS = ("response", "sentence", "anah")
 
 @pytest.fixture
 def annotate(tmp_path):
-    """Annotate the world in tmp_path with a server's judge; answers the StageResult."""
+    """Annotate the world in tmp_path with a server's judge; returns the StageResult."""
 
     def run(server, protocol="response", *, limits=NO_LIMITS, retry_failed=False, **llm):
         values = {"model": "judge", "base_url": server.base_url, "protocol": protocol}

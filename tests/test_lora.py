@@ -1,4 +1,4 @@
-"""Adapters: the reference is the model without one, and what is saved is what other verbs load."""
+"""Adapters: the reference is the model without one, and what is saved is what commands load."""
 
 from __future__ import annotations
 

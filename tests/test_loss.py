@@ -170,7 +170,7 @@ def test_select_logps_is_the_log_of_the_softmax(logits: list[float], pick: int) 
 
 
 def sums_of(logps: Any, weights: Any) -> PairSums:
-    """One pair of three tokens a side, reference 0."""
+    """One pair of three tokens per side, reference 0."""
     import torch
 
     sides = torch.tensor([0, 0, 0, 1, 1, 1])

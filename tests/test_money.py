@@ -1,4 +1,4 @@
-"""Limits, prices and estimates of every verb that asks a model: nothing is paid past a limit."""
+"""Limits, prices and estimates of every command that asks a model: nothing is paid past a limit."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class World:
         return Counter(item.body["model"] for item in self.server.asked)
 
     def command(self, verb: str) -> list[str]:
-        """A verb on these files, its models asked on the server."""
+        """A command on these files, its models asked on the server."""
         url = self.server.base_url
         judge = ["annotate.judge=llm", "annotate.llm.model=judge", f"annotate.llm.base_url={url}"]
         asks = [f"{verb}.backend=openai", f"{verb}.base_url={url}"]
@@ -144,7 +144,7 @@ def gold(row: dict[str, Any], documents: list[dict[str, Any]]) -> dict[str, Any]
 def prices(
     verb: str, value: str = "", *, prompt: float = 0.0, completion: float = 0.0
 ) -> list[str]:
-    """--set of the prices of every model that a verb asks."""
+    """--set of the prices of every model that a command asks."""
     pairs = {"prompt": prompt, "completion": completion}
     sets = [f"={value}"] if value else [f".{name}={price}" for name, price in pairs.items()]
     return [

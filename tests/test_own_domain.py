@@ -1,4 +1,4 @@
-"""The guide docs/own-domain.md as it stands: its commands, its run config, one server for all."""
+"""The guide docs/own-domain.md as it is: its commands, its run config, one server for all."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def write_papers(folder):
 
 
 class Models:
-    """Writer, policy and judge behind one address, told apart by the model that is asked for."""
+    """Writer, policy and judge behind one address, distinguished by the model that is asked for."""
 
     def __init__(self, domain):
         self.counts = Counter()
@@ -193,7 +193,7 @@ def test_the_guide_from_a_folder_of_pdf_html_and_chinese_to_a_data_set(make, tmp
 
 
 def check_annotations(run, texts):
-    """Every sentence has the label of its truth, and a decided one a quote that stands there."""
+    """Every sentence has the label of its truth, and a decided one a quote that is there."""
     right = {good for items in WORLD.values() for _, _, good, _ in items}
     for annotation in read_records(run / "annotations.jsonl", Annotation):
         assert len(annotation.sentences) == 1

@@ -18,7 +18,7 @@ from maskdpo.demo.run_values import METHODS, make_run_values
 from trainer.config import TrainConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-# How many devices each is for; 32 pairs a step are the paper's.
+# How many devices each is for; 32 pairs per step are the paper's.
 DEVICES = {
     "llama-3.1-8b-4gpu": 4,
     "llama-3.1-8b-8gpu": 8,

@@ -132,7 +132,7 @@ def test_long_documents_are_judged_by_their_passages(tmp_path, max_tokens):
     assert labels == {text: (LABELS[label], None) for text, (label, _) in truths.items()}
     documents = [prompt.partition("</document>")[0] for prompt in prompts]
     assert max(map(estimate_tokens, documents)) <= max_tokens + 20
-    # One call a response while all its passages fit one prompt, else one a sentence.
+    # One call per response while all its passages fit one prompt, else one per sentence.
     assert len(prompts) == (4 if max_tokens == 400 else 16)
 
 

@@ -1,4 +1,4 @@
-"""The file of reviews: appended to, never written anew, and read whatever version wrote it."""
+"""The file of reviews: appended to, never written again, and read whatever version wrote it."""
 
 import json
 import threading

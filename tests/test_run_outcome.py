@@ -16,7 +16,7 @@ PROSE = "I would rather talk about the weather."
 
 @pytest.fixture
 def annotate(tmp_path):
-    """Run the verb on the world in tmp_path; returns click's result."""
+    """Run the command on the world in tmp_path; returns click's result."""
 
     def run(server, *options: str, text_input: str | None = None):
         settings = {

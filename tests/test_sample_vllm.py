@@ -1,4 +1,4 @@
-"""The vllm backend where vllm is not: what a user is told. With it: tests/with_vllm."""
+"""The vllm backend where vllm is not: what a user reads. With it: tests/with_vllm."""
 
 import importlib.util
 

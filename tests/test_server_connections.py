@@ -93,6 +93,24 @@ def test_a_server_that_asks_for_a_long_wait_is_not_asked_again(seconds):
     assert is_retried(503, {"retry-after": "120"})
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, b'{"sent": "correcthorse"}', "bad_response"),
+        (200, b'{"choices": [{"message": {"refusal": "not with correcthorse"}}]}', "refused"),
+        (422, b'{"error": {"message": "not with correcthorse"}}', "http_422"),
+    ],
+)
+def test_a_failure_does_not_repeat_a_key_of_plain_words(monkeypatch, status, body, reason):
+    """Such as a server of one's own has; no shape gives it away."""
+    monkeypatch.setenv("OPENAI_API_KEY", "correcthorse")
+    with WireServer(lambda _: Wire(status=status, body=body)) as server:
+        failure = outcome_of(backend_of(server, max_retries=0))
+    assert failure.reason == reason
+    assert "correcthorse" not in failure.detail
+    assert "***" in failure.detail
+
+
 def test_a_redirect_to_another_server_does_not_carry_the_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with WireServer() as other:

@@ -103,7 +103,7 @@ def test_a_server_rests_longer_each_time_and_is_forgiven_when_it_answers():
 
 
 def refuse(*names):
-    """A server that takes none of these fields, and says so of one at a time."""
+    """A server that takes none of these fields, and reports one at a time."""
 
     def answer(body):
         for name in names:
@@ -169,7 +169,7 @@ def test_a_limit_is_never_passed(sample, limits, most):
     with ChatServer() as server:
         with pytest.raises(LimitReachedError, match="higher limit continues"):
             sample(server, limits=limits, prices=prices, num_questions=200)
-        # The server counts 8 tokens a call.
+        # The server counts 8 tokens per call.
         assert len(server.asked) <= most or 8 * len(server.asked) <= 700
         first = len(server.asked)
         sample(server, num_questions=200)

@@ -554,7 +554,7 @@ def checkpoints_of_a_finished_run_go_unless_kept(bench: Bench) -> None:
 
 @probe("peak_tflops")
 def mfu_is_measured_against_it(bench: Bench) -> None:
-    """Operations a token, which no clock changes: mfu times peak over tokens a second."""
+    """Operations per token, which no clock changes: mfu times peak over tokens per second."""
     settings = {"batch_size": 6, "max_steps": 1, "evaluate": "no", "save": "no"}
     settings |= {"peak_tflops": 0.002}
     for lora, factor in ((None, 3), ({}, 2)):  # frozen weights have no gradient of their own

@@ -466,7 +466,7 @@ def test_a_time_has_one_reading_or_none(value: object, expected: str | None) -> 
     assert read_when(value) == expected
 
 
-# --- the verbs -----------------------------------------------------------------------------------
+# --- the commands --------------------------------------------------------------------------------
 
 
 def test_the_verbs_write_and_read_sheets(

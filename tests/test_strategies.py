@@ -1,4 +1,4 @@
-"""Selection in all its ways, held to a second, slower account of the same rules."""
+"""Selection in all its ways, compared with a second, slower account of the same rules."""
 
 import math
 from itertools import product

@@ -53,7 +53,7 @@ def read(folder: Path, name: str) -> list[Row]:
 
 
 def write(folder: Path, name: str, rows: list[Row], *, sealed: bool = True) -> None:
-    """Rewrite a file, and unless told otherwise let the manifest agree with it."""
+    """Rewrite a file, and unless asked otherwise let the manifest agree with it."""
     schema = pair_schema() if name.startswith("pairs") else sentence_schema()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / name)
     if sealed:
@@ -198,7 +198,7 @@ def test_a_fault_in_a_pair_is_found_at_its_row(folder: Path, name: str) -> None:
     change, kinds = IN_PAIRS[name]
     change_row(folder, TRAIN, change)
     found = found_in(folder)
-    # What disagrees between pair and sentences is told where the sentences are read.
+    # What disagrees between pair and sentences is reported where the sentences are read.
     assert {(kind, row) for kind, file, row in found if file == TRAIN} == {
         (kind, ROW) for kind in kinds - {K.PAIR_AND_SENTENCES}
     }
@@ -209,7 +209,7 @@ def test_a_fault_in_a_pair_is_found_at_its_row(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", IN_SENTENCES)
 def test_a_fault_in_a_sentence_is_found_at_its_row(folder: Path, name: str) -> None:
     change, kinds = IN_SENTENCES[name]
-    row = next(  # a response in no pair, so that the fault stands alone
+    row = next(  # a response in no pair, so that the fault is alone
         index for index, row in enumerate(read(folder, SENTENCES)) if "half" in row["response_id"]
     )
     change_row(folder, SENTENCES, change, row)
@@ -529,7 +529,7 @@ def test_a_valid_pair_and_sentence_have_no_fault() -> None:
     assert list(sentence_faults(row)) == []
 
 
-# --- the verb ----------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def run_verb(

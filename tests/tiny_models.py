@@ -163,7 +163,7 @@ def save_model_folder(folder: Path, tokenizer: Any | None = None, *, seed: int =
 
 
 def make_pair_values(index: int = 0) -> dict[str, Any]:
-    """A pair row: two sentences a side, one of which is wrong on either side."""
+    """A pair row: two sentences per side, one of which is wrong on either side."""
     chosen = f"Ada Ling was born in Lima in {1871 + index}. She wrote eleven novels."
     rejected = f"Ada Ling was born in Oslo in {1890 + index}. She studied law."
     cut, rejected_cut = chosen.index(".") + 1, rejected.index(".") + 1

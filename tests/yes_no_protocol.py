@@ -11,7 +11,7 @@ from annotator.judging.protocols.read_reply import ReplyFault, form_fault
 from annotator.judging.protocols.repairs import ask_with_room, name_fault, repair
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
-    finish,
+    as_result,
     make_decoding,
     make_seed,
     undetermined,
@@ -39,7 +39,7 @@ def make_protocol(folder: Path) -> JudgingProtocol:
     """The object; its line in the table is the caller's."""
     return JudgingProtocol(
         name="yes_no",
-        summary="one yes-or-no question a sentence",
+        summary="one yes-or-no question per sentence",
         texts={"yes_no": Placeholders(needed={"sentence"})},
         folder=folder,
         dialogues=_dialogues,
@@ -66,8 +66,8 @@ def _dialogue(
     )
     found = yield from _ask_twice(ask, inputs)
     if isinstance(found, ReplyFault):
-        return finish([undetermined(found, settings, "yes_no")])
-    return finish([Verdict(label=found, judge=settings.judge, protocol="yes_no")])
+        return as_result([undetermined(found, settings, "yes_no")])
+    return as_result([Verdict(label=found, judge=settings.judge, protocol="yes_no")])
 
 
 def _ask_twice(ask: Ask, inputs: ProtocolInput) -> Generator[Ask, Answer, Label | ReplyFault]:

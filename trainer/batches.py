@@ -51,7 +51,7 @@ class ReferencedExample:
 
 
 def stand_in(item: ReferencedExample) -> ReferencedExample:
-    """The shortest example that trains nothing: two tokens a side, none scored."""
+    """The shortest example that trains nothing: two tokens per side, none scored."""
 
     def empty(sequence: TokenSequence) -> TokenSequence:
         return TokenSequence(token_ids=sequence.token_ids[:2], weights=[0.0, 0.0], first=2)

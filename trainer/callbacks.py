@@ -70,7 +70,7 @@ class ProgressBar(ProgressCallback):  # type: ignore[misc]
     """transformers' bar, with the newest loss, margin and speed on it instead of printed lines."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Show loss, margin and tokens a second of a training line."""
+        """Show loss, margin and tokens per second of a training line."""
         if self.training_bar is not None and logs and "rewards/margins" in logs:
             shown = {"loss": f"{logs['loss']:.4f}", "margin": f"{logs['rewards/margins']:.3f}"}
             if "tokens_per_s" in logs:

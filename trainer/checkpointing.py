@@ -60,7 +60,7 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         return count
 
     def save_now(self) -> Path:
-        """Write the state as it stands, unless it is saved already; answers the checkpoint."""
+        """Write the state as it is, unless it is saved already; returns the checkpoint."""
         self._save_checkpoint(self.model, None)
         return self._checkpoint(self.state.global_step)
 

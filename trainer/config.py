@@ -37,7 +37,7 @@ class LoraSettings(Section):
     )
     merge: bool = Field(
         default=True,
-        description="write the whole model with the adapter merged in, which every verb loads; "
+        description="write the whole model with the adapter merged in, which every command loads; "
         "false writes the adapter alone",
     )
 

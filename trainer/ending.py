@@ -27,7 +27,7 @@ _SPEAKER, _SAID = "speaker", "said"  # keys of the store: whose error is told, i
 def ending_together(tell: Callable[[Exception], int]) -> Iterator[None]:
     """Within the block, an error of one process ends all of them; one of them tells it.
 
-    `tell` prints an error and answers the exit code, or raises what it has no sentence for. With
+    `tell` prints an error and returns the exit code, or raises what it has no sentence for. With
     one process, which is the usual case, this does nothing.
     """
     if count_processes() == 1:

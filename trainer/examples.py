@@ -38,7 +38,7 @@ class TokenSequence:
     """One side of a pair: prompt and answer as the model reads them.
 
     token_ids    all tokens, prompt first
-    weights      one a token; 0 = masked. Prompt tokens weigh 0
+    weights      one per token; 0 = masked. Prompt tokens weigh 0
     first        index of the first completion token: what the reference is computed from
     """
 

@@ -144,7 +144,7 @@ def _make_trainer(
         callbacks=callbacks,
     )
     keep_full_precision(trainer.accelerator)
-    # Both print every logged line to stdout; the log file has those, and stdout is the verb's.
+    # Both print every logged line to stdout; the log file has those, and stdout is the command's.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     if config.progress:

@@ -55,7 +55,7 @@ def weigh_characters(
 def weigh_tokens(
     rendered: Rendered, extents: Sequence[Offsets], character_weights: Sequence[float]
 ) -> list[float]:
-    """One weight a token; `extents` come from `token_extents`.
+    """One weight per token; `extents` come from `token_extents`.
 
     A token without characters lends its weight from the character before it, if that is in the
     answer or the trailer.

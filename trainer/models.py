@@ -2,7 +2,7 @@
 
 The rule: a model is its content. Whatever it was called, it is resolved to a folder of
 safetensors, hashed, and loaded from that folder without running any code that came with it, unless
-`trust_remote_code` says so; then the code is pinned by a commit, hashed with the weights, and all
+`trust_remote_code` is set; then the code is pinned by a commit, hashed with the weights, and all
 in that folder.
 """
 

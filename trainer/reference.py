@@ -204,7 +204,7 @@ def compute_missing(
 ) -> None:
     """Run the reference over pairs the cache lacks a side of, `batch_size` pairs at a time.
 
-    Longest first: what does not fit in memory says so at once.
+    Longest first: what does not fit in memory fails at once.
     """
     order = sorted(missing, key=lambda example: (-example.num_tokens, example.id))
     done: dict[str, Logps] = {}

@@ -33,7 +33,7 @@ _WRITTEN = (
     "model.safetensors.index.json",
     "adapter_model.safetensors",
     "adapter_config.json",
-    "*.py",  # of a model with code of its own, written beside its weights by transformers
+    "*.py",  # of a model with code of its own, written next to its weights by transformers
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",

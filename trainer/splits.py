@@ -100,7 +100,7 @@ def count_splits(splits: Splits) -> dict[str, int]:
 
 
 def write_rejects(splits: Splits, output: Path) -> None:
-    """Failed rows beside the folder, dropped pairs inside it."""
+    """Failed rows next to the folder, dropped pairs inside it."""
     write_failures(output, splits.failures)
     if splits.dropped:
         write_records(output / DROPPED, splits.dropped)

@@ -9,10 +9,9 @@ that is resumed; the date recorded in the reference cache; today.
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
-from typing import Any
 
+from schemas.files.sidecar import read_object
 from schemas.files.writing import write_json
 from trainer.config import TrainConfig
 from trainer.models import load_tokenizer
@@ -51,21 +50,12 @@ def record_date(config: TrainConfig, cache: Path) -> list[str]:
 
 
 def _recorded(config: TrainConfig, output: Path, cache: Path) -> datetime.date:
-    manifest = _read(output / MANIFEST).get("config") if config.resume else None
-    for values in (manifest, _read(cache / RECORD)):
+    manifest = read_object(output / MANIFEST).get("config") if config.resume else None
+    for values in (manifest, read_object(cache / RECORD)):
         text = values.get("template_date") if isinstance(values, dict) else None
         if isinstance(text, str):
             return datetime.date.fromisoformat(text)
     return datetime.datetime.now().astimezone().date()  # what `strftime_now` would print
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none. A broken manifest is reported by its owner."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _mentions_date(model: Path) -> bool:

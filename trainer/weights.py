@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schemas.files.sidecar import read_object
 from schemas.files.writing import write_json
 
 if TYPE_CHECKING:
@@ -163,11 +164,8 @@ def plan_shards(num_bytes: Mapping[str, int]) -> list[list[str]]:
 
 
 def _named_file(folder: Path) -> str:
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return SINGLE  # whoever loads the model says what is wrong with its configuration
-    return values.get("transformers_weights") or SINGLE
+    # Whoever loads the model reports what is wrong with its configuration.
+    return read_object(folder / "config.json").get("transformers_weights") or SINGLE
 
 
 def _open(path: Path) -> Any:

@@ -56,8 +56,8 @@ def run_agreement(
     nothing written.
     """
     _check_files(gold, judges, files)
-    recorded = [named.path for named in judges if named.path]
-    stale = find_stale_documents(recorded, gold.inputs[1:][-1:])  # documents are the last input
+    replayed = [named.path for named in judges if named.path]
+    stale = find_stale_documents(replayed, gold.inputs[1:][-1:])  # documents are the last input
     documents = {item.id: item for item in gold.documents if item.id not in stale.ids}
     measured = measure_judges(
         gold.annotations,

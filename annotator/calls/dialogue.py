@@ -81,7 +81,7 @@ def call_key(kind: str, fingerprint: Mapping[str, Any], ask: Ask) -> str:
       could have changed them, so a judge's paid calls stay valid.
     - a system message that is sent in front of the first user message because the template takes
       none (`system_role`): it follows from the model, and `Reply.system_in_user` records it.
-    - what stands behind a served name (`served_model`): per run.
+    - what is behind a served name (`served_model`): per run.
     """
     decoding = ask.decoding
     sampled = decoding.temperature > 0.0

@@ -96,7 +96,7 @@ class Estimator:
         self._seen: set[str] = set()
         self._before = ""
         self._prompt = self._cached = 0
-        # Completions by the room they had: what stored replies took of theirs is told, not guessed.
+        # Completions by the room they had: that of stored replies is known, not guessed.
         self._room = self._guessed = 0
         self._told = self._told_room = 0
         self.num_calls = 0
@@ -162,7 +162,7 @@ class Estimator:
 
     @property
     def knows_replies(self) -> bool:
-        """Whether stored replies told how long replies are."""
+        """Whether stored replies show how long replies are."""
         return bool(self._told_room)
 
 

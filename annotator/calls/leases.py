@@ -130,11 +130,14 @@ class Leases:
         remove_lock(self._path, owner)
 
     def release(self, keys: Collection[str]) -> None:
-        """Let go of calls that were not made after all."""
-        if keys:
+        """Let go of calls that were not made after all.
+
+        Where a full disk keeps the rows, this store at least can take them again.
+        """
+        if keys and not self._closing.is_set():
+            self.forget(keys)
             with tables.transaction(self._connection):
                 tables.release_leases(self._connection, keys, self._me)
-            self.forget(keys)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Leases of `keys` were deleted as their calls were stored."""

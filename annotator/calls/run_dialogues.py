@@ -72,21 +72,23 @@ async def _run_windows(
     backend: Backend, calls: StoredCalls, dialogues: Items[Named[ResultT]], window: int | None
 ) -> AsyncGenerator[Done[ResultT], None]:
     """Collect dialogues until a window is full, and run each window in a thread."""
-    async for named in _in_windows(dialogues, window):
-        rounds: Rounds[ResultT] = Rounds(backend, calls, named, window=None)
-        async with aclosing(in_thread(rounds.run())) as results:
-            async for done in results:
-                yield done
+    async with aclosing(_in_windows(dialogues, window)) as windows:
+        async for named in windows:
+            rounds: Rounds[ResultT] = Rounds(backend, calls, named, window=None)
+            async with aclosing(in_thread(rounds.run())) as results:
+                async for done in results:
+                    yield done
 
 
 async def _in_windows(
     dialogues: Items[Named[ResultT]], window: int | None
 ) -> AsyncGenerator[list[Named[ResultT]], None]:
     named: list[Named[ResultT]] = []
-    async for item in iterate(dialogues):
-        named.append(item)
-        if len(named) == window:
-            yield named
-            named = []
+    async with aclosing(iterate(dialogues)) as source:
+        async for item in source:
+            named.append(item)
+            if len(named) == window:
+                yield named
+                named = []
     if named:
         yield named

@@ -283,7 +283,10 @@ class Store:
         return Claimed(mine=mine, stored=stored)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Let go of claimed keys whose calls were not made after all; others are left alone."""
+        """Let go of claimed keys whose calls were not made after all; others are left alone.
+
+        A store that was closed has let go of all.
+        """
         with self._writing():
             self._leases.release(list(keys))
 

@@ -2,7 +2,7 @@
 
 The rule: a call goes when its key is named, or when its value holds one of the given texts, however
 it is escaped. Deleted pages are overwritten, the write-ahead log is emptied, and the file is
-written anew, so neither the file nor its `-wal` holds the text afterwards. A killed removal is
+written again, so neither the file nor its `-wal` holds the text afterwards. A killed removal is
 finished by the next one, which does all three again.
 
 Files of every store version are served: only `calls(key, kind, value)` is used.

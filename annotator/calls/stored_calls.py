@@ -1,4 +1,4 @@
-"""Answers as the store keeps them, and the one place where calls meet the store.
+"""Replies as the store keeps them, and the one place where calls meet the store.
 
 The rule: an answer that goes back into a dialogue is the stored one, never the one just
 received. Two processes, or two equal calls of one run, therefore go on from the same answer.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.calls.running.handover import wait_out
 from annotator.calls.store import Store
 from annotator.calls.usage import Meter
 from annotator.models.backend import (
@@ -60,13 +61,16 @@ class StoredCalls:
         """Store finished requests, whose ids are their keys, and count what they cost.
 
         Returns what is stored under those keys now: another's reply where it came first. One
-        commit stores all that waits for it, whoever asked. Once begun, storing goes on even if
-        the caller is cancelled.
+        commit stores all that waits for it, whoever asked. A caller that is cancelled waits for
+        the commit all the same: what came in was paid for, and counts.
         """
         values, failed = _pack_all(finished)
-        stored = self.store.submit(self.kind, values, failed=failed)
-        found = await asyncio.shield(asyncio.wrap_future(stored))
+        stored = asyncio.wrap_future(self.store.submit(self.kind, values, failed=failed))
+        is_cancelled = await wait_out(stored)
+        found = stored.result()
         self._count(finished)
+        if is_cancelled:
+            raise asyncio.CancelledError
         return self._read(found)
 
     def keep_now(self, finished: Sequence[Finished]) -> None:
@@ -76,7 +80,7 @@ class StoredCalls:
         self._count(finished)
 
     def end(self, keys: Sequence[str], *, is_usable: bool, is_useless: bool) -> None:
-        """A dialogue that asked `keys` has ended: what its calls were worth to it."""
+        """A dialogue that asked `keys` has ended: whether its calls were of use."""
         fresh = [key for key in keys if key in self._fresh]
         self._fresh.difference_update(fresh)
         if is_useless:

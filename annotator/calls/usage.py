@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 
 from annotator.calls.useless import UselessReplies
-from annotator.models.backend import Outcome, Reply, Request, RequestFailure, one_line
+from annotator.models.backend import Outcome, Reply, Request, RequestFailure
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
@@ -62,6 +62,13 @@ class Tokens:
             completion=self.completion + other.completion,
         )
 
+    def __sub__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            prompt=self.prompt - other.prompt,
+            cached=self.cached - other.cached,
+            completion=self.completion - other.completion,
+        )
+
 
 @dataclass(kw_only=True)
 class Budget:
@@ -103,6 +110,11 @@ class Budget:
             self._needed = f", and the next may take {meter.show(more)}"
         self._exceeded = exceeded
         return not exceeded
+
+    @property
+    def num_under_way(self) -> int:
+        """Calls of all meters whose outcome is not there yet."""
+        return sum(item.num_under_way for item in self.meters)
 
     @property
     def num_asked(self) -> int:
@@ -159,6 +171,7 @@ class Meter:
     section        where the model's settings are, as errors name it: "sample", "annotate.llm"
     num_asked      calls handed to the backend
     num_served     replies and failures found in the store
+    num_under_way  calls handed to the backend whose outcome is not there yet
     has_reply      whether a call of this run has a reply, made now or found in the store
     first_failure  the first call without one, made now or found in the store
     labels         what the run's verdicts say so far, counted by whoever makes them
@@ -182,21 +195,20 @@ class Meter:
     first_failure: RequestFailure | None = None
     on_event: OnEvent = ignore
     budget: Budget = field(init=False)
-    _under_way: dict[str, Tokens] = field(default_factory=dict)
+    num_under_way: int = field(init=False, default=0)
+    # How often a call is counted as under way, and the most it may cost. Two runs that share this
+    # meter may both count one call for a moment, until one of them learns that it is the other's.
+    _under_way: dict[str, tuple[int, Tokens]] = field(default_factory=dict)
+    _reserved: Tokens = field(init=False, default=Tokens())
 
     def __post_init__(self, limits: Limits | Budget) -> None:
         self.budget = limits if isinstance(limits, Budget) else Budget(limits=limits)
         self.budget.join(self)
 
     @property
-    def num_under_way(self) -> int:
-        """Calls handed to the backend whose outcome is not there yet."""
-        return len(self._under_way)
-
-    @property
     def most(self) -> Tokens:
         """What was spent, and the most that calls under way may cost."""
-        return sum(self._under_way.values(), self.tokens)
+        return self.tokens + self._reserved
 
     def start(self, requests: Sequence[Request]) -> bool:
         """Count `requests` as under way if they fit the limits next to all that is; else False.
@@ -210,15 +222,27 @@ class Meter:
             for request in requests:
                 # Estimating takes time; without a bound on tokens nobody reads the estimate.
                 most = reserve(request) if self.budget.limits.bound_tokens else Tokens()
-                self._under_way[request.id] = most
+                count, _ = self._under_way.get(request.id, (0, most))
+                self._under_way[request.id] = (count + 1, most)
+                self._reserved += most
+                self.num_under_way += 1
             return True
+
+    def _end(self, request: Request) -> None:
+        """A request is no longer under way; for the holder of the lock."""
+        count, most = self._under_way.pop(request.id, (0, Tokens()))
+        if count > 1:
+            self._under_way[request.id] = (count - 1, most)
+        if count:
+            self._reserved -= most
+            self.num_under_way -= 1
 
     def withdraw(self, requests: Sequence[Request]) -> None:
         """Requests that were started are not asked after all."""
         with self.budget.lock:
             self.num_asked -= len(requests)
             for request in requests:
-                del self._under_way[request.id]
+                self._end(request)
 
     def serve(self, count: int) -> None:
         """`count` calls were found in the store."""
@@ -227,7 +251,7 @@ class Meter:
     def finish(self, request: Request, outcome: Outcome) -> None:
         """Its outcome is there; a failed call is taken to have cost nothing."""
         with self.budget.lock:
-            self._under_way.pop(request.id, None)
+            self._end(request)
             if isinstance(outcome, Reply):
                 tokens = self._tokens_of(request, outcome)
                 self.tokens += tokens
@@ -235,7 +259,7 @@ class Meter:
                 self.failures[outcome.reason] += 1
         if self.on_event is not ignore:
             self.on_event(
-                CallFailed(key=request.id, reason=outcome.reason, detail=one_line(outcome.detail))
+                CallFailed(key=request.id, reason=outcome.reason, detail=outcome.detail)
                 if isinstance(outcome, RequestFailure)
                 else self._describe(request, tokens)
             )
@@ -252,7 +276,7 @@ class Meter:
     def abandon(self, request: Request) -> None:
         """A request was cancelled: nobody knows what it cost."""
         with self.budget.lock:
-            self._under_way.pop(request.id, None)
+            self._end(request)
 
     def note(self, outcome: Outcome) -> None:
         """An outcome goes back into a dialogue, whether the call was made now or earlier."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annotator.models.backend import Outcome, RequestFailure, one_line
+from annotator.models.backend import Outcome, RequestFailure
+from annotator.models.detail_line import detail_line
 
 PATIENCE = 30
 _SHOWN_CHARS = 300
@@ -31,6 +32,11 @@ class UselessReplies:
     num_useless: int = 0
     num_useful: int = 0
     last: str = ""
+
+    def begin(self) -> None:
+        """A run begins: what an earlier one stopped for may have been mended since."""
+        if self.is_hopeless:
+            self.in_a_row = 0
 
     def count_useful(self, num_replies: int) -> None:
         """A dialogue ended with a result, after `num_replies` replies asked for in this run."""
@@ -65,7 +71,7 @@ class UselessReplies:
 def show_reply(reply: Outcome) -> str:
     """A reply, or the reason why there is none, on one line of bounded length."""
     if isinstance(reply, RequestFailure):
-        return f"{reply.reason} ({one_line(reply.detail)})"
-    text = one_line(reply.text)[:_SHOWN_CHARS]
+        return f"{reply.reason} ({detail_line(reply.detail)})"
+    text = detail_line(reply.text)[:_SHOWN_CHARS]
     shown = repr(text) if text else "thinking alone" if reply.reasoning else "an empty text"
     return f"{shown} (finish_reason {reply.finish_reason})"

@@ -22,7 +22,7 @@ from schemas.errors import InputError
 
 _LICENSE_STEMS = frozenset({"LICENSE", "LICENCE", "COPYING", "UNLICENSE"})
 _LICENSE_SUFFIXES = frozenset({"", ".txt", ".md"})
-_MAX_ID_CHARS = 480  # leaves room in an Identifier for what tells two files apart
+_MAX_ID_CHARS = 480  # leaves room in an Identifier for what distinguishes two files
 _HASH_CHARS = 10
 
 

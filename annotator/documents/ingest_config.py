@@ -19,7 +19,7 @@ class IngestConfig(Section):
 
     topic: TopicRule = "file"
     """What a document's topic is made of: `file` (its path without the ending), `folder` (the
-    folder it lies in) or `title`. A topic never lies in both splits of a data set."""
+    folder it is in) or `title`. A topic is never in both splits of a data set."""
 
     language: LanguageCode = AUTO
     """ISO code of the documents ('en', 'zh', ...); 'auto' detects it document by document."""

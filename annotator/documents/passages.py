@@ -30,7 +30,7 @@ class Passage:
 def cut_passages(
     document: Document, number: int, config: RetrievalConfig, *, splitter: SplitterName
 ) -> list[Passage]:
-    """The passages of a document that stands at place `number` in its list."""
+    """The passages of the document at place `number` in its list."""
     language = document.language or detect_language(document.text)
     sentences = [
         piece

@@ -47,7 +47,7 @@ class Found:
     """Passages for the sentences of a response, within a budget of tokens.
 
     shared  passages for all sentences alike; None where their union does not fit
-    own     the passages of each sentence, each within the budget; () where `shared` stands
+    own     the passages of each sentence, each within the budget; () where `shared` is given
     """
 
     shared: Sequence[Passage] | None
@@ -88,7 +88,7 @@ class PassageIndex:
         return [known.setdefault(term, len(known)) for term in read_terms(text)]
 
     def text(self, passage: Passage) -> str:
-        """The passage as it stands in its document."""
+        """The passage as it is in its document."""
         return self._texts[passage.document][passage.start : passage.end]
 
     def search(self, query: str, *, limit: int) -> list[Passage]:
@@ -111,7 +111,7 @@ class PassageIndex:
     def find(self, question: str, sentences: Sequence[str]) -> Found:
         """The passages of a response's sentences: one set for all while it fits the budget.
 
-        Where nothing is found for any of them, the documents' beginning stands for it.
+        Where nothing is found for any of them, the documents' beginning is taken instead.
 
         A sentence is searched for with the question and the sentence before it, so that a
         pronoun's name is part of the query; its own words count by being asked for alone, too.

@@ -8,13 +8,14 @@ asks again for the responses it has not seen and gets the same verdicts.
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cached_property
 from typing import Any
 
 from annotator.calls.running.blocking import block_on
+from annotator.calls.running.handover import Handover
 from annotator.calls.running.source import Items, iterate
 from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
@@ -43,9 +44,10 @@ class Annotator:
     judge       a judge made elsewhere, in place of the one of `config`
     meter       counts the judge's calls together with others, in place of `limits`
 
-    It may be pickled (worker processes, Ray): a copy has its own judge, its own connection to the
-    same store and its own limits, and reports to nobody. Raises ConfigError where the domain or
-    prices are missing; a judge's own faults are raised when it is first used.
+    It may be pickled (worker processes, Ray): a copy has its own judge (a pickled `judge`, where
+    one was given), its own connection to the same store and its own limits, and reports to nobody.
+    Raises ConfigError where the domain or prices are missing; a judge's own faults are raised when
+    it is first used.
     """
 
     def __init__(
@@ -65,17 +67,21 @@ class Annotator:
         self.store = store
         self.processes = processes
         self.on_event = on_event
-        self._limits = limits
         self.meter = meter or judge_meter(self.config, limits)
         if on_event is not ignore:
             self.meter.on_event = on_event
-        if judge is not None:
-            self.judge = judge
+        self._given_judge = judge
+        self._making = threading.Lock()
+
+    @property
+    def judge(self) -> Judge:
+        """The judge, made when it is first needed: one, whichever threads need it."""
+        with self._making:
+            return self._judge
 
     @cached_property
-    def judge(self) -> Judge:
-        """The judge, made when it is first needed."""
-        return make_judge(self.config, store=self.store, meter=self.meter)
+    def _judge(self) -> Judge:
+        return self._given_judge or make_judge(self.config, store=self.store, meter=self.meter)
 
     @cached_property
     def tasks(self) -> TaskMaker:
@@ -83,12 +89,12 @@ class Annotator:
         return TaskMaker(self.documents, self.config)
 
     def __getstate__(self) -> dict[str, Any]:
-        limits = self._limits.limits if isinstance(self._limits, Budget) else self._limits
         return {
             "config": self.config,
             "documents": self.documents,
             "store": self.store,
-            "limits": limits,
+            "limits": self.meter.budget.limits,
+            "judge": self._given_judge,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -103,19 +109,22 @@ class Annotator:
         limit and BackendError when servers are gone: what was answered by then is in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
-        failures: deque[Failure] = deque()
+        rows: Handover[Annotation | Failure] = Handover()
         self.on_event(Started(stage=STAGE, total=None, unit="response"))
         try:
-            async with aclosing(self.judge_stream(self._prepare(responses, failures))) as batches:
-                async for batch in batches:
-                    while failures:
-                        yield failures.popleft()
-                    for task, outcome in batch:
-                        yield finish_task(task, outcome, judge=self.judge.name)
-            while failures:
-                yield failures.popleft()
+            async with aclosing(rows.run(self._annotate(responses, rows))) as found:
+                async for row in found:
+                    yield row
         finally:
             self.on_event(Ended(stage=STAGE))
+
+    async def _annotate(
+        self, responses: Items[Response], rows: Handover[Annotation | Failure]
+    ) -> None:
+        async with aclosing(self.judge_stream(self._prepare(responses, rows))) as batches:
+            async for batch in batches:
+                name = self.judge.name
+                await rows.put(finish_task(task, outcome, judge=name) for task, outcome in batch)
 
     def annotate_now(self, responses: Iterable[Response]) -> Iterator[Annotation | Failure]:
         """`annotate` for callers without an event loop; it works while the next one is waited for.
@@ -143,14 +152,15 @@ class Annotator:
             self.on_event(Advanced(stage=STAGE, count=count, usage=usage))
 
     async def _prepare(
-        self, responses: Items[Response], failures: deque[Failure]
+        self, responses: Items[Response], rows: Handover[Annotation | Failure]
     ) -> AsyncGenerator[JudgeTask, None]:
-        async for response in iterate(responses):
-            made = self.tasks.make(response)
-            if isinstance(made, JudgeTask):
-                yield made
-            else:
-                failures.append(made.of(response))
+        async with aclosing(iterate(responses)) as source:
+            async for response in source:
+                made = self.tasks.make(response)
+                if isinstance(made, JudgeTask):
+                    yield made
+                else:
+                    await rows.put([made.of(response)])
 
 
 def finish_task(

@@ -80,14 +80,15 @@ class CascadeJudge:
 
     async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
         """`judge` in the caller's event loop."""
-        async for chunk in in_batches(tasks, _CHUNK):
-            unsure = _Unsure()
-            async with aclosing(stream_judge(self.first, chunk)) as batches:
-                async for batch in batches:
-                    yield self._settle(batch, unsure)
-            async with aclosing(stream_judge(self.second, unsure.tasks)) as batches:
-                async for batch in batches:
-                    yield self._join_all(batch, unsure)
+        async with aclosing(in_batches(tasks, _CHUNK)) as chunks:
+            async for chunk in chunks:
+                unsure = _Unsure()
+                async with aclosing(stream_judge(self.first, chunk)) as batches:
+                    async for batch in batches:
+                        yield self._settle(batch, unsure)
+                async with aclosing(stream_judge(self.second, unsure.tasks)) as batches:
+                    async for batch in batches:
+                        yield self._join_all(batch, unsure)
 
     def _settle(self, batch: Judged, unsure: _Unsure) -> Judged:
         """The tasks of a batch that the first judge is sure of; the rest go to `unsure`."""

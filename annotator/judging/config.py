@@ -47,7 +47,7 @@ class CascadeConfig(Section):
     """Asked where the first is undetermined or less sure than `min_confidence`."""
 
     min_confidence: float = Field(default=0.9, ge=0.0, le=1.0)
-    """A verdict of the first with this confidence stands. One without a confidence stands, too."""
+    """A verdict of the first with this confidence is kept, and so is one without a confidence."""
 
     @model_validator(mode="after")
     def _two_judges(self) -> Self:

@@ -7,6 +7,7 @@ sentence get its own.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class ExcerptChooser:
         self._config = config
         self._splitter = splitter
         self._indices: OrderedDict[tuple[tuple[str, str], ...], PassageIndex] = OrderedDict()
+        self._lock = threading.Lock()  # a judge may work in several event loops
 
     def choose(self, task: JudgeTask) -> ChosenExcerpts | None:
         """The excerpts of a task's documents; None where there is no text at all."""
@@ -56,12 +58,14 @@ class ExcerptChooser:
 
     def _index(self, task: JudgeTask) -> PassageIndex:
         key = tuple((document.title, document.text) for document in task.documents)
-        if key not in self._indices:
-            self._indices[key] = PassageIndex(task.documents, self._config, splitter=self._splitter)
-            if len(self._indices) > _CACHED_INDICES:
-                self._indices.popitem(last=False)
-        self._indices.move_to_end(key)
-        return self._indices[key]
+        with self._lock:
+            if key not in self._indices:
+                index = PassageIndex(task.documents, self._config, splitter=self._splitter)
+                self._indices[key] = index
+                if len(self._indices) > _CACHED_INDICES:
+                    self._indices.popitem(last=False)
+            self._indices.move_to_end(key)
+            return self._indices[key]
 
 
 def _num_tokens(document: Document) -> int:

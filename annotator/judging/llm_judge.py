@@ -11,9 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.calls.dialogue import Dialogue
 from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
 from annotator.calls.running.open_dialogues import Named
-from annotator.calls.running.source import Items
+from annotator.calls.running.source import Items, iterate
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Meter
@@ -126,7 +127,6 @@ class LlmJudge:
         dialogues = (item for task in tasks for item in self._begin(task, book))
         for done in run_dialogues(self._backend, self._calls(), dialogues, window=self._window):
             yield book.finish(done)
-        yield book.finish([])
 
     async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
         """`judge` in the caller's event loop; a local model works in a thread."""
@@ -140,14 +140,14 @@ class LlmJudge:
         async with aclosing(stream) as results:
             async for done in results:
                 yield book.finish(done)
-        yield book.finish([])
 
     async def _begin_all(
         self, tasks: AsyncIterable[JudgeTask], book: TaskBook
     ) -> AsyncGenerator[Named[list[Verdict]], None]:
-        async for task in tasks:
-            for item in self._begin(task, book):
-                yield item
+        async with aclosing(iterate(tasks)) as source:
+            async for task in source:
+                for item in self._begin(task, book):
+                    yield item
 
     def _begin(self, task: JudgeTask, book: TaskBook) -> Iterator[Named[list[Verdict]]]:
         """The dialogues of a task, made when there is room for them."""
@@ -159,7 +159,7 @@ class LlmJudge:
                 judge=self.name,
                 protocol=self.config.protocol,
             )
-            book.settle(task, [verdict] * len(task.sentences))
+            yield f"{book.open(task)}:0", _say([verdict] * len(task.sentences))
             return
         number = book.open(task)
         for first, dialogue in self.dialogues_of(inputs):
@@ -193,3 +193,9 @@ class LlmJudge:
     def dialogues_of(self, inputs: ProtocolInput) -> Dialogues:
         """(number of the first sentence, dialogue) in sentence order."""
         return self.protocol.dialogues(inputs, self._settings)
+
+
+def _say(verdicts: list[Verdict]) -> Dialogue[list[Verdict]]:
+    """The dialogue of a task that needs no call: it ends at once."""
+    yield from ()
+    return verdicts

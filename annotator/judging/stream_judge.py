@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
 from itertools import islice
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Self
 
+from annotator.calls.running.handover import end_task
 from annotator.calls.running.source import Items, Source
-from annotator.judging.judge import Judge, Judged, JudgeTask, StreamingJudge
+from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask, StreamingJudge
+from schemas.errors import BackendError
 from schemas.hashing import content_key
 
+_Future = Future[Judged]
+_Submit = Callable[[list[JudgeTask]], _Future]
 BATCH_TASKS = 32
 _BATCHES_PER_WORKER = 2  # one that is judged and one that waits
 # In a worker process: its judges by what decides their verdicts.
@@ -29,19 +35,38 @@ class JudgeProcesses:
     """Worker processes for judges that compute (the lexical one). Use it as a context manager.
 
     Several annotators may share one; a judge travels to a worker with each batch, so it must be
-    small and picklable. The processes start with the first batch.
+    small and picklable. The processes start with the first batch. Where one of them is killed, what
+    is under way ends with BackendError, and later batches get new processes.
     """
 
     def __init__(self, count: int) -> None:
         if count < 1:
             raise ValueError(f"count is {count}; at least 1 process is needed")
         self.count = count
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._executor = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
         # Spawned, not forked: a fork of a process with threads and open stores is not safe.
-        self.executor: Executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+        return ProcessPoolExecutor(self.count, mp_context=get_context("spawn"))
+
+    def submit(self, ask: Callable[[list[JudgeTask]], Judged], tasks: list[JudgeTask]) -> _Future:
+        """Have `tasks` judged in a process."""
+        with self._lock:
+            try:
+                return self._executor.submit(ask, tasks)
+            except BrokenProcessPool:
+                if self._is_closed:
+                    raise
+                self._executor.shutdown(wait=False)
+                self._executor = self._start()
+                return self._executor.submit(ask, tasks)
 
     def close(self) -> None:
         """End the processes, after the batches they are at."""
-        self.executor.shutdown(cancel_futures=True)
+        self._is_closed = True
+        self._executor.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +88,7 @@ async def stream_judge(
         judged = judge.judge_stream(tasks)
     elif processes is not None:
         ask = functools.partial(_judge_in_process, judge)
-        judged = _in_workers(ask, tasks, processes.executor, processes.count)
+        judged = _in_workers(functools.partial(processes.submit, ask), tasks, processes.count)
     else:
         judged = _in_thread(judge, tasks)
     async with aclosing(judged) as batches:
@@ -74,21 +99,19 @@ async def stream_judge(
 async def _in_thread(judge: Judge, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
     with ThreadPoolExecutor(1) as thread:
         ask = functools.partial(judge_batch, judge)
-        async with aclosing(_in_workers(ask, tasks, thread, 1)) as batches:
+        submit: _Submit = functools.partial(thread.submit, ask)
+        async with aclosing(_in_workers(submit, tasks, 1)) as batches:
             async for batch in batches:
                 yield batch
 
 
 async def _in_workers(
-    ask: Callable[[list[JudgeTask]], Judged],
-    tasks: Items[JudgeTask],
-    executor: Executor,
-    count: int,
+    submit: _Submit, tasks: Items[JudgeTask], count: int
 ) -> AsyncGenerator[Judged, None]:
-    loop = asyncio.get_running_loop()
     under_way: dict[asyncio.Future[Judged], list[JudgeTask]] = {}
     batches = in_batches(tasks, BATCH_TASKS)
     coming: asyncio.Task[list[JudgeTask] | None] | None = asyncio.create_task(_next(batches))
+    fault: BaseException | None = None
     try:
         while coming or under_way:
             has_room = len(under_way) < _BATCHES_PER_WORKER * count
@@ -97,23 +120,39 @@ async def _in_workers(
                 waited.append(coming)
             done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if coming in done and coming is not None:
-                batch = coming.result()
+                fault = coming.exception()  # raised when what came before it is judged
+                batch = None if fault else coming.result()
                 coming = None
                 if batch is not None:
-                    under_way[loop.run_in_executor(executor, ask, batch)] = batch
+                    under_way[asyncio.wrap_future(submit(batch))] = batch
                     coming = asyncio.create_task(_next(batches))
             for future in [item for item in under_way if item in done]:
                 # The tasks that were given, not the copies that came back from a process.
                 given = under_way.pop(future)
                 outcomes = [outcome for _, outcome in future.result()]
                 yield list(zip(given, outcomes, strict=True))
+        if fault is not None:
+            raise fault
+    except BrokenProcessPool:
+        raise BackendError(
+            "a worker process of the judge ended abruptly (killed, or out of memory); what it was "
+            "judging is lost and can be judged again"
+        ) from None
     finally:
         for future in under_way:
             future.cancel()
-        if coming is not None:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-        await batches.aclose()
+            future.add_done_callback(_read_error)
+        try:
+            if coming is not None:
+                await end_task(coming)
+        finally:
+            await batches.aclose()
+
+
+def _read_error(future: asyncio.Future[Judged]) -> None:
+    """So that an error nobody waits for any more is not reported as never retrieved."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _next(batches: AsyncGenerator[list[JudgeTask], None]) -> list[JudgeTask] | None:
@@ -129,7 +168,8 @@ def _judge_in_process(judge: Judge, tasks: list[JudgeTask]) -> Judged:
 def judge_batch(judge: Judge, tasks: list[JudgeTask]) -> Judged:
     """All of `tasks` judged, in their order."""
     outcomes = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
-    return [(task, outcomes[id(task)]) for task in tasks]
+    missing = JudgeFailure(reason="not_judged", detail=f"the judge {judge.name} left it out")
+    return [(task, outcomes.get(id(task), missing)) for task in tasks]
 
 
 async def in_batches(tasks: Items[JudgeTask], size: int) -> AsyncGenerator[list[JudgeTask], None]:
@@ -142,6 +182,7 @@ async def in_batches(tasks: Items[JudgeTask], size: int) -> AsyncGenerator[list[
             if batch:
                 yield batch
             elif source.is_over:
+                source.check()
                 return
             else:
                 await news.wait()

@@ -27,7 +27,6 @@ class TaskBook:
         self._meter = meter
         self._numbers = count()
         self._pending: dict[int, _Pending] = {}
-        self._settled: Judged = []
 
     def open(self, task: JudgeTask) -> int:
         """The number of a task whose sentences will be judged: names are `NUMBER:SENTENCE`."""
@@ -36,14 +35,9 @@ class TaskBook:
         self._pending[number] = _Pending(task=task, verdicts=[None] * size, num_owed=size)
         return number
 
-    def settle(self, task: JudgeTask, verdicts: list[Verdict]) -> None:
-        """A task that needs no call."""
-        self._count(verdicts)
-        self._settled.append((task, verdicts))
-
     def finish(self, done: Sequence[tuple[str, list[Verdict]]]) -> Judged:
-        """The tasks that are whole with these verdicts, and those settled without a call."""
-        finished, self._settled = self._settled, []
+        """The tasks that are whole with these verdicts."""
+        finished: Judged = []
         for name, verdicts in done:
             number, _, first = name.partition(":")
             item = self._pending[int(number)]

@@ -12,6 +12,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from annotator.documents.retrieval import PassageIndex
@@ -49,36 +50,47 @@ class TaskFault:
 
 
 class DocumentFinder:
-    """The documents that a response is compared with, under the setting
-    `find_documents`.
+    """The documents that a response is compared with, under the setting `find_documents`.
 
-    `annotate` and `agreement` both ask it, so that a judge is measured on what it will be shown.
+    `annotate`, `agreement` and the export of sheets all ask it, so that a judge is measured on what
+    it will be shown, and people see the same.
     """
 
     def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
         self.by_id = {document.id: document for document in documents}
         self._documents = documents
-        self._setting = config.find_documents
+        self._config = config
         self._by_topic: defaultdict[str, list[Document]] = defaultdict(list)
         for document in documents:
             self._by_topic[document.topic].append(document)
-        self._corpus = None
-        if config.find_documents == "corpus" and documents:
-            self._corpus = PassageIndex(documents, config.retrieval, splitter=config.text.splitter)
+
+    @cached_property
+    def _corpus(self) -> PassageIndex:
+        config = self._config
+        return PassageIndex(self._documents, config.retrieval, splitter=config.text.splitter)
 
     def unknown_ids(self, response: Response) -> list[str]:
         """The ids that a response names and no document has."""
         return [name for name in response.document_ids if name not in self.by_id]
 
-    def find(self, response: Response, sentences: Sequence[Offsets]) -> list[Document]:
-        """The documents of a response without unknown ids; `sentences` are what is searched for."""
-        if self._corpus is not None:
-            return _search(self._corpus, self._documents, response, sentences)
-        if response.document_ids and self._setting != "topic":
-            return [self.by_id[name] for name in dict.fromkeys(response.document_ids)]
-        if self._setting == "ids" or not response.topic:
+    def candidates(self, response: Response) -> Sequence[Document]:
+        """The documents that `response` names or shares its topic with; all of a corpus."""
+        setting = self._config.find_documents
+        if setting == "corpus":
+            return self._documents
+        if response.document_ids and setting != "topic":
+            names = dict.fromkeys(response.document_ids)
+            return [self.by_id[name] for name in names if name in self.by_id]
+        if setting == "ids" or not response.topic:
             return []
-        return list(self._by_topic.get(response.topic, ()))
+        return self._by_topic.get(response.topic, [])
+
+    def find(self, response: Response, sentences: Sequence[Offsets]) -> list[Document]:
+        """The candidates; of a corpus those with a passage on one of `sentences`."""
+        found = self.candidates(response)
+        if found and self._config.find_documents == "corpus":
+            return _search(self._corpus, found, response, sentences)
+        return list(found)
 
 
 class TaskMaker:

@@ -12,19 +12,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from annotator.models.served_model import ServedModel
 from schemas.records import FinishReason, Message
-from schemas.secret_values import hide_likely_keys
-from schemas.text import terminal
 
 if TYPE_CHECKING:
     import asyncio
 
-    from annotator.models.served_model import ServedModel
-
-MAX_DETAIL_CHARS = 300
 # The end of a failure that a longer context cures: no key holds the context.
 RETRY_LONGER = "with a longer context, --retry-failed asks it again"
-_MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few hundred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +58,7 @@ class Reply:
                    empty for a local model, where the settings hold, and for older versions
     system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
-                   and told; the texts joined are `text`, but for what a server strips
+                   and reported; the texts joined are `text`, but for what a server strips
     """
 
     text: str
@@ -167,8 +162,3 @@ class DrawsInBatches(Protocol):
 
     on_step: Callable[[int], None]
     """Called at each step of a batch with its number: the token that every row draws, from 1."""
-
-
-def one_line(text: str) -> str:
-    """`text` as one line for a person, without keys, cut to a length that fits a message."""
-    return terminal.one_line(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]), MAX_DETAIL_CHARS)

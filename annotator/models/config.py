@@ -64,7 +64,7 @@ class ModelConfig(Section):
     revision: str | None = Field(
         default=None,
         description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
-        "own for what stands behind the served name. A new revision means new replies.",
+        "own for what is behind the served name. A new revision means new replies.",
     )
     seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
     chat_template_kwargs: dict[str, JsonValue] = Field(
@@ -197,7 +197,7 @@ class ModelConfig(Section):
 class SampleConfig(ModelConfig):
     """Settings of `maskdpo sample`."""
 
-    num_responses: int = Field(default=8, ge=1, le=10_000, description="responses a question")
+    num_responses: int = Field(default=8, ge=1, le=10_000, description="responses per question")
     temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="0 takes the likeliest")
     top_p: float = Field(
         default=1.0, gt=0.0, le=1.0, description="nucleus mass; 1 keeps all tokens"

@@ -1,4 +1,4 @@
-"""What stands behind a model's name: read from a server's list of models, or from local files.
+"""What is behind a model's name: read from a server's list of models, or from local files.
 
 The rule: only what was reported is recorded. A field that a server leaves out, or sends in a form
 that is not expected, is None; two records are therefore equal only if the reports were.
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from annotator.models.backend import one_line
+from annotator.models.detail_line import detail_line
 from schemas.hashing import content_key
 
 LLAMA_CPP = "llamacpp"
@@ -84,7 +84,7 @@ def _text(value: Any) -> str | None:
     """A reported text as it may be shown; where that hides a part of it, with a digest of all."""
     if not isinstance(value, str) or not value:
         return None
-    shown = one_line(value)
+    shown = detail_line(value)
     return shown if shown == value else f"{shown} (SHA-256 {content_key(value)[:12]})"
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from annotator.calls.dialogue import Ask, Dialogue, Unusable
 from annotator.calls.json_reply import find_json_objects
-from annotator.models.backend import Decoding, RequestFailure, one_line
+from annotator.models.backend import Decoding, RequestFailure
+from annotator.models.detail_line import detail_line
 from annotator.sampling.near_questions import Shape, is_near, make_shape
 from annotator.sampling.question_checks import Source, find_fault, make_source, read_draft
 from annotator.sampling.questions_config import QuestionsConfig
@@ -100,7 +101,7 @@ def write_questions(document: Document, config: QuestionsConfig) -> Dialogue[Wri
             purpose, spare, max_tokens = "more room", reply.text, max_tokens * _ROOM
         elif not items:
             reason = "cut_off" if is_cut_off else "unusable_reply"
-            failure = Written(reason=reason, detail=one_line(reply.text))
+            failure = Written(reason=reason, detail=detail_line(reply.text))
             purpose, faults = "repair", ("unusable_reply",)
         else:
             before = sieve.dropped.copy()

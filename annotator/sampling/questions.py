@@ -49,7 +49,7 @@ from schemas.stage import StageResult, partial_path, write_failures, write_parti
 
 STAGE = "questions"
 STORE_KIND = "questions"
-# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+# Settings, other than the backend's own, that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
 
 
@@ -224,7 +224,7 @@ def estimate_questions(
         num_stored=estimator.num_stored,
         tokens=estimator.tokens,
         notes=[
-            "one call a document is counted; missing questions and unusable replies cost up to "
+            "one call per document is counted; missing questions and unusable replies cost up to "
             f"three more. Replies are taken to be as long as {length}"
         ],
     )

@@ -1,7 +1,7 @@
-"""What the writer of questions is told, in English and Chinese; `PROMPT_VERSION` names the wording.
+"""The prompt of the writer of questions in English and Chinese; `PROMPT_VERSION` names its wording.
 
 The rule: the system message is ours, word for word. Whatever comes from a document (its text,
-its topic, questions written from it) stands in the user message, between tags that it cannot
+its topic, questions written from it) is in the user message, between tags that it cannot
 hold itself: `neutralise` breaks what looks like them, or like a marker of a chat template.
 """
 
@@ -99,10 +99,6 @@ _FAULTS_ZH = {
     "duplicate": "各个问题必须问不同的事实。",
 }
 
-# Between the letters of a tag: nothing, or characters that a reader does not see.
-_UNSEEN = "[\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-_OURS = "|".join(_UNSEEN.join(name) for name in ("topic", "document", "written"))
-
 
 def build_messages(
     *,
@@ -116,7 +112,7 @@ def build_messages(
     """The conversation that asks for `count` questions on (a window of) a document.
 
     `written` are questions that are there already; `faults` are reasons why those of an earlier
-    reply were left out. The document stands first, so that a server's prefix cache serves every
+    reply were left out. The document comes first, so that a server's prefix cache serves every
     call about it.
     """
     is_chinese = language == "zh"

@@ -38,7 +38,7 @@ from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.records import Failure, Question, Response
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
-# Settings beside the backend's own that decide replies (the table in dialogue.call_key).
+# Settings, other than the backend's own, that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
 # What a sidecar names the versions of, by backend.
 BACKEND_PACKAGES = {

@@ -6,9 +6,11 @@ questions are pulled as there is room, and a reply is stored before its response
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from annotator.calls.dialogue import Ask, Dialogue
@@ -41,8 +43,9 @@ class Sampler:
     backend     a model made elsewhere, in place of the one of `config`
     meter       counts the calls together with others, in place of `limits`
 
-    It may be pickled (worker processes, Ray): a copy has its own connection to the same store and
-    its own limits, and reports to nobody. Raises ConfigError where the model or prices are missing.
+    It may be pickled (worker processes, Ray), with a `backend` that was given where that can be: a
+    copy has its own connection to the same store and its own limits, and reports to nobody.
+    Raises ConfigError where the model or prices are missing.
     """
 
     def __init__(
@@ -58,17 +61,21 @@ class Sampler:
         self.config = config
         self.store = store
         self.on_event = on_event
-        self._limits = limits
-        if backend is not None:
-            self.backend = backend
+        self._given_backend = backend
+        self._making = threading.Lock()
         self.meter = meter or Meter(prices=config.prices, limits=limits, section=STAGE)
         if on_event is not ignore:
             self.meter.on_event = on_event
 
-    @cached_property
+    @property
     def backend(self) -> Backend:
-        """The model that is asked, made when it is first needed."""
-        return make_backend(self.config)
+        """The model that is asked, made when it is first needed: one, whichever threads need it."""
+        with self._making:
+            return self._backend
+
+    @cached_property
+    def _backend(self) -> Backend:
+        return self._given_backend or make_backend(self.config)
 
     @property
     def calls(self) -> StoredCalls:
@@ -76,8 +83,12 @@ class Sampler:
         return StoredCalls(self.store, kind=REPLY_KIND, meter=self.meter)
 
     def __getstate__(self) -> dict[str, Any]:
-        limits = self._limits.limits if isinstance(self._limits, Budget) else self._limits
-        return {"config": self.config, "store": self.store, "limits": limits}
+        return {
+            "config": self.config,
+            "store": self.store,
+            "limits": self.meter.budget.limits,
+            "backend": self._given_backend,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -93,13 +104,14 @@ class Sampler:
         limit and BackendError when servers are gone: what was answered by then is in the store.
         Closing it cancels the calls under way.
         """
-        pending: dict[str, Slot] = {}
+        pending: dict[str, Slot] = {}  # by number: a source may hold a question twice
         window = self.config.batch_size * _BATCHES_A_WINDOW
         dialogues = self._begin(questions, pending)
         stream: AsyncGenerator[Done[Outcome], None] = stream_dialogues(
             self.backend, self.calls, dialogues, window=window
         )
         self.on_event(Started(stage=STAGE, total=None, unit="reply"))
+        self._report_steps()
         try:
             async with aclosing(stream) as results:
                 async for done in results:
@@ -148,10 +160,13 @@ class Sampler:
     async def _begin(
         self, questions: Items[Question], pending: dict[str, Slot]
     ) -> AsyncGenerator[Named[Outcome], None]:
-        async for question in iterate(questions):
-            for slot in self.slots_of([question]):
-                pending[slot.id] = slot
-                yield slot.id, ask_once(slot.ask)
+        numbers = map(str, count())
+        async with aclosing(iterate(questions)) as source:
+            async for question in source:
+                for slot in self.slots_of([question]):
+                    name = next(numbers)
+                    pending[name] = slot
+                    yield name, ask_once(slot.ask)
 
     def _finish(self, slot: Slot, outcome: Outcome) -> Response | Failure:
         if isinstance(outcome, Reply):
@@ -176,6 +191,6 @@ def ask_once(ask: Ask) -> Dialogue[Outcome]:
 
 
 def _ask_for_failure(ask: Ask) -> Dialogue[RequestFailure | None]:
-    """The reply is in the store; only a failure is worth handing on."""
+    """The reply is in the store; only a failure is handed on."""
     answer = yield ask
     return answer if isinstance(answer, RequestFailure) else None

@@ -1,7 +1,7 @@
 """The blocks of a Markdown or plain text: where a sentence must end whatever its words say.
 
 The rule: every non-blank line belongs to exactly one block, in order, and nothing is rewritten.
-Beside the blocks stands a *view* of the text, of the same length character by character, in
+Next to the blocks there is a *view* of the text, of the same length character by character, in
 which markup is blanked, so that an offset found in the view is an offset in the text.
 
 This is a line scanner and no Markdown parser on purpose. A parser (CommonMark) reads four spaces
@@ -155,7 +155,7 @@ class _Scanner:
         while index < len(self.lines):
             line = self.lines[index]
             if line.blank:
-                if line.depth:  # a bare quotation mark still has to lie in a block
+                if line.depth:  # a bare quotation mark still has to be in a block
                     yield Block(start=line.start, end=line.body, whole=True)
                 index += 1
                 continue

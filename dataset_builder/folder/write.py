@@ -55,7 +55,7 @@ def pair_schema() -> Any:
 
 
 def sentence_schema() -> Any:
-    """The columns of `sentences`, a row a sentence; offsets as in `schemas.records`."""
+    """The columns of `sentences`, one row per sentence; offsets as in `schemas.records`."""
     import pyarrow as pa
 
     text, whole = pa.string(), pa.int64()

@@ -150,8 +150,8 @@ def contents_of(flat: str, template: Template) -> list[Content]:
 def shared_contents(prompts: Prompts, template: Template) -> frozenset[Content]:
     """What the prompts of at least RUN_MIN_TOPICS topics put into one place of the template.
 
-    Of a template with several places, such as a disease and who has it, this is what tells no
-    topic from another.
+    Of a template with several places, such as a disease and who has it, this is what
+    distinguishes no topic from another.
     """
     topics_of: defaultdict[Content, set[str]] = defaultdict(set)
     for topic, text in prompts if template else ():

@@ -42,7 +42,7 @@ def show_documents(
     for index, sentence in enumerate(annotation.sentences):
         quotes = [] if blind else _fitting(sentence.verdict.evidence, documents)
         if quotes:
-            shown.append(_show_quotes(quotes, documents))
+            shown.append(_show_quotes(quotes))
             continue
         if found is None:
             found = search(annotation)
@@ -61,9 +61,7 @@ def _fitting(
     ]
 
 
-def _show_quotes(
-    quotes: Sequence[tuple[Document, int, int]], documents: Mapping[str, Document]
-) -> Shown:
+def _show_quotes(quotes: Sequence[tuple[Document, int, int]]) -> Shown:
     texts = dict.fromkeys(document.text[start:end] for document, start, end in quotes)
     document, start, end = quotes[0]
     return Shown(

@@ -76,7 +76,7 @@ def read_row(row: Row, asked: Asked, *, has_check: bool) -> RowRead:
     if not word:
         is_note_only = bool(row.typed("note"))
         return RowRead(edited=edited, label_edited=label_edited, is_note_only=is_note_only)
-    label = _read_label(row, word)
+    label = _read_label(word)
     who, when = _who(row, asked), _when(row, asked)
     if has_check and check is None:
         shown = show_value(as_text(row.raw("check")))
@@ -180,7 +180,7 @@ def _explain(row: Row) -> tuple[str, str]:
     )
 
 
-def _read_label(row: Row, word: str) -> Label:
+def _read_label(word: str) -> Label:
     label = read_label(word)
     if label is None:
         shown = show_value(word)

@@ -1,7 +1,7 @@
-"""The command `maskdpo`: one verb a stage, each in a small module of its own.
+"""The program `maskdpo`: one command per stage, each in a small module of its own.
 
-The rule that keeps it quick: this module imports click and no library else. A verb's module is
-imported when the verb is called or its help is asked for, and heavy libraries (torch,
+The rule that keeps it quick: this module imports click and no library else. A command's module is
+imported when the command is called or its help is asked for, and heavy libraries (torch,
 transformers, datasets, spacy) only by the code that runs it.
 """
 
@@ -16,18 +16,18 @@ import click
 
 from maskdpo.cli.errors import print_error
 
-VERBS = {
+COMMANDS = {
     "domain": "Make a domain of your own, and see what the judge reads of it.",
-    "ingest": "Turn a folder of txt, md, html and pdf files into documents.",
+    "ingest": "Turn a folder of txt, md, html, docx and pdf files into documents.",
     "questions": "Have a writer model ask questions that your documents answer.",
-    "sample": "Sample K responses a question from a policy.",
+    "sample": "Sample K responses per question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Put together the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
-    "push": "Push a data set or model to the Hub: one commit, private unless told otherwise.",
+    "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
     "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and draw.",
@@ -39,36 +39,36 @@ VERBS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that lists its verbs without importing them."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"maskdpo.cli.commands.{cmd_name}_command")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs, in the order of a run"):
-            formatter.write_dl(list(VERBS.items()))
+        with formatter.section("Commands, in the order of a run"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS:
+        if args and args[0] not in COMMANDS:
             from schemas.errors import nearest
 
-            ctx.fail(f"no verb {args[0]!r}; {nearest(args[0], list(VERBS))}")
+            ctx.fail(f"no command {args[0]!r}; {nearest(args[0], list(COMMANDS))}")
         return super().resolve_command(ctx, args)
 
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: maskdpo demo. Every verb has --help with examples.",
+    epilog="Start with: maskdpo demo. Every command has --help with examples.",
 )
 @click.version_option(package_name="maskdpo")
 def cli() -> None:

@@ -1,4 +1,4 @@
-"""What the verbs share: the config options, the settings list of --help, the closing lines."""
+"""What the commands share: the config options, the settings list of --help, the closing lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-class VerbCommand(click.Command):
+class DocumentedCommand(click.Command):
     """A command whose help ends with its config section's settings and with examples."""
 
     def __init__(self, *args: Any, section: str = "", examples: str = "", **attrs: Any) -> None:
@@ -49,7 +49,7 @@ class VerbCommand(click.Command):
             raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings of the verb's section, then its examples as they are."""
+        """Write the settings of the command's section, then its examples as they are."""
         if self.section:
             fields = section_model(self.section).model_fields
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
@@ -120,7 +120,7 @@ def _list_choices(annotation: Any) -> list[str]:
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb --config and --set, and pass it the loaded `RunConfig` as `config`."""
+    """Give a command --config and --set, and pass it the loaded `RunConfig` as `config`."""
 
     @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
     @click.option(
@@ -164,7 +164,7 @@ def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
 
 
 def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
+    """Give a command that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
 
     It is passed them as `limits` (annotator.calls.usage.Limits) and `retry_failed`.
     """

@@ -47,7 +47,7 @@ def hint_for_override(target: str, value: str) -> str:
 
 
 def hint_for_option(option: str, value: str, section: str) -> str:
-    """The setting that an unknown option of a verb is, as --set; '' for none."""
+    """The setting that an unknown option of a command is, as --set; '' for none."""
     name = option.lstrip("-").replace("-", "_")
     own = known_settings(section) if section else []
     found = [path for path in own if path.endswith(f".{name}")] or find_settings(name)

@@ -28,7 +28,7 @@ class DemoConfig(Section):
     epochs: float = Field(
         default=4.0, gt=0, description="past the optimum a model begins to invent"
     )
-    batch_size: int = Field(default=8, ge=1, description="pairs a step")
+    batch_size: int = Field(default=8, ge=1, description="pairs per step")
     beta: float = Field(default=0.1, gt=0, description="strength of the pull to the reference")
     seed: int = Field(default=0, ge=0, description="seed of world, base model and samples")
     base_model: BaseModelConfig = BaseModelConfig()

@@ -1,7 +1,7 @@
-"""`demo`: the whole way in a closed world, through the same functions the verbs call.
+"""`demo`: the whole way in a closed world, through the same functions the commands call.
 
     RUN/
-        run.yaml                       the run config; every verb takes it: maskdpo VERB --config
+        run.yaml                       the run config; every command takes it with --config
         documents.jsonl                what is true of everyone
         questions.jsonl                the people the preference data is about
         unseen.jsonl                   the people it is not about: evaluation

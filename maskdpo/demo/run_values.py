@@ -41,7 +41,7 @@ BASE_DESCRIPTION = (
 
 
 def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:
-    """The demo's settings as a run config, so that every verb can be run on it again."""
+    """The demo's settings as a run config, so that every command can be run on it again."""
     return {
         "run": {"dir": str(folder)},
         "sample": {

@@ -45,7 +45,7 @@ _PACKAGES = {
 }
 
 _TRAINING = ("torch", "transformers", "accelerate", "safetensors", "matplotlib")
-_VERBS = {
+_COMMANDS = {
     "domain": ("sentencex",),
     "ingest": (
         "pypdfium2",
@@ -89,15 +89,15 @@ class PackageStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerbStatus:
-    """One verb and the packages it still lacks."""
+class CommandStatus:
+    """One command and the packages it still lacks."""
 
     name: str
     missing: tuple[str, ...]
 
 
 def inspect_packages() -> list[PackageStatus]:
-    """Every package a verb may need, in the order of a run."""
+    """Every package a command may need, in the order of a run."""
     return [
         PackageStatus(
             name=name,
@@ -109,11 +109,11 @@ def inspect_packages() -> list[PackageStatus]:
     ]
 
 
-def inspect_verbs() -> list[VerbStatus]:
-    """Every verb with what it lacks."""
+def inspect_commands() -> list[CommandStatus]:
+    """Every command with what it lacks."""
     return [
-        VerbStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
-        for name, needs in _VERBS.items()
+        CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
+        for name, needs in _COMMANDS.items()
     ]
 
 

@@ -39,7 +39,7 @@ def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]
     click.echo(
         f"  language {escape(domain.language)}, splitter {domain.text.splitter}, "
         f"{len(domain.guidance)} labels with guidance, {len(domain.glossary)} terms, "
-        f"{len(domain.examples)} examples; guidance about {num_tokens} tokens a call"
+        f"{len(domain.examples)} examples; guidance about {num_tokens} tokens per call"
     )
     click.echo("  use it, in the run config:")
     said = json.dumps(name, ensure_ascii=False)

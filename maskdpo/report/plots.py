@@ -7,7 +7,7 @@ picture has a text alternative, which the page prints as the figure's caption.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,7 +199,7 @@ def _name_curve(run: str, key: str, split: str) -> str:
     return ", ".join(parts) or "training split"
 
 
-def draw_svg(draw: Any, *, width: float, height: float = 3.2) -> str:
+def draw_svg(draw: Callable[[Any], None], *, width: float, height: float = 3.2) -> str:
     """SVG text of one axes, without a date, with text as outlines (no font is needed)."""
     import matplotlib as mpl
 

@@ -7,12 +7,12 @@ and outside loads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from maskdpo.report.page import page_template
 from maskdpo.report.training_plots import draw_training_curves
+from schemas.files.sidecar import read_object
 from schemas.files.writing import atomic_writer
 
 LOG_FILE = "training_log.jsonl"
@@ -44,22 +44,13 @@ def render_training_page(folder: Path) -> str | None:
     figures = draw_training_curves({name: folder / LOG_FILE}, [name])
     if not figures:
         return None
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = read_object(folder / MANIFEST)
     return page_template("training.html.jinja").render(
         title=f"{name}: training",
         figures=figures,
         counts=_plain(manifest.get("counts")),
         settings=_plain(manifest.get("config")),
     )
-
-
-def _read_manifest(path: Path) -> Mapping[str, Any]:
-    """The run's own record; without one the page has its curves alone."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _plain(values: Any) -> dict[str, str]:

@@ -41,7 +41,7 @@ class TornTailWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row(Generic[RecordT]):
-    """A record with the line it stands on (from 1)."""
+    """A record with its line number (from 1)."""
 
     line: int
     record: RecordT
@@ -85,7 +85,7 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 
 
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
-    """Rows and faults in file order, streamed; for callers that keep good rows beside bad ones."""
+    """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
     path = Path(path)
     is_first = True
     for line, text in read_lines(path):
@@ -138,7 +138,7 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
-    """Write one record a line, atomically; answers the number of rows."""
+    """Write one record per line, atomically; returns the number of rows."""
     count = 0
     with atomic_writer(path) as handle:
         for record in records:

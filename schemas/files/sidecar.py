@@ -109,8 +109,13 @@ def write_sidecar(path: str | Path, sidecar: Sidecar) -> None:
 
 def read_sidecar_values(path: str | Path) -> dict[str, Any]:
     """The sidecar of `path` as it is; {} where there is none that can be read."""
+    return read_object(sidecar_path(path))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds; {} where there is none that can be read."""
     try:
-        values = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

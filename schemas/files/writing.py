@@ -1,4 +1,4 @@
-"""Writing files all or nothing: a name stands for a whole file, or for none.
+"""Writing files all or nothing: a name is that of a whole file, or of none.
 
 The rule: a temporary file in the target's folder, flushed to the disk, then a rename. Its mode is
 what the umask gives to any new file: whoever may read the folder's other files may read it.

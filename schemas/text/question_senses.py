@@ -3,7 +3,7 @@
 The rule: a word that turns the question and that only one of them has makes two questions:
 a negation, a direction, a rank, an order, an increase or decrease, a number ("recommended" and
 "not recommended", "northern" and "southern", "first" and "second"; 最大 and 最小). So do two words
-that only a prefix tells apart ("hypotension" and "hypertension"), two single letters ("type A"
+that differ in a prefix alone ("hypotension" and "hypertension"), two single letters ("type A"
 and "type B"), and two words that change places after "from", "before" or "than".
 
 The two are aligned word by word, and a turning word counts where it makes up a difference: in a
@@ -28,7 +28,7 @@ from schemas.text.sense_words import NUMBER, NUMERALS_ZH, TENS, TURNING, sign_of
 Words = tuple[str, ...]
 
 MAX_BLOCK = 4  # words of a difference in which one turning word counts
-MAX_ALIGNED = 4_000  # words; two longer texts that share nearly all are not told apart
+MAX_ALIGNED = 4_000  # words; two longer texts that share nearly all are not distinguished
 MIN_SHARE = 3  # in a longer one, one word in three must turn
 
 _TOKEN = re.compile(
@@ -184,7 +184,7 @@ def _is_turning(word: str, others: Words) -> bool:
 
 
 def _are_opposite(word: str, other: str) -> bool:
-    """Whether a prefix, a suffix or a mark tells two words apart, or both are letters."""
+    """Whether a prefix, a suffix or a mark distinguishes two words, or both are letters."""
     if len(word) == len(other) == 1:
         return word.isascii() and other.isascii()
     if word.rstrip("+#") == other.rstrip("+#"):

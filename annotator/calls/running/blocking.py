@@ -2,17 +2,20 @@
 
 The rule: the event loop has a thread of its own, so it works inside a running loop (a notebook) as
 well, and Ctrl-C reaches the caller, never the middle of a request. When the caller stops, however
-it stops, the work is closed before the iterator is.
+it stops, the work is closed before the iterator is; at the latest when the interpreter ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from annotator.calls.running.handover import wait_out
 
 ItemT = TypeVar("ItemT")
 _END: Any = object()
@@ -38,7 +41,8 @@ def block_on(items: AsyncGenerator[ItemT, None]) -> Iterator[ItemT]:
             while (item := loop.run(step())) is not _END:
                 yield item
         finally:
-            loop.run(close())
+            if not loop.is_stopped:
+                loop.run(close())
 
 
 class LoopThread:
@@ -47,6 +51,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="maskdpo-loop", daemon=True)
+        self.is_stopped = False
 
     def run(self, work: Coroutine[Any, Any, ItemT]) -> ItemT:
         """The result of `work`; cancelled where the wait for it is interrupted."""
@@ -63,7 +68,17 @@ class LoopThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        # An iterator that is still there when the interpreter ends is closed too late: its thread
+        # is frozen by then, and waiting for it would never end.
+        atexit.register(self.stop)
         return self
+
+    def stop(self) -> None:
+        """Cancel what is under way, close what is open and end the thread; safe to call twice."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
 
     def __exit__(
         self,
@@ -71,8 +86,8 @@ class LoopThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        atexit.unregister(self.stop)
+        self.stop()
 
 
 async def in_thread(items: Iterator[ItemT]) -> AsyncGenerator[ItemT, None]:
@@ -91,8 +106,9 @@ async def in_thread(items: Iterator[ItemT]) -> AsyncGenerator[ItemT, None]:
                     return
                 yield item
         finally:
-            if step is not None and not step.done():
-                await asyncio.wait([step])
+            is_cancelled = step is not None and await wait_out(step)
             close = getattr(items, "close", None)
             if close is not None:
-                await loop.run_in_executor(thread, close)
+                close()  # it lets go of calls, which takes no time
+            if is_cancelled:
+                raise asyncio.CancelledError

@@ -37,6 +37,8 @@ class OpenDialogues(Generic[ResultT]):
         self.backend = backend
         self.calls = calls
         self._fingerprint = backend.fingerprint()
+        if not calls.meter.num_under_way:
+            calls.meter.useless.begin()
         self.done: Done[ResultT] = []
         self.is_at_limit = False  # the next call does not fit
 

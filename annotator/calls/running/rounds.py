@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Generic
 
@@ -88,6 +88,7 @@ class Rounds(Generic[ResultT]):
             left = [group for group in left if any(item.id not in stored for item in group)]
             if len(left) == len(owed):
                 time.sleep(POLL_S)
+                yield []  # a caller that wants to stop can
             owed = left
 
     def _run_groups(
@@ -99,6 +100,7 @@ class Rounds(Generic[ResultT]):
         """
         waiting = deque(groups)
         elsewhere: list[list[Request]] = []
+        under_way: dict[str, Request] = {}
 
         def take(limit: int) -> list[list[Request]]:
             taken: list[list[Request]] = []
@@ -116,11 +118,23 @@ class Rounds(Generic[ResultT]):
                     self._open.is_at_limit = True
                 else:
                     taken.append(group)
+                    under_way.update({request.id: request for request in owed})
                     for request in owed:
                         self._calls.meter.on_event(CallAsked(key=request.id))
             return taken
 
-        for finished in self._backend.generate(take):
-            self._calls.keep_now(finished)
-            yield []
+        try:
+            for finished in self._backend.generate(take):
+                self._calls.keep_now(finished)
+                for request, _ in finished:
+                    under_way.pop(request.id, None)
+                yield []
+        finally:
+            self._let_go(under_way)
         return elsewhere
+
+    def _let_go(self, under_way: Mapping[str, Request]) -> None:
+        """Calls that were not made after all are anybody's to ask again."""
+        for request in under_way.values():
+            self._calls.meter.abandon(request)
+        self._calls.store.release(under_way)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Generic, TypeVar
+
+from annotator.calls.running.handover import end_task
 
 ItemT = TypeVar("ItemT")
 
@@ -16,10 +18,14 @@ Items = Iterable[ItemT] | AsyncIterable[ItemT]
 
 
 async def iterate(items: Items[ItemT]) -> AsyncGenerator[ItemT, None]:
-    """The items of either kind of iterable."""
+    """The items of either kind of iterable; an asynchronous generator is closed with this one."""
     if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
+        iterator = aiter(items)
+        try:
+            async for item in iterator:
+                yield item
+        finally:
+            await _close(iterator)
         return
     for item in items:
         yield item
@@ -29,7 +35,8 @@ class Source(Generic[ItemT]):
     """The next item, if there is one now. Use it as an asynchronous context manager.
 
     A plain iterable is asked directly. An asynchronous one is read ahead by at most `ahead` items
-    in a task of its own, which calls `on_item` for each, and once more at the end.
+    in a task of its own, which calls `on_item` for each, and once more at the end. Where the items
+    end with an error, `check` raises it: what came before can be finished first.
     """
 
     def __init__(self, items: Items[ItemT], *, ahead: int, on_item: Callable[[], None]) -> None:
@@ -43,10 +50,14 @@ class Source(Generic[ItemT]):
         self.is_over = False
 
     def next(self) -> ItemT | None:
-        """The next item, or None: not now, or never more (`is_over`). Raises what the items do."""
+        """The next item, or None: not now, or never more (`is_over`)."""
         if self._plain is not None:
-            for item in self._plain:
-                return item
+            try:
+                if not self.is_over:
+                    for item in self._plain:
+                        return item
+            except Exception as error:
+                self._error = error
             self.is_over = True
             return None
         if self._read:
@@ -54,9 +65,12 @@ class Source(Generic[ItemT]):
             return self._read.popleft()
         if self._task is not None and self._task.done():
             self.is_over = True
-            if self._error is not None:
-                raise self._error
         return None
+
+    def check(self) -> None:
+        """Raise what the items ended with, if it was an error."""
+        if self._error is not None:
+            raise self._error
 
     async def _read_ahead(self) -> None:
         assert isinstance(self._items, AsyncIterable)
@@ -68,10 +82,15 @@ class Source(Generic[ItemT]):
                 self._on_item()
         except StopAsyncIteration:
             pass
-        except Exception as error:
+        except BaseException as error:  # a cancelled source has ended early, too
             self._error = error
+            if not isinstance(error, Exception):
+                raise
         finally:
-            asyncio.get_running_loop().call_soon(self._on_item)
+            try:
+                await _close(iterator)
+            finally:
+                asyncio.get_running_loop().call_soon(self._on_item)
 
     async def __aenter__(self) -> Source[ItemT]:
         if self._plain is None:
@@ -80,5 +99,9 @@ class Source(Generic[ItemT]):
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_task(self._task)
+
+
+async def _close(iterator: AsyncIterator[ItemT]) -> None:
+    if isinstance(iterator, AsyncGenerator):
+        await iterator.aclose()

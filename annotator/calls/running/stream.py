@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Generic
 
 from annotator.calls.dialogue import Ask
+from annotator.calls.running.handover import end_task
 from annotator.calls.running.open_dialogues import (
     MAX_HELD,
     POLL_S,
@@ -26,7 +27,7 @@ from annotator.calls.running.open_dialogues import (
     make_request,
 )
 from annotator.calls.running.source import Items, Source
-from annotator.calls.stored_calls import StoredCalls
+from annotator.calls.stored_calls import ClaimedCalls, StoredCalls
 from annotator.models.backend import Outcome, Request, StreamingBackend
 from schemas.events import CallAsked, CallRetried
 
@@ -75,9 +76,10 @@ class Stream(Generic[ResultT]):
                 if task.done():
                     self._news.set()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self._let_go()
+            try:
+                await end_task(task)
+            finally:
+                self._let_go()
 
     def _report_retry(self, key: str, reason: str, wait_s: float) -> None:
         self._calls.meter.on_event(CallRetried(key=key, reason=reason, wait_s=wait_s))
@@ -102,6 +104,7 @@ class Stream(Generic[ResultT]):
                     await self._wait(POLL_S)
                     self._poll()
                 elif self._source.is_over:
+                    self._source.check()
                     return
                 else:  # for an item of the source, or for the caller to take results
                     await self._wait(None)
@@ -168,17 +171,25 @@ class Stream(Generic[ResultT]):
             self._poll()
         taken: list[Request] = []
         while len(taken) < limit and (wanted := self._admit(limit - len(taken))):
-            claimed = self._calls.claim(request.id for request in wanted)
+            claimed = self._claim(wanted)
             for request in wanted:
                 if request.id in claimed.mine:
                     self._under_way[request.id] = request
-                    self._calls.meter.on_event(CallAsked(key=request.id))
                     taken.append(request)
                 else:
                     self._calls.meter.withdraw([request])
                     self._leave_to_others(request)
+            for key in claimed.mine:
+                self._calls.meter.on_event(CallAsked(key=key))
             self._serve(claimed.found)
         return [[request] for request in taken]
+
+    def _claim(self, wanted: Sequence[Request]) -> ClaimedCalls:
+        try:
+            return self._calls.claim(request.id for request in wanted)
+        except BaseException:
+            self._calls.meter.withdraw(wanted)
+            raise
 
     def _admit(self, most: int) -> list[Request]:
         """Requests that are ready and fit the limits, counted as under way."""
@@ -189,7 +200,7 @@ class Stream(Generic[ResultT]):
                 break
             if not self._calls.meter.start([self._ready[0]]):
                 # What is under way was counted at its most: once it is in, there may be room.
-                self._open.is_at_limit = not self._calls.meter.num_under_way
+                self._open.is_at_limit = not self._calls.meter.budget.num_under_way
                 break
             admitted.append(self._ready.popleft())
         return admitted

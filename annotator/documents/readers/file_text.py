@@ -1,4 +1,4 @@
-"""What a reader answers, and the one place where characters are normalised.
+"""What a reader returns, and the one place where characters are normalised.
 
 The rule: offsets refer to the text that `clean` lets through, so it is the only thing between
 a file's characters and a document's, every reader ends with it, and nothing comes after it.

@@ -1,6 +1,6 @@
 """Tables of a page: which of them hold data, and their cells in a grid.
 
-The rule: a value stands in the column it belongs to. A cell that spans rows is repeated in each,
+The rule: a value is in the column it belongs to. A cell that spans rows is repeated in each,
 since a row must be readable alone; one that spans columns is followed by empty cells.
 """
 

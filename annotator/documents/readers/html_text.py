@@ -1,7 +1,8 @@
 """The text under an element of a page: blocks with the marks of Markdown, in reading order.
 
-The rule: nothing of substance is dropped (`shown` says what is none), and numbers that the page
-shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a space.
+The rule: nothing of substance is dropped (`visible` decides what is none), and numbers that the
+page shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a
+space.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from annotator.documents.readers.html_table import is_data_table, read_rows
 from annotator.documents.readers.list_numbers import OpenList, open_list, read_typed_mark
 from annotator.documents.readers.mathml import MATH_TAGS, read_math
 from annotator.documents.readers.raised import InlineText
-from annotator.documents.readers.shown import is_dropped, is_tex_script
+from annotator.documents.readers.visible import is_dropped, is_tex_script
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -71,7 +72,7 @@ def render(root: LexborNode) -> str:
         elif tag in _HEADINGS:
             writer.flush(mark="" if kind == "open" else _HEADINGS[tag])
         elif is_block(node, tag):
-            # A term stands right above what is said of it.
+            # A term is right above what is said of it.
             writer.flush(tight_after=tag == "dt" and kind == "close")
         else:
             _add_inline(writer.inline, kind, node, tag)
@@ -138,7 +139,7 @@ def is_block(node: LexborNode, tag: str) -> bool:
 
 
 def _add_inline(line: InlineText, kind: str, node: LexborNode, tag: str) -> None:
-    """One event of what stands inside a line."""
+    """One event of what is inside a line."""
     if kind == "text":
         line.add(node.text_content or "")
         return

@@ -186,7 +186,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _keep_unused_notes(state: StateCore) -> None:
-    """Notes that nothing refers to stay where they stand."""
+    """Notes that nothing refers to stay where they are."""
     used = state.env.get("footnotes", {}).get("refs", {})
     kept: list[Token] = []
     unused = False

@@ -1,4 +1,4 @@
-"""Plain text: the file's characters as they stand, front matter apart."""
+"""Plain text: the file's characters as they are, front matter apart."""
 
 from __future__ import annotations
 

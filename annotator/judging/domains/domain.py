@@ -99,7 +99,7 @@ class Domain(Section):
     """Terms and what they mean: abbreviations, names that mean one thing here."""
 
     examples: tuple[DomainExample, ...] = Field(default=(), max_length=50)
-    """Sentences with their labels, at best one a label."""
+    """Sentences with their labels, at best one per label."""
 
     text: TextConfig = TextConfig()
     """The sentence splitter; `annotate.text` overrides it."""

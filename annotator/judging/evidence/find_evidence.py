@@ -7,7 +7,6 @@ document speaks of what the sentence speaks of; with no best place, in all of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.text.function_words import is_function_word
 from annotator.text.quote_text import read_quote_text
 from schemas.records import Evidence
-from schemas.text.language import detect_language
 
 _STOPS = frozenset(".!?。！？\n")
 _MAX_GAP = 40  # characters of white space around a sentence
@@ -43,9 +41,11 @@ class FoundEvidence:
 
 def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> FoundEvidence:
     """What the documents of `inputs` hold of the quotes given for sentence `number`."""
+    if not quotes:
+        return FoundEvidence(evidence=[], missing=[], in_response=[], is_weak=False)
     finder, documents = inputs.finder, inputs.task.documents
     titles = [document.title for document in documents if document.title.strip()]
-    language = _language_of(inputs)
+    language = inputs.language
     sentence = inputs.sentence(number)
     words = _content_words(sentence, language)
     places: dict[Place, None] = {}
@@ -104,12 +104,6 @@ def _content_words(text: str, language: str) -> frozenset[str]:
     return frozenset(
         token for token in tokens if token[0].isalnum() and not is_function_word(token, language)
     )
-
-
-def _language_of(inputs: ProtocolInput) -> str:
-    """ISO 639 code of the response's language, its own word for it first."""
-    response = inputs.task.response
-    return re.split("[-_]", response.language.lower())[0] or detect_language(response.text)
 
 
 def _is_whole(part: str, texts: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ quote_places.py). A quote that is said more than once has several findings; the 
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class QuoteFinder:
     def __init__(self) -> None:
         self._texts: OrderedDict[str, _Read] = OrderedDict()
         self._num_chars = 0
+        self._lock = threading.Lock()  # a judge may work in several event loops
 
     def locate(self, quote: str, texts: Sequence[str]) -> list[Place]:
         """The first finding of `quote` in `texts`, one place for each of its parts; [] for none."""
@@ -94,15 +96,16 @@ class QuoteFinder:
         return words_around(self._read(text).text, place.start, place.end)
 
     def _read(self, text: str) -> _Read:
-        if text in self._texts:
-            self._texts.move_to_end(text)
-            return self._texts[text]
-        read = self._texts[text] = _Read(text=read_quote_text(text))
-        self._num_chars += len(text)
-        while self._num_chars > _CACHED_CHARS and len(self._texts) > 1:
-            old, _ = self._texts.popitem(last=False)
-            self._num_chars -= len(old)
-        return read
+        with self._lock:
+            if text in self._texts:
+                self._texts.move_to_end(text)
+                return self._texts[text]
+            read = self._texts[text] = _Read(text=read_quote_text(text))
+            self._num_chars += len(text)
+            while self._num_chars > _CACHED_CHARS and len(self._texts) > 1:
+                old, _ = self._texts.popitem(last=False)
+                self._num_chars -= len(old)
+            return read
 
 
 def count_units(text: str) -> int:

@@ -83,11 +83,6 @@ class Quantity:
         unit = {"money": self.unit, "count": "", "ordinal": ""}.get(self.kind, self.kind)
         return f"{self.value:.6g}{unit}"
 
-    @property
-    def is_year(self) -> bool:
-        """Whether it is a year and nothing more."""
-        return self.kind == "date" and not self.month
-
 
 def relate(said: Quantity, stated: Quantity) -> Relation:
     """How `stated` of a document relates to `said` in a sentence."""

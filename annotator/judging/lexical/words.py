@@ -23,8 +23,6 @@ NEGATIONS = _words("""
     no not never none nobody nothing neither nor without cannot unable failed fails fail lacks
     lack false refused refuses denied denies unlikely
 """)
-# Who speaks of himself or to the reader seldom repeats a document.
-PERSONAL = _words("i me my mine we our us you your")
 PRONOUNS = _words("he she it they him her them his hers its their theirs")
 # Pronouns that stand for a thing, which may be called by any common word.
 THINGS = _words("it its they them their 它 其")

@@ -30,8 +30,8 @@ from annotator.judging.protocols.repairs import (
 from annotator.judging.protocols.steps import (
     NEED_QUOTES,
     ProtocolSettings,
+    as_result,
     fault_of_evidence,
-    finish,
     make_decoding,
     make_seed,
     undetermined,
@@ -50,7 +50,7 @@ def anah_dialogue(
     votes = []
     for vote in range(settings.votes):
         votes.append((yield from _three_questions(inputs, number, settings, vote)))
-    return finish([combine_votes(votes, keep_share=settings.keep_share)])
+    return as_result([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _three_questions(

@@ -56,10 +56,12 @@ def label_probabilities(
     log-probabilities. None where the tokens do not spell the reply, or the reply does not hold
     `num_labels` labels.
     """
+    if not are_sound(logprobs):
+        return None
     values = list(_LABEL_VALUE.finditer(text))
     joined = "".join(token for token, _ in logprobs)
     shift = joined.find(text)
-    if not are_sound(logprobs) or shift < 0 or len(values) != num_labels:
+    if shift < 0 or len(values) != num_labels:
         return None
     sums = [0.0] * num_labels
     position = -shift

@@ -6,8 +6,10 @@ byte, so that a server's prefix cache serves it; only the tail differs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from annotator.judging.evidence.quotes import QuoteFinder
 from annotator.judging.judge import JudgeTask
@@ -15,6 +17,7 @@ from annotator.judging.protocols.copied import Wording, make_wording
 from annotator.judging.protocols.prompts import Prompts, fill, wrap
 from schemas.records import Message
 from schemas.spans import Offsets
+from schemas.text.language import detect_language
 
 MAX_TITLE_CHARS = 300
 _SAMPLE_CHARS = 120
@@ -29,7 +32,7 @@ class Excerpt:
     spans: Sequence[Offsets]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ProtocolInput:
     """A task made ready for prompts.
 
@@ -48,18 +51,24 @@ class ProtocolInput:
         default_factory=dict, init=False, compare=False, repr=False
     )
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """The documents' texts, in which quotes are located."""
         return [document.text for document in self.task.documents]
 
-    @property
+    @cached_property
+    def language(self) -> str:
+        """ISO 639 code of the response's language, its own word for it first."""
+        response = self.task.response
+        return re.split("[-_]", response.language.lower())[0] or detect_language(response.text)
+
+    @cached_property
     def wording(self) -> Wording:
         """What of the prompts a reply may copy."""
         system = fill(self.prompts.system, {"guidance": self.guidance})
         return make_wording(system, self.prompts.requests, self.prompts.corrections)
 
-    @property
+    @cached_property
     def sample_quote(self) -> str:
         """Words that the documents say, from the beginning of their longest line; for estimates."""
         lines = (line.strip() for text in self.texts for line in text.splitlines())

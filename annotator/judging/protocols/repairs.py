@@ -44,8 +44,7 @@ def ask_with_room(ask: Ask) -> Step:
     """A reply, whole or looping: one cut off for length is asked again with twice the room."""
     is_thinking = False
     for room in (1, 2):
-        decoding = replace(ask.decoding, max_tokens=ask.decoding.max_tokens * room)
-        answer = yield replace(ask, decoding=decoding)
+        answer = yield ask if room == 1 else _with_room(ask, room)
         if isinstance(answer, RequestFailure):
             return ReplyFault(reason=answer.reason, detail=answer.detail)
         if answer.finish_reason == "content_filter":
@@ -55,6 +54,11 @@ def ask_with_room(ask: Ask) -> Step:
         is_thinking = find_answer(answer.text) is None or not answer.text.strip()
     hint = f": it was still thinking; {THINKING_HINT}" if is_thinking else ""
     return ReplyFault(reason="cut_off", detail=f"the reply did not fit twice max_tokens{hint}")
+
+
+def _with_room(ask: Ask, room: int) -> Ask:
+    decoding = replace(ask.decoding, max_tokens=ask.decoding.max_tokens * room)
+    return replace(ask, decoding=decoding)
 
 
 def fault_of_ending(reply: Reply) -> ReplyFault | None:

@@ -26,9 +26,9 @@ from annotator.judging.protocols.repairs import (
 )
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
+    as_result,
     assumed_verdict,
     closed_object,
-    finish,
     make_decoding,
     make_seed,
     undetermined,
@@ -55,7 +55,7 @@ def window_dialogue(
     votes = []
     for vote in range(settings.votes):
         votes.append((yield from _judge_window(inputs, numbers, settings, vote)))
-    return finish(
+    return as_result(
         [
             combine_votes(of_one, keep_share=settings.keep_share)
             for of_one in zip(*votes, strict=True)

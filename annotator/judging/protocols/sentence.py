@@ -22,8 +22,8 @@ from annotator.judging.protocols.repairs import (
 )
 from annotator.judging.protocols.steps import (
     ProtocolSettings,
+    as_result,
     assumed_verdict,
-    finish,
     make_decoding,
     make_seed,
     read_verdict,
@@ -48,7 +48,7 @@ def sentence_dialogue(
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
         verdict = yield from _ask_until_usable(ask, inputs, number, settings)
         votes.append(verdict)
-    return finish([combine_votes(votes, keep_share=settings.keep_share)])
+    return as_result([combine_votes(votes, keep_share=settings.keep_share)])
 
 
 def _ask_until_usable(
@@ -98,7 +98,7 @@ def _assume(inputs: ProtocolInput, _first: int, _ask: Ask) -> str:
 
 SENTENCE = JudgingProtocol(
     name="sentence",
-    summary="one call a sentence, prefix shared",
+    summary="one call per sentence, prefix shared",
     texts={"sentence": Placeholders(needed={"sentence"})},
     dialogues=_dialogues,
     assume=_assume,

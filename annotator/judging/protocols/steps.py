@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from annotator.calls.dialogue import Unusable
@@ -168,7 +169,12 @@ def make_decoding(
 
 def make_seed(settings: ProtocolSettings, vote: int) -> int:
     """The seed of a vote: 31 bits, so that every server takes it."""
-    return stable_seed(settings.seed, f"vote-{vote}") >> 32
+    return _seed_of_vote(settings.seed, vote)
+
+
+@lru_cache(maxsize=1024)
+def _seed_of_vote(seed: int, vote: int) -> int:
+    return stable_seed(seed, f"vote-{vote}") >> 32
 
 
 def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -> Verdict:
@@ -183,7 +189,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
     )
 
 
-def finish(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
+def as_result(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
     """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
     num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
     if num_decided == len(verdicts):

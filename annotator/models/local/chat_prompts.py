@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from annotator.models.backend import RETRY_LONGER, Request, RequestFailure, one_line
+from annotator.models.backend import RETRY_LONGER, Request, RequestFailure
+from annotator.models.detail_line import detail_line
 from annotator.models.local.model_loading import context_size, load_tokenizer
 from annotator.models.system_role import describe_folding, fold_system, refuses_system
 from schemas.errors import ConfigError
@@ -79,7 +80,7 @@ class PromptRenderer:
                 self._folded.add(messages)
                 complaint = ""
         if complaint:
-            return RequestFailure(reason="chat_template", detail=one_line(complaint))
+            return RequestFailure(reason="chat_template", detail=detail_line(complaint))
         # The template writes the special tokens itself; added ones would come twice.
         tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         if not tokens:

@@ -1,4 +1,4 @@
-"""The files of a local model: where they are, and one digest that stands for their content.
+"""The files of a local model: where they are, and one digest of their content.
 
 The rule: a model is named by what is in its files, not by where they lie. A retrained model in
 the same folder therefore never serves the samples of the old one, and a moved folder still
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from annotator.models.backend import one_line
+from annotator.models.detail_line import detail_line
 from schemas.errors import BackendError, ConfigError
 from schemas.hashing import content_key
 
@@ -110,10 +110,10 @@ def _download(model: str, revision: str | None) -> Path:
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigError(
             f"model {model!r} (revision {revision or 'main'}) is no folder here and cannot be had "
-            f"from the Hub: {one_line(str(error))}; {_IF_SERVED}"
+            f"from the Hub: {detail_line(str(error))}; {_IF_SERVED}"
         ) from None
     except (OSError, ValueError) as error:
         raise BackendError(
             f"model {model!r} is no folder here, and the Hub cannot be reached: "
-            f"{one_line(str(error))}; give a local folder, or try again; {_IF_SERVED}"
+            f"{detail_line(str(error))}; give a local folder, or try again; {_IF_SERVED}"
         ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotator.models.backend import one_line
+from annotator.models.detail_line import detail_line
 from schemas.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -119,5 +119,5 @@ def _load_config(folder: Path) -> Any:
 
 
 def _unreadable(folder: Path, what: str, error: Exception) -> ConfigError:
-    reason = one_line(str(error)) or type(error).__name__
+    reason = detail_line(str(error)) or type(error).__name__
     return ConfigError(f"the {what} in {str(folder)!r} cannot be loaded: {reason}")

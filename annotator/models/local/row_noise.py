@@ -5,8 +5,8 @@ If G_v are independent standard Gumbel draws, argmax_v (log p_v + G_v) is a draw
 scores, and the noise can come from a generator that belongs to one row.
 
 The rule: a row's noise depends on its seed, the step and the vocabulary size, never on the rows
-beside it. Noise is drawn `steps_a_block` steps at a time, a number made from the vocabulary
-alone, so one call a row serves many steps of a small model:
+next to it. Noise is drawn `steps_a_block` steps at a time, a number made from the vocabulary
+alone, so one call per row serves many steps of a small model:
 
     vocabulary 300      64 steps a call        152,000      1 step a call
 """
@@ -44,7 +44,7 @@ def keep_nucleus(logits_BV: torch.Tensor, top_p: float) -> torch.Tensor:
 class RowNoise:
     """A logits processor for `generate(do_sample=False)` that makes its argmax a sample.
 
-    seeds        one a row of the batch
+    seeds        one per row of the batch
     prompt_size  tokens before the first step, padding included; gives the step its number
     """
 

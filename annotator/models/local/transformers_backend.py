@@ -92,7 +92,7 @@ class TransformersBackend:
         return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Batches of `batch_size` by prompt length, drawn alike; what cannot run stands alone.
+        """Batches of `batch_size` by prompt length, drawn alike; what cannot run is alone.
 
         A request that will fail must not share a batch: its batch would never be complete, and
         every rerun would draw it again. The renderings of the calls before are let go of.
@@ -129,7 +129,7 @@ class TransformersBackend:
             if prompts:
                 seeds = [request.seed for request in group]
                 replies = self._run_batch(prompts, seeds, group[0].decoding)
-                # Unfit requests stand alone (see `plan`), so replies are those of the whole group.
+                # Unfit requests are alone (see `plan`), so replies are those of the whole group.
                 outcomes += [
                     replace(reply, system_in_user=self._prompts.is_folded(request))
                     for reply, request in zip(replies, group, strict=True)

@@ -2,7 +2,7 @@
 
 The rule: the batches are cut from all requests in input order before anyone asks what is
 stored, and each request has its own seed. Input order, because requests that share a document
-stand together there and the prefix cache serves them; vllm itself mixes long and short ones.
+are together there and the prefix cache serves them; vllm itself mixes long and short ones.
 
 Nothing of a model folder is executed (`trust_remote_code` off) and only safetensors are read.
 """
@@ -24,9 +24,9 @@ from annotator.models.backend import (
     Request,
     RequestFailure,
     Take,
-    one_line,
 )
 from annotator.models.config import ModelConfig
+from annotator.models.detail_line import detail_line
 from annotator.models.local.chat_prompts import PromptRenderer
 from annotator.models.local.model_files import digest_model, locate_model
 from annotator.models.local.model_loading import choose_device, choose_dtype
@@ -66,7 +66,7 @@ PLACEMENT_ENGINE = frozenset(
     "max_num_seqs pipeline_parallel_size swap_space tensor_parallel_size".split()
 )
 # Set before vllm is first imported, where the user has not: one process, so that a kill leaves no
-# engine behind on the device; no usage report sent; our stdout kept for what the verb prints.
+# engine behind on the device; no usage report sent; our stdout kept for what the command prints.
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
@@ -135,7 +135,7 @@ class VllmBackend:
         return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Batches of `batch_size` in input order; what cannot run stands alone.
+        """Batches of `batch_size` in input order; what cannot run is alone.
 
         A request that will fail must not share a batch: its batch would never be complete, and
         every rerun would draw it again. The renderings of the calls before are let go of.
@@ -156,7 +156,7 @@ class VllmBackend:
         while groups := take(1):
             (group,) = groups
             unfit = self._prompts.render(group[0])
-            # Unfit requests stand alone (see `plan`), so the first speaks for its group.
+            # Unfit requests are alone (see `plan`), so the first speaks for its group.
             outcomes: list[Outcome] = (
                 [unfit] if isinstance(unfit, RequestFailure) else self._run_batch(group)
             )
@@ -173,7 +173,7 @@ class VllmBackend:
             outputs = self._chat(group)
         except VLLMClientError as error:
             if len(group) == 1:
-                return [RequestFailure(reason="refused", detail=one_line(str(error)))]
+                return [RequestFailure(reason="refused", detail=detail_line(str(error)))]
             return [outcome for request in group for outcome in self._run_batch([request])]
         return [
             self._read_output(output, request)
@@ -265,7 +265,7 @@ def make_params(decoding: Decoding, seed: int) -> SamplingParams:
         top_p=decoding.top_p,
         max_tokens=decoding.max_tokens,
         seed=seed,
-        # 0: the drawn token's own, and none beside it.
+        # 0: the drawn token's own, and no others.
         logprobs=0 if decoding.logprobs else None,
         structured_outputs=(None if schema is None else StructuredOutputsParams(json=dict(schema))),
     )
@@ -281,14 +281,14 @@ def _read_logprobs(
     if logprobs is None:
         return ()
     return tuple(
-        (told[token].decoded_token or "", float(told[token].logprob))
-        for token, told in zip(token_ids, logprobs, strict=True)
+        (found[token].decoded_token or "", float(found[token].logprob))
+        for token, found in zip(token_ids, logprobs, strict=True)
         if token not in special
     )
 
 
 def _reason(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__
+    return detail_line(str(error)) or type(error).__name__
 
 
 def _require_vllm() -> None:

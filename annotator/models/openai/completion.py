@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from annotator.models.backend import Reply, RequestFailure, one_line
+from annotator.models.backend import Reply, RequestFailure
+from annotator.models.detail_line import detail_line
 from annotator.models.openai.reply_parts import (
     Parts,
     UnreadablePartError,
@@ -67,9 +68,9 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
-        start = one_line(body[:100].decode("utf-8", "replace"))
+        start = detail_line(body[:100].decode("utf-8", "replace"))
         detail = f"the server's answer is no chat completion ({place}: {first['msg']}): {start}"
-        return RequestFailure(reason="bad_response", detail=one_line(detail))
+        return RequestFailure(reason="bad_response", detail=detail_line(detail))
     if not completion.choices:
         return RequestFailure(reason="no_choices", detail="the server's answer holds no choices")
     choice = completion.choices[0]
@@ -77,7 +78,7 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
     try:
         parts = read_parts(message.content)
     except UnreadablePartError as error:
-        return RequestFailure(reason="bad_response", detail=one_line(str(error)))
+        return RequestFailure(reason="bad_response", detail=detail_line(str(error)))
     kept = read_thoughts(message.reasoning_content) or read_thoughts(message.reasoning)
     reasoning = "\n".join(text for text in (kept, parts.thoughts) if text)
     failure = None if parts.text else _without_text(message, parts)
@@ -102,7 +103,7 @@ def _without_text(message: _Message, parts: Parts) -> RequestFailure | None:
     """What a message without text holds in its place; None where it holds nothing."""
     refusal = parts.refusal or read_thoughts(message.refusal)
     if refusal:
-        return RequestFailure(reason="refused", detail=one_line(refusal))
+        return RequestFailure(reason="refused", detail=detail_line(refusal))
     if message.tool_calls or message.function_call:
         return RequestFailure(
             reason="tool_call",
@@ -147,7 +148,7 @@ class _Logprobs(BaseModel):
 
 
 def _read_logprobs(value: Any) -> tuple[tuple[str, float], ...]:
-    """The reply's tokens with their log-probabilities; () where the server tells none we know."""
+    """The reply's tokens with their log-probabilities; () where the server reports none we know."""
     if value is None:
         return ()
     try:

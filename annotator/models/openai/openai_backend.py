@@ -66,7 +66,7 @@ class OpenAIBackend:
         self._calls.on_retry = listener
 
     def fingerprint(self) -> dict[str, Any]:
-        """The served name; `revision` is the user's word for what stands behind it."""
+        """The served name; `revision` is the user's word for the model behind it."""
         config = self._config
         values: dict[str, Any] = {
             "backend": "openai",

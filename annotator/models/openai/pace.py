@@ -82,8 +82,9 @@ class Pace:
             return count
 
     def release(self, seat: Seat, count: int = 1) -> None:
-        """Give back `count` slots that `seat` holds."""
+        """Give back `count` slots that `seat` holds; none where it has left."""
         with self._lock:
+            count = min(count, seat.num_held)
             seat.num_held -= count
             self._num_used -= count
             self._hand_out()

@@ -19,7 +19,7 @@ from annotator.models.openai.held_failures import Answered, HeldFailures
 from annotator.models.openai.pace import Pace, Seat
 from schemas.errors import BackendError
 
-# A server that is full says nothing of what was asked; one that says so this often may mean it.
+# A server that is full says nothing of what was asked; one that is full this often may stay so.
 # Fewer than set a server aside: one request alone does not.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 Ask = Callable[[Request], Coroutine[Any, Any, Answered]]
@@ -53,6 +53,7 @@ class RequestStream:
         self._refusals: Counter[str] = Counter()
         self._held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, concurrency))
         self._stop: BaseException | None = None
+        self._is_closing = False
 
     async def run(self) -> AsyncGenerator[list[Finished], None]:
         """Yield what has finished, until `take` has nothing and nothing is under way."""
@@ -105,6 +106,7 @@ class RequestStream:
         self._pace.release(self._seat)
         if not task.cancelled():
             task.exception()  # read here, so that none is reported as never retrieved
+        if not (task.cancelled() and self._is_closing):
             self._arrived.append(task)
             self._news.set()
 
@@ -113,7 +115,8 @@ class RequestStream:
         ended, self._arrived = self._arrived, []
         answers: list[Answered] = []
         for task in ended:
-            error = task.exception()
+            # One that somebody else cancelled must not be missing without a word.
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
                 self._stop = self._stop or error
                 continue
@@ -156,6 +159,7 @@ class RequestStream:
 
     async def _cancel(self) -> None:
         """Cancel what is under way, wait for its end, and give back every slot."""
+        self._is_closing = True
         try:
             under_way = list(self._under_way)
             for task in under_way:

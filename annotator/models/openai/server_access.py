@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from annotator.models.backend import one_line
 from annotator.models.config import ModelConfig
+from annotator.models.detail_line import detail_line
 from annotator.models.openai.connections import StatusError
 from annotator.models.openai.endpoints import Endpoint
 from schemas.errors import ConfigError
@@ -68,8 +68,11 @@ class ServerAccess:
 
     def safe_line(self, error: BaseException) -> str:
         """An error as one line; servers and clients may repeat the key in theirs."""
-        text = str(error) or type(error).__name__
-        return one_line(text.replace(self._key, "***") if self._key else text)
+        return detail_line(self.without_key(str(error) or type(error).__name__))
+
+    def without_key(self, text: str) -> str:
+        """`text` of a server, which may repeat what it was sent."""
+        return text.replace(self._key, "***") if self._key else text
 
 
 def _advise_v1(url: str) -> str:

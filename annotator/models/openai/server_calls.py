@@ -14,15 +14,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from annotator.models.backend import (
-    RETRY_LONGER,
-    OnRetry,
-    Outcome,
-    Request,
-    RequestFailure,
-    one_line,
-)
+from annotator.models.backend import RETRY_LONGER, OnRetry, Outcome, Request, RequestFailure
 from annotator.models.config import ModelConfig
+from annotator.models.detail_line import detail_line
 from annotator.models.openai.completion import read_completion
 from annotator.models.openai.connections import (
     Connections,
@@ -107,13 +101,15 @@ class ServerCalls:
     def _failed(self, error: StatusError) -> RequestFailure:
         detail = self._access.safe_line(error)
         if error.status == 400 and _LONG_CONTEXT.search(detail):
-            detail = one_line(f"the prompt is too long for the server; {RETRY_LONGER} ({detail})")
+            detail = detail_line(
+                f"the prompt is too long for the server; {RETRY_LONGER} ({detail})"
+            )
         return RequestFailure(reason=f"http_{error.status}", detail=detail)
 
     def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
-        """A reply with what was in force when it was drawn."""
+        """A reply with what was in force when it was drawn; a failure without the key."""
         if isinstance(outcome, RequestFailure):
-            return outcome
+            return replace(outcome, detail=self._access.without_key(outcome.detail))
         if outcome.finish_reason == "length" and not outcome.text:
             with self._lock:
                 self._num_unfinished += 1

@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from annotator.models.backend import one_line
 from annotator.models.config import ModelConfig
+from annotator.models.detail_line import detail_line
 from annotator.models.openai.connections import Connections, ServerError, StatusError
 from annotator.models.openai.endpoints import Endpoint, EndpointPool
 from annotator.models.openai.server_access import ServerAccess
@@ -83,7 +83,7 @@ class ServerProbe:
         except ServerError as error:
             return self._access.safe_line(error)
         entries = read_model_list(reply)
-        endpoint.served = [one_line(entry["id"]) for entry in entries]
+        endpoint.served = [detail_line(entry["id"]) for entry in entries]
         endpoint.model = find_served(
             entries, url=endpoint.url, model=self._config.model, revision=self._config.revision
         )

@@ -12,7 +12,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "agreement",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="annotate",
     examples="""
     maskdpo agreement --gold labels.jsonl
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @click.option(
     "--judge",
     metavar="JUDGE",
-    help="Judge to measure: its name, a run config (.yaml) whose section annotate says it, or "
+    help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
     "annotations made earlier (.jsonl) [annotate.judge].",
 )
 @click.option(

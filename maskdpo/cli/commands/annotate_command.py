@@ -14,7 +14,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_judge,
     announce_limits,
     config_options,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "annotate",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="annotate",
     examples="""
     maskdpo annotate --config run.yaml

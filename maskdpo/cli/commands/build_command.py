@@ -12,7 +12,7 @@ from formats.reviews import REVIEW_FILES
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     config_options,
     expand_inputs,
     report_result,
@@ -23,7 +23,7 @@ from schemas.errors import ConfigError
 
 @click.command(
     "build",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="build",
     examples="""
     maskdpo build --config run.yaml

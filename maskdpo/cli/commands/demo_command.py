@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, VerbCommand
+from maskdpo.cli.options import FOLDER, DocumentedCommand
 
 # Mask-DPO must beat the base by this much, or the demo fails.
 LEAST_GAIN = 0.05
@@ -14,7 +14,7 @@ LEAST_GAIN = 0.05
 
 @click.command(
     "demo",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo demo
     maskdpo demo --output runs/other --seed 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import INPUT_FILE, VerbCommand
+from maskdpo.cli.options import INPUT_FILE, DocumentedCommand
 from maskdpo.config import RunConfig, load_run_config
 from schemas.errors import MaskDpoError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "doctor",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo doctor
     maskdpo doctor --config run.yaml
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     help="Override one setting; may be repeated.",
 )
 def command(config_path: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show what is installed, what each verb still needs, and the command that gets it.
+    """Show what is installed, what each command still needs, and the command that gets it.
 
     With --config: check servers, the models they serve, keys, prices, documents, questions, their
     ids, domain, prompts, model folders and disk space. Nothing is asked of a model and nothing is
     written; only the configured servers are called, for at most 5 seconds each. Exit code 1 on an
-    error. Without --config the exit code is 0, whatever is missing: only you know which verbs you
-    want.
+    error. Without --config the exit code is 0, whatever is missing: only you know which commands
+    you want.
     """
     if config_path or overrides:
         _check_run(load_run_config(config_path, overrides))
@@ -57,19 +57,19 @@ def _show_packages() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from maskdpo.doctor.doctor import find_shadows, inspect_packages, inspect_verbs
+    from maskdpo.doctor.doctor import find_shadows, inspect_commands, inspect_packages
 
     console = Console(soft_wrap=True)
     packages = Table("package", "needed for", "installed", title="Packages")
-    verbs = Table("verb", "ready", "missing", title="Verbs")
+    commands = Table("command", "ready", "missing", title="Commands")
     missing = [row for row in inspect_packages() if not row.version]
     for row in inspect_packages():
         packages.add_row(Text(row.name), Text(row.needed_for), Text(row.version or "-"))
-    for verb in inspect_verbs():
-        ready = "no" if verb.missing else "yes"
-        verbs.add_row(Text(verb.name), ready, Text(", ".join(verb.missing)))
+    for command in inspect_commands():
+        ready = "no" if command.missing else "yes"
+        commands.add_row(Text(command.name), ready, Text(", ".join(command.missing)))
     console.print(packages)
-    console.print(verbs)
+    console.print(commands)
     # Plain lines, whole and unstyled: they are there to be copied.
     for command_line in dict.fromkeys(row.command for row in missing):
         names = ", ".join(row.name for row in missing if row.command == command_line)

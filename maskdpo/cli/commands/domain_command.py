@@ -13,7 +13,7 @@ from annotator.judging.protocols.table import PROTOCOLS
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_judge,
     announce_limits,
     config_options,
@@ -58,7 +58,7 @@ def command() -> None:
 
 @command.command(
     "new",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo domain new harbours
     maskdpo domain new gangkou --language zh
@@ -96,7 +96,7 @@ def new(*, name: str, language: str, output: Path | None) -> None:
 
 @command.command(
     "check",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo domain check medical
     maskdpo domain check medical --protocol sentence

@@ -11,7 +11,7 @@ import click
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "evaluate",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="evaluate",
     examples="""
     maskdpo evaluate --config run.yaml

@@ -9,7 +9,13 @@ import click
 
 from formats.reviews import REVIEW_FILES
 from maskdpo.cli.command_line import run_options
-from maskdpo.cli.options import INPUT_FILE, VerbCommand, config_options, report_result, require_file
+from maskdpo.cli.options import (
+    INPUT_FILE,
+    DocumentedCommand,
+    config_options,
+    report_result,
+    require_file,
+)
 from maskdpo.config import RunConfig
 from schemas.errors import ConfigError
 from schemas.labels import Label
@@ -27,7 +33,7 @@ _OF_PAIRS = ("trl", "published")
 
 @click.command(
     "export",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo export --format xlsx --output to_check.xlsx --sample 100 --blind
     maskdpo export --format xlsx --output left.xlsx --only undetermined --only unreviewed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.cli.command_line import run_options
-from maskdpo.cli.options import VerbCommand, config_options
+from maskdpo.cli.options import DocumentedCommand, config_options
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, store_option
 
@@ -20,7 +20,7 @@ _MAX_PATHS = 20
 
 @click.command(
     "forget",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo forget --who "A. Reader" --config run.yaml --dry-run
     maskdpo forget --who "A. Reader" --config run.yaml

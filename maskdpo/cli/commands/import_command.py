@@ -13,7 +13,7 @@ from maskdpo.cli.command_line import run_options
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     config_options,
     report_result,
     require_file,
@@ -32,7 +32,7 @@ _HEAD_BYTES = 4_096
 
 @click.command(
     "import",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
@@ -102,7 +102,7 @@ def command(
     _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
-        from formats.human_labels import run_import
+        from formats.import_human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
         result = run_import(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options, report_result
+from maskdpo.cli.options import OUTPUT_FILE, DocumentedCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 TOPIC_RULES = ("file", "folder", "title")
@@ -14,7 +14,7 @@ TOPIC_RULES = ("file", "folder", "title")
 
 @click.command(
     "ingest",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="ingest",
     examples="""
     maskdpo ingest papers --output documents.jsonl

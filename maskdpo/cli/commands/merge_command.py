@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result
+from maskdpo.cli.options import FOLDER, DocumentedCommand, config_options, report_result
 from maskdpo.config import RunConfig
 
 
 @click.command(
     "merge",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo build --annotations 'judged/*.jsonl' --shard 1/2 --output parts/1
     maskdpo build --annotations 'judged/*.jsonl' --shard 2/2 --output parts/2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import FOLDER, INPUT_FILE, VerbCommand, config_options, require_file
+from maskdpo.cli.options import FOLDER, INPUT_FILE, DocumentedCommand, config_options, require_file
 from maskdpo.config import RunConfig
 from schemas.text.terminal import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "push",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo push dataset --repo org/pairs --dry-run
     maskdpo push dataset --repo org/pairs --license cc-by-4.0 --public
@@ -55,7 +55,7 @@ def command(
     dataset: str | None,
     scores: Path | None,
 ) -> None:
-    """Push a data set or model FOLDER to the Hub: one commit, private unless told otherwise.
+    """Push a data set or model FOLDER to the Hub: one commit, private unless you give --public.
 
     A card that is there is merged with ours, and what people wrote in it is kept. The token is
     that of HF_TOKEN or of your login. A data set with reviewers' names is refused unless it was

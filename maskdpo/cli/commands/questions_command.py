@@ -10,7 +10,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "questions",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="questions",
     examples="""
     maskdpo questions --config run.yaml
@@ -65,7 +65,7 @@ def command(
     settings = config.section(QuestionsConfig, "questions", model=model)
     source = documents or config.run.path("documents.jsonl")
     output = output or config.run.path("questions.jsonl")
-    require_file(source, made_by="give --documents FILE, one JSON object a line, or run.documents")
+    require_file(source, made_by="give --documents FILE, a JSON object per line, or run.documents")
     run_store = find_run_store(config, output, given=store)
     if estimate_only:
         with run_store.to_read() as calls:

@@ -10,7 +10,7 @@ import click
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
-    VerbCommand,
+    DocumentedCommand,
     announce_limits,
     config_options,
     estimate_option,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "sample",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="sample",
     examples="""
     maskdpo sample --config run.yaml
@@ -75,7 +75,7 @@ def command(
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
     source = questions or config.run.path("questions.jsonl")
-    require_file(source, made_by="give --questions FILE, one JSON object a line, or run.questions")
+    require_file(source, made_by="give --questions FILE, a JSON object per line, or run.questions")
     known = _find_documents(config, documents, is_of_run=questions is None)
     if known is not None:
         _check_documents(config, source, known)

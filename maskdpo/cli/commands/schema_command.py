@@ -6,13 +6,13 @@ import json
 
 import click
 
-from maskdpo.cli.options import VerbCommand
+from maskdpo.cli.options import DocumentedCommand
 from schemas.errors import ConfigError, nearest
 
 
 @click.command(
     "schema",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo schema
     maskdpo schema annotation > annotation.schema.json

@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from maskdpo.cli.errors import print_error
-from maskdpo.cli.options import FOLDER, VerbCommand, config_options, report_result, require_file
+from maskdpo.cli.options import (
+    FOLDER,
+    DocumentedCommand,
+    config_options,
+    report_result,
+    require_file,
+)
 from maskdpo.config import RunConfig
 
 
@@ -29,7 +35,7 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(
     "train",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     section="train",
     examples="""
     maskdpo train --config run.yaml

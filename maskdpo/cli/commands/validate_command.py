@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import OUTPUT_FILE, VerbCommand, config_options
+from maskdpo.cli.options import OUTPUT_FILE, DocumentedCommand, config_options
 from maskdpo.config import RunConfig
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "validate",
-    cls=VerbCommand,
+    cls=DocumentedCommand,
     examples="""
     maskdpo validate --config run.yaml
     maskdpo validate dataset --statistics

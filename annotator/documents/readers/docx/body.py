@@ -15,8 +15,8 @@ from annotator.documents.readers.docx.blocks import Block, Cell, Paragraph, Piec
 from annotator.documents.readers.docx.notes import NoteMarks
 from annotator.documents.readers.docx.numbers import List, ListCounter
 from annotator.documents.readers.docx.paragraph import ParagraphReader
-from annotator.documents.readers.docx.shown import holds_text, walk_shown
 from annotator.documents.readers.docx.styles import Styles, find_under, value_of
+from annotator.documents.readers.docx.visible import holds_text, walk_shown
 from annotator.documents.readers.file_text import UnreadableError
 
 MAX_NESTED_TABLES = 12  # what is in deeper ones is read as paragraphs

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from annotator.documents.readers.docx.shown import is_gone
 from annotator.documents.readers.docx.styles import find_under, is_on, value_of
 from annotator.documents.readers.docx.symbols import read_sign
+from annotator.documents.readers.docx.visible import is_gone
 
 _SYMBOL = re.compile(r"SYMBOL\s+(0x[0-9a-f]{1,6}|[0-9]{1,7})\b", re.I)
 _FONT = re.compile(r'\\f\s+(?:"([^"]*)"|(\S+))', re.I)

@@ -1,6 +1,6 @@
 """What a picture, shape or embedded object of a Word file holds.
 
-The rule: the words in it are text, the rest is counted. Where it stands inside a sentence there
+The rule: the words in it are text, the rest is counted. Where it is inside a sentence there
 is a mark, since a formula may be a picture.
 """
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from annotator.documents.readers.docx.shown import shown_children
+from annotator.documents.readers.docx.visible import shown_children
 
 # How Word and others mark a description that no person wrote; it is no statement of the document.
 _MACHINE_ALT = re.compile(

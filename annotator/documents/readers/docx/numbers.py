@@ -2,7 +2,7 @@
 
 The rule: a number is what Word shows, so all is counted as Word counts. Lists of one definition
 (w:abstractNum) continue each other, also across other text. A list (w:num) that overrides its
-start begins anew the first time it is used. An item starts the levels below it again. A level
+start begins again the first time it is used. An item starts the levels below it again. A level
 that was passed over counts as used once.
 """
 
@@ -40,7 +40,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class List:
-    """A list (w:num): whose numbers it continues, its levels, and where it starts anew."""
+    """A list (w:num): whose numbers it continues, its levels, and where it starts again."""
 
     definition: str
     levels: Mapping[int, Level]

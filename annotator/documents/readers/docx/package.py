@@ -129,7 +129,7 @@ def parse_xml(data: bytes, name: str) -> Element:
 
     try:
         # A document type is not allowed in these files, and entities are declared in one. All is
-        # given at once: in pieces, a name of 60 MB would be read anew with each of them.
+        # given at once: in pieces, a name of 60 MB would be read again with each of them.
         root: Element = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise UnreadableError("broken", f"{name} is no sound XML: {error}") from None

@@ -1,7 +1,7 @@
 """A paragraph of a Word file: its runs as pieces of text, its number, what is anchored in it.
 
 The rule: nothing vanishes. What Word shows as text is text here; what is no text is counted, and
-marked where it stands inside a sentence; what Word does not show is left out, and counted.
+marked where it is inside a sentence; what Word does not show is left out, and counted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from annotator.documents.readers.docx.fields import Fields
 from annotator.documents.readers.docx.graphics import read_graphic
 from annotator.documents.readers.docx.notes import NOTE_REFERENCES, NoteMarks
 from annotator.documents.readers.docx.numbers import ListCounter
-from annotator.documents.readers.docx.shown import holds_text, is_gone, shown_children
 from annotator.documents.readers.docx.styles import RunFormat, Styles, find_under
 from annotator.documents.readers.docx.symbols import UNKNOWN_SIGN, read_sign, read_signs
+from annotator.documents.readers.docx.visible import holds_text, is_gone, shown_children
 
 _SPACE = re.compile(r"[\t\r\n]+")
 _XML_SPACE = " \t\r\n"

@@ -23,8 +23,8 @@ from annotator.documents.readers.docx.body import BodyReader
 from annotator.documents.readers.docx.notes import NoteMarks
 from annotator.documents.readers.docx.numbers import read_lists
 from annotator.documents.readers.docx.package import Package
-from annotator.documents.readers.docx.shown import holds_text
 from annotator.documents.readers.docx.styles import Styles
+from annotator.documents.readers.docx.visible import holds_text
 from annotator.documents.readers.file_text import FileText, UnreadableError, clean, field_text
 from annotator.documents.readers.html import render_markup
 

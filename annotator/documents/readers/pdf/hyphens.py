@@ -1,6 +1,6 @@
 """Hyphens at the ends of lines: part of a word, or there only because the line ended.
 
-The rule: a hyphen beside a digit or a capital letter always stays. Between two small letters it
+The rule: a hyphen next to a digit or a capital letter always stays. Between two small letters it
 stays if the document itself, or a list of members of compounds, knows the word with it; else the
 two halves are one word. The document decides before the lists.
 """

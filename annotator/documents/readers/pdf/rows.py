@@ -19,7 +19,7 @@ from annotator.documents.readers.pdf.raised import attach, part_lowered
 _SPACE = 0.15  # of the size of type; less between two pieces is a change of font in a word
 _OVERLAP = 0.3
 _SAME_BASE = 0.2  # line heights
-_MARKER_CHARS = 5  # of a bullet or number that stands apart from its item
+_MARKER_CHARS = 5  # of a bullet or number that is apart from its item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,117 @@
+"""The import of human sentence labels: one file in, annotations and documents out.
+
+The rule: a bad row costs itself alone. It is a `Failure` next to the annotations, with its file and
+line, and the other rows are written; what a row becomes is in `human_labels`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from formats.human_labels import (
+    FORMAT_NAME,
+    NO_QUESTION_PROMPT,
+    BadRow,
+    ImportedRow,
+    refuse_empty,
+    scan_human_labels,
+)
+from formats.own_imports import refuse_other_work
+from schemas.errors import ConfigError, InputError
+from schemas.files.jsonl import write_records
+from schemas.files.own_files import seal
+from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.labels import Label
+from schemas.records import Failure
+from schemas.stage import StageResult, write_failures
+
+
+def run_import(
+    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
+) -> StageResult:
+    """Write the annotations and documents of `source`, each with a sidecar.
+
+    replace_documents    `documents` was named by hand, to be written whatever it holds
+
+    Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
+    row is sound an InputError with every fault is raised, and nothing is written. Raises
+    ConfigError for an output that no import of `source` wrote.
+    """
+    _refuse_same_paths(source=source, annotations=annotations, documents=documents)
+    refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
+    if not replace_documents:
+        option = "--documents-output"
+        refuse_other_work(
+            documents, source=source, format_name=FORMAT_NAME, what="documents", option=option
+        )
+    rows: list[ImportedRow] = []
+    bad_rows: list[BadRow] = []
+    for item in scan_human_labels(source):
+        if isinstance(item, BadRow):
+            bad_rows.append(item)
+        else:
+            rows.append(item)
+    if bad_rows and not rows:
+        raise InputError([fault for bad in bad_rows for fault in bad.faults])
+    refuse_empty(source, rows)
+
+    counts = _count(rows, num_failed=len(bad_rows))
+    settings = {"format": FORMAT_NAME}
+    write_records(documents, (document for row in rows for document in row.documents))
+    of_documents = make_sidecar("document", config=settings, inputs=[source], counts=counts)
+    write_sidecar(documents, seal(of_documents, [documents]))
+    failures = [_failure(bad) for bad in bad_rows]
+    write_records(annotations, (row.annotation for row in rows))
+    write_failures(annotations, failures)
+    of_labels = make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
+    write_sidecar(annotations, seal(of_labels, [annotations]))
+    return StageResult(
+        output=annotations,
+        num_rows=len(rows) + len(failures),
+        failures=failures,
+        counts=counts,
+        notes=_notes(counts),
+    )
+
+
+def _failure(bad: BadRow) -> Failure:
+    name = Path(bad.faults[0].path).name  # no folder of this machine in a file others may read
+    reasons = "; ".join(fault.message for fault in bad.faults)
+    return Failure(
+        id=bad.id, stage="import", reason="bad_row", detail=f"{name}:{bad.line}: {reasons}"
+    )
+
+
+def _refuse_same_paths(**paths: Path) -> None:
+    names: dict[Path, str] = {}
+    for name, path in paths.items():
+        other = names.setdefault(path.resolve(), name)
+        if other != name:
+            raise ConfigError(f"'{other}' and '{name}' are the same file {path}; give two files")
+
+
+def _count(rows: Sequence[ImportedRow], *, num_failed: int) -> dict[str, int]:
+    labels = Counter(
+        sentence.verdict.label.value for row in rows for sentence in row.annotation.sentences
+    )
+    return {
+        "responses": len(rows),
+        "failed": num_failed,
+        "without_question": sum(not row.has_question for row in rows),
+        "questions": len({row.annotation.question_id for row in rows}),
+        "topics": len({row.annotation.topic for row in rows}),
+        "documents": sum(len(row.documents) for row in rows),
+        "sentences": sum(labels.values()),
+        **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
+    }
+
+
+def _notes(counts: dict[str, int]) -> list[str]:
+    if not counts["without_question"]:
+        return []
+    return [
+        f"{counts['without_question']} responses have no question: each is a question of its own "
+        f"(no pair can come of it) under the prompt {NO_QUESTION_PROMPT!r}"
+    ]
