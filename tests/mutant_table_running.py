@@ -160,12 +160,6 @@ IN_RUNNING = [
     *mutants_of(
         "annotator/calls/running/blocking.py",
         (
-            "work-is-not-closed",
-            "                loop.run(close())\n",
-            "                pass\n",
-            f"{RUNNING} -k caller_that_stops",
-        ),
-        (
             "blocking-iterator-stays-open",
             "                close()  # it lets go of calls, which takes no time\n",
             "                pass\n",
@@ -181,9 +175,9 @@ IN_RUNNING = [
             f"{RUNNING} -k unusable",
         ),
         (
-            "results-come-twice",
+            "one-result-at-a-time",
             "        done, self.done = self.done, []\n",
-            "        done = self.done\n",
+            "        done, self.done = self.done[-1:], []\n",
             f"{RUNNING} -k equal_calls",
         ),
     ),
@@ -233,7 +227,7 @@ IN_RUNNING = [
             "what-is-under-way-is-free",
             "return self.tokens + self._reserved",
             "return self.tokens",
-            f"{FAULTS} -k reserved",
+            f"{RUNNING} -k at_its_most",
         ),
         (
             "snapshot-forgets-failures",
@@ -357,7 +351,7 @@ IN_RUNNING = [
         (
             "a-document-named-twice-comes-twice",
             "names = dict.fromkeys(response.document_ids)",
-            "names = response.document_ids",
+            "names = list(response.document_ids)",
             f"{RUNNING} -k named_twice",
         ),
     ),

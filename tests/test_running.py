@@ -32,7 +32,7 @@ from annotator.judging.stream_judge import (
 from annotator.judging.task_book import TaskBook
 from annotator.judging.tasks import TaskMaker
 from annotator.judging.verdict_checks import find_verdict_fault
-from annotator.models.backend import Decoding, Reply
+from annotator.models.backend import Decoding, Reply, Request
 from annotator.models.config import ModelConfig
 from annotator.models.openai.openai_backend import OpenAIBackend
 from schemas.errors import LimitReachedError
@@ -195,8 +195,8 @@ def test_a_slow_judge_holds_the_source_back() -> None:
         while pulled[0] != last:
             last = pulled[0]
             await asyncio.sleep(0.2)
-        assert pulled[0] <= 5 * BATCH_TASKS
         slow.may_judge.set()
+        assert last <= 5 * BATCH_TASKS
         count = len(await first)
         async for batch in stream:
             count += len(batch)
@@ -230,7 +230,9 @@ def test_a_task_is_whole_when_its_last_verdict_is_there_in_whatever_order() -> N
     assert book.finish([("1:2", [third])]) == []
     assert book.finish([("0:1", [second])]) == []
     assert book.finish([("1:0", [first, second])]) == [(task, [first, second, third])]
-    assert meter.labels == {"no_fact": 4}
+    assert book.finish([("0:0", [first])]) == []
+    assert book.finish([("0:2", [third])]) == [(task, [first, second, third])]
+    assert meter.labels == {"no_fact": 6}
 
 
 def test_a_document_that_is_named_twice_is_compared_once() -> None:
@@ -247,7 +249,7 @@ def test_windows_of_a_local_model_bound_what_is_pulled(tmp_path: Path) -> None:
     pulled, backend = [0], EchoBackend(batch_size=4)
 
     def counted() -> Iterator[tuple[str, Dialogue[str]]]:
-        for item in dialogues(40):
+        for item in dialogues(42):
             pulled[0] += 1
             yield item
 
@@ -262,8 +264,8 @@ def test_windows_of_a_local_model_bound_what_is_pulled(tmp_path: Path) -> None:
 
     with Store(tmp_path / "store.sqlite") as store:
         found = asyncio.run(run(store))
-    assert found == {f"d{n}": f"call {n}!" for n in range(40)}
-    assert [len(group) for group in backend.groups] == [4] * 10
+    assert found == {f"d{n}": f"call {n}!" for n in range(42)}
+    assert [len(group) for group in backend.groups] == [4] * 10 + [2]
 
 
 def test_a_plain_window_bounds_what_is_pulled_too(tmp_path: Path) -> None:
@@ -347,21 +349,22 @@ def test_closing_a_local_run_finishes_its_batch_and_lets_go(tmp_path: Path) -> N
 def test_a_plain_iterator_in_a_thread_is_closed_with_its_stream() -> None:
     closed: list[int] = []
 
-    def items() -> Iterator[int]:
+    def numbers() -> Iterator[int]:
         try:
             yield from range(100)
         finally:
             closed.append(1)
 
-    async def run() -> None:
-        stream = in_thread(items())
+    async def run(items: Iterator[int]) -> None:
+        stream = in_thread(items)
         async for item in stream:
             if item == 3:
                 break
         await stream.aclose()
         assert closed == [1]
 
-    asyncio.run(run())
+    items = numbers()  # somebody still holds it
+    asyncio.run(run(items))
 
 
 def test_a_caller_that_stops_closes_the_work() -> None:
@@ -512,3 +515,24 @@ def test_a_dialogue_goes_on_from_the_stored_one_of_two_replies(tmp_path: Path) -
             keys.append(key_of(backend, "call 0"))
             found = asyncio.run(ask_one(backend, store, Meter()))
     assert found == [("d0", "theirs")]
+
+
+def test_what_is_under_way_counts_at_its_most_until_it_is_taken_back() -> None:
+    decoding = Decoding(max_tokens=100)
+    one, other = (
+        Request(id=name, messages=ask_of("well").messages, seed=0, decoding=decoding)
+        for name in ("one", "other")
+    )
+    meter = Meter(limits=Limits(max_tokens=150))
+    assert meter.start([one])
+    assert not meter.start([other])
+    assert (meter.num_asked, meter.num_under_way) == (1, 1)
+    meter.withdraw([one])
+    assert (meter.num_asked, meter.num_under_way) == (0, 0)
+    assert meter.start([other])
+    reply = Reply(text="well", finish_reason="stop", prompt_tokens=3, completion_tokens=5)
+    meter.finish(other, reply)
+    assert (meter.tokens.total, meter.num_under_way) == (8, 0)
+    assert meter.start([one])
+    meter.abandon(one)
+    assert (meter.num_asked, meter.num_under_way) == (2, 0)
