@@ -151,15 +151,9 @@ IN_RUNNING = [
     *mutants_of(
         "annotator/calls/run_dialogues.py",
         (
-            "last-window-is-dropped",
-            "    if named:\n        yield named\n",
-            "",
-            f"{RUNNING} -k windows",
-        ),
-        (
             "windows-grow",
-            "            if len(named) == window:",
-            "            if False:",
+            "in_batches(dialogues, window)",
+            "in_batches(dialogues, None)",
             f"{RUNNING} -k windows",
         ),
     ),

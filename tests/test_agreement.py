@@ -20,16 +20,19 @@ from sklearn.metrics import (
 
 from annotator.agreement.disagreements import list_disagreements
 from annotator.agreement.figures import FIGURES, Figure
+from annotator.agreement.gold_verdicts import judge_gold, make_gold_tasks
 from annotator.agreement.measure import (
     MIN_SLICE_SENTENCES,
     AgreementReport,
     measure_agreement,
     measure_judges,
 )
+from annotator.calls.usage import Meter
 from annotator.judging.config import LexicalConfig
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.lexical import LexicalJudge
 from schemas.errors import InputError
+from schemas.events import Ended, Event, Started
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Document, Message, Verdict
 
@@ -169,6 +172,21 @@ def test_what_the_judge_leaves_open_lowers_coverage_alone() -> None:
     )
     assert report.agreement["balanced_accuracy"].value == 1.0
     assert report.agreement["coverage"].value == 0.5
+
+
+def test_a_judge_that_stops_ends_its_progress() -> None:
+    """Else a log would go on about a run that is over."""
+    gold = [make_gold([FACTUAL])]
+    events: list[Event] = []
+    with pytest.raises(KeyError):  # of a judge without an answer
+        judge_gold(
+            gold,
+            make_gold_tasks(gold, [DOCUMENT]),
+            Scripted({}),
+            meter=Meter(),
+            on_event=events.append,
+        )
+    assert [type(event) for event in events] == [Started, Ended]
 
 
 def test_a_failed_response_is_undecided() -> None:

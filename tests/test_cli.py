@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from maskdpo.cli.main import cli, main
+from maskdpo.cli.main import COMMANDS, cli, main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -323,6 +323,26 @@ def test_help_is_quick() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "Commands, in the order of a run" in result.stdout
+    assert result.stderr.strip() == "[]"
+
+
+def test_help_of_every_command_imports_no_library_that_does_the_work() -> None:
+    heavy = (
+        "aiohttp asyncio bm25s datasets huggingface_hub jinja2 matplotlib nltk numpy openai "
+        "openpyxl pyarrow rich scipy spacy tokenizers torch tqdm transformers"
+    )
+    script = (
+        "import sys\n"
+        "from maskdpo.cli.main import COMMANDS, main\n"
+        "for name in COMMANDS:\n"
+        "    sys.argv = ['maskdpo', name, '--help']\n"
+        "    try: main()\n    except SystemExit: pass\n"
+        f"print([name for name in {heavy.split()} if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.count("Usage:") == len(COMMANDS)
     assert result.stderr.strip() == "[]"
 
 

@@ -35,6 +35,7 @@ from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Budget, Limits, Meter, Tokens
 from annotator.judging.annotator import Annotator
+from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.lexical.judge import LexicalJudge
 from annotator.judging.stream_judge import JudgeProcesses
@@ -43,6 +44,7 @@ from annotator.models.config import SampleConfig
 from annotator.models.openai.pace import Pace, Seat
 from annotator.sampling.sampler import Sampler, ask_once
 from schemas.errors import BackendError
+from schemas.files.jsonl import write_records
 from schemas.records import Failure, Message, Question, Response
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -356,6 +358,51 @@ def test_a_local_model_that_is_stopped_lets_go_of_the_groups_it_had_taken(
         assert local.num_asked == 8
 
 
+def test_a_slow_source_delays_no_result_of_a_local_model(tmp_path: Path) -> None:
+    async def run(store: Store) -> list[str]:
+        order, left = [], asyncio.Event()
+
+        async def source():
+            for n in range(3):
+                yield str(n), ask_once(ask(n))
+                await left.wait()
+                left.clear()
+
+        calls = StoredCalls(store, kind="reply", meter=Meter())
+        async with asyncio.timeout(20):
+            async for done in stream_dialogues(Local(), calls, source(), window=8):
+                order += [name for name, _ in done]
+                if done:
+                    left.set()
+        return order
+
+    with Store(tmp_path / "store.sqlite") as store:
+        assert asyncio.run(run(store)) == ["0", "1", "2"]
+
+
+def test_windows_of_a_source_that_does_not_wait_are_full(tmp_path: Path) -> None:
+    """So the batches of a local model, and its replies, do not depend on time."""
+    sizes: list[int] = []
+
+    class Watched(Local):
+        def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
+            sizes.append(len(requests))
+            return super().plan(requests)
+
+    async def source():
+        for n in range(20):
+            yield str(n), ask_once(ask(n))
+
+    async def run(store: Store) -> None:
+        calls = StoredCalls(store, kind="reply", meter=Meter())
+        async for _ in stream_dialogues(Watched(), calls, source(), window=8):
+            await asyncio.sleep(0)
+
+    with Store(tmp_path / "store.sqlite") as store:
+        asyncio.run(run(store))
+    assert [size for size in sizes if size] == [8, 8, 4]
+
+
 def test_waiting_for_another_store_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     path, meter = tmp_path / "store.sqlite", Meter()
     with Store(path) as store, Store(path) as other:
@@ -497,6 +544,23 @@ def test_a_pickle_holds_the_given_judge_and_the_limits_of_the_given_meter() -> N
     assert isinstance(copy.judge, Deadly)
     assert copy.meter.budget.limits == Limits(max_calls=3)
     assert not isinstance(pickle.loads(pickle.dumps(lexical())).judge, Deadly)
+
+
+def test_recorded_verdicts_do_not_travel_to_processes(tmp_path: Path) -> None:
+    """They would with each batch: all that the file holds."""
+
+    class Unused(JudgeProcesses):
+        def submit(self, ask: Any, tasks: Any) -> Any:
+            raise AssertionError("nothing is computed here")
+
+    responses = list(make_responses(70))
+    rows = annotate_all(lexical(), responses)
+    write_records(tmp_path / "annotations.jsonl", rows.values())
+    values = {"judge": "replay", "replay": {"annotations": str(tmp_path / "annotations.jsonl")}}
+    config = AnnotateConfig.parse(values, where="annotate")
+    with Unused(1) as processes:
+        again = Annotator(config, documents=make_documents(), processes=processes)
+        assert annotate_all(again, responses) == rows
 
 
 # Sampling.

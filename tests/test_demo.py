@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from annotator.text.sentences import split_sentences
-from maskdpo.demo.base_model import BaseModelConfig
+from maskdpo.demo.base_model import BaseModelConfig, train_base_model
 from maskdpo.demo.config import DemoConfig
 from maskdpo.demo.run import run_demo
 from maskdpo.demo.run_values import METHODS
@@ -19,6 +19,7 @@ from maskdpo.demo.truth import true_sentences
 from maskdpo.demo.world import make_world, write_biography, write_document
 from maskdpo.evaluation.words import describe_pair
 from schemas.errors import ConfigError
+from schemas.events import Advanced, Ended, Event, Started
 
 WORLD = make_world(num_people=30, seed=3)
 
@@ -77,6 +78,20 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "run"
     run_demo(TINY, folder)
     return folder
+
+
+def test_the_base_model_reports_its_steps_and_draws_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events: list[Event] = []
+    config = BaseModelConfig(hidden_size=32, num_layers=1, num_steps=3, batch_size=2)
+    train_base_model(WORLD, tmp_path / "base", config, on_event=events.append)
+    assert events == [
+        Started(stage="base model", total=3, unit="step"),
+        *[Advanced(stage="base model", count=1)] * 3,
+        Ended(stage="base model"),
+    ]
+    assert "base model" not in capsys.readouterr().err
 
 
 def test_the_whole_way(demo: Path) -> None:

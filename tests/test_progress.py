@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from maskdpo.cli.progress import Progress, describe
+from maskdpo.cli.progress import Progress
 from schemas.events import Advanced, Ended, Noted, Started, Usage
 
 
@@ -51,15 +51,18 @@ def test_a_log_gets_lines_while_no_call_returns(monkeypatch: pytest.MonkeyPatch)
     assert not [item for item in threading.enumerate() if "_keep_printing" in item.name]
 
 
-def test_a_log_is_short_when_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("unit", "units"), [("file", "files"), ("reply", "replies")])
+def test_a_log_is_short_when_the_run_is(
+    monkeypatch: pytest.MonkeyPatch, unit: str, units: str
+) -> None:
     log = Log()
     monkeypatch.setattr(sys, "stderr", log)
     show = Progress()
-    show(Started(stage="ingest", total=None, unit="file"))
+    show(Started(stage="ingest", total=None, unit=unit))
     for _ in range(1000):
         show(Advanced(stage="ingest", count=1))
     show(Ended(stage="ingest"))
-    assert log.getvalue() == "ingest: 1,000 files in 0 s\n"
+    assert log.getvalue() == f"ingest: 1,000 {units} in 0 s\n"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,33 +75,3 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     show(Ended(stage="annotate"))
     text = log.getvalue()
     assert "\rannotate: 100%" in text and "calls 4" in text and "a note\n" in text
-
-
-def test_usage_is_one_line() -> None:
-    usage = Usage(
-        asked=1200,
-        served=30,
-        prompt=1_000_000,
-        cached=250_000,
-        completion=1_000_000,
-        is_estimated=True,
-        cost=1.5,
-        currency="USD",
-        labels={"no_fact": 1, "no_hallucination": 5},
-        failures={"timeout": 2, "http_500": 3},
-    )
-    line = describe(usage)
-    assert line.startswith("calls 1,200 | stored 30 | tokens ~2.00M | cached 25% | ~")
-    assert line.endswith("| no_hallucination 5, no_fact 1 | failed: http_500 3, timeout 2")
-    assert describe(None) == ""
-    assert describe(Usage(asked=3)) == "calls 3"
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_terminal_obeys_nothing_that_a_note_repeats(
-    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = Log(is_terminal=is_terminal)
-    monkeypatch.setattr(sys, "stderr", log)
-    Progress()(Noted(text="the server says \x1b[2J\u202egone"))
-    assert log.getvalue() == "note: the server says ?[2J?gone\n"

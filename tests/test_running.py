@@ -17,7 +17,7 @@ from annotator.calls.dialogue import Answer, Ask, Dialogue, Unusable, call_key
 from annotator.calls.run_dialogues import run_dialogues, stream_dialogues
 from annotator.calls.running.blocking import block_on, in_thread
 from annotator.calls.running.open_dialogues import MAX_HELD
-from annotator.calls.running.source import Source
+from annotator.calls.running.source import Source, in_batches
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls, pack
 from annotator.calls.usage import Limits, Meter
@@ -26,7 +26,6 @@ from annotator.judging.judge import JudgeTask
 from annotator.judging.stream_judge import (
     BATCH_TASKS,
     JudgeProcesses,
-    in_batches,
     judge_batch,
     stream_judge,
 )

@@ -140,12 +140,14 @@ def judge_gold(
     outcomes: dict[str, list[Verdict]] = {}
     listen = on_event if meter is not None else ignore
     listen(Started(stage="agreement", total=len(tasks), unit="response"))
-    for batch in judge.judge(tasks):
-        for task, outcome in batch:
-            outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
-        usage = meter.snapshot() if meter is not None else None
-        listen(Advanced(stage="agreement", count=len(batch), usage=usage))
-    listen(Ended(stage="agreement"))
+    try:
+        for batch in judge.judge(tasks):
+            for task, outcome in batch:
+                outcomes[task.response.id] = _read_outcome(task, outcome, judge.name)
+            usage = meter.snapshot() if meter is not None else None
+            listen(Advanced(stage="agreement", count=len(batch), usage=usage))
+    finally:
+        listen(Ended(stage="agreement"))
     asked = {task.response.id for task in tasks}
     return [
         JudgedResponse(gold=annotation, verdicts=outcomes[annotation.id])

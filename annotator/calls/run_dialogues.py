@@ -17,7 +17,7 @@ from typing import cast
 from annotator.calls.running.blocking import block_on, in_thread
 from annotator.calls.running.open_dialogues import Done, Named, ResultT
 from annotator.calls.running.rounds import Rounds
-from annotator.calls.running.source import Items, iterate
+from annotator.calls.running.source import Items, in_batches
 from annotator.calls.running.stream import Stream
 from annotator.calls.stored_calls import StoredCalls
 from annotator.models.backend import Backend, StreamingBackend
@@ -71,24 +71,10 @@ async def stream_dialogues(
 async def _run_windows(
     backend: Backend, calls: StoredCalls, dialogues: Items[Named[ResultT]], window: int | None
 ) -> AsyncGenerator[Done[ResultT], None]:
-    """Collect dialogues until a window is full, and run each window in a thread."""
-    async with aclosing(_in_windows(dialogues, window)) as windows:
+    """Run windows of dialogues in a thread, full ones unless the source keeps us waiting."""
+    async with aclosing(in_batches(dialogues, window)) as windows:
         async for named in windows:
             rounds: Rounds[ResultT] = Rounds(backend, calls, named, window=None)
             async with aclosing(in_thread(rounds.run())) as results:
                 async for done in results:
                     yield done
-
-
-async def _in_windows(
-    dialogues: Items[Named[ResultT]], window: int | None
-) -> AsyncGenerator[list[Named[ResultT]], None]:
-    named: list[Named[ResultT]] = []
-    async with aclosing(iterate(dialogues)) as source:
-        async for item in source:
-            named.append(item)
-            if len(named) == window:
-                yield named
-                named = []
-    if named:
-        yield named

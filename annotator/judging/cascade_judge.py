@@ -12,10 +12,10 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
-from annotator.calls.running.source import Items
+from annotator.calls.running.source import Items, in_batches
 from annotator.judging.config import CascadeConfig
 from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
-from annotator.judging.stream_judge import in_batches, stream_judge
+from annotator.judging.stream_judge import stream_judge
 from schemas.labels import Label
 from schemas.records import Verdict
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from annotator.calls.running.source import Items
 from schemas.records import Document, Response, Verdict
 from schemas.spans import Offsets
+
+if TYPE_CHECKING:
+    from annotator.calls.running.source import Items
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,11 +10,14 @@ same id, or a sentence cut elsewhere, is `undetermined`, with its reason:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
-from annotator.judging.judge import JudgeFailure, JudgeTask
+from annotator.calls.running.source import Items, in_batches
+from annotator.judging.judge import Judged, JudgeFailure, JudgeTask
+from annotator.judging.stream_judge import BATCH_TASKS
 from schemas.document_versions import StaleDocuments, find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
@@ -88,6 +91,12 @@ class ReplayJudge:
             raise InputError.of(self._path, message)
         for task in tasks:
             yield [(task, self._look_up(task))]
+
+    async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
+        """`judge` in the caller's event loop: a look-up is not worth a journey to a process."""
+        async with aclosing(in_batches(tasks, BATCH_TASKS)) as batches:
+            async for batch in batches:
+                yield [(task, self._look_up(task)) for task in batch]
 
     def _look_up(self, task: JudgeTask) -> list[Verdict] | JudgeFailure:
         found = self._annotations.get(task.response.id)

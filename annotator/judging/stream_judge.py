@@ -12,13 +12,12 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
-from itertools import islice
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Self
 
 from annotator.calls.running.handover import end_task
-from annotator.calls.running.source import Items, Source
+from annotator.calls.running.source import Items, in_batches
 from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask, StreamingJudge
 from schemas.errors import BackendError
 from schemas.hashing import content_key
@@ -170,19 +169,3 @@ def judge_batch(judge: Judge, tasks: list[JudgeTask]) -> Judged:
     outcomes = {id(task): outcome for batch in judge.judge(tasks) for task, outcome in batch}
     missing = JudgeFailure(reason="not_judged", detail=f"the judge {judge.name} left it out")
     return [(task, outcomes.get(id(task), missing)) for task in tasks]
-
-
-async def in_batches(tasks: Items[JudgeTask], size: int) -> AsyncGenerator[list[JudgeTask], None]:
-    """Lists of at most `size` tasks: what there is now, so that a slow source delays nothing."""
-    news = asyncio.Event()
-    async with Source(tasks, ahead=size, on_item=news.set) as source:
-        while True:
-            news.clear()
-            batch = list(islice(iter(source.next, None), size))
-            if batch:
-                yield batch
-            elif source.is_over:
-                source.check()
-                return
-            else:
-                await news.wait()

@@ -7,14 +7,16 @@ raises `BackendError` or `ConfigError`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from annotator.models.served_model import ServedModel
 from schemas.records import FinishReason, Message
+
+if TYPE_CHECKING:
+    import asyncio
 
 # The end of a failure that a longer context cures: no key holds the context.
 RETRY_LONGER = "with a longer context, --retry-failed asks it again"

@@ -135,7 +135,7 @@ class _Log:
     def _print(self, seconds: float, left: str = "") -> None:
         event = self._event
         of = f" of {event.total:,}" if event.total is not None else ""
-        units = _plural(event.unit)
+        units = "replies" if event.unit == "reply" else f"{event.unit}s"
         line = f"{event.stage}: {self._done:,}{of} {units} in {_show_time(seconds)}{left}"
         line = f"{line} | {self._text}" if self._text else line
         sys.stderr.write(f"{line}\n")  # in one piece: the run may print at the same time
@@ -164,10 +164,6 @@ def describe(usage: Usage | None) -> str:
         if most:
             parts.append(name + ", ".join(f"{key} {number:,}" for key, number in most))
     return " | ".join(parts)
-
-
-def _plural(unit: str) -> str:
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 def _short(count: int) -> str:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from maskdpo.demo.world import World, ask, write_biography
+from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.files.writing import follow_umask
 
 END = "<|end|>"
@@ -25,6 +24,7 @@ _CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+STAGE = "base model"
 _IGNORED = -100  # the label that torch's cross-entropy passes over
 
 
@@ -41,7 +41,9 @@ class BaseModelConfig:
     seed: int = 0
 
 
-def train_base_model(world: World, output: Path, config: BaseModelConfig) -> float:
+def train_base_model(
+    world: World, output: Path, config: BaseModelConfig, *, on_event: OnEvent = ignore
+) -> float:
     """Train the base model and save it to `output`; returns the last loss (nats per token)."""
     import torch
 
@@ -49,13 +51,37 @@ def train_base_model(world: World, output: Path, config: BaseModelConfig) -> flo
     rng = random.Random(config.seed)
     tokenizer = _train_tokenizer(world, rng)
     model = _new_model(len(tokenizer), tokenizer, config)
+    on_event(Started(stage=STAGE, total=config.num_steps, unit="step"))
+    try:
+        loss = _fit(model, tokenizer, world=world, rng=rng, config=config, on_event=on_event)
+    finally:
+        on_event(Ended(stage=STAGE))
+    model.save_pretrained(output, safe_serialization=True)
+    for path in output.glob("*.safetensors"):
+        follow_umask(path)  # safetensors writes files for their owner alone
+    tokenizer.save_pretrained(output)
+    return loss
+
+
+def _fit(
+    model: Any,
+    tokenizer: Any,
+    *,
+    world: World,
+    rng: random.Random,
+    config: BaseModelConfig,
+    on_event: OnEvent,
+) -> float:
+    """All steps of training; the last loss."""
+    import torch
+
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=config.learning_rate, total_steps=config.num_steps, pct_start=0.1
     )
     loss_value = float("nan")
     model.train()
-    for _ in tqdm(range(config.num_steps), desc="base model", unit="step"):
+    for _ in range(config.num_steps):
         batch = _make_batch(world, tokenizer, rng, config)
         loss = model(**batch).loss
         loss.backward()
@@ -64,10 +90,7 @@ def train_base_model(world: World, output: Path, config: BaseModelConfig) -> flo
         schedule.step()
         optimizer.zero_grad()
         loss_value = float(loss.detach())
-    model.save_pretrained(output, safe_serialization=True)
-    for path in output.glob("*.safetensors"):
-        follow_umask(path)  # safetensors writes files for their owner alone
-    tokenizer.save_pretrained(output)
+        on_event(Advanced(stage=STAGE, count=1))
     return loss_value
 
 

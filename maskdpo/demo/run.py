@@ -71,7 +71,7 @@ def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) ->
     world = make_world(num_people=config.num_people, seed=config.seed)
     run = _write_inputs(world, folder, config)
     with _stage(1, f"base model: {config.num_people} people, half of the sentences corrupted"):
-        _make_base_model(world, folder / "base", config)
+        _make_base_model(world, folder / "base", config, on_event=on_event)
     with _stage(2, "sample: several biographies of each person from the base model"):
         _sample(run, folder, on_event=on_event)
     with _stage(3, "annotate: each sentence against the documents, by word overlap"):
@@ -195,14 +195,14 @@ def _write_inputs(world: World, folder: Path, config: DemoConfig) -> RunConfig:
     return load_run_config(path)
 
 
-def _make_base_model(world: World, output: Path, config: DemoConfig) -> None:
+def _make_base_model(world: World, output: Path, config: DemoConfig, *, on_event: OnEvent) -> None:
     """Train the base model once; a folder under its final name is a finished model."""
     if output.exists():
         click.echo(f"  already there: {output}")
         return
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    loss = train_base_model(world, unfinished, config.base_model)
+    loss = train_base_model(world, unfinished, config.base_model, on_event=on_event)
     unfinished.rename(output)
     click.echo(f"  wrote {output} (last loss {loss:.3f})")
 

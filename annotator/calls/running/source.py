@@ -6,8 +6,10 @@ The rule: nothing is pulled before there is room for it, so a source of any leng
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from annotator.calls.running.handover import end_task
@@ -100,6 +102,25 @@ class Source(Generic[ItemT]):
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
             await end_task(self._task)
+
+
+async def in_batches(items: Items[ItemT], size: int | None) -> AsyncGenerator[list[ItemT], None]:
+    """Lists of at most `size` items: what there is now, so that a slow source delays nothing.
+
+    They are full as long as the source does not keep us waiting. Without `size` there is no bound.
+    """
+    news = asyncio.Event()
+    async with Source(items, ahead=size or sys.maxsize, on_item=news.set) as source:
+        while True:
+            news.clear()
+            batch = list(islice(iter(source.next, None), size))
+            if batch:
+                yield batch
+            elif source.is_over:
+                source.check()
+                return
+            else:
+                await news.wait()
 
 
 async def _close(iterator: AsyncIterator[ItemT]) -> None:
