@@ -52,6 +52,7 @@ FORMER = " of --former"
 def main() -> None:
     args = parse_arguments()
     if args.side:
+        use_checkout()
         print(json.dumps(measure(args.side, args.url, args.calls, args.concurrency[0])))
         return
     results = []
@@ -62,6 +63,18 @@ def main() -> None:
             sides = measure_all(args, url, calls, concurrency)
             results.append(report(sides, calls, concurrency, args.latency, sequential))
     print(json.dumps(results if len(results) > 1 else results[0]))
+
+
+def use_checkout() -> None:
+    """Import our packages from PYTHONPATH alone, also where a checkout is installed as editable.
+
+    Its finder would add the modules that a former checkout lacks, and mix two versions.
+    """
+    sys.meta_path[:] = [
+        finder
+        for finder in sys.meta_path
+        if "__editable__" not in getattr(finder, "__module__", "")
+    ]
 
 
 def parse_arguments() -> argparse.Namespace:
