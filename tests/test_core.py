@@ -32,7 +32,7 @@ from annotator.calls.usage import Budget, Limits
 from annotator.judging.annotator import Annotator
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.stream_judge import JudgeProcesses
-from schemas.errors import BackendError, LimitReachedError
+from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.events import (
     Advanced,
     CallAnswered,
@@ -399,3 +399,25 @@ def test_a_response_without_sentences_or_documents_is_undetermined() -> None:
     (row,) = annotate_all(lexical(), [bare]).values()
     assert isinstance(row, Annotation)
     assert row.sentences[0].verdict.reason == "no_document"
+
+
+def test_a_judge_model_without_a_store_is_refused_with_what_to_give() -> None:
+    annotator = Annotator(judge_config("http://127.0.0.1:9/v1"), documents=make_documents())
+    with pytest.raises(ConfigError, match=r"give it a store \(store=Store\(FILE\)\)"):
+        annotate_all(annotator, list(make_responses(1)))
+
+
+@pytest.mark.parametrize("text", ["my notes\n", '{"todo": "call Ann"}\n', "笔记\n"])
+def test_a_run_does_not_write_over_what_is_no_annotation(text: str, tmp_path: Path) -> None:
+    judge_world(tmp_path, num_responses=1)
+    output = tmp_path / "notes.jsonl"
+    output.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="is not a file that maskdpo annotate wrote"):
+        run_annotate(
+            LEXICAL,
+            responses=tmp_path / "responses.jsonl",
+            documents=tmp_path / "documents.jsonl",
+            output=output,
+            store=tmp_path / "store.sqlite",
+        )
+    assert output.read_text(encoding="utf-8") == text

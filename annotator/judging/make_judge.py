@@ -70,8 +70,12 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
         case "llm":
             from annotator.judging.llm_judge import LlmJudge
 
-            if means.store is None or config.llm is None:
-                raise ConfigError("the judge 'llm' needs its section and a store for its calls")
+            if config.llm is None:
+                raise ConfigError("the judge 'llm' needs its section 'llm' with a model")
+            if means.store is None:
+                raise ConfigError(
+                    "the judge 'llm' keeps its calls: give it a store (store=Store(FILE))"
+                )
             judge = LlmJudge(
                 config=config.llm,
                 retrieval=config.retrieval,

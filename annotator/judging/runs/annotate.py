@@ -30,8 +30,12 @@ from annotator.judging.tasks import PreparedRows, prepare_tasks
 from schemas.errors import BackendError, ConfigError
 from schemas.events import Ended, OnEvent, Started, ignore
 from schemas.files.jsonl import read_records, read_rows, write_records
-from schemas.files.own_files import refuse_labels_of_people
-from schemas.files.sidecar import describe_files, write_sidecar
+from schemas.files.own_files import (
+    has_keys,
+    refuse_labels_of_people,
+    refuse_to_replace_unless,
+)
+from schemas.files.sidecar import describe_files, read_sidecar_values, write_sidecar
 from schemas.records import Annotation, Document, Failure, Response
 from schemas.stage import StageResult, write_failures
 
@@ -204,8 +208,13 @@ def _check_paths(responses: Path, documents: Path | None, *, output: Path, store
 
 
 def refuse_labels(output: Path) -> None:
-    """Raise ConfigError where annotations at `output` hold a person's label of other origin."""
+    """Raise ConfigError where `output` is other work, or holds a person's label of other origin."""
+    refuse_to_replace_unless(output, _holds_annotations, by="maskdpo annotate")
     refuse_labels_of_people(output, _takes_labels_over, by="maskdpo annotate")
+
+
+def _holds_annotations(path: Path) -> bool:
+    return bool(read_sidecar_values(path)) or has_keys("id", "sentences")(path)
 
 
 def _takes_labels_over(values: Mapping[str, Any]) -> bool:
