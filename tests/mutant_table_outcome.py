@@ -130,15 +130,15 @@ OUTCOMES = [
             "if False:",
             OUTCOME,
         ),
-        (
-            "notes-are-written-over",
-            "    refuse_to_replace_unless(output, _holds_annotations, by=\"maskdpo annotate\")\n",
-            "",
-            "test_core.py -k write_over",
-        ),
     ),
     *mutants_of(
         "annotator/judging/runs/annotate.py",
+        (
+            "notes-are-written-over",
+            '    refuse_to_replace_unless(output, _holds_annotations, by="maskdpo annotate")\n',
+            "",
+            "test_core.py -k write_over",
+        ),
         (
             "useless-run-overwrites",
             "if meter.came_to_nothing and output.exists():",
