@@ -466,5 +466,5 @@ def test_check_prints_the_policy_as_build_takes_it(run, tmp_path):
 
 
 def test_new_domain_refuses_what_is_no_language():
-    with pytest.raises(ConfigError, match="'' is no code of a language"):
+    with pytest.raises(ConfigError, match="'' is not a language code"):
         new_domain("mine", language="")

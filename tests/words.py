@@ -94,11 +94,11 @@ _COUNTED = (
 )
 _BETWEEN = (
     r"(?:(?!(?:of|in|on|for|with|that|is|to|from|at|by|as|and|or|than|per|into|has|have|had|takes|"
-    r"gives|holds|needs|makes|was|are|be|may|can|where|says|share|behind|after|before|"
+    r"gives|holds|needs|makes|was|are|be|may|can|where|says|share|about|behind|after|before|"
     r"between)\b)[\w-]+ )"
 )
 # What follows where "a" is an article: "the sentences a judge decided", "two of a row that ...".
-_NO_RATE = r"of|that|which|is|may|must|can|could|will|has|had|does|or|\w+ed|(?!as\b)\w+s"
+_NO_RATE = r"of|that|which|is|may|must|can|could|will|should|has|had|does|or|\w+ed|(?!as\b)\w+s"
 
 PHRASES = (
     Phrase(
