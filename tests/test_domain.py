@@ -168,7 +168,7 @@ def test_an_unknown_domain_names_the_nearest_and_the_known(run):
         ({"retrieval": {"overlap": 9}}, "overlap is 9"),
         ({"text": {"language": "en"}}, "say the language once"),
         ({"guidance": {"supported": "yes"}}, "no_hallucination"),
-        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is no label of a judge"),
+        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is not a label of a judge"),
         ({"label_policy": {"chosen": ["undetermined"]}}, "'undetermined' trains on neither side"),
         ({"name": "a/b"}, "domain name 'a/b'"),
         ({"checkable_fact": "  "}, "'checkable_fact' is"),

@@ -171,7 +171,7 @@ def test_a_sheet_without_labels_or_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no column 'person_label' \(others: 'my label'\)"):
         bring_back(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"no CSV that can be read .*'CSV UTF-8"):
+    with pytest.raises(InputError, match=r"not readable CSV .*'CSV UTF-8"):
         bring_back(path)
     assert not (tmp_path / "reviews.jsonl").exists()
 

@@ -41,6 +41,7 @@ ONLY_COMMENTS = {
     "annotator/judging/lexical/refusals.py": "sentences in which models decline to answer",
     "annotator/documents/readers/pdf/hyphens.py": "words that are joined by a hyphen",
     "annotator/sampling/question_wording.py": "words of questions",
+    "annotator/judging/domains/domain.py": "headings of prompts, which are part of content keys",
     "annotator/sampling/questions_prompt.py": "a prompt: its text is part of content keys",
     "formats/sheets/labels.py": "what people may write into a cell",
     "benchmarks/mask_cases.py": "prompts and answers",
@@ -109,7 +110,7 @@ PHRASES = (
     ),
     Phrase(
         name="says so",
-        pattern=r"\b(?:says?|said|saying) so\b",
+        pattern=r"\b(?:says?|said|saying) so\b(?! far\b)",
         instead="reports it, prints a warning",
         example="A run that stops says so.",
     ),
@@ -330,7 +331,7 @@ PHRASES = (
     ),
     Phrase(
         name="without a word",
-        pattern=r"\bwithout a word\b",
+        pattern=r"\bwithout a word\b(?! of\b)",
         instead="silently",
         example="It is ignored without a word.",
     ),
