@@ -544,5 +544,8 @@ def test_a_judge_that_gives_one_label_only_is_reported(tmp_path: Path, run: Run)
     code, _, err = run("agreement", "--gold", rows, "--judge", made, "--report", page)
     assert code == 0, err
     assert "gives only one label, or nearly: 24 of 24 decided sentences are unverifiable" in err
-    assert "occur word for word in a document and are labelled as wrong by tiny: 12, for example" in err
+    assert (
+        "occur word for word in a document and are labelled as wrong by tiny: 12, for example"
+        in err
+    )
     assert "gives only one label" in page.read_text("utf-8")

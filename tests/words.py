@@ -43,6 +43,7 @@ EXCLUDED = {
 ONLY_COMMENTS = {
     "schemas/text/sense_words.py": "words that questions are compared by",
     "annotator/text/function_words.py": "words without content",
+    "annotator/text/rules/english.py": "words that begin sentences, and abbreviations",
     "annotator/judging/lexical/words.py": "words, and forms of verbs",
     "annotator/judging/lexical/refusals.py": "sentences in which models decline to answer",
     "annotator/documents/readers/pdf/hyphens.py": "words that are joined by a hyphen",
