@@ -118,7 +118,7 @@ def test_shared_prefixes_are_counted_and_priced(tmp_path, world):
 def test_a_judge_without_a_model_owes_nothing(world):
     estimate = world.estimate("sentence", judge="lexical")
     assert estimate.num_calls == 0
-    assert "asks no model" in estimate.notes[0]
+    assert "uses no model" in estimate.notes[0]
 
 
 def test_sampling_is_estimated(tmp_path):
