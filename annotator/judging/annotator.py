@@ -105,7 +105,9 @@ class Annotator:
     ) -> AsyncGenerator[Annotation | Failure, None]:
         """Annotations in order of completion, each response exactly once.
 
-        A response that cannot be judged is a `Failure` with its id. Raises LimitReachedError at a
+        `responses` is an iterable or asynchronous iterable of any length. The sentences of an
+        annotation have offsets in code points into the response's text. A response that cannot be
+        judged is a `Failure` with its id. Raises LimitReachedError at a
         limit and BackendError when servers fail: replies received by then are in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
