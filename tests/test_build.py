@@ -337,7 +337,7 @@ def test_an_empty_split_is_not_written_and_said(tmp_path: Path) -> None:
     assert set(read_config(result.output, "pairs")) == {"train"}
     assert result.counts["pairs_test"] == 0
     assert not result.notes  # nobody asked for a test split
-    with pytest.raises(InputError, match="has no split 'test'; it holds pairs/train-00000"):
+    with pytest.raises(InputError, match="has no split 'test'; it has pairs/train-00000"):
         load_pairs(result.output, "test")
 
 
@@ -396,7 +396,7 @@ def test_a_format_from_the_future_is_refused(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"1.0"', '"9.1"'), encoding="utf-8")
     with pytest.raises(InputError, match=r"format version 9\.1, newer"):
         load_pairs(result.output, "train")
-    with pytest.raises(InputError, match="is no data set of ours"):
+    with pytest.raises(InputError, match="is not a data set of maskdpo"):
         load_pairs(tmp_path, "train")
 
 

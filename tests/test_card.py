@@ -215,7 +215,7 @@ def test_agreement_with_people_stands_in_the_card(tmp_path: Path) -> None:
     manifest = (result.output / "manifest.json").read_text(encoding="utf-8")
     assert "someone" not in manifest + body
     report.write_text('{"judge": "x"}', encoding="utf-8")
-    with pytest.raises(InputError, match="is no agreement report; make one with"):
+    with pytest.raises(InputError, match="is not an agreement report; make one with"):
         build(tmp_path, questions(3), agreement=report)
 
 

@@ -131,5 +131,5 @@ def test_data_sets_with_the_former_name_are_read(tmp_path: Path) -> None:
     manifest = json.loads((parts[1] / "manifest.json").read_text(encoding="utf-8"))
     manifest["config"]["label_policy"] = POLICY
     (parts[1] / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(InputError, match=r"is of another build than .*'config' differ"):
+    with pytest.raises(InputError, match=r"is from another build than .*'config' differ"):
         merge_datasets(parts, output=tmp_path / "merged")

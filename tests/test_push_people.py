@@ -223,7 +223,7 @@ def test_a_file_outside_the_folder_is_never_sent(tmp_path: Path) -> None:
     manifest = json.loads(path.read_text())
     manifest["files"]["../dataset.conflicts.jsonl"] = {"bytes": 3, "sha256": "ab" * 32}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="no plain path inside the folder"):
+    with pytest.raises(InputError, match="not a plain path inside the folder"):
         collect(folder)
 
 
