@@ -141,7 +141,7 @@ def test_weights_by_a_ranking_are_refused_before_anything_is_built(tmp_path: Pat
         build(tmp_path, rows, BuildConfig(weighting=Weighting.CONFIDENCE))
     assert "build.weighting=binary" in str(caught.value)
     flat = [Annotation.model_validate(row, strict=False) for row in rows]
-    with pytest.raises(ConfigError, match="no probability"):
+    with pytest.raises(ConfigError, match="not a probability"):
         build_pairs(flat, BuildConfig(weighting=Weighting.CONFIDENCE))
     assert build(tmp_path, rows, BuildConfig()).counts["pairs"] == 1
 
@@ -450,7 +450,7 @@ def test_a_folder_of_ours_is_replaced_and_no_other(tmp_path: Path) -> None:
         "train-00000-of-00001.parquet"
     ]
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds 'notes\.txt', which maskdpo did not write"):
+    with pytest.raises(ConfigError, match=r"has 'notes\.txt', which maskdpo did not write"):
         build(tmp_path, questions(2))
     (output / "notes.txt").unlink()
     (output / "manifest.json").write_text("{}")

@@ -71,8 +71,7 @@ def test_when_train_repeats_test_the_filter_is_named(tmp_path: Path) -> None:
 def test_when_all_topics_fall_to_test_the_share_is_named(tmp_path: Path) -> None:
     message = refusal(tmp_path, questions(3), test_share=0.999999)
     assert (
-        "topics of all 3 questions are in the split 'test' (test_share=0.999999, seed=0)"
-        in message
+        "topics of all 3 questions are in the split 'test' (test_share=0.999999, seed=0)" in message
     )
     assert "lower build.test_share, set another build.seed" in message
     message = refusal(tmp_path, in_split(Split.TEST, 2))

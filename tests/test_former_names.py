@@ -73,7 +73,7 @@ def test_a_former_name_is_read_and_a_note_gives_the_present_one(
     assert load(case.former) == now != case.model()
     assert now == case.model.parse({case.present: case.value}, where=case.section)
     names = f"{case.section}.{case.former} is now {case.section}.{case.present}"
-    note = f"note: {names}; the former name is still read\n"
+    note = f"note: {names}; the former name still works\n"
     assert capsys.readouterr().err == note
     assert case.former not in now.model_dump()
 

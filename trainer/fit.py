@@ -266,7 +266,7 @@ def _train_saving(trainer: Any, checkpoint: Path | None, output: Path) -> Any:
         else:
             with main_first():
                 last = last_checkpoint(output)
-            kept = "; weights are no longer finite, and " + (
+            kept = "; weights are not finite, and " + (
                 f"{last} is the newest checkpoint" if last else "there is no checkpoint"
             )
         raise NonFiniteLossError(error.ids, what=error.what, kept=kept) from None

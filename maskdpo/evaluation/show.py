@@ -1,6 +1,6 @@
 """The scores on the terminal, within 80 columns: three tables, warnings and a conclusion.
 
-The rule: what a model did not say is printed right below what it scored.
+The rule: what a model did not answer is printed directly below its score.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def print_scores(path: Path) -> None:
         (_score_cells(name, row) for name, row in models.items()),
     )
     _say(f"score: {scores['score']}, in percent; {scores['interval']}")
-    _say("answered: percent of the responses asked for that hold a fact that could be judged")
-    _say("own score: over all questions that the model itself answered, as many as listed")
+    _say("answered: percent of the requested responses with a fact that could be judged")
+    _say("own score: over all questions that the model itself answered, with their number")
     if any(row["anah_flag"] for row in models.values()):
-        _say("*: not comparable, the model answered less than the baseline")
+        _say("*: not comparable, because the model answered less than the baseline")
     _print_table(
         ("model", "abst.", "undec.", "failed", "facts", "sent.", "chars", "no-fact"),
         (_answer_cells(name, row) for name, row in models.items()),
     )
     _say(
-        "abst., undec., failed: how many of the other responses; facts, sent., chars: per answer; "
+        "abst., undec., failed: number of the other responses; facts, sent., chars: per answer; "
         "no-fact: percent of sentences"
     )
     if scores["pairs"]:
