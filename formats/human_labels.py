@@ -1,21 +1,21 @@
 """Human sentence labels: from a row of the file to an annotation and its documents.
 
 The input is JSONL, one response per line, with the sentences that people labelled and the documents
-they read. The rule that makes the import correct: nothing is invented. A sentence a person left
-without a label, and text that no person's span covers, become `undetermined: not_labelled`; a row
-that contradicts itself is a fault of its line, and the other rows are kept.
+they read. The rule that makes the import correct: nothing is invented. A sentence that a person
+left without a label, and text that no person's span covers, become `undetermined: not_labelled`; a
+row that contradicts itself is a fault with its line number, and the other rows are kept.
 
 What a row becomes:
 
-    topic        its `group`, so that no split ever parts one group
+    topic        its `group`, so that a group is never divided between splits
     question_id  its `group`; where a group holds several questions (dialogues about one source),
                  the first keeps the group's name and the others add a key of their question. A row
-                 without a question is its own question: claims about one source answer nothing
-                 in common, and must not be paired
+                 without a question is its own question: claims about one source do not answer a
+                 common question, and must not be paired
     prompt       the question as one user message; without one, NO_QUESTION_PROMPT
     judge        its `source`, with every verdict's own `source` being "person"
 
-A gap between spans stays one span, however many sentences it holds: it never trains.
+A gap between spans stays one span, even if it holds several sentences: it never trains.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ QUESTION_KEY_CHARS = 12
 
 
 class HumanSpan(Record):
-    """A labelled place: `response[start:end]`. A null label is an answer that does not map."""
+    """A labelled place: `response[start:end]`. A null label is a value that does not correspond to
+    one of our labels."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
@@ -62,19 +63,19 @@ class HumanSpan(Record):
 
 
 class HumanDocument(Record):
-    """A text the people saw; one id, one text in the whole file."""
+    """A text that the people saw; an id has one text in the whole file."""
 
     id: Identifier
     text: str
 
 
 class HumanRow(Record):
-    """One line: a response, what people said of its sentences, and what they read."""
+    """One line: a response, people's labels of its sentences, and the documents they read."""
 
     id: Identifier
     source: Identifier
     language: str = ""
-    # Room for the key of a question, within the length of an Identifier.
+    # Space for the key of a question, within the length of an Identifier.
     group: Annotated[str, Field(min_length=1, max_length=512 - 1 - QUESTION_KEY_CHARS)]
     question: str = ""
     documents: list[HumanDocument]
@@ -93,7 +94,7 @@ class HumanLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedRow:
-    """A sound line: its annotation, and those of its documents that no earlier line held."""
+    """A valid line: its annotation, and those of its documents that no earlier line held."""
 
     line: int
     annotation: Annotation
@@ -103,7 +104,7 @@ class ImportedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BadRow:
-    """A line that cannot be imported; `id` is the row's own where it could be read."""
+    """A line that cannot be imported; `id` is the row's id where it could be read."""
 
     line: int
     id: str
@@ -129,7 +130,7 @@ def read_human_labels(path: str | Path) -> HumanLabels:
 
 
 def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
-    """Sound and bad rows in file order, streamed."""
+    """Valid and bad rows in file order, streamed."""
     path = Path(path)
     seen = _Seen()
     unreadable: list[Fault] = []  # the faults of one line, which are yielded together
@@ -152,14 +153,14 @@ def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
 
 @dataclass(kw_only=True)
 class _Seen:
-    """What the sound lines so far hold; a bad line leaves no trace in it."""
+    """What the valid lines so far hold; a bad line changes nothing in it."""
 
     line_of_id: dict[str, int] = field(default_factory=dict)
     document_texts: dict[str, tuple[int, str]] = field(default_factory=dict)
     first_question: dict[str, str] = field(default_factory=dict)
 
     def faults_of(self, row: HumanRow) -> list[str]:
-        """What is wrong between this row and the ones before it."""
+        """Contradictions between this row and the ones before it."""
         messages = []
         if row.id in self.line_of_id:
             messages.append(
@@ -172,13 +173,13 @@ class _Seen:
             place = f"on line {line}" if line else "earlier on this line"
             if own.setdefault(document.id, text) != document.text:
                 messages.append(
-                    f"document {document.id!r} has another text than {place}; "
-                    "one id must mean one text"
+                    f"document {document.id!r} has a different text than {place}; one id must mean "
+                    "one text"
                 )
         return messages
 
     def accept(self, line: int, row: HumanRow) -> ImportedRow:
-        """Remember a sound row, and make its records."""
+        """Remember a valid row, and make its records."""
         self.line_of_id[row.id] = line
         fresh = {
             document.id: document
@@ -202,7 +203,7 @@ class _Seen:
 
 
 def make_annotation(row: HumanRow, *, question_id: str) -> Annotation:
-    """The annotation of one sound row: its spans in order, with the gaps between them."""
+    """The annotation of one valid row: its spans in order, with the gaps between them."""
     document_ids = list(dict.fromkeys(document.id for document in row.documents))
     return Annotation(
         id=row.id,

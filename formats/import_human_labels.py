@@ -1,7 +1,7 @@
 """The import of human sentence labels: one file in, annotations and documents out.
 
-The rule: a bad row costs itself alone. It is a `Failure` next to the annotations, with its file and
-line, and the other rows are written; what a row becomes is in `human_labels`.
+The rule: a bad row affects no other row. It is a `Failure` next to the annotations, with its file
+and line, and the other rows are written; what a row becomes is in `human_labels`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def run_import(
 ) -> StageResult:
     """Write the annotations and documents of `source`, each with a sidecar.
 
-    replace_documents    `documents` was named by hand, to be written whatever it holds
+    replace_documents    `documents` was named by the user, and is replaced whatever it holds
 
     Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
-    row is sound an InputError with every fault is raised, and nothing is written. Raises
+    row is valid an InputError with every fault is raised, and nothing is written. Raises
     ConfigError for an output that no import of `source` wrote.
     """
     _refuse_same_paths(source=source, annotations=annotations, documents=documents)
@@ -77,7 +77,7 @@ def run_import(
 
 
 def _failure(bad: BadRow) -> Failure:
-    name = Path(bad.faults[0].path).name  # no folder of this machine in a file others may read
+    name = Path(bad.faults[0].path).name  # no folder of this machine in a file that others may read
     reasons = "; ".join(fault.message for fault in bad.faults)
     return Failure(
         id=bad.id, stage="import", reason="bad_row", detail=f"{name}:{bad.line}: {reasons}"
@@ -112,6 +112,6 @@ def _notes(counts: dict[str, int]) -> list[str]:
     if not counts["without_question"]:
         return []
     return [
-        f"{counts['without_question']} responses have no question: each is a question of its own "
-        f"(no pair can come of it) under the prompt {NO_QUESTION_PROMPT!r}"
+        f"{counts['without_question']} responses have no question: each is treated as a separate "
+        f"question (it cannot form a pair), with the prompt {NO_QUESTION_PROMPT!r}"
     ]

@@ -1,8 +1,8 @@
 """Pairs made elsewhere become annotations: published Mask-DPO JSON, or TRL preference rows.
 
-The rule: a pair gives its two responses with the labels it came with, and no more. A response
-without spans is one `undetermined: not_labelled` stretch, which trains nowhere until a judge or a
-person has looked at it. Which of the two was preferred is left behind: `build` selects again.
+The rule: a pair gives its two responses with the labels it has, and nothing else. A response
+without spans is one `undetermined: not_labelled` span, which trains on neither side until a judge
+or a person has labelled it. Which of the two was preferred is not kept: `build` selects again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
     format_name   "published" or "trl"
 
     Bad rows become `Failure`s next to the output. Raises InputError for a file that cannot be read,
-    and with every fault when no row is sound, ConfigError for an output that no import of `source`
+    and with every fault when no row is valid, ConfigError for an output that no import of `source`
     wrote; nothing is written then.
     """
     refuse_other_work(annotations, source=source, format_name=format_name, what="annotations")
@@ -83,7 +83,7 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
 
 
 def annotations_of(pair: Pair) -> list[Annotation]:
-    """The two responses of a pair with what the pair says of their sentences.
+    """The two responses of a pair with the pair's labels of their sentences.
 
     Raises ValueError when the spans do not cover the text.
     """
@@ -151,7 +151,7 @@ def _refuse_other_text(made: list[Annotation], found: dict[str, Annotation]) -> 
         first = found.get(annotation.id, annotation)
         if (first.text, first.sentences) != (annotation.text, annotation.sentences):
             raise ValueError(
-                f"response {annotation.id!r} has another text or other labels than in an "
+                f"response {annotation.id!r} has a different text or different labels than in an "
                 "earlier row; one id must mean one response"
             )
 
@@ -174,7 +174,7 @@ _PARSERS: dict[str, Callable[[object, str], Pair]] = {"published": _published, "
 def _read_rows(path: Path) -> Iterator[tuple[int, object]]:
     """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows.
 
-    What is no row is the ValueError that says why.
+    In place of a row that cannot be read there is a ValueError that says why.
     """
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
@@ -231,13 +231,13 @@ def _count(found: dict[str, Annotation], *, num_rows: int, num_failed: int) -> d
 
 def _notes(counts: dict[str, int]) -> list[str]:
     notes = [
-        "labels only came along: evidence, confidence and documents are not in this format, and "
-        "weights are made anew by build"
+        "only labels were imported: evidence, confidence and documents are not in this format, "
+        "and build computes the weights again"
     ]
     undetermined = counts.get(f"sentences_{Label.UNDETERMINED}", 0)
     if undetermined:
         notes.append(
-            f"{undetermined} stretches of text have no label there and are undetermined: they "
-            "train on neither side"
+            f"{undetermined} spans of text have no label there and are undetermined: they train on "
+            "neither side"
         )
     return notes

@@ -12,7 +12,7 @@ from schemas.files.own_files import refuse_to_replace
 def refuse_other_work(
     path: Path, *, source: Path, format_name: str, what: str, option: str = "--output"
 ) -> None:
-    """Raise ConfigError where `path` holds `what` that no import of `source` wrote."""
+    """Raise ConfigError where `path` holds `what` that was not written by an import of `source`."""
 
     def is_own(values: Mapping[str, Any]) -> bool:
         inputs = values.get("inputs")

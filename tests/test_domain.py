@@ -168,7 +168,7 @@ def test_an_unknown_domain_names_the_nearest_and_the_known(run):
         ({"retrieval": {"overlap": 9}}, "overlap is 9"),
         ({"text": {"language": "en"}}, "say the language once"),
         ({"guidance": {"supported": "yes"}}, "no_hallucination"),
-        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is no label of a judge"),
+        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is not a label of a judge"),
         ({"label_policy": {"chosen": ["undetermined"]}}, "'undetermined' trains on neither side"),
         ({"name": "a/b"}, "domain name 'a/b'"),
         ({"checkable_fact": "  "}, "'checkable_fact' is"),
@@ -466,5 +466,5 @@ def test_check_prints_the_policy_as_build_takes_it(run, tmp_path):
 
 
 def test_new_domain_refuses_what_is_no_language():
-    with pytest.raises(ConfigError, match="'' is no code of a language"):
+    with pytest.raises(ConfigError, match="'' is not a language code"):
         new_domain("mine", language="")

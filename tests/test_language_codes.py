@@ -49,7 +49,7 @@ def test_codes_are_taken_as_they_are(code: str) -> None:
     ],
 )
 def test_what_is_no_code_is_refused_with_the_nearest(value: str, meant: str) -> None:
-    with pytest.raises(ValueError, match="is no code of a language") as caught:
+    with pytest.raises(ValueError, match="is not a language code") as caught:
         check_code(value)
     assert meant in str(caught.value)
 

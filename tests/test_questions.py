@@ -310,7 +310,7 @@ def test_a_changed_setting_says_what_still_serves(write, tmp_path):
         )
     (note,) = [event.text for event in events if isinstance(event, Noted)]
     assert "temperature 0.7 -> 0.5" in note
-    assert "Of 1 stored calls 0 still serve" in note
+    assert "Of 1 stored calls 0 are used" in note
 
 
 def test_repeats_across_documents_are_kept_once_and_change_no_id(write):

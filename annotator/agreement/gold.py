@@ -28,7 +28,7 @@ from schemas.records import Annotation, Document, Sentence, Verdict
 if TYPE_CHECKING:
     from formats.reviews.log import Logged
 
-# A key that every row of one form has and no row of the other may have.
+# A key that every row of the one form has and no row of the other.
 _KEY_OF_ANNOTATIONS = "prompt"
 _KEY_OF_REVIEWS = "text_sha256"
 _NOT_LABELLED = Verdict(label=Label.UNDETERMINED, reason="not_labelled", source="person")
@@ -38,7 +38,7 @@ _NOT_LABELLED = Verdict(label=Label.UNDETERMINED, reason="not_labelled", source=
 class Gold:
     """People's labels and the documents they go with; `inputs` are the files they came from.
 
-    people    figures of the reviews; None where the labels are no reviews
+    people    figures of the reviews; None where the labels do not come from reviews
     """
 
     annotations: Sequence[Annotation]
@@ -49,11 +49,11 @@ class Gold:
     people: PeopleFigures | None = None
 
     def notes(self) -> list[str]:
-        """Sentences the user should read."""
+        """Notes for the user."""
         notes = []
         if self.num_refused:
             notes.append(
-                f"{self.num_refused:,} reviews of {self.inputs[0].name} are not of the "
+                f"{self.num_refused:,} reviews of {self.inputs[0].name} do not belong to the "
                 f"responses in {self.inputs[1].name} as they are now, and are left out."
             )
         if self.people is not None:
@@ -86,7 +86,8 @@ def read_gold(
     if not _first_row_has(path, _KEY_OF_ANNOTATIONS):
         if documents is not None:
             raise ConfigError(
-                f"--documents {documents}: goes with annotations; {path} holds its documents itself"
+                f"--documents {documents}: goes with annotations; {path} already contains its "
+                "documents"
             )
         from formats.human_labels import read_human_labels
 
@@ -95,13 +96,14 @@ def read_gold(
     known = documents or default_documents
     if not known.exists():
         raise InputError.of(
-            known, f"not found; {path} holds annotations, so give their texts: --documents FILE"
+            known,
+            f"not found; {path} holds annotations, so name the documents file: --documents FILE",
         )
     return _read_annotations(path, known)
 
 
 def _first_row_has(path: Path, key: str) -> bool:
-    """Whether the first row has `key`; what is no JSON is reported by its reader."""
+    """Whether the first row has `key`; invalid JSON is reported by its reader."""
     for _, line in read_lines(path):
         try:
             row = json.loads(line)
@@ -114,7 +116,8 @@ def _first_row_has(path: Path, key: str) -> bool:
 def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
     """People's verdicts on the responses of `annotations` that they reviewed; no others.
 
-    As in a build, identical answers to one question share their reviews; here each is gold once.
+    As in a build, identical answers to one question share their reviews; here each counts as gold
+    once.
     """
     from formats.reviews.apply import apply_reviews
     from formats.reviews.log import read_reviews
@@ -167,8 +170,8 @@ def _read_annotations(path: Path, documents: Path) -> Gold:
     if not num_by_people:
         raise InputError.of(
             path,
-            "holds no verdict of a person (source 'person'); make people's labels into annotations "
-            "with: maskdpo import",
+            "holds no verdict of a person (source 'person'); convert people's labels into "
+            "annotations with: maskdpo import",
         )
     return Gold(
         annotations=annotations,

@@ -3,7 +3,7 @@
 Worked example, a sentence's quantity against a document's:
 
     $3.2 million     $3,200,000      SAME        one amount in two forms
-    about 1,200 m    1,204 m         SAME        the sentence says that it rounds
+    about 1,200 m    1,204 m         SAME        the sentence states that it is rounded
     1,300 m          1,204 m         OTHER       one kind, another amount: a contradiction
     12 May 1999      May 1999        NEAR        not stated, and not denied
     1,204 m          three bridges   UNRELATED   nothing to compare
