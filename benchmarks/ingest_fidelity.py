@@ -254,9 +254,8 @@ def read_pypdfium2(document: Document) -> Reading:
 
     pdf = pypdfium2.PdfDocument(document.data)
     pages = [pdf[index].get_textpage().get_text_range() for index in range(len(pdf))]
-    text = "\n\n".join(pages).replace(
-        "\ufffe", "-\n"
-    )  # this reader's character for a hyphen at a line end
+    # U+FFFE is this reader's character for a hyphen at a line end.
+    text = "\n\n".join(pages).replace("\ufffe", "-\n")
     return Reading(text=text)
 
 

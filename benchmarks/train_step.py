@@ -187,10 +187,8 @@ def measure_point(point: Point, rounds: int, *, ladder: bool) -> dict[str, Any]:
         "tokens_forwarded": ours.num_tokens,
         "head_rows": ours.num_rows,
     }
-    for epochs in (
-        1,
-        3,
-    ):  # the reference pass runs once; TRL without a cache computes it in the step
+    # The reference pass runs once; TRL without a cache computes it in the step.
+    for epochs in (1, 3):
         total = reference_s["ours"] + epochs * medians["ours"]
         peer = reference_s["trl_cached"] + epochs * medians["trl_cached"]
         if "trl" in medians:

@@ -201,9 +201,8 @@ def measure_point(point: Point) -> dict[str, Any]:
     )
     names = ["trl_cached", "ours"]
     if point.published and point.model == "0.5b":
-        names.insert(
-            1, "published"
-        )  # two 8b models in float32 and the training state of one fit on no GPU
+        # Two 8b models in float32 and the training state of one fit on no GPU.
+        names.insert(1, "published")
     clocks: dict[str, StepClock] = {}
     row: dict[str, Any] = {
         "shape": f"{point.model}-{point.way}",

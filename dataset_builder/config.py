@@ -42,8 +42,8 @@ class BuildConfig(Section):
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Least confidence of a judge's verdict; below it, or without a confidence, it weighs 0.
 
-    With 0, a verdict without a confidence has its weight. People's verdicts do not change, nor do
-    scores, which count labels.
+    With 0, verdicts without a confidence train too. People's verdicts do not change, nor do scores,
+    which count labels.
     """
 
     weighting: Weighting = Weighting.BINARY

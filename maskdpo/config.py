@@ -67,7 +67,7 @@ class RunConfig:
         """One setting from the file or an override, unchecked; None when neither sets it."""
         return self._values.get(name, {}).get(key)
 
-    def beside(self, path: Path) -> RunConfig:
+    def with_file(self, path: Path) -> RunConfig:
         """The run config of another file, with the overrides of this one."""
         return load_run_config(path, self._overrides)
 

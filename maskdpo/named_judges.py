@@ -110,7 +110,7 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
         return NamedJudge(
             name=replayed.name, judge=replayed, settings=with_domain(settings), path=path
         )
-    made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
+    made = _make_judge(config.with_file(path).section(AnnotateConfig, "annotate"), paid)
     return replace(made, path=path)
 
 

@@ -32,7 +32,7 @@ store_option = click.option(
 same_model_option = click.option(
     "--same-model",
     is_flag=True,
-    help="Use stored replies even if the server reports another model name than in the last run, "
+    help="Use stored replies even if the server reports another model than in the last run, "
     "because it is the same model. [off: the run stops before a call]",
 )
 
@@ -95,5 +95,5 @@ def _store_path(config: RunConfig, folder: Path) -> Path:
     of_run = config.run.dir / STORE_NAME
     if config.given("run", "dir") is not None:
         return of_run
-    beside = folder / STORE_NAME
-    return of_run if of_run.is_file() and not beside.is_file() else beside
+    next_to_output = folder / STORE_NAME
+    return of_run if of_run.is_file() and not next_to_output.is_file() else next_to_output

@@ -186,9 +186,8 @@ class _Proof:
                 or self._errs_in_low(layout, head)
                 or self._differs_in_gradient(layout, head)
             )
-        except (
-            Exception
-        ) as error:  # a model's own code may fail in any way on an unknown kind of mask
+        # A model's own code may fail in any way on an unknown kind of mask.
+        except Exception as error:
             return _describe(error)
 
     def _differs(self, found: Tensor) -> str | None:

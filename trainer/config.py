@@ -78,7 +78,8 @@ class TrainConfig(Section):
     beta: float = Field(
         default=0.1,
         gt=0,
-        description="beta: how strongly the policy is kept close to the reference",
+        description="strength of the pull to the reference; a larger beta keeps the policy "
+        "closer to it",
     )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=0.5, description="assumed share of wrong preferences"
@@ -163,7 +164,7 @@ class TrainConfig(Section):
         "that supports it, else float32",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="where to train; auto: a GPU if there is one"
+        default="auto", description="where to train (auto: a GPU if there is one)"
     )
 
     precompute: bool = Field(

@@ -247,9 +247,8 @@ def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
     for name, value in model.state_dict().items():
         if name in again:
             continue
-        whole = (
-            value.full_tensor() if isinstance(value, DTensor) else value
-        )  # all processes take part
+        # All processes take part in `full_tensor`.
+        whole = value.full_tensor() if isinstance(value, DTensor) else value
         if is_main():
             weights[name] = whole.cpu()
     return weights
@@ -292,10 +291,7 @@ def _callbacks(config: TrainConfig, output: Path, signals: StopSignals) -> list[
         from transformers.integrations import TensorBoardCallback
 
         callbacks.append(TensorBoardCallback(SummaryWriter(str(output / "tensorboard"))))
-    return [
-        *callbacks,
-        StopBetweenSteps(signals),
-    ]  # last, after the decisions of the other callbacks
+    return [*callbacks, StopBetweenSteps(signals)]  # last, after the decisions of the others
 
 
 def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:

@@ -135,12 +135,12 @@ def _true_starts(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -
     reached = 0
     for (given, end), token in zip(offsets, tokens, strict=True):
         piece, start = text[given:end], given
-        owed = len(token) - len(token.lstrip(_SPACE_MARKS))
+        missing = len(token) - len(token.lstrip(_SPACE_MARKS))
         # Only spaces: a token " \n" reported at "\n" still needs its space.
-        owed -= len(piece) - len(piece.lstrip(" " + _SPACE_MARKS))
-        while owed > 0 and start > reached and text[start - 1].isspace():
+        missing -= len(piece) - len(piece.lstrip(" " + _SPACE_MARKS))
+        while missing > 0 and start > reached and text[start - 1].isspace():
             start -= 1
-            owed -= 1
+            missing -= 1
         starts.append(start)
         reached = max(reached, end)
     return starts
@@ -151,13 +151,13 @@ def _true_end(text: str, start: int, given: int, limit: int, token: str) -> int:
     if start == given:
         return given
     piece, end = text[start:given], given
-    owed = len(token) - len(token.rstrip(_SPACE_MARKS))
-    owed -= len(piece) - len(piece.rstrip(" " + _SPACE_MARKS))
+    missing = len(token) - len(token.rstrip(_SPACE_MARKS))
+    missing -= len(piece) - len(piece.rstrip(" " + _SPACE_MARKS))
     while end < limit:
         if text[end].isspace():
-            if owed <= 0:
+            if missing <= 0:
                 break
-            owed -= 1
+            missing -= 1
         elif not _is_folded(text[start:end], text[end]):
             break  # omitted by the tokenizer, like control characters: part of no token
         end += 1

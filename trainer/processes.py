@@ -92,9 +92,9 @@ def as_main_says(value: T) -> T:
         return value
     import torch.distributed as dist
 
-    said = [value]
-    dist.broadcast_object_list(said, src=0, group=_groups.get("waiting"))
-    return said[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0, group=_groups.get("waiting"))
+    return values[0]
 
 
 @contextmanager

@@ -143,11 +143,11 @@ def reference_logps(
     stored = cache.load(wanted)
     # Another run may add to the cache meanwhile; all processes must divide the same list.
     computed = as_main_says(wanted - stored.keys())
-    owed = set(computed)
+    uncached = set(computed)
     missing: list[Example] = []
     for example, pair in zip(examples, keys, strict=True):
-        if owed & pair:
-            owed -= pair
+        if uncached & pair:
+            uncached -= pair
             missing.append(example)
     logger.info("reference: %d pairs to compute", len(missing))
     if missing:

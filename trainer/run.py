@@ -334,9 +334,7 @@ def _fit(
 ) -> Fitted:
     config, model = run.config, policy.model
     reference = _frozen_copy(model) if _needs_copy(config) else None
-    if (
-        config.lora is not None
-    ):  # only after the reference: without its adapter the model is the reference
+    if config.lora is not None:  # after the reference, which is the model without its adapter
         add_adapter(model, config.lora, seed=config.seed)
     return fit(
         config,

@@ -73,9 +73,8 @@ def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datase
     if not train_rows.num_rows:
         raise InputError.of(dataset, "holds no training pairs: its files have no rows")
     lost = [*train_rows.failures, *splits.train.dropped]
-    first = lost[0].detail.removeprefix(
-        f"{lost[0].id}: "
-    )  # a row without an id is identified by its place
+    # A row without an id is identified by its place.
+    first = lost[0].detail.removeprefix(f"{lost[0].id}: ")
     raise InputError.of(
         dataset,
         f"none of {train_rows.num_rows} training pairs can be used ({_listed_reasons(lost)}; "

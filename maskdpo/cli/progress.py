@@ -41,7 +41,7 @@ class Progress:
         """Print one event; events of single calls are not printed."""
         match event:
             case Noted():
-                self._say(f"note: {event.text}")
+                self._print_note(f"note: {event.text}")
             case Started():
                 self._close(event.stage)
                 self._stages[event.stage] = (
@@ -60,7 +60,7 @@ class Progress:
         if drawn is not None:
             drawn.close()
 
-    def _say(self, text: str) -> None:
+    def _print_note(self, text: str) -> None:
         from tqdm import tqdm
 
         tqdm.write(printable(text), file=sys.stderr)

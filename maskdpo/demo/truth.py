@@ -29,7 +29,7 @@ def measure_judge(world: World, annotations: Path) -> float:
     num_right = num_sentences = 0
     for annotation in read_records(annotations, Annotation):
         for sentence in annotation.sentences:
-            said = annotation.text[sentence.start : sentence.end] in truth[annotation.topic]
-            num_right += said == (sentence.verdict.label in CORRECT_LABELS)
+            is_true = annotation.text[sentence.start : sentence.end] in truth[annotation.topic]
+            num_right += is_true == (sentence.verdict.label in CORRECT_LABELS)
             num_sentences += 1
     return num_right / num_sentences

@@ -112,9 +112,8 @@ def _unite(found: Any, mine: Any) -> Any:
 
 def _write_header(merged: Mapping[str, Any], found: Mapping[str, Any], text: str) -> str:
     chunks = _chunks(text)
-    if list(chunks) != list(
-        found
-    ):  # flow style, anchors, unusual keys: only the values are compared
+    # Flow style, anchors, unusual keys: only the values are compared.
+    if list(chunks) != list(found):
         return dump_yaml(merged)
     kept = "".join(
         chunks[key] if key in found and found[key] == value else dump_yaml({key: value})

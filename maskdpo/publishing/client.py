@@ -201,7 +201,7 @@ class HubClient:
 
         assert isinstance(error, HfHubHTTPError)
         status = error.response.status_code
-        said = self._clean(error.server_message or "")
+        reply = self._clean(error.server_message or "")
         if isinstance(error, RepositoryNotFoundError):
             return ConfigError(
                 f"{doing} {self.repo_id} failed: there is no such {self.repo_type} repository, or "
@@ -215,7 +215,7 @@ class HubClient:
         if status == 403:
             return ConfigError(
                 f"{doing} {self.repo_id} is forbidden: the token ({self._token_origin()}) needs "
-                f"write access to it{': ' + said if said else ''}"
+                f"write access to it{': ' + reply if reply else ''}"
             )
         if status in (409, 412):
             return BackendError(
@@ -223,7 +223,7 @@ class HubClient:
                 "the same command to push on top of the change"
             )
         text = f"{doing} {self.repo_id} failed: the Hub answered {status}"
-        text += f" ({said})" if said else ""
+        text += f" ({reply})" if reply else ""
         if status == 429 or status >= 500:
             return BackendError(f"{text}; nothing was committed, rerun the same command")
         return ConfigError(text)

@@ -45,7 +45,7 @@ _PATTERNS = {
 def text_faults(name: str, text: str, *, allowed: frozenset[str]) -> list[Fault]:
     """Texts that name this machine, line by line. `allowed`: names that are public anyway."""
     return [
-        Fault(path=name, line=number, message=_say(what, value))
+        Fault(path=name, line=number, message=_message(what, value))
         for number, line in enumerate(text.splitlines(), start=1)
         for what, value in _find(line, allowed)
     ]
@@ -54,13 +54,13 @@ def text_faults(name: str, text: str, *, allowed: frozenset[str]) -> list[Fault]
 def json_faults(name: str, value: Any, *, allowed: frozenset[str]) -> list[Fault]:
     """The same for the keys and strings of a JSON value, each with its place."""
     return [
-        Fault(path=name, line=None, message=f"{place}: {_say(what, found)}")
+        Fault(path=name, line=None, message=f"{place}: {_message(what, found)}")
         for place, text in _strings(value, "")
         for what, found in _find(text, allowed)
     ]
 
 
-def _say(what: str, value: str) -> str:
+def _message(what: str, value: str) -> str:
     return f"names {what}, {show_value(value)}; nothing was sent: remove it and push again"
 
 

@@ -98,7 +98,7 @@ def _print_abstentions(report: AgreementReport) -> None:
     num_open = report.num_sentences - line.num_decided
     if num_open:
         reasons = ", ".join(f"{_name(name)} {count}" for name, count in line.abstentions.items())
-        _say(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
+        _print(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
 
 
 def _print_slices(report: AgreementReport) -> None:
@@ -132,22 +132,22 @@ def _print_slices(report: AgreementReport) -> None:
 
 def _print_comparison(first: str, second: str, found: Comparison) -> None:
     click.echo(f"\nA = {_name(first)}, B = {_name(second)}")
-    _say(
+    _print(
         f"Both decided {found.num_compared} sentences in {found.num_groups} groups; A alone "
         f"{found.num_first_only}, B alone {found.num_second_only}, neither {found.num_neither}."
     )
-    _say(
+    _print(
         f"Balanced accuracy on those of both: A {_show(found.first_balanced_accuracy)}, B "
         f"{_show(found.second_balanced_accuracy)}; A - B = {_signed(found.difference)} "
         f"[{_signed(found.low)}, {_signed(found.high)}], p = {_show_p(found.p)} "
         "(paired, over groups)."
     )
-    _say(
+    _print(
         f"Sentences that A alone has right {found.num_first_better}, B alone "
         f"{found.num_second_better}, both {found.num_both_right}, neither "
         f"{found.num_both_wrong}; p = {_show_p(found.mcnemar_p)} (exact McNemar)."
     )
-    _say(f"Note: {CLUSTER_NOTE}.")
+    _print(f"Note: {CLUSTER_NOTE}.")
 
 
 def _print_calibration(judge: str, found: Calibration | None) -> None:
@@ -165,9 +165,9 @@ def _print_calibration(judge: str, found: Calibration | None) -> None:
         f"{_show(1 - found.share_right)})"
     )
     if found.is_ranking:
-        _say(f"It ranks verdicts and is not a probability: {ranking}.")
+        _print(f"It ranks verdicts and is not a probability: {ranking}.")
         return
-    _say(
+    _print(
         f"expected calibration error {_show(found.expected_calibration_error)}, Brier score "
         f"{_show(found.brier_score)}, {ranking}"
     )
@@ -199,12 +199,12 @@ def _print_disagreements(
             ("evidence", quotes[0] if quotes else ""),
         ):
             if text:
-                _say(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
+                _print(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
     if len(found) > num_shown:
         click.echo("  --disagreements FILE.jsonl writes all of them, highest confidence first")
 
 
-def _say(text: str, *, indent: int = 2) -> None:
+def _print(text: str, *, indent: int = 2) -> None:
     """One wrapped paragraph with a hanging indent."""
     lines = click.wrap_text(
         text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)

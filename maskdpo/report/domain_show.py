@@ -42,8 +42,8 @@ def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]
         f"{len(domain.examples)} examples; guidance about {num_tokens} tokens per call"
     )
     click.echo("  use it, in the run config:")
-    said = json.dumps(name, ensure_ascii=False)
-    click.echo(f"    annotate:\n      domain: {escape(said)}")
+    shown = json.dumps(name, ensure_ascii=False)
+    click.echo(f"    annotate:\n      domain: {escape(shown)}")
     click.echo(f"    build:\n      {policy_line(domain)}")
     for doubt in doubts:
         click.echo(f"note: {escape(doubt)}", err=True)
