@@ -47,7 +47,7 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
     click.echo(
         f"{first.num_sentences} sentences of {first.num_responses} responses in "
         f"{first.num_groups} groups; people call {first.num_hallucinated} hallucinated\n"
-        f"hall.: hallucinated, fact.: all others; {first.interval}"
+        f"hall.: hallucinated, fact.: others; {first.interval}"
     )
     if first.has_few_groups:
         click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals may not hold for other texts")
@@ -194,8 +194,8 @@ def _print_disagreements(
         )
         quotes = [evidence.text for evidence in row.evidence if evidence.text]
         for title, text in (
-            ("said", row.text),
-            ("because", row.rationale),
+            ("sentence", row.text),
+            ("reason", row.rationale),
             ("evidence", quotes[0] if quotes else ""),
         ):
             if text:
