@@ -548,6 +548,9 @@ def test_a_judge_that_gives_one_label_only_is_reported(tmp_path: Path, run: Run)
     page = tmp_path / "page.html"
     code, _, err = run("agreement", "--gold", rows, "--judge", made, "--report", page)
     assert code == 0, err
-    assert "gives one label only, or nearly: 24 of 24 decided sentences are unverifiable" in err
-    assert "occur word for word in a document and are called wrong by tiny: 12, for example" in err
-    assert "gives one label only" in page.read_text("utf-8")
+    assert "gives only one label, or nearly: 24 of 24 decided sentences are unverifiable" in err
+    assert (
+        "occur word for word in a document and are labelled as wrong by tiny: 12, for example"
+        in err
+    )
+    assert "gives only one label" in page.read_text("utf-8")

@@ -229,7 +229,7 @@ def test_a_domain_and_prompts_that_are_not_there_are_errors(run: Run) -> None:
     code, out, _ = run("doctor", "--config", "run.yaml")
     assert code == 1
     assert "did you mean 'medical'?" in line_of(out, "annotate.domain")
-    assert "is no folder" in line_of(out, "annotate.llm.prompts")
+    assert "is not a folder" in line_of(out, "annotate.llm.prompts")
 
 
 def test_a_model_folder_is_looked_into(run: Run) -> None:

@@ -139,7 +139,7 @@ def test_a_run_without_a_useful_reply_leaves_an_earlier_output_as_it_is(annotate
     with ChatServer(lambda _: useless) as server:
         result = annotate(server, "--set=annotate.llm.max_tokens=200")
     assert isinstance(result.exception, BackendError)
-    assert "of an earlier run is left as it is" in str(result.exception)
+    assert "of an earlier run is not changed" in str(result.exception)
     assert output.read_bytes() == before
 
 

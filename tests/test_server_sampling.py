@@ -213,7 +213,7 @@ def test_a_prompt_too_long_for_a_server_names_what_asks_it_again(sample):
     with ChatServer(lambda body: as_json(400, {"error": long})) as server:
         result, _ = sample(server)
     assert {failure.reason for failure in result.failures} == {"http_400"}
-    assert all("--retry-failed asks it again" in item.detail for item in result.failures)
+    assert all("--retry-failed sends it again" in item.detail for item in result.failures)
 
 
 @pytest.mark.parametrize(

@@ -490,7 +490,9 @@ def test_a_column_who_that_was_renamed_is_named(tmp_path: Path) -> None:
     save_csv(path, [renamed | {"person_label": "wrong", "reviewer": "Dr Bo"}])
     ((review,), result) = bring_back(path, who="Dr Li")
     assert review.who == "Dr Li"
-    assert any("has no column 'who', so every row is treated as given by --who" in n for n in result.notes)
+    assert any(
+        "has no column 'who', so every row is treated as given by --who" in n for n in result.notes
+    )
 
 
 def test_a_name_in_two_spellings_of_its_characters_is_one_person(tmp_path: Path) -> None:

@@ -102,7 +102,6 @@ def test_data_and_prompts_are_not_read(tmp_path: Path, checkout: Path) -> None:
     before = len(words.count(checkout))
     for name in (*words.EXCLUDED, *words.ONLY_COMMENTS):
         path = tmp_path / name
-        path = path / "en.yaml" if name.endswith("prompts/") else path
         path = path / "a.py" if name.endswith("/") else path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {PROSE}\n" if path.suffix == ".yaml" else f'WORDS = "{PROSE}"\n')

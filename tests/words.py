@@ -30,17 +30,33 @@ KINDS = ("pages", "docstrings", "comments", "messages", "settings files")
 
 # Not read, each with its reason. A folder ends with a slash.
 EXCLUDED = {
-    "annotator/judging/protocols/prompts/": "prompts: their text is part of content keys",
-    "annotator/judging/domains/templates/": "domains: their text is part of prompts",
+    **dict.fromkeys(
+        (f"annotator/judging/protocols/prompts/{language}.yaml" for language in ("en", "zh")),
+        "prompts: their text is part of content keys",
+    ),
+    **dict.fromkeys(
+        (f"annotator/judging/domains/templates/{language}.yaml" for language in ("en", "zh")),
+        "domains: their text is part of prompts",
+    ),
 }
 # Files whose strings are data or are sent to a model; their comments and docstrings are read.
 ONLY_COMMENTS = {
     "schemas/text/sense_words.py": "words that questions are compared by",
     "annotator/text/function_words.py": "words without content",
+    "annotator/text/rules/english.py": "words that begin sentences, and abbreviations",
     "annotator/judging/lexical/words.py": "words, and forms of verbs",
     "annotator/judging/lexical/refusals.py": "sentences in which models decline to answer",
     "annotator/documents/readers/pdf/hyphens.py": "words that are joined by a hyphen",
     "annotator/sampling/question_wording.py": "words of questions",
+    **dict.fromkeys(
+        (
+            f"annotator/judging/protocols/{name}.py"
+            for name in ("anah", "anah_reply", "copied", "read_reply", "repairs", "response")
+        ),
+        "descriptions of faults, which a repair sends to the model",
+    ),
+    "annotator/judging/protocols/steps.py": "descriptions of faults, which a repair sends",
+    "annotator/judging/protocols/window_reply.py": "descriptions of faults, which a repair sends",
     "annotator/judging/domains/domain.py": "headings of prompts, which are part of content keys",
     "annotator/sampling/questions_prompt.py": "a prompt: its text is part of content keys",
     "formats/sheets/labels.py": "what people may write into a cell",

@@ -97,7 +97,7 @@ class AnnotateConfig(Section):
     question and sentences finds)."""
 
     retrieval: RetrievalConfig = RetrievalConfig()
-    """The parts of long documents that a judge model reads: {max_tokens, passage_sentences, ...}."""
+    """What a judge model reads of long documents: {max_tokens, passage_sentences, ...}."""
 
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
     """Share of the responses that may fail before the command ends with exit code 1."""
