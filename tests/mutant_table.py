@@ -259,7 +259,7 @@ MUTANTS = [
     ),
     *mutants_of(
         "trainer/config.py",
-        ("default-beta", "beta: float = Field(default=0.1,", "beta: float = Field(default=0.2,",
+        ("default-beta", "default=0.1,", "default=0.2,",
          "test_recipes.py"),
         ("loss-beta-fixed", "beta=self.beta,", "beta=0.1,", reaching("beta")),
         ("loss-smoothing-dropped", "label_smoothing=self.label_smoothing,", "",

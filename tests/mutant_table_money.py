@@ -98,7 +98,7 @@ MONEY = [
         ),
         (
             "judge-fails-unseen",
-            "    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again\n",
+            "    budget.meters[-1].check_replies()  # the judge's: calls that it cannot do are not paid again\n",
             "",
             "test_money.py -k judge_whose_calls",
         ),

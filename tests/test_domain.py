@@ -123,7 +123,7 @@ def test_check_shows_prompts_tokens_and_sentences_of_a_shipped_domain(run, name)
     assert "=== 3 sentences found" in out
     assert "=== dry run: 3 sentences judged by lexical" in out
     assert "of 3 as the examples say" in out
-    assert "reads no guidance" in out
+    assert "does not use the domain's guidance" in out
 
 
 def test_only_the_chinese_domain_uses_chinese_prompts(run):
@@ -218,7 +218,7 @@ def test_new_leaves_an_existing_file_alone_and_refuses_names_that_lead_elsewhere
     path = tmp_path / "configs" / "domains" / "mine.yaml"
     path.write_text("# my work\n")
     code, _, err = run("domain", "new", "mine")
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "exists already" in err
     assert path.read_text() == "# my work\n"
     for name in ("../mine", "-mine", "a b", "x" * 65, "a\nb"):
         code, _, err = run("domain", "new", "--", name)

@@ -201,7 +201,7 @@ def test_prices_of_0_are_known_and_the_limit_stops_nothing(world: World, verb: s
     code, out, err = world.run(verb, "--max-cost", 0, *prices(verb, completion=0))
     assert code == 0, err
     assert world.asked.total() > 0
-    assert "note: --max-cost 0 stops nothing: the prices are 0" in err
+    assert "note: --max-cost 0 has no effect: the prices are 0" in err
     assert "USD" not in out + err
 
 
@@ -253,7 +253,7 @@ def test_one_budget_counts_all_models_and_the_judge(world: World) -> None:
         code, _, err = world.run("evaluate", "--max-calls", limit)
         assert code == 3, err
         assert world.asked.total() - before == limit
-        assert "no scores are written" in err
+        assert "no scores were written" in err
     assert not (world.folder / "new-evaluate" / "scores.json").exists()
     code, _, err = world.run("evaluate")
     assert code == 0, err
@@ -319,7 +319,7 @@ def test_an_evaluation_is_estimated_before_and_in_the_middle(world: World) -> No
     # A stand-in of all documents' text has 8 sentences, and those that begin alike are apart.
     assert 8 <= before["base, verdicts"] <= 8 * 8 and before["in all"] == sum(before.values()) / 2
     assert re.search(r"in all:(\n  .*)*cost: about [\d.]+ USD", out)
-    assert "are taken to be up to 512 tokens long" in err
+    assert "are assumed to be up to 512 tokens long" in err
 
     world.run("evaluate", "--max-calls", 8)  # the responses of the first model, no verdict
     code, out, err = world.run("evaluate", "--estimate", *sets)

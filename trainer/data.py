@@ -1,17 +1,17 @@
 """Reading preference pairs: a built data set folder, or any conversational preference file.
 
-The rule: good rows are never lost to bad ones. A row that is no pair becomes a `Failure` naming
-file and row; only what makes every row unreadable (no file, a format from the future, columns
-missing) stops the run.
+The rule: good rows are never lost because of bad ones. An invalid row becomes a `Failure` that
+names file and row; only what makes every row unreadable (no file, an unknown format version,
+missing columns) stops the run.
 
-What is read, the first that exists:
+What is read (the first that exists):
 
-    FOLDER/manifest.json          our own data set: its format version is checked
+    FOLDER/manifest.json          a data set of `maskdpo build`: its format version is checked
     FOLDER/pairs/, FOLDER/data/, FOLDER/    files named train*, test*: .parquet or .jsonl
     FILE.parquet, FILE.jsonl      training pairs only
 
-Foreign data needs `chosen` and `rejected` as lists of messages; the prompt is in `prompt`, inside
-both, or both ways (`schemas.preference_rows`). Columns that are no field of `Pair` are left alone.
+Other data needs `chosen` and `rejected` as lists of messages; the prompt is in `prompt`, inside
+both, or both ways (`schemas.preference_rows`). Columns that are not fields of `Pair` are ignored.
 """
 
 from __future__ import annotations
@@ -45,32 +45,34 @@ class PairFiles:
     test: Sequence[Path]
 
     def fingerprint(self) -> str:
-        """Key of the training pairs: what of the data decides the trained weights."""
+        """Key of the training pairs: the part of the data that decides the trained weights."""
         return content_key([describe_file(path)["sha256"] for path in self.train])
 
     def test_fingerprint(self) -> str:
-        """Key of the test pairs, which decide the weights only where training stops by them."""
+        """Key of the test pairs, which decide the weights only with early stopping."""
         return content_key([describe_file(path)["sha256"] for path in self.test])
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSet:
-    """The pairs of one split, and the rows that are none."""
+    """The pairs of one split, and its invalid rows."""
 
     pairs: Sequence[Pair]
     failures: Sequence[Failure]
 
     @property
     def num_rows(self) -> int:
-        """Rows read, good and bad."""
+        """Number of rows read, valid and invalid."""
         return len(self.pairs) + len(self.failures)
 
 
 def find_pair_files(dataset: Path) -> PairFiles:
-    """The files to read; InputError when there are none or their format is too new."""
+    """The files to read. Raises InputError when there are none or their format is too new."""
     if dataset.is_file():
         if dataset.suffix not in SUFFIXES:
-            raise InputError.of(dataset, f"is no data set; a file must end in {_listed(SUFFIXES)}")
+            raise InputError.of(
+                dataset, f"is not a data set; a file must end in {_listed(SUFFIXES)}"
+            )
         return PairFiles(train=[dataset], test=[])
     if not dataset.is_dir():
         raise InputError.of(dataset, "not found; maskdpo build makes a data set folder")
@@ -129,7 +131,7 @@ def parse_pair(values: object, identifier: str) -> Pair:
     known |= split_row(values.get("prompt"), values["chosen"], values["rejected"])
     known["id"] = identifier
     try:
-        # Through JSON, where strict types read label names; Parquet's null is a field left out.
+        # Through JSON, where strict types read label names; a null of Parquet is an absent field.
         return Pair.model_validate_json(json.dumps(_without_nulls(known)))
     except ValidationError as error:
         raise ValueError("; ".join(describe_errors(error, Pair))) from None
@@ -140,7 +142,7 @@ def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_id(values: object, path: Path, row: int) -> str:
-    """The row's own id where it is text, else its place."""
+    """The row's own id if it is text, else its place."""
     given = values.get("id") if isinstance(values, dict) else None
     return given if given and is_text(given) else f"{path.name}:{row}"
 
@@ -152,7 +154,7 @@ def _failure(identifier: str, reason: str, detail: str) -> Failure:
 def _read_values(path: Path) -> Iterator[tuple[int, object]]:
     """Rows as plain values, counted from 1 (a line of JSONL, a row of Parquet).
 
-    What is no row is the ValueError that says why.
+    An unreadable row is given as the ValueError that says why.
     """
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
@@ -191,7 +193,9 @@ def _check_manifest(path: Path) -> None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         name, version = manifest["format"], manifest["version"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError.of(path, "is no data set manifest with 'format' and 'version'") from None
+        raise InputError.of(
+            path, "is not a data set manifest with 'format' and 'version'"
+        ) from None
     check_format(path, str(name), str(version), expected="pairs")
 
 

@@ -1,4 +1,4 @@
-"""Both splits of a data set: the rows read, what became of them, and where the user reads of it.
+"""Both splits of a data set: the rows read, what became of them, and the files that list it.
 
 The rule: every row that is read trains, is listed as failed, or is listed as dropped with its
 reason; counts and files are made from the same lists.
@@ -34,12 +34,12 @@ class Splits:
 
     @property
     def num_rows(self) -> int:
-        """Rows read, good and bad."""
+        """Number of rows read, valid and invalid."""
         return self.train_rows.num_rows + self.test_rows.num_rows
 
     @property
     def failures(self) -> list[Failure]:
-        """Rows that are no pairs."""
+        """Invalid rows."""
         return [*self.train_rows.failures, *self.test_rows.failures]
 
     @property
@@ -73,12 +73,11 @@ def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datase
     if not train_rows.num_rows:
         raise InputError.of(dataset, "holds no training pairs: its files have no rows")
     lost = [*train_rows.failures, *splits.train.dropped]
-    first = lost[0].detail.removeprefix(
-        f"{lost[0].id}: "
-    )  # a row without an id is named by its place
+    # A row without an id is identified by its place.
+    first = lost[0].detail.removeprefix(f"{lost[0].id}: ")
     raise InputError.of(
         dataset,
-        f"no training pair is left of {train_rows.num_rows} ({_listed_reasons(lost)}; "
+        f"none of {train_rows.num_rows} training pairs can be used ({_listed_reasons(lost)}; "
         f"first: {lost[0].id}: {first})",
     )
 
@@ -100,7 +99,7 @@ def count_splits(splits: Splits) -> dict[str, int]:
 
 
 def write_rejects(splits: Splits, output: Path) -> None:
-    """Failed rows next to the folder, dropped pairs inside it."""
+    """Write failed rows next to the folder, and dropped pairs inside it."""
     write_failures(output, splits.failures)
     if splits.dropped:
         write_records(output / DROPPED, splits.dropped)
@@ -109,7 +108,7 @@ def write_rejects(splits: Splits, output: Path) -> None:
 
 
 def drop_notes(splits: Splits, output: Path) -> list[str]:
-    """One sentence about pairs that could not train, if there are any."""
+    """A note about pairs that could not train, if there are any."""
     if not splits.dropped:
         return []
     count = len(splits.dropped)

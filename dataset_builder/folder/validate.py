@@ -1,10 +1,10 @@
-"""`validate`: everything that is wrong with a data set folder, file by file and row by row.
+"""`validate`: all faults of a data set folder, file by file and row by row.
 
-The rule that makes it worth trusting: it reads what is in the files and believes nothing else,
-neither the manifest's counts nor that `build` wrote them, and it goes on after a fault. Rows are
-counted from 0, as `load_dataset(FOLDER)["train"][0]` counts them within a split of one file.
+The rule: only the content of the files counts. It does not rely on the manifest's counts or on
+`build` having written them, and it continues after a fault. Rows are counted from 0, as
+`load_dataset(FOLDER)["train"][0]` counts them within a split of one file.
 
-Rows are streamed; what is kept of them for the whole run is in `seen_rows`.
+Rows are streamed; what is kept in memory for the whole run is in `seen_rows`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ ROWS_A_BATCH = 1_024
 class Validation:
     """The outcome for one folder.
 
-    findings   the faults in reading order, the first MAX_FINDINGS of them
-    by_kind    how many there are of each kind, all of them
+    findings   the first MAX_FINDINGS faults, in reading order
+    by_kind    number of all faults of each kind
     num_rows   rows read, by file
-    notes      what is no fault and may be one: topics of two splits that are nearly equal
+    notes      possible faults: topics of two splits that are nearly equal
     """
 
     findings: Sequence[Finding]
@@ -52,15 +52,15 @@ class Validation:
 
     @property
     def num_faults(self) -> int:
-        """All faults, those past MAX_FINDINGS included."""
+        """Number of all faults, including those after the first MAX_FINDINGS."""
         return sum(self.by_kind.values())
 
 
 def validate_folder(folder: str | Path) -> Validation:
-    """Check a whole data set folder; raises InputError only when there is no such folder."""
+    """Check a whole data set folder. Raises InputError only when there is no such folder."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError.of(folder, "is no folder; maskdpo build makes a data set folder")
+        raise InputError.of(folder, "is not a folder; maskdpo build makes a data set folder")
     run = _Run(folder=folder)
     findings: list[Finding] = []
     by_kind: Counter[str] = Counter()
@@ -88,7 +88,7 @@ class _Run:
         manifest, faults = read_manifest(self.folder)
         yield from faults
         if any(fault.kind is FaultKind.FORMAT_VERSION for fault in faults):
-            return  # a newer format may mean other things by the same columns
+            return  # in a newer format the same columns may have other meanings
         names = data_files(self.folder)
         yield from file_faults(self.folder, manifest, names)
         yield from card_faults(self.folder, names)

@@ -1,4 +1,4 @@
-"""What the commands share: the config options, the settings list of --help, the closing lines."""
+"""What commands share: config options, the settings list of --help, the final lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class DocumentedCommand(click.Command):
-    """A command whose help ends with its config section's settings and with examples."""
+    """A command whose help ends with the settings of its config section and with examples."""
 
     def __init__(self, *args: Any, section: str = "", examples: str = "", **attrs: Any) -> None:
         super().__init__(*args, **attrs)
@@ -38,7 +38,7 @@ class DocumentedCommand(click.Command):
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The base's; an option that is a setting is refused with the --set that sets it."""
+        """The base's; for an option that is a setting, the error shows the right --set."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -49,7 +49,7 @@ class DocumentedCommand(click.Command):
             raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings of the command's section, then its examples as they are."""
+        """Write the settings of the command's section, then its examples."""
         if self.section:
             fields = section_model(self.section).model_fields
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
@@ -87,7 +87,7 @@ def _describe_field(field: Any) -> str:
 
 
 def _show_default(field: Any) -> str:
-    """` [default]` of a setting; empty where the default is not one short value."""
+    """` [default]` of a setting; empty if the default is not a short value."""
     if field.is_required():
         return " [required]"
     default = field.get_default(call_default_factory=True)
@@ -95,7 +95,7 @@ def _show_default(field: Any) -> str:
 
 
 def _find_section(annotation: Any) -> type[Section] | None:
-    """The section that a setting holds, such as `llm`; None where it holds a value."""
+    """The section that a setting holds, such as `llm`; None if it holds a value."""
     candidates = [annotation, *get_args(annotation)]
     found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
     return next(found, None)
@@ -113,7 +113,7 @@ def _list_keys(section: type[Section]) -> str:
 
 
 def _list_choices(annotation: Any) -> list[str]:
-    """The words that a setting, or an item of it, can be; none where any will do."""
+    """The words that a setting, or an item of it, can be; empty if there is no such list."""
     if get_origin(annotation) is Literal:
         return [value for value in get_args(annotation) if isinstance(value, str)]
     return [choice for part in get_args(annotation) for choice in _list_choices(part)]
@@ -138,17 +138,17 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def require_file(path: Path, *, made_by: str) -> Path:
-    """`path`, or an InputError that says which command makes it."""
+    """`path`; raises InputError with the command that makes it if it is missing."""
     if not path.exists():
         raise InputError([Fault(path=str(path), line=None, message=f"not found; {made_by}")])
     return path
 
 
 def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
-    """The files that paths and glob patterns name, each once, sorted.
+    """The files of paths and glob patterns, each once, sorted.
 
-    A path that exists is taken as it is, whatever its characters. Raises InputError for a
-    path or pattern that names no file.
+    An existing path is used literally, even with pattern characters. Raises InputError for a path
+    or pattern that matches no file.
     """
     found: set[Path] = set()
     for pattern in patterns:
@@ -164,7 +164,7 @@ def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
 
 
 def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
+    """Give a command that calls models --max-calls, --max-tokens, --max-cost and --retry-failed.
 
     It is passed them as `limits` (annotator.calls.usage.Limits) and `retry_failed`.
     """
@@ -172,21 +172,21 @@ def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--max-calls",
         type=click.IntRange(0),
-        help="Stop before more calls than this; failed ones count. [no limit]",
+        help="Stop before more calls than this; failed calls count too. [no limit]",
     )
     @click.option(
         "--max-tokens",
         type=click.IntRange(0),
-        help="Stop before more tokens than this, prompt and completion of all calls of this run "
-        "added up. [no limit]",
+        help="Stop before more tokens than this: the sum of prompt and completion tokens of all "
+        "calls of this run. [no limit]",
     )
     @click.option(
         "--max-cost",
         type=click.FloatRange(0.0),
         help="Stop before this run costs more than this, in the currency of the setting prices, "
-        "which must be given. [no limit]",
+        "which must be set. [no limit]",
     )
-    @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
+    @click.option("--retry-failed", is_flag=True, help="Repeat calls that failed in earlier runs.")
     @functools.wraps(function)
     def wrapped(
         max_calls: int | None,
@@ -207,29 +207,29 @@ estimate_option = click.option(
     "--estimate",
     "estimate_only",
     is_flag=True,
-    help="Print calls, tokens and cost still owed; ask nothing, write nothing.",
+    help="Print the remaining calls, tokens and cost; call no model, write nothing.",
 )
 
 
 def announce_limits(limits: Limits, *prices: Prices | None) -> None:
-    """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
+    """Print a note if a limit on cost has no effect because all `prices` of the models are 0."""
     if limits.max_cost is None or not prices:
         return
     if all(item is not None and item.is_free for item in prices):
         click.echo(
-            f"note: --max-cost {limits.max_cost:g} stops nothing: the prices are 0, so this run "
+            f"note: --max-cost {limits.max_cost:g} has no effect: the prices are 0, so this run "
             "costs nothing",
             err=True,
         )
 
 
 def show_estimate(estimate: Estimate) -> None:
-    """Print what a run would still ask, and what that leaves out."""
+    """Print the remaining calls of a run, and what the estimate leaves out."""
     show_estimates([("", estimate)])
 
 
 def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
-    """Print what each of several models would still be asked, by name, and the sum."""
+    """Print the remaining calls for each of several models, by name, and the sum."""
     from annotator.calls.estimate import total_rows
 
     estimates = [estimate for _, estimate in parts]
@@ -251,7 +251,7 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
 
 
 def announce_judge(settings: AnnotateConfig) -> list[str]:
-    """Print and return, before anything else, the notes of a judge that needs no model."""
+    """Print and return the notes of a judge that needs no model, before any other output."""
     from annotator.judging.make_judge import make_judge
 
     notes = make_judge(settings).notes() if settings.judge == "lexical" else []
@@ -261,7 +261,7 @@ def announce_judge(settings: AnnotateConfig) -> list[str]:
 
 
 def report_result(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
-    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+    """Print the result of a command, then raise TooManyFailuresError if too many rows failed.
 
     `announced` are notes that were printed already.
     """
@@ -286,7 +286,7 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
 
 
 def print_table(rows: Sequence[tuple[str, str]]) -> None:
-    """Print (name, value) rows to the terminal, whatever their text."""
+    """Print (name, value) rows to the terminal; any text is safe."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -295,5 +295,5 @@ def print_table(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows:
-        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: it is no markup
+        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: not markup
     Console(stderr=True).print(table)

@@ -1,7 +1,7 @@
-"""What is installed and what is missing, found without importing any of it.
+"""What is installed and what is missing, without importing any of it.
 
-The rule: which extra brings a package is read from the installed metadata of maskdpo, so that the
-command that is printed is the one that works.
+The rule: the extra that contains a package is read from the installed metadata of maskdpo, so that
+the printed command works.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from importlib import metadata
 from pathlib import Path
 
 _INSTALL = "pip install -c constraints.txt -e '.[{extra}]'"
-_VLLM = "make setup-vllm   (an environment of its own: vllm pins its own torch)"
+_VLLM = "make setup-vllm   (a separate environment: vllm pins its own torch)"
 
-# package -> what it is for, in the order of a run
+# package -> its purpose, in the order of a run
 _PACKAGES = {
     "sentencex": "sentences (default splitter)",
     "spacy": "sentences (splitter: spacy)",
@@ -80,7 +80,7 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*?(?:extra == ['\"]([\w-]+)['\"])?
 
 @dataclass(frozen=True, kw_only=True)
 class PackageStatus:
-    """One package: its installed version or None, and the command that gets it."""
+    """One package: its installed version or None, and the command that installs it."""
 
     name: str
     needed_for: str
@@ -90,14 +90,14 @@ class PackageStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandStatus:
-    """One command and the packages it still lacks."""
+    """One command and its missing packages."""
 
     name: str
     missing: tuple[str, ...]
 
 
 def inspect_packages() -> list[PackageStatus]:
-    """Every package a command may need, in the order of a run."""
+    """Every package that a command may need, in the order of a run."""
     return [
         PackageStatus(
             name=name,
@@ -110,7 +110,7 @@ def inspect_packages() -> list[PackageStatus]:
 
 
 def inspect_commands() -> list[CommandStatus]:
-    """Every command with what it lacks."""
+    """Every command with its missing packages."""
     return [
         CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _COMMANDS.items()
@@ -118,10 +118,10 @@ def inspect_commands() -> list[CommandStatus]:
 
 
 def find_shadows() -> Iterator[str]:
-    """Sentences about rooms of ours that another installed package hides.
+    """Messages about packages of maskdpo that another installed package hides.
 
-    `schemas` and `trainer` are common names: an import that finds someone else's is a fault
-    that would otherwise show up as a strange AttributeError.
+    `schemas` and `trainer` are common names: an import that finds another distribution's package
+    would otherwise fail with a misleading AttributeError.
     """
     home = Path(__file__).resolve().parent.parent.parent
     for room in _ROOMS:
@@ -130,18 +130,18 @@ def find_shadows() -> Iterator[str]:
         if origin is None or origin.parent.parent != home:
             yield (
                 f"package {room!r} is imported from {origin}, not from {home / room}; uninstall "
-                "the other distribution or use an environment of its own"
+                "the other distribution or use a separate environment"
             )
 
 
 def explain_missing(module: str) -> str:
-    """One sentence for an import that failed: the package and the command that gets it."""
+    """One sentence for a failed import: the package and the command that installs it."""
     package = module.split(".")[0]
-    return f"the package {package!r} is not installed; get it with: {install_command(package)}"
+    return f"the package {package!r} is not installed; install it with: {install_command(package)}"
 
 
 def install_command(package: str) -> str:
-    """The command that installs a package, with the extra of maskdpo that asks for it."""
+    """The command that installs a package, with the extra of maskdpo that contains it."""
     extra = _extras().get(_normal(package), "")
     if extra == "vllm":
         return _VLLM
@@ -150,7 +150,7 @@ def install_command(package: str) -> str:
 
 @lru_cache(maxsize=1)
 def _extras() -> dict[str, str]:
-    """Package -> the extra that brings it, '' for none, from maskdpo's own metadata."""
+    """Package -> the extra that contains it ('' for none), from maskdpo's own metadata."""
     try:
         lines = metadata.requires("maskdpo") or []
     except metadata.PackageNotFoundError:
@@ -160,7 +160,7 @@ def _extras() -> dict[str, str]:
 
 
 def _normal(package: str) -> str:
-    """A package's name as PEP 503 compares it."""
+    """A package's name, normalised as in PEP 503."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 

@@ -1,7 +1,7 @@
-"""Data sets by name: a folder here, or a repository on the Hub, fetched into the client's cache.
+"""Data sets by name: a local folder, or a repository on the Hub, downloaded to the cache.
 
-A folder that exists always wins over a repository of the same name. Only the files of our format
-are fetched, and nothing in them is run.
+The rule: an existing folder is used before a repository of the same name. Only files of maskdpo's
+format are downloaded, and no code in them is run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$", re.ASCII)
 def find_dataset(name: str, *, revision: str | None = None) -> Path:
     """The folder `name`, or a local copy of the Hub's data set `name` (ORG/NAME).
 
-    Raises InputError when there is neither, BackendError when the Hub does not answer.
+    Raises InputError when neither exists, BackendError when the Hub does not respond.
     """
     folder = Path(name)
     if folder.exists():
@@ -38,7 +38,7 @@ def find_dataset(name: str, *, revision: str | None = None) -> Path:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    """The commit is asked for first: a stale copy in the cache is never taken for the Hub's."""
+    """The commit is requested first, so that a stale copy in the cache is never used."""
     import httpx2
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
@@ -56,10 +56,10 @@ def _download(name: str, revision: str | None) -> Path:
             name, repo_type="dataset", revision=commit, allow_patterns=list(PATTERNS)
         )
     except OfflineModeIsEnabled:
-        message = "is no folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub"
+        message = "is not a folder here, and HF_HUB_OFFLINE is set; unset it to use the Hub"
         raise InputError.of(name, message) from None
     except GatedRepoError:
-        message = "is gated on the Hub; ask for access there, then log in with: hf auth login"
+        message = "is gated on the Hub; request access there, then log in with: hf auth login"
         raise InputError.of(name, message) from None
     except RepositoryNotFoundError:
         message = (
@@ -74,7 +74,7 @@ def _download(name: str, revision: str | None) -> Path:
         raise BackendError(f"{name}: the Hub answered {status}; rerun to try again") from None
     except (httpx2.HTTPError, LocalEntryNotFoundError) as error:
         raise BackendError(
-            f"{name} is no folder here, and the connection to the Hub broke "
+            f"{name} is not a folder here, and the connection to the Hub failed "
             f"({type(error).__name__}); rerun to try again"
         ) from None
     return Path(path)

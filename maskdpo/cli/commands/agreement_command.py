@@ -62,19 +62,19 @@ if TYPE_CHECKING:
     "--judge",
     metavar="JUDGE",
     help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
-    "annotations made earlier (.jsonl) [annotate.judge].",
+    "existing annotations (.jsonl) [annotate.judge].",
 )
 @click.option(
     "--compare",
     nargs=2,
     metavar="JUDGE JUDGE",
-    help="Measure two judges and test their difference.",
+    help="Measure two judges and test the difference between them.",
 )
 @click.option(
     "--store",
     type=OUTPUT_FILE,
-    help="File of finished calls of judges that ask a model [RUN/store.sqlite; store.sqlite next "
-    "to the output where run.dir is not set].",
+    help="File of finished calls of judges that use a model [RUN/store.sqlite; store.sqlite next "
+    "to the output if run.dir is not set].",
 )
 @same_model_option
 @click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
@@ -86,15 +86,15 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Disagreements to print of each judge, the surest first.",
+    help="Number of disagreements to print per judge, highest confidence first.",
 )
 @click.option(
     "--annotations-output",
     type=OUTPUT_FILE,
-    help="Write the judge's verdicts as annotations, to be named by --judge again.",
+    help="Write the judge's verdicts as annotations, which --judge can read later.",
 )
 @click.option("--report", type=OUTPUT_FILE, help="Write an HTML page with pictures.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def command(
     config: RunConfig,
     *,
@@ -116,7 +116,7 @@ def command(
 ) -> None:
     """Measure a judge against people's sentence labels, with baselines, or compare two judges.
 
-    A judge that asks a model keeps its calls in the store, so a rerun continues.
+    Calls of a judge that uses a model are kept in the store, so a rerun continues.
     """
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
@@ -124,7 +124,7 @@ def command(
 
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
-    require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
+    require_file(gold, made_by="--gold takes labelled responses or annotations of people")
     run_store = find_run_store(
         config,
         (output.parent if output else config.run.dir) / "agreement.json",
@@ -161,7 +161,7 @@ def _measure(
     files: AgreementFiles,
     paid: PaidCalls,
 ) -> AgreementResult | None:
-    """Run the judges and write the files; None where only an estimate is wanted and printed."""
+    """Run the judges and write the files; returns None if only an estimate is printed."""
     from annotator.agreement.run import estimate_agreement, run_agreement
     from maskdpo.cli.progress import Progress
     from maskdpo.named_judges import find_judges
@@ -194,7 +194,8 @@ def _print_result(
     from maskdpo.report.agreement_show import print_agreement, print_notes
 
     if as_json:
-        # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
+        # Escaped to ASCII: names come from data and could contain control characters for the
+        # terminal.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print_agreement(result, num_shown=num_shown)

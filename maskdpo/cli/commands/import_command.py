@@ -48,35 +48,36 @@ _HEAD_BYTES = 4_096
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet. A name that "
-    "ends in .csv or .xlsx is a sheet.",
+    help="Format of SOURCE: labels of people, pairs made elsewhere, or a checked sheet. A file "
+    "name that ends in .csv or .xlsx means a sheet.",
 )
 @click.option(
     "--output",
     type=OUTPUT_FILE,
-    help="Annotations [RUN/annotations.jsonl]; of a sheet: the reviews it is added to "
-    "[RUN/reviews.jsonl].",
+    help="File for annotations [RUN/annotations.jsonl]; for a sheet: file to which its reviews "
+    "are added [RUN/reviews.jsonl].",
 )
 @click.option(
     "--documents-output",
     type=OUTPUT_FILE,
-    help="Documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
+    help="File for documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
 )
-@click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
+@click.option("--who", default="", help="Who checked a sheet, for rows that do not name a person.")
 @click.option(
     "--round",
     "round_number",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Sheet: a second look of the same person has a higher number, and counts instead.",
+    help="Sheet: number of the review round; a higher number of the same person replaces lower "
+    "ones.",
 )
 @click.option(
     "--max-failed",
     type=click.FloatRange(0.0, 1.0),
     default=DEFAULT_MAX_FAILED,
     show_default=True,
-    help="Share of rows that may be bad before the exit code is 1.",
+    help="Largest share of invalid rows; above it the exit code is 1.",
 )
 def command(
     config: RunConfig,
@@ -89,15 +90,15 @@ def command(
     round_number: int,
     max_failed: float,
 ) -> None:
-    """Turn what others made (SOURCE) into annotations and documents, or into reviews.
+    """Turn other data (SOURCE) into annotations and documents, or into reviews.
 
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
     .jsonl or .parquet), and xlsx, csv or parquet (a sheet of maskdpo export that people have filled
-    in). What nobody labelled becomes `undetermined: not_labelled`. Reviews are added to those that
-    are there. A bad row is recorded next to the output; the rest are imported. With --output, the
-    documents are written next to it. The formats: docs/formats.md.
+    in). Sentences without a label become `undetermined: not_labelled`. Reviews are added to the
+    existing ones. An invalid row is recorded next to the output; the rest are imported. With
+    --output, the documents are written next to it. The formats: docs/formats.md.
     """
-    require_file(source, made_by="SOURCE is the file to import")
+    require_file(source, made_by="give SOURCE, the file to import")
     format_name = _sheet_format(source) or format_name
     _check_format(source, format_name)
     annotations = output or config.run.path("annotations.jsonl")
@@ -141,7 +142,7 @@ def _import_sheet(
 
 
 def _sheet_format(source: Path) -> str | None:
-    """The format of a sheet, by its name, or by its head as a program's "Unicode text" has it."""
+    """The format of a sheet, by its name, or by its first bytes for a program's "Unicode text"."""
     if source.suffix.lower() in _SHEET_SUFFIXES:
         return _SHEET_SUFFIXES[source.suffix.lower()]
     with source.open("rb") as handle:
@@ -151,9 +152,9 @@ def _sheet_format(source: Path) -> str | None:
 
 
 def _check_format(source: Path, format_name: str) -> None:
-    """Refuse a file whose name says that it is of another format, in one sentence."""
+    """Refuse a file whose name belongs to another format, in one sentence."""
     if source.suffix.lower() in _NO_SHEETS:
-        message = "is a spreadsheet of another kind; save it as .xlsx or as 'CSV UTF-8' first"
+        message = "is another kind of spreadsheet; first save it as .xlsx or as 'CSV UTF-8'"
         raise InputError.of(source, message)
     fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())
     if format_name == FORMATS[0] and fitting:
@@ -165,5 +166,5 @@ def _check_format(source: Path, format_name: str) -> None:
 
 
 def _documents_path(config: RunConfig, output: Path | None) -> Path:
-    """Where the documents go: next to an output that is given, else into the run."""
+    """Where documents are written: next to the given output, else into the run."""
     return output.parent / "documents.jsonl" if output else config.run.path("documents.jsonl")

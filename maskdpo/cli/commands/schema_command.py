@@ -20,7 +20,7 @@ from schemas.errors import ConfigError, nearest
 )
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """Print the JSON Schema of the record NAME; without NAME, the names there are."""
+    """Print the JSON Schema of the record NAME; without NAME, list the names."""
     from schemas.json_schemas import RECORDS, json_schema
 
     if name is None:
@@ -28,4 +28,4 @@ def command(name: str | None) -> None:
     elif name in RECORDS:
         click.echo(json.dumps(json_schema(name), indent=2))
     else:
-        raise ConfigError(f"no record {name!r}; {nearest(name, list(RECORDS))}")
+        raise ConfigError(f"unknown record {name!r}; {nearest(name, list(RECORDS))}")

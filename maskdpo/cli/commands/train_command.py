@@ -21,7 +21,7 @@ from maskdpo.config import RunConfig
 
 
 def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
-    """Several processes, started by a launcher, end as one, and an error is printed once."""
+    """Several processes, started by a launcher, end together, and an error is printed once."""
 
     @functools.wraps(function)
     def wrapped(**options: Any) -> None:
@@ -56,14 +56,14 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
     help="Data set folder, or a .parquet or .jsonl file of pairs [RUN/dataset].",
 )
 @click.option("--model", help="Model folder or Hub id to train.")
-@click.option("--output", type=FOLDER, help="Trained model [RUN/model].")
+@click.option("--output", type=FOLDER, help="Folder for the trained model [RUN/model].")
 def command(
     config: RunConfig, dataset: Path | None, model: str | None, output: Path | None
 ) -> None:
     """Train a model with Mask-DPO on a built data set. A rerun continues.
 
     The model folder also gets training_log.jsonl and its curves, curves.html. Recipes for models
-    and GPUs: configs/train. What every setting is for: docs/training.md.
+    and GPUs: configs/train. All settings: docs/training.md.
     """
     from trainer.config import TrainConfig
     from trainer.processes import is_main
@@ -79,13 +79,13 @@ def command(
 
 
 def _draw_curves(folder: Path) -> None:
-    """Leave the run's curves next to its model; without room for them the run is still done."""
+    """Write the run's curves next to its model; a full disk here does not fail the run."""
     from maskdpo.report.training_page import write_training_page
 
     try:
         page = write_training_page(folder)
     except OSError as error:
-        click.echo(f"note: {folder}: curves were not drawn: {error.strerror or error}", err=True)
+        click.echo(f"note: {folder}: curves were not written: {error.strerror or error}", err=True)
         return
     if page is not None:
         click.echo(f"curves: {page}")

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Faults to print; all are counted.",
+    help="Number of faults to print; all are counted.",
 )
-@click.option("--statistics", is_flag=True, help="Print labels, scores, lengths and their like.")
+@click.option(
+    "--statistics", is_flag=True, help="Also print statistics: labels, scores, lengths and more."
+)
 @click.option("--json", "report", type=OUTPUT_FILE, help="Also write the faults to this file.")
 def command(
     config: RunConfig,
@@ -46,8 +48,8 @@ def command(
 ) -> None:
     """Check DATASET, a folder or a data set on the Hub [RUN/dataset], file by file, row by row.
 
-    Prints every fault with its file and row (from 0) and exits with 2 when there is any. Topics of
-    two splits that are nearly equal are no fault: they are listed in a note.
+    Prints every fault with its file and row (from 0) and exits with 2 if there is a fault. Topics
+    of two splits that are nearly equal are not a fault: they are listed in a note.
     """
     from dataset_builder.folder.statistics import compute_statistics
     from dataset_builder.folder.validate import validate_folder
@@ -73,7 +75,7 @@ def command(
         listed = ", ".join(f"{kind} {count:,}" for kind, count in validation.by_kind.items())
         raise InputError.of(dataset or folder, f"has {num_faults:,} faults: {listed}")
     rows = ", ".join(f"{name} {count:,}" for name, count in validation.num_rows.items())
-    click.echo(f"{dataset or folder} is sound (rows: {rows})")
+    click.echo(f"{dataset or folder} is valid (rows: {rows})")
     for note in validation.notes:
         click.echo(f"note: {printable(note)}", err=True)
     if statistics:
