@@ -38,7 +38,7 @@ from schemas.labels import Label, LabelPolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("biography", "general", "legal", "medical", "zh_general")
-DOCUMENTS = ROOT / "configs" / "domains" / "documents"
+DOCUMENTS = ROOT / "annotator" / "judging" / "domains" / "shipped" / "documents"
 LABELS = ("no_hallucination", "contradictory", "unverifiable", "no_fact")
 
 

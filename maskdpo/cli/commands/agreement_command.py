@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     OUTPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
     require_file,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import INPUT_FILE, DocumentedCommand
+from maskdpo.cli.options import RUN_CONFIG, DocumentedCommand
 from maskdpo.config import RunConfig, load_run_config
 from schemas.errors import MaskDpoError
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     """,
 )
 @click.option(
-    "--config", "config_path", type=INPUT_FILE, help="Check what this run config needs to run."
+    "--config",
+    "config_path",
+    type=RUN_CONFIG,
+    metavar="FILE|NAME",
+    help="Check what this run config needs to run.",
 )
 @click.option(
     "--set",
