@@ -180,12 +180,18 @@ def test_every_command_takes_the_name_of_a_packaged_config(run: Run) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("llama-3.1-8b-lorra", "there is no such file, and no packaged run config has this name; "
-         "did you mean 'llama-3.1-8b-lora'?"),
+        (
+            "llama-3.1-8b-lorra",
+            "there is no such file, and no packaged run config has this name; "
+            "did you mean 'llama-3.1-8b-lora'?",
+        ),
         ("configs/train/qwen3-8b-4gpu.yaml", "did you mean 'qwen3-8b-4gpu'?"),
         ("run.yaml", "--config run.yaml: there is no such file"),
-        ("fsdp2", "this is a config for accelerate and no run config; use it with: maskdpo "
-         "recipes fsdp2 > fsdp2.yaml"),
+        (
+            "fsdp2",
+            "this is a config for accelerate and no run config; use it with: maskdpo "
+            "recipes fsdp2 > fsdp2.yaml",
+        ),
         (".", "--config .: is a folder"),
     ],
 )
