@@ -247,6 +247,30 @@ estimate_option = click.option(
 )
 
 
+def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+    """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
+
+    Raises MissingPackageError for plots that were asked for and cannot be drawn.
+    """
+    from schemas.packages import install_command, is_installed, require
+
+    if wanted:
+        require("matplotlib", needed_for="--plots")
+    if wanted is None and not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: the card gets no plots: matplotlib is not installed ({how})", err=True)
+        return False
+    return wanted is not False
+
+
+plots_option = click.option(
+    "--plots/--no-plots",
+    default=None,
+    callback=_choose_plots,
+    help="Draw the card's plots [where matplotlib is installed].",
+)
+
+
 def announce_limits(limits: Limits, *prices: Prices | None) -> None:
     """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
     if limits.max_cost is None or not prices:

@@ -121,7 +121,10 @@ def command(
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
     from maskdpo.named_judges import PaidCalls
+    from schemas.packages import require
 
+    if not estimate_only:
+        require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")

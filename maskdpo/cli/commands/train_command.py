@@ -80,9 +80,14 @@ def command(
 
 
 def _draw_curves(folder: Path) -> None:
-    """Leave the run's curves next to its model; without room for them the run is still done."""
+    """Write the run's curves next to its model; where that is impossible the run is still done."""
     from maskdpo.report.training_page import write_training_page
+    from schemas.packages import install_command, is_installed
 
+    if not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: curves were not drawn: matplotlib is not installed ({how})", err=True)
+        return
     try:
         page = write_training_page(folder)
     except OSError as error:
