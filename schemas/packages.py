@@ -73,7 +73,7 @@ def install_command(module: str) -> str:
         return "make setup-vllm, and run this command there: .venv-vllm/bin/maskdpo"
     if is_clone:
         return f"pip install -c constraints.txt -e '.[{extra}]'".replace("'.[]'", ".")
-    own = ", in an environment of its own: vllm pins its torch" if extra == "vllm" else ""
+    own = "   (in an environment of its own: vllm pins its torch)" if extra == "vllm" else ""
     return f"pip install 'maskdpo[{extra}]'{own}".replace("'maskdpo[]'", "maskdpo")
 
 

@@ -48,7 +48,7 @@ def test_a_wheel_is_told_the_extra_of_a_package() -> None:
     assert install_command("torch") == "pip install 'maskdpo[train]'"
     assert install_command("sklearn") == "pip install 'maskdpo[dev]'"
     assert install_command("pyarrow") == install_command("markdown_it") == "pip install maskdpo"
-    assert install_command("vllm").startswith("pip install 'maskdpo[vllm]', in an environment of")
+    assert install_command("vllm").startswith("pip install 'maskdpo[vllm]'   (in an environment of")
     assert install_command("mlflow") == "pip install mlflow"
     assert explain_missing("peft.tuners").endswith("get it with: pip install 'maskdpo[train]'")
 
