@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "Sample from models, annotate, score, compare and plot.",
     "forget": "Permanently remove a person's reviews or a response from a run.",
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "recipes": "List the packaged run configs, or print one (--config NAME).",
     "doctor": "Show what is installed and what is missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record.",
 }
