@@ -66,7 +66,7 @@ class ModelConfig(Section):
         description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
         "own for what is behind the served name. A new revision means new replies.",
     )
-    seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
+    seed: int = Field(default=0, ge=0, description="seed from which each reply gets its own")
     chat_template_kwargs: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="variables for the chat template, such as {enable_thinking: false}",
@@ -77,11 +77,11 @@ class ModelConfig(Section):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="transformers: auto (CUDA where there is one), cpu, cuda or cuda:N",
+        description="transformers: device that computes: auto (CUDA where there is one), cpu, cuda or cuda:N",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers, vllm: auto is float32 on a CPU and the model's own on CUDA",
+        description="transformers, vllm: precision of the weights; auto is float32 on a CPU and the model's own on CUDA",
     )
     engine: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -198,9 +198,14 @@ class SampleConfig(ModelConfig):
     """Settings of `maskdpo sample`."""
 
     num_responses: int = Field(default=8, ge=1, le=10_000, description="responses per question")
-    temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="0 takes the likeliest")
+    temperature: float = Field(
+        default=1.0, ge=0.0, le=2.0, description="sampling temperature; 0 takes the likeliest token"
+    )
     top_p: float = Field(
-        default=1.0, gt=0.0, le=1.0, description="nucleus mass; 1 keeps all tokens"
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="share of the probability that sampling keeps (nucleus); 1 keeps all tokens",
     )
     max_tokens: int = Field(default=512, ge=1, description="longest reply, in tokens")
     system_prompt: str | None = Field(

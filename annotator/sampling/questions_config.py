@@ -12,7 +12,9 @@ class QuestionsConfig(ModelConfig):
     """Settings of `maskdpo questions`."""
 
     num_questions: int = Field(default=3, ge=1, le=100, description="questions per document")
-    temperature: float = Field(default=0.7, ge=0.0, le=2.0, description="0 takes the likeliest")
+    temperature: float = Field(
+        default=0.7, ge=0.0, le=2.0, description="sampling temperature; 0 takes the likeliest token"
+    )
     max_tokens: int = Field(
         default=1024,
         ge=1,

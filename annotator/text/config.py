@@ -36,12 +36,12 @@ class RetrievalConfig(Section):
         description="documents up to this many tokens are shown whole; of longer ones, the "
         "passages that bear on the sentences, up to this many",
     )
-    passage_sentences: int = Field(default=4, ge=1, le=100, description="sentences a passage")
+    passage_sentences: int = Field(default=4, ge=1, le=100, description="sentences per passage")
     overlap: int = Field(
         default=1, ge=0, le=50, description="sentences that a passage shares with the next"
     )
     passages_a_sentence: int = Field(
-        default=6, ge=1, le=1_000, description="passages looked for each sentence, best first"
+        default=6, ge=1, le=1_000, description="passages searched for each sentence, best first"
     )
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ class EvaluateConfig(Section):
 
     models: dict[str, str] = Field(
         min_length=1,
-        description="name: folder or Hub id; the first is what the others are compared with",
+        description="models to compare, as name: folder or Hub id; the first is what the others are compared with",
     )
     questions: Path | None = Field(
         default=None,
@@ -24,11 +24,14 @@ class EvaluateConfig(Section):
         default=None, ge=1, description="responses per question; default: as in section sample"
     )
     temperature: float | None = Field(
-        default=None, ge=0.0, le=2.0, description="default: as in section sample"
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; default: as in section sample",
     )
     seed: int = Field(default=1, ge=0, description="seed of the evaluation's own samples")
     descriptions: dict[str, str] = Field(
-        default={}, description="name: one line on what the model is, for the report"
+        default={}, description="one line per model for the report, as name: text"
     )
     num_examples: int = Field(
         default=24, ge=0, le=1000, description="questions shown with their responses in the report"
