@@ -74,7 +74,7 @@ forget: $(VENV)/.train            ## a person or a response leaves the run (ARGS
 	@$(RUN)
 doctor: $(VENV)/.train            ## what is installed and what is missing
 	@$(VENV)/bin/maskdpo doctor
-schema: $(VENV)/.train            ## JSON Schema of a record (ARGS=annotation)
+schema: $(VENV)/.train            ## JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
 test: $(VENV)/.dev                ## all tests

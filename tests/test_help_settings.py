@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from maskdpo.cli.main import COMMANDS, cli
-from maskdpo.cli.settings_help import find_section, setting_rows
 from maskdpo.cli.setting_hints import known_settings
+from maskdpo.cli.settings_help import find_section, setting_rows
 from maskdpo.config_sections import SECTION_NAMES, section_model
 from schemas.config import Section
 

@@ -77,11 +77,13 @@ class ModelConfig(Section):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="transformers: device that computes: auto (CUDA where there is one), cpu, cuda or cuda:N",
+        description="transformers: device that computes: auto (CUDA where there is one), cpu, cuda "
+        "or cuda:N",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers, vllm: precision of the weights; auto is float32 on a CPU and the model's own on CUDA",
+        description="transformers, vllm: precision of the weights; auto is float32 on a CPU and "
+        "the model's own on CUDA",
     )
     engine: dict[str, JsonValue] = Field(
         default_factory=dict,

@@ -34,7 +34,7 @@ COMMANDS = {
     "forget": "Remove a person's reviews or a response from a run, for good.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
     "doctor": "Show what is installed and missing; --config: check what a run needs.",
-    "schema": "Print the JSON Schema of a record.",
+    "schema": "Print the JSON Schema of a record, or of a run config.",
 }
 
 

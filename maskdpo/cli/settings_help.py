@@ -1,7 +1,7 @@
-"""The settings of a section as rows of --help: a row per setting, also for those in a section of it.
+"""The settings of a section as rows of --help, those of the sections in it included.
 
-The rule: a row's name is what follows `--set SECTION.`, so that it can be copied. The description is
-one paragraph that ends with the default in brackets.
+The rule: a row's name is what follows `--set SECTION.`, so that it can be copied. The description
+is one paragraph that ends with the default in brackets.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ class EvaluateConfig(Section):
 
     models: dict[str, str] = Field(
         min_length=1,
-        description="models to compare, as name: folder or Hub id; the first is what the others are compared with",
+        description="models to compare, as name: folder or Hub id; the first is what the "
+        "others are compared with",
     )
     questions: Path | None = Field(
         default=None,
