@@ -51,7 +51,7 @@ def command(
     """
     from dataset_builder.folder.statistics import compute_statistics
     from dataset_builder.folder.validate import validate_folder
-    from maskdpo.publishing.fetch import find_dataset
+    from maskdpo.data_sets.hub import find_dataset
     from maskdpo.report.dataset_table import print_statistics
     from schemas.errors import InputError
     from schemas.files.own_files import has_keys, refuse_to_replace_unless
