@@ -105,7 +105,7 @@ def _short_form(model: type[Section], name: str) -> Mapping[str, Any] | None:
 
 def _either(value: dict[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:
     """A setting that may also have its short form; what describes it stays outside."""
-    outside = {key: value.pop(key) for key in ("default", "description") if key in value}
+    outside = {key: value.pop(key) for key in [*value] if key in ("default", "description")}
     forms = value.pop("anyOf", None) or [value]
     if short.get("$ref") == "items":
         short = {**value["items"], "description": short["description"]}

@@ -89,6 +89,19 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --split and --config-name, which choose a part of a data set."""
+    for option, help_text in (
+        ("--config-name", "Configuration of a data set that has several."),
+        (
+            "--split",
+            "Split of a data set folder or Hub data set [the only one, else train].",
+        ),
+    ):
+        function = click.option(option, metavar="NAME", help=help_text)(function)
+    return function
+
+
 def require_file(path: Path, *, made_by: str) -> Path:
     """`path`, or an InputError that says which command makes it."""
     if not path.exists():
