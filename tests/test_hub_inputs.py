@@ -64,6 +64,8 @@ def preference(index: int, **changes: Any) -> dict[str, Any]:
         "chosen": "She was born in Karsted.",
         "rejected": f"He was born in {1900 + index}.",
         "score": 0.5,
+        "chosen_score": 9,  # columns of our names that mean something else
+        "topic": ["a", "b"],
     }
     return row | changes
 
@@ -409,6 +411,22 @@ def test_validate_checks_a_saved_folder_row_by_row(tmp_path: Path, run: Run) -> 
     assert code == 0, out
     code, _, err = run("validate", "saved", "--statistics")
     assert code == 2 and "--statistics needs" in err
+
+
+@pytest.mark.slow
+def test_scripts_stay_where_they_are(
+    client: HubProcess, preferences: Repo, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """Only data files of the configuration are fetched."""
+    files = {**preferences.files(), "data/loader.py": b"raise SystemExit('a script ran')"}
+    commit = preferences.commit("main", "with scripts", files)
+    arguments = ("import", PREFERENCES, "--format", "trl", "--split", "train_prefs")
+    done = clean(client.run(*arguments, "--output", tmp_path / "annotations.jsonl"))
+    assert done.code == 0, done.err
+    homes = list(tmp_path_factory.getbasetemp().glob("hf_home*"))
+    fetched = {path.name for home in homes for path in home.rglob("*") if commit in path.parts}
+    assert "train_prefs-00000-of-00001.parquet" in fetched
+    assert not {"load_me.py", "loader.py", "rows.jsonl"} & fetched
 
 
 @pytest.mark.slow

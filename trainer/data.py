@@ -12,8 +12,8 @@ What is read, the first that exists:
 
 Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
 data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
-prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Columns that are no
-field of `Pair` are left alone.
+prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are left
+alone; without spans also those that have a name of ours, such as `topic`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
@@ -32,11 +32,12 @@ from schemas.files.tables import COLUMNAR, Table, column_names, scan_values
 from schemas.hashing import content_key
 from schemas.messages import is_text
 from schemas.preference_rows import split_row
-from schemas.records import Failure, Pair
+from schemas.records import Failure, FinishReason, Pair
 from schemas.validation import describe_errors, show_value
 
 Split = Literal["train", "test"]
 SUFFIXES = (".parquet", ".jsonl")
+_FINISH_REASONS = ("chosen_finish_reason", "rejected_finish_reason")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +161,7 @@ def parse_pair(values: object, identifier: str) -> Pair:
                 f"{side!r} must be a list of messages with role and content, or a text, "
                 f"found {show_value(values.get(side))}"
             )
-    known = {name: values[name] for name in Pair.model_fields if name in values}
+    known = {name: values[name] for name in _names_of_ours(values)}
     known |= split_row(values.get("prompt"), values["chosen"], values["rejected"])
     known["id"] = identifier
     try:
@@ -168,6 +169,13 @@ def parse_pair(values: object, identifier: str) -> Pair:
         return Pair.model_validate_json(json.dumps(_without_nulls(known)))
     except ValidationError as error:
         raise ValueError("; ".join(describe_errors(error, Pair))) from None
+
+
+def _names_of_ours(values: Mapping[str, object]) -> list[str]:
+    """The columns that mean what ours mean. Without spans, only those that decide the training."""
+    if values.get("chosen_spans") is None and values.get("rejected_spans") is None:
+        return [name for name in _FINISH_REASONS if values.get(name) in get_args(FinishReason)]
+    return [name for name in Pair.model_fields if name in values]
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
