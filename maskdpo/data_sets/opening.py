@@ -38,12 +38,14 @@ _NO_PATH = "not found; give a file, a folder of a data set, or ORG/NAME of one o
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """The splits of one configuration of a data set, with their files on this machine."""
+    """The splits of one configuration of a data set: the names of their files inside it.
+
+    place    the folder, or the data set on the Hub: its splits are fetched one by one
+    """
 
     name: str
-    folder: Path
-    splits: Mapping[str, Sequence[Path]]
-    commit: str = ""
+    place: Path | HubDataset
+    splits: Mapping[str, Sequence[str]]
     config_name: str = ""
 
     def table(self, split: str | None = None) -> Table:
@@ -53,19 +55,20 @@ class DataSet:
         if split not in self.splits:
             known = ", ".join(repr(name) for name in self.splits)
             raise InputError.of(self.name, f"has no split {split!r}; it has {known} (--split)")
-        origin = {
-            "dataset": self.name if self.commit else self.folder.name,
-            "revision": self.commit,
-            "config_name": self.config_name,
-            "split": split,
-        }
-        files = self.splits[split]
-        _refuse_other_files(self.name, files)
+        names = self.splits[split]
+        _refuse_other_files(self.name, names)
+        if isinstance(self.place, HubDataset):
+            folder = fetch(self.place, names)
+            origin = {"dataset": self.name, "revision": self.place.commit}
+        else:
+            folder = self.place
+            origin = {"dataset": folder.resolve().name}
+        origin |= {"config_name": self.config_name} if self.config_name else {}
         return Table(
             name=f"{origin['dataset']}/{split}",
-            folder=self.folder,
-            files=files,
-            origin={key: value for key, value in origin.items() if value},
+            folder=folder,
+            files=[folder / name for name in names],
+            origin={**origin, "split": split},
         )
 
     def notes(self, split: str | None) -> list[str]:
@@ -82,7 +85,7 @@ class DataSet:
 def open_data_set(
     name: str, *, revision: str | None = None, config_name: str | None = None
 ) -> DataSet:
-    """The data set called `name`; its files are fetched where it is on the Hub.
+    """The data set called `name`; its splits are fetched where it is on the Hub.
 
     Raises InputError where there is none, or none that can be read; BackendError where the Hub
     does not answer.
@@ -96,7 +99,7 @@ def open_data_set(
 
 
 def open_on_hub(found: HubDataset, config_name: str | None = None) -> DataSet:
-    """A data set on the Hub, with the files of one configuration fetched."""
+    """One configuration of a data set on the Hub."""
     prefix = f"hf://datasets/{found.name}@{found.commit}/"
     given, chosen = _resolve(found.name, found.name, config_name, commit=found.commit)
     splits = {}
@@ -111,34 +114,25 @@ def open_on_hub(found: HubDataset, config_name: str | None = None) -> DataSet:
                 "rerun to try again"
             )
         splits[split] = inside
-    for names in splits.values():
-        _refuse_other_files(found.name, map(PurePosixPath, names))
-    folder = fetch(found, sorted({name for names in splits.values() for name in names}))
-    return DataSet(
-        name=found.name,
-        folder=folder,
-        splits={split: [folder / name for name in names] for split, names in splits.items()},
-        commit=found.commit,
-        config_name=chosen,
-    )
+    return DataSet(name=found.name, place=found, splits=splits, config_name=chosen)
 
 
 def _open_folder(folder: Path, config_name: str | None) -> DataSet:
     if is_saved(folder):
         if config_name is not None:
             raise InputError.of(folder, "was written by save_to_disk and has no configurations")
-        return DataSet(name=str(folder), folder=folder, splits=_saved_splits(folder))
+        return DataSet(name=str(folder), place=folder, splits=_saved_splits(folder))
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept, as in the Hub's cache
     given, chosen = _resolve(str(folder), str(root), config_name)
-    splits: dict[str, list[Path]] = {}
+    splits: dict[str, list[str]] = {}
     for split, places in given.items():
         paths = [Path(os.path.normpath(place)) for place in places]
         outside = [path for path in paths if not path.is_relative_to(root)]
         if outside:
             message = f"its README.md names {outside[0]}, which is not inside the folder"
             raise InputError.of(folder, message)
-        splits[split] = [folder / path.relative_to(root) for path in paths]
-    return DataSet(name=str(folder), folder=folder, splits=splits, config_name=chosen)
+        splits[split] = [path.relative_to(root).as_posix() for path in paths]
+    return DataSet(name=str(folder), place=folder, splits=splits, config_name=chosen)
 
 
 def is_saved(folder: Path) -> bool:
@@ -146,7 +140,7 @@ def is_saved(folder: Path) -> bool:
     return (folder / SPLITS).is_file() or (folder / STATE).is_file()
 
 
-def _saved_splits(folder: Path) -> dict[str, list[Path]]:
+def _saved_splits(folder: Path) -> dict[str, list[str]]:
     if not (folder / SPLITS).is_file():
         state = _read_json(folder / STATE)
         split = state.get("_split")
@@ -154,23 +148,25 @@ def _saved_splits(folder: Path) -> dict[str, list[Path]]:
     names = _read_json(folder / SPLITS).get("splits")
     if not isinstance(names, list) or not names:
         raise InputError.of(folder / SPLITS, "names no splits")
-    return {
-        str(name): _shards(folder / str(name), _read_json(folder / _plain(folder, name) / STATE))
-        for name in names
-    }
+    found = {}
+    for name in names:
+        inside = folder / _plain(folder, name)
+        shards = _shards(inside, _read_json(inside / STATE))
+        found[str(name)] = [f"{name}/{shard}" for shard in shards]
+    return found
 
 
-def _shards(folder: Path, state: Mapping[str, Any]) -> list[Path]:
-    """The Arrow files that a `state.json` names, in order."""
+def _shards(folder: Path, state: Mapping[str, Any]) -> list[str]:
+    """The names of the Arrow files that a `state.json` gives, in order."""
     try:
         names = [item["filename"] for item in state["_data_files"]]
     except (KeyError, TypeError):
         raise InputError.of(folder / STATE, "names no data files ('_data_files')") from None
-    paths = [folder / _plain(folder, name) for name in names]
-    for path in paths:
-        if not path.is_file():
-            raise InputError.of(path, f"not found; {STATE} names it")
-    return paths
+    plain = [_plain(folder, name) for name in names]
+    for name in plain:
+        if not (folder / name).is_file():
+            raise InputError.of(folder / name, f"not found; {STATE} names it")
+    return plain
 
 
 def _plain(folder: Path, name: object) -> str:
@@ -233,9 +229,9 @@ def _explain(error: Exception, place: str, config_name: str | None, commit: str 
     return f"cannot be opened: {one_line(str(error), MAX_REASON_CHARS)}"
 
 
-def _refuse_other_files(name: str, files: Iterable[Path | PurePosixPath]) -> None:
+def _refuse_other_files(name: str, files: Iterable[str]) -> None:
     """Raise InputError for a file of a kind that is not read."""
-    for path in files:
+    for path in map(PurePosixPath, files):
         if path.suffix not in SUFFIXES:
             message = f"holds {path.name}; of a data set, {', '.join(SUFFIXES)} are read"
             raise InputError.of(name, message)
