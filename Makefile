@@ -80,7 +80,7 @@ recipes: $(VENV)/.train           ## the packaged run configs (ARGS=NAME prints 
 	@$(VENV)/bin/maskdpo recipes $(ARGS)
 doctor: $(VENV)/.train            ## what is installed and what is missing
 	@$(VENV)/bin/maskdpo doctor
-schema: $(VENV)/.train            ## print the JSON Schema of a record (ARGS=annotation)
+schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
 test: $(VENV)/.dev                ## all tests

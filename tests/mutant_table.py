@@ -16,6 +16,7 @@ from mutant_table_evidence import QUOTED
 from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
+from mutant_table_hub import HUB_INPUTS
 from mutant_table_ingest import INGEST
 from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
@@ -505,6 +506,7 @@ MUTANTS = [
     *INGEST,
     *MESSAGES,
     *MONEY,
+    *HUB_INPUTS,
     *OUTCOMES,
     *DOCUMENTS_HTML,
     *IN_RUNNING,

@@ -36,7 +36,7 @@ COMMANDS = {
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
     "recipes": "List the packaged run configs, or print one (--config NAME).",
     "doctor": "Show what is installed and what is missing; --config: check what a run needs.",
-    "schema": "Print the JSON Schema of a record.",
+    "schema": "Print the JSON Schema of a record, or of a run config.",
 }
 
 
