@@ -147,7 +147,7 @@ class Evidence(Record):
     @model_validator(mode="after")
     def _is_a_place(self) -> Self:
         if self.start > self.end:
-            raise ValueError(f"[{self.start}, {self.end}) is not a valid place; 'end' < 'start'")
+            raise ValueError(f"[{self.start}, {self.end}) is not a place; 'end' is before 'start'")
         return self
 
 

@@ -166,7 +166,7 @@ def test_an_unknown_domain_names_the_nearest_and_the_known(run):
         ({"guidence": {}}, "unknown key 'guidence'; did you mean 'guidance'?"),
         ({"text": {"spliter": "nltk"}}, "unknown key 'text.spliter'; did you mean 'splitter'?"),
         ({"retrieval": {"overlap": 9}}, "overlap is 9"),
-        ({"text": {"language": "en"}}, "say the language once"),
+        ({"text": {"language": "en"}}, "give the language once"),
         ({"guidance": {"supported": "yes"}}, "no_hallucination"),
         ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is not a label of a judge"),
         ({"label_policy": {"chosen": ["undetermined"]}}, "'undetermined' trains on neither side"),
@@ -449,7 +449,7 @@ def test_check_warns_of_what_is_likely_not_meant(run, tmp_path):
     code, out, err = run("domain", "check", path)
     assert code == 0
     assert "no example is labelled no_hallucination or contradictory or unverifiable" in err
-    assert "example 1: its sentence is 2 sentences" in err
+    assert "example 1: the splitter divides its sentence into 2 sentences" in err
     assert re.search(r"the guidance has about \d+ tokens", err)
     assert "One. Two of them." in out and "The bridge opened in 2019." in out  # filled up to three
 

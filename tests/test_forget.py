@@ -205,7 +205,7 @@ def test_what_was_forgotten_does_not_come_back(world):
     assert (world.folder / "responses.jsonl").read_bytes() == kept and world.asked == []
     assert "forgotten 1" in out and "1 responses were forgotten" in err
     out, _ = world("sample", "--estimate")
-    assert "calls owed: 0" in out
+    assert "calls to make: 0" in out
     (world.folder / "responses.jsonl").write_bytes(rows)
     _, err = world("annotate", code=2)
     assert "responses.jsonl:3: response 'q1-0' was forgotten" in err

@@ -305,7 +305,7 @@ def test_two_currencies_are_refused(world: World) -> None:
 
 def owed(out: str) -> dict[str, int]:
     """Calls owed by title, from what `--estimate` prints."""
-    found = re.findall(r"^(.*):\n  calls owed: (?:at most )?([\d,]+)", out, re.M)
+    found = re.findall(r"^(.*):\n  calls to make: (?:at most )?([\d,]+)", out, re.M)
     return {title: int(count.replace(",", "")) for title, count in found}
 
 
@@ -354,7 +354,7 @@ def test_evaluate_asks_failed_calls_again_with_retry_failed(world: World) -> Non
 def test_agreement_is_estimated_limited_shown_and_continued(world: World) -> None:
     code, out, err = world.run("agreement", "--estimate")
     assert code == 0, err
-    assert "calls owed: 4\n" in out
+    assert "calls to make: 4\n" in out
     assert (world.asked, world.written()) == (Counter(), [])
     assert not (world.folder / "store.sqlite").exists()
     code, _, err = world.run("agreement", "--max-calls", 3)

@@ -121,7 +121,7 @@ def test_sound_questions_are_kept_with_their_document_and_topic(write):
     assert "Karsted" not in body["messages"][0]["content"]
     assert wanted(body) == 3
     assert result.counts["topics"] == 1 and result.counts["short"] == 0
-    assert any("3 questions over 1 topics; more topics teach more" in note for note in result.notes)
+    assert any("3 questions over 1 topics; more topics help more" in note for note in result.notes)
     assert any("69.03" in note for note in result.notes)
     assert ("calls asked", "1") in result.table
 

@@ -99,7 +99,7 @@ def test_a_preview_without_a_terminal_writes_nothing_and_its_calls_serve_the_run
         assert num_previewed == 12
         assert not (tmp_path / "annotations.jsonl").exists()
         assert first.output.count("\nresponse r") == 3
-        assert "calls owed: 36" in first.output
+        assert "calls to make: 36" in first.output
         assert 'evidence: "Person' in first.output
         assert "--yes" in first.output
         second = annotate(server, "--preview=3", "--yes")

@@ -59,7 +59,7 @@ class Estimate:
         most = "at most " if self.at_most else ""
         about = most + "about "
         rows = [
-            ("calls owed", f"{most}{self.num_calls:,}"),
+            ("calls to make", f"{most}{self.num_calls:,}"),
             ("answers in the store", f"{self.num_stored:,}"),
             ("prompt tokens", f"{about}{self.tokens.prompt:,}"),
             ("of them a prefix cache can serve", f"about {self.tokens.cached:,}"),
@@ -75,7 +75,7 @@ def total_rows(parts: Sequence[Estimate]) -> list[tuple[str, str]]:
     most = "at most " if any(part.at_most for part in parts) else ""
     tokens = sum((part.tokens for part in parts), Tokens())
     rows = [
-        ("calls owed", f"{most}{sum(part.num_calls for part in parts):,}"),
+        ("calls to make", f"{most}{sum(part.num_calls for part in parts):,}"),
         ("prompt tokens", f"{most}about {tokens.prompt:,}"),
         ("completion tokens", f"{most}about {tokens.completion:,}"),
     ]

@@ -238,7 +238,7 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
     if any(item.num_calls and item.prices is None for item in estimates):
         click.echo("note: prices are not set, so not all costs are known", err=True)
     if not parts:
-        click.echo("calls owed: 0")
+        click.echo("calls to make: 0")
     for title, estimate in parts:
         if len(parts) > 1:
             click.echo(f"{title}:")
