@@ -158,7 +158,11 @@ def build_pairs(
     *,
     reviews: Mapping[str, Sequence[Logged]] | None = None,
 ) -> Built:
-    """Select and weigh, question by question; the order of `rows` does not matter."""
+    """Select and weigh, question by question; the order of `rows` does not matter.
+
+    `reviews` are by response id. Raises ConfigError for weights by confidence when a confidence is
+    not a probability.
+    """
     questions: dict[str, list[Annotation]] = {}
     for row in rows:
         questions.setdefault(row.question_id, []).append(row)

@@ -50,7 +50,11 @@ class Selection:
 
 
 def select(responses: Sequence[Annotation], config: BuildConfig) -> Selection:
-    """The choices from the responses to one question (ids unique, not empty)."""
+    """The choices from the responses to one question (ids unique, not empty).
+
+    `config.strategy` names the rule and its paper (`dataset_builder.strategies`). A response that
+    is in no choice is in `unused` with its reason.
+    """
     fault = find_fault(responses)
     if fault is not None:
         return drop([row.id for row in responses], fault)

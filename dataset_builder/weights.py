@@ -27,7 +27,12 @@ def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -
 
 
 def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
-    """The label policy's weight (0 or 1), reduced by the verdict's confidence."""
+    """The weight of a sentence on one side, 0 (masked) to 1.
+
+    It is the label policy's weight (by default as in arXiv 2503.02846: correct sentences of the
+    chosen side and hallucinated ones of the rejected side train), times the judge's confidence if
+    `config.weighting` is `confidence`; 0 if the confidence is below `config.min_confidence`.
+    """
     if not is_sure(verdict, config.min_confidence):
         return 0.0
     return config.label_policy.weight(verdict.label, side) * _trust(verdict, config.weighting)

@@ -60,6 +60,10 @@ ONLY_COMMENTS = {
     "annotator/judging/domains/domain.py": "headings of prompts, which are part of content keys",
     "annotator/sampling/questions_prompt.py": "a prompt: its text is part of content keys",
     "formats/sheets/labels.py": "what people may write into a cell",
+    "dataset_builder/splits/prompt_template.py": "words without content",
+    "benchmarks/ingest_documents_html.py": "text of generated documents",
+    "benchmarks/ingest_documents_pdf_pages.py": "text of generated documents",
+    "benchmarks/prompt_economy.py": "prompts and replies",
     "benchmarks/mask_cases.py": "prompts and answers",
     "benchmarks/sentence_cases/": "sentences to divide",
 }

@@ -59,7 +59,10 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         return count
 
     def save_now(self) -> Path:
-        """Write the current state, unless it is already saved; returns the checkpoint folder."""
+        """Write the current state, unless it is already saved; returns the checkpoint folder.
+
+        Every process must call this. Raises NonFiniteLossError when weights are not finite.
+        """
         self._save_checkpoint(self.model, None)
         return self._checkpoint(self.state.global_step)
 

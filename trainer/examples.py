@@ -80,7 +80,10 @@ class Prepared:
 
 
 def prepare_examples(pairs: Iterable[Pair], tokenizer: Any, config: TrainConfig) -> Prepared:
-    """Tokenise and mask every pair. `tokenizer` has passed `render.check_tokenizer`."""
+    """Tokenise and mask every pair; a pair that cannot train is dropped with its reason.
+
+    `tokenizer` must have passed `render.check_tokenizer`.
+    """
     encoder = Encoder(tokenizer, config)
     examples: list[Example] = []
     dropped: list[Failure] = []

@@ -95,7 +95,10 @@ class Arrangement:
 
 
 def arrange(examples: Sequence[Example], layout: Layout, scored: Scored) -> Arrangement:
-    """Lay out a batch of at least one pair."""
+    """Lay out a batch of at least one pair.
+
+    `scored="active"` scores each completion up to its last active token, "completion" all of it.
+    """
     chosen = [_needed(example.chosen, scored) for example in examples]
     rejected = [_needed(example.rejected, scored) for example in examples]
     if layout == "padded":

@@ -60,7 +60,12 @@ def sum_pairs(
     *,
     num_pairs: int,
 ) -> PairSums:
-    """Sums for each side of each pair, [2, B]; a side without tokens has sum 0."""
+    """Sums for each side of each pair, [2, B], in nats for log-probabilities and log-ratios.
+
+    All arguments are [N], one per scored token: log-probabilities under policy and reference,
+    weights, index of the pair (0 to `num_pairs` - 1) and side (0 chosen, 1 rejected). A side
+    without tokens has sum 0.
+    """
     places_N = sides_N * num_pairs + pairs_N
 
     def add_up(values_N: Tensor) -> Tensor:
@@ -74,7 +79,11 @@ def sum_pairs(
 
 
 def preference_losses(sums: PairSums, settings: LossSettings) -> PairLosses:
-    """The loss of each pair, [B], and its rewards, from the sums of its sides."""
+    """The loss of each pair and its rewards, each [B], from the sums of its sides.
+
+    Equation 4 of arXiv 2503.02846 for `sigmoid`; `robust`, `ipo` and `chosen_nll` name the papers
+    of the other terms. Differentiable in the losses; rewards are detached.
+    """
     ratios_2B = sums.ratios_2B
     if settings.length_normalize or settings.kind == "ipo":
         ratios_2B = ratios_2B / _at_least_one_token(sums.weights_2B)

@@ -56,8 +56,9 @@ def weigh_characters(
 def weigh_tokens(
     rendered: Rendered, extents: Sequence[Offsets], character_weights: Sequence[float]
 ) -> list[float]:
-    """One weight per token; `extents` come from `token_extents`.
+    """One weight per token, 0 for masked; `extents` come from `token_extents`.
 
+    `character_weights` has one weight per character of `rendered.text` (`weigh_characters`).
     A token without characters takes the weight of the character before it, if that is in the answer
     or the trailer.
     """

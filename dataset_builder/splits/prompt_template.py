@@ -6,7 +6,7 @@ template. The template is learned from a sample of all prompts that depends only
 so every order of the input and every shard learns the same one.
 
 It is kept as a set of character 5-grams, from two sources:
-    5-grams that 10% of the topics have, at least five ("Tell me a biography of ..."), and those of
+    5-grams that 10% of the topics have, at least five ("Write a biography of ..."), and those of
     longer runs (32 characters; 16 Chinese or Japanese ones) that 3% have, at least three.
 A long run needs fewer topics: unrelated questions hardly ever share one.
 """
