@@ -10,27 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
-from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
-from schemas.records import Annotation, Document, Question, Verdict
+from maskdpo.show.marks import Mark, Piece, cut, marks_of
+from schemas.records import Annotation, Document, Question
 from schemas.scores import score_labels
-from schemas.spans import gaps
 
 CUT_NOTE = "cut off at the token limit"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
-    """A stretch of a response as the page shows it: a marked sentence, or text between."""
-
-    text: str
-    kind: str = ""
-    label: str = ""
-    reason: str = ""
-
-    @property
-    def hint(self) -> str:
-        """Label and reason on one line."""
-        return f"{self.label}: {self.reason}" if self.reason else self.label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +27,9 @@ class Answer:
     note: str = ""
 
     @property
-    def sentences(self) -> list[Piece]:
-        """The pieces with a verdict."""
-        return [piece for piece in self.pieces if piece.kind]
+    def sentences(self) -> list[Mark]:
+        """The marks of the sentences, in order."""
+        return [piece.mark for piece in self.pieces if piece.mark]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,36 +103,10 @@ def show_answer(model: str, annotation: Annotation | None) -> Answer:
     facts = score.num_correct + score.num_hallucinated
     return Answer(
         model=model,
-        pieces=mark_sentences(annotation),
+        pieces=cut(annotation.text, marks_of(annotation)),
         summary=f"{score.num_correct} of {facts} correct" if facts else "no facts",
         note=CUT_NOTE if annotation.finish_reason == "length" else "",
     )
-
-
-def mark_sentences(annotation: Annotation) -> list[Piece]:
-    """The response cut at its sentences; each carries its label and why it was given."""
-    text = annotation.text
-    pieces: list[tuple[int, Piece]] = []
-    for sentence in annotation.sentences:
-        verdict = sentence.verdict
-        piece = Piece(
-            text=text[sentence.start : sentence.end],
-            kind=_kind(verdict.label),
-            label=verdict.label.value.replace("_", " "),
-            reason=_reason(verdict),
-        )
-        pieces.append((sentence.start, piece))
-    spans = [(item.start, item.end) for item in annotation.sentences]
-    pieces += [(start, Piece(text=text[start:end])) for start, end in gaps(len(text), spans)]
-    return [piece for _, piece in sorted(pieces, key=lambda item: item[0])]
-
-
-def _reason(verdict: Verdict) -> str:
-    parts = []
-    if verdict.confidence is not None:
-        parts.append(f"confidence {verdict.confidence:.2f} ({verdict.confidence_kind})")
-    parts += [part for part in (verdict.reason, verdict.rationale) if part]
-    return ", ".join(parts)
 
 
 def _document_ids(annotation: Annotation) -> list[str]:
@@ -158,11 +116,3 @@ def _document_ids(annotation: Annotation) -> list[str]:
         for sentence in annotation.sentences
         for evidence in sentence.verdict.evidence
     ]
-
-
-def _kind(label: Label) -> str:
-    if label in CORRECT_LABELS:
-        return "correct"
-    if label in HALLUCINATED_LABELS:
-        return "hallucinated"
-    return "neutral"
