@@ -9,7 +9,7 @@ asks again for the responses it has not seen and gets the same verdicts.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cached_property
 from typing import Any
@@ -101,11 +101,12 @@ class Annotator:
         self.__init__(**state)  # type: ignore[misc]
 
     async def annotate(
-        self, responses: Items[Response]
+        self, responses: Items[Response | Failure]
     ) -> AsyncGenerator[Annotation | Failure, None]:
         """Annotations in order of completion, each response exactly once.
 
-        A response that cannot be judged is a `Failure` with its id. Raises LimitReachedError at a
+        A response that cannot be judged is a `Failure` with its id; a `Failure` among the responses
+        is passed on. Raises LimitReachedError at a
         limit and BackendError when servers are gone: what was answered by then is in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
@@ -119,14 +120,16 @@ class Annotator:
             self.on_event(Ended(stage=STAGE))
 
     async def _annotate(
-        self, responses: Items[Response], rows: Handover[Annotation | Failure]
+        self, responses: Items[Response | Failure], rows: Handover[Annotation | Failure]
     ) -> None:
         async with aclosing(self.judge_stream(self._prepare(responses, rows))) as batches:
             async for batch in batches:
                 name = self.judge.name
                 await rows.put(finish_task(task, outcome, judge=name) for task, outcome in batch)
 
-    def annotate_now(self, responses: Iterable[Response]) -> Iterator[Annotation | Failure]:
+    def annotate_now(
+        self, responses: Iterable[Response | Failure]
+    ) -> Generator[Annotation | Failure, None, None]:
         """`annotate` for callers without an event loop; it works while the next one is waited for.
 
         Inside a running event loop, as in a notebook, it works in a thread.
@@ -152,10 +155,13 @@ class Annotator:
             self.on_event(Advanced(stage=STAGE, count=count, usage=usage))
 
     async def _prepare(
-        self, responses: Items[Response], rows: Handover[Annotation | Failure]
+        self, responses: Items[Response | Failure], rows: Handover[Annotation | Failure]
     ) -> AsyncGenerator[JudgeTask, None]:
         async with aclosing(iterate(responses)) as source:
             async for response in source:
+                if isinstance(response, Failure):
+                    await rows.put([response])
+                    continue
                 made = self.tasks.make(response)
                 if isinstance(made, JudgeTask):
                     yield made

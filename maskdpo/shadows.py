@@ -1,0 +1,53 @@
+"""Files of a user that hide packages of ours: `schemas.py` or `trainer.py` in the current folder.
+
+The rule: nothing is imported to find out, so a script of the user is never run by accident; and
+this module imports the standard library alone, because any import of ours may be hidden.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = ("schemas", "formats", "annotator", "dataset_builder", "trainer")
+
+
+def find_shadows() -> Iterator[str]:
+    """A sentence for each package of ours that something else hides; normally none."""
+    home = Path(__file__).resolve().parent.parent
+    for package in PACKAGES:
+        place = _find(package)
+        if place is not None and place.parent != home:
+            yield _describe(package, place)
+
+
+def refuse_shadows() -> None:
+    """Raise ImportError where a package of ours is hidden."""
+    for sentence in find_shadows():
+        raise ImportError(sentence)
+
+
+def _find(package: str) -> Path | None:
+    """The file or folder that an import of `package` finds; None where there is none."""
+    loaded = sys.modules.get(package)
+    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(package)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin).resolve() if spec.origin else None
+
+
+def _describe(package: str, place: Path) -> str:
+    kind = "file" if place.suffix else "folder"
+    if "site-packages" in place.parts:
+        return (
+            f"the installed package {place} hides the package {package!r} of maskdpo; uninstall it "
+            "or use an environment of its own"
+        )
+    return (
+        f"the {kind} {place} hides the package {package!r} of maskdpo, which has the same name; "
+        "rename it, or start Python in another folder"
+    )
