@@ -55,6 +55,11 @@ class TrlCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """The batch of at least one row."""
+        if "ref_chosen_logps" in rows[0]:
+            raise ConfigError(
+                "TRL cannot compute the reference in advance here: it keeps the result under a key "
+                "that knows nothing of weights. Set precompute_ref_log_probs=False in DPOConfig"
+            )
         try:
             import torch
         except ModuleNotFoundError:

@@ -15,6 +15,7 @@ import warnings
 import click
 
 from maskdpo.cli.errors import print_error
+from maskdpo.shadows import find_shadows
 
 COMMANDS = {
     "domain": "Make a domain of your own, and see what the judge reads of it.",
@@ -77,6 +78,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Errors meant for a person are one message and an exit code."""
+    for sentence in find_shadows():  # first: until then, nothing of ours may be imported
+        click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
     warnings.showwarning = _show_warning
     try:
         cli(standalone_mode=False)

@@ -6,13 +6,10 @@ command that is printed is the one that works.
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
-from pathlib import Path
 
 _INSTALL = "pip install -c constraints.txt -e '.[{extra}]'"
 _VLLM = "make setup-vllm   (an environment of its own: vllm pins its own torch)"
@@ -74,7 +71,6 @@ _COMMANDS = {
     "demo": _TRAINING,
 }
 
-_ROOMS = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*?(?:extra == ['\"]([\w-]+)['\"])?$")
 
 
@@ -115,23 +111,6 @@ def inspect_commands() -> list[CommandStatus]:
         CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _COMMANDS.items()
     ]
-
-
-def find_shadows() -> Iterator[str]:
-    """Sentences about rooms of ours that another installed package hides.
-
-    `schemas` and `trainer` are common names: an import that finds someone else's is a fault
-    that would otherwise show up as a strange AttributeError.
-    """
-    home = Path(__file__).resolve().parent.parent.parent
-    for room in _ROOMS:
-        spec = importlib.util.find_spec(room)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != home:
-            yield (
-                f"package {room!r} is imported from {origin}, not from {home / room}; uninstall "
-                "the other distribution or use an environment of its own"
-            )
 
 
 def explain_missing(module: str) -> str:
