@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from maskdpo.api.annotate import annotate as annotate
     from maskdpo.api.files import load_annotations as load_annotations
     from maskdpo.api.files import load_failures as load_failures
+    from maskdpo.api.files import save_annotations as save_annotations
     from maskdpo.api.judge import Judge as Judge
     from maskdpo.api.loss import mask_dpo_loss as mask_dpo_loss
     from maskdpo.api.pairs import Pairs as Pairs
@@ -66,7 +67,7 @@ _NAMES_IN = {
     "annotator.sampling.sampler": "Sampler",
     "dataset_builder.config": "BuildConfig",
     "maskdpo.api.annotate": "aannotate annotate",
-    "maskdpo.api.files": "load_annotations load_failures",
+    "maskdpo.api.files": "load_annotations load_failures save_annotations",
     "maskdpo.api.judge": "Judge",
     "maskdpo.api.loss": "mask_dpo_loss",
     "maskdpo.api.pairs": "Pairs build_pairs score",

@@ -516,7 +516,7 @@ def test_the_score_is_counted_over_all_responses() -> None:
 def test_files_of_the_command_line_are_read_back(tmp_path: Path) -> None:
     rows = list(maskdpo.annotate([RIGHT, WRONG], {"a": DOCUMENT}))
     path = tmp_path / "annotations.jsonl"
-    write_records(path, [row.record for row in rows if isinstance(row, maskdpo.JudgedResponse)])
+    assert maskdpo.save_annotations(path, rows) == 2
     assert maskdpo.load_annotations(path, {"a": DOCUMENT}) == rows
     (evidence,) = maskdpo.load_annotations(path)[1].sentences[0].evidence
     assert (evidence.document_id, evidence.text) == ("a", None)
@@ -524,12 +524,46 @@ def test_files_of_the_command_line_are_read_back(tmp_path: Path) -> None:
     assert shorter[1].sentences[0].evidence[0].text is None
     assert maskdpo.load_failures(path) == []
     failure = maskdpo.Failure(id="3", stage="annotate", reason="empty_response")
-    write_records(tmp_path / "annotations.failed.jsonl", [failure])
+    maskdpo.save_annotations(path, [*rows, failure])
     assert maskdpo.load_failures(path) == [failure]
     with path.open("a", encoding="utf-8") as handle:
         handle.write('{"id": "4"}\n')
     with pytest.raises(maskdpo.InputError, match=r"annotations\.jsonl:3: required key"):
         maskdpo.load_annotations(path)
+
+
+def test_the_command_line_builds_from_saved_annotations(tmp_path: Path) -> None:
+    texts = [f"{RIGHT} She kept two cats.", f"{WRONG} She kept two cats."]
+    path = tmp_path / "annotations.jsonl"
+    rows = maskdpo.annotate(texts, DOCUMENT, question=QUESTION)
+    assert maskdpo.save_annotations(path, rows) == 2
+    command = ["build", "--annotations", str(path), "--output", str(tmp_path / "dataset")]
+    result = subprocess.run(
+        [sys.executable, "-m", "maskdpo", *command, "--set", "build.test_share=0"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "dataset" / "manifest.json").exists()
+
+
+def test_the_work_of_others_is_not_written_over(tmp_path: Path) -> None:
+    rows = list(maskdpo.annotate([RIGHT], DOCUMENT))
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"id": "a", "note": "mine"}\n', encoding="utf-8")
+    with pytest.raises(maskdpo.ConfigError, match="holds no annotations"):
+        maskdpo.save_annotations(path, rows)
+    assert "mine" in path.read_text(encoding="utf-8")
+    path.unlink()
+    for _ in range(2):  # a cell of a notebook may be run again
+        maskdpo.save_annotations(path, rows)
+    of_person = path.read_text(encoding="utf-8").replace('"source":"judge"', '"source":"person"')
+    path.write_text(of_person, encoding="utf-8")
+    with pytest.raises(maskdpo.ConfigError, match="holds what people decided"):
+        maskdpo.save_annotations(path, rows)
+    assert path.read_text(encoding="utf-8") == of_person
 
 
 # The package
