@@ -89,23 +89,25 @@ __all__ = [  # noqa: PLE0604  # names of _NAMES_IN, which a test compares with t
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # else a type checker would take every misspelt name for one of ours
 
-        return version("maskdpo")
-    if name not in _MODULE_OF and name not in _SUBMODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from maskdpo.shadows import refuse_shadows
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-    refuse_shadows()
-    found = (
-        import_module(_SUBMODULES[name])
-        if name in _SUBMODULES
-        else getattr(import_module(_MODULE_OF[name]), name)
-    )
-    globals()[name] = found  # so that the next use is as quick as any other name's
-    return found
+            return version("maskdpo")
+        if name not in _MODULE_OF and name not in _SUBMODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from maskdpo.shadows import refuse_shadows
+
+        refuse_shadows()
+        found = (
+            import_module(_SUBMODULES[name])
+            if name in _SUBMODULES
+            else getattr(import_module(_MODULE_OF[name]), name)
+        )
+        globals()[name] = found  # so that the next use is as quick as any other name's
+        return found
 
 
 def __dir__() -> list[str]:
