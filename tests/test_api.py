@@ -194,6 +194,17 @@ def test_a_question_names_documents_too() -> None:
     assert row.record.document_ids == ["b"]
 
 
+def test_a_response_may_bring_a_question_of_its_own() -> None:
+    rows = [{"text": RIGHT, "question": QUESTION}, {"text": WRONG, "question": QUESTION}]
+    results = list(maskdpo.annotate(rows, DOCUMENT))
+    assert [row.id for row in results] == ["1", "2"]
+    assert len(maskdpo.build_pairs(results)) == 1
+    for bad in ({"question": ""}, {"question": QUESTION, "prompt": []}):
+        (row,) = maskdpo.annotate([{"text": RIGHT, **bad}], DOCUMENT)
+        assert isinstance(row, maskdpo.Failure)
+        assert "question" in row.detail
+
+
 # Many
 
 
