@@ -56,7 +56,7 @@ import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotat
 	@$(RUN)
 agreement: $(VENV)/.train         ## a judge against human labels (ARGS="--gold labels.jsonl")
 	@$(RUN)
-show: $(VENV)/.train            ## annotations, pairs or a data set, sentence by sentence (ARGS="--html page.html")
+show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (ARGS="--html page.html")
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)

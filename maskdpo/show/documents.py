@@ -6,7 +6,7 @@ shown or in the run, and one that differs from the file that the judge read is r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,16 +62,19 @@ def find_library(
     return Library(documents=documents, path=path, notes=notes)
 
 
-def document_ids(records: Iterable[Annotation | Response | Pair]) -> list[str]:
+def document_ids(records: Sequence[Annotation | Response | Pair]) -> list[str]:
     """The documents that records name, each once: first those that verdicts cite."""
-    found: dict[str, None] = {}
-    for record in records:
-        if isinstance(record, Annotation):
-            for sentence in record.sentences:
-                found.update(dict.fromkeys(one.document_id for one in sentence.verdict.evidence))
-        if isinstance(record, Response):
-            found.update(dict.fromkeys(record.document_ids))
-    return list(found)
+    cited = [
+        item.document_id
+        for record in records
+        if isinstance(record, Annotation)
+        for sentence in record.sentences
+        for item in sentence.verdict.evidence
+    ]
+    given = [
+        name for record in records if isinstance(record, Response) for name in record.document_ids
+    ]
+    return list(dict.fromkeys([*cited, *given]))
 
 
 def _find(shown: Path, of_run: Path | None, known: str) -> Path | None:

@@ -1,9 +1,9 @@
 """Evidence with numbers: each document of what is shown, each place in it that a verdict cites.
 
 The rule: a place is shown in the document's own words, looked up by its offsets; one that does not
-fit its document is named by its offsets, and no words are made up for it. Numbers follow the order
-in which the documents come and the order of the places in each: D2.1 is the first place in the
-second document.
+fit its document is named by its offsets, and no words are made up for it. Cited documents are
+numbered first, in the order in which verdicts cite them; places by their order in the document:
+D2.1 is the first place in the second document.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Citations:
             for verdict in _verdicts(record):
                 for item in verdict.evidence:
                     places.setdefault(item.document_id, set()).add((item.start, item.end))
-        ids = list(dict.fromkeys(name for record in records for name in document_ids([record])))
+        ids = document_ids(records)
         self.documents = {
             name: Cited(
                 number=number,

@@ -122,6 +122,11 @@ def kind_of(label: Label) -> Kind:
     return "hallucinated" if label in HALLUCINATED_LABELS else "neutral"
 
 
+def mark_of(label: Label) -> Mark:
+    """How a sentence with this label is marked, for a legend."""
+    return Mark(start=0, end=0, kind=kind_of(label), label=words_of(label), number=0)
+
+
 def marks_of(annotation: Annotation) -> list[Mark]:
     """One mark per sentence of an annotation, in order."""
     return marks_of_sentences(annotation.sentences)

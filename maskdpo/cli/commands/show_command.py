@@ -20,7 +20,7 @@ from schemas.labels import Label
 from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
-    from maskdpo.show.choice import Chosen
+    from maskdpo.show.choice import Choice, Chosen
     from maskdpo.show.sources import Source
 
 TERMINAL_ROWS = 10
@@ -126,11 +126,7 @@ def command(
     folder. After each sentence stand its number and a sign: ✓ correct, ✗ hallucinated,
     – no fact, ? undetermined. In a pair, `masked` marks what does not train.
     """
-    from maskdpo.cli.progress import Progress
-    from maskdpo.show.choice import Choice, choose
-    from maskdpo.show.documents import find_library
-    from maskdpo.show.sources import find_source
-    from maskdpo.show.terminal import print_rows
+    from maskdpo.show.choice import Choice
 
     if page:
         _refuse_to_replace(page)
@@ -139,7 +135,6 @@ def command(
     path = source or require_file(
         config.run.path("annotations.jsonl"), made_by="maskdpo annotate makes it"
     )
-    found = find_source(path, split=split or "")
     choice = Choice(
         labels=labels,
         topics=frozenset(topics),
@@ -149,6 +144,26 @@ def command(
         seed=seed,
         limit=limit or max(sample or 0, PAGE_ROWS if page else TERMINAL_ROWS),
     )
+    _show(config, path, choice, split=split or "", documents=documents, page=page)
+
+
+def _show(
+    config: RunConfig,
+    path: Path,
+    choice: Choice,
+    *,
+    split: str,
+    documents: Path | None,
+    page: Path | None,
+) -> None:
+    from maskdpo.cli.progress import Progress
+    from maskdpo.show.choice import choose
+    from maskdpo.show.documents import find_library
+    from maskdpo.show.page import PageInputs, write_page
+    from maskdpo.show.sources import find_source
+    from maskdpo.show.terminal import print_rows
+
+    found = find_source(path, split=split)
     chosen = choose(found, choice, on_event=Progress())
     library = find_library(
         path,
@@ -159,17 +174,16 @@ def command(
     _print_faults(chosen)
     for note in library.notes:
         click.echo(f"note: {printable(note)}", err=True)
+    counts = _describe(found, chosen, is_filter=choice.is_filter)
     if page is None:
         print_rows(chosen.rows, library.documents)
-        click.echo(f"\n{describe(found, chosen, choice.is_filter)}", err=True)
+        click.echo(f"\n{counts}", err=True)
         return
-    from maskdpo.show.page import PageInputs, write_page
-
     size = write_page(page, PageInputs(source=found, chosen=chosen, library=library))
-    click.echo(f"wrote {page} ({size / 1e6:.2f} MB): {describe(found, chosen, choice.is_filter)}")
+    click.echo(f"wrote {page} ({size / 1e6:.2f} MB): {counts}")
 
 
-def describe(source: Source, chosen: Chosen, is_filter: bool) -> str:
+def _describe(source: Source, chosen: Chosen, *, is_filter: bool) -> str:
     """How many rows are shown, of how many, and how to see more."""
     matching = f"{chosen.num_matching:,} that match, of {chosen.num_rows:,}" if is_filter else ""
     of = matching or f"{chosen.num_rows:,}"
