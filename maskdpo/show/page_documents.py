@@ -110,7 +110,7 @@ def cut_document(item: Cited) -> list[Part]:
     return _cut(text, item.places, windows)
 
 
-def _excerpts(item: Cited, places: set[Place]) -> list[tuple[int, Sequence[Part]]]:
+def _excerpts(item: Cited, places: set[Place]) -> list[tuple[int, list[Part]]]:
     """The cited places of one group, each with a little text around it."""
     assert item.document is not None
     text = item.document.text
