@@ -143,12 +143,14 @@ def _fitting(
 ) -> Iterator[Shown]:
     drawn = on_event if chosen.num_rows > _MANY_ROWS else ignore
     drawn(Started(stage=STAGE, total=chosen.num_rows, unit="row"))
+    place: tuple[str, int | None] | None = None
     try:
         for number, item in zip(count(1), read_source(source), strict=False):
             if number % _STEP_ROWS == 0:
                 drawn(Advanced(stage=STAGE, count=_STEP_ROWS))
             if isinstance(item, Fault):
-                chosen.num_faults += 1
+                chosen.num_faults += place != (item.path, item.line)  # a row may have several
+                place = (item.path, item.line)
                 chosen.faults += [item] if len(chosen.faults) < _MAX_SHOWN else []
                 continue
             if choice.fits(item):

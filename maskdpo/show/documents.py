@@ -95,10 +95,10 @@ def _hash_of_input(shown: Path) -> str:
 def _read(path: Path, wanted: Collection[str]) -> tuple[dict[str, Document], int]:
     """The wanted documents of a file, streamed, and how many rows are no documents."""
     found: dict[str, Document] = {}
-    num_bad = 0
+    bad: set[int | None] = set()  # a row may have several faults
     for item in scan_rows(path, Document):
         if isinstance(item, Fault):
-            num_bad += 1
+            bad.add(item.line)
         elif item.record.id in wanted:
             found.setdefault(item.record.id, item.record)
-    return found, num_bad
+    return found, len(bad)

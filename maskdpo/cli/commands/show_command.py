@@ -202,5 +202,6 @@ def _refuse_to_replace(page: Path) -> None:
 def _print_faults(chosen: Chosen) -> None:
     for fault in chosen.faults[:_MAX_FAULTS]:
         click.echo(f"note: not shown: {printable(str(fault))}", err=True)
-    if chosen.num_faults > _MAX_FAULTS:
-        click.echo(f"note: {chosen.num_faults - _MAX_FAULTS:,} more rows have faults", err=True)
+    if chosen.num_faults:
+        counts = f"{chosen.num_faults:,} rows of {chosen.num_rows:,} have faults"
+        click.echo(f"note: {counts} and are left out", err=True)
