@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 @pytest.fixture
-def annotations(tmp_path: Path) -> Path:
+def annotated(tmp_path: Path) -> Path:
     write(tmp_path / "documents.jsonl", [document_row()])
     return write(tmp_path / "annotations.jsonl", [annotation_row()])
 
@@ -38,9 +38,9 @@ def one_sentence(number: int, label: str = "no_fact", **changes: object) -> dict
 
 
 def test_a_terminal_shows_verdicts_and_evidence_in_the_documents_words(
-    run: Run, annotations: Path
+    run: Run, annotated: Path
 ) -> None:
-    code, out, err = run("show", annotations)
+    code, out, err = run("show", annotated)
     assert code == 0
     assert "Mira Tolvan was born in 1950. [1✗] She paints. [2✓] She lives in Orvel. [3?]" in out
     lines = [line.strip() for line in out.splitlines()]
@@ -58,10 +58,10 @@ def test_a_terminal_shows_verdicts_and_evidence_in_the_documents_words(
 
 
 def test_lines_of_a_narrow_terminal_end_without_blanks(
-    run: Run, annotations: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, annotated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    _, out, _ = run("show", annotations)
+    _, out, _ = run("show", annotated)
     assert max(map(len, out.splitlines())) <= 40
     assert all(line == line.rstrip() for line in out.splitlines())
 
@@ -140,27 +140,27 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     assert (code, "none.jsonl: not found" in err) == (2, True)
 
 
-def test_documents_that_changed_are_reported(run: Run, annotations: Path) -> None:
+def test_documents_that_changed_are_reported(run: Run, annotated: Path) -> None:
     from schemas.files.sidecar import make_sidecar, write_sidecar
 
-    documents = annotations.with_name("documents.jsonl")
-    write_sidecar(annotations, make_sidecar("annotation", config={}, inputs=[documents]))
-    assert "has changed" not in run("show", annotations)[2]
+    documents = annotated.with_name("documents.jsonl")
+    write_sidecar(annotated, make_sidecar("annotation", config={}, inputs=[documents]))
+    assert "has changed" not in run("show", annotated)[2]
     write(documents, [document_row(text=DOCUMENT[:30])])
-    _, out, err = run("show", annotations)
+    _, out, err = run("show", annotated)
     assert "documents.jsonl has changed since annotations.jsonl was made" in err
     assert "D1.2 characters 26 to 46" in out  # no words that do not fit
 
 
 def test_of_two_documents_files_the_one_that_was_read_is_taken(
-    run: Run, annotations: Path, tmp_path: Path
+    run: Run, annotated: Path, tmp_path: Path
 ) -> None:
     from schemas.files.sidecar import make_sidecar, write_sidecar
 
     other = write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
-    write_sidecar(annotations, make_sidecar("annotation", config={}, inputs=[other]))
-    write(annotations.with_name("documents.jsonl"), [document_row(text="x" * 200)])
-    _, out, err = run("show", annotations, "--set", "run.dir=runs/x")
+    write_sidecar(annotated, make_sidecar("annotation", config={}, inputs=[other]))
+    write(annotated.with_name("documents.jsonl"), [document_row(text="x" * 200)])
+    _, out, err = run("show", annotated, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
     assert "changed" not in err
 
@@ -271,12 +271,12 @@ def test_other_folders_and_parquet_files_are_refused(run: Run, tmp_path: Path) -
     assert "not found; it can be: annotations" in run("show", "nothing.jsonl")[2]
 
 
-def test_a_file_of_a_later_format_is_refused(run: Run, annotations: Path) -> None:
+def test_a_file_of_a_later_format_is_refused(run: Run, annotated: Path) -> None:
     from schemas.files.sidecar import make_sidecar, write_sidecar
 
     sidecar = make_sidecar("annotation", config={}, inputs=[])
-    write_sidecar(annotations, sidecar.model_copy(update={"version": "99.0"}))
-    assert "newer than the 1.x this maskdpo reads" in run("show", annotations)[2]
+    write_sidecar(annotated, sidecar.model_copy(update={"version": "99.0"}))
+    assert "newer than the 1.x this maskdpo reads" in run("show", annotated)[2]
 
 
 def test_rows_with_faults_are_reported_and_the_others_shown(run: Run, tmp_path: Path) -> None:
@@ -331,23 +331,23 @@ def test_pairs_are_found_by_labels_and_by_the_ids_of_their_responses(
         choose(find_source(path), Choice(reasons=frozenset({"x"}), limit=1))
 
 
-def test_labels_are_named_as_in_the_file_or_as_shown(run: Run, annotations: Path) -> None:
+def test_labels_are_named_as_in_the_file_or_as_shown(run: Run, annotated: Path) -> None:
     for name in ("no_hallucination", "no hallucination", "No-Hallucination"):
-        assert run("show", annotations, "--label", name)[0] == 0
-    code, _, err = run("show", annotations, "--label", "contradictry")
+        assert run("show", annotated, "--label", name)[0] == 0
+    code, _, err = run("show", annotated, "--label", "contradictry")
     assert code == 2
     assert "'contradictry' is no label; did you mean 'contradictory'?" in err
 
 
-def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotations: Path) -> None:
-    code, out, err = run("show", annotations, "--label", "no_fact", "--topic", "paintrs")
+def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotated: Path) -> None:
+    code, out, err = run("show", annotated, "--label", "no_fact", "--topic", "paintrs")
     assert (code, out) == (2, "")
     assert "no row matches; 1 rows were read" in err
     assert "labels: contradictory, no_hallucination, undetermined" in err
     assert "topics: painters (of 'paintrs': did you mean 'painters'?)" in err
-    _, _, err = run("show", annotations, "--reason", "no_repli")
+    _, _, err = run("show", annotated, "--reason", "no_repli")
     assert "did you mean 'no_reply'?" in err
-    _, _, err = run("show", annotations, "--id", "r9")
+    _, _, err = run("show", annotated, "--id", "r9")
     assert "ids: r1 (of 'r9'" in err
 
 

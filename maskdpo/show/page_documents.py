@@ -7,7 +7,7 @@ What is cited goes before what is not, so that a budget takes away what nobody p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -39,16 +39,16 @@ class Part:
 class PageDocument:
     """A document as a group of answers shows it.
 
-    on_page   whether its text is on the page: here, or with an earlier group
-    parts     its text, where it is here
-    excerpts  (number of the place, its parts with some text around), where it is elsewhere
+    on_page   whether it is embedded in the page: here, or with an earlier group
+    is_here   whether it is here
+    parts     its text, where it is here; else what is around the places that the group cites
     """
 
     cited: Cited
     is_cited: bool
     on_page: bool = True
+    is_here: bool = False
     parts: Sequence[Part] = ()
-    excerpts: Sequence[tuple[int, Sequence[Part]]] = ()
 
     @property
     def anchor(self) -> str:
@@ -75,11 +75,12 @@ class Shelf:
                 self.left_out += item.document is not None
                 found.append(PageDocument(cited=item, is_cited=is_cited, on_page=False))
             elif item.id in self.placed:
-                excerpts = _excerpts(item, places.get(item.id, set()))
-                found.append(PageDocument(cited=item, is_cited=is_cited, excerpts=excerpts))
+                parts = _excerpts(item, places.get(item.id, set()))
+                found.append(PageDocument(cited=item, is_cited=is_cited, parts=parts))
             else:
                 self.placed.add(item.id)
-                found.append(PageDocument(cited=item, is_cited=is_cited, parts=cut_document(item)))
+                parts = cut_document(item)
+                found.append(PageDocument(cited=item, is_cited=is_cited, is_here=True, parts=parts))
         return found
 
 
@@ -102,24 +103,31 @@ def cut_document(item: Cited) -> list[Part]:
     if item.document is None:
         return []
     text = item.document.text
-    places = [(start, end) for start, end in item.places if start < end <= len(text)]
+    places = _numbered(item)
     windows = [(0, len(text))]
     if len(text) > MAX_DOCUMENT_CHARS:
-        around = [(start - _AROUND_CHARS, end + _AROUND_CHARS) for start, end in places]
-        windows = _merge([(0, _AROUND_CHARS), *around], len(text))
-    return _cut(text, item.places, windows)
+        windows = [(0, _AROUND_CHARS), *_around(places.values(), _AROUND_CHARS)]
+    return _cut(text, places, _merge(windows, len(text)))
 
 
-def _excerpts(item: Cited, places: set[Place]) -> list[tuple[int, list[Part]]]:
+def _excerpts(item: Cited, wanted: Collection[Place]) -> list[Part]:
     """The cited places of one group, each with a little text around it."""
-    assert item.document is not None
+    if item.document is None or not wanted:
+        return []
     text = item.document.text
-    found = []
-    for number, (start, end) in enumerate(item.places, start=1):
-        if (start, end) in places and start < end <= len(text):
-            window = _merge([(start - _EXCERPT_CHARS, end + _EXCERPT_CHARS)], len(text))
-            found.append((number, _cut(text, [(start, end)], window)))
-    return found
+    places = {number: place for number, place in _numbered(item).items() if place in wanted}
+    return _cut(text, places, _merge(_around(places.values(), _EXCERPT_CHARS), len(text)))
+
+
+def _numbered(item: Cited) -> dict[int, Place]:
+    """The places that fit the document, by their numbers."""
+    length = len(item.document.text) if item.document else 0
+    numbered = enumerate(item.places, start=1)
+    return {number: (start, end) for number, (start, end) in numbered if start < end <= length}
+
+
+def _around(places: Iterable[Place], chars: int) -> list[Place]:
+    return [(start - chars, end + chars) for start, end in places]
 
 
 def _merge(windows: Sequence[Place], length: int) -> list[Place]:
@@ -132,27 +140,18 @@ def _merge(windows: Sequence[Place], length: int) -> list[Place]:
     return merged
 
 
-def _cut(text: str, places: Sequence[Place], windows: Sequence[Place]) -> list[Part]:
-    """The windows of a text, cut wherever a place begins or ends, and what lies between them."""
+def _cut(text: str, places: Mapping[int, Place], windows: Sequence[Place]) -> list[Part]:
+    """The windows of a text, cut wherever a place begins or ends, and what is between them."""
     parts: list[Part] = []
     position = 0
     for first, last in windows:
         if first > position:
             parts.append(Part(left_out=first - position))
-        edges = {edge for place in places for edge in place if first < edge < last}
-        bounds = [first, *sorted(edges), last]
-        for start, end in pairwise(bounds):
-            parts.append(
-                Part(
-                    text=text[start:end],
-                    starts=[
-                        number
-                        for number, (begin, stop) in enumerate(places, start=1)
-                        if begin == start and begin < stop <= len(text)
-                    ],
-                    cited=any(begin <= start < stop <= len(text) for begin, stop in places),
-                )
-            )
+        edges = {edge for place in places.values() for edge in place if first < edge < last}
+        for start, end in pairwise([first, *sorted(edges), last]):
+            starts = tuple(number for number, place in places.items() if place[0] == start)
+            cited = any(begin <= start < stop for begin, stop in places.values())
+            parts.append(Part(text=text[start:end], starts=starts, cited=cited))
         position = last
     if position < len(text):
         parts.append(Part(left_out=len(text) - position))
