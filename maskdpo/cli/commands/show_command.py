@@ -49,6 +49,7 @@ def _read_labels(
     maskdpo show annotations.jsonl --reason no_document --topic rivers
     maskdpo show annotations.jsonl --html annotations.html
     maskdpo show dataset --split test --html pairs.html
+    maskdpo show ORG/NAME --sample 5
     """,
 )
 @config_options
@@ -122,9 +123,10 @@ def command(
 ) -> None:
     """Show the rows of SOURCE: marked sentences, their verdicts, evidence, what trains.
 
-    SOURCE is a file of annotations [RUN/annotations.jsonl], responses or pairs, or a data set
-    folder. After each sentence stand its number and a sign: ✓ correct, ✗ hallucinated,
-    – no fact, ? undetermined. In a pair, `masked` marks what does not train.
+    SOURCE is a file of annotations [RUN/annotations.jsonl], responses or pairs, a data set folder,
+    or a data set on the Hub (ORG/NAME). Each sentence is followed by its number and a symbol:
+    ✓ correct, ✗ hallucinated, – no fact, ? undetermined. In a pair, `masked` marks what does not
+    train.
     """
     from maskdpo.show.choice import Choice
 
@@ -163,6 +165,10 @@ def _show(
     from maskdpo.show.sources import find_source
     from maskdpo.show.terminal import print_rows
 
+    if not path.exists() and not path.suffix:
+        from maskdpo.publishing.fetch import find_dataset
+
+        path = find_dataset(str(path))
     found = find_source(path, split=split)
     chosen = choose(found, choice, on_event=Progress())
     library = find_library(
