@@ -31,7 +31,7 @@ KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END 
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget doctor schema
+.PHONY: domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget doctor schema
 
 help:                             ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
@@ -55,6 +55,8 @@ annotate: $(VENV)/.train          ## responses, documents -> annotations.jsonl
 import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotations.jsonl, documents.jsonl
 	@$(RUN)
 agreement: $(VENV)/.train         ## a judge against human labels (ARGS="--gold labels.jsonl")
+	@$(RUN)
+show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (ARGS="--html page.html")
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)

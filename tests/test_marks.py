@@ -67,10 +67,12 @@ class Words(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self._off = tag in {"style", "sup"}
+        if tag in {"style", "sup"}:
+            self._off = True
 
     def handle_endtag(self, tag: str) -> None:
-        self._off = False
+        if tag in {"style", "sup"}:
+            self._off = False
 
     def handle_data(self, data: str) -> None:
         if not self._off:
@@ -88,7 +90,7 @@ def test_pieces_joined_are_the_text() -> None:
 def test_a_terminal_shows_labels_without_colour() -> None:
     shown = text_of(TEXT, marks_of(sample()))
     assert shown == (
-        "Mira Tolvan was born in 1950. [1 ✗] She paints. [2 ✓]  Hello! [3 –] Perhaps. [4 ?]"
+        "Mira Tolvan was born in 1950. [1✗] She paints. [2✓]  Hello! [3–] Perhaps. [4?]"
     )
     assert lines_of_verdicts(marks_of(sample())) == [
         "1 ✗ contradictory: confidence 0.90 (lexical), born in 1948",
@@ -116,11 +118,17 @@ def test_html_shows_the_text_and_names_each_label() -> None:
     page = Words(html_of(TEXT, marks_of(sample()), language="en"))
     assert page.text == TEXT
     assert ("div", {"class": "maskdpo-text", "dir": "auto", "lang": "en"}) in page.tags
-    spoken = [given["aria-label"] for tag, given in page.tags if tag == "sup"]
+    spoken = [given["aria-label"] for _, given in page.tags if given.get("role") == "img"]
     assert spoken[0] == "sentence 1: contradictory"
     assert spoken[3] == "sentence 4: undetermined"
-    assert "<sup" in html_of(TEXT, marks_of(sample()))
-    assert "4 ?</sup></mark>" in html_of(TEXT, marks_of(sample()))
+    assert "4?</span></sup></mark>" in html_of(TEXT, marks_of(sample()))
+
+
+def test_numbers_link_to_what_explains_them() -> None:
+    page = Words(html_of(TEXT, marks_of(sample()), anchor="r1"))
+    links = [given["href"] for tag, given in page.tags if tag == "a"]
+    assert links == ["#r1s1", "#r1s2", "#r1s3", "#r1s4"]
+    assert "<a " not in html_of(TEXT, marks_of(sample()))
 
 
 def test_wrong_words_are_underlined_and_cut_at_the_sentence() -> None:
@@ -150,9 +158,7 @@ def test_a_pair_says_what_trains_and_what_is_masked() -> None:
             span(8, 11, Label.NO_HALLUCINATION, 0.5),
         ],
     )
-    assert text_of(text, marks) == (
-        "Aa. [1 ✓] Bb. [2 ✗ masked] Cc. [3 ✓ weight 0.5]  Dd. [4 ? masked]"
-    )
+    assert text_of(text, marks) == ("Aa. [1✓] Bb. [2✗ masked] Cc. [3✓ weight 0.5]  Dd. [4? masked]")
     page = html_of(text, marks)
     assert '<mark class="maskdpo hallucinated masked">Bb.' in page
     assert 'aria-label="sentence 2: hallucinated, masked"' in page

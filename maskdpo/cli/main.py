@@ -25,6 +25,7 @@ COMMANDS = {
     "annotate": "Label each sentence of each response against its documents.",
     "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
+    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Put together the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",

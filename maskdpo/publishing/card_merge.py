@@ -5,7 +5,9 @@ what this program wrote last time. What still reads so is ours, and is replaced;
 differently is a person's, and is kept; what is gone was taken away by a person, and stays away.
 Without such a comment everything that is there is a person's, and ours is added to it. Only
 `configs` and `dataset_info` are always brought up to date, entry by entry: `load_dataset` reads
-the files by them. And a licence that was given once is not taken away by a card without one.
+the files by them. So is the example, which quotes the data: a response that was forgotten must
+not stay in a card because a person changed a word next to it. And a licence that was given once
+is not taken away by a card without one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from schemas.errors import InputError
 from schemas.files.yaml_files import YamlFault, parse_yaml
 
 LOADING_KEYS = ("configs", "dataset_info")  # lists of entries that have a `config_name`
+EXAMPLE = "example"  # the section that quotes the data
 _KEY = re.compile(r"^(?:[A-Za-z_][\w.-]*|\"[^\"]+\"|'[^']+')\s*:")
 
 
@@ -149,7 +152,8 @@ def _merge_segments(ours: CardText, theirs: CardText) -> tuple[list[Segment], li
     kept: list[str] = []
     for segment in theirs.segments:
         name = segment.name
-        if name is None or base.sections.get(name) != digest(segment.text):
+        is_ours = name == EXAMPLE or base.sections.get(name or "") == digest(segment.text)
+        if name is None or not is_ours:
             segments.append(segment)
             if name in mine and mine[name] != segment.text:
                 kept.append(f"section {name!r}")

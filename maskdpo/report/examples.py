@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
 from maskdpo.show.marks import Mark, Piece, cut, marks_of
+from maskdpo.show.summary import note_on, summarise
 from schemas.records import Annotation, Document, Question
-from schemas.scores import score_labels
-
-CUT_NOTE = "cut off at the token limit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,15 +95,11 @@ def show_answer(model: str, annotation: Annotation | None) -> Answer:
     """A response with its counts; without one, that there is none."""
     if annotation is None:
         return Answer(model=model, summary="no response", note="no response")
-    if not annotation.text.strip():
-        return Answer(model=model, summary="empty", note="an empty response")
-    score = score_labels(item.verdict.label for item in annotation.sentences)
-    facts = score.num_correct + score.num_hallucinated
     return Answer(
         model=model,
         pieces=cut(annotation.text, marks_of(annotation)),
-        summary=f"{score.num_correct} of {facts} correct" if facts else "no facts",
-        note=CUT_NOTE if annotation.finish_reason == "length" else "",
+        summary=summarise(annotation),
+        note=note_on(annotation),
     )
 
 

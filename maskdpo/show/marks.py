@@ -33,6 +33,7 @@ mark.maskdpo.hallucinated { background: #f8e0ca; color: #4a2008;
   border-bottom: 2px dashed #b3541e; }
 mark.maskdpo.neutral { background: #eceff4; color: #2b313b; border-bottom: 2px dotted #6b7280; }
 mark.maskdpo.masked { background: transparent; color: #59616e; border-bottom-width: 1px; }
+.maskdpo-text sup a { color: inherit; }
 mark.maskdpo .wrong { text-decoration: underline wavy #b3541e; text-underline-offset: .15em; }
 ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
 @media (prefers-color-scheme: dark) {
@@ -44,7 +45,8 @@ ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
 }
 @media print { mark.maskdpo { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
-_STYLES = {"correct": "36", "hallucinated": "1;33", "neutral": "2"}  # ANSI: cyan, bold yellow, dim
+_STYLES = {"correct": "cyan", "hallucinated": "bold yellow", "neutral": "dim"}
+_ANSI = {"cyan": "36", "bold yellow": "1;33", "dim": "2"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +87,8 @@ class Mark:
 
     @property
     def tag(self) -> str:
-        """What follows the sentence: `1 ✓`, `2 ✗ masked`, `3 ✓ weight 0.5`."""
-        parts = [str(self.number), self.symbol]
+        """What follows the sentence: `1✓`, `2✗ masked`, `3✓ weight 0.5`."""
+        parts = [f"{self.number}{self.symbol}"]  # without a blank, at which a line would break
         if self.masked:
             parts.append("masked")
         elif self.weight is not None and self.weight != 1:
@@ -118,6 +120,11 @@ def kind_of(label: Label) -> Kind:
     if label in CORRECT_LABELS:
         return "correct"
     return "hallucinated" if label in HALLUCINATED_LABELS else "neutral"
+
+
+def mark_of(label: Label) -> Mark:
+    """How a sentence with this label is marked, for a legend."""
+    return Mark(start=0, end=0, kind=kind_of(label), label=words_of(label), number=0)
 
 
 def marks_of(annotation: Annotation) -> list[Mark]:
@@ -175,14 +182,17 @@ def cut(text: str, marks: Sequence[Mark]) -> list[Piece]:
     return [piece for _, piece in sorted(pieces, key=lambda item: item[0])]
 
 
-def html_of(text: str, marks: Sequence[Mark], *, language: str = "", style: bool = True) -> str:
+def html_of(
+    text: str, marks: Sequence[Mark], *, language: str = "", style: bool = True, anchor: str = ""
+) -> str:
     """The marked text as an HTML fragment, escaped; it opens alone and inside a page.
 
     language  code of the text's language, for screen readers and fonts
     style     put MARK_CSS before it; without, the page has to hold it once
+    anchor    each number links to `#ANCHORsNUMBER`, where the page explains the sentence
     """
     lang = f' lang="{escape(language)}"' if language else ""
-    body = "".join(_html_piece(piece) for piece in cut(text, marks))
+    body = "".join(_html_piece(piece, anchor) for piece in cut(text, marks))
     head = f"<style>{MARK_CSS}</style>" if style else ""
     return f'{head}<div class="maskdpo-text" dir="auto"{lang}>{body}</div>'
 
@@ -198,12 +208,12 @@ def html_of_verdicts(marks: Sequence[Mark]) -> str:
 
 
 def text_of(text: str, marks: Sequence[Mark], *, colour: bool = False) -> str:
-    """The marked text for a terminal: `Mira paints. [1 ✓]`; `colour` adds ANSI colours.
+    """The marked text for a terminal: `Mira paints. [1✓]`; `colour` adds ANSI colours.
 
     What a terminal would obey in the text itself is printed as '?'.
     """
     return "".join(
-        f"\x1b[{style}m{part}\x1b[0m" if colour and style else part
+        f"\x1b[{_ANSI[style]}m{part}\x1b[0m" if colour and style else part
         for part, style in terminal_parts(text, marks)
     )
 
@@ -217,26 +227,26 @@ def lines_of_verdicts(marks: Sequence[Mark]) -> list[str]:
 
 
 def terminal_parts(text: str, marks: Sequence[Mark]) -> Iterator[tuple[str, str]]:
-    """Parts of the marked text, each with the ANSI codes of its look (empty: none)."""
+    """Parts of the marked text, each with the name of its look in `rich` (empty: none)."""
     for piece in cut(text, marks):
         if piece.mark is None:
             yield printable(piece.text), ""
             continue
-        style = "2" if piece.mark.masked else _STYLES[piece.mark.kind]
+        style = "dim" if piece.mark.masked else _STYLES[piece.mark.kind]
         yield printable(piece.text), style
         yield f" [{piece.mark.tag}]", style
 
 
-def _html_piece(piece: Piece) -> str:
+def _html_piece(piece: Piece, anchor: str) -> str:
     mark = piece.mark
     if mark is None:
         return escape(piece.text)
     names = f"maskdpo {mark.kind}{' masked' if mark.masked else ''}"
     spoken = f"sentence {mark.number}: {mark.label}{_spoken_weight(mark)}"
-    return (
-        f'<mark class="{names}">{_with_wrong_words(piece.text, mark)}'
-        f'<sup role="img" aria-label="{escape(spoken)}">{escape(mark.tag)}</sup></mark>'
-    )
+    tag = f'<span role="img" aria-label="{escape(spoken)}">{escape(mark.tag)}</span>'
+    if anchor:
+        tag = f'<a href="#{escape(anchor)}s{mark.number}">{tag}</a>'
+    return f'<mark class="{names}">{_with_wrong_words(piece.text, mark)}<sup>{tag}</sup></mark>'
 
 
 def _spoken_weight(mark: Mark) -> str:
