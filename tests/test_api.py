@@ -466,7 +466,7 @@ def test_a_result_is_escaped_in_a_notebook_and_in_a_terminal() -> None:
     for text in (str(result), repr(result), str(result.sentences[0])):
         assert "\x1b" not in text
     lines = str(result).splitlines()
-    assert lines[0].endswith("[1 ✓]")
+    assert lines[0].endswith("[1✓]")
     assert any("<b>id</b>: " in line for line in lines)
 
 
@@ -497,9 +497,9 @@ def test_pairs_are_those_of_the_builder() -> None:
     page = built._repr_html_()
     assert page.count("<mark") == 4
     assert QUESTION in page
-    assert "[2 ✓ masked]" not in page
+    assert "[2✓ masked]" not in page
     assert QUESTION in str(built)
-    assert repr(built) == "Pairs(1 from 3 responses; in no pair: between 1)"
+    assert repr(built) == "Pairs(1 pair from 3 responses; in no pair: 1 between)"
 
 
 def test_what_cannot_be_paired_is_named() -> None:

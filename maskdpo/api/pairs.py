@@ -59,9 +59,16 @@ class Pairs(Sequence[Pair]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def summary(self) -> str:
+        """How many pairs there are, from how many responses, and why the rest are in none."""
+        left = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
+        pairs = "1 pair" if len(self) == 1 else f"{len(self):,} pairs"
+        rest = f"; in no pair: {left}" if left else ""
+        return f"{pairs} from {self.num_responses:,} responses{rest}"
+
     def __repr__(self) -> str:
-        left = ", ".join(f"{reason} {count}" for reason, count in self.counts.items())
-        return f"Pairs({len(self)} from {self.num_responses} responses; in no pair: {left or 0})"
+        return f"Pairs({self.summary})"
 
     def __str__(self) -> str:
         from maskdpo.api.shown import text_of_pairs
@@ -71,7 +78,7 @@ class Pairs(Sequence[Pair]):
     def _repr_html_(self) -> str:
         from maskdpo.api.shown import html_of_pairs
 
-        return html_of_pairs(self.pairs, repr(self))
+        return html_of_pairs(self.pairs, self.summary)
 
 
 def build_pairs(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_SHOWN = 10
 _MAX_QUOTE = 300  # characters
+# Notebooks align cells to the right and keep them on one line.
+_CELL = "text-align: left; vertical-align: top; white-space: normal; line-height: 1.6"
 
 
 def text_of_response(response: JudgedResponse) -> str:
@@ -74,7 +76,7 @@ def html_of_pairs(pairs: Sequence[Pair], summary: str) -> str:
     rows = []
     for pair in pairs[:MAX_PAIRS_SHOWN]:
         cells = "".join(
-            f'<td style="text-align: left; vertical-align: top; white-space: normal">'
+            f'<td style="{_CELL}">'
             f"{html_of(text, marks_of_pair_side(text, spans), style=False)}</td>"
             for _, text, spans in _sides(pair)
         )
