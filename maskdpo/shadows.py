@@ -7,6 +7,7 @@ this module imports the standard library alone, because any import of ours may b
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ PACKAGES = ("schemas", "formats", "annotator", "dataset_builder", "trainer")
 
 def find_shadows() -> Iterator[str]:
     """A sentence for each package of ours that something else hides; normally none."""
-    home = Path(__file__).resolve().parent.parent
+    home = _absolute(__file__).parent.parent
     for package in PACKAGES:
         place = _find(package)
         if place is not None and place.parent != home:
@@ -36,8 +37,13 @@ def _find(package: str) -> Path | None:
     if spec is None:
         return None
     if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations))).resolve()
-    return Path(spec.origin).resolve() if spec.origin else None
+        return _absolute(next(iter(spec.submodule_search_locations)))
+    return _absolute(spec.origin) if spec.origin else None
+
+
+def _absolute(path: str) -> Path:
+    """Links are not followed: an installer may link each file of a package to its cache."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # Path.resolve follows links
 
 
 def _describe(package: str, place: Path) -> str:

@@ -108,9 +108,15 @@ PYTHON_API = [
         "annotator/judging/annotator.py",
         (
             "a-given-failure-is-lost",
-            "                    await rows.put([response])\n",
-            "",
+            "failure = response if isinstance(response, Failure) else None",
+            "failure = None",
             f"{API} -k rest_continue",
+        ),
+        (
+            "a-failure-is-never-finished",
+            "                self._report(1)\n",
+            "",
+            f"{API} -k nothing_is_printed",
         ),
     ),
     *mutants_of(
@@ -253,6 +259,12 @@ PYTHON_API = [
             "    if spec.submodule_search_locations:",
             "    if spec.submodule_search_locations and spec.origin:",
             "test_shadows.py -k without_init",
+        ),
+        (
+            "links-of-an-installer-are-followed",
+            "    home = _absolute(__file__).parent.parent",
+            "    home = Path(__file__).resolve().parent.parent",
+            "test_shadows.py -k are_links",
         ),
     ),
     *mutants_of(

@@ -441,8 +441,8 @@ def test_a_judge_shows_what_was_set_and_never_a_key() -> None:
 def test_nothing_is_printed_unless_asked(capfd: pytest.CaptureFixture[str]) -> None:
     list(maskdpo.annotate([RIGHT], DOCUMENT))
     assert capfd.readouterr() == ("", "")
-    list(maskdpo.annotate([RIGHT, WRONG], DOCUMENT, progress=True))
-    assert "annotate: 2 of 2 responses" in capfd.readouterr().err
+    list(maskdpo.annotate([RIGHT, "", 5, WRONG], DOCUMENT, progress=True))
+    assert "annotate: 4 of 4 responses" in capfd.readouterr().err
 
 
 def test_events_reach_the_listener_with_and_without_a_bar() -> None:

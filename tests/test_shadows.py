@@ -34,6 +34,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def shadow(folder: Path, package: str, kind: str) -> Path:
     """A file or package of the user."""
     place = folder / (f"{package}.py" if kind == "file" else package)
+    assert not place.exists()
     if kind == "file":
         place.write_text(USER_CODE, encoding="utf-8")
     else:
@@ -126,6 +127,25 @@ def test_a_folder_without_init_hides_ours_in_an_editable_installation(tmp_path: 
         check=False,
     )
     assert result.stdout.startswith(f"the folder {tmp_path.resolve()}/schemas hides the package")
+
+
+def test_packages_whose_files_are_links_hide_nothing(tmp_path: Path) -> None:
+    """So an installer may lay them out, to save space."""
+    for package in (*PACKAGES, "maskdpo"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            link = tmp_path / path.relative_to(ROOT)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    script = "import maskdpo; maskdpo.Limits; print(maskdpo.__file__)"
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == str(tmp_path / "maskdpo" / "__init__.py"), result.stderr
 
 
 def test_a_clean_folder_has_no_shadows(tmp_path: Path) -> None:

@@ -159,14 +159,15 @@ class Annotator:
     ) -> AsyncGenerator[JudgeTask, None]:
         async with aclosing(iterate(responses)) as source:
             async for response in source:
-                if isinstance(response, Failure):
-                    await rows.put([response])
-                    continue
-                made = self.tasks.make(response)
-                if isinstance(made, JudgeTask):
-                    yield made
-                else:
-                    await rows.put([made.of(response)])
+                failure = response if isinstance(response, Failure) else None
+                if failure is None:
+                    made = self.tasks.make(response)
+                    if isinstance(made, JudgeTask):
+                        yield made
+                        continue
+                    failure = made.of(response)
+                self._report(1)
+                await rows.put([failure])
 
 
 def finish_task(
