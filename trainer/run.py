@@ -82,7 +82,7 @@ logger = logging.getLogger(__name__)
 _MEMORY_OF_WEIGHTS = (
     "its weights take 4 bytes each, and training all of them 12 more: shard them over GPUs with "
     "FSDP2, or train an adapter (train.lora), whose frozen weights take 2 bytes each in bfloat16; "
-    "see the recipes in configs/train"
+    "the recipes show how (maskdpo recipes)"
 )
 # LoRA papers and libraries train at 1e-5 to 1e-3. AdamW moves each weight of the adapter by about
 # the rate per step, and its second matrix starts at zero.

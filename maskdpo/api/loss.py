@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from schemas.errors import ConfigError, MissingPackageError
+from schemas.errors import ConfigError
+from schemas.packages import require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,12 +37,9 @@ def mask_dpo_loss(
     same order (the layout of TRL). The settings are those of `maskdpo train`. Raises ConfigError
     for other shapes and settings, MissingPackageError without torch.
     """
-    try:
-        import torch
-    except ModuleNotFoundError:
-        raise MissingPackageError(
-            "torch", extra="train", needed_for="maskdpo.mask_dpo_loss"
-        ) from None
+    require("torch", needed_for="maskdpo.mask_dpo_loss")
+    import torch
+
     from trainer.config import TrainConfig
     from trainer.loss import preference_losses, sum_pairs
 

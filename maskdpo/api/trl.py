@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from maskdpo.api.tokens import SideTokens, TokenWeigher
-from schemas.errors import ConfigError, MissingPackageError
+from schemas.errors import ConfigError
+from schemas.packages import require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,12 +61,9 @@ class TrlCollator:
                 "TRL cannot compute the reference in advance here: it keeps the result under a key "
                 "that knows nothing of weights. Set precompute_ref_log_probs=False in DPOConfig"
             )
-        try:
-            import torch
-        except ModuleNotFoundError:
-            raise MissingPackageError(
-                "torch", extra="train", needed_for="maskdpo.TrlCollator"
-            ) from None
+        require("torch", needed_for="maskdpo.TrlCollator")
+        import torch
+
         weighed = [self._weigh(row) for row in rows]
         sides = [item.chosen for item in weighed] + [item.rejected for item in weighed]
         width = max(len(side.input_ids) for side in sides)

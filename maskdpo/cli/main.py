@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": "Sample from models, annotate, score, compare and draw.",
     "forget": "Remove a person's reviews or a response from a run, for good.",
     "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
+    "recipes": "List the packaged run configs, or print one (--config NAME).",
     "doctor": "Show what is installed and missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record.",
 }

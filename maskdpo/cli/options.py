@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from annotator.models.prices import Prices
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
 OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -119,20 +121,54 @@ def _list_choices(annotation: Any) -> list[str]:
     return [choice for part in get_args(annotation) for choice in _list_choices(part)]
 
 
+_config_option = click.option(
+    "--config",
+    "config_path",
+    type=RUN_CONFIG,
+    metavar="FILE|NAME",
+    help="Run config: a YAML file, or the name of a packaged one (maskdpo recipes).",
+)
+_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override one setting; may be repeated.",
+)
+_domain_option = click.option(
+    "--domain",
+    metavar="NAME|FILE",
+    help="Guidance for a judge model: a packaged domain (biography, general, legal, medical, "
+    "zh_general), one of your own, or its YAML file [annotate.domain].",
+)
+
+
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --config and --set, and pass it the loaded `RunConfig` as `config`."""
 
-    @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
-    @click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Override one setting; may be repeated.",
-    )
+    @_config_option
+    @_set_option
     @functools.wraps(function)
     def wrapped(config_path: Path | None, overrides: tuple[str, ...], **options: Any) -> Any:
         return function(config=load_run_config(config_path, overrides), **options)
+
+    return wrapped
+
+
+def judge_config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `config_options`, with --domain: it sets annotate.domain, whatever else gives one."""
+
+    @_config_option
+    @_set_option
+    @_domain_option
+    @functools.wraps(function)
+    def wrapped(
+        config_path: Path | None, overrides: tuple[str, ...], domain: str | None, **options: Any
+    ) -> Any:
+        # Quoted: the value of an override is read as YAML, and a domain may be called `no`.
+        given = () if domain is None else (f"annotate.domain={json.dumps(domain)}",)
+        config = load_run_config(config_path, (*overrides, *given))
+        return function(config=config, **options)
 
     return wrapped
 
@@ -208,6 +244,30 @@ estimate_option = click.option(
     "estimate_only",
     is_flag=True,
     help="Print calls, tokens and cost still owed; ask nothing, write nothing.",
+)
+
+
+def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+    """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
+
+    Raises MissingPackageError for plots that were asked for and cannot be drawn.
+    """
+    from schemas.packages import install_command, is_installed, require
+
+    if wanted:
+        require("matplotlib", needed_for="--plots")
+    if wanted is None and not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: the card gets no plots: matplotlib is not installed ({how})", err=True)
+        return False
+    return wanted is not False
+
+
+plots_option = click.option(
+    "--plots/--no-plots",
+    default=None,
+    callback=_choose_plots,
+    help="Draw the card's plots [where matplotlib is installed].",
 )
 
 

@@ -14,8 +14,8 @@ from maskdpo.cli.options import (
     OUTPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
     require_file,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option(
@@ -121,7 +121,10 @@ def command(
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
     from maskdpo.named_judges import PaidCalls
+    from schemas.packages import require
 
+    if not estimate_only:
+        require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
     require_file(gold, made_by="--gold takes labelled responses, or annotations of people")

@@ -15,6 +15,7 @@ from maskdpo.cli.options import (
     DocumentedCommand,
     config_options,
     expand_inputs,
+    plots_option,
     report_result,
 )
 from maskdpo.config import RunConfig
@@ -64,7 +65,7 @@ from schemas.errors import ConfigError
 @click.option("--shard", metavar="I/N", help="Build part I of N; put them together with merge.")
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
 @click.option("--agreement", type=INPUT_FILE, help="Output of maskdpo agreement, for the card.")
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+@plots_option
 def command(
     config: RunConfig,
     *,

@@ -43,9 +43,10 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
     maskdpo train --config run.yaml --set train.use_spans=false --output dpo-model
     maskdpo train --config run.yaml --set train.lora={} --set train.learning_rate=5e-6
     maskdpo train --config run.yaml --set train.lora.rank=64 --set train.early_stopping_patience=2
-    maskdpo train --config configs/train/llama-3.1-8b-lora.yaml --set train.report_to=tensorboard
-    accelerate launch --config_file configs/accelerate/fsdp2.yaml --num_processes 4 \\
-        -m maskdpo train --config configs/train/llama-3.1-8b-4gpu.yaml
+    maskdpo train --config llama-3.1-8b-lora --set train.report_to=tensorboard
+    maskdpo recipes fsdp2 > fsdp2.yaml
+    accelerate launch --config_file fsdp2.yaml --num_processes 4 \\
+        -m maskdpo train --config llama-3.1-8b-4gpu
     """,
 )
 @_ends_together
@@ -63,7 +64,7 @@ def command(
     """Train a model with Mask-DPO on a built data set. A rerun continues.
 
     The model folder also gets training_log.jsonl and its curves, curves.html. Recipes for models
-    and GPUs: configs/train. What every setting is for: docs/training.md.
+    and GPUs: maskdpo recipes. What every setting is for: docs/training.md.
     """
     from trainer.config import TrainConfig
     from trainer.processes import is_main
@@ -79,9 +80,14 @@ def command(
 
 
 def _draw_curves(folder: Path) -> None:
-    """Leave the run's curves next to its model; without room for them the run is still done."""
+    """Write the run's curves next to its model; where that is impossible the run is still done."""
     from maskdpo.report.training_page import write_training_page
+    from schemas.packages import install_command, is_installed
 
+    if not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: curves were not drawn: matplotlib is not installed ({how})", err=True)
+        return
     try:
         page = write_training_page(folder)
     except OSError as error:
