@@ -31,7 +31,7 @@ KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END 
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget recipes doctor schema
+.PHONY: domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
 	@echo "make COMMAND [CONFIG=FILE|NAME] [ARGS=\"OPTIONS\"]"
@@ -59,6 +59,8 @@ annotate: $(VENV)/.train          ## responses, documents -> annotations.jsonl
 import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotations.jsonl, documents.jsonl
 	@$(RUN)
 agreement: $(VENV)/.train         ## compare a judge with human labels (ARGS="--gold labels.jsonl")
+	@$(RUN)
+show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (ARGS="--html page.html")
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)

@@ -1,8 +1,8 @@
 """Which optional packages are installed, and the command that installs a missing one.
 
 The rule: which extra brings a package is read from where it is declared, pyproject.toml in a clone
-and the installed metadata elsewhere, so that the command that is printed works. Nothing is imported
-to find out whether it is there.
+and the installed metadata elsewhere, so that the command that is printed works. No
+package is imported to check whether it is installed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def install_command(module: str) -> str:
 
 
 def find_extra(module: str) -> str | None:
-    """The extra of maskdpo that brings a package; '' for the base, None for no package of ours."""
+    """The extra of maskdpo that brings a package; '' for the base, None for an unknown package."""
     return _extras().get(_normal(_PACKAGES.get(module, module)))
 
 

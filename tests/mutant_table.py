@@ -9,6 +9,7 @@ a piece of text that is once in its file, what replaces it, and tests that take 
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_api import PYTHON_API
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
@@ -499,6 +500,7 @@ MUTANTS = [
          "test_train.py -k strange"),
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
+    *PYTHON_API,
     *REVIEWS,
     *LEAKS,
     *RUNS,

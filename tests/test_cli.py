@@ -292,7 +292,6 @@ def test_schema_and_doctor(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
     assert "sentencex" in out
-    assert "shadowed" not in out
 
 
 def test_a_package_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ What is read (the first that exists):
 
 Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
 data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
-prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are left
-alone; without spans also those that have a name of ours, such as `topic`.
+prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are
+ignored; without spans also those that have a name of a field of `Pair`, such as `topic`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import warnings
 import click
 
 from maskdpo.cli.errors import print_error
+from maskdpo.shadows import find_shadows
 
 COMMANDS = {
     "domain": "Make your own domain, and see what the judge is sent.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "import": "Turn human labels, pairs made elsewhere or checked sheets into annotations or "
     "reviews.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
+    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Join the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
@@ -79,6 +81,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Errors meant for users are one message and an exit code."""
+    for sentence in find_shadows():  # first: until then, nothing of maskdpo may be imported
+        click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
     warnings.showwarning = _show_warning
     try:
         cli(standalone_mode=False)

@@ -1,7 +1,7 @@
-"""Data sets on the Hub: what is there now, and the files of one commit in the client's cache.
+"""Data sets on the Hub: the present commit, and the files of one commit in the client's cache.
 
 The rule: the commit is looked up first, and only files of that commit are read, so that a stale
-copy in the cache is never taken for the Hub's. Nothing that is fetched is run, and the token goes
+copy in the cache is never used instead. Nothing that is fetched is run, and the token goes
 to the library and nowhere else.
 """
 
@@ -58,7 +58,7 @@ def split_name(name: str, revision: str | None = None) -> tuple[str, str | None]
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name that is no path here can be a data set on the Hub.
+    """Whether a name that is not a path here can be a data set on the Hub.
 
     `runs/dataset` next to a folder `runs` is a mistyped path, and so is `org/labels.jsonl`.
     """
@@ -121,7 +121,7 @@ def hub_errors(name: str, revision: str | None) -> Iterator[None]:
         yield
     except OfflineModeIsEnabled:
         message = (
-            "is no folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub, or fetch it "
+            "is not a folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub, or fetch it "
             f"where there is a network, hf download --repo-type dataset {name} --local-dir FOLDER, "
             "and give FOLDER"
         )
@@ -151,6 +151,6 @@ def hub_errors(name: str, revision: str | None) -> Iterator[None]:
         raise BackendError(f"{name}: the Hub answered {status}; rerun to try again") from None
     except (httpx2.HTTPError, LocalEntryNotFoundError, ConnectionError) as error:
         raise BackendError(
-            f"{name} is no folder here, and the connection to the Hub broke "
+            f"{name} is not a folder here, and the connection to the Hub failed "
             f"({type(error).__name__}); rerun to try again"
         ) from None

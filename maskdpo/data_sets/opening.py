@@ -172,7 +172,7 @@ def _shards(folder: Path, state: Mapping[str, Any]) -> list[str]:
 def _plain(folder: Path, name: object) -> str:
     """A name that is one part of a path, and so inside the folder."""
     if not isinstance(name, str) or name != Path(name).name or name in ("", ".", ".."):
-        raise InputError.of(folder, f"names {name!r}, which is no plain name inside the folder")
+        raise InputError.of(folder, f"names {name!r}, which is not a plain name inside the folder")
     return name
 
 

@@ -35,7 +35,7 @@ class Chosen:
 
 
 def find_training_data(name: str, chosen: Chosen) -> Path | PairFiles:
-    """The pairs that `name` stands for. A path that exists wins over a Hub data set.
+    """The pairs of the data set `name`. A path that exists wins over a Hub data set.
 
     Raises InputError where there is neither, or no such split; BackendError where the Hub does not
     answer.
@@ -60,7 +60,7 @@ def find_training_data(name: str, chosen: Chosen) -> Path | PairFiles:
 
 def _has_usual_names(folder: Path) -> bool:
     if (folder / MANIFEST).exists():
-        return True  # what is wrong with a data set of ours is reported as such
+        return True  # faults of a data set of maskdpo are reported as such
     try:
         find_pair_files(folder)
     except InputError:

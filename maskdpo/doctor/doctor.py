@@ -1,16 +1,13 @@
 """What is installed and what is missing, without importing any of it.
 
-The rule: every command is listed with all packages that it may need; how to get one is for
-`schemas.packages` to find out.
+The rule: every command is listed with all packages that it may need; how to install one
+is in `schemas.packages`.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 from schemas.packages import find_extra, install_command
 
@@ -70,6 +67,7 @@ _COMMANDS = {
     "import": ("pyarrow", "openpyxl"),
     "agreement": ("sentencex", "scipy"),
     "agreement (--report)": ("sentencex", *_REPORT),
+    "show": ("pyarrow", "jinja2"),
     "build": ("pyarrow", "jinja2"),
     "build (with plots)": ("pyarrow", "jinja2", "matplotlib"),
     "merge": ("pyarrow", "jinja2"),
@@ -89,8 +87,6 @@ _COMMANDS = {
     "doctor": (),
     "schema": (),
 }
-
-_ROOMS = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,23 +128,6 @@ def inspect_commands() -> list[CommandStatus]:
         CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _COMMANDS.items()
     ]
-
-
-def find_shadows() -> Iterator[str]:
-    """Messages about packages of maskdpo that another installed package hides.
-
-    `schemas` and `trainer` are common names: an import that finds another distribution's package
-    would otherwise fail with a misleading AttributeError.
-    """
-    home = Path(__file__).resolve().parent.parent.parent
-    for room in _ROOMS:
-        spec = importlib.util.find_spec(room)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != home:
-            yield (
-                f"package {room!r} is imported from {origin}, not from {home / room}; uninstall "
-                "the other distribution or use a separate environment"
-            )
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,7 @@
 """Rows of tables made elsewhere: Parquet, Arrow, JSON Lines and JSON files, one after the other.
 
 The rule: values are what the file holds. A text that looks like a date stays a text, a null stays
-a null, and what is no row is the ValueError that says why. A file is read in batches, except a
+a null, and an invalid row is a ValueError with the reason. A file is read in batches, except a
 JSON array, and nothing in it is run.
 """
 

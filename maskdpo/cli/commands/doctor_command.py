@@ -61,7 +61,7 @@ def _show_packages() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from maskdpo.doctor.doctor import find_shadows, inspect_commands, inspect_packages
+    from maskdpo.doctor.doctor import inspect_commands, inspect_packages
 
     console = Console(soft_wrap=True)
     packages = Table("package", "extra", "needed for", "installed", title="Packages")
@@ -79,8 +79,6 @@ def _show_packages() -> None:
     for command_line in dict.fromkeys(row.command for row in missing):
         names = ", ".join(row.name for row in missing if row.command == command_line)
         click.echo(f"to install {names}:\n    {command_line}")
-    for shadow in find_shadows():
-        click.echo(f"shadowed: {shadow}")
 
 
 def _check_run(config: RunConfig) -> None:
