@@ -23,7 +23,10 @@ from maskdpo.publishing.markdown import (
     section_lines,
     split_card,
 )
+from maskdpo.publishing.model_card import ModelFacts
 from maskdpo.publishing.privacy import holds_private, text_faults
+from maskdpo.publishing.push import PushOptions, run_push
+from schemas.errors import InputError
 from schemas.labels import Label
 
 CONFIG = BuildConfig(test_share=0.0, near_duplicate=0.0)
@@ -162,6 +165,25 @@ def test_names_of_this_machine_are_words_in_a_quote_and_names_elsewhere(
     ]
     assert holds_private("See /home/x/y.")
     assert not holds_private("Who is Mira Tolvan?")
+
+
+@pytest.mark.parametrize(("asked", "is_sent"), [("Mira Tolvan", True), ("Mira", False)])
+def test_a_push_checks_all_of_a_card_but_its_quote_for_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, is_sent: bool
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "tolvan")
+    rows = question("q1", [GOOD, BAD], [BAD])
+    for row in rows:
+        row["prompt"] = [{"role": "user", "content": f"Who is {asked}?"}]
+    config = BuildConfig(license="mit", title="Pairs" if is_sent else "Pairs of Tolvan")
+    folder = build(tmp_path, rows, config)
+    assert f"Question: Who is {asked}?" in example_of(folder)
+    options = PushOptions(repo="some-org/pairs", dry_run=True)
+    if is_sent:
+        assert run_push(folder, options, ModelFacts()).commit is None
+    else:
+        with pytest.raises(InputError, match="this machine's user"):
+            run_push(folder, options, ModelFacts())
 
 
 def test_a_push_replaces_the_quote_even_where_it_was_edited() -> None:
