@@ -35,6 +35,7 @@ from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
 from mutant_table_sheets import IN_SHEETS
+from mutant_table_show import SHOWN
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -525,6 +526,7 @@ MUTANTS = [
     *CORE,
     *IN_SHEETS,
     *REAL_JUDGES,
+    *SHOWN,
     *STORED,
     *LEXICAL,
 ]

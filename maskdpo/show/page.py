@@ -228,7 +228,10 @@ def _side(
     marks = marks_of_pair_side(text, spans)
     score = pair.chosen_score if name == "chosen" else pair.rejected_score
     cut_off = pair.chosen_finish_reason if name == "chosen" else pair.rejected_finish_reason
-    facts = [] if score is None else [f"score {score:.2f}"]
+    # The response's id: `forget` finds a page by it.
+    facts = _facts(response=pair.chosen_id if name == "chosen" else pair.rejected_id)
+    if score is not None:
+        facts.append(f"score {score:.2f}")
     if spans is None:
         facts.append("no spans: all of it trains, as in stock DPO")
     else:
