@@ -20,7 +20,6 @@ from schemas.errors import MissingPackageError
 _ROOT = Path(__file__).resolve().parents[1]
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
-_LAST = ("all", "dev")  # a package is in the extra that is for it, rather than in these
 # Names to import that are not those of their packages.
 _PACKAGES = {
     "markdown_it": "markdown-it-py",
@@ -85,9 +84,7 @@ def find_extra(module: str) -> str | None:
 @lru_cache(maxsize=1)
 def _extras() -> dict[str, str]:
     found: dict[str, str] = {}
-    for package, extra in sorted(_declared(), key=lambda item: item[1] in _LAST):
-        if not extra:
-            found[package] = extra
+    for package, extra in _declared():  # the base first, then the extras in their order
         found.setdefault(package, extra)
     return found
 

@@ -24,6 +24,7 @@ from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
+from mutant_table_packaging import PACKAGING
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
@@ -529,5 +530,6 @@ MUTANTS = [
     *SHOWN,
     *STORED,
     *LEXICAL,
+    *PACKAGING,
 ]
 # fmt: on
