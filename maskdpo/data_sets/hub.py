@@ -122,8 +122,8 @@ def hub_errors(name: str, revision: str | None) -> Iterator[None]:
     except OfflineModeIsEnabled:
         message = (
             "is not a folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub, or fetch "
-            f"it where there is a network, hf download --repo-type dataset {name} --local-dir FOLDER, "
-            "and give FOLDER"
+            f"it where there is a network, hf download --repo-type dataset {name} --local-dir "
+            "FOLDER, and give FOLDER"
         )
         raise InputError.of(name, message) from None
     except GatedRepoError:
