@@ -166,7 +166,7 @@ def _show(
     from maskdpo.show.terminal import print_rows
 
     if not path.exists() and not path.suffix:
-        from maskdpo.publishing.fetch import find_dataset
+        from maskdpo.data_sets.checking import find_dataset
 
         path = find_dataset(str(path))
     found = find_source(path, split=split)
