@@ -132,7 +132,7 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "two" / "d.jsonl", [document_row(), {"id": 3}])
     _, out, err = run("show", path, "--documents", elsewhere)
     assert '"She was born in 1948"' in out
-    assert "1 rows are no documents" in err
+    assert "1 rows are not documents" in err
     write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
     _, out, _ = run("show", path, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
