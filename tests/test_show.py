@@ -165,6 +165,13 @@ def test_of_two_documents_files_the_one_that_was_read_is_taken(
     assert "changed" not in err
 
 
+def test_decisions_that_are_kept_apart_are_mentioned(run: Run, annotated: Path) -> None:
+    assert "people decided" not in run("show", annotated)[2]
+    write(annotated.with_name("reviews.jsonl"), [{"id": "v1"}])
+    _, _, err = run("show", annotated)
+    assert "reviews.jsonl holds what people decided, which is not shown here" in err
+
+
 def test_a_pair_shows_what_trains(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
