@@ -299,7 +299,7 @@ def test_rows_with_faults_are_reported_and_the_others_shown(run: Run, tmp_path: 
     assert "note: not shown: " in err
     assert "annotations.jsonl:2: " in err
     assert len([line for line in err.splitlines() if "not shown: " in line]) == 3
-    assert "5 rows of 7 have faults" in err
+    assert "note: 5 rows of 7 have faults" in err
     code, _, err = run("show", write(tmp_path / "bad.jsonl", bad))
     assert code == 2
     assert "no row can be shown" in err
