@@ -171,7 +171,7 @@ def test_documents_that_nobody_cites_are_folded(run: Run, tmp_path: Path) -> Non
     write(tmp_path / "documents.jsonl", [document_row(), other])
     row = annotation_row(document_ids=["other", "tolvan"])
     page, text = show(run, write(tmp_path / "a.jsonl", [row]))
-    assert "<summary>1 that no sentence here cites</summary>" in text
+    assert "<summary>Other documents, cited by no sentence here: 1</summary>" in text
     assert ("details", {"class": "document", "id": "d2"}) in page.tags
     assert text.index('id="d1"') < text.index('id="d2"')
 
@@ -208,7 +208,7 @@ def test_a_page_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
     assert "4 more match and are left out of this page." in text
     _, text = show(run, path, "--id", "r1", "--id", "r3")
     assert "left out of this page" not in text
-    assert "1 rows could not be read" in text
+    assert "Rows that could not be read: 1" in text
 
 
 def test_counts_of_labels_are_those_of_the_page(run: Run, tmp_path: Path) -> None:
