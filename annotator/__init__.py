@@ -1,1 +1,1 @@
-"""Questions and documents in, responses with a verdict for every sentence out."""
+"""From questions and documents to responses with a verdict for every sentence."""

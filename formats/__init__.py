@@ -1,1 +1,1 @@
-"""Formats other than ours, read into the records of `schemas`."""
+"""Other file formats, read into and written from the records of `schemas`."""

@@ -1,11 +1,11 @@
-"""`export`: our files into the formats of others.
+"""`export`: files of maskdpo into other formats.
 
     trl, published       a data set folder -> a folder with SPLIT.jsonl
     human_labels         annotations.jsonl -> one JSONL file
 
-The rule: lossless, or loud. A row the format cannot say is refused as a `Failure` with the reason
-next to the output, the rest are written, and `lossy` is asked for by name. Rows are streamed.
-Sheets for people are in `formats/sheets/`.
+The rule: nothing is lost silently. A row that the format cannot represent becomes a `Failure` with
+its reason next to the output, the rest are written, and a lossy export must be requested (`lossy`).
+Rows are streamed. Sheets for people are in `formats/sheets/`.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ def run_export(
     documents: Path | None = None,
     lossy: bool = False,
 ) -> StageResult:
-    """Write `source` in another format; which of both is file or folder, the module says.
+    """Write `source` in another format; the module's docstring says which of them is a file or a
+    folder.
 
     documents   texts for the rows of human labels
 
-    Raises InputError for a source that cannot be read, ConfigError for an output in the way.
+    Raises InputError for a source that cannot be read, ConfigError for an output that must not be
+    replaced.
     """
     refused: list[Failure] = []
     if format_name in OF_PAIRS:
@@ -78,7 +80,7 @@ def run_export(
 
 
 def _refuse(refused: list[Failure], identifier: str, detail: str) -> None:
-    """Record a row the format cannot say."""
+    """Record a row that the format cannot represent."""
     refused.append(Failure(id=identifier, stage="export", reason="cannot_be_said", detail=detail))
 
 
@@ -96,7 +98,7 @@ def _export_pairs(
     *,
     lossy: bool,
 ) -> dict[str, int]:
-    """One SPLIT.jsonl a split; returns the rows of each.
+    """Write one SPLIT.jsonl per split; returns the number of rows of each.
 
     A split that an earlier export wrote and the data set no longer has is removed: its rows may
     be in another split now.
@@ -128,7 +130,7 @@ def _export_pairs(
 
 
 def _former_files(output: Path) -> list[Path]:
-    """The splits in the folder `output` that an earlier export wrote, by its sidecar."""
+    """The splits in the folder `output` that an earlier export wrote, according to its sidecar."""
     values = read_sidecar_values(output)
     names = values.get(WRITTEN) if values.get("format") == "maskdpo.export" else None
     own = [name for name in names or () if Path(name).name == name and name.endswith(".jsonl")]
@@ -147,7 +149,7 @@ def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
 
 
 def _refuse_others(path: Path, *, sidecar_of: Path) -> None:
-    """Raise ConfigError where `path` is there and no export left it so."""
+    """Raise ConfigError where `path` exists and is not the unchanged output of an export."""
     refuse_to_replace(
         path,
         lambda values: values.get("format") == "maskdpo.export",
@@ -217,7 +219,7 @@ def _export_human_labels(
 
 
 def _annotations(source: Path) -> Iterator[Annotation]:
-    """The annotations of a file, streamed; at a fault the export ends and writes nothing."""
+    """The annotations of a file, streamed; on a fault the export stops and writes nothing."""
     check_sidecar(source, Annotation.__name__)
     count = 0
     for item in scan_rows(source, Annotation):
@@ -226,4 +228,4 @@ def _annotations(source: Path) -> Iterator[Annotation]:
         count += 1
         yield item.record
     if not count:
-        raise InputError.of(source, "holds no rows; it should hold one Annotation a line")
+        raise InputError.of(source, "holds no rows; it should hold one Annotation per line")

@@ -1,7 +1,7 @@
 """Annotations back into the format of human labels, one labelled response per line.
 
-The rule: a program's verdict never leaves as a person's. A response with one is refused, and so is
-what the format has no word for: the two kinds of hallucination (unless `lossy`), a prompt of
+The rule: a program's verdict is never exported as a person's. A response with one is refused, and
+so is what the format cannot represent: the two kinds of hallucination (unless `lossy`), a prompt of
 several messages.
 """
 
@@ -28,10 +28,10 @@ LOSSY_WORDS: dict[Label, str | None] = {
 def human_row(
     annotation: Annotation, documents: Mapping[str, str], *, lossy: bool = False
 ) -> dict[str, Any]:
-    """The row of one response; ValueError where the format cannot say it.
+    """The row of one response; ValueError where the format cannot represent it.
 
-    documents   texts by document id; those of the response that are known go along
-    lossy       say `hallucinated` for its kinds
+    documents   texts by document id; the known ones of the response are included
+    lossy       write `hallucinated` for its kinds
     """
     if len(annotation.prompt) != 1 or annotation.prompt[0].role != "user":
         raise ValueError("its prompt is not one user's message, and the format holds one question")

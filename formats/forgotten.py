@@ -1,8 +1,8 @@
 """`RUN/forgotten.jsonl`: which people and responses must not come back, without naming them.
 
 The rule: the file keeps a salted SHA-256 of each name or id and never the name or id itself, so
-that a later `import`, `sample` or `build` recognises what was forgotten and nobody reads it there.
-A name that can be guessed can be checked against the file; that is all it gives away.
+that a later `import`, `sample` or `build` recognises what was forgotten and the name cannot be read
+there. Someone who guesses a name can check the guess against the file; it reveals nothing else.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ForgottenRow(Record):
 
 
 class Forgotten:
-    """Who and what was forgotten. Looking up costs one hash per salt; a file has one salt."""
+    """Who and what was forgotten. A lookup costs one hash per salt; a file has one salt."""
 
     def __init__(self, rows: Iterable[ForgottenRow] = ()) -> None:
         self._digests: dict[Kind, dict[str, set[str]]] = {"who": {}, "response": {}}
@@ -52,27 +52,27 @@ class Forgotten:
 
     @classmethod
     def read(cls, *paths: Path) -> Self:
-        """What the files at `paths` say together; a file that does not exist says nothing.
+        """The entries of all files at `paths`; a file that does not exist has none.
 
-        Raises InputError for a row that cannot be read: it must not be passed over.
+        Raises InputError for a row that cannot be read: it must not be skipped.
         """
         return cls(row for path in dict.fromkeys(paths) for row in _read_rows(path))
 
     @classmethod
     def read_next_to(cls, *outputs: Path) -> Self:
-        """What the forgotten.jsonl in the folder of each of `outputs` says."""
+        """The entries of the forgotten.jsonl in the folder of each of `outputs`."""
         return cls.read(*(output.parent / FORGOTTEN_NAME for output in outputs))
 
     def has_person(self, who: str) -> bool:
-        """Whether the person of that name was forgotten; case and spaces do not count."""
+        """Whether the person with that name was forgotten; case and spaces are ignored."""
         return self._has("who", same_name(who).casefold())
 
     def has_response(self, response_id: str) -> bool:
-        """Whether the response of that id was forgotten."""
+        """Whether the response with that id was forgotten."""
         return self._has("response", response_id)
 
     def why_refused(self, who: str, response_id: str) -> str:
-        """Why a review is not taken, as a sentence that names nobody; '' where it is taken."""
+        """Why a review is not imported, as a sentence without names; '' where it is imported."""
         for what, is_forgotten in (
             ("the person in 'who'", self.has_person(who)),
             ("the response in 'response_id'", self.has_response(response_id)),
@@ -100,8 +100,8 @@ class Forgotten:
 def remember(path: Path, *, people: Collection[str] = (), responses: Collection[str] = ()) -> int:
     """Add people and responses to the file at `path`, and return how many were new.
 
-    The file is replaced whole, under a lock; one salt serves all of it. Raises InputError where a
-    row of it cannot be read, or another process keeps the lock.
+    The whole file is replaced, under a lock; it has one salt. Raises InputError where one of its
+    rows cannot be read, or another process holds the lock.
     """
     with locked(path):
         rows = _read_rows(path)
@@ -122,17 +122,18 @@ def remember(path: Path, *, people: Collection[str] = (), responses: Collection[
 
 
 def same_name(who: str) -> str:
-    """A person's name as it is compared: composed characters, single spaces, none outside."""
+    """A person's name in the form that is compared: composed characters, single spaces, none at the
+    ends."""
     return " ".join(unicodedata.normalize("NFC", who).split())
 
 
 def spellings(name: str) -> list[str]:
-    """A name with its accents composed and apart: macOS writes the second into names of files."""
+    """A name with composed and with decomposed accents: macOS uses the second in file names."""
     return list(dict.fromkeys((name, unicodedata.normalize("NFD", name))))
 
 
 def refuse_forgotten_rows(path: Path, forgotten: Forgotten) -> None:
-    """Raise InputError where a JSONL file of responses holds one that was forgotten."""
+    """Raise InputError where a JSONL file of responses contains one that was forgotten."""
     if not forgotten.knows_responses:
         return
     faults = [
@@ -152,7 +153,7 @@ def refuse_forgotten_rows(path: Path, forgotten: Forgotten) -> None:
 
 
 def _named(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, id) of the rows that have one; whoever uses the rows reports bad ones."""
+    """(line, id) of the rows that have an id; the code that uses the rows reports bad ones."""
     for line, text in read_lines(path):
         try:
             values: Any = json.loads(text)

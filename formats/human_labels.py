@@ -1,35 +1,37 @@
 """Human sentence labels: from a row of the file to an annotation and its documents.
 
 The input is JSONL, one response per line, with the sentences that people labelled and the documents
-they read. The rule that makes the import correct: nothing is invented. A sentence a person left
-without a label, and text that no person's span covers, become `undetermined: not_labelled`; a row
-that contradicts itself is a fault of its line, and the other rows are kept.
+they read. The rule that makes the import correct: nothing is invented. A sentence that a person
+left without a label, and text that no person's span covers, become `undetermined: not_labelled`; a
+row that contradicts itself is a fault with its line number, and the other rows are kept.
 
 What a row becomes:
 
-    topic        its `group`, so that no split ever parts one group
+    topic        its `group`, so that a group is never divided between splits
     question_id  its `group`; where a group holds several questions (dialogues about one source),
                  the first keeps the group's name and the others add a key of their question. A row
-                 without a question is its own question: claims about one source answer nothing
-                 in common, and must not be paired
+                 without a question is its own question: claims about one source do not answer a
+                 common question, and must not be paired
     prompt       the question as one user message; without one, NO_QUESTION_PROMPT
     judge        its `source`, with every verdict's own `source` being "person"
 
-A gap between spans stays one span, however many sentences it holds: it never trains.
+A gap between spans stays one span, even if it holds several sentences: it never trains.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import scan_rows
+from schemas.files.jsonl import Row, scan_rows
+from schemas.files.tables import Table, column_names
 from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import (
@@ -42,6 +44,7 @@ from schemas.records import (
     Verdict,
 )
 from schemas.spans import check_order, gaps, trim
+from schemas.validation import describe_errors, show_value
 
 FORMAT_NAME = "human_labels"
 NO_QUESTION_PROMPT = "Write a factual statement."
@@ -54,7 +57,8 @@ QUESTION_KEY_CHARS = 12
 
 
 class HumanSpan(Record):
-    """A labelled place: `response[start:end]`. A null label is an answer that does not map."""
+    """A labelled place: `response[start:end]`. A null label is a value that does not correspond to
+    one of our labels."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
@@ -62,19 +66,19 @@ class HumanSpan(Record):
 
 
 class HumanDocument(Record):
-    """A text the people saw; one id, one text in the whole file."""
+    """A text that the people saw; an id has one text in the whole file."""
 
     id: Identifier
     text: str
 
 
 class HumanRow(Record):
-    """One line: a response, what people said of its sentences, and what they read."""
+    """One line: a response, people's labels of its sentences, and the documents they read."""
 
     id: Identifier
     source: Identifier
     language: str = ""
-    # Room for the key of a question, within the length of an Identifier.
+    # Space for the key of a question, within the length of an Identifier.
     group: Annotated[str, Field(min_length=1, max_length=512 - 1 - QUESTION_KEY_CHARS)]
     question: str = ""
     documents: list[HumanDocument]
@@ -93,7 +97,7 @@ class HumanLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedRow:
-    """A sound line: its annotation, and those of its documents that no earlier line held."""
+    """A valid line: its annotation, and those of its documents that no earlier line held."""
 
     line: int
     annotation: Annotation
@@ -103,15 +107,15 @@ class ImportedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BadRow:
-    """A line that cannot be imported; `id` is the row's own where it could be read."""
+    """A line that cannot be imported; `id` is the row's id where it could be read."""
 
     line: int
     id: str
     faults: Sequence[Fault]
 
 
-def read_human_labels(path: str | Path) -> HumanLabels:
-    """All rows of a file, or an InputError with every fault in it. An empty file is a fault."""
+def read_human_labels(path: str | Path | Table) -> HumanLabels:
+    """All rows, or an InputError with every fault in them. A source without a row is a fault."""
     rows: list[ImportedRow] = []
     faults: list[Fault] = []
     for item in scan_human_labels(path):
@@ -128,12 +132,12 @@ def read_human_labels(path: str | Path) -> HumanLabels:
     )
 
 
-def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
-    """Sound and bad rows in file order, streamed."""
-    path = Path(path)
+def scan_human_labels(path: str | Path | Table) -> Iterator[ImportedRow | BadRow]:
+    """Valid and bad rows in file order, streamed."""
+    name = path.name if isinstance(path, Table) else str(path)
     seen = _Seen()
     unreadable: list[Fault] = []  # the faults of one line, which are yielded together
-    for item in scan_rows(path, HumanRow):
+    for item in _scan_table(path) if isinstance(path, Table) else scan_rows(path, HumanRow):
         if unreadable and (not isinstance(item, Fault) or item.line != unreadable[0].line):
             yield _unreadable_row(unreadable)
             unreadable = []
@@ -142,7 +146,7 @@ def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
             continue
         messages = [*seen.faults_of(item.record), *_faults_of_text(item.record)]
         if messages:
-            faults = [Fault(path=str(path), line=item.line, message=text) for text in messages]
+            faults = [Fault(path=name, line=item.line, message=text) for text in messages]
             yield BadRow(line=item.line, id=item.record.id, faults=faults)
             continue
         yield seen.accept(item.line, item.record)
@@ -150,16 +154,49 @@ def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
         yield _unreadable_row(unreadable)
 
 
+def _scan_table(table: Table) -> Iterator[Row[HumanRow] | Fault]:
+    """Rows and faults of a split of a data set; other columns are ignored.
+
+    Parquet and Arrow hold a null where a row leaves a field out.
+    """
+    needed = [name for name, field in HumanRow.model_fields.items() if field.is_required()]
+    table.require(needed, what="human labels", advice=_advice(table))
+    for number, values in table.rows():
+        try:
+            if isinstance(values, ValueError):
+                raise values
+            if not isinstance(values, dict):
+                raise ValueError(f"a row must be an object, found {show_value(values)}")
+            known = {
+                name: value
+                for name, value in values.items()
+                if name in HumanRow.model_fields and value is not None
+            }
+            yield Row(line=number, record=HumanRow.model_validate_json(json.dumps(known)))
+        except ValidationError as error:
+            for message in describe_errors(error, HumanRow):
+                yield Fault(path=table.name, line=number, message=message)
+        except (ValueError, TypeError, RecursionError) as error:
+            yield Fault(path=table.name, line=number, message=str(error))
+
+
+def _advice(table: Table) -> str:
+    """What to do with a data set that holds pairs, and no labels of people."""
+    found = column_names(table.files[0], name=table.label(table.files[0]))
+    is_pairs = {"chosen", "rejected"} <= set(found)
+    return "; it holds pairs: import them with --format trl" if is_pairs else ""
+
+
 @dataclass(kw_only=True)
 class _Seen:
-    """What the sound lines so far hold; a bad line leaves no trace in it."""
+    """What the valid lines so far hold; a bad line changes nothing in it."""
 
     line_of_id: dict[str, int] = field(default_factory=dict)
     document_texts: dict[str, tuple[int, str]] = field(default_factory=dict)
     first_question: dict[str, str] = field(default_factory=dict)
 
     def faults_of(self, row: HumanRow) -> list[str]:
-        """What is wrong between this row and the ones before it."""
+        """Contradictions between this row and the ones before it."""
         messages = []
         if row.id in self.line_of_id:
             messages.append(
@@ -172,13 +209,13 @@ class _Seen:
             place = f"on line {line}" if line else "earlier on this line"
             if own.setdefault(document.id, text) != document.text:
                 messages.append(
-                    f"document {document.id!r} has another text than {place}; "
-                    "one id must mean one text"
+                    f"document {document.id!r} has a different text than {place}; one id must mean "
+                    "one text"
                 )
         return messages
 
     def accept(self, line: int, row: HumanRow) -> ImportedRow:
-        """Remember a sound row, and make its records."""
+        """Remember a valid row, and make its records."""
         self.line_of_id[row.id] = line
         fresh = {
             document.id: document
@@ -202,7 +239,7 @@ class _Seen:
 
 
 def make_annotation(row: HumanRow, *, question_id: str) -> Annotation:
-    """The annotation of one sound row: its spans in order, with the gaps between them."""
+    """The annotation of one valid row: its spans in order, with the gaps between them."""
     document_ids = list(dict.fromkeys(document.id for document in row.documents))
     return Annotation(
         id=row.id,
@@ -282,7 +319,8 @@ def _unreadable_row(faults: list[Fault]) -> BadRow:
     return BadRow(line=line, id=f"line-{line}", faults=faults)
 
 
-def refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
+def refuse_empty(path: str | Path | Table, rows: Sequence[ImportedRow]) -> None:
     """Raise InputError for a file without a row."""
     if not rows:
-        raise InputError.of(path, "holds no rows; it should hold one labelled response per line")
+        name = path.name if isinstance(path, Table) else path
+        raise InputError.of(name, "holds no rows; it should hold one labelled response per line")

@@ -13,7 +13,8 @@ ROWS_PER_GROUP = 1_000
 
 
 class TableWriter:
-    """One Parquet file, row by row, in row groups of ROWS_PER_GROUP. No row, no file."""
+    """One Parquet file, row by row, in row groups of ROWS_PER_GROUP. Without rows no file is
+    written."""
 
     def __init__(self, path: Path, schema: Any) -> None:
         self.path = path
@@ -29,7 +30,7 @@ class TableWriter:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and the file's end."""
+        """Write the remaining rows and the file's footer."""
         if self._rows:
             self._flush()
         if self._writer is not None:
@@ -56,7 +57,8 @@ class TableWriter:
 
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: Any) -> int:
-    """Write rows in row groups of ROWS_PER_GROUP; returns how many. No row, no file."""
+    """Write rows in row groups of ROWS_PER_GROUP; returns how many. Without rows no file is
+    written."""
     writer = TableWriter(path, schema)
     try:
         for row in rows:

@@ -1,16 +1,16 @@
-"""The JSON in which Mask-DPO's authors keep pairs (open-compass/ANAH, maskdpo/dataset.py).
+"""The JSON in which Mask-DPO's authors store pairs (open-compass/ANAH, maskdpo/dataset.py).
 
     {"prompt": [messages], "chosen": [message], "rejected": [message],
      "chosen_item":   {"sents": ["...", ...], "type": ["no_hallucination" | "hallucination", ...]},
      "rejected_item": {...}}
 
-It holds sentences without offsets, and two labels. The rule that makes both ways correct: a
-sentence's place is found by searching in order, each from the end of the one before, and nothing
-is written whose places that search does not give back. White space may have been lost or changed;
-every other character must be there.
+It holds sentences without offsets, and two labels. The rule that makes reading and writing correct:
+sentences are located by searching in order, each from the end of the one before, and nothing is
+written for which that search would not return the same places. White space may have been lost or
+changed; every other character must be present.
 
-What it cannot say is refused, by name: a sentence whose label has no word there. The published
-trainer trains a sentence of any other word, and text of no sentence, on both sides.
+What it cannot represent is refused: a sentence whose label has no word there. The published trainer
+trains a sentence with any other word, and text outside all sentences, on both sides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORDS: dict[Label, str] = {
     Label.HALLUCINATED: "hallucination",
 }
 LABELS = {word: label for label, word in WORDS.items()}
-# What `lossy` may say instead; `undetermined` has no word that would keep it from training.
+# What `lossy` may write instead; no word keeps an `undetermined` sentence from training.
 LOSSY_WORDS: dict[Label, str] = {
     **WORDS,
     Label.CONTRADICTORY: "hallucination",
@@ -43,7 +43,7 @@ Messages = Annotated[list[Message], Field(min_length=1)]
 
 
 class PublishedItem(BaseModel):
-    """The sentences of one side and their types, one each."""
+    """The sentences of one side and their types, one type per sentence."""
 
     model_config = ConfigDict(strict=True)
 
@@ -52,7 +52,8 @@ class PublishedItem(BaseModel):
 
 
 class PublishedRow(BaseModel):
-    """One pair. The ids are ours and may be missing; keys that are not listed are left alone."""
+    """One pair. The ids are an addition of maskdpo and may be missing; keys that are not listed are
+    ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -72,9 +73,9 @@ class PublishedRow(BaseModel):
 def make_item(
     text: str, spans: Sequence[LabelledSpan], *, lossy: bool = False
 ) -> dict[str, list[str]]:
-    """`{"sents", "type"}` of one response; ValueError where the format cannot say it.
+    """`{"sents", "type"}` of one response; ValueError where the format cannot represent it.
 
-    lossy   say `hallucination` for its kinds, and `no_hallucination` for `no_fact`
+    lossy   write `hallucination` for its kinds, and `no_hallucination` for `no_fact`
     """
     words = LOSSY_WORDS if lossy else WORDS
     for index, (start, end, label) in enumerate(spans):
@@ -92,14 +93,15 @@ def make_item(
 
 
 def read_item(text: str, item: PublishedItem) -> list[LabelledSpan]:
-    """The spans of one side, with `undetermined` ones where no sentence lies.
+    """The spans of one side, with `undetermined` ones where there is no sentence.
 
-    Raises ValueError when a sentence is not in the text or types are missing. A type other than
-    the two is `undetermined` too: its meaning is not known.
+    Raises ValueError when a sentence is not in the text or types are missing. A type other than the
+    two becomes `undetermined` too: its meaning is not known.
     """
     if len(item.sents) != len(item.type):
         raise ValueError(
-            f"has {len(item.sents)} 'sents' and {len(item.type)} 'type', must be as many"
+            f"has {len(item.sents)} 'sents' and {len(item.type)} 'type'; both must have the same "
+            "number"
         )
     places = locate_sentences(text, item.sents)
     spans = [
@@ -114,11 +116,11 @@ def read_item(text: str, item: PublishedItem) -> list[LabelledSpan]:
 
 
 def locate_sentences(text: str, sentences: Sequence[str]) -> list[Offsets]:
-    """Where each sentence is: searched in order, by its characters that are no white space.
+    """Where each sentence is: searched in order, by its characters other than white space.
 
-    A sentence that goes on where the last one ended is taken there, however often it occurs
-    elsewhere. Otherwise its first exact occurrence further on counts, then the first that differs
-    in white space only. White space at a sentence's ends belongs to it where the text has it.
+    A sentence that continues where the last one ended is located there, even if it occurs elsewhere
+    too. Otherwise its first exact later occurrence counts, then the first that differs in white
+    space only. White space at a sentence's ends belongs to it where the text has it.
 
     >>> locate_sentences("Yes.  Yes.\\nNo, no.", ["Yes.", "Yes.", "No,no."])
     [(0, 4), (6, 10), (11, 18)]
@@ -157,7 +159,7 @@ def _search(
 
 
 def _widen(text: str, sentence: str, start: int, stop: int, least: int) -> Offsets:
-    """Take in the white space at the sentence's ends where the text has the very same."""
+    """Include the white space at the sentence's ends where the text has exactly the same."""
     before = sentence[: len(sentence) - len(sentence.lstrip())]
     after = sentence[len(sentence.rstrip()) :]
     if before and start - len(before) >= least and text[start - len(before) : start] == before:
@@ -168,7 +170,8 @@ def _widen(text: str, sentence: str, start: int, stop: int, least: int) -> Offse
 
 
 def published_row(pair: Pair, *, lossy: bool = False) -> dict[str, Any]:
-    """A pair as the published format says it, our ids with it; ValueError where it cannot."""
+    """A pair in the published format, with our ids; ValueError where it cannot represent the
+    pair."""
     items = {}
     for side, messages, spans in (
         (Side.CHOSEN, pair.chosen, pair.chosen_spans),
@@ -196,7 +199,7 @@ def published_row(pair: Pair, *, lossy: bool = False) -> dict[str, Any]:
 
 
 def published_pair(row: PublishedRow, *, identifier: str) -> Pair:
-    """The pair of a published row, with weights by the default label policy.
+    """The pair of a published row, with weights from the default label policy.
 
     Raises ValueError naming the side and what is wrong with it.
     """

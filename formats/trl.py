@@ -1,8 +1,8 @@
-"""TRL's preference columns, which ours already are: `prompt`, `chosen`, `rejected`.
+"""TRL's preference columns, which maskdpo uses too: `prompt`, `chosen`, `rejected`.
 
-Out, nothing is lost: every column of a pair goes along, and a trainer that knows nothing of spans
-leaves them alone. In, all of TRL's layouts are read (`schemas.preference_rows`): messages or plain
-strings, with the prompt given by itself, inside both sides, or both ways.
+On export nothing is lost: every column of a pair is written, and a trainer that does not know spans
+ignores them. On import, all of TRL's layouts are read (`schemas.preference_rows`): messages or
+plain strings, with the prompt in its own column, inside both sides, or both ways.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def trl_row(pair: Pair) -> dict[str, Any]:
 
 
 def trl_pair(values: object, *, identifier: str) -> Pair:
-    """The pair of a row in either layout; ValueError with one sentence a fault."""
+    """The pair of a row in either layout; ValueError with one sentence per fault."""
     if not isinstance(values, dict):
         raise ValueError(f"a row must be an object, found {show_value(values)}")
-    # Columns of our names mean what ours mean only where the spans came along.
+    # Columns with our names have our meaning only where the spans are present.
     ours = values.get("chosen_spans") is not None
     names = list(Pair.model_fields) if ours else ["prompt", "chosen", "rejected"]
     known = {name: values[name] for name in names if values.get(name) is not None}

@@ -89,7 +89,7 @@ __all__ = [  # noqa: PLE0604  # names of _NAMES_IN, which a test compares with t
 ]
 
 
-if not TYPE_CHECKING:  # else a type checker would take every misspelt name for one of ours
+if not TYPE_CHECKING:  # otherwise a type checker would accept every misspelt name
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":

@@ -1,7 +1,7 @@
-"""Files of a user that hide packages of ours: `schemas.py` or `trainer.py` in the current folder.
+"""Files of a user that hide packages of maskdpo: `schemas.py` or `trainer.py` in the current folder.
 
-The rule: nothing is imported to find out, so a script of the user is never run by accident; and
-this module imports the standard library alone, because any import of ours may be hidden.
+The rule: the check imports nothing, so a script of the user is never run by accident; and this
+module imports only the standard library, because any package of maskdpo may be hidden.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PACKAGES = ("schemas", "formats", "annotator", "dataset_builder", "trainer")
 
 
 def find_shadows() -> Iterator[str]:
-    """A sentence for each package of ours that something else hides; normally none."""
+    """A sentence for each package of maskdpo that something else hides; normally none."""
     home = _absolute(__file__).parent.parent
     for package in PACKAGES:
         place = _find(package)
@@ -25,7 +25,7 @@ def find_shadows() -> Iterator[str]:
 
 
 def refuse_shadows() -> None:
-    """Raise ImportError where a package of ours is hidden."""
+    """Raise ImportError if a package of maskdpo is hidden."""
     for sentence in find_shadows():
         raise ImportError(sentence)
 

@@ -1,4 +1,4 @@
 """Records, span invariants, label policy and scores, typed files, errors.
 
-The room everyone imports; it imports nothing of ours and nothing heavy.
+The package that all others import; it imports no other package of the project and nothing heavy.
 """

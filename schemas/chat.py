@@ -1,6 +1,6 @@
 """Chat templates: which of their arguments a user may set.
 
-One list for sampling and training: what a policy is sampled with must be what it trains with.
+One list for sampling and training: a policy must train with the arguments it was sampled with.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 # Arguments of `apply_chat_template` that are not variables of a template. Setting one of them
-# would change what is done with the prompt instead of what the template writes.
+# would change how the prompt is processed, not what the template writes.
 RESERVED_TEMPLATE_KWARGS = frozenset(
     {
         "add_generation_prompt",
@@ -29,7 +29,7 @@ RESERVED_TEMPLATE_KWARGS = frozenset(
 
 
 def check_template_kwargs(names: Iterable[str]) -> None:
-    """Raise ValueError for a name that is no variable of a chat template."""
+    """Raise ValueError for a name that cannot be a variable of a chat template."""
     reserved = sorted(RESERVED_TEMPLATE_KWARGS & set(names))
     if reserved:
         raise ValueError(

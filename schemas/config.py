@@ -27,7 +27,8 @@ _OLD_BOOLEANS = frozenset("y yes n no on off".split())
 
 
 class Section(BaseModel):
-    """A frozen group of settings, none a key. Build it with `parse` from a user's values."""
+    """A frozen group of settings, none of which is an API key. Build it with `parse` from a
+    user's values."""
 
     # Attribute docstrings are the settings' descriptions in every command's --help.
     model_config = ConfigDict(
@@ -35,7 +36,7 @@ class Section(BaseModel):
     )
 
     FORMER_NAMES: ClassVar[Mapping[str, str]] = {}
-    """Present names by former ones: config files and recorded configs may hold either, not both."""
+    """Map of former names to present ones: a config file may use either, but not both."""
 
     @model_validator(mode="before")
     @classmethod
@@ -51,11 +52,12 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _holds_no_key(cls, value: Any, info: ValidationInfo) -> Any:
-        """Settings go into sidecars, stores and error messages: a key must not be among them."""
+        """Settings go into sidecars, stores and error messages: they must not contain an API
+        key."""
         if isinstance(value, Mapping) and first_model(
             cls.model_fields[str(info.field_name)].annotation
         ):
-            return value  # a section of its own, which checks itself
+            return value  # a separate section, which checks itself
         for place in find_keys(value, (str(info.field_name),)):
             inside = f" at {'.'.join(place[1:])}" if place[1:] else ""
             raise ValueError(f"holds what looks like a key{inside}; {ADVICE}")
@@ -68,7 +70,7 @@ class Section(BaseModel):
             annotation = cls.model_fields[str(info.field_name)].annotation
             kinds = {annotation, *get_args(annotation)}
             if bool in kinds and str not in kinds:
-                raise ValueError(f"{value!r} is a text in YAML 1.2; write true or false")
+                raise ValueError(f"{value!r} is text in YAML 1.2; write true or false")
         return value
 
     @classmethod
@@ -82,5 +84,5 @@ class Section(BaseModel):
 
 
 def given_twice(former: str, present: str) -> str:
-    """What is wrong where a setting is given by both of its names."""
+    """The error message for a setting that is given under both of its names."""
     return f"{former!r} is the former name of {present!r}; give {present!r} alone"

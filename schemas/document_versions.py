@@ -1,10 +1,10 @@
 """Whether evidence was located in the texts that the documents have now.
 
-The rule: an offset into a text that changed since is never shown as a quotation. `ingest` keeps in
-its sidecar, under `history`, one entry for each time it replaced its output with other documents:
-the hash of what it replaced, and the ids of the documents whose text changed or that left. The
-sidecar of annotations has the hash of the documents that the judge read. The two give the ids whose
-offsets no longer fit.
+The rule: an offset into a text that has changed since is never shown as a quotation. `ingest` keeps
+in its sidecar, under `history`, one entry for each time it replaced its output with other
+documents: the hash of what it replaced, and the ids of the documents whose text changed or that
+were removed. The sidecar of annotations has the hash of the documents that the judge read. Together
+they give the ids whose offsets no longer fit.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NAMES_SHOWN = 3
 class StaleDocuments:
     """Documents that changed since annotations were made.
 
-    ids           of documents whose earlier text was another one
-    unmatched     documents files that are not those the annotations were made with, and whose
-                  history does not name those either: nothing is known about their texts
+    ids           of documents whose text was different then
+    unmatched     documents files that the annotations were not made with, and whose
+                  history does not name the right ones either: nothing is known about their texts
     """
 
     ids: frozenset[str]
@@ -36,9 +36,9 @@ class StaleDocuments:
 
 
 def find_stale_documents(annotations: Iterable[Path], documents: Iterable[Path]) -> StaleDocuments:
-    """Compare the documents that annotations name in their sidecars with the files of today.
+    """Compare the documents that annotations name in their sidecars with the present files.
 
-    Annotations without a sidecar (imported, or made by hand) name no documents and are not judged.
+    Annotations without a sidecar (imported, or made by hand) name no documents and are not checked.
     """
     read_by_judge: dict[str, str] = {}  # hash -> base name
     for path in annotations:
@@ -60,7 +60,8 @@ def find_stale_documents(annotations: Iterable[Path], documents: Iterable[Path])
 def _ids_since(
     history: Sequence[Mapping[str, Any]], hashes: Collection[str]
 ) -> frozenset[str] | None:
-    """Ids that changed since the documents had one of `hashes`; None when they never had."""
+    """Ids that changed since the documents had one of `hashes`; None when they never had one of
+    them."""
     ids: set[str] = set()
     for entry in reversed(history):
         ids |= {str(item) for key in CHANGED for item in entry.get(key) or ()}
@@ -70,19 +71,19 @@ def _ids_since(
 
 
 def notes_on_stale(stale: StaleDocuments, consequence: str) -> list[str]:
-    """Sentences for the user; `consequence` is what happens to evidence: 'is not quoted'."""
+    """Warnings for the user; `consequence` says what happens to evidence: 'is not quoted'."""
     notes = []
     if stale.ids:
         names = sorted(stale.ids)
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
         notes.append(
             f"warning: the texts of {len(names)} documents changed since they were annotated, so "
-            f"evidence in them {consequence}: {shown}; annotate again to locate it anew"
+            f"evidence in them {consequence}: {shown}; annotate again to locate it"
         )
     for path in stale.unmatched:
         notes.append(
             f"warning: {path.name} is not the file that the annotations were made with, and its "
-            "history does not name that one; evidence may not fit its texts: annotate again"
+            "history does not name that file; evidence may not fit its texts: annotate again"
         )
     return notes
 

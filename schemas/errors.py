@@ -1,15 +1,15 @@
-"""Every error a user can meet, and the exit code it ends a command with.
+"""Every error that a user can see, and the exit code with which it ends a command.
 
     MaskDpoError                 the base: one clear sentence, no traceback
     |- InputError          2     a file or a row is wrong; nothing was spent
     |- ConfigError         2     a setting is wrong; nothing was spent
     |- MissingPackageError 2     a command needs an extra that is not installed
-    |- TooManyFailuresError 1    the work is done, with more failed rows than allowed
+    |- TooManyFailuresError 1    the run is complete, with more failed rows than allowed
     |- BackendError        3     a server or a device failed; rerun to continue
     `- LimitReachedError   3     a limit on calls, tokens or money; raise it and rerun to continue
 
 A sentence names the thing, the bad value, what is allowed and, where there is one, the next
-command to run. A single bad row inside otherwise good work is no exception at all: it is a
+command to run. A single bad row inside otherwise good work does not raise an exception: it is a
 `Failure` record (see `schemas.records`), counted and kept.
 """
 
@@ -26,9 +26,9 @@ MAX_NAMES_SHOWN = 16
 
 
 class MaskDpoError(Exception):
-    """Base of all errors that are the user's to read; `exit_code` ends the command.
+    """Base of all errors with a message for the user; `exit_code` ends the command.
 
-    A message never holds a key, whoever put it there.
+    A message never contains an API key, whatever its source.
     """
 
     exit_code = 1
@@ -56,13 +56,13 @@ class TooManyFailuresError(MaskDpoError):
 
 
 class BackendError(MaskDpoError):
-    """A server or device failed. What was finished is kept; the same command continues."""
+    """A server or device failed. Finished work is kept; the same command continues."""
 
     exit_code = 3
 
 
 class LimitReachedError(MaskDpoError):
-    """A limit on calls, tokens or money was met. What was paid for is kept."""
+    """A limit on calls, tokens or money was reached. What was paid for is kept."""
 
     exit_code = 3
 
@@ -81,7 +81,7 @@ class Fault:
 
 
 class InputError(MaskDpoError):
-    """One or more faults in input files, all of them, not only the first."""
+    """One or more faults in input files: all of them, not only the first."""
 
     exit_code = 2
 
@@ -99,7 +99,8 @@ class InputError(MaskDpoError):
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A hint for a mistyped name: "did you mean 'X'?", else the known names, or three of many."""
+    """A hint for a mistyped name: "did you mean 'X'?", else the known names, or the nearest
+    three."""
     match = get_close_matches(name, known, n=1, cutoff=0.6)
     if match:
         return f"did you mean {match[0]!r}?"

@@ -1,7 +1,7 @@
-"""What a run reports while it works: typed events, for whoever draws, logs or forwards them.
+"""What a run reports while it works: typed events, for a caller to display, log or forward.
 
 The rule: nothing here prints. A run calls `on_event` from the thread it works in, with plain frozen
-data that holds no prompt and no reply; what is slow belongs behind a queue of the listener's own.
+data that holds no prompt and no reply. A slow listener should put events into its own queue.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 class Usage:
     """The calls of one model so far.
 
-    asked         calls handed to the backend; `served` are those found in the store
+    asked         calls sent to the backend; `served` are replies found in the store
     prompt, cached, completion    tokens; `cached` is part of `prompt`
-    is_estimated  some counts are estimates: the server reports none
+    is_estimated  some counts are estimates, because the server reports none
     cost          in `currency`; None where prices are not known
-    total_cost    that of all models of the run, as text with its currency; empty for one model
+    total_cost    the cost of all models of the run, as text with its currency; empty for one model
     labels        verdicts so far by label (or whatever else the run makes)
     failures      failed calls by reason
     """
@@ -38,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
-    """Work of `total` units begins; `total` is None where nobody knows how many there will be."""
+    """Work of `total` units begins; `total` is None where the number is not known in advance."""
 
     stage: str
     total: int | None
@@ -47,7 +47,8 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Advanced:
-    """`count` more units are done, 0 where only `usage` is news; None for work without calls."""
+    """`count` more units are done, 0 where only `usage` changed; `usage` is None for work
+    without calls."""
 
     stage: str
     count: int
@@ -65,21 +66,21 @@ class BatchStep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """The work of `stage` is over, whole or not."""
+    """The work of `stage` has ended, complete or not."""
 
     stage: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Noted:
-    """A sentence that a user must be able to read before more is spent."""
+    """A message that a user must be able to read before more is spent."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallAsked:
-    """A call was handed to a backend; `key` is its content key."""
+    """A call was sent to a backend; `key` is its content key."""
 
     key: str
 
@@ -97,7 +98,7 @@ class CallAnswered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFailed:
-    """A call got no reply, which is stored as a failure; `detail` is one line without keys."""
+    """A call got no reply and is stored as a failure; `detail` is one line without keys."""
 
     key: str
     reason: str
@@ -128,4 +129,4 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener of those who want none."""
+    """A listener that ignores all events."""

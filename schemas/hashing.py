@@ -14,7 +14,7 @@ _CANONICAL = json.JSONEncoder(
 def content_key(value: Any) -> str:
     """SHA-256 (hex) of the canonical JSON of `value`: sorted keys, no spaces, UTF-8.
 
-    Raises TypeError for what JSON cannot hold, and ValueError for NaN: neither has one form.
+    Raises TypeError for what JSON cannot hold, and ValueError for NaN: neither has a single form.
     """
     canonical = _CANONICAL.encode(value)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
@@ -26,5 +26,6 @@ def stable_seed(base: int, identifier: str) -> int:
 
 
 def stable_fraction(seed: int, name: str) -> float:
-    """A number in [0, 1) that depends on `name` alone, for splits that adding data cannot move."""
+    """A number in [0, 1) that depends on `name` alone, for splits that do not change when data
+    is added."""
     return stable_seed(seed, name) / 2.0**63

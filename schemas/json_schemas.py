@@ -1,4 +1,4 @@
-"""JSON Schemas of the records, for users who write our files from other languages."""
+"""JSON Schemas of the records, for users who write these files in other languages."""
 
 from __future__ import annotations
 

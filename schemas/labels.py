@@ -1,9 +1,8 @@
 """Sentence labels, and the one policy that says which of them train on which side.
 
-The four ANAH labels (arXiv 2407.04693, section 3) come from judges that tell the kinds of
-hallucination apart; `hallucinated` from people and judges that do not. `undetermined` is what
-an honest judge says when it cannot tell: it always carries a reason, and is never counted as
-factual nor as hallucinated.
+The four ANAH labels (arXiv 2407.04693, section 3) come from judges that distinguish the kinds of
+hallucination; `hallucinated` from people and judges that do not. `undetermined` is the label when a
+judge cannot decide: it always has a reason, and never counts as factual or as hallucinated.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from schemas.config import Section
 
 
 class Label(StrEnum):
-    """What a judge or a person says of one sentence."""
+    """What a judge or a person decided about one sentence."""
 
     NO_HALLUCINATION = "no_hallucination"
     CONTRADICTORY = "contradictory"
@@ -38,18 +37,17 @@ class Side(StrEnum):
 
 
 class LabelPolicy(Section):
-    """Which labels train on which side of a pair (Mask-DPO, arXiv 2503.02846, section 3.3).
-
-    chosen    labels whose sentences train in the preferred answer
-    rejected  labels whose sentences train in the other answer
-    """
+    """Which labels train on which side of a pair (Mask-DPO, arXiv 2503.02846, section 3.3)."""
 
     chosen: tuple[Label, ...] = (Label.NO_HALLUCINATION, Label.NO_FACT)
+    """Labels whose sentences train in the preferred answer."""
+
     rejected: tuple[Label, ...] = (
         Label.CONTRADICTORY,
         Label.UNVERIFIABLE,
         Label.HALLUCINATED,
     )
+    """Labels whose sentences train in the other answer."""
 
     @field_validator("chosen", "rejected")
     @classmethod

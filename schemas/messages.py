@@ -1,8 +1,8 @@
-"""Messages as chat data give them, before they are records, and the order of a prompt's roles.
+"""Messages in the forms of chat data sets, before they are records; the order of a prompt's roles.
 
-Two rules. What says nothing is nothing: tables give every message the keys of all messages, so an
-unknown key that is null or empty, at any depth, is left out. And what says something is never left
-out in silence: it would change what a model reads, so the record refuses it.
+Two rules. Empty keys are dropped: tables give every message the keys of all messages, so an unknown
+key that is null or empty, at any depth, is left out. And a key with a value is never dropped
+silently: it would change what a model reads, so the record refuses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def says_nothing(value: object) -> bool:
     >>> says_nothing([{"name": None, "parts": []}]), says_nothing(0), says_nothing(False)
     (True, False, False)
     """
-    left = [value]  # no recursion: what comes from JSON may be nested deeply
+    left = [value]  # no recursion: JSON may be nested deeply
     while left:
         item = left.pop()
         if isinstance(item, Mapping):
@@ -49,10 +49,11 @@ def is_text(value: object) -> TypeGuard[str]:
 
 
 def tidy_message(values: Any) -> Any:
-    """A message without the unknown keys that say nothing, its content as one text.
+    """A message without unknown keys that are empty, its content as one text.
 
-    Content that is a list of text parts is joined without a separator, as chat templates do. What
-    is no object is returned as it is. Raises ValueError for a part that is not text.
+    Content that is a list of text parts is joined without a separator, as chat templates do. A
+    value that is not an object is returned unchanged. Raises ValueError for a part that is not
+    text.
     """
     if not isinstance(values, dict):
         return values
@@ -70,7 +71,8 @@ def tidy_message(values: Any) -> Any:
 
 
 def turns_alternate(roles: Sequence[str]) -> bool:
-    """Whether user and assistant take turns from a user on, after one system message at most."""
+    """Whether user and assistant take turns, beginning with a user, after one system message at
+    most."""
     turns = roles[1:] if list(roles[:1]) == ["system"] else roles
     return all(role == ("user", "assistant")[index % 2] for index, role in enumerate(turns))
 

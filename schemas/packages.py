@@ -1,8 +1,8 @@
 """Which optional packages are installed, and the command that installs a missing one.
 
 The rule: which extra brings a package is read from where it is declared, pyproject.toml in a clone
-and the installed metadata elsewhere, so that the command that is printed works. Nothing is imported
-to find out whether it is there.
+and the installed metadata elsewhere, so that the command that is printed works. No
+package is imported to check whether it is installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from schemas.errors import MissingPackageError
 _ROOT = Path(__file__).resolve().parents[1]
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)")
 _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
-_LAST = ("all", "dev")  # a package is in the extra that is for it, rather than in these
 # Names to import that are not those of their packages.
 _PACKAGES = {
     "markdown_it": "markdown-it-py",
@@ -78,16 +77,14 @@ def install_command(module: str) -> str:
 
 
 def find_extra(module: str) -> str | None:
-    """The extra of maskdpo that brings a package; '' for the base, None for no package of ours."""
+    """The extra of maskdpo that brings a package; '' for the base, None for an unknown package."""
     return _extras().get(_normal(_PACKAGES.get(module, module)))
 
 
 @lru_cache(maxsize=1)
 def _extras() -> dict[str, str]:
     found: dict[str, str] = {}
-    for package, extra in sorted(_declared(), key=lambda item: item[1] in _LAST):
-        if not extra:
-            found[package] = extra
+    for package, extra in _declared():  # the base first, then the extras in their order
         found.setdefault(package, extra)
     return found
 

@@ -1,7 +1,7 @@
 """The prompt and the two replies of a preference row, in any of TRL's conversational layouts.
 
 The rule: a prompt is one conversation that both sides continue with one message each. It may be
-given once, or inside both sides, or both ways; what is given twice must be the same, and is taken
+given once, or inside both sides, or both ways; a prompt given twice must be the same, and is used
 once.
 
     prompt            chosen, rejected            the prompt is
@@ -26,7 +26,7 @@ Messages = list[Any]
 
 
 def split_row(prompt: object, chosen: object, rejected: object) -> dict[str, Messages]:
-    """`prompt`, `chosen` and `rejected` of a row as lists of messages, each thing once.
+    """`prompt`, `chosen` and `rejected` of a row as lists of messages, without repetition.
 
     A side is messages, or the text of one reply; a prompt is messages, the text of one user
     message, or nothing. What the messages hold is not checked here. Raises ValueError with one
@@ -71,13 +71,13 @@ def _read_side(name: str, side: object) -> Messages:
 
 
 def _read_prompt(prompt: object) -> Messages:
-    """The prompt as messages; none where it says nothing."""
+    """The prompt as messages; [] where it is empty."""
     if says_nothing(prompt):
         return []
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
     if not isinstance(prompt, list):
-        raise ValueError(f"'prompt' is {show_value(prompt)}, must be text or messages")
+        raise ValueError(f"'prompt' is {show_value(prompt)}, but it must be text or messages")
     return [_tidy(message, f"prompt[{index}]") for index, message in enumerate(prompt)]
 
 
@@ -89,7 +89,7 @@ def _tidy(message: object, place: str) -> Any:
 
 
 def _count_shared(chosen: Messages, rejected: Messages) -> int:
-    """With how many equal messages both sides begin; each keeps its last one, the reply."""
+    """How many equal messages both sides begin with; each keeps its last one, the reply."""
     count = 0
     while count < min(len(chosen), len(rejected)) - 1 and chosen[count] == rejected[count]:
         count += 1
@@ -99,8 +99,8 @@ def _count_shared(chosen: Messages, rejected: Messages) -> int:
 def _merge(given: Messages, shared: Messages) -> Messages:
     """The prompt that is given and the one that both sides begin with, as one.
 
-    The given one may be the beginning or the end of the other, as data sets of long conversations
-    name their first or last question.
+    The given one may be the beginning or the end of the other: data sets of long conversations give
+    their first or last question as the prompt.
     """
     if not given:
         return shared

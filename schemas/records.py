@@ -1,7 +1,7 @@
-"""The records that stages hand to each other, one JSON object per line.
+"""The records that stages pass to each other, one JSON object per line.
 
 One rule makes them correct: offsets are Unicode code points into the untouched text, so
-`text[start:end]` is the sentence, always. A record that breaks the rule is never built.
+`text[start:end]` is the sentence, always. A record that breaks the rule cannot be built.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Question(Record):
     @model_validator(mode="before")
     @classmethod
     def _expand_shorthand(cls, values: Any) -> Any:
-        """Messages from the shorthand; columns of a table that say nothing are left out."""
+        """Messages from the shorthand; empty columns of a table are left out."""
         if not isinstance(values, dict):
             return values
         given = {
@@ -117,9 +117,10 @@ class Question(Record):
 
 
 class Response(Record):
-    """What a policy answered; `prompt` holds the messages exactly as sent, system included.
+    """A response of a policy; `prompt` holds the messages exactly as sent, system included.
 
-    `reasoning` (a thinking model's private text) is kept apart and never judged nor trained.
+    `reasoning` (a thinking model's private text) is kept separately, and is never judged or trained
+    on.
     """
 
     id: Identifier
@@ -146,7 +147,7 @@ class Evidence(Record):
     @model_validator(mode="after")
     def _is_a_place(self) -> Self:
         if self.start > self.end:
-            raise ValueError(f"[{self.start}, {self.end}) is no place; 'end' is before 'start'")
+            raise ValueError(f"[{self.start}, {self.end}) is not a place; 'end' is before 'start'")
         return self
 
 
@@ -158,7 +159,7 @@ class ErrorSpan(Record):
 
 
 class Verdict(Record):
-    """What one judge or person said of one sentence. Never altered once made."""
+    """What one judge or person decided about one sentence. Never changed after it is made."""
 
     label: Label
     reason: str | None = None
@@ -167,10 +168,10 @@ class Verdict(Record):
     votes: dict[str, Whole] | None = None
     evidence: list[Evidence] = []
     missing_quotes: list[str] = Field(default=[], exclude_if=lambda quotes: not quotes)
-    """What the judge quoted and no document says."""
+    """Quotes of the judge that are in no document."""
     error_spans: list[ErrorSpan] = Field(default=[], exclude_if=lambda spans: not spans)
-    """The wrong words, as judge or person gave them: in any order, also past the sentence's ends.
-    Empty: the whole sentence. No weight depends on them yet."""
+    """The wrong words, as judge or person gave them: in any order, possibly past the sentence's
+    ends. Empty: the whole sentence. No weight depends on them yet."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""
@@ -227,7 +228,7 @@ class Annotation(Response):
 
 
 class Failure(Record):
-    """A row that could not be made: data, not a crash. Kept in `NAME.failed.jsonl`."""
+    """A row that could not be made: it is data and stops nothing. Kept in `NAME.failed.jsonl`."""
 
     id: Identifier
     stage: str
@@ -236,7 +237,8 @@ class Failure(Record):
 
 
 class Span(Record):
-    """A sentence of one side of a pair, with what is left of its verdict: label and weight.
+    """A sentence of one side of a pair, with the parts of its verdict that a pair keeps: label and
+    weight.
 
     sentence    its number in the response, from 0; None where it is not known. A data set of format
                 1 does not hold it: its Parquet columns are fixed, to the byte, and a pair reads
@@ -253,7 +255,7 @@ class Span(Record):
 class Pair(Record):
     """A preference pair. `prompt`, `chosen`, `rejected` are TRL's conversational columns.
 
-    The trainer reads `weight` of the spans and nothing else of the labels. Without spans on
+    The trainer reads only the `weight` of the spans, not their labels. Without spans on
     both sides (None, not an empty list) a pair trains as stock DPO.
     """
 

@@ -1,7 +1,7 @@
 """`Review`: what one person decided about one sentence of a response.
 
-The rule: reviews are appended and never changed. Whoever changes their mind adds a review; which
-of several counts is decided when a data set is built (`formats/reviews/`).
+The rule: reviews are appended and never changed. A person who changes their mind adds a review;
+which of several counts is decided when a data set is built (`formats/reviews/`).
 
 Rows of earlier versions (`Correction`: no `id`, no `action`) are read as reviews.
 """
@@ -35,11 +35,11 @@ class ReviewSpan(Record):
 
 
 class Review(Record):
-    """One person's decision on the stretch [start, end) of a response.
+    """One person's decision about the characters [start, end) of a response.
 
     text_sha256    SHA-256 (hex) of the response's text in UTF-8: what the person saw
     action         label: another label or the first one. agree: the judge's label is right.
-                   split: the stretch is divided into `spans`. skip: no decision. flag: somebody
+                   split: the sentence is divided into `spans`. skip: no decision. flag: somebody
                    should look at it; no decision either
     spans          the labels of `label`, `agree` and `split`. An `agree` without spans takes the
                    label that the sentence has when the data set is built

@@ -1,10 +1,10 @@
-"""Keys, passwords and tokens in texts: found by their shape, and never shown.
+"""Keys, passwords and tokens in texts: found by their form, and never shown.
 
-The rule: what is printed, logged or stored of a user's input or of a server's words goes through
-here. Two nets. `hide_keys` takes only what is a key for certain (its issuer's prefix, a Bearer
-header, a password in a URL), and is safe on every message. `hide_likely_keys` also takes strings
-that look drawn at random, UUIDs among them; paths, model names, words and hashes of 40 or 64 hex
-digits (commits, SHA-256) stay readable.
+The rule: any part of a user's input or of a server's reply that is printed, logged or stored goes
+through here. There are two filters. `hide_keys` hides only what is certainly a key (its issuer's
+prefix, a Bearer header, a password in a URL), and is safe for every message. `hide_likely_keys`
+also hides strings that look random, UUIDs among them; paths, model names, words and hashes of 40 or
+64 hex digits (commits, SHA-256) stay readable.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ _MIN_RANDOM = 20
 
 
 def hide_keys(text: str) -> str:
-    """`text` without what is a key for certain."""
+    """`text` without what is certainly a key."""
     text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
     return _CERTAIN.sub(HIDDEN, _URL_PASSWORD.sub(HIDDEN, text))
 
 
 def holds_key(text: str) -> bool:
-    """Whether `text` holds a key for certain, by its issuer's shape."""
+    """Whether `text` certainly contains a key, by the form its issuer uses."""
     return _CERTAIN.search(text) is not None
 
 
 def hide_likely_keys(text: str) -> str:
-    """`text` without what is a key for certain, and without what looks drawn at random."""
+    """`text` without what is certainly a key, and without strings that look random."""
     text = _UUID.sub(HIDDEN, hide_keys(text))
     return _TOKEN.sub(lambda match: HIDDEN if _is_random(match[0]) else match[0], text)
 
@@ -80,14 +80,14 @@ def is_secret_name(name: str) -> bool:
 
 
 def find_keys(value: object, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Places inside settings whose text holds a key for certain."""
+    """Places inside settings whose text certainly contains a key."""
     for inside, text in _texts(value, place):
         if holds_key(text):
             yield inside
 
 
 def find_secret_names(value: object, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Places inside settings that are named as a secret is and hold a text, whatever it is."""
+    """Places inside settings that have the name of a secret and hold any text."""
     return (inside for inside, text in _texts(value, place) if text and is_secret_name(inside[-1]))
 
 
@@ -103,11 +103,12 @@ def _texts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 
 
 def _is_random(token: str) -> bool:
-    """Whether a token changes between letters, capitals and digits as random ones do."""
+    """Whether a token changes between small letters, capitals and digits as often as random ones
+    do."""
     runs = _RUN.findall(token)
     if any(_mixes_at_random(run) or _is_base36(run) for run in runs):
         return True
-    # A random one has a "-" or "_" here and there, a name after each word.
+    # A random one has a "-" or "_" at irregular places, a name after each word.
     return len(runs) - 1 <= len(token) / 12 and _mixes_at_random("".join(runs))
 
 

@@ -1,7 +1,7 @@
 """The invariants of spans over a text: sorted, disjoint, in bounds, covering.
 
-Plain functions over (start, end) code-point pairs, used by the records, by the sentence
-splitters' tests and by data set validation alike. Errors are ValueErrors with one sentence.
+Plain functions over (start, end) code-point pairs, used by the records, by the sentence splitters'
+tests and by data set validation. Errors are ValueErrors with one sentence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def check_order(text: str, spans: Sequence[Offsets]) -> None:
 
 
 def check_bounds(length: int, spans: Sequence[Offsets]) -> None:
-    """`check_order` for a text of this length, which need not be there."""
+    """`check_order` for a text of this length, without the text itself."""
     previous_end = 0
     for index, (start, end) in enumerate(spans):
         if start >= end:
@@ -35,17 +35,17 @@ def check_bounds(length: int, spans: Sequence[Offsets]) -> None:
 
 
 def check_cover(text: str, spans: Sequence[Offsets]) -> None:
-    """`check_order`, and every non-space character of `text` lies in a span."""
+    """`check_order`, and every non-space character of `text` is in a span."""
     check_order(text, spans)
     for start, end in gaps(len(text), spans):
         piece = text[start:end]
         if piece.strip():
             at = start + len(piece) - len(piece.lstrip())
-            raise ValueError(f"character {at} ({text[at]!r}) lies in no span; spans must cover all")
+            raise ValueError(f"character {at} ({text[at]!r}) is in no span; spans must cover all")
 
 
 def gaps(length: int, spans: Sequence[Offsets]) -> Iterator[Offsets]:
-    """The stretches of [0, length) that no span covers; spans sorted and disjoint."""
+    """The intervals of [0, length) that no span covers; spans sorted and disjoint."""
     position = 0
     for start, end in spans:
         if start > position:

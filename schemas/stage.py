@@ -1,6 +1,6 @@
-"""What every stage returns, what a stopped one leaves, and the rule for how many rows may fail.
+"""What every stage returns, what a stopped one leaves behind, and how many rows may fail.
 
-A file has its final name only when it is whole. What a stopped run has so far is in a file of
+A file has its final name only when it is whole. The rows that a stopped run has are in a file with
 another name (`partial_path`), which the complete run removes.
 """
 
@@ -17,7 +17,7 @@ from schemas.files.jsonl import write_records
 from schemas.records import Failure
 
 DEFAULT_MAX_FAILED = 0.05
-# A failed row of these is a request that failed, which can be made again.
+# In these, a failed row is a failed request, which can be sent again.
 ASKING_STAGES = ("sample", "questions")
 
 
@@ -29,10 +29,10 @@ class StageResult:
     num_rows    rows asked for: those written and those failed
     failures    rows that could not be made, each with its reason
     counts      named counts for the terminal and the sidecar
-    notes       sentences the user should read (a baseline judge says that it is one)
+    notes       sentences the user should read (such as that the judge is a baseline)
     table       what the stage cost, as (name, value) rows
     fatal       why the stage wrote no output (every call failed); empty where it did
-    trouble     what is wrong with the output as a whole; raised when the rest is reported
+    trouble     what is wrong with the output as a whole; raised after the rest is reported
     """
 
     output: Path
@@ -58,7 +58,7 @@ def partial_path(output: str | Path) -> Path:
 
 
 def write_partial(output: str | Path, records: Iterable[BaseModel], *, what: str) -> str:
-    """Write what a stopped run has so far next to `output`; returns where that is, as a clause.
+    """Write the rows that a stopped run has next to `output`; returns a clause that names the file.
 
     `what` names the records in the plural ("responses"). Without records no file is left.
     """
@@ -82,8 +82,8 @@ def write_failures(output: str | Path, failures: Sequence[Failure]) -> None:
 def check_failures(result: StageResult, max_failed: float) -> None:
     """Raise TooManyFailuresError when more than the share `max_failed` of the rows failed.
 
-    A stage that came to nothing raises BackendError, whatever `max_failed` is; one whose output
-    has a trouble raises that.
+    A stage without output raises BackendError, whatever `max_failed` is; one whose output has a
+    `trouble` raises it.
     """
     if result.fatal:
         raise BackendError(f"{result.fatal}; the rows are in {failures_path(result.output)}")
@@ -96,5 +96,5 @@ def check_failures(result: StageResult, max_failed: float) -> None:
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
             f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
-            + ("; --retry-failed asks them again" if first.stage in ASKING_STAGES else "")
+            + ("; pass --retry-failed to send them again" if first.stage in ASKING_STAGES else "")
         )

@@ -10,16 +10,16 @@ from schemas.errors import nearest
 from schemas.secret_values import HIDDEN, hide_likely_keys, is_secret_name
 
 MAX_VALUE_CHARS = 80
-_MAX_SEARCHED_CHARS = 2_000  # enough to hide every key that can be seen
+_MAX_SEARCHED_CHARS = 2_000  # enough to hide every key that would be shown
 
 
 def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One sentence a fault, in the order pydantic met them."""
+    """One sentence per fault, in the order in which pydantic reports them."""
     return [_describe(detail, model) for detail in error.errors(include_url=False)]
 
 
 def show_value(value: object) -> str:
-    """A value for a message: its repr, without what looks like a key, cut to a line."""
+    """A value for a message: its repr, without what looks like an API key, cut to one line."""
     text = hide_likely_keys(repr(value)[:_MAX_SEARCHED_CHARS])
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
 
@@ -49,7 +49,8 @@ def _describe(detail: Any, model: type[BaseModel]) -> str:
 def _describe_key(detail: Any, model: type[BaseModel]) -> str:
     """A key that is missing or not known.
 
-    SHORTHANDS and ALSO_ACCEPTED of a record say more, OTHER_KEYS of a record in it what is allowed.
+    A record's SHORTHANDS and ALSO_ACCEPTED add hints; OTHER_KEYS of a nested record says what is
+    allowed.
     """
     location = tuple(detail["loc"])
     field = _field_path(location)

@@ -67,7 +67,7 @@ IN_RUNNING = [
         ),
         (
             "a-full-stream-never-goes-on",
-            "                    self._work.set()  # there is room for more results\n",
+            "                    self._work.set()  # more results can be kept\n",
             "",
             f"{RUNNING} -k nobody_takes",
         ),
@@ -161,7 +161,7 @@ IN_RUNNING = [
         "annotator/calls/running/blocking.py",
         (
             "blocking-iterator-stays-open",
-            "                close()  # it lets go of calls, which takes no time\n",
+            "                close()  # it releases calls, which takes no time\n",
             "                pass\n",
             f"{RUNNING} -k plain_iterator",
         ),

@@ -39,7 +39,7 @@ STORED = [
         ),
         (
             "child-releases-its-parents-leases",
-            "            return  # all of it is the parent's",
+            "            return  # everything belongs to the parent",
             "            pass",
             f"{LEASES} -k forked",
         ),

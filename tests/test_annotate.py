@@ -171,7 +171,7 @@ def test_malformed_files_stop_the_run_before_anything_is_judged(run: Run) -> Non
 def test_an_input_is_never_written_over(run: Run) -> None:
     before = run.responses.read_bytes()
     run.output = run.responses
-    with pytest.raises(ConfigError, match="would be written over"):
+    with pytest.raises(ConfigError, match="would be overwritten"):
         run.annotate()
     assert run.responses.read_bytes() == before
 

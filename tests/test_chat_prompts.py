@@ -28,7 +28,7 @@ def test_only_a_context_that_a_setting_shortened_names_the_setting_and_the_retry
     own = renderer_of(tmp_path / "b").render(long)
     assert shortened.reason == own.reason == "prompt_too_long"
     assert shortened.detail.endswith(
-        "context of 64; raise engine.max_model_len: with a longer context, --retry-failed asks it "
+        "context of 64; raise engine.max_model_len: with a longer context, --retry-failed sends it "
         "again"
     )
     assert own.detail.endswith("context of 256")

@@ -83,9 +83,9 @@ def test_what_a_changed_setting_costs_is_reported_before_a_call(tmp_path, capsys
         assert "changed" not in run(server)
         assert "changed" not in run(server)
         said = run(server, evidence="keep")
-        assert "evidence 'require' -> 'keep'. Of 8 stored calls 8 still serve this run" in said
+        assert "evidence 'require' -> 'keep'. Of 8 stored calls 8 are used by this run" in said
         said = run(server, max_tokens=500)
-        assert "Of 8 stored calls 0 still serve this run" in said
+        assert "Of 8 stored calls 0 are used by this run" in said
 
 
 def test_replies_that_a_fix_made_usable_are_not_asked_again_by_retry_failed(tmp_path, monkeypatch):

@@ -93,7 +93,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert line_of(out, "documents of questions").startswith("ok ")
     assert line_of(out, f"sample at {server.base_url}").endswith("serves policy")
     assert line_of(out, "annotate.llm.api_key_env").endswith("OPENAI_API_KEY is set")
-    assert "responses.jsonl: not there yet" in line_of(out, "responses")
+    assert "responses.jsonl: does not exist yet" in line_of(out, "responses")
     assert line_of(out, "annotate.domain").startswith("ok ")
     assert line_of(out, "disk").startswith("ok ")
     assert out.splitlines()[-1].endswith("1 warnings, 0 errors")
@@ -109,7 +109,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
             ["error", "does not serve 'c'; it serves: a, b", "--set sample.model=a"],
         ),
         (as_json(401, {}), "c", ["error", "HTTP 401", "export OPENAI_API_KEY=..."]),
-        (as_json(500, {}), "c", ["warning", "HTTP 500", "mostly ends in /v1"]),
+        (as_json(500, {}), "c", ["warning", "HTTP 500", "usually ends in /v1"]),
         (as_json(200, ["odd"]), "c", ["error", "does not serve 'c'; it serves: nothing"]),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_domain_and_prompts_that_are_not_there_are_errors(run: Run) -> None:
     code, out, _ = run("doctor", "--config", "run.yaml")
     assert code == 1
     assert "did you mean 'medical'?" in line_of(out, "annotate.domain")
-    assert "is no folder" in line_of(out, "annotate.llm.prompts")
+    assert "is not a folder" in line_of(out, "annotate.llm.prompts")
 
 
 def test_a_model_folder_is_looked_into(run: Run) -> None:

@@ -123,7 +123,7 @@ def test_check_shows_prompts_tokens_and_sentences_of_a_shipped_domain(run, name)
     assert "=== 3 sentences found" in out
     assert "=== dry run: 3 sentences judged by lexical" in out
     assert "of 3 as the examples say" in out
-    assert "reads no guidance" in out
+    assert "does not use the domain's guidance" in out
 
 
 def test_only_the_chinese_domain_uses_chinese_prompts(run):
@@ -178,9 +178,9 @@ def test_an_unknown_domain_names_the_nearest_and_the_known(run):
         ({"guidence": {}}, "unknown key 'guidence'; did you mean 'guidance'?"),
         ({"text": {"spliter": "nltk"}}, "unknown key 'text.spliter'; did you mean 'splitter'?"),
         ({"retrieval": {"overlap": 9}}, "overlap is 9"),
-        ({"text": {"language": "en"}}, "say the language once"),
+        ({"text": {"language": "en"}}, "give the language once"),
         ({"guidance": {"supported": "yes"}}, "no_hallucination"),
-        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is no label of a judge"),
+        ({"guidance": {"hallucinated": "yes"}}, "'hallucinated' is not a label of a judge"),
         ({"label_policy": {"chosen": ["undetermined"]}}, "'undetermined' trains on neither side"),
         ({"name": "a/b"}, "domain name 'a/b'"),
         ({"checkable_fact": "  "}, "'checkable_fact' is"),
@@ -230,7 +230,7 @@ def test_new_leaves_an_existing_file_alone_and_refuses_names_that_lead_elsewhere
     path = tmp_path / "configs" / "domains" / "mine.yaml"
     path.write_text("# my work\n")
     code, _, err = run("domain", "new", "mine")
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "exists already" in err
     assert path.read_text() == "# my work\n"
     for name in ("../mine", "-mine", "a b", "x" * 65, "a\nb"):
         code, _, err = run("domain", "new", "--", name)
@@ -461,7 +461,7 @@ def test_check_warns_of_what_is_likely_not_meant(run, tmp_path):
     code, out, err = run("domain", "check", path)
     assert code == 0
     assert "no example is labelled no_hallucination or contradictory or unverifiable" in err
-    assert "example 1: its sentence is 2 sentences" in err
+    assert "example 1: the splitter divides its sentence into 2 sentences" in err
     assert re.search(r"the guidance has about \d+ tokens", err)
     assert "One. Two of them." in out and "The bridge opened in 2019." in out  # filled up to three
 
@@ -478,5 +478,5 @@ def test_check_prints_the_policy_as_build_takes_it(run, tmp_path):
 
 
 def test_new_domain_refuses_what_is_no_language():
-    with pytest.raises(ConfigError, match="'' is no code of a language"):
+    with pytest.raises(ConfigError, match="'' is not a language code"):
         new_domain("mine", language="")

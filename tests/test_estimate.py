@@ -85,7 +85,7 @@ def test_anah_is_told_as_the_most(world):
     estimate = world.estimate("anah")
     assert estimate.num_calls == 48 * 3
     assert estimate.num_calls > world.annotate("anah") == 108
-    assert dict(estimate.rows())["calls owed"] == "at most 144"
+    assert dict(estimate.rows())["calls to make"] == "at most 144"
 
 
 @pytest.mark.parametrize("protocol", ["sentence", "response"])
@@ -118,7 +118,7 @@ def test_shared_prefixes_are_counted_and_priced(tmp_path, world):
 def test_a_judge_without_a_model_owes_nothing(world):
     estimate = world.estimate("sentence", judge="lexical")
     assert estimate.num_calls == 0
-    assert "asks no model" in estimate.notes[0]
+    assert "uses no model" in estimate.notes[0]
 
 
 def test_sampling_is_estimated(tmp_path):
@@ -175,5 +175,5 @@ def test_the_verbs_print_it_and_write_nothing(world, monkeypatch, capsys, verb):
     main()
     shown = capsys.readouterr().out
     owed = {"annotate": 12, "sample": 8, "questions": 12}[verb]
-    assert f"calls owed: {owed}\n" in shown
+    assert f"calls to make: {owed}\n" in shown
     assert sorted(world.folder.rglob("*")) == before

@@ -197,7 +197,7 @@ def test_the_file_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_a_broken_sidecar_is_a_sentence(tmp_path: Path, content: str) -> None:
     path = write(tmp_path, GOOD)
     sidecar_path(path).write_text(content)
-    assert "no readable sidecar" in faults_of(path)[0]
+    assert "not a readable sidecar" in faults_of(path)[0]
 
 
 @pytest.mark.parametrize(

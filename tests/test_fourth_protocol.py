@@ -189,7 +189,7 @@ def test_agreement_is_estimated_and_measured(tmp_path, protocol, run):
             sets += ["--set", f"annotate.llm.{key}={value}"]
         code, out, err = run("agreement", "--gold", gold, *sets, "--estimate")
         assert (code, len(server.asked)) == (0, 0), err
-        assert "calls owed: 2\n" in out
+        assert "calls to make: 2\n" in out
         code, out, err = run("agreement", "--gold", gold, *sets, "--json")
         assert code == 0, err
         assert len(server.asked) == 2

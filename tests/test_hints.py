@@ -114,9 +114,9 @@ def test_a_404_without_v1_names_the_path(run: Run) -> None:
         arguments = ["--questions", "questions.jsonl", "--output", "r.jsonl", "--model", "policy"]
         bare = server.base_url.removesuffix("/v1")
         _, _, err = run("sample", *arguments, *sets, f"sample.base_url={bare}")
-        assert f"mostly ends in /v1: base_url={server.base_url}" in err
+        assert f"usually ends in /v1: base_url={server.base_url}" in err
         _, _, err = run("sample", *arguments, *sets, f"sample.base_url={server.base_url}")
-        assert "HTTP 404" in err and "mostly ends" not in err
+        assert "HTTP 404" in err and "usually ends" not in err
 
 
 @pytest.mark.parametrize(

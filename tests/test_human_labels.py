@@ -153,7 +153,7 @@ def test_questions_of_one_group_stay_apart_and_rows_without_one_stand_alone(
         ({"response": " \n"}, ["'response'", "white space"]),
         (
             {"documents": [{"id": "d", "text": "x"}, {"id": "d", "text": "y"}]},
-            ["document 'd'", "another text"],
+            ["document 'd'", "a different text"],
         ),
         ({"group": ""}, ["'group'"]),
     ],

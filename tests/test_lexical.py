@@ -224,7 +224,7 @@ def test_a_wrong_number_speaks_against_a_longer_sentence() -> None:
 def test_notes_open_by_saying_what_the_judge_is() -> None:
     first = LexicalJudge().notes()[0]
     assert "baseline" in first
-    assert "no probability" in first
+    assert "not a probability" in first
     assert f"wice_dev {MEASURED['wice_dev']:.2f}" in first
 
 

@@ -121,7 +121,7 @@ def test_sound_questions_are_kept_with_their_document_and_topic(write):
     assert "Karsted" not in body["messages"][0]["content"]
     assert wanted(body) == 3
     assert result.counts["topics"] == 1 and result.counts["short"] == 0
-    assert any("3 questions over 1 topics; more topics teach more" in note for note in result.notes)
+    assert any("3 questions over 1 topics; more topics help more" in note for note in result.notes)
     assert any("69.03" in note for note in result.notes)
     assert ("calls asked", "1") in result.table
 
@@ -310,7 +310,7 @@ def test_a_changed_setting_says_what_still_serves(write, tmp_path):
         )
     (note,) = [event.text for event in events if isinstance(event, Noted)]
     assert "temperature 0.7 -> 0.5" in note
-    assert "Of 1 stored calls 0 still serve" in note
+    assert "Of 1 stored calls 0 are used" in note
 
 
 def test_repeats_across_documents_are_kept_once_and_change_no_id(write):

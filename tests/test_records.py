@@ -50,7 +50,7 @@ def pair(**changed: Any) -> Pair:
         ([(3, 5), (0, 2)], "sorted and disjoint"),
         ([(0, 9)], "ends past the text, which has 5 characters"),
         ([(2, 2)], "is empty"),
-        ([(0, 2)], "lies in no span"),
+        ([(0, 2)], "is in no span"),
     ],
 )
 def test_spans_that_break_the_rule_are_refused(spans: list[tuple[int, int]], message: str) -> None:

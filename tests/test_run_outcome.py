@@ -99,7 +99,7 @@ def test_a_preview_without_a_terminal_writes_nothing_and_its_calls_serve_the_run
         assert num_previewed == 12
         assert not (tmp_path / "annotations.jsonl").exists()
         assert first.output.count("\nresponse r") == 3
-        assert "calls owed: 36" in first.output
+        assert "calls to make: 36" in first.output
         assert 'evidence: "Person' in first.output
         assert "--yes" in first.output
         second = annotate(server, "--preview=3", "--yes")
@@ -139,7 +139,7 @@ def test_a_run_without_a_useful_reply_leaves_an_earlier_output_as_it_is(annotate
     with ChatServer(lambda _: useless) as server:
         result = annotate(server, "--set=annotate.llm.max_tokens=200")
     assert isinstance(result.exception, BackendError)
-    assert "of an earlier run is left as it is" in str(result.exception)
+    assert "of an earlier run is not changed" in str(result.exception)
     assert output.read_bytes() == before
 
 

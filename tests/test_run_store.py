@@ -60,7 +60,7 @@ def test_a_store_next_to_an_output_of_an_earlier_version_serves_the_run(
     content = former.read_bytes()
     arguments = ["sample", "--config", config, "--output", str(former.parent / "a.jsonl")]
     assert call(monkeypatch, *arguments, "--estimate") == 0
-    assert "calls owed: 0" in capsys.readouterr().out
+    assert "calls to make: 0" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
     assert call(monkeypatch, *arguments) == 0
     said = capsys.readouterr()

@@ -209,7 +209,7 @@ def test_a_template_without_a_system_role_gets_the_text_in_the_user_message(samp
     for row in responses:
         assert [message.role for message in row.prompt] == ["user"]
         assert row.prompt[0].content.startswith("one two\n\nwhere was")
-    assert any("takes no system message" in note for note in result.notes)
+    assert any("does not support a system message" in note for note in result.notes)
     again, same = sample(model=str(folder), system_prompt="one two", num_questions=2)
     assert again.counts["from_store"] == len(same)
     assert same == responses

@@ -493,7 +493,7 @@ def test_a_server_that_forgets_the_model_midway_says_what_is_kept(sample):
 
     with (
         ChatServer(forget_after_six) as server,
-        pytest.raises(BackendError, match=r"404 .* owed replies are kept .* continues"),
+        pytest.raises(BackendError, match=r"404 .* missing replies were received .* continues"),
     ):
         sample(server, num_questions=20, concurrency=2)
     with ChatServer() as server:

@@ -194,7 +194,7 @@ def test_a_template_without_a_system_role_is_learned_for_the_run(status, complai
         sent = server.asked[-1].body["messages"]
     assert all(isinstance(outcome, Reply) and outcome.system_in_user for outcome in outcomes)
     assert sent == [{"role": "user", "content": "Be brief.\n\nHi."}]
-    assert any("takes no system message" in note for note in backend.notes())
+    assert any("does not support a system message" in note for note in backend.notes())
 
 
 def test_a_refusal_that_folding_does_not_cure_is_a_failure_and_forgotten():

@@ -75,9 +75,9 @@ def test_only_what_a_kind_of_server_takes_is_sent_and_rows_record_it(sample, own
 def test_a_server_of_no_known_kind_is_reported_once_and_only_where_it_matters(sample):
     with ChatServer() as first, ChatServer() as second:
         result, _ = sample(first, second, num_responses=4)
-        assert sum("does not report what software" in note for note in result.notes) == 1
+        assert sum("does not report its software" in note for note in result.notes) == 1
         result, _ = sample(first, second, temperature=0.0)
-    assert not any("does not report what software" in note for note in result.notes)
+    assert not any("does not report its software" in note for note in result.notes)
 
 
 def test_ollama_keeps_its_own_and_is_reported(sample):
@@ -133,7 +133,9 @@ def test_replies_of_an_earlier_version_are_served_and_reported(sample, tmp_path)
         assert len(server.asked) == 2
     assert [row.text for row in after] == [row.text for row in before]
     assert "server" not in after[0].sampling
-    assert any("2 replies in the store were drawn by an earlier version" in n for n in result.notes)
+    assert any(
+        "2 replies in the store were sampled by an earlier version" in n for n in result.notes
+    )
 
 
 def strip_records(path):
@@ -213,7 +215,7 @@ def test_a_prompt_too_long_for_a_server_names_what_asks_it_again(sample):
     with ChatServer(lambda body: as_json(400, {"error": long})) as server:
         result, _ = sample(server)
     assert {failure.reason for failure in result.failures} == {"http_400"}
-    assert all("--retry-failed asks it again" in item.detail for item in result.failures)
+    assert all("--retry-failed sends it again" in item.detail for item in result.failures)
 
 
 @pytest.mark.parametrize(
@@ -246,4 +248,4 @@ def test_rows_hold_the_messages_as_a_model_without_system_role_was_sent_them(sam
         assert row.prompt[0].content.startswith("Be brief.\n\n")
         assert row.text.startswith(row.prompt[0].content)
     assert again == responses
-    assert any("takes no system message" in note for note in result.notes)
+    assert any("does not support a system message" in note for note in result.notes)

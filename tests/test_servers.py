@@ -245,7 +245,7 @@ def test_a_broken_server_among_good_ones_costs_nothing(sample, broken):
 )
 def test_a_server_that_fails_everything_alike_ends_the_run_and_nothing_is_kept(sample, answer):
     with ChatServer(lambda body: answer) as server:
-        with pytest.raises(BackendError, match=r"first \d+ requests all failed alike"):
+        with pytest.raises(BackendError, match=r"first \d+ requests all failed for the same"):
             sample(server, num_questions=100, concurrency=8)
         assert len(server.asked) <= 24
     with ChatServer() as server:

@@ -111,7 +111,7 @@ def test_a_parquet_sheet_comes_back_too(tmp_path: Path) -> None:
         ({"person_label": "no_fact"}, "", "nobody is named"),
         ({"person_label": "no_fact", "start": "x"}, "A", "'start' is 'x'"),
         ({"person_label": "no_fact", "start": "1.5"}, "A", "'start' is '1.5'"),
-        ({"person_label": "no_fact", "end": "0"}, "A", "is no sentence"),
+        ({"person_label": "no_fact", "end": "0"}, "A", "is not a sentence"),
         ({"person_label": "no_fact", "end": "32"}, "A", "is not what was exported"),
         ({"person_label": "no_fact", "text_sha256": "1E+63"}, "A", "64 hex digits"),
         ({"person_label": "no_fact", "text_sha256": "0" * 64}, "A", "is not what was exported"),
@@ -168,10 +168,10 @@ def test_a_sheet_without_labels_or_columns_is_refused(tmp_path: Path) -> None:
         writer = csv.DictWriter(handle, list(renamed[0]))
         writer.writeheader()
         writer.writerows(renamed)
-    with pytest.raises(InputError, match=r"has no column 'person_label' \(not ours: 'my label'\)"):
+    with pytest.raises(InputError, match=r"has no column 'person_label' \(others: 'my label'\)"):
         bring_back(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"no CSV that can be read .*'CSV UTF-8"):
+    with pytest.raises(InputError, match=r"not readable CSV .*'CSV UTF-8"):
         bring_back(path)
     assert not (tmp_path / "reviews.jsonl").exists()
 
@@ -195,7 +195,7 @@ def test_a_second_import_adds_and_repeats_nothing(tmp_path: Path) -> None:
     fill_csv(path, {0: {"person_label": "no fact"}})
     _, result = bring_back(path)
     assert (result.counts["new"], result.counts["changed"]) == (1, 1)
-    assert any("another person decided otherwise: 1;" in note for note in result.notes)
+    assert any("another person decided differently: 1;" in note for note in result.notes)
     reviews, _ = bring_back(path, round_number=2)
     assert reviews[-1].round == 2
 
@@ -246,7 +246,7 @@ def test_columns_of_others_are_named_and_not_read(tmp_path: Path) -> None:
     fill_csv(path, {0: {"person_label": "wrong", "my remarks": "x"}})
     reviews, result = bring_back(path)
     assert len(reviews) == 1
-    assert "columns that are not of the sheet are not read: my remarks" in result.notes
+    assert "columns that do not belong to the sheet are not read: my remarks" in result.notes
 
 
 def test_names_and_notes_keep_their_apostrophe(tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ def test_a_column_that_somebody_added_is_no_part_of_one_of_ours(tmp_path: Path) 
     reviews, result = bring_back(path)
     assert [review.response_id for review in reviews] == ["r"]
     assert (
-        "columns that are not of the sheet are not read: person_label (2), response_id (2)"
+        "columns that do not belong to the sheet are not read: person_label (2), response_id (2)"
         in result.notes
     )
 
@@ -455,7 +455,7 @@ def test_one_person_whose_name_is_spaced_differently_is_one(tmp_path: Path) -> N
 def test_a_row_above_the_head_is_named(tmp_path: Path) -> None:
     path = export(tmp_path, [annotation_row("r", [GOOD])])
     path.write_text("For Dr Li,,\n" + path.read_text("utf-8-sig"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"not the head of a sheet \(it has 'For Dr Li'.*remove"):
+    with pytest.raises(InputError, match=r"not the header of a sheet \(it has 'For Dr Li'.*remove"):
         bring_back(path)
 
 
@@ -490,7 +490,9 @@ def test_a_column_who_that_was_renamed_is_named(tmp_path: Path) -> None:
     save_csv(path, [renamed | {"person_label": "wrong", "reviewer": "Dr Bo"}])
     ((review,), result) = bring_back(path, who="Dr Li")
     assert review.who == "Dr Li"
-    assert any("has no column 'who', so every row is taken as --who" in n for n in result.notes)
+    assert any(
+        "has no column 'who', so every row is treated as given by --who" in n for n in result.notes
+    )
 
 
 def test_a_name_in_two_spellings_of_its_characters_is_one_person(tmp_path: Path) -> None:

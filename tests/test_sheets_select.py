@@ -318,7 +318,7 @@ def test_an_untouched_sheet_is_replaced_and_what_is_no_sheet_is_not(
     export(tmp_path, MANY[:3], format_name)
     for content in (b"mine\n", b"PK\x03\x04 no zip", b"PAR1 no parquet", b"a,b\n1,2\n"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="it is not written over; name another file with"):
+        with pytest.raises(InputError, match="it is not overwritten; name another file with"):
             export(tmp_path, MANY, format_name)
         assert path.read_bytes() == content
 
@@ -349,7 +349,7 @@ def test_a_sheet_in_which_somebody_wrote_stays(
 def test_columns_and_sheets_of_others_stay(tmp_path: Path) -> None:
     path = export(tmp_path, MANY)
     fill_csv(path, {n: {"my remarks": "x"} for n in range(180)})
-    with pytest.raises(InputError, match=r"what no export wrote \(my remarks\)"):
+    with pytest.raises(InputError, match=r"content that no export wrote \(my remarks\)"):
         export(tmp_path, MANY)
     path = export(tmp_path, MANY, "xlsx")
     book = openpyxl.load_workbook(path)
@@ -421,7 +421,7 @@ def test_a_name_of_another_format_and_a_folder_are_refused(tmp_path: Path) -> No
         run_export_sheet(source=source, output=tmp_path / "s.xlsx", format_name="csv")
     with pytest.raises(ConfigError, match="is a folder"):
         run_export_sheet(source=source, output=tmp_path, format_name="csv")
-    with pytest.raises(InputError, match="no sheet of maskdpo export"):
+    with pytest.raises(InputError, match="not a sheet from maskdpo export"):
         run_export_sheet(source=source, output=source, format_name="csv")
 
 
@@ -521,12 +521,12 @@ def test_the_verbs_write_and_read_sheets(
         *("export", "--format", "csv", "--output", "b.csv", "--blind", "--only", "hallucinated"),
         *at,
     )
-    assert code == 0 and "gives the judge's label away" in err
+    assert code == 0 and "reveals the judge's label" in err
     code, _, err = run("export", "--format", "csv", "--output", "x.csv", "--who", "B", *at)
     assert code == 2 and "--only unreviewed" in err
     filled = (tmp_path / "s.csv").read_bytes()
     code, _, err = run("export", "--format", "human_labels", "--output", "s.csv", *at)
-    assert code == 2 and "s.csv" in err and "not written over" in err
+    assert code == 2 and "s.csv" in err and "not overwritten" in err
     assert (tmp_path / "s.csv").read_bytes() == filled
     code, _, err = run("export", "--format", "trl", "run", "--output", "x", "--blind")
     assert code == 2 and "are for sheets" in err

@@ -178,7 +178,8 @@ def test_a_pair_shows_what_trains(
     assert "She paints. [1✓ weight 0.5]" in shown
     assert "[2✗ masked]" in shown
     assert "2 ✗ unverifiable: masked" in shown
-    assert "1 ✗ contradictory: trains, weight 1" in shown
+    assert "1 ✗ contradictory: trains " in shown
+    assert "1 ✓ no hallucination: trains, weight 0.5" in shown
     assert "no spans: all of it trains (stock DPO)" in shown
     assert "2 of 2 pairs" in err
 
@@ -189,6 +190,7 @@ def test_a_narrow_terminal_shows_the_sides_of_a_pair_one_by_one(
     monkeypatch.setenv("COLUMNS", "60")
     _, out, _ = run("show", write(tmp_path / "pairs.jsonl", [pair_row()]))
     assert "She paints. [1✓ weight 0.5] She flies. [2✗ masked]" in out
+    assert all(line == line.rstrip() for line in out.splitlines())
     assert "│" not in out
 
 
@@ -427,3 +429,19 @@ def test_a_pipe_that_lacks_a_letter_gets_a_question_mark(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert b"Ja. [1?]" in done.stdout
+
+
+def test_the_page_of_the_docs_shows_what_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).resolve().parent.parent
+    text = (root / "docs" / "show.md").read_text(encoding="utf-8")
+    block = text.split("```\n$ ")[1].split("```")[0]
+    command, _, expected = block.partition("\n")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("COLUMNS", "96")
+    code, out, err = run(*command.split()[1:])
+    assert code == 0
+    assert out + err == expected
+    for picture in ("marked-light.png", "marked-dark.png"):
+        assert 10_000 < (root / "docs" / "images" / picture).stat().st_size < 150_000

@@ -191,7 +191,7 @@ def test_a_page_of_pairs_shows_both_sides(run: Run, tmp_path: Path) -> None:
     assert titles == ["chosen", "rejected"] * 2
     assert '<mark class="maskdpo hallucinated masked">She flies.' in text
     flat = re.sub(r"\s+", " ", text)
-    assert "score 0.50 · 1 of 2 sentences train" in flat
+    assert "response r7 · score 0.50 · 1 of 2 sentences train" in flat
     assert '<b>unverifiable</b>: <span class="masked-words">masked</span>' in flat
     assert "<b>no hallucination</b>: trains, weight 0.5</li>" in flat
     assert "<b>contradictory</b>: trains</li>" in flat

@@ -85,12 +85,12 @@ def test_values_outlive_the_process(tmp_path):
 def test_a_file_that_is_no_store_is_named(tmp_path):
     path = tmp_path / "calls.db"
     path.write_text("this is a text file, and longer than a header of SQLite would be\n" * 9)
-    with pytest.raises(InputError, match=r"calls\.db: is no store that maskdpo can open"):
+    with pytest.raises(InputError, match=r"calls\.db: is not a store that maskdpo can open"):
         Store(path)
 
 
 def test_a_folder_is_no_store(tmp_path):
-    with pytest.raises(InputError, match="is no store"):
+    with pytest.raises(InputError, match="is not a store"):
         Store(tmp_path)
 
 

@@ -104,7 +104,9 @@ def test_a_store_that_a_living_process_asks_through_is_left_alone(tmp_path):
     with Store(path) as store:
         store.put_many("reply", {"one": {"text": SECRET}})
         store.claim(["under way"])
-        with pytest.raises(BackendError, match=r"another program is asking .*run the same command"):
+        with pytest.raises(
+            BackendError, match=r"another program is calling .*run the same command"
+        ):
             remove_calls(path, {"one"})
         assert store.present(["one"]) == {"one"}
     assert remove_calls(path, {"one"}) == 1

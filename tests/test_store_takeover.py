@@ -92,7 +92,7 @@ def test_a_newer_or_foreign_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"former\.sqlite: has store version 5"):
         take_over(store, former)
     former.write_text("no store at all, and longer than a header of SQLite would be\n" * 9)
-    with pytest.raises(InputError, match=r"former\.sqlite: is no store"):
+    with pytest.raises(InputError, match=r"former\.sqlite: is not a store"):
         take_over(store, former)
 
 

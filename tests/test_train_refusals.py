@@ -65,7 +65,7 @@ def test_early_stopping_without_a_test_split_deletes_nothing(
 ) -> None:
     before = weights_of(finished)
     untested = write_dataset(tmp_path / "untested", num_test=0)
-    with pytest.raises(ConfigError, match="measures on the test split"):
+    with pytest.raises(ConfigError, match="needs a test split"):
         train(policy, untested, finished, resume=False, early_stopping_patience=1)
     assert weights_of(finished) == before
 
@@ -166,7 +166,7 @@ def test_a_damaged_checkpoint_is_told(
     data = (checkpoint / name).read_bytes()
     (checkpoint / name).write_bytes(data[: len(data) // 2])
     (output / "config.json").unlink()  # as if the run had been killed before its model was written
-    with pytest.raises(InputError, match="is not what a run writes"):
+    with pytest.raises(InputError, match="was not written by a run"):
         train(policy, dataset, output, keep_checkpoints=True)
 
 

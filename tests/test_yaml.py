@@ -116,7 +116,7 @@ def test_an_old_boolean_is_refused_where_a_boolean_belongs(tmp_path: Path, word:
     with pytest.raises(ConfigError) as caught:
         load_run_config(path)
     assert str(caught.value) == (
-        f"{path}: train: use_spans: {word!r} is a text in YAML 1.2; write true or false"
+        f"{path}: train: use_spans: {word!r} is text in YAML 1.2; write true or false"
     )
 
 

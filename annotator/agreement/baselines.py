@@ -1,4 +1,4 @@
-"""The plain-overlap baseline: one number, one threshold, none of the lexical judge's checks."""
+"""The plain-overlap baseline: one number and one threshold, without the lexical judge's checks."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ class OverlapJudge:
     reads_id = False
 
     def fingerprint(self) -> dict[str, Any]:
-        """Its one number."""
+        """The threshold."""
         return {"judge": self.name, "threshold": OVERLAP_THRESHOLD}
 
     def notes(self) -> list[str]:
-        """One line."""
-        return ["The overlap judge is one number against one threshold, for comparison only."]
+        """One note: it is for comparison only."""
+        return [
+            "The overlap judge compares one number with one threshold; it is for comparison only."
+        ]
 
     def closing_notes(self) -> list[str]:
-        """Nothing."""
+        """Does nothing: nothing is open."""
         return []
 
     def judge(

@@ -13,19 +13,19 @@ expected_calibration_error  ten bins of equal width, [0, 0.1) to [0.9, 1]; the m
                             gets no interval
 brier_score                 mean of (c - r)^2; 0 is best, and always saying 0.5 gives 0.25
 auroc                       chance that a right verdict has a higher confidence than a wrong one,
-                            ties counting half; 0.5: the confidence ranks nothing. None unless
+                            ties counting half; 0.5: the confidence does not rank. None unless
                             right and wrong both occur
 area_under_risk_coverage    keep the k surest verdicts: their share of wrong ones, averaged over
-                            k = 1..n (arXiv 1805.08206). Lower is better; a confidence that ranks
-                            nothing gives the overall share of wrong ones. Verdicts of one
-                            confidence count as drawn in random order, so that no order of rows
-                            moves it
+                            k = 1..n (arXiv 1805.08206). Lower is better; a confidence that does not
+                            rank gives the overall share of wrong ones. Verdicts of equal confidence
+                            count as if in random order, so that the order of rows does not change
+                            it
 
-The confidence of the lexical judge ranks its verdicts and is no probability: with `is_ranking` the
-first two figures are None and there are no bins.
+The confidence of the lexical judge ranks its verdicts and is not a probability: with `is_ranking`
+the first two figures are None and there are no bins.
 
 A judge without confidences has no calibration: None, never 0. Verdicts without one, where others
-have it (a judge may be silent where a rule decides), are counted and left out.
+have it (a judge may give none where a rule decides), are counted and left out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReliabilityBin:
-    """Verdicts of confidence in [low, high) ([0.9, 1] for the last); None means without any."""
+    """Verdicts of confidence in [low, high) ([0.9, 1] for the last); None: those without
+    confidence."""
 
     low: float
     high: float
@@ -84,7 +85,7 @@ def measure_calibration(
 ) -> Calibration | None:
     """Calibration of (confidence, right) of each decided sentence; None without confidences.
 
-    is_ranking   the confidences order the verdicts and are no probabilities
+    is_ranking   the confidences order the verdicts and are not probabilities
     """
     scored = [(confidence, right) for confidence, right in verdicts if confidence is not None]
     if not scored:

@@ -1,23 +1,23 @@
 """Two judges on the same sentences: which of them agrees better with people?
 
-Statistical contract. Only sentences that both judges decided are compared; a judge that leaves
-hard sentences open is not compared on them, so look at `num_first_only`, `num_second_only` and
-the coverages too. Everything is the first judge's less the second's: swapping the two flips the
-sign of `difference`, mirrors its interval, and leaves both p values as they are.
+Statistical contract. Only sentences that both judges decided are compared; a judge that leaves hard
+sentences undetermined is not compared on them, so look at `num_first_only`, `num_second_only` and
+the coverages too. Every difference is the first judge minus the second: swapping the two changes
+the sign of `difference`, mirrors its interval, and leaves both p values unchanged.
 
-difference          balanced accuracy of the first less that of the second. None unless people
+difference          balanced accuracy of the first minus that of the second. None unless people
                     name both classes among the compared sentences
 low, high, p        its 95% interval and two-sided p of "no difference", from the jackknife over
                     groups, the same groups for both judges (annotator/agreement/intervals.py). None
                     where fewer than two groups hold either class
 num_first_better    sentences that the first judge alone has right (its wins); num_second_better
-                    the other way; both_right and both_wrong say nothing of a difference
+                    the other way; both_right and both_wrong say nothing about a difference
 mcnemar_p           exact McNemar test: were the judges equally good, each sentence on which they
                     disagree would be a fair coin, so the wins are Binomial(wins + losses, 1/2),
                     two-sided. 1.0 without a disagreement, None when nothing is compared. It assumes
                     independent sentences, which they are not within a group, so it is too
-                    small where groups are large; it weighs sentences, not classes, so it may
-                    point another way than `difference`
+                    small where groups are large; it weights sentences, not classes, so it may have
+                    another sign than `difference`
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from annotator.agreement.gold_verdicts import JudgedSentence
 
 CLUSTER_NOTE = (
     "the interval respects groups; McNemar's test assumes independent sentences, which they are "
-    "not within a group, and counts every sentence alike, so it may point the other way where one "
-    "class is rare"
+    "not within a group, and weights every sentence equally, so it may favour the other judge "
+    "where one class is rare"
 )
 
 

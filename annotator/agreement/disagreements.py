@@ -1,4 +1,4 @@
-"""Where judge and people differ, the judge's surest verdicts first: the sentences worth reading.
+"""Where judge and people differ, the most confident verdicts first: the sentences to read.
 
 A confident disagreement is a fault of the judge, of its documents, or of the label; published
 re-annotation finds about one label in six of such sets arguable (arXiv 2506.13342).
@@ -14,7 +14,7 @@ from schemas.records import Document, Evidence, Record
 
 
 class QuotedEvidence(Record):
-    """A place in a document with its text; None where the document, or the place, is not there."""
+    """A place in a document with its text; None where the document or the place does not exist."""
 
     document_id: str
     start: int
@@ -23,7 +23,7 @@ class QuotedEvidence(Record):
 
 
 class Disagreement(Record):
-    """A sentence that the judge decided otherwise than people; offsets into the response."""
+    """A sentence that judge and people decided differently; offsets are into the response."""
 
     response_id: str
     start: int
@@ -72,7 +72,8 @@ def _order(item: Disagreement) -> tuple[float, str, int]:
 
 
 def _quote(evidence: Evidence, documents: Mapping[str, Document]) -> QuotedEvidence:
-    """An earlier run's evidence may name a document that is not here, or another text."""
+    """Evidence of an earlier run may name a document that is missing, or that has another text
+    now."""
     document = documents.get(evidence.document_id)
     text = document.text[evidence.start : evidence.end] if document else ""
     return QuotedEvidence(

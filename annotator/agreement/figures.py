@@ -1,7 +1,7 @@
 """The figures of agreement and their intervals: plain arithmetic over counted sentences.
 
-One function turns counts into figures, for the estimate and for every leave-one-out value alike, so
-that an interval is always that of the figure it is printed with.
+One function turns counts into figures, both for the estimate and for every leave-one-out value, so
+that an interval always belongs to the figure it is printed with.
 
 Two classes. `hallucinated`, and `factual` for all that is not (people's and judges' `no_fact`
 too). Counts are of sentences that people labelled:
@@ -15,7 +15,8 @@ Every figure but `coverage` is over the decided sentences, TP + FN + FP + TN.
 | figure              | what it is                              | not defined (None) when          |
 |---------------------|-----------------------------------------|----------------------------------|
 | balanced_accuracy   | mean of both recalls; 0.5 is chance     | people name only one class       |
-| precision_CLASS     | share of the judge's CLASS that is so   | the judge never says CLASS       |
+| precision_CLASS     | share of the judge's CLASS that is right   | the judge never says
+                      CLASS       |
 | recall_CLASS        | share of people's CLASS that it finds   | people never say CLASS           |
 | f1_CLASS            | harmonic mean of the two                | neither side ever says CLASS     |
 | kappa               | Cohen's: agreement beyond chance, as a  | chance alone would agree always: |
@@ -23,11 +24,12 @@ Every figure but `coverage` is over the decided sentences, TP + FN + FP + TN.
 | coverage            | decided / all                           | there is no sentence             |
 
 With nothing decided, all but `coverage` (then 0.0) are None. `f1_CLASS` is 0.0, not None, when
-one side alone says CLASS. scikit-learn says 0.0 or nan where we say None.
+one side alone says CLASS. scikit-learn returns 0.0 or nan where this module returns None.
 
-Intervals: annotator/agreement/intervals.py, the jackknife over groups. A figure rests on the groups
-that have sentences in each of its denominators (`_RESTS_ON`); with fewer than two of them in any,
-it has no interval: balanced accuracy has none where one group holds all hallucinated sentences.
+Intervals: annotator/agreement/intervals.py, the jackknife over groups. A figure depends on the
+groups that have sentences in each of its denominators (`_RESTS_ON`); with fewer than two of them in
+any, it has no interval: balanced accuracy has none where one group holds all hallucinated
+sentences.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ class Figure:
 def count_groups(rows: Iterable[tuple[GroupT, bool, bool | None]]) -> Counts:
     """Counts [G, 5] of (group, people say hallucinated, the judge does: None = undetermined).
 
-    Groups are sorted by name, so that the order of sentences moves no interval.
+    Groups are sorted by name, so that the order of sentences does not change an interval.
     """
     column = {(True, True): TP, (True, False): FN, (False, True): FP, (False, False): TN}
     counts: dict[GroupT, list[int]] = {}
@@ -160,14 +162,14 @@ def estimate_difference(name: str, first: Counts, second: Counts) -> Interval:
 
 
 def groups_behind(name: str, counts: Counts) -> tuple[NDArray[np.bool_], float]:
-    """Which groups [G] one of FIGURES rests on, and their effective number."""
+    """Which groups [G] one of FIGURES depends on, and their effective number."""
     parts = [counts[:, list(columns)].sum(axis=1) for columns in _RESTS_ON[name]]
     kept: NDArray[np.bool_] = np.sum(parts, axis=0) > 0
     return kept, effective_groups(*parts)
 
 
 def to_float(value: NDArray[np.float64] | float) -> float | None:
-    """A number of numpy's as ours: nan, which JSON cannot hold, is None."""
+    """A numpy number as a float: nan, which JSON cannot hold, becomes None."""
     return float(value) if np.isfinite(value) else None
 
 

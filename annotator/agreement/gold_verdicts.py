@@ -1,6 +1,6 @@
-"""People's sentences, and what a judge says of each.
+"""People's sentences, and a judge's verdict on each.
 
-The rule: people's labels and a judge's verdicts meet at the very same offsets. The judge is
+The rule: people's labels and a judge's verdicts have exactly the same offsets. The judge is
 given the sentences that people labelled, and is never shown a label.
 """
 
@@ -24,7 +24,7 @@ NOT_NAMED = "not named"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedResponse:
-    """A response as people labelled it, and the judge's verdict on each of its sentences."""
+    """A response with people's labels, and the judge's verdict on each of its sentences."""
 
     gold: Annotation
     verdicts: Sequence[Verdict]
@@ -48,7 +48,7 @@ class JudgedSentence:
 
     @property
     def is_hallucinated(self) -> bool:
-        """What people say. Their `no_fact` invents nothing."""
+        """Whether people call it hallucinated. Their `no_fact` counts as not hallucinated."""
         return self.sentence.verdict.label in HALLUCINATED_LABELS
 
     @property
@@ -75,7 +75,7 @@ class JudgedSentence:
 
     @property
     def source(self) -> str:
-        """The set of labels it comes from, which an import keeps as the verdict's `judge`."""
+        """The set of labels it comes from, which an import stores as the verdict's `judge`."""
         return self.sentence.verdict.judge or NOT_NAMED
 
     @property
@@ -105,10 +105,10 @@ def with_documents(
 
 
 def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -> list[JudgeTask]:
-    """One task for each response that people labelled anything of, with the documents it names.
+    """One task for each response with at least one label of a person, with the documents it names.
 
-    `gold` comes from `with_documents`. Sentences that people left open go along, as they would in
-    `annotate`.
+    `gold` comes from `with_documents`. Sentences that people left unlabelled are included, as they
+    would be in `annotate`.
     """
     by_id = {document.id: document for document in documents}
     return [
@@ -118,7 +118,7 @@ def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -
             documents=[by_id[name] for name in annotation.document_ids],
         )
         for annotation in gold
-        # Else nothing to compare with: a judge that is paid would be paid for nothing.
+        # Otherwise there is nothing to compare with, and a paid judge would be paid for nothing.
         if any(_is_labelled(sentence) for sentence in annotation.sentences)
     ]
 
@@ -131,10 +131,10 @@ def judge_gold(
     meter: Meter | None = None,
     on_event: OnEvent = ignore,
 ) -> list[JudgedResponse]:
-    """What `judge` says of `tasks`, in the order of `gold`.
+    """The verdicts of `judge` on `tasks`, in the order of `gold`.
 
     A response that could not be judged, or not sentence by sentence, is undetermined throughout,
-    with the reason. `meter` is that of the judge's calls; a judge without one is quick, and reports
+    with the reason. `meter` is that of the judge's calls; a judge without one is fast, and reports
     no progress.
     """
     outcomes: dict[str, list[Verdict]] = {}
@@ -157,7 +157,7 @@ def judge_gold(
 
 
 def labelled_sentences(judged: Sequence[JudgedResponse]) -> list[JudgedSentence]:
-    """The sentences that people labelled, in order; those they left open are left out."""
+    """The sentences that people labelled, in order; unlabelled ones are left out."""
     return [
         JudgedSentence(gold=response.gold, sentence=sentence, verdict=verdict)
         for response in judged

@@ -1,8 +1,8 @@
-"""The one interval of the project: how far a figure could move with other texts.
+"""The one interval of the project: how much a figure could change with other texts.
 
-The rule: sentences and questions about one topic are not independent, topics are taken to be. So
-the unit is the group (a topic; a question without a topic is a group of its own), and a figure's
-uncertainty is read off what happens when one group is left out.
+The rule: sentences and questions about one topic are not independent, topics are assumed to be. So
+the unit is the group (a topic; a question without a topic is a separate group), and a figure's
+uncertainty is computed from its values when one group is left out.
 
 Statistical contract, for a figure theta computed from counts summed over G groups:
 
@@ -10,8 +10,8 @@ leave-one-out   theta_(g) is the figure without group g. A value that is not def
                 and only that value: G is then the number of the others
 standard error  se^2 = (G - 1) / G * sum (z_g - mean z)^2 of z_g = f(theta_(g)), the jackknife
                 (Efron and Stein 1981, doi:10.1214/aos/1176345462)
-scale           f(x) = arcsin of x stretched to [-1, 1], which evens out the variance of shares
-                (for a share: twice the arcsine of its square root, less a constant); so intervals
+scale           f(x) = arcsin of x rescaled to [-1, 1], which evens out the variance of shares
+                (for a share: twice the arcsine of its square root, minus a constant); so intervals
                 are not symmetric near 0 and 1, and never leave the range. Without bounds, f(x) = x
 degrees of      df = min(E - 1, 2 G / (kurtosis of the z_g - 1)), at least 1. The second is the
 freedom         chi-square whose mean and variance are those of se^2 (Satterthwaite 1946,
@@ -20,25 +20,26 @@ freedom         chi-square whose mean and variance are those of se^2 (Satterthwa
                 freedom, and a wide interval
 interval        f(theta) +- t(0.975, df) * se, mapped back; 95%, two-sided
 p               two-sided, from the same t, of "the figure is `scale.neutral`": p < 0.05 exactly
-                where the interval leaves that value out. None where there is no such value
+                where the interval excludes that value. None where there is no such value
 
 Degenerate cases:
 
 - fewer than two groups: no interval (None);
-- the same value whichever group is left out: the interval of one binomial trial per group. Were
-  more than a share e = 1 - 0.025^(1/E) of all groups different, groups that are all alike would be
-  drawn less than once in 40 times; those others may be anywhere in the range. A share of 1 in each
-  of G equal groups gives [0.025^(1/G), 1], not [1, 1]; a difference d of two shares gets
+- the same value whichever group is left out: the interval of one binomial trial per group. If more
+  than a share e = 1 - 0.025^(1/E) of all groups were different, a sample of groups that are all the
+  same would occur less than once in 40 times; those others may be anywhere in the range. A share of
+  1 in each of G equal groups gives [0.025^(1/G), 1], not [1, 1]; a difference d of two shares gets
   p = 2 (1 + |d|)^-E. A figure without bounds gets [theta, theta] and no p;
 - the neutral value whichever group is left out (a model compared with itself): exactly
-  [theta, theta], p = 1. That is about the groups measured: two models that differ in 1 topic of 20
-  look the same on 12 topics every other time, and are then said not to differ at all.
+  [theta, theta], p = 1. That describes the groups measured: two models that differ in 1 topic of 20
+  look the same on 12 topics half of the time, and are then reported not to differ.
 
 Measured (tests/test_interval_coverage.py, 4,000 draws each): over 60 topics of 3 questions, scores
 correlated within topics (0.3 and 0.5), the interval held the true score in 94.9% to 96.8% of draws;
 over 5 to 12 topics in 94.8% to 96.5%; the true difference of two models in 93.9% to 95.6%. The
-former method, a percentile bootstrap over questions, held it in 78.4%. Few topics of very unequal
-size remain too narrow: from 88.6% with eight topics of 1 or 6 questions (docs/evaluation.md).
+former method, a percentile bootstrap over questions, held it in 78.4%. For few topics of very
+unequal size the interval is still too narrow: it held the value in 88.6% with eight topics of 1 or
+6 questions (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 INTERVAL_NAME = "95% t interval, jackknife over groups"
 _TAIL = (1 - CONFIDENCE) / 2
-_SAME = 1e-12  # leave-one-out values closer than this differ by rounding alone
+_SAME = 1e-12  # leave-one-out values closer than this differ only by rounding
 
 Floats = NDArray[np.float64]
 Group = tuple[str, str]
@@ -74,7 +75,7 @@ class Scale:
         return spread
 
     def gather(self, value: float) -> float:
-        """The inverse of `spread`, at the end of the range for what is past it."""
+        """The inverse of `spread`, clipped to the range."""
         if not np.isfinite(self.high - self.low):
             return value
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
@@ -97,7 +98,8 @@ class Interval:
 
 
 def name_group(topic: str, question_id: str) -> Group:
-    """The group of a question: its topic, else itself. The two kinds never share a name."""
+    """The group of a question: its topic, else itself. The names of the two kinds are always
+    different."""
     return ("topic", topic) if topic else ("question", question_id)
 
 
@@ -111,7 +113,7 @@ def effective_groups(*parts: Floats) -> float:
     """The effective number of groups E of a figure; 0.0 with fewer than two groups.
 
     Each part is the sizes [G] of the groups in one of the figure's denominators (questions,
-    sentences): a mean of two recalls has two parts, and rests on the one with fewer groups.
+    sentences): a mean of two recalls has two parts, and depends on the one with fewer groups.
     """
     fewest = np.inf
     for sizes in parts:
@@ -125,7 +127,7 @@ def find_interval(value: float, left_out: Floats, scale: Scale, *, num_groups: f
     """The interval of a figure (contract: the module's docstring).
 
     value       the figure over all groups; nan where it is not defined
-    left_out    [G] the figure without each group it rests on; nan where not defined
+    left_out    [G] the figure without each group it depends on; nan where not defined
     num_groups  from `effective_groups`; 0.0 gives no interval
     """
     left_out = left_out[np.isfinite(left_out)]

@@ -1,10 +1,10 @@
-"""How well a judge agrees with people, sentence by sentence.
+"""How well a judge agrees with people, per sentence.
 
 The rules of the count, the same for a judge and for the baselines:
 
 - a sentence is hallucinated or it is not. People's `no_fact` counts as not hallucinated, and so
-  does a judge's: what says nothing checkable invents nothing;
-- sentences people left undetermined are left out altogether;
+  does a judge's: a sentence without a checkable statement invents nothing;
+- sentences that people left undetermined are left out;
 - a judge's `undetermined` is neither right nor wrong. It lowers `coverage`, the share of
   people's sentences that the judge decided, and every other figure is over those decided;
 - intervals are over groups (the topic, else the question), never over single sentences: sentences
@@ -42,12 +42,12 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 
 MIN_SLICE_SENTENCES = 20
-MIN_GROUPS = 10  # with fewer, an interval says little of other texts
+MIN_GROUPS = 10  # with fewer, an interval says little about other texts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """One line: a judge's figures by name (FIGURES of agreement_figures), each with its interval.
+    """One row: a judge's figures by name (FIGURES of agreement_figures), each with its interval.
 
     num_decided  sentences the judge decided; every figure but coverage is over these
     abstentions  the others by reason, most frequent first
@@ -127,11 +127,11 @@ class AgreementReport:
 
     @property
     def interval(self) -> str:
-        """What the brackets hold."""
+        """The explanation of the brackets."""
         return f"{INTERVAL_NAME} ({self.num_groups})"
 
     def to_dict(self) -> dict[str, Any]:
-        """One JSON object: the judge's line is flat, all else is nested under its name."""
+        """One JSON object: the judge's figures are flat, all else is nested under its name."""
         return {
             "judge": self.judge,
             "num_sentences": self.num_sentences,
@@ -180,7 +180,7 @@ def measure_judges(
     golds = _find_documents(gold, documents, given)
     gold = golds[0]
     tasks = make_gold_tasks(gold, documents)
-    # What costs nothing first: a fault it meets is met before anything is paid for.
+    # The free parts first: a fault in them is found before anything is paid for.
     lexical = LexicalJudge()
     by_lexical = judge_gold(gold, tasks, lexical)
     by_overlap = judge_gold(gold, tasks, OverlapJudge())
@@ -202,7 +202,7 @@ def measure_judges(
 
 
 def largest_first(slices: Mapping[str, AgreementSlice]) -> list[tuple[str, AgreementSlice]]:
-    """Slices as people want to read them: by number of sentences, then by name."""
+    """Slices in reading order: by number of sentences, then by name."""
     return sorted(slices.items(), key=lambda item: (-item[1].num_sentences, item[0]))
 
 
@@ -248,7 +248,7 @@ def _report(
 
 
 def _majority(sentences: Sequence[JudgedSentence]) -> list[JudgedSentence]:
-    """The same sentences under the more frequent class of them all; a tie is factual."""
+    """The same sentences, all with the more frequent class; a tie is factual."""
     is_hallucinated = 2 * sum(item.is_hallucinated for item in sentences) > len(sentences)
     label = Label.HALLUCINATED if is_hallucinated else Label.NO_HALLUCINATION
     verdict = Verdict(label=label, judge="majority")

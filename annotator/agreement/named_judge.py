@@ -16,11 +16,11 @@ from annotator.judging.judge import Judge
 
 @dataclass(frozen=True, kw_only=True)
 class NamedJudge:
-    """A judge, the name it goes by in this run, and the file it came from, if any.
+    """A judge, its name in this run, and the file it came from, if any.
 
-    settings   the section `annotate` that it is measured under: it decides the documents
-    meter      counts its calls; None where it asks no model
-    estimator  counts the calls it would make, where nothing is to be asked
+    settings   the section `annotate` that it is measured with: it decides the documents
+    meter      counts its calls; None where it calls no model
+    estimator  counts the calls it would make, where no call may be made
     protocol   how its model is asked; empty where it asks none
     """
 

@@ -1,4 +1,4 @@
-"""The result of measuring judges, for the terminal, the files and the page alike."""
+"""The result of measuring judges, for the terminal, the files and the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from annotator.agreement.reviewers import PeopleFigures
 class AgreementResult:
     """One report per judge, the comparison where there are two, and where each judge differs.
 
-    people    how people's reviews go together; None where the labels are no reviews
+    people    how well people's reviews agree; None where the labels do not come from reviews
     """
 
     gold: str
@@ -26,12 +26,12 @@ class AgreementResult:
     people: PeopleFigures | None = None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    """Signs of a judge that does not judge."""
+    """Warnings about a judge whose verdicts are useless."""
 
     def lines(self) -> list[tuple[str, Agreement]]:
         """The lines of the table: the judges, then the baselines.
 
-        The baseline `lexical` is left out where a judge of that name has the very same figures.
+        The baseline `lexical` is left out where a judge of that name has exactly the same figures.
         """
         judges = [(report.judge, report.agreement) for report in self.reports]
         return judges + [

@@ -1,9 +1,9 @@
-"""How people's own reviews go together: conflicts, blindness, and agreement between people.
+"""How well people's reviews agree: conflicts, blindness, and agreement between people.
 
-The rule: two people are compared on the places that both decided in the end, at the same offsets
-of the same text. Of one person only the last decision counts, and `undetermined` is none.
+The rule: two people are compared on the places that both finally decided, at the same offsets of
+the same text. Of one person only the last decision counts, and `undetermined` is not a decision.
 
-    num_agreed    both gave the same of our labels
+    num_agreed    both gave the same label
     kappa         Cohen's, of two classes: hallucinated, and all else
 """
 
@@ -29,10 +29,10 @@ from schemas.records import Annotation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PeopleFigures:
-    """What a file of reviews says of its people; no name is in it.
+    """Figures about the people in a file of reviews, without their names.
 
     num_conflicts     places on which people differ, which are not gold
-    num_blind         labels given without sight of the judge's label
+    num_blind         labels given without seeing the judge's label
     num_in_view       labels given with the judge's label in view
     num_compared      places that two people decided, counted once for each two people
     num_agreed        those of `num_compared` with the same label
@@ -52,7 +52,7 @@ class PeopleFigures:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def notes(self) -> list[str]:
-        """Sentences the user should read."""
+        """Notes for the user."""
         labels = f"{self.num_blind + self.num_in_view:,} labels of {self.num_people} people"
         notes = [
             f"{labels}: {self.num_blind:,} blind, {self.num_in_view:,} with the judge's label in "
@@ -100,7 +100,7 @@ def measure_people(texts: Iterable[Sequence[Decision]], *, num_conflicts: int) -
 def decisions_by_text(
     rows: Sequence[Annotation], reviews: Mapping[str, Sequence[Logged]]
 ) -> list[list[Decision]]:
-    """What people decided in the end on each different text of one question's responses."""
+    """People's final decisions on each different text of one question's responses."""
     entries: defaultdict[str, list[Logged]] = defaultdict(list)
     for row in rows:
         for entry in reviews.get(row.id, ()):
@@ -111,7 +111,7 @@ def decisions_by_text(
 
 
 def _label_pairs(decisions: Iterable[Decision]) -> list[tuple[Label, Label]]:
-    """The labels of each two people at each place, in the order of their names."""
+    """The labels of each pair of people at each place, in the order of their names."""
     places: defaultdict[tuple[int, int], dict[str, Label]] = defaultdict(dict)
     for item in decisions:
         places[item.start, item.end][item.who] = item.label

@@ -1,4 +1,4 @@
-"""`agreement`: one judge or two against people's labels; a result, and the files asked for.
+"""`agreement`: one judge or two against people's labels; a result, and the requested files.
 
 Everything that can be wrong with the inputs is reported before a judge is asked anything, and
 files are written when all judges are done, each whole.
@@ -35,7 +35,7 @@ class AgreementFiles:
     """What to write, each only where it is named.
 
     output         the result as JSON
-    disagreements  one Disagreement a line, of all judges
+    disagreements  one Disagreement per line, of all judges
     annotations    the judge's verdicts on the labelled responses; of one judge only
     report         an HTML page, which the caller writes; it is checked here like the rest
     """
@@ -57,7 +57,8 @@ def run_agreement(
     """
     _check_files(gold, judges, files)
     replayed = [named.path for named in judges if named.path]
-    stale = find_stale_documents(replayed, gold.inputs[1:][-1:])  # documents are the last input
+    own = () if gold.table else gold.inputs[1:][-1:]  # documents are the last input
+    stale = find_stale_documents(replayed, own)
     documents = {item.id: item for item in gold.documents if item.id not in stale.ids}
     measured = measure_judges(
         gold.annotations,
@@ -74,7 +75,7 @@ def run_agreement(
     if len(reports) == 2:
         comparison = compare_judges(reports[0].sentences, reports[1].sentences)
     result = AgreementResult(
-        gold=gold.inputs[0].name,
+        gold=gold.name,
         reports=reports,
         comparison=comparison,
         disagreements={
@@ -94,7 +95,7 @@ def run_agreement(
 
 
 def _find_warnings(report: AgreementReport, documents: Sequence[Document]) -> list[str]:
-    """Signs of a judge that does not judge, in its verdicts on the labelled sentences."""
+    """Warnings about a judge whose verdicts on the labelled sentences are useless."""
     by_id = {item.id: item for item in documents}
     tally = VerdictTally()
     for item in report.sentences:
@@ -104,7 +105,7 @@ def _find_warnings(report: AgreementReport, documents: Sequence[Document]) -> li
 
 
 def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[str, Estimate]]:
-    """What each judge that asks a model would still be asked; nothing is asked or written.
+    """The calls that each judge with a model would still make; nothing is called or written.
 
     The judges are those of `find_judges` with `PaidCalls(only_estimate=True)`.
     """
@@ -144,7 +145,9 @@ _OUTPUTS = {
 def _check_files(gold: Gold, judges: Sequence[NamedJudge], files: AgreementFiles) -> None:
     """Raise ConfigError for an output that is an input, another output, or other work."""
     if files.annotations and len(judges) != 1:
-        raise ConfigError("--annotations-output holds one judge's verdicts; measure them singly")
+        raise ConfigError(
+            "--annotations-output holds one judge's verdicts; measure the judges one at a time"
+        )
     taken = {path.resolve(): "an input" for path in gold.inputs}
     taken |= {named.path.resolve(): "an input" for named in judges if named.path}
     for name, (option, is_own) in _OUTPUTS.items():
@@ -173,7 +176,7 @@ def _write_annotations(path: Path, report: AgreementReport, gold: Gold) -> None:
     sidecar = make_sidecar(
         "annotation",
         config={"made_by": "agreement"},
-        inputs=gold.inputs,
+        inputs=gold.describe(),
         models={"judge": report.judge},
         counts={"responses": count},
     )

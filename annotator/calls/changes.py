@@ -1,4 +1,4 @@
-"""What a changed config means for what is already paid for, reported before more is spent."""
+"""How a changed config affects calls already paid for, reported before more is spent."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def name_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 def describe_changes(
     before: Mapping[str, Any] | None, now: Mapping[str, Any], *, num_stored: int, num_serving: int
 ) -> str | None:
-    """A sentence on what a changed config costs; None when nothing changed or nothing is stored.
+    """A sentence about the cost of a changed config; None when nothing changed or nothing is
+    stored.
 
-    `num_stored` calls of this kind are in the store, `num_serving` of them serve this run.
+    `num_stored` calls of this kind are in the store, this run can use `num_serving` of them.
     """
     changes = name_changes(before, now) if before is not None else []
     if not changes or not num_stored:
         return None
     return (
         f"since the last run on this store changed: {'; '.join(changes)}. Of {num_stored:,} "
-        f"stored calls {num_serving:,} still serve this run; the rest stay in the store"
+        f"stored calls {num_serving:,} are used by this run; the rest stay in the store"
     )
 
 

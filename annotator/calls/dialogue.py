@@ -1,4 +1,4 @@
-"""Dialogues: what is asked of a model, one call after another, written as a generator.
+"""Dialogues: calls to a model, one after another, written as a generator.
 
 A dialogue yields an `Ask`, is sent the `Answer`, and returns its result:
 
@@ -9,7 +9,7 @@ A dialogue yields an `Ask`, is sent the `Answer`, and returns its result:
         return result
 
 The rule: a dialogue is pure. It sees no backend, store, clock or budget, so the same answers
-lead to the same questions and the same result, today from a server and tomorrow from the store.
+lead to the same calls and the same result, whether from a server or from the store.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unusable(Generic[ResultT]):
-    """A result for want of a usable answer: the dialogue's calls count as failed in the store.
+    """The result where no answer was usable: the dialogue's calls count as failed in the store.
 
-    They serve a rerun like any other; only `--retry-failed` asks them again. `is_useless` where
-    nothing at all came of it: a run of such dialogues stops (annotator/calls/useless.py).
+    A rerun uses them like any other; only `--retry-failed` sends them again. `is_useless` where the
+    dialogue gave no result at all: many of them in a row stop the run (annotator/calls/useless.py).
     """
 
     result: ResultT
@@ -55,7 +55,7 @@ Dialogue = Generator[Ask, Answer, ResultT | Unusable[ResultT]]
 
 
 def call_key(kind: str, fingerprint: Mapping[str, Any], ask: Ask) -> str:
-    """The content key of one call: calls of one key are one call, asked and paid for once.
+    """The content key of one call: calls with the same key are one call, sent and paid for once.
 
     counts                                          does not count, because it changes no reply
     ------                                          -------------------------------------------
@@ -67,21 +67,21 @@ def call_key(kind: str, fingerprint: Mapping[str, Any], ask: Ask) -> str:
     messages, system prompt included                 ids and names of rows and files
     max_tokens, temperature                          what the call is for (`purpose`)
     top_p and seed, but not at temperature 0,        what is done with the reply: parsing,
-      where they are idle                              evidence policy, votes' arithmetic
+      where they have no effect                              evidence policy, votes' arithmetic
     the JSON Schema asked for, and with one the      engine.max_model_len: a prompt that was too
       way it is sent (`structured`)                    long is asked again with --retry-failed
     logprobs, if asked
 
     Three things may change a reply and still do not count, because a key is made before any server
-    is asked (a finished run needs none, an estimate asks none). They are recorded instead:
+    is called (a finished run and an estimate call none). They are recorded instead:
 
     - what the server adds to sampling, and the values sent to switch that off (`server_kinds`):
       with each reply, in `Reply.sampling`. Replies of versions that switched nothing off have no
-      such record; `sample` counts and reports those it serves. At temperature 0 only a penalty
-      could have changed them, so a judge's paid calls stay valid.
-    - a system message that is sent in front of the first user message because the template takes
-      none (`system_role`): it follows from the model, and `Reply.system_in_user` records it.
-    - what is behind a served name (`served_model`): per run.
+      such record; `sample` counts and reports those it uses. At temperature 0 only a penalty could
+      have changed them, so a judge's paid calls stay valid.
+    - a system message that is sent in front of the first user message because the template does not
+      support one (`system_role`): it follows from the model, and `Reply.system_in_user` records it.
+    - which model is served under a name (`served_model`): per run.
     """
     decoding = ask.decoding
     sampled = decoding.temperature > 0.0
@@ -97,7 +97,7 @@ def call_key(kind: str, fingerprint: Mapping[str, Any], ask: Ask) -> str:
         "max_tokens": decoding.max_tokens,
         "seed": ask.seed if sampled else None,
     }
-    # Left out where unset, so that keys of plain calls stay what they were before these existed.
+    # Left out where unset, so that keys of plain calls stay as before these fields existed.
     if decoding.schema is not None:
         value["schema"] = decoding.schema
     if decoding.logprobs:

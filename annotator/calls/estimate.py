@@ -1,8 +1,8 @@
-"""What a run will cost, before it costs anything.
+"""What a run will cost, before anything is spent.
 
-The rule: dialogues are followed through the store as the run would follow them, and on from there
-with replies such as a model that makes no mistake would give. So the calls are those of the run, as
-far as the replies can be foreseen; what a repair would cost on top cannot.
+The rule: dialogues are followed through the store as the run would follow them, and then with the
+replies of a model that makes no mistake. So the calls are those of the run, as far as replies can
+be predicted; the additional cost of repairs cannot.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from annotator.text.token_estimate import estimate_tokens
 
 ResultT = TypeVar("ResultT")
 Assume = Callable[[Ask], Reply]
-"""The reply a model that makes no mistake would give; its text counts where no count is known."""
+"""The reply of a model that makes no mistake; its text is counted where no token count is known."""
 
 
 @dataclass(kw_only=True)
 class Estimate:
-    """Calls still owed, and about how many tokens they have.
+    """Calls still to be made, and about how many tokens they have.
 
     num_stored   calls whose replies are in the store
-    cached       of the prompt tokens, those a call shares with the call before it: what a server
-                 with a prefix cache can serve
-    notes        what the figures leave out
+    cached       of the prompt tokens, those a call shares with the call before it: the part that a
+                 server with a prefix cache need not compute
+    notes        what the figures do not include
     """
 
     prices: Prices | None = None
@@ -59,7 +59,7 @@ class Estimate:
         most = "at most " if self.at_most else ""
         about = most + "about "
         rows = [
-            ("calls owed", f"{most}{self.num_calls:,}"),
+            ("calls to make", f"{most}{self.num_calls:,}"),
             ("answers in the store", f"{self.num_stored:,}"),
             ("prompt tokens", f"{about}{self.tokens.prompt:,}"),
             ("of them a prefix cache can serve", f"about {self.tokens.cached:,}"),
@@ -75,7 +75,7 @@ def total_rows(parts: Sequence[Estimate]) -> list[tuple[str, str]]:
     most = "at most " if any(part.at_most for part in parts) else ""
     tokens = sum((part.tokens for part in parts), Tokens())
     rows = [
-        ("calls owed", f"{most}{sum(part.num_calls for part in parts):,}"),
+        ("calls to make", f"{most}{sum(part.num_calls for part in parts):,}"),
         ("prompt tokens", f"{most}about {tokens.prompt:,}"),
         ("completion tokens", f"{most}about {tokens.completion:,}"),
     ]
@@ -87,7 +87,7 @@ def total_rows(parts: Sequence[Estimate]) -> list[tuple[str, str]]:
 
 
 class Estimator:
-    """Follows dialogues and adds up what they would ask; equal calls are one."""
+    """Follows dialogues and adds up the calls they would make; equal calls count once."""
 
     def __init__(self, store: Store, *, kind: str, fingerprint: Mapping[str, Any]) -> None:
         self._store = store
@@ -96,14 +96,15 @@ class Estimator:
         self._seen: set[str] = set()
         self._before = ""
         self._prompt = self._cached = 0
-        # Completions by the room they had: that of stored replies is known, not guessed.
+        # Completion lengths by the token limit: those of stored replies are known, not guessed.
         self._room = self._guessed = 0
         self._told = self._told_room = 0
         self.num_calls = 0
         self.num_stored = 0
 
     def follow(self, dialogue: Dialogue[ResultT], assume: Assume | None) -> ResultT | None:
-        """The dialogue's result; without `assume` it is left at the first call owed: None."""
+        """The dialogue's result; without `assume` it stops at the first call that is not stored:
+        None."""
         try:
             ask = next(dialogue)
             while True:
@@ -149,12 +150,12 @@ class Estimator:
 
     @property
     def keys(self) -> frozenset[str]:
-        """The keys of the calls followed so far, stored or owed."""
+        """The keys of the calls followed so far, stored or not."""
         return frozenset(self._seen)
 
     @property
     def tokens(self) -> Tokens:
-        """Those of all calls owed."""
+        """The keys of all calls still to be made."""
         completion = self._guessed
         if self._told_room:
             completion = round(self._room * self._told / self._told_room)
@@ -167,7 +168,7 @@ class Estimator:
 
 
 def _num_shared(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """The length of the common beginning of two texts, in characters."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -180,7 +181,8 @@ def _num_shared(one: str, other: str) -> int:
 
 @contextmanager
 def look_into(path: Path, *, retry_failed: bool = False) -> Iterator[Store]:
-    """The store at `path`; an empty one elsewhere where there is none, so that none is made."""
+    """The store at `path`; where none exists, an empty temporary one, so that no file is made
+    there."""
     if path.exists():
         with Store(path, retry_failed=retry_failed) as store:
             yield store

@@ -1,8 +1,8 @@
-"""Group commit: what several callers submit at about the same time goes to disk in one step.
+"""Group commit: what several callers submit at about the same time is written to disk in one step.
 
 The rule: a future is resolved after the commit of its item and never before. A thread takes all
-that was submitted since its last commit, so that waiting for the disk is shared: the slower the
-disk, the larger the group. What was submitted is committed although its future was cancelled.
+that was submitted since its last commit, so that all share one wait for the disk: the slower the
+disk, the larger the group. A submitted item is committed even if its future was cancelled.
 """
 
 from __future__ import annotations

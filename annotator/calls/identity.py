@@ -1,15 +1,15 @@
 """Which model replied: recorded with each run on a store, and compared with the next one.
 
-The rule: a served name says nothing of the weights behind it, and it alone is in the key of a
-call. So stored replies serve a run only when its servers report what they reported in the last
-run with that role, name and `revision`; else the run stops before any call, unless the user says
+The rule: a served name says nothing about the weights behind it, and only the name is in the key of
+a call. So stored replies are used only when the servers report the same as in the last run with
+that role, name and `revision`; otherwise the run stops before any call, unless the user confirms
 that it is the same model.
 
-- Compared is what servers report, less the address: eight servers of one model are one model.
-- Where they report no more than a name and an owner, addresses are compared: none in common with
-  the last run is a difference.
-- With `revision` set the user vouches for the model, and nothing is compared. For a local model the
-  digest of its files is in the key.
+- What servers report is compared, without the address: eight servers of one model are one model.
+- Where they report only a name and an owner, addresses are compared: it is a difference when none
+  is the same as in the last run.
+- With `revision` set the user states which model it is, and nothing is compared. For a local model
+  the digest of its files is in the key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _COMPARED = ("id", "root", "parent", "max_model_len", "owned_by", "meta")
 
 @dataclass(frozen=True, kw_only=True)
 class AskedModel:
-    """A model that a run asks.
+    """A model that a run calls.
 
     role      the kind of its calls in the store
     setting   the config section that names it, where `revision` is set
@@ -59,9 +59,9 @@ def identify_models(
     """Ask the servers of each model what they serve, and compare it with the last run on `store`.
 
     `count_serving` counts the stored replies that this run would use, at most. With `same_model`
-    what is served now is recorded as the same model as before. Raises ConfigError, before any
-    call, where another model is served than before, or more than one. A model once accepted, also
-    one whose server is down now, stays so.
+    the model served now is recorded as the same model as before. Raises ConfigError, before any
+    call, where another model is served than before, or more than one. A model that was accepted
+    once stays accepted, even if its server is down now.
     """
     records: list[Mapping[str, Any]] = []
     served: dict[str, Sequence[ServedModel]] = {}
@@ -85,7 +85,8 @@ def identify_models(
 
 
 def describe_served(served: Iterable[ServedModel]) -> list[dict[str, Any]]:
-    """What may be written into a sidecar: distinct models, without addresses and folders."""
+    """The part that may be written into a sidecar: distinct models, without addresses and
+    folders."""
     shown: list[dict[str, Any]] = []
     for model in served:
         values = asdict(
@@ -102,12 +103,12 @@ def _ask(backend: Backend) -> list[ServedModel]:
     try:
         return backend.identify()
     except (BackendError, ConfigError):
-        # A run whose calls are all stored needs no server; another one meets the error again.
+        # A run whose calls are all stored needs no server; any other run gets the error again.
         return []
 
 
 def _header(item: AskedModel) -> dict[str, Any]:
-    """What says that two runs asked for one model."""
+    """The key by which two runs asked for the same model."""
     return {
         "role": item.role,
         "model": item.backend.model,
@@ -116,9 +117,9 @@ def _header(item: AskedModel) -> dict[str, Any]:
 
 
 def _last_served(store: Store, item: AskedModel) -> list[ServedModel]:
-    """What the last run with that model was served; [] where none was recorded."""
+    """What servers reported in the last run with that model; [] where nothing was recorded."""
     if not store.count(item.role):
-        return []  # no reply of the former model is there
+        return []  # there is no reply of the former model
     header = _header(item)
     for records in store.models_of_runs():
         for record in records:
@@ -138,7 +139,8 @@ def _is_compared(item: AskedModel, now: Sequence[ServedModel]) -> bool:
 
 
 def _find_difference(last: Sequence[ServedModel], now: Sequence[ServedModel]) -> str | None:
-    """What differs, in words; None where it is the model of the last run, or a first run's only."""
+    """A description of the difference; None where it is the model of the last run, or in a first
+    run."""
     known = [_compared(model) for model in last or now[:1]]
     new = [model for model in now if _compared(model) not in known]
     if new:
@@ -172,12 +174,12 @@ def _refusal(
 ) -> str:
     name = show_value(item.backend.model)
     same = "If it is the same model, add --same-model; if not,"
-    if not last:  # a revision is one for all servers, so it cannot tell these apart
+    if not last:  # one revision holds for all servers, so it cannot distinguish these
         return (
             f"{item.setting}: the servers of {name} serve different models: {difference}. "
             f"{same} leave the servers of the other model out of {item.setting}.base_urls"
         )
-    ways = f"{same} --set {item.setting}.revision=NAME keeps the replies of the two apart"
+    ways = f"{same} --set {item.setting}.revision=NAME keeps the replies of the two separate"
     return (
         f"{item.setting}: what is served as {name} differs from the last run on {store.path}: "
         f"{difference}. Up to {count_serving():,} stored replies of the former model would be "
@@ -217,7 +219,7 @@ def _show(value: Any) -> str:
 
 
 def _base_name(name: str | None) -> str | None:
-    """A Hub id as it is; of a path its last part."""
+    """A Hub id unchanged; of a path its last part."""
     if name is None:
         return None
     is_path = name.startswith(("/", "~", ".")) or "\\" in name or name.count("/") > 1

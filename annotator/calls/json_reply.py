@@ -1,8 +1,8 @@
-"""JSON objects out of whatever a model says: fenced, with prose around, cut off in the middle.
+"""JSON objects in the reply of a model: fenced, within prose, or cut off in the middle.
 
-The rule: only what parses as JSON is taken, nothing is repaired. An object that names a key twice
-counts as broken: which value was meant is unknown. What an object means, and whether a broken one
-spoils the reply, is for the caller.
+The rule: only text that parses as JSON is used, nothing is repaired. An object with a duplicate key
+counts as broken: which value was meant is unknown. The caller decides what an object means, and
+whether a broken one makes the reply invalid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 _MAX_OBJECTS = 256
-_MAX_SCANNED_CHARS = 200_000  # no reply that we ask for is longer
+_MAX_SCANNED_CHARS = 200_000  # no requested reply is longer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class FoundObject:
 def scan_json_objects(text: str) -> Iterator[FoundObject]:
     """The outermost JSON objects of `text`, in order, broken ones included.
 
-    The scan goes on behind a whole object, and behind the brace of a broken one.
+    The scan continues after a whole object, and after the brace of a broken one.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_unique_keys)
     start = text.find("{")
@@ -37,7 +37,7 @@ def scan_json_objects(text: str) -> Iterator[FoundObject]:
         try:
             raw, end = decoder.raw_decode(text, start)
             value = clean_value(raw)
-        except (ValueError, RecursionError):  # RecursionError: nested deeper than any reply of use
+        except (ValueError, RecursionError):  # RecursionError: nested deeper than any useful reply
             value, end = None, start + 1
         yield FoundObject(start=start, end=end, value=value)
         start = text.find("{", end)

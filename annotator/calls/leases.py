@@ -1,17 +1,18 @@
-"""Who is asking what: so that no call is paid for twice, whoever shares the file of a store.
+"""Leases of calls: no call is paid for twice, even if several processes share the file of a store.
 
 The rules:
 
-- a call is leased before it is asked, and its lease ends when its reply is stored;
-- a lease names its owner, a random token that each open store has for itself. While an owner has
+- a call is leased before it is sent, and its lease ends when its reply is stored;
+- a lease names its owner, a random token, a different one for each open store. While an owner has
   leases it counts its heartbeats in the file;
-- an observer calls an owner dead when its count has not changed for the `lease_s` that the owner
-  promised, by the observer's own monotonic clock, or when its lock shows that it has ended
+- an observer considers an owner dead when its count has not changed for the `lease_s` that the
+  owner promised, by the observer's own monotonic clock, or when its lock shows that it has ended
   (annotator/calls/owner_lock.py), or when it is not in the table. Its leases are void then.
 
-No wall clock, process id or host name decides anything, so clock steps and other containers on the
-volume do no harm. An owner called dead that comes back loses no reply: the first reply stored
-under a key counts. Leases need no power-cut safety, so this connection does not wait for the disk.
+Wall clocks, process ids and host names are not used, so clock steps and other containers on the
+volume do no harm. An owner that was considered dead and continues loses no reply: the first reply
+stored under a key counts. Leases need not survive a power cut, so this connection does not wait for
+the disk.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from annotator.calls import store_tables as tables
 from annotator.calls.owner_lock import OwnerLock, has_ended, remove_lock
 
 _BEATS_PER_LEASE = 5
-# What one look may add to an owner's silence, as a share of its lease: an observer that was itself
-# stopped for long, as all containers of a paused machine are, gives the owner time to beat.
+# The most that one look may add to an owner's silence, as a share of its lease: an observer that
+# was itself stopped for long (a paused machine stops all containers) gives the owner time for a
+# heartbeat.
 _MOST_PER_LOOK = 0.34
 
 
@@ -65,10 +67,10 @@ class Watch:
 
 
 class Leases:
-    """The leases of one open store in the file at `path`, and its view of those of others.
+    """The leases of one open store in the file at `path`, and its view of the leases of others.
 
-    `lock` is the store's, one for all that writes. Raises sqlite3's own errors, which the store
-    turns into sentences.
+    `lock` is the store's lock for all writes. Raises sqlite3's errors, which the store turns into
+    sentences.
     """
 
     def __init__(self, path: Path, *, lease_s: float, lock: threading.RLock) -> None:
@@ -86,9 +88,10 @@ class Leases:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction in which `take` may be called; for the holder of the store's lock."""
+        """A transaction in which `take` may be called; the caller must hold the store's lock."""
         if self._heart is None and not self._closing.is_set():
-            # The lock comes before the first row: a row whose lock is free is one of a dead owner.
+            # The lock file is made before the first row: a row whose lock is free belongs to a dead
+            # owner.
             self._owner_lock = OwnerLock(self._path, self._me)
             self._heart = threading.Thread(target=self._beat, name="store-heartbeat", daemon=True)
             self._heart.start()
@@ -103,7 +106,7 @@ class Leases:
         return {key for key in dict.fromkeys(keys) if key not in self._held and self._take(key)}
 
     def keep(self, keys: Iterable[str]) -> None:
-        """Note what was taken."""
+        """Record the leases that were taken."""
         self._held.update(keys)
 
     def _take(self, key: str) -> bool:
@@ -130,9 +133,9 @@ class Leases:
         remove_lock(self._path, owner)
 
     def release(self, keys: Collection[str]) -> None:
-        """Let go of calls that were not made after all.
+        """Release calls that were not made after all.
 
-        Where a full disk keeps the rows, this store at least can take them again.
+        Where a full disk prevents deleting the rows, this store can still take them again.
         """
         if keys and not self._closing.is_set():
             self.forget(keys)
@@ -140,11 +143,11 @@ class Leases:
                 tables.release_leases(self._connection, keys, self._me)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Leases of `keys` were deleted as their calls were stored."""
+        """Record that the leases of `keys` were deleted when their calls were stored."""
         self._held.difference_update(keys)
 
     def _beat(self) -> None:
-        """Count on until the store is closed, and clear away owners that are dead."""
+        """Count heartbeats until the store is closed, and remove dead owners."""
         while not self._closing.wait(self._lease_s / _BEATS_PER_LEASE):
             # Where it cannot be written now, the next beat may be in time.
             with suppress(sqlite3.Error), self._lock, tables.transaction(self._connection):
@@ -156,14 +159,15 @@ class Leases:
                 self._watch.forget_all_but(others)
 
     def close(self) -> None:
-        """Let go of everything; safe to call twice."""
+        """Release everything; safe to call twice."""
         if self._closing.is_set():
             return
         self._closing.set()
         if self._heart is not None:
             self._heart.join()
         with self._lock:
-            # Where a damaged or locked store keeps the rows, the free lock still voids them.
+            # Where rows of a damaged or locked store cannot be deleted, the released lock still
+            # voids them.
             with suppress(sqlite3.DatabaseError), tables.transaction(self._connection):
                 tables.delete_owner(self._connection, self._me)
             self._connection.close()

@@ -1,12 +1,13 @@
-"""A locked file per owner of leases: whoever can lock it knows that the owner has ended.
+"""A locked file per owner of leases: a process that can lock it knows that the owner has ended.
 
-The rule: the lock proves death, never life. The operating system drops it when a process ends, in
-whatever container it ran, so the calls of a killed process are asked again at once. A lock that is
-held proves nothing about leases (a stopped process holds it, too, and so does a child it forked):
-then the heartbeat decides (annotator/calls/leases.py). Where the lock cannot be had, as on a
-file system without locks, the heartbeat decides alone.
+The rule: a free lock proves that the owner has ended; a held lock proves nothing. The operating
+system releases it when a process ends, in any container, so the calls of a killed process are sent
+again at once. A held lock says nothing about leases (a stopped process holds it, too, and so does a
+child it forked): then the heartbeat decides (annotator/calls/leases.py). Where the file cannot be
+locked, as on a file system without locks, the heartbeat decides alone.
 
-The file has no content and is removed when its owner closes, or by whoever finds the owner dead.
+The file has no content and is removed when its owner closes, or by the process that finds the owner
+dead.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class OwnerLock:
-    """The lock that says of `owner` of the store at `path` that it has not ended."""
+    """The lock that `owner` of the store at `path` holds until it ends."""
 
     def __init__(self, path: Path, owner: str) -> None:
         self._lock = _acquire(lock_path(path, owner))
 
     def release(self) -> None:
-        """Remove the file and let go; safe to call twice."""
+        """Remove the file and release the lock; safe to call twice."""
         if self._lock is not None:
-            _remove(Path(self._lock.lock_file))  # while it is held: nobody else can have it
+            _remove(Path(self._lock.lock_file))  # while it is held: no one else can hold it
             self._lock.release()
             self._lock = None
 
 
 def has_ended(path: Path, owner: str) -> bool | None:
-    """Whether an owner has ended; None where there is no file to know it by."""
+    """Whether an owner has ended; None where there is no lock file."""
     file = lock_path(path, owner)
     if not file.is_file():
         return None
@@ -58,7 +59,7 @@ def lock_path(path: Path, owner: str) -> Path:
 def _acquire(file: Path) -> BaseFileLock | None:
     from filelock import FileLock, Timeout
 
-    # Used from any thread; a lock by mere existence would outlive its process.
+    # Used from any thread; a lock that is only an existing file would outlive its process.
     lock = FileLock(file, blocking=False, thread_local=False)
     try:
         lock.acquire()

@@ -2,10 +2,10 @@
 
 The rules:
 
-- a call that is stored is never asked, and equal calls under way are one call;
-- a reply is stored before its dialogue sees it, so a kill costs what was in flight;
-- a server gets each call as soon as it has room (running/stream.py), a local model gets calls in
-  rounds (running/rounds.py).
+- a stored call is never sent, and equal calls under way are one call;
+- a reply is stored before its dialogue sees it, so a killed process loses only what was in flight;
+- a server gets each call as soon as it has a free slot (running/stream.py), a local model gets
+  calls in rounds (running/rounds.py).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def run_dialogues(
     *,
     window: int | None = None,
 ) -> Iterator[Done[ResultT]]:
-    """Yield (name, result) of the dialogues as they end; each exactly once.
+    """Yield (name, result) of each dialogue when it ends; each exactly once.
 
     `window` bounds how many dialogues of a local model run side by side (None: all). Raises
-    LimitReachedError when a limit of the meter is met, BackendError after too many useless replies
-    in a row, and what the backend raises; all that was answered by then is stored.
+    LimitReachedError when a limit of the meter is reached, BackendError after too many useless
+    replies in a row, and the backend's errors; all replies received by then are stored.
     """
     if backend.streams:
         yield from block_on(stream_dialogues(backend, calls, dialogues))
@@ -52,11 +52,12 @@ async def stream_dialogues(
     *,
     window: int | None = None,
 ) -> AsyncGenerator[Done[ResultT], None]:
-    """`run_dialogues` in the caller's event loop, for a source that may keep us waiting.
+    """`run_dialogues` in the caller's event loop, for a source that may make the run wait.
 
     Several may run at once over one backend and one meter: limits, pace and connections are shared.
-    When it is closed, requests under way are cancelled and their leases let go; all replies that
-    had come in are stored. A local model works in a thread, and its batch under way is finished.
+    When it is closed, requests under way are cancelled and their leases released; all replies
+    received so far are stored. A local model works in a thread, and its batch under way is
+    finished.
     """
     if backend.streams:
         stream: Stream[ResultT] = Stream(cast(StreamingBackend, backend), calls, dialogues)
@@ -71,7 +72,7 @@ async def stream_dialogues(
 async def _run_windows(
     backend: Backend, calls: StoredCalls, dialogues: Items[Named[ResultT]], window: int | None
 ) -> AsyncGenerator[Done[ResultT], None]:
-    """Run windows of dialogues in a thread, full ones unless the source keeps us waiting."""
+    """Run windows of dialogues in a thread; they are full unless the source makes the run wait."""
     async with aclosing(in_batches(dialogues, window)) as windows:
         async for named in windows:
             rounds: Rounds[ResultT] = Rounds(backend, calls, named, window=None)

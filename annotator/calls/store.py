@@ -1,13 +1,13 @@
-"""One SQLite file of finished calls, for sampling, questions and judging alike.
+"""One SQLite file of finished calls, for sampling, questions and judging.
 
 The rule that makes a rerun free: a call is stored under its content key, in the same transaction
-as every other call of its batch, before anyone sees its result. A killed process therefore loses
-what was in flight and nothing else, and a batch is either wholly there or wholly absent.
+as every other call of its batch, before its result is used. A killed process therefore loses only
+what was in flight, and a batch is either completely stored or not at all.
 
-Failures are rows, too: a rerun serves them as it serves replies, until `retry_failed` is asked
-for. What is under way is leased (annotator/calls/leases.py), so that no two users of a file ask the
-same. Replies are committed in groups (annotator/calls/group_commit.py). No values are held in
-memory: a store may grow past it.
+Failures are rows, too: a rerun uses them like replies, unless `retry_failed` is set. Calls under
+way are leased (annotator/calls/leases.py), so that two users of a file never make the same call.
+Replies are committed in groups (annotator/calls/group_commit.py). No values are kept in memory: a
+store may be larger than memory.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _FAILURE = '{"failure"'  # how the value of a call without a reply begins (store
 
 
 class _Process:
-    """Which process this is: a forked child has another number of forks than its parent."""
+    """Identifies this process: a forked child has another number of forks than its parent."""
 
     num_forks = 0
 
     @classmethod
     def note_fork(cls) -> None:
-        """Count on, in the child."""
+        """Count one more fork, in the child."""
         cls.num_forks += 1
 
 
@@ -52,9 +52,9 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """What became of keys that were claimed; those in neither are under way elsewhere.
+    """The result of a claim; keys in neither field are under way elsewhere.
 
-    mine     to be asked by the caller, and then stored or released
+    mine     calls the caller must make, and then store or release
     stored   values that are stored
     """
 
@@ -66,14 +66,14 @@ class Store:
     """Finished calls by content key. Use it as a context manager, from any thread or event loop.
 
     Values are JSON objects. A stored value is never changed: the first writer of a key wins, so
-    that finished rows stay what they were. Only a failed row gives way to a later one.
+    that finished rows never change. Only a failed row is replaced by a later one.
 
     With `retry_failed`, rows that failed before this store was opened count as absent; those that
-    fail from then on are there, whichever process asked. A failure has the number of the last run
-    that had begun (`begin_run`); no clock decides.
+    fail later are present, whichever process made the call. A failure has the number of the last
+    run that had begun (`begin_run`); no clock decides.
 
-    `lease_s` is how many seconds others wait for the calls of this store when it is stopped or out
-    of reach; those of a killed process on the same machine are free at once.
+    `lease_s` is how many seconds others wait for the calls of this store when it is stopped or
+    unreachable; those of a killed process on the same machine are released at once.
 
     A store belongs to one process: a forked child must open its own. A pickled one opens the file
     again where it is unpickled, as another owner of the same run.
@@ -85,11 +85,11 @@ class Store:
         if not lease_s > 0:
             raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
         self.path = Path(path)
-        self._file = self.path.absolute()  # whatever folder the process goes to later
+        self._file = self.path.absolute()  # even if the process changes its folder later
         self._retry_failed = retry_failed
         self._lease_s = lease_s
         self._forks = _Process.num_forks
-        # One for all that writes: a thread waits here for another, not in SQLite, which polls.
+        # One lock for all writes: threads wait here for each other, not in SQLite, which polls.
         self._lock = threading.RLock()
         self._read_lock = threading.Lock()
         self._commits: GroupCommit[_Batch, dict[str, dict[str, Any]]] = GroupCommit(self._commit)
@@ -122,7 +122,7 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """The same, without waiting for those who write."""
+        """The same, without waiting for writers."""
         self._check_process()
         with self._read_lock, faults_in_use(self.path):
             yield self._reader
@@ -141,9 +141,9 @@ class Store:
         *,
         models: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any] | None:
-        """Record a run, its settings and what its models were (annotator/calls/identity.py).
+        """Record a run, its settings and its models (annotator/calls/identity.py).
 
-        Returns the settings of the stage's last run, if any. Call it before anything is asked.
+        Returns the settings of the stage's last run, if any. Call it before any model call.
         """
         with self._writing() as connection, tables.transaction(connection):
             last = tables.read_last_settings(connection, stage)
@@ -151,15 +151,16 @@ class Store:
             return json.loads(last) if last else None
 
     def models_of_runs(self) -> list[list[dict[str, Any]]]:
-        """What `begin_run` was given as `models`, the newest run first; runs without any left out.
+        """What `begin_run` was given as `models`, the newest run first; runs without models are
+        left out.
 
-        Equal ones in a row are one.
+        Consecutive equal ones are returned once.
         """
         with self._reading() as connection:
             return [json.loads(text) for text in dict.fromkeys(tables.read_models(connection))]
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The stored values of those keys that are there."""
+        """The values of those of `keys` that are stored."""
         with self._reading() as connection:
             return self._values(connection, keys)
 
@@ -182,10 +183,10 @@ class Store:
         *,
         failed: Collection[str] = frozenset(),
     ) -> Future[dict[str, dict[str, Any]]]:
-        """Store finished calls soon, together with what others submit; returns at once.
+        """Store finished calls soon, together with those of other callers; returns at once.
 
         The future gives the values that are stored under the keys of `values`, which may be those
-        of an earlier writer, when they are safe on the disk. It raises what `put_many` raises. Its
+        of an earlier writer, once they are safely on disk. It raises what `put_many` raises. Its
         callbacks run in the thread that commits. A cancelled future does not undo a submission.
         """
         self._check_process()
@@ -202,11 +203,11 @@ class Store:
         *,
         failed: Collection[str] = frozenset(),
     ) -> None:
-        """Store finished calls in one transaction and let go of their leases.
+        """Store finished calls in one transaction and release their leases.
 
         Keys already there keep their value, unless it is a failed one; `failed` names the keys
         of `values` that are failures. Raises BackendError, with nothing of `values` stored, when
-        the disk is full or another process holds the file for long; InputError when the file is
+        the disk is full or another process holds the file too long; InputError when the file is
         damaged.
         """
         if values:
@@ -236,7 +237,7 @@ class Store:
         return now
 
     def mark_failed(self, keys: Iterable[str]) -> None:
-        """Count stored calls as failed: their replies came, and were of no use."""
+        """Count stored calls as failed: they have replies that could not be used."""
         keys = list(keys)
         if not keys:
             return
@@ -245,9 +246,10 @@ class Store:
             tables.mark_failed(connection, keys, run)
 
     def mark_good(self, keys: Iterable[str]) -> None:
-        """Count stored replies as good that were marked as failed: they came to a result after all.
+        """Count stored replies that were marked as failed as good: they gave a result after all.
 
-        So it is where reading was corrected since. Calls without a reply stay failed.
+        This happens where the reading of replies was corrected since. Calls without a reply stay
+        failed.
         """
         columns = "key, failed, substr(value, 1, 10)"
         with self._reading() as connection:
@@ -258,9 +260,9 @@ class Store:
                 tables.mark_good(connection, failed)
 
     def claim(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that are the caller's to ask; the rest are under way elsewhere.
+        """Those of `keys` that the caller must make; the rest are under way elsewhere.
 
-        A key is handed out once: not again to this store either, until it is stored or released.
+        A key is given out once: not again to this store either, until it is stored or released.
         """
         with self._writing():
             with self._leases.changing():
@@ -269,10 +271,10 @@ class Store:
         return mine
 
     def claim_missing(self, keys: Iterable[str]) -> Claimed:
-        """The same for keys that are not stored, with the values of those that are, in one step.
+        """`claim` for keys that are not stored, and the values of those that are, in one step.
 
-        Where another store held a key a moment ago, its reply is seen: it is stored when its lease
-        ends, never later. Ask again for those in neither, some times in a second.
+        Where another store held a key a moment ago, its reply is returned: it is stored before its
+        lease ends. Call this again for keys in neither, a few times per second.
         """
         wanted = list(dict.fromkeys(keys))
         with self._writing():
@@ -283,9 +285,9 @@ class Store:
         return Claimed(mine=mine, stored=stored)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Let go of claimed keys whose calls were not made after all; others are left alone.
+        """Release claimed keys whose calls were not made after all; other keys are not changed.
 
-        A store that was closed has let go of all.
+        A closed store has released all.
         """
         with self._writing():
             self._leases.release(list(keys))
@@ -296,14 +298,14 @@ class Store:
             return tables.count_calls(connection, kind, failed)
 
     def close(self) -> None:
-        """Commit what was submitted, let go of what was claimed, close; safe to call twice."""
+        """Commit what was submitted, release what was claimed, close; safe to call twice."""
         if self._forks != _Process.num_forks:
-            return  # all of it is the parent's
+            return  # everything belongs to the parent
         self._commits.close()
         self._leases.close()
         with self._lock, self._read_lock:
             self._reader.close()
-            self._connection.close()  # the last: it moves the log into the file, safely
+            self._connection.close()  # closed last: this safely moves the log into the file
 
     def __enter__(self) -> Self:
         return self
@@ -332,7 +334,8 @@ class _Batch:
 
 
 def _reopen(path: Path, retry_failed: bool, lease_s: float, first_run: int) -> Store:
-    """A store as it was pickled: what failed since the pickled one was opened is there."""
+    """A store as it was pickled: calls that failed since the pickled store was opened are
+    present."""
     store = Store(path, retry_failed=retry_failed, lease_s=lease_s)
     store._first_run = first_run
     return store

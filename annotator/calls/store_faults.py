@@ -1,7 +1,7 @@
-"""SQLite's errors as sentences: which pass, and which need the user.
+"""SQLite's errors as sentences: temporary ones, and ones that the user must fix.
 
-The rule: only what proves damage is called damage, since the advice for it is to move the file
-away. A mistake of the program (a closed store, a wrong number of values) is raised as it is.
+The rule: only an error that proves damage is reported as damage, since the advice is then to move
+the file away. A programming error (a closed store, a wrong number of values) is raised unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_ACCESS = frozenset(
 
 @contextmanager
 def faults_in_use(path: Path) -> Iterator[None]:
-    """Errors of an open store: BackendError for what can pass, InputError for damage."""
+    """Errors of an open store: BackendError for temporary errors, InputError for damage."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
@@ -44,7 +44,7 @@ def faults_in_use(path: Path) -> Iterator[None]:
 
 @contextmanager
 def faults_at_opening(path: Path) -> Iterator[None]:
-    """Errors of opening a store: what is none, what is locked, and what cannot be written."""
+    """Errors of opening a store: not a store, locked, or not writable."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -69,11 +69,11 @@ def _explain_opening(path: Path, error: sqlite3.DatabaseError) -> MaskDpoError:
         )
     if _code(error) == sqlite3.SQLITE_CORRUPT:
         return _damaged(path, error)
-    return InputError.of(path, f"is no store that maskdpo can open ({error}); move it away")
+    return InputError.of(path, f"is not a store that maskdpo can open ({error}); move it away")
 
 
 def _is_damage(error: Exception) -> bool:
-    # Text that is no UTF-8 is an OperationalError without a code of SQLite's.
+    # Text that is not UTF-8 gives an OperationalError without an SQLite error code.
     return (
         isinstance(error, json.JSONDecodeError) or _code(error) in _DAMAGE or "decode" in str(error)
     )

@@ -1,11 +1,11 @@
 """Removing calls from a store so that their bytes are gone, not only unreachable.
 
-The rule: a call goes when its key is named, or when its value holds one of the given texts, however
-it is escaped. Deleted pages are overwritten, the write-ahead log is emptied, and the file is
-written again, so neither the file nor its `-wal` holds the text afterwards. A killed removal is
-finished by the next one, which does all three again.
+The rule: a call is removed when its key is named, or when its value contains one of the given
+texts, with any escaping. Deleted pages are overwritten, the write-ahead log is emptied, and the
+file is rewritten, so neither the file nor its `-wal` contains the text afterwards. The next removal
+finishes a killed one, since it does all three again.
 
-Files of every store version are served: only `calls(key, kind, value)` is used.
+Files of every store version can be processed: only `calls(key, kind, value)` is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\(.)", re.S)
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """Which calls go, by key, and how many that is by kind of call.
+    """The calls to remove, by key, and their number by kind of call.
 
     keys      of the calls that are in the store
     by_kind   number of calls
@@ -64,9 +64,10 @@ def find_traces(
 
 
 def remove_calls(path: Path, keys: Collection[str]) -> int:
-    """Remove calls, and every byte of what the store removed up to now; returns how many.
+    """Remove calls, and every byte of calls removed earlier; returns how many.
 
-    Raises BackendError where another process asks or holds the file: the same call finishes later.
+    Raises BackendError where another process makes calls or holds the file: repeat the removal
+    later.
     """
     with _connected(path) as connection:
         _refuse_while_asked(path, connection)
@@ -94,7 +95,7 @@ def is_store(path: Path) -> bool:
 def _connected(path: Path, *, read_only: bool = False) -> Iterator[sqlite3.Connection]:
     mode = "mode=rw"
     if read_only:
-        # Without a log there is nobody who writes; opened so, SQLite puts no file next to it.
+        # Without a log nobody is writing; opened this way, SQLite creates no file next to it.
         has_log = path.with_name(path.name + "-wal").exists()
         mode = "mode=ro" if has_log else "immutable=1"
     place = f"{path.resolve().as_uri()}?{mode}"
@@ -109,11 +110,11 @@ def _connected(path: Path, *, read_only: bool = False) -> Iterator[sqlite3.Conne
 def _refuse_while_asked(path: Path, connection: sqlite3.Connection) -> None:
     """Raise BackendError where a call is under way: its owner would store it again.
 
-    The claims of versions 2 and 3 do not count, since nothing shows whether they hold.
+    The claims of versions 2 and 3 do not count, since nothing shows whether they are still valid.
     """
     if tables.has_leases(connection) and is_anyone_asking(connection, path):
         raise BackendError(
-            f"another program is asking models and stores their replies in {path}; end it or "
+            f"another program is calling models and stores their replies in {path}; end it or "
             "wait, then run the same command again"
         )
 

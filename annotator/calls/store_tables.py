@@ -1,15 +1,16 @@
-"""All SQL of a store: its tables, its statements, and how an older file becomes one of today.
+"""All SQL of a store: its tables, its statements, and the migration of older files.
 
-The rule: a file changes its version in one transaction. Killed half way, it still is the old one.
+The rule: a file changes its version in one transaction. If the process is killed during it, the
+file still has the old version.
 
 version 1   calls(key, kind, value, created)
 version 2   `failed` of a call, and `stamp` (when, in seconds); runs; claims(key, process, started)
 version 3   `failed_run` of a call instead of the clock; `models` of a run; `owner` of a claim
 version 4   owners(owner, beats, lease_s) and leases(key, owner) instead of claims
 
-Claims of versions 2 and 3 are void after migration, those of a process that still runs as well: a
-call it has under way may be asked twice. The process may finish its work and store it: columns have
-defaults, and the empty table of claims stays for it.
+Claims of versions 2 and 3 are void after migration, including those of a process that still runs: a
+call it has under way may be made twice. That process may finish its work and store it: columns have
+defaults, and the empty table of claims is kept for it.
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_unsafe(path: Path) -> sqlite3.Connection:
-    """A connection that does not wait for the disk: for what a power cut may take.
+    """A connection that does not wait for the disk: for data that a power cut may lose.
 
-    It never moves the log into the file, since without waiting that would endanger all of it.
+    It never moves the log into the file, since without waiting for the disk that would endanger the
+    whole file.
     """
     connection = connect(path)
     connection.execute("PRAGMA synchronous=OFF")
@@ -70,7 +72,7 @@ def connect_unsafe(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make `connection` safe against power cuts, and its file one of this version.
+    """Make `connection` safe against power cuts, and its file the present version.
 
     Raises InputError for a newer version, and sqlite3's own errors.
     """
@@ -79,7 +81,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     if read_version(connection) != SCHEMA_VERSION:
         with transaction(connection):
             _make_tables(connection, path)
-    # Fails where the file is another program's.
+    # Fails where the file belongs to another program.
     connection.execute("SELECT key, kind, value, failed, failed_run FROM calls LIMIT 0")
 
 
@@ -149,7 +151,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def find_calls(
     connection: sqlite3.Connection, keys: Iterable[str], *, columns: str = "key", first_run: int = 0
 ) -> Iterator[tuple[Any, ...]]:
-    """Those of `keys` that are stored; what failed before the run `first_run` is not."""
+    """Those of `keys` that are stored; calls that failed before the run `first_run` are left
+    out."""
     for batch in batches(keys):
         yield from connection.execute(
             f"SELECT {columns} FROM calls WHERE key IN ({','.join('?' * len(batch))})"
@@ -164,7 +167,7 @@ def all_calls(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
 
 
 def insert_call(connection: sqlite3.Connection, row: Row, run: int) -> bool:
-    """Store a call unless one that is no failure is there; returns whether it is stored."""
+    """Store a call unless its key has a call that did not fail; returns whether it was stored."""
     return bool(
         connection.execute(
             "INSERT INTO calls (key, kind, value, failed, failed_run) VALUES (?, ?, ?, ?, ?)"
@@ -212,7 +215,7 @@ def empty_log(connection: sqlite3.Connection) -> bool:
 
 
 def rewrite(connection: sqlite3.Connection) -> None:
-    """Write the whole file again, without what was deleted."""
+    """Rewrite the whole file, without what was deleted."""
     connection.execute("VACUUM")
 
 
@@ -220,7 +223,7 @@ def rewrite(connection: sqlite3.Connection) -> None:
 
 
 def read_last_run(connection: sqlite3.Connection) -> int:
-    """The number of the last run that had begun; 0 where none had."""
+    """The number of the last run that was begun; 0 without any."""
     return int(connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0])
 
 
@@ -232,7 +235,7 @@ def read_last_settings(connection: sqlite3.Connection, stage: str) -> str | None
 
 
 def read_models(connection: sqlite3.Connection) -> list[str]:
-    """The models of each run that has some, the newest run first."""
+    """The models of each run that recorded any, the newest run first."""
     query = "SELECT models FROM runs WHERE models <> '[]' ORDER BY id DESC"
     return [models for (models,) in connection.execute(query)]
 
@@ -280,7 +283,7 @@ def find_leaseholders(connection: sqlite3.Connection) -> list[str]:
 
 
 def delete_leases(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
-    """Delete the leases of `keys`, whoever has them."""
+    """Delete the leases of `keys` of any owner."""
     connection.executemany("DELETE FROM leases WHERE key = ?", [(key,) for key in keys])
 
 
@@ -296,7 +299,8 @@ def list_owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def read_owner(connection: sqlite3.Connection, owner: str) -> tuple[int, float] | None:
-    """The heartbeats of an owner, and how long its leases last without one, in seconds."""
+    """The number of heartbeats of an owner, and how long its leases last without one, in
+    seconds."""
     query = "SELECT beats, lease_s FROM owners WHERE owner = ?"
     row = connection.execute(query, (owner,)).fetchone()
     return None if row is None else (int(row[0]), float(row[1]))
@@ -337,7 +341,7 @@ def copy_former(connection: sqlite3.Connection, version: int) -> int:
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
         " WHERE calls.failed AND NOT excluded.failed"
     ).rowcount
-    if version >= 3:  # which models gave those replies
+    if version >= 3:  # the models that gave those replies
         connection.execute(
             "INSERT INTO main.runs (stage, settings, models, created)"
             " SELECT stage, settings, models, created FROM former.runs ORDER BY id"

@@ -1,8 +1,8 @@
 """Calls of a store elsewhere, copied into the store of a run directory.
 
-Earlier versions kept a store next to each output. The rule: what was paid for there serves the run
-directory, too, and the former file is not changed. Verdicts that earlier versions kept are left
-where they are; they are derived now.
+Earlier versions kept a store next to each output. The rule: the run directory uses the calls paid
+for there, too, and the former file is not changed. Verdicts that earlier versions stored are not
+copied; they are derived now.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _STAGE = "taken over"
 def take_over(store: Path, former: Path) -> int:
     """Copy into `store` the calls of `former` that it lacks, and return how many.
 
-    A file taken over before, and unchanged since, is not read again. Raises InputError where either
-    is no store or of a newer version, BackendError where one cannot be opened.
+    A file that was copied before and has not changed is not read again. Raises InputError where
+    either is not a store or has a newer version, BackendError where one cannot be opened.
     """
     store.parent.mkdir(parents=True, exist_ok=True)
     with faults_at_opening(store):
@@ -40,7 +40,7 @@ def take_over(store: Path, former: Path) -> int:
 
 
 def is_taken_over(store: Path, former: Path) -> bool:
-    """Whether `store` holds the calls of `former` as it is now; opens neither for writing."""
+    """Whether `store` has all calls of `former` in its present state; opens neither for writing."""
     if not store.exists():
         return False
     with faults_at_opening(store):
@@ -54,9 +54,10 @@ def is_taken_over(store: Path, former: Path) -> bool:
 
 
 def mark_taken_over(store: Path, former: Path) -> None:
-    """Note that `store` holds the calls of `former` as it is now, where calls were removed there.
+    """Record that `store` has all calls of `former` in its present state, where calls were removed
+    there.
 
-    Without it the former file would count as changed, and be copied once more.
+    Without this the former file would count as changed, and be copied again.
     """
     with faults_at_opening(store):
         connection = sqlite3.connect(store, timeout=LOCK_WAIT_S, isolation_level=None)
@@ -75,7 +76,7 @@ def _find_mark(connection: sqlite3.Connection, mark: str) -> bool:
 @contextmanager
 def _attached(connection: sqlite3.Connection, former: Path) -> Iterator[int]:
     """The former file as `former`, for reading only; yields its version."""
-    # Without a log there is nobody who writes; opened so, SQLite puts no file next to it.
+    # Without a log nobody is writing; opened this way, SQLite creates no file next to it.
     has_log = former.with_name(former.name + "-wal").exists()
     place = f"{former.resolve().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
     with tables.attached(connection, place) as version:
@@ -91,7 +92,7 @@ def _copy(connection: sqlite3.Connection, version: int, mark: str) -> int:
 
 
 def _describe(path: Path) -> dict[str, object]:
-    """What says that a file is the one of before: its place, size and time of change."""
+    """The facts that identify an unchanged file: its path, size and modification time."""
     facts = path.stat()
     log = path.with_name(path.name + "-wal")
     return {

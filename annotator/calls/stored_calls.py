@@ -1,7 +1,7 @@
-"""Replies as the store keeps them, and the one place where calls meet the store.
+"""Replies in the form that is stored, and the only place where calls are looked up and stored.
 
-The rule: an answer that goes back into a dialogue is the stored one, never the one just
-received. Two processes, or two equal calls of one run, therefore go on from the same answer.
+The rule: a dialogue gets the stored answer, never the one just received. Two processes, or two
+equal calls of one run, therefore continue from the same answer.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from annotator.models.backend import (
     RequestFailure,
 )
 
-# Fields of a Reply as they are stored.
+# Fields of a Reply that are stored.
 _ALWAYS = ("text", "finish_reason", "reasoning", "prompt_tokens", "completion_tokens")
 _WHERE_SET = ("cached_tokens", "logprobs", "sampling", "system_in_user")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimedCalls:
-    """Calls that were claimed; those in neither are under way elsewhere.
+    """Calls that were claimed; those in neither field are under way elsewhere.
 
-    mine    keys that the caller is to ask
+    mine    keys of calls that the caller must make
     found   answers that are stored
     """
 
@@ -39,30 +39,30 @@ class ClaimedCalls:
 
 
 class StoredCalls:
-    """The calls of one kind in a store, counted by a meter. It may be used from several threads."""
+    """The calls of one kind in a store, counted by a meter. Safe to use from several threads."""
 
     def __init__(self, store: Store, *, kind: str, meter: Meter) -> None:
         self.store = store
         self.kind = kind
         self.meter = meter
-        self._fresh: set[str] = set()  # keys asked in this run, of dialogues that have not ended
-        self._failed: set[str] = set()  # of those, whose replies were of no use to a dialogue
+        self._fresh: set[str] = set()  # calls of this run, of dialogues that have not ended
+        self._failed: set[str] = set()  # the ones of them whose replies a dialogue could not use
 
     def find(self, keys: Iterable[str]) -> dict[str, Outcome]:
-        """The answers that are there."""
+        """The answers that are stored."""
         return self._read(self.store.get_many(keys))
 
     def claim(self, keys: Iterable[str]) -> ClaimedCalls:
-        """What becomes of calls that are wanted and were not stored a moment ago."""
+        """Claim calls that are needed and were not stored a moment ago."""
         claimed = self.store.claim_missing(keys)
         return ClaimedCalls(mine=claimed.mine, found=self._read(claimed.stored))
 
     async def keep(self, finished: Sequence[Finished]) -> dict[str, Outcome]:
         """Store finished requests, whose ids are their keys, and count what they cost.
 
-        Returns what is stored under those keys now: another's reply where it came first. One
-        commit stores all that waits for it, whoever asked. A caller that is cancelled waits for
-        the commit all the same: what came in was paid for, and counts.
+        Returns what is stored under those keys now: the reply of another process where it was
+        first. One commit stores all waiting replies of all callers. A caller that is cancelled
+        still waits for the commit: replies that arrived were paid for, and count.
         """
         values, failed = _pack_all(finished)
         stored = asyncio.wrap_future(self.store.submit(self.kind, values, failed=failed))
@@ -80,7 +80,7 @@ class StoredCalls:
         self._count(finished)
 
     def end(self, keys: Sequence[str], *, is_usable: bool, is_useless: bool) -> None:
-        """A dialogue that asked `keys` has ended: whether its calls were of use."""
+        """Record the end of a dialogue that used `keys`: whether its calls were useful."""
         fresh = [key for key in keys if key in self._fresh]
         self._fresh.difference_update(fresh)
         if is_useless:
@@ -92,7 +92,7 @@ class StoredCalls:
             self._failed.update(keys)
             self.store.mark_failed(keys)
             return
-        # A reply of this run is good as it was stored, unless another dialogue had no use for it.
+        # A reply of this run is stored as good, unless another dialogue could not use it.
         if doubtful := [key for key in keys if key not in fresh or key in self._failed]:
             self.store.mark_good(doubtful)
 
@@ -114,7 +114,7 @@ def _pack_all(finished: Sequence[Finished]) -> tuple[dict[str, dict[str, Any]], 
 
 
 def pack(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as a JSON object, less what is unset."""
+    """An outcome as a JSON object, without unset fields."""
     if isinstance(outcome, RequestFailure):
         return {"failure": {"reason": outcome.reason, "detail": outcome.detail}}
     values: dict[str, Any] = {name: getattr(outcome, name) for name in _ALWAYS}
@@ -123,7 +123,7 @@ def pack(outcome: Outcome) -> dict[str, Any]:
 
 
 def unpack(value: Mapping[str, Any]) -> Outcome:
-    """The outcome again."""
+    """The outcome, read from that object."""
     if "failure" in value:
         return RequestFailure(**value["failure"])
     logprobs = tuple((str(text), float(number)) for text, number in value.get("logprobs", ()))

@@ -1,9 +1,9 @@
 """What calls cost, and the limits at which a run stops: tokens, money, number of calls.
 
-The rule that keeps a limit: a call is admitted only while what was spent, the most that calls
-under way may cost, and the most that the call itself may cost fit together. A limit on money
-without prices is refused before the first call. What a server does not count is estimated, and
-shown as such.
+The rule that keeps a limit: a call is admitted only if the amount spent, the maximum cost of the
+calls under way, and the maximum cost of the call itself are together within the limit. A limit on
+money without prices is refused before the first call. Tokens that a server does not count are
+estimated, and shown as estimates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _TOKENS_A_MESSAGE = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Where a run stops; None is no limit. They bound this run, not what the store holds."""
+    """Limits at which a run stops; None means no limit. They apply to this run, not to what the
+    store holds."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -35,7 +36,7 @@ class Limits:
 
     @property
     def bound_tokens(self) -> bool:
-        """Whether tokens count, by themselves or by what they cost."""
+        """Whether there is a limit on tokens or on cost."""
         return self.max_tokens is not None or self.max_cost is not None
 
 
@@ -72,9 +73,9 @@ class Tokens:
 
 @dataclass(kw_only=True)
 class Budget:
-    """The limits of one run, and every meter that counts against them.
+    """The limits of one run, and all meters whose calls count towards them.
 
-    A run that asks several models (`evaluate`, `agreement --compare`) has a meter for each, with
+    A run that calls several models (`evaluate`, `agreement --compare`) has a meter for each, with
     the prices of that model; a limit is on the sum over all of them.
     """
 
@@ -90,7 +91,8 @@ class Budget:
         self.meters.append(meter)
 
     def admits(self, meter: Meter, requests: Sequence[Request]) -> bool:
-        """Whether `requests`, counted by `meter`, fit the limits next to all that is under way."""
+        """Whether `requests`, counted by `meter`, fit the limits together with all calls under
+        way."""
         limits = self.limits
         exceeded = []
         self._needed = ""
@@ -113,7 +115,7 @@ class Budget:
 
     @property
     def num_under_way(self) -> int:
-        """Calls of all meters whose outcome is not there yet."""
+        """Calls of all meters without an outcome yet."""
         return sum(item.num_under_way for item in self.meters)
 
     @property
@@ -138,7 +140,7 @@ class Budget:
         return about + show_money(cost, priced[0].prices.currency)
 
     def describe_stop(self) -> str:
-        """Which limit the next call does not fit, and what was spent."""
+        """A sentence: which limit the next call does not fit, and what was spent."""
         cost = f", {self.cost_text}" if self.cost_text else ""
         return (
             f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
@@ -164,18 +166,18 @@ class Budget:
 
 @dataclass(kw_only=True)
 class Meter:
-    """Counts the calls of one model in one run and decides whether another one fits.
+    """Counts the calls of one model in one run and decides whether another call fits.
 
     prices         what tokens cost; None: not known
     limits         the limits of this run, or a budget that several meters share
     section        where the model's settings are, as errors name it: "sample", "annotate.llm"
-    num_asked      calls handed to the backend
+    num_asked      calls sent to the backend
     num_served     replies and failures found in the store
-    num_under_way  calls handed to the backend whose outcome is not there yet
+    num_under_way  calls sent to the backend that have no outcome yet
     has_reply      whether a call of this run has a reply, made now or found in the store
     first_failure  the first call without one, made now or found in the store
-    labels         what the run's verdicts say so far, counted by whoever makes them
-    useless        replies that came and were of no use
+    labels         number of verdicts of the run so far by label, counted by the judging code
+    useless        replies that could not be used
     on_event       is called with what happens to each call (schemas/events.py)
 
     Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
@@ -196,8 +198,8 @@ class Meter:
     on_event: OnEvent = ignore
     budget: Budget = field(init=False)
     num_under_way: int = field(init=False, default=0)
-    # How often a call is counted as under way, and the most it may cost. Two runs that share this
-    # meter may both count one call for a moment, until one of them learns that it is the other's.
+    # How many times a call is counted as under way, and its maximum cost. Two runs that share this
+    # meter may both count one call for a moment, until one of them sees that the other makes it.
     _under_way: dict[str, tuple[int, Tokens]] = field(default_factory=dict)
     _reserved: Tokens = field(init=False, default=Tokens())
 
@@ -207,11 +209,12 @@ class Meter:
 
     @property
     def most(self) -> Tokens:
-        """What was spent, and the most that calls under way may cost."""
+        """What was spent, and the maximum cost of the calls under way."""
         return self.tokens + self._reserved
 
     def start(self, requests: Sequence[Request]) -> bool:
-        """Count `requests` as under way if they fit the limits next to all that is; else False.
+        """Count `requests` as under way if they fit the limits together with those that are; else
+        False.
 
         Calls of other threads come before or after it, so a limit holds for all of them together.
         """
@@ -220,7 +223,7 @@ class Meter:
                 return False
             self.num_asked += len(requests)
             for request in requests:
-                # Estimating takes time; without a bound on tokens nobody reads the estimate.
+                # Estimating takes time, and without a limit on tokens the estimate is not used.
                 most = reserve(request) if self.budget.limits.bound_tokens else Tokens()
                 count, _ = self._under_way.get(request.id, (0, most))
                 self._under_way[request.id] = (count + 1, most)
@@ -229,7 +232,7 @@ class Meter:
             return True
 
     def _end(self, request: Request) -> None:
-        """A request is no longer under way; for the holder of the lock."""
+        """A request is no longer under way; the caller must hold the lock."""
         count, most = self._under_way.pop(request.id, (0, Tokens()))
         if count > 1:
             self._under_way[request.id] = (count - 1, most)
@@ -238,7 +241,7 @@ class Meter:
             self.num_under_way -= 1
 
     def withdraw(self, requests: Sequence[Request]) -> None:
-        """Requests that were started are not asked after all."""
+        """Requests that were started are not sent after all."""
         with self.budget.lock:
             self.num_asked -= len(requests)
             for request in requests:
@@ -249,7 +252,7 @@ class Meter:
         self.num_served += count
 
     def finish(self, request: Request, outcome: Outcome) -> None:
-        """Its outcome is there; a failed call is taken to have cost nothing."""
+        """The outcome of a request has arrived; a failed call counts as free."""
         with self.budget.lock:
             self._end(request)
             if isinstance(outcome, Reply):
@@ -274,12 +277,12 @@ class Meter:
         )
 
     def abandon(self, request: Request) -> None:
-        """A request was cancelled: nobody knows what it cost."""
+        """A request was cancelled: its cost is not known."""
         with self.budget.lock:
             self._end(request)
 
     def note(self, outcome: Outcome) -> None:
-        """An outcome goes back into a dialogue, whether the call was made now or earlier."""
+        """An outcome is passed to a dialogue, from a call made now or earlier."""
         if isinstance(outcome, Reply):
             self.has_reply = True
         else:
@@ -292,13 +295,13 @@ class Meter:
         if failure is None or self.has_reply:
             return ""
         return (
-            f"every call of this run failed; the first: {failure.reason}: {failure.detail} (mend "
+            f"every call of this run failed; the first: {failure.reason}: {failure.detail} (fix "
             "the cause, then run the same command with --retry-failed)"
         )
 
     @property
     def came_to_nothing(self) -> str:
-        """A sentence where every call failed, or no reply was of use; empty otherwise."""
+        """A sentence where every call failed, or no reply could be used; empty otherwise."""
         if self.all_failed or not self.useless.is_all or self.num_served:
             return self.all_failed
         return (
@@ -307,7 +310,7 @@ class Meter:
         )
 
     def check_replies(self) -> None:
-        """Raise BackendError where every call failed or no reply was of use."""
+        """Raise BackendError where every call failed or no reply could be used."""
         if self.came_to_nothing:
             raise BackendError(self.came_to_nothing)
 
@@ -318,7 +321,7 @@ class Meter:
 
     @property
     def cost(self) -> float | None:
-        """What this model has cost so far, in the currency of `prices`; None without prices."""
+        """The cost of this model so far, in the currency of `prices`; None without prices."""
         return self.cost_of(self.tokens)
 
     def cost_of(self, tokens: Tokens) -> float | None:
@@ -330,7 +333,7 @@ class Meter:
         )
 
     def show(self, tokens: Tokens) -> str:
-        """`tokens`, and what they cost where that is known, for a person."""
+        """`tokens`, and their cost where it is known, as text."""
         if self.prices is None or not self.is_priced:
             return f"{tokens.total:,} tokens"
         cost = show_money(self.cost_of(tokens) or 0.0, self.prices.currency)
@@ -348,7 +351,7 @@ class Meter:
         )
 
     def snapshot(self) -> Usage:
-        """The run so far, as plain data."""
+        """The run so far, as an event."""
         priced = self.prices if self.prices is not None and self.cost else None
         return Usage(
             asked=self.num_asked,
@@ -409,5 +412,5 @@ def estimate_prompt(messages: Sequence[Message]) -> int:
 
 
 def reserve(request: Request) -> Tokens:
-    """The most that a request is expected to cost."""
+    """The maximum that a request is expected to cost."""
     return Tokens(prompt=estimate_prompt(request.messages), completion=request.decoding.max_tokens)

@@ -1,7 +1,7 @@
-"""Replies that came and were of no use: counted, so that a run stops before paying for more.
+"""Counts replies that could not be used, so that a run stops before paying for more.
 
-The rule: only replies asked for in this run count. One dialogue with a usable result starts the
-count again; a dialogue counts with all its replies, the repairs included.
+The rule: only replies of calls made in this run count. One dialogue with a usable result resets the
+count; all replies of a dialogue count, repairs included.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class UselessReplies:
     last: str = ""
 
     def begin(self) -> None:
-        """A run begins: what an earlier one stopped for may have been mended since."""
+        """A run begins: the reason why an earlier one stopped may have been fixed since."""
         if self.is_hopeless:
             self.in_a_row = 0
 
     def count_useful(self, num_replies: int) -> None:
-        """A dialogue ended with a result, after `num_replies` replies asked for in this run."""
+        """A dialogue ended with a result, after `num_replies` replies of this run."""
         if num_replies:
             self.num_useful += num_replies
             self.in_a_row = 0
 
     def count_useless(self, replies: Sequence[Outcome]) -> None:
-        """A dialogue ended without a result; `replies` are those asked for in this run."""
+        """A dialogue ended without a result; `replies` are those of this run."""
         if replies:
             self.num_useless += len(replies)
             self.in_a_row += len(replies)
@@ -53,12 +53,12 @@ class UselessReplies:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether the next replies can be expected to be useless as well."""
+        """Whether the next replies are expected to be useless as well."""
         return self.patience is not None and self.in_a_row >= self.patience
 
     @property
     def is_all(self) -> bool:
-        """Whether this run asked for replies and not one was of use."""
+        """Whether this run got replies and not one could be used."""
         return bool(self.num_useless) and not self.num_useful
 
     def describe(self) -> str:

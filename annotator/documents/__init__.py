@@ -1,1 +1,1 @@
-"""Documents: files to text, passages, retrieval."""
+"""Documents: reading files, passages, retrieval."""

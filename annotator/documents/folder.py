@@ -1,8 +1,8 @@
-"""The files of a folder: which are read, under what name, and which are passed over.
+"""The files of a folder: which are read, under what name, and which are skipped.
 
 The rule: nothing outside the folder is ever opened. Symbolic links are not followed, so that no
-path leaves the folder and none runs in a circle, and a file is opened only while it is a plain
-file. The order is that of the names, on every machine.
+path leads out of the folder or in a circle, and only plain files are opened. Files are sorted by
+name, on every machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.errors import InputError
 
 _LICENSE_STEMS = frozenset({"LICENSE", "LICENCE", "COPYING", "UNLICENSE"})
 _LICENSE_SUFFIXES = frozenset({"", ".txt", ".md"})
-_MAX_ID_CHARS = 480  # leaves room in an Identifier for what distinguishes two files
+_MAX_ID_CHARS = 480  # leaves space in an Identifier for the suffix that distinguishes two files
 _HASH_CHARS = 10
 
 
@@ -41,7 +41,7 @@ class FoundFile:
 
 @dataclass(kw_only=True, slots=True)
 class FoundFiles:
-    """What a folder holds: files to read by id, and what is passed over, counted by kind."""
+    """What a folder holds: files to read by id, and the number of skipped ones by kind."""
 
     files: list[FoundFile] = field(default_factory=list)
     unreadable_folders: list[tuple[str, str]] = field(default_factory=list)  # id, reason
@@ -51,9 +51,9 @@ class FoundFiles:
 
 
 def find_files(folder: Path, *, ignored: Iterable[Path] = ()) -> FoundFiles:
-    """The files under `folder`, recursively; those in `ignored` are not counted either.
+    """The files under `folder`, recursively; those in `ignored` are neither read nor counted.
 
-    Raises InputError when `folder` is missing, is no folder, or cannot be listed.
+    Raises InputError when `folder` is missing, is not a folder, or cannot be listed.
     """
     if not folder.is_dir():
         if folder.exists():
@@ -67,7 +67,7 @@ def find_files(folder: Path, *, ignored: Iterable[Path] = ()) -> FoundFiles:
         identifier = _make_id(name, taken)
         taken.add(identifier)
         format_name = find_format(path.name)
-        assert format_name is not None  # _walk passes over the others
+        assert format_name is not None  # _walk skips the others
         license_name = license_path and _make_id(license_path, set())
         found.files.append(
             FoundFile(path=path, id=identifier, format_name=format_name, license_file=license_name)
@@ -84,7 +84,7 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
         with os.fdopen(descriptor, "rb") as handle:
             status = os.fstat(handle.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("unreadable", "it is no plain file")
+                raise UnreadableError("unreadable", "it is not a plain file")
             data = handle.read(max_bytes + 1)
     except OSError as error:
         raise UnreadableError("unreadable", f"it cannot be read: {error.strerror}") from None
@@ -99,7 +99,7 @@ def stem_of(identifier: str) -> str:
 
 
 def _walk(top: Path, found: FoundFiles, skipped: set[str]) -> Iterator[tuple[str, Path, str]]:
-    """(path in `top`, path, path of the LICENSE file) of each file; counts what is passed over."""
+    """(path in `top`, path, path of the LICENSE file) of each file; counts what is skipped."""
     pending = [(top, "")]
     while pending:
         current, license_path = pending.pop()
@@ -166,7 +166,7 @@ def _name_in(top: Path, path: Path) -> str:
 def _make_id(name: str, taken: set[str]) -> str:
     """A path as an id: NFC, printable, bounded, unlike those in `taken`.
 
-    A hash of the path is added where that would make two files one, and only there.
+    A hash of the path is added only where two files would otherwise have the same id.
     """
     raw = os.fsencode(name)
     decoded = raw.decode("utf-8", "replace")
@@ -178,5 +178,6 @@ def _make_id(name: str, taken: set[str]) -> str:
 
 
 def _breaks_lines(character: str) -> bool:
-    """Control characters and separators of lines, which a name may hold and no list shows."""
+    """Control characters and line separators, which a file name may contain but a list cannot
+    show."""
     return unicodedata.category(character) in ("Cc", "Zl", "Zp")

@@ -1,10 +1,10 @@
-"""`ingest`: a folder of txt, md, html, docx and pdf files in, documents out.
+"""`ingest`: reads a folder of txt, md, html, docx and pdf files, writes documents.
 
-The rule: a document's text is made here once and never again, since every offset of a verdict
-refers to it. What decides it is the file and the settings, in the order of the files' names:
-the same folder gives the same bytes, and nothing is invented that neither file nor settings say.
+The rule: a document's text is made here and never changed later, since every offset of a verdict
+refers to it. It depends only on the file and the settings, and files are read in the order of their
+names: the same folder gives the same bytes, and every value comes from a file or a setting.
 
-What a document is made of, the first that there is:
+The fields of a document; the first available source is used:
 
     id         the path in the folder
     title      front matter, the only first heading, the page's or PDF's title; else the file's name
@@ -59,10 +59,10 @@ def run_ingest(
 ) -> StageResult:
     """Read every file under `folder` and write `output`, its sidecar and its failed rows.
 
-    Files that give no text, and second files with a text seen before (reason `duplicate`), stand
-    in the `.failed` file; duplicates are counted in a note and are no failures. Raises InputError
-    when `folder` is missing, holds nothing to read, or nothing in it can be read; then nothing is
-    written. Raises ConfigError when `output` is a folder or a file to be read.
+    Files that give no text, and files with the text of an earlier one (reason `duplicate`), are
+    listed in the `.failed` file; duplicates are counted in a note and do not count as failures.
+    Raises InputError when `folder` is missing, holds nothing to read, or nothing in it can be read;
+    then nothing is written. Raises ConfigError when `output` is a folder or a file to be read.
     """
     started = time.perf_counter()
     if output.is_dir():
@@ -111,7 +111,7 @@ def _make_notes(
     output: Path,
     rerun: Rerun | None,
 ) -> list[str]:
-    """What a user should know of the reading beyond its counts."""
+    """What a user should know about the reading, in addition to its counts."""
     duplicates = [failure.id for failure in outcome.duplicates]
     sidecar = sidecar_path(output).name
     return [
@@ -125,7 +125,7 @@ def _make_notes(
 def make_document(
     config: IngestConfig, file: FoundFile, text: FileText, *, folder_name: str
 ) -> Document:
-    """The record of one file, filled as the table above says."""
+    """The record of one file, filled by the table above."""
     path = PurePosixPath(file.id)
     title = text.title or PurePosixPath(stem_of(file.id)).name
     parent = str(path.parent) if path.parent != PurePosixPath() else folder_name
@@ -150,14 +150,14 @@ def _is_of_ingest(values: Mapping[str, Any]) -> bool:
 
 
 def _refuse(found: FoundFiles, folder: Path, output: Path) -> None:
-    """Raise before anything is read where nothing can come of it, or an input would be lost."""
+    """Raise before anything is read where there is nothing to read, or an input would be lost."""
     if not found.files:
         others = f" (it holds {shown_counts(found)})" if found.unknown_suffixes else ""
         raise InputError.of(
             folder, f"holds no file to read{others}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
         )
     if output.exists() and any(output.samefile(file.path) for file in found.files):
-        raise ConfigError(f"{output} is a file to read and would be written over; name another")
+        raise ConfigError(f"{output} is a file to read and would be overwritten; name another")
 
 
 def _make_documents(
@@ -167,7 +167,7 @@ def _make_documents(
     outcome: IngestOutcome,
     on_event: OnEvent,
 ) -> Iterator[Document]:
-    """Documents in the order of the files; what else comes of them goes into `outcome`."""
+    """Documents in the order of the files; all other results go into `outcome`."""
     outcome.failures += [
         Failure(id=identifier, stage=STAGE, reason="unreadable", detail=f"folder: {reason}")
         for identifier, reason in found.unreadable_folders

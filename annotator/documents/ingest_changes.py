@@ -1,8 +1,8 @@
-"""What a new reading of a folder changed in the documents that an earlier one wrote.
+"""How a new reading of a folder changed the documents that an earlier one wrote.
 
-The rule: an offset is valid only for the text it was made for. When `ingest` writes over its
-earlier output, every document whose text is no longer the same is named, with the cause as far
-as it is known: the file, or the way files are read.
+The rule: an offset is valid only for the text it was made for. When `ingest` overwrites its earlier
+output, every document whose text is no longer the same is named, with the cause as far as it is
+known: the file, or the way files are read.
 
 `READER_VERSION` is raised with every change of a reader that can change the text of a document.
 It is written into the sidecar, with a hash per file, which separates the two causes.
@@ -36,7 +36,7 @@ class Earlier:
     """An earlier output of `ingest`, by document id.
 
     sha256            of the whole file
-    reader_version    that its sidecar names
+    reader_version    the version that its sidecar names
     texts             SHA-256 of each document's text, as hexadecimal digits
     files             SHA-256 of the file each was read from; empty where the sidecar has none
     history           what earlier runs replaced, oldest first
@@ -78,7 +78,7 @@ def hash_text(text: str) -> str:
 def read_earlier(output: Path) -> Earlier | None:
     """The documents in `output` now; None when there is no such file or it holds no documents.
 
-    A line that is no document is passed over: the file is about to be replaced in any case.
+    A line that is not a document is skipped: the file is about to be replaced in any case.
     """
     if not output.is_file():
         return None

@@ -1,4 +1,4 @@
-"""The settings of `ingest`: what documents are called, and how much a file may cost."""
+"""The settings of `ingest`: the names of documents, and the limits for a file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ TopicRule = Literal["file", "folder", "title"]
 
 
 class IngestConfig(Section):
-    """Settings of `ingest`. What a file says of itself goes before them."""
+    """Settings of `ingest`. The metadata of a file takes precedence over them."""
 
     topic: TopicRule = "file"
-    """What a document's topic is made of: `file` (its path without the ending), `folder` (the
+    """Where a document's topic comes from: `file` (its path without the ending), `folder` (the
     folder it is in) or `title`. A topic is never in both splits of a data set."""
 
     language: LanguageCode = AUTO
-    """ISO code of the documents ('en', 'zh', ...); 'auto' detects it document by document."""
+    """ISO code of the documents ('en', 'zh', ...); 'auto' detects it in each document."""
 
     license: str = ""
-    """Licence of the documents that do not name their own. Without it, a LICENSE file in the
-    folder is named."""
+    """Licence of the documents that do not name one. Without it, a LICENSE file in the folder is
+    named."""
 
     encoding: str = AUTO
-    """Encoding of text files without a byte order mark ('gb18030', 'latin-1', ...); 'auto' takes
-    UTF-8, then what a page says, then a guess that is listed in a note."""
+    """Encoding of text files without a byte order mark ('gb18030', 'latin-1', ...); 'auto' tries
+    UTF-8, then the encoding that a page declares, then a guess that is listed in a note."""
 
     max_file_mb: float = Field(default=64.0, gt=0.0, le=1024.0)
     """A larger file is recorded as failed (`too_large`) and not read."""
@@ -56,7 +56,8 @@ class IngestConfig(Section):
             "".encode(value)
         except LookupError:
             raise ValueError(
-                f"{value!r} is no text encoding Python knows; allowed are 'auto' and names such "
+                f"{value!r} is not a text encoding that Python knows; allowed are 'auto' and names "
+                "such "
                 "as 'utf-8', 'gb18030', 'big5' or 'latin-1'"
             ) from None
         return codecs.lookup(value).name

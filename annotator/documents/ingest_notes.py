@@ -1,7 +1,7 @@
-"""What `ingest` reports after its run: sentences for the terminal, each on one kind of event.
+"""What `ingest` reports after its run: sentences for the terminal, one per kind of event.
 
-The rule: whatever was left out, guessed, changed or could not be read is named here, with a count
-and the first names; the full list is in the sidecar or in the file of failed rows.
+The rule: everything that was left out, guessed, changed or could not be read is named here, with a
+count and the first names; the full list is in the sidecar or in the file of failed rows.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Readings:
 
 
 def notes_on_files(found: FoundFiles, duplicates: Sequence[str], failed_name: str) -> Iterator[str]:
-    """What was not read, or not kept. `duplicates` are ids; `failed_name` lists them."""
+    """What was not read, or was left out. `duplicates` are ids; `failed_name` lists them."""
     if found.unknown_suffixes:
         yield f"left out: {shown_counts(found)}; ingest reads {', '.join(FORMAT_OF_SUFFIX)}"
     if found.num_hidden or found.num_links:
@@ -115,7 +115,7 @@ def notes_on_readings(readings: Readings, sidecar_name: str) -> Iterator[str]:
             )
             for name, kinds in readings.not_read.items()
         ]
-        yield f"{len(names)} documents hold something that was not read: {_shown(names)}"
+        yield f"{len(names)} documents contain parts that were not read: {_shown(names)}"
 
 
 def notes_on_language(contradicting: Sequence[str], num_declared: int, language: str) -> list[str]:
@@ -130,7 +130,7 @@ def notes_on_language(contradicting: Sequence[str], num_declared: int, language:
 
 
 def notes_on_changes(earlier: Earlier, changes: Changes, sidecar_name: str) -> Iterator[str]:
-    """Which documents differ from those that were written over."""
+    """Which documents differ from those that were overwritten."""
     advice = (
         f"offsets into the earlier texts (evidence in annotations) do not fit: annotate again. "
         f"All are listed under 'history' in {sidecar_name}"

@@ -1,7 +1,7 @@
-"""What reading a folder came to, and the sidecar that records it.
+"""The result of reading a folder, and the sidecar that records it.
 
-The rule: whatever later commands need to know of a reading (the hash of each file, the version of
-the readers, what was left out, what earlier runs wrote) is in the sidecar.
+The rule: everything that later commands need to know about a reading (the hash of each file, the
+version of the readers, what was left out, what earlier runs wrote) is in the sidecar.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PACKAGES = (
 
 @dataclass(kw_only=True, slots=True)
 class IngestOutcome:
-    """What reading the files came to, filled in while documents are written.
+    """The result of reading the files, filled in while documents are written.
 
     texts     hash of each document's text, by id, with `first_with`, the ids by that hash
     files     hash of each file's bytes, by id
@@ -52,7 +52,7 @@ class IngestOutcome:
     contradicting: list[str] = field(default_factory=list)
 
     def count_all(self, changes: Changes | None) -> dict[str, int]:
-        """The counts of a run, as its sidecar and the terminal give them."""
+        """The counts of a run, for its sidecar and the terminal."""
         changed = {} if changes is None else {"changed": len(changes.with_other_text)}
         return {
             "documents": len(self.first_with),
@@ -103,7 +103,7 @@ def write_ingest_sidecar(
 
 
 def _describe_reading(output: Path, outcome: IngestOutcome, rerun: Rerun | None) -> dict[str, Any]:
-    """What a sidecar of documents holds beyond that of any stage."""
+    """The fields of a sidecar of documents, in addition to those of every stage."""
     history: list[Mapping[str, Any]] = []
     if rerun is not None:
         sha256 = describe_file(output)["sha256"]

@@ -1,7 +1,7 @@
-"""Passages: stretches of whole sentences of a document, as offsets into its untouched text.
+"""Passages: runs of whole sentences of a document, as offsets into its unchanged text.
 
-The rule: passages cover every sentence of a document, in order. They may overlap, so that what
-one sentence says of the one before it is found together.
+The rule: passages cover every sentence of a document, in order. They may overlap, so that a
+sentence that refers to the one before it is found together with it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def cut_passages(
 
 
 def _bounded(sentence: Offsets) -> list[Offsets]:
-    """A sentence in pieces that are not too long to show."""
+    """A sentence in pieces of limited length."""
     start, end = sentence
     return [
         (at, min(at + _MAX_SENTENCE_CHARS, end)) for at in range(start, end, _MAX_SENTENCE_CHARS)
@@ -55,7 +55,7 @@ def _bounded(sentence: Offsets) -> list[Offsets]:
 
 
 def merge_passages(passages: Iterable[Passage]) -> dict[int, Sequence[Offsets]]:
-    """By document, in document order: the passages in text order, those that touch made one.
+    """By document, in document order: the passages in text order, adjacent ones merged.
 
     >>> two = [Passage(document=0, start=4, end=9), Passage(document=0, start=0, end=5)]
     >>> merge_passages(two)

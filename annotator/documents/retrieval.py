@@ -1,7 +1,7 @@
 """Which passages of long or many documents a sentence is compared with: BM25 by `bm25s`.
 
-The rule: what is found depends on the texts and the settings alone. Equal scores go by place,
-and the passages of one response do not depend on which responses were asked before.
+The rule: results depend only on the texts and the settings. Equal scores are ordered by place, and
+the passages of one response do not depend on earlier searches.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_terms(text: str) -> list[str]:
 class Found:
     """Passages for the sentences of a response, within a budget of tokens.
 
-    shared  passages for all sentences alike; None where their union does not fit
+    shared  passages for all sentences together; None where their union does not fit
     own     the passages of each sentence, each within the budget; () where `shared` is given
     """
 
@@ -55,7 +55,7 @@ class Found:
 
 
 class PassageIndex:
-    """The passages of some documents, ready to be searched. Memory grows with their terms."""
+    """A search index of the passages of some documents. Memory grows with their terms."""
 
     def __init__(
         self, documents: Sequence[Document], config: RetrievalConfig, *, splitter: SplitterName
@@ -71,7 +71,7 @@ class PassageIndex:
             for passage in cut_passages(document, number, config, splitter=splitter)
         ]
         self._vocabulary: dict[str, int] = {}
-        # Nothing to index (blank documents) is no error: every search then finds nothing.
+        # Nothing to index (blank documents) is not an error: every search then finds nothing.
         self._bm25: Any = None
         ids = [self._intern(self._searched(passage)) for passage in self.passages]
         if self._vocabulary:
@@ -80,7 +80,7 @@ class PassageIndex:
             self._bm25.index(corpus, show_progress=False, create_empty_token=False)
 
     def _searched(self, passage: Passage) -> str:
-        """What a passage is found by: its text, and the title of its document."""
+        """The indexed text of a passage: its text, and the title of its document."""
         return f"{self._titles[passage.document]}\n{self.text(passage)}"
 
     def _intern(self, text: str) -> list[int]:
@@ -100,7 +100,8 @@ class PassageIndex:
         # Rounded, so that the order of additions cannot decide between equals.
         scores = np.round(scores.astype(np.float64), 5)
         if len(scores) > limit:
-            # All that reach the limit-th score, ties included; the sort settles those by place.
+            # All passages that reach the limit-th score, ties included; the sort orders ties by
+            # place.
             least = np.partition(scores, -limit)[-limit]
             candidates = np.flatnonzero((scores >= least) & (scores > 0))
         else:
@@ -111,10 +112,11 @@ class PassageIndex:
     def find(self, question: str, sentences: Sequence[str]) -> Found:
         """The passages of a response's sentences: one set for all while it fits the budget.
 
-        Where nothing is found for any of them, the documents' beginning is taken instead.
+        Where nothing is found for any of them, the beginning of the documents is used instead.
 
         A sentence is searched for with the question and the sentence before it, so that a
-        pronoun's name is part of the query; its own words count by being asked for alone, too.
+        pronoun's name is part of the query; its own words get weight from a second search for it
+        alone.
         """
         limit = self._config.passages_a_sentence
         ranked: list[list[Passage]] = []
@@ -125,7 +127,8 @@ class PassageIndex:
             ranked.append(_interleave(alone, in_context)[:limit])
         union = list(dict.fromkeys(passage for passages in ranked for passage in passages))
         if not union:
-            # Nothing alike (another language, say) is no sign that nothing is said of it.
+            # No common words (in another language, for example) do not mean that nothing is said
+            # about it.
             return Found(shared=self._cut_to_budget(self.passages))
         if self._fits(union):
             return Found(shared=union)
@@ -140,7 +143,7 @@ class PassageIndex:
         return sum(estimate_tokens(self.text(passage)) for passage in passages)
 
     def _cut_to_budget(self, passages: Sequence[Passage]) -> list[Passage]:
-        """The best passages that fit; the first one at least, cut short if it must be."""
+        """The best passages that fit; at least the first one, shortened if necessary."""
         kept: list[Passage] = []
         left = self._config.max_tokens
         for passage in passages:
@@ -159,7 +162,7 @@ class PassageIndex:
 
 
 def _interleave(first: Sequence[Passage], second: Sequence[Passage]) -> list[Passage]:
-    """Both rankings by turns, each passage once."""
+    """Both rankings in turn, each passage once."""
     turns: list[Passage] = []
     for place in range(max(len(first), len(second))):
         turns += [*first[place : place + 1], *second[place : place + 1]]

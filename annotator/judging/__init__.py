@@ -1,1 +1,1 @@
-"""Judges: a response and documents in, a verdict per sentence out."""
+"""Judges: from a response and documents to a verdict per sentence."""

@@ -1,9 +1,9 @@
-"""The core: responses in, annotations out, for whoever asks: a command, a service, a notebook.
+"""The core: from responses to annotations, for every caller: a command, a service, a notebook.
 
-The rule: nothing here reads or writes a file of rows, draws, or owns an event loop. Responses are
-pulled as there is room and leave as they are finished, so their number does not matter. What a
-judge model replied is in the store before its verdict is seen; a caller that stops, or is killed,
-asks again for the responses it has not seen and gets the same verdicts.
+The rule: nothing here reads or writes a file of rows, prints progress, or owns an event loop.
+Responses are pulled when they can be judged and returned when they are finished, so their number
+does not matter. A judge model's reply is in the store before its verdict is returned; a caller that
+stops, or is killed, passes the responses without annotations again and gets the same verdicts.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ STAGE = "annotate"
 class Annotator:
     """Judges the sentences of responses with the judge of `config`.
 
-    documents   what responses are compared with, found for each as `config` says
-    store       keeps the calls of a judge model; needed by those alone, and never closed here
-    limits      where calls stop, with LimitReachedError; a `Budget` is shared with others
+    documents   what responses are compared with, selected for each by `config`
+    store       stores the calls of a judge model; needed only for one, and never closed here
+    limits      limits on calls, which raise LimitReachedError; a `Budget` is shared with others
     processes   worker processes for a judge that computes; shared with others, never closed here
     on_event    is called with progress, cost and failures (schemas/events.py)
     judge       a judge made elsewhere, in place of the one of `config`
     meter       counts the judge's calls together with others, in place of `limits`
 
     It may be pickled (worker processes, Ray): a copy has its own judge (a pickled `judge`, where
-    one was given), its own connection to the same store and its own limits, and reports to nobody.
-    Raises ConfigError where the domain or prices are missing; a judge's own faults are raised when
+    one was given), its own connection to the same store and its own limits, and reports no events.
+    Raises ConfigError where the domain or prices are missing; faults of the judge are raised when
     it is first used.
     """
 
@@ -75,7 +75,7 @@ class Annotator:
 
     @property
     def judge(self) -> Judge:
-        """The judge, made when it is first needed: one, whichever threads need it."""
+        """The judge, made when it is first needed; all threads share it."""
         with self._making:
             return self._judge
 
@@ -106,8 +106,8 @@ class Annotator:
         """Annotations in order of completion, each response exactly once.
 
         A response that cannot be judged is a `Failure` with its id; a `Failure` among the responses
-        is passed on. Raises LimitReachedError at a
-        limit and BackendError when servers are gone: what was answered by then is in the store.
+        is passed through. Raises LimitReachedError at a limit and BackendError when servers fail:
+        replies received by then are in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
         rows: Handover[Annotation | Failure] = Handover()
@@ -130,7 +130,8 @@ class Annotator:
     def annotate_now(
         self, responses: Iterable[Response | Failure]
     ) -> Generator[Annotation | Failure, None, None]:
-        """`annotate` for callers without an event loop; it works while the next one is waited for.
+        """`annotate` for callers without an event loop; the work is done while the caller waits for
+        the next one.
 
         Inside a running event loop, as in a notebook, it works in a thread.
         """
@@ -198,7 +199,7 @@ def make_annotation(task: JudgeTask, verdicts: Sequence[Verdict], *, judge: str)
 
 
 def _cut_off(judge: str) -> Verdict:
-    """The verdict on a fragment, which nobody is asked about."""
+    """The verdict on a fragment, which is not judged."""
     return Verdict(
         label=Label.UNDETERMINED,
         reason="cut_off",

@@ -1,8 +1,8 @@
-"""The cascade: a second judge, asked only where the first one is unsure.
+"""The cascade: a second judge, used only where the first one is unsure.
 
-The rule: the first judge's verdict is kept when it decided and is sure enough; otherwise the
-second one's is taken, whatever it is. Where the second judge fails, the sentence is undetermined:
-an unsure verdict does not pass for a sure one.
+The rule: the first judge's verdict is kept when it decided and is sure enough; otherwise the second
+one's is used, whatever it is. Where the second judge fails, the sentence is undetermined: an unsure
+verdict is not used in its place.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from annotator.judging.stream_judge import stream_judge
 from schemas.labels import Label
 from schemas.records import Verdict
 
-_CHUNK = 512  # tasks that are held until the second judge has seen them
+_CHUNK = 512  # tasks that are kept until the second judge has finished them
 
 
 class _Unsure:
-    """Tasks for the second judge: the unsure sentences of each, and what it is a part of."""
+    """Tasks for the second judge: the unsure sentences of each, and the task they belong to."""
 
     def __init__(self) -> None:
         self.tasks: list[JudgeTask] = []
@@ -52,7 +52,7 @@ class CascadeJudge:
         self.name = f"{first.name}>{second.name}"
 
     def fingerprint(self) -> dict[str, Any]:
-        """Both judges, and when the second is asked."""
+        """Both judges, and when the second is used."""
         return {
             "judge": "cascade",
             "first": self.first.fingerprint(),
@@ -61,15 +61,15 @@ class CascadeJudge:
         }
 
     def notes(self) -> list[str]:
-        """What both say of themselves."""
+        """The notes of both."""
         return [*self.first.notes(), *self.second.notes()]
 
     def closing_notes(self) -> list[str]:
-        """What both say at the end."""
+        """The final notes of both."""
         return [*self.first.closing_notes(), *self.second.closing_notes()]
 
     def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
-        """Yield tasks that the first judge is sure of, then those the second has seen."""
+        """Yield tasks that the first judge is sure of, then those that the second has judged."""
         source = iter(tasks)
         while chunk := list(islice(source, _CHUNK)):
             unsure = _Unsure()
@@ -127,7 +127,7 @@ class CascadeJudge:
         return task, verdicts
 
     def _known(self, task: JudgeTask, outcome: list[Verdict] | JudgeFailure) -> list[Verdict]:
-        """What the first judge says of each sentence; one that failed says it is unknown."""
+        """The first judge's verdict on each sentence; undetermined where it failed."""
         if isinstance(outcome, JudgeFailure):
             return [self._unknown(outcome, self.first)] * len(task.sentences)
         return outcome

@@ -19,8 +19,9 @@ class LexicalConfig(Section):
     """Settings of the lexical judge, which needs no model."""
 
     threshold: float = Field(default=0.5, ge=0.0, le=1.0)
-    """A sentence scored at or above this is called hallucinated. At 0.5 that is 42% of its words
-    uncovered, or a number, name or negation that differs; no one value suits every domain."""
+    """A sentence with this score or a higher one is called hallucinated. At 0.5 that is 42% of its
+    words uncovered, or a number, name or negation that differs; no single value suits every
+    domain."""
 
     max_evidence: int = Field(default=3, ge=1, le=20)
     """Passages named as evidence of a verdict, best first."""
@@ -34,20 +35,21 @@ class ReplayConfig(Section):
     """Settings of the replay judge."""
 
     annotations: Path
-    """annotations.jsonl whose verdicts are taken over, by response id, text and offsets."""
+    """annotations.jsonl whose verdicts are reused, by response id, text and offsets."""
 
 
 class CascadeConfig(Section):
-    """Settings of the cascade: who is asked first, and who where the first is unsure."""
+    """Settings of the cascade: the first judge, and the second one for unsure sentences."""
 
     first: SingleJudgeName = "lexical"
-    """Asked about every sentence."""
+    """The judge of every sentence."""
 
     second: SingleJudgeName = "llm"
-    """Asked where the first is undetermined or less sure than `min_confidence`."""
+    """The judge of sentences where the first is undetermined or below `min_confidence`."""
 
     min_confidence: float = Field(default=0.9, ge=0.0, le=1.0)
-    """A verdict of the first with this confidence is kept, and so is one without a confidence."""
+    """A verdict of the first judge with at least this confidence (0 to 1) is kept, and so is one
+    without a confidence."""
 
     @model_validator(mode="after")
     def _two_judges(self) -> Self:
@@ -62,7 +64,7 @@ class AnnotateConfig(Section):
     FORMER_NAMES: ClassVar[Mapping[str, str]] = {"documents": "find_documents"}
 
     judge: JudgeName = "lexical"
-    """Who judges: `llm` (a judge model and a protocol), `lexical` (a baseline: word overlap, no
+    """The judge: `llm` (a judge model and a protocol), `lexical` (a baseline: word overlap, no
     model, no network), `replay` (verdicts made earlier or elsewhere), `cascade` (a second judge
     where the first is unsure)."""
 
@@ -84,28 +86,29 @@ class AnnotateConfig(Section):
     domain: str | None = None
     """What the documents are about: a name (`general`, `biography`, `medical`, `legal`,
     `zh_general`, or one made with `maskdpo domain new`) or a file. A judge model reads its
-    guidance; its language and splitter hold where `text` does not set them."""
+    guidance; its language and splitter are used where `text` does not set them."""
 
     text: TextConfig = TextConfig()
     """Language of the responses and the sentence splitter."""
 
     find_documents: Literal["auto", "ids", "topic", "corpus"] = "auto"
-    """What a response is compared with: `ids` (the documents it names), `topic` (those of its
-    topic), `auto` (its ids, else its topic), `corpus` (those of all documents that a search by
+    """The documents that a response is compared with: `ids` (those it names), `topic` (those of its
+    topic), `auto` (its ids, else its topic), `corpus` (those that a search in all documents by
     question and sentences finds)."""
 
     retrieval: RetrievalConfig = RetrievalConfig()
-    """What a judge model is shown of long documents: {max_tokens, passage_sentences, ...}."""
+    """What a judge model reads of long documents: {max_tokens, passage_sentences, ...}."""
 
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
     """Share of the responses that may fail before the command ends with exit code 1."""
 
     max_undetermined_share: float = Field(default=0.2, ge=0.0, le=1.0)
     """Share of the sentences that may be undetermined before the command ends with exit code 1.
-    The output is written all the same. Sentences that people left open do not count."""
+    The output is written all the same. Sentences that people left undetermined do not count."""
 
     max_useless: int = Field(default=30, ge=0)
-    """Replies in a row that are of no use before the run stops with exit code 3; 0 never stops."""
+    """Number of unusable replies in a row at which the run stops with exit code 3; 0: it never
+    stops."""
 
     max_response_chars: int = Field(default=200_000, ge=1)
     """A longer response is recorded as a failed row (`response_too_long`) and not judged."""

@@ -1,8 +1,8 @@
-"""A judge model that is not asked: its dialogues are followed with assumed replies.
+"""A judge model that is not called: its dialogues are followed with assumed replies.
 
 The rule: the assumed replies are those of the protocol (`JudgingProtocol.assume`). They need no
-repair and lead to the most calls, so the number of calls is exact for a judge without fault, or,
-where the protocol has an `upper_bound`, the most there can be.
+repair and lead to the most calls, so the number of calls is exact for a judge that makes no
+mistake, or, where the protocol has an `upper_bound`, the maximum.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.records import Verdict
 
 
 class EstimatingJudge:
-    """An LLM judge that asks nothing: its dialogues go to `estimator`, with assumed replies."""
+    """An LLM judge that makes no call: its dialogues go to `estimator`, with assumed replies."""
 
     def __init__(self, judge: LlmJudge) -> None:
         self._judge = judge
@@ -34,7 +34,7 @@ class EstimatingJudge:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """The judge's own."""
+        """The fingerprint of the judge."""
         return self._judge.fingerprint()
 
     def notes(self) -> list[str]:
@@ -48,7 +48,8 @@ class EstimatingJudge:
     def judge(
         self, tasks: Sequence[JudgeTask]
     ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        """Follow every task's dialogues; the verdicts follow from assumed replies: use none."""
+        """Follow every task's dialogues; do not use the verdicts: they come from assumed
+        replies."""
         for task in tasks:
             verdicts: list[Verdict] = []
             inputs = self._judge.prepare(task)

@@ -1,8 +1,9 @@
-"""The excerpts of documents that a judge model reads: whole ones while they fit, else passages.
+"""The excerpts of documents that a judge model reads: whole documents while they fit, else
+passages.
 
-The rule: passages are found once per response and used for all its sentences alike, so that the
-prompt's beginning stays shared. Only where their union does not fit the budget does each
-sentence get its own.
+The rule: passages are found once per response and used for all its sentences, so that the prompts
+share their beginning. Only where their union does not fit the budget does each sentence get its
+own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _CACHED_INDICES = 16  # responses to one question follow each other
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenExcerpts:
-    """Excerpts for every sentence alike, and those of single sentences where not all fit."""
+    """Excerpts for all sentences, and those of single sentences where not all fit."""
 
     shared: Sequence[Excerpt]
     own: Mapping[int, Sequence[Excerpt]] = field(default_factory=dict)

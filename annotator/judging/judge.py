@@ -1,7 +1,7 @@
-"""Judges: a response and its documents in, a verdict per sentence out.
+"""Judges: from a response and its documents to a verdict per sentence.
 
-The interface every judge has, from word overlap to an LLM with a protocol. A judge never sees
-a file or a store: `annotate` gives it tasks and writes what it returns.
+The interface every judge has, from word overlap to an LLM with a protocol. A judge does not read or
+write files or stores: `annotate` gives it tasks and writes the results.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class JudgeFailure:
 
 
 Judged = list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]
-"""Finished tasks with one verdict per sentence, or why there are none."""
+"""Finished tasks with one verdict per sentence, or the reason for none."""
 
 
 class Judge(Protocol):
-    """A response and its documents in, verdicts out."""
+    """Makes verdicts from a response and its documents."""
 
     name: str
     reads_prompt: bool
@@ -52,13 +52,13 @@ class Judge(Protocol):
     """Whether a verdict also depends on the response's id."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of this judge decides a verdict, noted with each run."""
+        """The settings of this judge that decide a verdict, recorded with each run."""
 
     def notes(self) -> list[str]:
-        """Sentences a user must read before trusting the verdicts; printed first."""
+        """Notes that a user must read before trusting the verdicts; printed first."""
 
     def closing_notes(self) -> list[str]:
-        """Sentences about how the judging went, for the end of a run."""
+        """Notes about the judging, for the end of a run."""
 
     def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
         """Yield finished batches; every task appears exactly once."""
@@ -66,7 +66,8 @@ class Judge(Protocol):
 
 @runtime_checkable
 class StreamingJudge(Protocol):
-    """A judge that waits for others (servers) and can do so in the caller's event loop."""
+    """A judge that waits for servers and can do so in the caller's event loop."""
 
     def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
-        """`judge` for tasks of any number, pulled as there is room; in order of completion."""
+        """`judge` for any number of tasks, pulled when they can be judged; in order of
+        completion."""

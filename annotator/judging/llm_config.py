@@ -1,4 +1,4 @@
-"""Settings of the LLM judge: which model, which protocol, which verdicts count."""
+"""Settings of the LLM judge: model, protocol, and which verdicts count."""
 
 from __future__ import annotations
 
@@ -13,46 +13,60 @@ from annotator.models.config import ModelConfig
 
 
 class LlmConfig(ModelConfig):
-    """A judge model and how it is asked. Section `annotate.llm`."""
+    """A judge model and how it is called. Section `annotate.llm`."""
 
     backend: Literal["transformers", "openai", "vllm"] = Field(
         default="openai",
-        description="'openai' asks any OpenAI-compatible server; 'vllm' and 'transformers' run "
-        "the judge here",
+        description=(
+            "'openai' calls any OpenAI-compatible server; 'vllm' and 'transformers' run the "
+            "judge on this machine"
+        ),
     )
     protocol: str = Field(
         default=DEFAULT,
-        description="; ".join(f"'{item.name}': {item.summary}" for item in PROTOCOLS.values()),
+        description="how the judge model is asked: "
+        + "; ".join(f"'{item.name}': {item.summary}" for item in PROTOCOLS.values()),
         json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)),
     )
     window: int = Field(
         default=12,
         ge=1,
         le=200,
-        description="most sentences in one call, for a protocol that asks about several",
+        description="maximum number of sentences per call, for a protocol with several per call",
     )
     max_tokens: int = Field(
-        default=384, ge=16, description="room for the verdict of one sentence, in tokens"
+        default=384, ge=16, description="maximum number of tokens for the verdict of one sentence"
     )
-    temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0 takes the likeliest")
+    temperature: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; 0 takes the likeliest token",
+    )
     votes: int = Field(
         default=1, ge=1, le=99, description="verdicts sampled per sentence; the majority counts"
     )
     confidence: Literal["none", "votes", "logprob"] = Field(
         default="none",
-        description="what is stored as a verdict's confidence: the share of its votes, or the "
-        "probability of the label's tokens, where the server sends it",
+        description=(
+            "source of a verdict's confidence: the share of its votes, or the probability of "
+            "the label's tokens, if the server sends it"
+        ),
     )
     evidence: Literal["require", "keep"] = Field(
         default="require",
-        description="a verdict with a quote that no document says, or with quotes that say too "
-        "little: 'require' makes it undetermined (evidence_not_found, weak_evidence), 'keep' keeps "
-        "it and records the missing quotes",
+        description=(
+            "how to treat a verdict with a quote that is in no document, or with too little "
+            "content in its quotes: 'require' makes it undetermined (evidence_not_found, "
+            "weak_evidence), 'keep' keeps it and records the missing quotes"
+        ),
     )
     prompts: Path | None = Field(
         default=None,
-        description="a folder with en.yaml and zh.yaml: prompts of your own, or the wording that "
-        "published judge weights were trained on",
+        description=(
+            "a folder with en.yaml and zh.yaml: your own prompts, or the wording that published "
+            "judge weights were trained on"
+        ),
     )
     prompt_language: Literal["auto", "en", "zh"] = Field(
         default="auto", description="language of the prompts; auto: Chinese for Chinese responses"

@@ -1,7 +1,7 @@
 """The LLM judge: a protocol over a backend, every call through the store.
 
-The rule: a verdict rests on stored calls and on nothing else, so a rerun comes to the same
-verdicts without asking, and a kill costs what was in flight.
+The rule: a verdict depends only on stored calls, so a rerun gives the same verdicts without calls,
+and a killed process loses only what was in flight.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from schemas.records import Verdict
 from schemas.text.language import resolve_language
 
 CALL_KIND = "judge"
-# Dialogues of a local model that run side by side, in batches of its size.
+# Dialogues of a local model that run at the same time, in batches of its size.
 _BATCHES_A_WINDOW = 4
 
 
 @dataclass(kw_only=True)
 class LlmJudge:
-    """Asks a model about every sentence. `store` keeps the calls, `meter` counts them."""
+    """Calls a model for every sentence. `store` keeps the calls, `meter` counts them."""
 
     config: LlmConfig
     retrieval: RetrievalConfig
@@ -59,12 +59,12 @@ class LlmJudge:
 
     def __post_init__(self) -> None:
         self._backend = make_backend(self.config)
-        # The backend's own word: rows name no folder of this machine.
+        # The backend's name of the model: rows contain no folder of this machine.
         self.name = self._backend.model
         self._finder = QuoteFinder()
         self._chooser = ExcerptChooser(self.retrieval, splitter=self.splitter)
         self.protocol = PROTOCOLS[self.config.protocol]
-        # Read now: a wrong folder is reported before anything is spent.
+        # Read now, so that a wrong folder is reported before anything is spent.
         self._prompts = {
             language: load_prompts(language, self.config.prompts, protocol=self.protocol)
             for language in LANGUAGES
@@ -82,7 +82,7 @@ class LlmJudge:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Backend, protocol, wording and settings: all that decides a verdict."""
+        """Backend, protocol, wording and settings: everything that decides a verdict."""
         config = self.config
         return {
             "judge": "llm",
@@ -104,24 +104,24 @@ class LlmJudge:
 
     @property
     def backend(self) -> Backend:
-        """The model that is asked."""
+        """The model that is called."""
         return self._backend
 
     def notes(self) -> list[str]:
-        """What a user must know before trusting the verdicts."""
+        """A note that a user must read before trusting the verdicts."""
         return [
             f"{self.name} judges with the protocol {self.config.protocol!r}; measure it against "
             "people's labels with: maskdpo agreement"
         ]
 
     def closing_notes(self) -> list[str]:
-        """What the servers would not do."""
+        """Notes on what the servers did not support."""
         return self._backend.notes()
 
     def judge(self, tasks: Sequence[JudgeTask]) -> Iterator[Judged]:
-        """Yield tasks as their last sentence is judged; what cannot be known is undetermined.
+        """Yield tasks when their last sentence is judged; undecided sentences are undetermined.
 
-        Raises LimitReachedError at a limit of the meter, BackendError when servers are gone.
+        Raises LimitReachedError at a limit of the meter, BackendError when servers fail.
         """
         book = TaskBook(self.meter)
         dialogues = (item for task in tasks for item in self._begin(task, book))
@@ -150,7 +150,7 @@ class LlmJudge:
                     yield item
 
     def _begin(self, task: JudgeTask, book: TaskBook) -> Iterator[Named[list[Verdict]]]:
-        """The dialogues of a task, made when there is room for them."""
+        """The dialogues of a task, made when they can run."""
         inputs = self.prepare(task)
         if inputs is None or not task.sentences:
             verdict = Verdict(
@@ -173,7 +173,7 @@ class LlmJudge:
         return self.config.batch_size * _BATCHES_A_WINDOW
 
     def prepare(self, task: JudgeTask) -> ProtocolInput | None:
-        """What a protocol asks with; None where there is no document to compare the task with."""
+        """The input of a protocol; None where there is no document to compare the task with."""
         chosen = self._chooser.choose(task)
         if chosen is None:
             return None

@@ -1,4 +1,4 @@
-"""Makes the judge that a config names: the one place where settings become a judge."""
+"""Makes the judge that a config names: the only place where a judge is built from settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class _Means:
-    """What a judge model needs besides its settings."""
+    """What a judge model needs in addition to its settings."""
 
     store: Store | None
     meter: Meter
@@ -42,10 +42,10 @@ def make_judge(
     """The judge of `config.judge`, built from that judge's own section.
 
     A judge model keeps its calls in `store`, counts them with `meter`, and reads the guidance of
-    `domain` (of the one that `config.domain` names, where None); the others need nothing of
-    this. With `estimators`, a judge model asks nothing: it adds the estimator there that counts
-    what it would ask. Recorded verdicts lose the evidence whose text changed in the files
-    `documents`. Raises ConfigError and BackendError where a model, prompts or a file are
+    `domain` (of the one that `config.domain` names, where None); the other judges need none of
+    this. With `estimators`, a judge model makes no calls: it appends an estimator that counts the
+    calls it would make. Evidence of recorded verdicts is removed where its text changed in the
+    files `documents`. Raises ConfigError and BackendError where a model, prompts or a file are
     missing.
     """
     if domain is None and config.domain is not None:
@@ -74,7 +74,7 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
                 raise ConfigError("the judge 'llm' needs its section 'llm' with a model")
             if means.store is None:
                 raise ConfigError(
-                    "the judge 'llm' keeps its calls: give it a store (store=Store(FILE))"
+                    "the judge 'llm' stores its calls: give it a store (store=Store(FILE))"
                 )
             judge = LlmJudge(
                 config=config.llm,
@@ -109,14 +109,14 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
 
 
 def asks_a_model(config: AnnotateConfig) -> bool:
-    """Whether the judge of `config` makes calls that are paid for and kept in a store."""
+    """Whether the judge of `config` makes calls that are paid for and stored."""
     if config.judge == "cascade":
         return "llm" in (config.cascade.first, config.cascade.second)
     return config.judge == "llm"
 
 
 def judge_prices(config: AnnotateConfig) -> list[Prices | None]:
-    """The prices of the model that the judge of `config` asks; empty where it asks none."""
+    """The prices of the model that the judge of `config` calls; empty where it calls none."""
     return [config.llm.prices] if asks_a_model(config) and config.llm else []
 
 

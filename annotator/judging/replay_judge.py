@@ -1,11 +1,11 @@
 """A judge that replays verdicts made earlier: those of an annotations.jsonl on the same sentences.
 
-The rule: a verdict is taken only for exactly the text it was made for. Another response under the
-same id, or a sentence cut elsewhere, is `undetermined`, with its reason:
+The rule: a verdict is used only for exactly the text it was made for. Another response with the
+same id, or a sentence with other limits, is `undetermined`, with its reason:
 
     not_in_file       no annotation has the response's id
     text_differs      the annotation of that id has another text
-    no_matching_span  no sentence of the annotation has these offsets (outer white space aside)
+    no_matching_span  no sentence of the annotation has these offsets (apart from outer white space)
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no
 
 
 class ReplayJudge:
-    """Reads its verdicts from annotations; named after whoever made them, else the file."""
+    """Reads its verdicts from annotations; named after the judge or people who made them, else the
+    file."""
 
     def __init__(
         self,
@@ -53,9 +54,9 @@ class ReplayJudge:
 
     @classmethod
     def read(cls, path: Path, *, is_of_gold: bool = False, documents: Sequence[Path] = ()) -> Self:
-        """The judge of one annotations.jsonl; InputError for what is none.
+        """The judge of one annotations.jsonl; InputError for any other file.
 
-        `is_of_gold`: it is to be measured, so a file about none of the responses is a mistake.
+        `is_of_gold`: it will be measured, so a file about none of the responses is an error.
         `documents`: the files of this run. Evidence in texts that changed since is left out.
         """
         annotations = {item.id: item for item in read_records(path, Annotation)}
@@ -76,13 +77,13 @@ class ReplayJudge:
         ]
 
     def closing_notes(self) -> list[str]:
-        """Nothing."""
+        """No notes."""
         return []
 
     def judge(
         self, tasks: Sequence[JudgeTask]
     ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        """Yield one task at a time. InputError when a judge of gold knows none of the responses."""
+        """Yield one task at a time. InputError when a judge of gold has none of the responses."""
         if self._is_of_gold and not any(task.response.id in self._annotations for task in tasks):
             message = (
                 f"holds none of the {len(tasks)} labelled responses (the first is "
@@ -93,7 +94,7 @@ class ReplayJudge:
             yield [(task, self._look_up(task))]
 
     async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
-        """`judge` in the caller's event loop: a look-up is not worth a journey to a process."""
+        """`judge` in the caller's event loop: a look-up is too fast to need a process."""
         async with aclosing(in_batches(tasks, BATCH_TASKS)) as batches:
             async for batch in batches:
                 yield [(task, self._look_up(task)) for task in batch]
@@ -118,7 +119,7 @@ class ReplayJudge:
 
 
 def _name_makers(annotations: Iterable[Annotation]) -> str:
-    """Who made the verdicts, in one short line."""
+    """The makers of the verdicts, in one short line."""
     makers = sorted(
         {
             sentence.verdict.judge
@@ -133,7 +134,7 @@ def _name_makers(annotations: Iterable[Annotation]) -> str:
 
 
 def _keep_known(verdict: Verdict, known: set[str]) -> Verdict:
-    """The verdict, less evidence in documents that this run was not given, or in other texts."""
+    """The verdict, without evidence in documents that this run does not have, or in other texts."""
     kept = [item for item in verdict.evidence if item.document_id in known]
     if len(kept) == len(verdict.evidence):
         return verdict
@@ -141,5 +142,5 @@ def _keep_known(verdict: Verdict, known: set[str]) -> Verdict:
 
 
 def _place(text: str, offsets: Offsets) -> Offsets:
-    """Offsets without outer white space: one place, however a splitter treats blanks."""
+    """Offsets without outer white space: the same place for every splitter."""
     return trim(text, *offsets) or offsets

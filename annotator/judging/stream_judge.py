@@ -1,4 +1,5 @@
-"""Any judge, asynchronously: a judge model in the caller's event loop, another one in workers.
+"""Any judge, asynchronously: a judge model in the caller's event loop, any other in worker
+processes.
 
 The rule: at most a few batches of tasks are held, whatever the number of tasks.
 """
@@ -26,16 +27,16 @@ _Future = Future[Judged]
 _Submit = Callable[[list[JudgeTask]], _Future]
 BATCH_TASKS = 32
 _BATCHES_PER_WORKER = 2  # one that is judged and one that waits
-# In a worker process: its judges by what decides their verdicts.
+# In a worker process: its judges, by the settings that decide their verdicts.
 _WORKER_JUDGES: dict[str, Judge] = {}
 
 
 class JudgeProcesses:
     """Worker processes for judges that compute (the lexical one). Use it as a context manager.
 
-    Several annotators may share one; a judge travels to a worker with each batch, so it must be
-    small and picklable. The processes start with the first batch. Where one of them is killed, what
-    is under way ends with BackendError, and later batches get new processes.
+    Several annotators may share one; a judge is sent to a worker with each batch, so it must be
+    small and picklable. The processes start with the first batch. Where one of them is killed, the
+    batches under way end with BackendError, and later batches get new processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -63,7 +64,7 @@ class JudgeProcesses:
                 return self._executor.submit(ask, tasks)
 
     def close(self) -> None:
-        """End the processes, after the batches they are at."""
+        """End the processes, after their current batches."""
         self._is_closed = True
         self._executor.shutdown(cancel_futures=True)
 
@@ -82,7 +83,7 @@ class JudgeProcesses:
 async def stream_judge(
     judge: Judge, tasks: Items[JudgeTask], processes: JudgeProcesses | None = None
 ) -> AsyncGenerator[Judged, None]:
-    """Finished tasks in order of completion. Without `processes` a judge computes in a thread."""
+    """Finished tasks in order of completion. Without `processes` a judge runs in a thread."""
     if isinstance(judge, StreamingJudge):
         judged = judge.judge_stream(tasks)
     elif processes is not None:
@@ -119,14 +120,14 @@ async def _in_workers(
                 waited.append(coming)
             done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if coming in done and coming is not None:
-                fault = coming.exception()  # raised when what came before it is judged
+                fault = coming.exception()  # raised after earlier tasks are judged
                 batch = None if fault else coming.result()
                 coming = None
                 if batch is not None:
                     under_way[asyncio.wrap_future(submit(batch))] = batch
                     coming = asyncio.create_task(_next(batches))
             for future in [item for item in under_way if item in done]:
-                # The tasks that were given, not the copies that came back from a process.
+                # The original tasks, not the copies from a process.
                 given = under_way.pop(future)
                 outcomes = [outcome for _, outcome in future.result()]
                 yield list(zip(given, outcomes, strict=True))
@@ -134,8 +135,8 @@ async def _in_workers(
             raise fault
     except BrokenProcessPool:
         raise BackendError(
-            "a worker process of the judge ended abruptly (killed, or out of memory); what it was "
-            "judging is lost and can be judged again"
+            "a worker process of the judge ended abruptly (killed, or out of memory); its batch "
+            "is lost and can be judged again"
         ) from None
     finally:
         for future in under_way:
@@ -149,7 +150,7 @@ async def _in_workers(
 
 
 def _read_error(future: asyncio.Future[Judged]) -> None:
-    """So that an error nobody waits for any more is not reported as never retrieved."""
+    """Retrieve an error that no one waits for, so that asyncio does not report it."""
     if not future.cancelled():
         future.exception()
 

@@ -1,4 +1,5 @@
-"""Tasks under way with a judge model: which sentences have a verdict, and which tasks are whole."""
+"""Tasks under way with a judge model: which sentences have a verdict, and which tasks are
+complete."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ class _Pending:
 
 
 class TaskBook:
-    """Puts verdicts to the tasks of one run; `meter` counts their labels."""
+    """Assigns verdicts to the tasks of one run; `meter` counts their labels."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -36,7 +37,7 @@ class TaskBook:
         return number
 
     def finish(self, done: Sequence[tuple[str, list[Verdict]]]) -> Judged:
-        """The tasks that are whole with these verdicts."""
+        """The tasks that these verdicts complete."""
         finished: Judged = []
         for name, verdicts in done:
             number, _, first = name.partition(":")

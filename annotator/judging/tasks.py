@@ -1,7 +1,7 @@
 """From rows to judge tasks: which documents a response is compared with, and its sentences.
 
 A response names its documents; one that names none is compared with the documents of its topic;
-with neither, it goes to the judge without any, who can only call it undetermined. With
+with neither, it goes to the judge without any, which can only label it undetermined. With
 `find_documents: corpus`, a search over all documents decides instead. A response that
 cannot be judged is a `Failure`, and the rest continue.
 """
@@ -30,7 +30,7 @@ _CLOSING = "\"'”’»›」』）)]】*_`"
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRows:
-    """Tasks in input order, and the rows that made none."""
+    """Tasks in input order, and the rows that gave none."""
 
     tasks: Sequence[JudgeTask]
     failures: Sequence[Failure]
@@ -52,8 +52,8 @@ class TaskFault:
 class DocumentFinder:
     """The documents that a response is compared with, under the setting `find_documents`.
 
-    `annotate`, `agreement` and the export of sheets all ask it, so that a judge is measured on what
-    it will be shown, and people see the same.
+    `annotate`, `agreement` and the export of sheets all use it, so that a judge is measured on the
+    documents it will read, and people see the same ones.
     """
 
     def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
@@ -70,7 +70,7 @@ class DocumentFinder:
         return PassageIndex(self._documents, config.retrieval, splitter=config.text.splitter)
 
     def unknown_ids(self, response: Response) -> list[str]:
-        """The ids that a response names and no document has."""
+        """The ids that a response names but no document has."""
         return [name for name in response.document_ids if name not in self.by_id]
 
     def candidates(self, response: Response) -> Sequence[Document]:
@@ -86,7 +86,7 @@ class DocumentFinder:
         return self._by_topic.get(response.topic, [])
 
     def find(self, response: Response, sentences: Sequence[Offsets]) -> list[Document]:
-        """The candidates; of a corpus those with a passage on one of `sentences`."""
+        """The candidates; with a corpus, those with a passage for one of `sentences`."""
         found = self.candidates(response)
         if found and self._config.find_documents == "corpus":
             return _search(self._corpus, found, response, sentences)
@@ -94,7 +94,7 @@ class DocumentFinder:
 
 
 class TaskMaker:
-    """From a response to the task of judging it, or why it cannot be judged."""
+    """Makes the task of judging a response, or raises why it cannot be judged."""
 
     def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
         self._config = config
@@ -118,7 +118,7 @@ def prepare_tasks(
     config: AnnotateConfig,
     responses: Path,
 ) -> PreparedRows:
-    """A task per row, with its sentences and documents; `responses` is named in what went wrong."""
+    """A task per row, with its sentences and documents; `responses` is named in failures."""
     maker = TaskMaker(documents, config)
     tasks: list[JudgeTask] = []
     failures: list[Failure] = []
@@ -132,7 +132,7 @@ def prepare_tasks(
 
 
 def split_response(response: Response, config: AnnotateConfig) -> list[tuple[int, int]]:
-    """Sentence offsets; the language is the config's, else the row's, else the text's own."""
+    """Sentence offsets; the language is that of the config, else of the row, else detected."""
     configured = config.text.language
     if configured == "auto" and response.language:
         configured = response.language
@@ -145,8 +145,8 @@ def set_fragment_apart(
 ) -> tuple[Sequence[Offsets], Offsets | None]:
     """The whole sentences, and the last one where the length limit of sampling cut it off.
 
-    A sentence that ends with a final mark, brackets and quotation marks behind it set aside, is
-    whole even so.
+    A sentence that ends with a final mark, possibly followed by brackets and quotation marks, is
+    complete in any case.
     """
     if response.finish_reason != "length" or not sentences:
         return sentences, None

@@ -1,4 +1,4 @@
-"""Whether what a judge returned fits the task it was given."""
+"""Whether a judge's result fits its task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.records import Verdict
 def find_verdict_fault(
     task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
 ) -> JudgeFailure | None:
-    """Why verdicts cannot be kept: the judge's own failure, a wrong number, unknown evidence."""
+    """Why verdicts cannot be used: the judge's own failure, a wrong number, unknown evidence."""
     if isinstance(outcome, JudgeFailure):
         return outcome
     if len(outcome) != len(task.sentences):

@@ -1,1 +1,1 @@
-"""Model backends: messages in, replies out."""
+"""Model backends: from messages to replies."""

@@ -1,8 +1,8 @@
-"""Backends: messages in, replies out. One interface for sampling, questions and judging.
+"""Backends: from messages to replies. One interface for sampling, questions and judging.
 
-A backend answers in the order it finishes, and a failed request is a `RequestFailure` in the
-stream, never an exception: only what makes every request fail (no server, no model folder)
-raises `BackendError` or `ConfigError`.
+A backend yields outcomes in the order it finishes, and a failed request is a `RequestFailure` in
+the stream, never an exception: only a fault that makes every request fail (no server, no model
+folder) raises `BackendError` or `ConfigError`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from schemas.records import FinishReason, Message
 if TYPE_CHECKING:
     import asyncio
 
-# The end of a failure that a longer context cures: no key holds the context.
-RETRY_LONGER = "with a longer context, --retry-failed asks it again"
+# The end of a failure that a longer context would fix: no content key includes the context.
+RETRY_LONGER = "with a longer context, --retry-failed sends it again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoding:
-    """How a reply is drawn.
+    """How a reply is sampled.
 
     max_tokens  longest reply, in tokens
-    schema      a JSON Schema the reply should follow; a server may ignore it, so whoever reads
-                the reply validates it
-    logprobs    ask for the log-probability of each reply token; a server may not tell
+    schema      a JSON Schema the reply should follow; a server may ignore it, so the reader of the
+                reply validates it
+    logprobs    ask for the log-probability of each reply token; a server may not report it
     """
 
     max_tokens: int
@@ -41,7 +41,7 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One conversation to continue. `seed` makes its reply its own, wherever it is batched."""
+    """One conversation to continue. `seed` makes its reply independent of its batch."""
 
     id: str
     messages: Sequence[Message]
@@ -51,14 +51,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the model said. Token counts are None where the server does not report them.
+    """A reply of the model. Token counts are None where the server does not report them.
 
-    cached_tokens  those of `prompt_tokens` that the server took from its prefix cache
-    sampling       how it was drawn: the fields sent, less those refused, and the kind of `server`;
-                   empty for a local model, where the settings hold, and for older versions
+    cached_tokens  those of `prompt_tokens` that came from the server's prefix cache
+    sampling       how it was sampled: the fields sent, without those refused, and the kind of
+                   `server`; empty for a local model, where the settings say it, and for older
+                   versions
     system_in_user the system text was sent in front of the first user message
     logprobs       (text of a token, natural log of its probability), in order, where asked for
-                   and reported; the texts joined are `text`, but for what a server strips
+                   and reported; the texts joined are `text`, except for what a server strips
     """
 
     text: str
@@ -86,50 +87,52 @@ Finished = tuple[Request, Outcome]
 Take = Callable[[int], Sequence[Sequence[Request]]]
 """`take(limit)`: at most `limit` planned groups that are ready to run; none when none is ready.
 
-New requests may grow out of replies, so an empty answer means "not now" while anything is under
-way, and the end when nothing is.
+Replies may lead to new requests, so an empty result means "not now" while anything is under way,
+and the end when nothing is.
 """
 
 
 class Backend(Protocol):
-    """Messages in, replies out.
+    """Makes replies to messages.
 
-    `plan` and `generate` are apart so that a rerun leaves finished groups out without changing
-    the make-up of the others: plan all requests, drop the groups that are stored, generate the
-    rest. A killed run then continues to the very bytes of an uninterrupted one.
+    `plan` and `generate` are separate so that a rerun leaves out finished groups without changing
+    the others: plan all requests, drop the groups that are stored, generate the rest. A killed run
+    then continues to exactly the bytes of an uninterrupted one.
     """
 
     model: str
     streams: bool
-    """Whether requests are answered one by one (a server), in no group with others."""
+    """Whether requests are processed one by one (a server), never in groups."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of this backend decides a reply's content: it goes into the store's key."""
+        """The settings of this backend that decide a reply's content: they are part of the content
+        key."""
 
     def identify(self) -> list[ServedModel]:
-        """What is behind the model's name, one per place that reports it; no part of the key.
+        """Which model is behind the name, one entry per server that reports it; not part of the
+        key.
 
-        May be called before `generate` and is asked once per backend. Servers that are down, or
-        that list no models, are left out; ConfigError when a server refuses the key.
+        May be called before `generate`; servers are asked once per backend. Servers that are down,
+        or that list no models, are left out; ConfigError when a server refuses the key.
         """
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """The requests in groups that run together; every request is in exactly one group.
 
-        Servers answer each request alone (groups of one). The groups of a local model depend
-        on `requests` alone, never on what is stored.
+        Servers process each request separately (groups of one). The groups of a local model depend
+        only on `requests`, never on what is stored.
         """
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
-        """Run what `take` hands out until it hands out nothing and nothing is under way.
+        """Run what `take` returns until it returns nothing and nothing is under way.
 
-        Every request is yielded exactly once; a group of more than one request is yielded
-        whole. The caller stores a yielded list in one transaction before it asks for the next,
-        and `take` is called only after that.
+        Every request is yielded exactly once; a group of several requests is yielded as a whole.
+        The caller stores a yielded list in one transaction before it asks for the next, and `take`
+        is called only after that.
         """
 
     def notes(self) -> list[str]:
-        """Sentences about what a server would not do as asked, for the end of a run."""
+        """Notes on what a server did not do as requested, for the end of a run."""
 
 
 OnRetry = Callable[[str, str, float], None]
@@ -137,7 +140,7 @@ OnRetry = Callable[[str, str, float], None]
 
 
 class StreamingBackend(Backend, Protocol):
-    """A backend whose requests are answered one by one: a server."""
+    """A backend whose requests are processed one by one: a server."""
 
     on_retry: OnRetry
 
@@ -149,8 +152,8 @@ class StreamingBackend(Backend, Protocol):
     ) -> AsyncGenerator[list[Finished], None]:
         """`generate` in the caller's event loop.
 
-        While something is under way and `ready` is set, it is cleared and `take` is asked again.
-        Ends when `take` hands out nothing and nothing is under way; it may be called again later.
+        While something is under way and `ready` is set, it is cleared and `take` is called again.
+        Ends when `take` returns nothing and nothing is under way; it may be called again later.
         Several may run at once: they share the backend's limits. Closing it cancels what is under
         way.
         """
@@ -158,7 +161,8 @@ class StreamingBackend(Backend, Protocol):
 
 @runtime_checkable
 class DrawsInBatches(Protocol):
-    """A backend that runs a batch for long before it yields anything, and reports its steps."""
+    """A backend that runs a batch for a long time before it yields anything, and reports its
+    steps."""
 
     on_step: Callable[[int], None]
     """Called at each step of a batch with its number: the token that every row draws, from 1."""

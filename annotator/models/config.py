@@ -1,6 +1,6 @@
-"""Settings of the models that are asked: which one, how it is reached, how `sample` draws.
+"""Settings of the models that are called: which one, its server, how `sample` samples.
 
-Only part of them decides what a reply says; which part is the table in `dialogue.call_key`.
+Only some of them decide the content of a reply; the table in `dialogue.call_key` lists them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from schemas.validation import show_value
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Fields of a request that are never the user's to set.
+# Fields of a request that a user may never set.
 OURS = frozenset({"messages", "model", "stream", "n"})
 _SCHEMA = "structured: response_format, structured_outputs or none;"
-# Fields of a request that follow from a setting, and which: a second value would be sent under the
-# key of the first.
+# Fields of a request that are set by a setting, with its name: a second value would be sent under
+# the content key of the first.
 SETTING_OF = {
     "temperature": "temperature;",
     "top_p": "top_p;",
@@ -50,12 +50,15 @@ SETTING_OF = {
 
 
 class ModelConfig(Section):
-    """Which model answers and how it is reached: a policy, a writer of questions or a judge."""
+    """The model to call and how to reach it: a policy, a writer of questions or a judge."""
 
     backend: Literal["transformers", "openai", "vllm"] = Field(
         default="transformers",
-        description="'transformers' runs a model here; 'openai' asks any OpenAI-compatible server; "
-        "'vllm' runs a model here with vllm, in the environment of make setup-vllm",
+        description=(
+            "'transformers' runs a model on this machine; 'openai' calls any OpenAI-compatible "
+            "server; 'vllm' runs a model on this machine with vllm, in the environment of make "
+            "setup-vllm"
+        ),
     )
     model: str = Field(
         min_length=1,
@@ -63,37 +66,44 @@ class ModelConfig(Section):
     )
     revision: str | None = Field(
         default=None,
-        description="transformers, vllm: branch, tag or commit on the Hub; openai: a label of your "
-        "own for what is behind the served name. A new revision means new replies.",
+        description=(
+            "transformers, vllm: branch, tag or commit on the Hub; openai: your own label for "
+            "the model behind the served name. A new revision means new replies."
+        ),
     )
-    seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
+    seed: int = Field(default=0, ge=0, description="seed from which each reply gets its own")
     chat_template_kwargs: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="variables for the chat template, such as {enable_thinking: false}",
     )
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = Field(
-        default=64, description="transformers, vllm: replies drawn together, and stored together"
+        default=64,
+        description="transformers, vllm: number of replies that are generated and stored together",
     )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="transformers: auto (CUDA where there is one), cpu, cuda or cuda:N",
+        description="transformers: device that computes: auto (CUDA where there is one), cpu, cuda "
+        "or cuda:N",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers, vllm: auto is float32 on a CPU and the model's own on CUDA",
+        description="transformers, vllm: precision of the weights; auto is float32 on a CPU and "
+        "the model's own type on CUDA",
     )
     engine: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="vllm: further engine arguments, such as {tensor_parallel_size: 2}",
     )
     base_url: str = Field(
-        default="http://127.0.0.1:8000/v1", description="openai: where the server listens"
+        default="http://127.0.0.1:8000/v1", description="openai: address of the server"
     )
     base_urls: tuple[str, ...] = Field(
         default=(),
-        description="openai: several servers of one model, in place of base_url; each is checked "
-        "first, and calls go to the one with the fewest under way",
+        description=(
+            "openai: several servers of one model, instead of base_url; each is checked first, "
+            "and calls go to the server with the fewest under way"
+        ),
     )
     api_key_env: str = Field(
         default="OPENAI_API_KEY",
@@ -101,10 +111,12 @@ class ModelConfig(Section):
     )
     params: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="openai: fields of the request that this model needs, such as "
-        "{reasoning_effort: low}; null leaves out a field that is sent otherwise, such as "
-        "{temperature: null}. Fields with a setting of their own (temperature, top_p, max_tokens, "
-        "seed, logprobs, response_format) are set there",
+        description=(
+            "openai: further fields of the request for this model, such as "
+            "{reasoning_effort: low}; null leaves out a field that is sent otherwise, such as "
+            "{temperature: null}. Fields with a separate setting (temperature, top_p, max_tokens, "
+            "seed, logprobs, response_format) are set there"
+        ),
     )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -112,20 +124,26 @@ class ModelConfig(Section):
     )
     structured: Literal["response_format", "structured_outputs", "none"] = Field(
         default="response_format",
-        description="openai: how a JSON Schema is sent where one is wanted; vllm also takes "
-        "structured_outputs. Replies are validated whatever the server does with it",
+        description=(
+            "openai: how a JSON Schema is sent where one is used; vllm also accepts "
+            "structured_outputs. Replies are always validated"
+        ),
     )
-    concurrency: int = Field(default=16, ge=1, le=4096, description="openai: requests in flight")
+    concurrency: int = Field(
+        default=16, ge=1, le=4096, description="openai: maximum number of requests in flight"
+    )
     timeout_s: float = Field(
-        default=600.0, gt=0.0, description="openai: seconds one request may take"
+        default=600.0, gt=0.0, description="openai: timeout of one request, in seconds"
     )
     max_retries: int = Field(
-        default=2, ge=0, le=20, description="openai: retries of a request, made by the client"
+        default=2, ge=0, le=20, description="openai: number of times a failed request is sent again"
     )
     prices: Prices | None = Field(
         default=None,
-        description="what a million tokens cost: {prompt, completion, cached, currency}, or 0 "
-        "where nothing is paid; needed for costs and --max-cost",
+        description=(
+            "price of a million tokens: {prompt, completion, cached, currency}, or 0 where "
+            "nothing is paid; needed for costs and --max-cost"
+        ),
     )
 
     @field_validator("prices", mode="before")
@@ -138,8 +156,8 @@ class ModelConfig(Section):
     def _is_a_name(cls, name: str) -> str:
         if not _VARIABLE.fullmatch(name) or looks_like_key(name):
             raise ValueError(
-                "its value is no name of an environment variable, such as OPENAI_API_KEY, and is "
-                f"not shown here. If it is a key: {ADVICE}"
+                "its value is not the name of an environment variable, such as OPENAI_API_KEY, "
+                f"and is not shown here. If it is a key: {ADVICE}"
             )
         return name
 
@@ -177,7 +195,7 @@ class ModelConfig(Section):
             setting = SETTING_OF.get(name)
             if setting is not None and values[name] is not None:
                 raise ValueError(
-                    f"{name!r} is {values[name]!r}, but it has a setting of its own: use {setting} "
+                    f"{name!r} is {values[name]!r}, but it has a separate setting: use {setting} "
                     f"here only null is allowed, which leaves {name!r} out of requests"
                 )
         return values
@@ -198,29 +216,40 @@ class SampleConfig(ModelConfig):
     """Settings of `maskdpo sample`."""
 
     num_responses: int = Field(default=8, ge=1, le=10_000, description="responses per question")
-    temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="0 takes the likeliest")
-    top_p: float = Field(
-        default=1.0, gt=0.0, le=1.0, description="nucleus mass; 1 keeps all tokens"
+    temperature: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; 0 takes the likeliest token",
     )
-    max_tokens: int = Field(default=512, ge=1, description="longest reply, in tokens")
+    top_p: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="nucleus sampling: probability mass to keep; 1 keeps all tokens",
+    )
+    max_tokens: int = Field(default=512, ge=1, description="maximum length of a reply, in tokens")
     system_prompt: str | None = Field(
         default=None,
         min_length=1,
-        description="sent first, except where a question brings a system message of its own",
+        description="sent first, except where a question has a system message",
     )
     max_failed: float = Field(
-        default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0, description="share of rows that may fail"
+        default=DEFAULT_MAX_FAILED,
+        ge=0.0,
+        le=1.0,
+        description="share of rows that may fail before the command ends with exit code 1",
     )
 
 
 def check_base_url(url: str) -> str:
-    """`url`, or a ValueError that says what a server's address looks like."""
+    """`url`, or a ValueError that shows the form of a server's address."""
     wanted = ValueError(
         f"base_url is {show_value(url)}, but it must look like http://127.0.0.1:8000/v1"
     )
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read for its check of the range
+        _ = parts.port  # read because it checks the range
     except ValueError:
         raise wanted from None
     if parts.scheme not in ("http", "https") or not parts.hostname:

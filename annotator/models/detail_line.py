@@ -1,4 +1,4 @@
-"""What a server or library said, as the detail of a failure: one short line without keys."""
+"""A message of a server or library, as the detail of a failure: one short line without API keys."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _MAX_SEARCHED_CHARS = 10_000  # of a server's page; the line shows the first few
 
 
 def detail_line(text: str) -> str:
-    """`text` on one line of at most MAX_DETAIL_CHARS, with what looks like a key hidden."""
+    """`text` on one line of at most MAX_DETAIL_CHARS, with what looks like an API key hidden."""
     return one_line(hide_likely_keys(text[:_MAX_SEARCHED_CHARS]), MAX_DETAIL_CHARS)

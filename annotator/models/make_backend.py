@@ -7,7 +7,7 @@ from annotator.models.config import ModelConfig
 
 
 def make_backend(config: ModelConfig) -> Backend:
-    """The backend of `config.backend`; ConfigError or BackendError where there is none to ask."""
+    """The backend of `config.backend`; ConfigError or BackendError where it cannot be made."""
     match config.backend:
         case "openai":
             from annotator.models.openai.openai_backend import OpenAIBackend

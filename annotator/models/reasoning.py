@@ -1,8 +1,8 @@
-"""Setting a thinking model's private text apart from its answer.
+"""Separates a thinking model's private text from its answer.
 
-Servers with a reasoning parser do it themselves. Local models and other servers leave both in one
-text. The rule: only the `<think>` form is split, and of a local model only where its chat
-template knows it; a guess at other forms could cut an answer.
+Servers with a reasoning parser do it themselves. Local models and other servers return both in one
+text. The rule: only the `<think>` form is split, and for a local model only where its chat template
+uses it; a guess about other forms could cut an answer.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ OPEN, CLOSE = "<think>", "</think>"
 def split_tags(text: str) -> tuple[str, str]:
     """(reasoning, answer) of a server's `text`, whose chat template is not known here.
 
-    Reasoning is what an opening tag at the very start begins, or, where the template itself wrote
-    that tag, what ends at the first closing one. Opened and never closed (cut off by max_tokens),
-    all of it is reasoning.
+    Reasoning begins with an opening tag at the very start of the text, or, where the template wrote
+    that tag, ends at the first closing one. Opened and never closed (cut off by max_tokens), all of
+    it is reasoning.
 
     >>> split_tags("2+2 is 4, so</think>4")
     ('2+2 is 4, so', '4')

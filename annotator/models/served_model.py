@@ -1,6 +1,6 @@
-"""What is behind a model's name: read from a server's list of models, or from local files.
+"""Which model is behind a name: read from a server's list of models, or from local files.
 
-The rule: only what was reported is recorded. A field that a server leaves out, or sends in a form
+The rule: only reported values are recorded. A field that a server leaves out, or sends in a form
 that is not expected, is None; two records are therefore equal only if the reports were.
 """
 
@@ -20,13 +20,13 @@ LLAMA_CPP = "llamacpp"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServedModel:
-    """One model at one place. None: not reported.
+    """One model at one server. None: not reported.
 
     url             the server's base_url; None for a model in this process
     id              the name that is served, or the local model's name
     root, parent    vLLM: the folder or Hub id that was loaded, and the base of an adapter
     max_model_len   longest context in tokens, prompt and reply together
-    owned_by        the server's own word for its kind ("vllm", "llamacpp") or its owner
+    owned_by        the server's name for its kind ("vllm", "llamacpp") or its owner
     meta            llama.cpp: numbers of the model file (n_params, size in bytes, n_vocab, ...)
     content_sha256  local models: digest of weights, tokenizer and chat template
     revision        `revision` of the config
@@ -81,7 +81,8 @@ def find_served(
 
 
 def _text(value: Any) -> str | None:
-    """A reported text as it may be shown; where that hides a part of it, with a digest of all."""
+    """A reported text in the form that may be shown; where a part is hidden, with a digest of
+    all."""
     if not isinstance(value, str) or not value:
         return None
     shown = detail_line(value)

@@ -1,7 +1,8 @@
-"""Models whose chat template takes no system message (Gemma 2, early Mistral, many small ones).
+"""Models whose chat template does not support a system message (Gemma 2, early Mistral, many small
+ones).
 
-The rule: the system text is not lost. It goes in front of the first user message, once a server
-or template has refused the conversation for its roles and takes it written so.
+The rule: the system text is not lost. It is put before the first user message, after a server or
+template has refused the conversation because of its roles and accepts it in this form.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from schemas.records import Message
 
-# What templates and servers say: "System role not supported", "Conversation roles must alternate
+# Messages of templates and servers: "System role not supported", "Conversation roles must alternate
 # user/assistant", "Only user, assistant and tool roles are supported, got system", "Developer
 # instruction is not enabled", "Unexpected role: system".
 _COMPLAINT = re.compile(
@@ -24,20 +25,20 @@ _COMPLAINT = re.compile(
 
 
 def refuses_system(complaint: str, messages: Sequence[Message]) -> bool:
-    """Whether `complaint` may be about the system message that `messages` hold."""
+    """Whether `complaint` may be about the system message in `messages`."""
     return any(item.role == "system" for item in messages) and bool(_COMPLAINT.search(complaint))
 
 
 def describe_folding(model: str) -> str:
-    """The sentence for the end of a run in which `fold_system` was needed."""
+    """The note at the end of a run in which `fold_system` was needed."""
     return (
-        f"{model} takes no system message; the system text was sent in front of the first user "
-        "message"
+        f"{model} does not support a system message; the system text was sent before the first "
+        "user message"
     )
 
 
 def fold_system(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The same conversation with all system text in front of the first user message.
+    """The same conversation with all system text before the first user message.
 
     Without a user message the system text becomes one.
     """

@@ -1,6 +1,6 @@
-"""What is checked of files before a model is asked: ids, documents of questions, outputs.
+"""Checks of files before a model is called: ids, documents of questions, outputs.
 
-The rule: what would be found wrong after paying is found before.
+The rule: faults that would appear after paying are found before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_COMPARED = 50_000  # pairs of ids that are compared for hints: a few second
 def check_ids(
     path: Path, rows: Sequence[Row[Question]] | Sequence[Row[Document]], suffix: str, *, made: str
 ) -> None:
-    """Raise InputError where an id leaves no room for `suffix`, which makes `made` ids of it."""
+    """Raise InputError where an id is too long for `suffix`, which makes `made` ids of it."""
     longest = MAX_ID_CHARS - len(suffix)
     faults = [
         Fault(
@@ -45,10 +45,11 @@ def check_documents(
     source: Path,
     chosen: str,
 ) -> list[str]:
-    """Notes on questions of `path` whose responses could not be judged for want of a document.
+    """Notes on questions of `path` whose responses could not be judged because no document is
+    found.
 
     `documents` are those of `source`; `chosen` is the setting annotate.find_documents. Raises
-    InputError for every question that names a document which is not there.
+    InputError for every question that names a document that does not exist.
     """
     known = {item.id for item in documents}
     unknown = [(row, name) for row in rows for name in row.record.document_ids if name not in known]

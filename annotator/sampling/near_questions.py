@@ -1,12 +1,13 @@
 """Which questions are nearly the same.
 
-The rule: two questions are nearly the same when their content words agree to at least
-`THRESHOLD` (Jaccard) and nothing that changes the answer differs: what is asked for (when,
-where), a number, a name, a negation, a word of degree or direction, or one content word put for
-another. "When was Ada Lovelace born?" and "Where was Ada Lovelace born?" share nearly all words
-and are two questions. One question too many costs little; one dropped is lost.
+The rule: two questions are nearly the same when the Jaccard similarity of their content words is at
+least `THRESHOLD` and nothing differs that changes the answer: the kind of answer (when, where), a
+number, a name, a negation, a word of degree or direction, or a replaced content word. "When was Ada
+Lovelace born?" and "Where was Ada Lovelace born?" share nearly all words and are two questions. An
+extra question costs little; a dropped one is lost.
 
-Which words turn a question, and how numbers are read, is `schemas/text/question_senses.py`'s part.
+`schemas/text/question_senses.py` decides which words change a question's meaning, and reads
+numbers.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ _STOP = frozenset(
 )
 _ASKING = frozenset("who whom whose what when where why how many much".split())
 _SAME_ASKING = {"which": "what"}
-_SAME_STEM_LETTERS = 5  # "composed" and "composer" are one word
+_SAME_STEM_LETTERS = 5  # "composed" and "composer" count as one word
 _ASKING_WIDE = re.compile("谁|何时|何地|何处|为何|为什么|如何|怎么|怎样|多少|几|什么时候|什么|哪")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """What is compared of a question."""
+    """The parts of a question that are compared."""
 
     features: frozenset[str]
     asking: frozenset[str]
@@ -50,12 +51,12 @@ class Shape:
 
 
 def fold(text: str) -> str:
-    """NFKC, without case: how questions and topics are compared."""
+    """NFKC, without case: the form in which questions and topics are compared."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
 def split_words(text: str) -> list[str]:
-    """Words of a folded text; of scripts without spaces, pairs of neighbouring characters."""
+    """Words of a folded text; for scripts without spaces, pairs of adjacent characters."""
     words: list[str] = []
     for run in _RUN.findall(text):
         if _IS_WIDE.match(run):
@@ -66,13 +67,13 @@ def split_words(text: str) -> list[str]:
 
 
 def content_words(text: str) -> frozenset[str]:
-    """`split_words` of a folded text, less articles, prepositions and particles."""
+    """`split_words` of a folded text, without articles, prepositions and particles."""
     words = split_words(_PARTICLES.sub("", text))
     return frozenset(_SAME_ASKING.get(word, word) for word in words if word not in _STOP)
 
 
 def make_shape(question: str) -> Shape:
-    """The shape of one question."""
+    """The compared parts of one question."""
     text = fold(question)
     words = frozenset(map(_with_digits, content_words(text))) or frozenset({text.strip()})
     capitals = re.findall(r"(?<=[\w,] )[^\W\d_]\w*", unicodedata.normalize("NFKC", question))
@@ -99,7 +100,7 @@ def is_near(one: Shape, other: Shape) -> bool:
 
 
 def _with_digits(word: str) -> str:
-    """A number, written in any way, as its sign; another word as it is."""
+    """A number in any written form as its sign; any other word unchanged."""
     sign = word if _IS_WIDE.match(word) else sign_of(word)
     return sign if sign.startswith(NUMBER) else word
 
@@ -124,11 +125,11 @@ def _stems_less(one: Shape, other: Shape) -> set[str]:
 
 
 def find_repeats(questions: Sequence[tuple[str, str]]) -> set[int]:
-    """Places of those among (topic, question) that repeat an earlier one that stays.
+    """Indexes of those (topic, question) that repeat an earlier one that is kept.
 
-    Questions that each name a topic which the other does not are two questions, however many
-    words they share. Exact, without comparing all pairs: two sets of that much overlap share one
-    of their few rarest words.
+    Questions that each name a topic which the other does not are two questions, even if they share
+    many words. The result is exact without comparing all pairs: two sets with that overlap share
+    one of their few rarest words.
     """
     shapes = [make_shape(text) for _, text in questions]
     counts = Counter(word for shape in shapes for word in shape.features)

@@ -1,8 +1,8 @@
-"""What a written question must be before it is kept: one reason for each way to fail.
+"""The requirements for a written question: one reason for each kind of fault.
 
 The rule: a question is kept only when its quote is in the text that the writer saw, word for word
-but for form (annotator/text/quote_places.py), and says something that the question does not. A
-model's word that the document answers it is not enough.
+apart from form (annotator/text/quote_places.py), and contains something that the question does not.
+A model's claim that the document answers it is not enough.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MAX_QUESTION_CHARS = 600
 MAX_QUOTE_CHARS = 1000
 _MIN_QUOTE_WORDS = 3  # for scripts without spaces: pairs of characters, so four characters
 _MIN_SHARED = 0.15  # of a question's content words, those that the document or topic has
-_STEM_LETTERS = 5  # "composed" and "composer" are about the same
+_STEM_LETTERS = 5  # "composed" and "composer" count as equal
 _MIN_SURE_CHARS = 25  # a question shorter than this is not refused for its language
 
-# Languages that end a question without a mark.
+# Languages in which a question needs no question mark.
 _UNMARKED = frozenset({"th", "lo", "km", "my"})
 _QUESTION_END = re.compile("[?\uff1f\u061f\u055e][\\s\"'\u201d\u2019\u300d\u300f\u00bb)\uff09]*$")
 _ASKS_FOR_NUMBER = re.compile(
@@ -38,7 +38,7 @@ _ALIASES = {"yue": "zh", "wuu": "zh", "cmn": "zh"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """The part of a document that the writer sees, with what its questions are checked by."""
+    """The part of a document that the writer reads, with the data for checking its questions."""
 
     topic: str
     window: str
@@ -49,14 +49,14 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """A question as the writer gave it."""
+    """A question in the writer's reply."""
 
     question: str
     quote: str
 
 
 def make_source(*, topic: str, window: str, language: str) -> Source:
-    """The source of a window; `language` is the document's own word for it, or ''."""
+    """The source of a window; `language` is the one that the document states, or ''."""
     return Source(
         topic=topic,
         window=window,
@@ -67,7 +67,7 @@ def make_source(*, topic: str, window: str, language: str) -> Source:
 
 
 def read_draft(item: Any) -> Draft | None:
-    """The question and quote of one object of a reply; None where they are no text."""
+    """The question and quote of one object of a reply; None where they are not text."""
     if not isinstance(item, dict):
         return None
     fields = {str(name).strip().casefold(): value for name, value in item.items()}
@@ -78,7 +78,7 @@ def read_draft(item: Any) -> Draft | None:
 
 
 def find_fault(draft: Draft, source: Source) -> str | None:
-    """The reason why a question is not kept; None when it is sound."""
+    """The reason why a question is not kept; None when it is valid."""
     question = draft.question
     if not _is_question(question, source.language):
         return "not_a_question"
@@ -102,11 +102,11 @@ def _is_question(text: str, language: str) -> bool:
 
 
 def _is_in_language(question: str, language: str) -> bool:
-    """Leniently: names of another language count for nothing, and little text proves little."""
+    """Leniently: names in another language do not count, and a short text proves little."""
     found = detect_language(question)
     if not language or not found or found == language:
         return True
-    # The scripts of East Asia are certain, however short the question.
+    # The scripts of East Asia are certain, even for a short question.
     if {found, language} & {"zh", "ja", "ko"}:
         return False
     if len(question) < _MIN_SURE_CHARS:
@@ -137,7 +137,7 @@ def _quote_fault(draft: Draft, source: Source) -> str | None:
 
 
 def _says_nothing_new(draft: Draft, language: str) -> bool:
-    """Whether the question says what its quote says, or the number that it asks for."""
+    """Whether the question contains what its quote says, or the number that it asks for."""
     asked, said = _content(draft.question, language), _content(draft.quote, language)
     if not said - asked:
         return True
@@ -163,7 +163,7 @@ def _content(text: str, language: str) -> frozenset[str]:
 
 
 def _code(language: str) -> str:
-    """The ISO 639 code of a document's language field; '' for what is none ("English")."""
+    """The ISO 639 code of a document's language field; '' for anything else ("English")."""
     code = re.split("[-_]", language.strip().lower())[0]
     code = _ALIASES.get(code, code)
     return code if re.fullmatch("[a-z]{2,3}", code) else ""

@@ -1,8 +1,8 @@
-"""The dialogue that gets the questions of one document out of a writer model.
+"""The dialogue in which a writer model writes the questions of one document.
 
-The rule: what is asked follows from the document, the settings and the replies alone. At most
-four calls: the first; one with more room when the reply was cut off; one with the fault named
-when nothing could be read; one for the questions that are still missing.
+The rule: the calls depend only on the document, the settings and the replies. At most four calls:
+the first; one with more tokens when the reply was cut off; one that names the fault when nothing
+could be read; one for the questions that are still missing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from schemas.hashing import stable_seed
 from schemas.records import Document
 
 _ROOM = 2  # times max_tokens, for a reply that was cut off
-_MAX_CHARS_A_TOKEN = 8  # more than any text has; bounds what is estimated of a huge document
+_MAX_CHARS_A_TOKEN = 8  # more than any text has; limits the estimate for a huge document
 NO_SOUND_QUESTION = "no_sound_question"  # replies were read; their questions did not pass
 _ENDS = ("\n\n", "\n", ". ", "? ", "! ", "。", "？", "！")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """The questions of a document, how many were left out by reason, and why there are none."""
+    """The questions of a document, the number left out by reason, and why there are none."""
 
     questions: tuple[str, ...] = ()
     language: str = ""
@@ -42,7 +42,7 @@ class Written:
 
 @dataclass(kw_only=True)
 class _Sieve:
-    """Keeps sound questions, up to `most`, and counts the others."""
+    """Keeps valid questions, up to `most`, and counts the others."""
 
     source: Source
     most: int
@@ -76,7 +76,7 @@ def topic_of(document: Document) -> str:
 
 
 def write_questions(document: Document, config: QuestionsConfig) -> Dialogue[Written]:
-    """Ask for `config.num_questions` questions on `document`, and keep those that are sound."""
+    """Ask for `config.num_questions` questions on `document`, and keep the valid ones."""
     window = cut_window(document.text, config.max_document_tokens)
     if not any(map(str.isalpha, window)):
         return Written(reason="empty_document", detail="the document holds no words")
@@ -86,12 +86,12 @@ def write_questions(document: Document, config: QuestionsConfig) -> Dialogue[Wri
     max_tokens, spare = config.max_tokens, ""
     faults: tuple[str, ...] = ()
     purpose = "questions"
-    spent: set[str] = set()  # what is done once at most
+    spent: set[str] = set()  # steps that are done at most once
     failure = Written(reason="unusable_reply")
     while True:
         reply = yield _ask(document, source, config, sieve, faults, max_tokens, purpose)
         if isinstance(reply, RequestFailure):
-            # What was cut off before may hold whole questions.
+            # The cut-off reply may contain complete questions.
             sieve.add(read_items(spare))
             failure = Written(reason=reply.reason, detail=reply.detail)
             break
@@ -146,13 +146,13 @@ def _ask(  # noqa: PLR0917 - the parts of one call, used in one place
         faults=faults,
     )
     decoding = Decoding(temperature=config.temperature, max_tokens=max_tokens, schema=SCHEMA)
-    # 31 bits: every server takes them, some read a seed into 32 signed bits.
+    # 31 bits: every server accepts them, some read a seed as 32 signed bits.
     seed = stable_seed(config.seed, document.id) >> 32
     return Ask(messages=messages, decoding=decoding, seed=seed, purpose=purpose)
 
 
 def read_items(text: str) -> list[object]:
-    """The questions in a reply, unchecked: those under "questions", or standing alone."""
+    """The questions in a reply, unchecked: those under "questions", or outside such an object."""
     # A server without a reasoning parser leaves the thinking in the text.
     _, closed, answer = text.rpartition("</think>")
     items: list[object] = []
@@ -169,8 +169,8 @@ def read_items(text: str) -> list[object]:
 def cut_window(text: str, max_tokens: int) -> str:
     """The beginning of `text`, at most about `max_tokens` long, ending with a whole sentence.
 
-    The beginning, because it says what the text is about: a question from the middle of a long
-    text is seldom understood without it.
+    The beginning, because it introduces the text: a question from the middle of a long text is
+    rarely clear without it.
     """
     head = text[: max_tokens * _MAX_CHARS_A_TOKEN]
     if len(head) == len(text) and estimate_tokens(text) <= max_tokens:

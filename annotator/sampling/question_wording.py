@@ -1,8 +1,8 @@
 """Whether a question can be understood alone, and whether yes or no would answer it.
 
-The rule: only what the words of a question show counts. A pronoun, `this` or 该 must have
-something before it in the question that it can stand for; what needs a reader to know ("Who led
-the company?") is kept.
+The rule: only the words of a question count. A pronoun, `this` or 该 must refer to something before
+it in the question; a question that needs knowledge to see what it means ("Who led the company?") is
+kept.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ _MIN_HAN_BEFORE = 2
 
 
 def needs_document(question: str) -> bool:
-    """Whether a question points at its document, or at something that it does not name.
+    """Whether a question refers to its document, or to something that it does not name.
 
     >>> needs_document("How high is it?"), needs_document("How do bees find their way?")
     (True, False)
@@ -129,7 +129,7 @@ def needs_document(question: str) -> bool:
 
 
 def is_yes_no(question: str, language: str) -> bool:
-    """Whether yes or no would answer a question; known for English and Chinese only."""
+    """Whether yes or no would answer a question; decided for English and Chinese only."""
     if language == "zh":
         if _ENDS_YES_NO_ZH.search(question):
             return True
@@ -140,7 +140,7 @@ def is_yes_no(question: str, language: str) -> bool:
 
 
 def _is_bare(question: str, pronoun: re.Match[str]) -> bool:
-    """Whether nothing before a pronoun can be what it refers to."""
+    """Whether nothing before a pronoun can be its referent."""
     before, word = question[: pronoun.start()], pronoun[0].lower()
     words = _WORD.findall(before)
     if _holds_name(words):

@@ -1,9 +1,9 @@
-"""`questions`: from documents, N questions each by a writer model, each call paid for once.
+"""`questions`: a writer model writes N questions per document, each call paid for once.
 
-The rule: a question is decided by its document and the settings, and its id by its document and
-its place among that document's questions. Repeats across documents are taken out at the end, in
-document order, without renumbering, so a document more changes no id. The file is written
-when everything has been asked, in document order.
+The rule: a question depends only on its document and the settings, and its id on its document and
+its position among that document's questions. Repeats across documents are removed at the end, in
+document order, without renumbering, so an additional document changes no id. The file is written
+when all calls are done, in document order.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from schemas.stage import StageResult, partial_path, write_failures, write_parti
 
 STAGE = "questions"
 STORE_KIND = "questions"
-# Settings, other than the backend's own, that decide replies (the table in dialogue.call_key).
+# Settings outside the backend that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "max_tokens", "seed", "num_questions", "max_document_tokens")
 
 
 PAPER_FIGURES = (
-    "more topics teach more than more questions a topic: in the Mask-DPO paper (arXiv 2503.02846) "
-    "2,682 questions over 894 topics reach 65.04, as many over 2,682 topics 69.03; three questions "
-    "a topic over 894 / 1,788 / 2,682 topics reach 65.04 / 71.56 / 77.53"
+    "more topics help more than more questions per topic: in the Mask-DPO paper (arXiv 2503.02846) "
+    "2,682 questions over 894 topics reach 65.04, as many over 2,682 topics 69.03; three "
+    "questions per topic over 894 / 1,788 / 2,682 topics reach 65.04 / 71.56 / 77.53"
 )
 
 
@@ -71,17 +71,17 @@ def run_questions(
     same_model: bool = False,
     on_event: OnEvent = ignore,
 ) -> StageResult:
-    """Ask the writer model for `num_questions` questions per document, keep the sound ones.
+    """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
-    A document without a sound question is a row of the `.failed` file, with its reason. Counts:
-    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than asked
-    for), `failed` (documents with none), `cut_documents` (of which the writer saw the beginning),
-    `from_store` (replies), and one `left_out_*` per reason.
+    A document without a valid question is a row of the `.failed` file, with its reason. Counts:
+    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than
+    requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
+    beginning), `from_store` (replies), and one `left_out_*` per reason.
 
-    Raises what `run_sample` raises, and BackendError when too many replies in a row are of no use.
-    What was answered by then is in `store` and in `output`'s .partial file, and the same call
-    continues. Where every call failed or no reply was of use, the result is `fatal`, and an
-    `output` of an earlier run is left as it is.
+    Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
+    Replies received by then are in `store` and in `output`'s .partial file, and the same call
+    continues. Where every call failed or no reply was usable, the result is `fatal`, and an
+    `output` of an earlier run is not changed.
     """
     started = time.monotonic()
     _check_output(output, documents, store)
@@ -207,7 +207,7 @@ def _describe(
 def estimate_questions(
     config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
 ) -> Estimate:
-    """What `run_questions` would still ask; asks nothing and writes nothing.
+    """The calls that `run_questions` would still make; makes no call and writes nothing.
 
     A document's next call is counted, not what its reply may lead to.
     """
@@ -225,7 +225,7 @@ def estimate_questions(
         tokens=estimator.tokens,
         notes=[
             "one call per document is counted; missing questions and unusable replies cost up to "
-            f"three more. Replies are taken to be as long as {length}"
+            f"three more. Replies are assumed to be as long as {length}"
         ],
     )
 
@@ -237,7 +237,7 @@ def _ask_all(
     config: QuestionsConfig,
     written: dict[str, Written],
 ) -> None:
-    """Put what each document's dialogue came to into `written`, by document id."""
+    """Put the result of each document's dialogue into `written`, by document id."""
     num_before = calls.store.count(STORE_KIND)
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     report = calls.meter.on_event
@@ -250,7 +250,7 @@ def _ask_all(
     except LimitReachedError:
         raise
     except (BackendError, ConfigError) as error:
-        # A server that refuses key or model in the middle has been paid for what came before.
+        # Replies before a server refuses the key or model were paid for.
         num_kept = calls.store.count(STORE_KIND) - num_before
         if isinstance(error, ConfigError) and not num_kept:
             raise
@@ -268,7 +268,7 @@ def _count_serving(
     documents: Iterable[Document],
     config: QuestionsConfig,
 ) -> int:
-    """How many stored calls serve these dialogues: each is followed as far as the store goes."""
+    """How many stored calls these dialogues use: each is followed to its first missing call."""
     fingerprint = backend.fingerprint()
     serving: set[str] = set()
     for document in documents:
@@ -286,7 +286,7 @@ def _count_serving(
 def _collect(
     documents: Sequence[Document], written: Mapping[str, Written]
 ) -> tuple[list[Question], int]:
-    """Questions in document order without repeats across documents; and how many repeated."""
+    """Questions in document order without repeats across documents; and the number of repeats."""
     questions = [
         Question(
             id=f"{document.id}-q{number}",
@@ -335,17 +335,17 @@ def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     notes: list[str] = []
     if counts["failed"]:
         notes.append(
-            f"{counts['failed']:,} documents have no question; the store keeps what failed, so a "
-            "rerun does not ask it again: --retry-failed does"
+            f"{counts['failed']:,} documents have no question; the store keeps failed calls, so a "
+            "rerun does not make them again: pass --retry-failed to make them"
         )
     if counts["short"]:
         notes.append(
             f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "
-            "questions; what was left out is counted by reason"
+            "questions; those left out are counted by reason"
         )
     if counts["cut_documents"]:
         notes.append(
-            f"of {counts['cut_documents']:,} documents the writer saw only the beginning, about "
+            f"of {counts['cut_documents']:,} documents the writer read only the beginning, about "
             f"max_document_tokens={config.max_document_tokens} tokens"
         )
     notes.append(

@@ -1,8 +1,8 @@
 """The prompt of the writer of questions in English and Chinese; `PROMPT_VERSION` names its wording.
 
-The rule: the system message is ours, word for word. Whatever comes from a document (its text,
-its topic, questions written from it) is in the user message, between tags that it cannot
-hold itself: `neutralise` breaks what looks like them, or like a marker of a chat template.
+The rule: the system message is fixed text. Everything that comes from a document (its text, its
+topic, questions written from it) is in the user message, between tags that it cannot contain:
+`neutralise` changes what looks like them, or like a marker of a chat template.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _SYSTEM_ZH = """\
 _TAIL_EN = "Write {count} questions{more} in the language of the document (ISO 639: {language})."
 _TAIL_ZH = "请用文档的语言（ISO 639：{language}）{more}写 {count} 个问题。"
 
-# What is said of an earlier reply, by the reason its questions were left out.
+# What the writer reads about an earlier reply, by the reason why its questions were left out.
 _FAULTS_EN = {
     "unusable_reply": "Your reply held no JSON object of the form asked for.",
     "malformed": 'Each question needs the text fields "question" and "quote".',
@@ -111,8 +111,8 @@ def build_messages(
 ) -> tuple[Message, ...]:
     """The conversation that asks for `count` questions on (a window of) a document.
 
-    `written` are questions that are there already; `faults` are reasons why those of an earlier
-    reply were left out. The document comes first, so that a server's prefix cache serves every
+    `written` are questions that exist already; `faults` are reasons why those of an earlier
+    reply were left out. The document comes first, so that a server's prefix cache is used for every
     call about it.
     """
     is_chinese = language == "zh"

@@ -1,7 +1,7 @@
-"""`sample`: K responses per question from the policy, each paid for once, as files.
+"""`sample`: K responses per question from the policy, each paid for once, written to files.
 
-The rule: any number of kills and reruns ends in the same file. It is written from the store, in
-input order, when everything has been asked (annotator/sampling/sampler.py).
+The rule: any number of killed runs and reruns gives the same file. It is written from the store, in
+input order, when all calls are done (annotator/sampling/sampler.py).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.records import Failure, Question, Response
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
-# Settings, other than the backend's own, that decide replies (the table in dialogue.call_key).
+# Settings outside the backend that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
-# What a sidecar names the versions of, by backend.
+# Packages whose versions a sidecar records, by backend.
 BACKEND_PACKAGES = {
     "transformers": ("torch", "transformers"),
     "openai": ("aiohttp",),
@@ -48,12 +48,12 @@ BACKEND_PACKAGES = {
 }
 _READ_BATCH = 500
 IsForgotten = Callable[[str], bool]
-"""Whether the response of an id was forgotten (`maskdpo forget`): it is left out."""
+"""Whether the response with an id was forgotten (`maskdpo forget`): it is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """The responses to be had, how many were forgotten, and how many are in the store already."""
+    """The responses to make, the number forgotten, and the number already in the store."""
 
     slots: list[Slot]
     num_forgotten: int
@@ -75,17 +75,17 @@ def run_sample(
 ) -> StageResult:
     """Ask the policy for `num_responses` replies per question and write them as responses.
 
-    Requests that failed are no rows of `output`: they are in its `.failed` file and in the store,
-    and a rerun asks them again with `retry_failed`. An empty reply is a row (see `annotate`).
+    Failed requests are not rows of `output`: they are in its `.failed` file and in the store, and a
+    rerun sends them again with `retry_failed`. An empty reply is a row (see `annotate`).
 
-    `stage` is what the run is recorded as, and whose last run its settings are compared with.
-    Responses that `is_forgotten` are left out; the count `forgotten` is there where there are any.
+    `stage` is the name under which the run is recorded; settings are compared with its last run.
+    Responses that `is_forgotten` are left out; the count `forgotten` exists where there are any.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
-    device fails, LimitReachedError at a limit: what was finished by then is in `store` and in
+    device fails, LimitReachedError at a limit: finished work is in `store` and in
     `output`'s .partial file, and the same call continues. Where every call failed, the result is
-    `fatal`, and an `output` of an earlier run is left as it is.
+    `fatal`, and an `output` of an earlier run is not changed.
     """
     started = time.monotonic()
     _check_output(output, questions, store)
@@ -139,7 +139,7 @@ def _check_output(output: Path, questions: Path, store: Path) -> None:
 
 
 def _leave_out(slots: list[Slot], is_forgotten: IsForgotten | None) -> _Work:
-    """The slots that are not forgotten, and how many are."""
+    """The slots that are not forgotten, and the number of forgotten ones."""
     if is_forgotten is None:
         return _Work(slots=slots, num_forgotten=0)
     kept = [slot for slot in slots if not is_forgotten(slot.id)]
@@ -171,7 +171,7 @@ def _begin_run(
 
 
 def _fetch(sampler: Sampler, slots: Sequence[Slot], output: Path) -> dict[str, RequestFailure]:
-    """Ask for what is owed; a run that stops leaves what it has in the .partial file."""
+    """Make the missing calls; a run that stops leaves its responses in the .partial file."""
     try:
         return sampler.fetch(slots)
     except (BackendError, LimitReachedError) as error:
@@ -230,7 +230,7 @@ def estimate_sample(
     retry_failed: bool = False,
     is_forgotten: IsForgotten | None = None,
 ) -> Estimate:
-    """What `run_sample` would still ask; asks nothing and writes nothing."""
+    """The calls that `run_sample` would still make; makes no call and writes nothing."""
     known = _read_questions(questions, config)
     fingerprint = make_backend(config).fingerprint()
     with look_into(store, retry_failed=retry_failed) as calls:
@@ -239,9 +239,9 @@ def estimate_sample(
         for slot in _leave_out(slots, is_forgotten).slots:
             estimator.follow(ask_once(slot.ask), None)
     note = (
-        "replies are taken to be as long as the stored ones"
+        "replies are assumed to be as long as the stored ones"
         if estimator.knows_replies
-        else f"replies are taken to be as long as max_tokens={config.max_tokens} allows"
+        else f"replies are assumed to be as long as max_tokens={config.max_tokens} allows"
     )
     return Estimate(
         prices=config.prices,
@@ -267,7 +267,7 @@ def _responses(sampler: Sampler, slots: Sequence[Slot], tally: Counter[str]) -> 
 
 
 def _stored_responses(sampler: Sampler, slots: Sequence[Slot]) -> Iterator[Response]:
-    """The responses whose replies are in the store, in order: what a stopped run has so far."""
+    """The responses whose replies are in the store, in order: the rows that a stopped run has."""
     for start in range(0, len(slots), _READ_BATCH):
         batch = slots[start : start + _READ_BATCH]
         stored = sampler.store.get_many(slot.key for slot in batch)
@@ -280,19 +280,19 @@ def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: i
     notes: list[str] = []
     if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
         notes.append(
-            f"{num_unrecorded} replies in the store were drawn by an earlier version, with what "
-            "the server added (top-k, min-p, penalties); another `seed` or `revision` draws all "
-            "replies again"
+            f"{num_unrecorded} replies in the store were sampled by an earlier version, with "
+            "defaults of the server (top-k, min-p, penalties); another `seed` or `revision` "
+            "samples all replies again"
         )
     if config.temperature == 0.0 and config.num_responses > 1:
         notes.append(
             f"temperature is 0, so the {config.num_responses} responses to a question are equal "
-            "and make no pairs; raise temperature, or set num_responses to 1"
+            "and cannot form pairs; raise temperature, or set num_responses to 1"
         )
     if counts["failed"]:
         notes.append(
             f"{counts['failed']} requests failed; the store keeps them as failed, so a rerun does "
-            "not ask them again: --retry-failed does"
+            "not send them again: pass --retry-failed to send them"
         )
     if counts["empty"]:
         notes.append(f"{counts['empty']} replies are empty; annotate records them as failed rows")

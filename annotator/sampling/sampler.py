@@ -1,7 +1,8 @@
-"""The core of sampling: questions in, responses out, for whoever asks.
+"""The core of sampling: from questions to responses, for every caller.
 
-The rule: as for `annotator.judging.annotator`. No files of rows, no bars, no event loop of its own;
-questions are pulled as there is room, and a reply is stored before its response is seen.
+The rule: as for `annotator.judging.annotator`. No files of rows, no progress bars, no own event
+loop; questions are pulled when they can be sent, and a reply is stored before its response is
+returned.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ from schemas.events import Advanced, BatchStep, Ended, OnEvent, Started, ignore
 from schemas.records import Failure, Question, Response
 
 STAGE = "sample"
-# Questions of a local model that are asked together, in batches of its size.
+# Questions of a local model that run together, in batches of its size.
 _BATCHES_A_WINDOW = 4
 
 
 class Sampler:
-    """Asks the model of `config` for `num_responses` responses per question.
+    """Requests `num_responses` responses per question from the model of `config`.
 
-    store       keeps the replies, and is never closed here
-    limits      where calls stop, with LimitReachedError; a `Budget` is shared with others
+    store       stores the replies, and is never closed here
+    limits      limits on calls, which raise LimitReachedError; a `Budget` is shared with others
     on_event    is called with progress, cost and failures (schemas/events.py)
     backend     a model made elsewhere, in place of the one of `config`
     meter       counts the calls together with others, in place of `limits`
 
-    It may be pickled (worker processes, Ray), with a `backend` that was given where that can be: a
-    copy has its own connection to the same store and its own limits, and reports to nobody.
-    Raises ConfigError where the model or prices are missing.
+    It may be pickled (worker processes, Ray), with the given `backend` if that can be pickled: a
+    copy has its own connection to the same store and its own limits, and reports no events. Raises
+    ConfigError where the model or prices are missing.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Sampler:
 
     @property
     def backend(self) -> Backend:
-        """The model that is asked, made when it is first needed: one, whichever threads need it."""
+        """The backend, made when it is first needed; all threads share it."""
         with self._making:
             return self._backend
 
@@ -94,17 +95,17 @@ class Sampler:
         self.__init__(**state)  # type: ignore[misc]
 
     def slots_of(self, questions: Sequence[Question]) -> list[Slot]:
-        """All responses to be had, by question, then by number."""
+        """All responses to make, by question, then by number."""
         return make_slots(self.config, self.backend.fingerprint(), questions)
 
     async def sample(self, questions: Items[Question]) -> AsyncGenerator[Response | Failure, None]:
         """Responses in order of completion, each exactly once.
 
         A request that failed is a `Failure` with the response's id. Raises LimitReachedError at a
-        limit and BackendError when servers are gone: what was answered by then is in the store.
+        limit and BackendError when servers fail: replies received by then are in the store.
         Closing it cancels the calls under way.
         """
-        pending: dict[str, Slot] = {}  # by number: a source may hold a question twice
+        pending: dict[str, Slot] = {}  # by number: a source may contain a question twice
         window = self.config.batch_size * _BATCHES_A_WINDOW
         dialogues = self._begin(questions, pending)
         stream: AsyncGenerator[Done[Outcome], None] = stream_dialogues(
@@ -122,11 +123,12 @@ class Sampler:
             self.on_event(Ended(stage=STAGE))
 
     def sample_now(self, questions: Iterable[Question]) -> Iterator[Response | Failure]:
-        """`sample` for callers without an event loop; it works while the next one is waited for."""
+        """`sample` for callers without an event loop; the work is done while the caller waits for
+        the next one."""
         return block_on(self.sample(questions))
 
     def fetch(self, slots: Sequence[Slot]) -> dict[str, RequestFailure]:
-        """Ask for what is not stored; returns what failed, by key.
+        """Make the calls that are not stored; returns the failures, by key.
 
         Slots of one key (equal prompts at temperature 0) are one call.
         """
@@ -143,14 +145,14 @@ class Sampler:
                 failed.update({key: item for key, item in done if item is not None})
                 self._report(len(done))
         except (BackendError, ConfigError, LimitReachedError) as error:
-            # A server that refuses key or model in the middle has been paid for what came before.
+            # Replies before a server refuses the key or model were paid for.
             kept = owed & self.store.present(owed)
             if isinstance(error, LimitReachedError) or (
                 isinstance(error, ConfigError) and not kept
             ):
                 raise
             raise BackendError(
-                f"{error} ({len(kept)} of {len(owed)} owed replies are kept "
+                f"{error} ({len(kept)} of {len(owed)} missing replies were received and are stored "
                 f"in {self.store.path}; the same command continues)"
             ) from None
         finally:
@@ -178,7 +180,7 @@ class Sampler:
             self.on_event(Advanced(stage=STAGE, count=count, usage=self.meter.snapshot()))
 
     def _report_steps(self) -> None:
-        """Report how far the batch under way is, where the backend runs long batches."""
+        """Report the progress of the batch under way, where the backend runs long batches."""
         if self.on_event is not ignore and isinstance(self.backend, DrawsInBatches):
             self.backend.on_step = lambda step: self.on_event(
                 BatchStep(stage=STAGE, step=step, usage=self.meter.snapshot())
@@ -191,6 +193,6 @@ def ask_once(ask: Ask) -> Dialogue[Outcome]:
 
 
 def _ask_for_failure(ask: Ask) -> Dialogue[RequestFailure | None]:
-    """The reply is in the store; only a failure is handed on."""
+    """The reply is in the store; only a failure is returned."""
     answer = yield ask
     return answer if isinstance(answer, RequestFailure) else None

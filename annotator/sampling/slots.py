@@ -1,7 +1,7 @@
-"""The responses to be had: one slot for each, with its prompt, seed and key; and its row.
+"""The responses to make: one slot for each, with its prompt, seed and key; and its row.
 
-The rule: a response is decided by its key (`dialogue.call_key`), and its seed by its id alone.
-What is asked for, and in which order, never changes a finished response.
+The rule: a response depends only on its key (`dialogue.call_key`), and its seed only on its id.
+Which responses are requested, and in which order, never changes a finished response.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REPLY_KIND = "reply"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """One response to be had: the `index`-th of its question, and the key of its reply."""
+    """One response to make: the `index`-th of its question, and the key of its reply."""
 
     id: str
     question: Question
@@ -33,7 +33,7 @@ class Slot:
 def make_slots(
     config: SampleConfig, fingerprint: Mapping[str, Any], questions: Sequence[Question]
 ) -> list[Slot]:
-    """All responses to be had, in output order: by question, then by number."""
+    """All responses to make, in output order: by question, then by number."""
     slots: list[Slot] = []
     decoding = Decoding(
         temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens
@@ -42,7 +42,7 @@ def make_slots(
         messages = build_prompt(config.system_prompt, question.messages)
         for index in range(config.num_responses):
             response_id = f"{question.id}-{index}"
-            # 31 bits: every server takes them, some read a seed into 32 signed bits.
+            # 31 bits: every server accepts them, some read a seed as 32 signed bits.
             seed = stable_seed(config.seed, response_id) >> 32
             ask = Ask(messages=messages, decoding=decoding, seed=seed, purpose="sample")
             key = call_key(REPLY_KIND, fingerprint, ask)
@@ -51,7 +51,7 @@ def make_slots(
 
 
 def build_prompt(system_prompt: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages as sent; a question's own system message replaces the run's."""
+    """The messages as sent; a question's system message replaces the run's."""
     if system_prompt is None or messages[0].role == "system":
         return tuple(messages)
     return (Message(role="system", content=system_prompt), *messages)
@@ -75,14 +75,15 @@ def make_response(config: SampleConfig, model: str, slot: Slot, reply: Reply) ->
 
 
 def prompt_of(messages: Sequence[Message], reply: Reply) -> list[Message]:
-    """The messages as the model was sent them."""
+    """The messages as they were sent to the model."""
     return list(fold_system(messages) if reply.system_in_user else messages)
 
 
 def sampling_of(config: SampleConfig, seed: int, reply: Reply) -> dict[str, Any]:
-    """How a reply was drawn: the settings, or what of them a server was sent and took.
+    """How a reply was sampled: the settings, or those of them that were sent to a server and
+    accepted.
 
-    None where a field was not sent, so that the server's own default was in force.
+    None where a field was not sent, so that the server's default was used.
     """
     settings = config.model_dump(include={"temperature", "top_p", "max_tokens"}) | {"seed": seed}
     if not reply.sampling:

@@ -1,1 +1,1 @@
-"""Texts in: which language they are in and where their sentences are."""
+"""Texts: their language and their sentences."""

@@ -1,12 +1,12 @@
-"""The blocks of a Markdown or plain text: where a sentence must end whatever its words say.
+"""The blocks of a Markdown or plain text: where a sentence must end, whatever its words are.
 
 The rule: every non-blank line belongs to exactly one block, in order, and nothing is rewritten.
-Next to the blocks there is a *view* of the text, of the same length character by character, in
-which markup is blanked, so that an offset found in the view is an offset in the text.
+In addition to the blocks there is a *view* of the text, of the same length character by character,
+in which markup is blanked, so that an offset found in the view is an offset in the text.
 
-This is a line scanner and no Markdown parser on purpose. A parser (CommonMark) reads four spaces
-as code, `text` over `---` as a heading, drops link definitions, knows none of the list markers of
-Chinese texts, and needs 23 s for a 2 MB table; answers of models need the opposite of all five.
+This is a line scanner and not a Markdown parser on purpose. A parser (CommonMark) reads four spaces
+as code and `text` above `---` as a heading, drops link definitions, does not know the list markers
+of Chinese texts, and needs 23 s for a 2 MB table; for answers of models all five are wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.text.scripts import CJK_PRINT, HAN, KOREAN_LETTERS
 
 _LINE = re.compile(r"(.*?)(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\Z)", re.DOTALL)
 _LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Possessive (*+), so that a line of a million spaces costs one pass.
+# Possessive (*+), so that a line of a million spaces is scanned once.
 _INDENT = r"[\s\ufeff\u200b]*+"
 _QUOTE = re.compile(rf"{_INDENT}>(?:[ \t]*>)*[ \t]?")
 _FENCE = re.compile(rf"{_INDENT}(?:(`{{3,}}+)[^`]*|(~{{3,}}+).*)\Z")
@@ -44,7 +44,8 @@ _NUMBER = re.compile(
     r"|(?P<circled>[\u2460-\u2473])"  # circled 1 to 20
     r")[*_]{0,3}"
 )
-# a. or IV.: a mark only where `_find_lettered` finds a list around it, since prose has initials.
+# a. or IV.: a mark only where `_find_lettered` finds a list around it, since prose contains
+# initials.
 _LETTERED = re.compile(
     rf"{_INDENT}[*_]{{0,3}}(?P<mark>[a-zA-Z]|[ivxlc]{{2,6}}|[IVXLC]{{2,6}})\."
     r"(?=[*_]{0,3}\s)[*_]{0,3}"
@@ -54,7 +55,7 @@ _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _FIRST_NUMBERS = {"0", "1", "a", "A", "一", "①"}
 _WIDE = re.compile(rf"[{CJK_PRINT}{KOREAN_LETTERS}”’…]\Z")
 
-# Emphasis, references after a full stop, and characters nobody sees.
+# Emphasis, references after a full stop, and invisible characters.
 _BLANKED = re.compile(
     r"\*{1,3}|__|~~|(?<=[.!?])(?:\[\d[\d,–\- ]{0,30}\])+"
     r"|[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]"
@@ -62,18 +63,18 @@ _BLANKED = re.compile(
 _FILLED = re.compile(
     rf"(?:https?|ftp)://[^\s<>\"“”{CJK_PRINT}{KOREAN_LETTERS}]+"
     r"|`[^`\n\r]{1,500}`"
-    r"|(?<=\w)['’](?=\w)|(?<!\w)['’](?=\d\ds?\b)"  # apostrophes are no quotation marks
-    r"|(?<=\d)['′] ?\d{1,2}[\"″]"  # nor are feet and inches
+    r"|(?<=\w)['’](?=\w)|(?<!\w)['’](?=\d\ds?\b)"  # apostrophes are not quotation marks
+    r"|(?<=\d)['′] ?\d{1,2}[\"″]"  # feet and inches are not either
     r"|[\ud800-\udfff]"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A stretch of text no sentence may cross; `whole` ones are a single sentence.
+    """A part of the text that no sentence may cross; a `whole` one is a single sentence.
 
     Whole are headings, table rows and fenced code; prose (paragraphs, list items with their
-    bullet, quotations) is for a splitter to cut.
+    bullet, quotations) is divided by a splitter.
     """
 
     start: int
@@ -112,7 +113,7 @@ def _read_lines(text: str) -> Iterator[_Line]:
     position = 0
     while position < len(text):
         match = _LINE.match(text, position)
-        assert match is not None  # it can match nothing at all, at the end
+        assert match is not None  # it can match an empty text, at the end
         start, end = match.span(1)
         position = match.end()
         body, depth = start, 0
@@ -142,7 +143,7 @@ def _fill(match: re.Match[str]) -> str:
 
 
 class _Scanner:
-    """One pass over the lines; `markers` collects the list markers it met."""
+    """One pass over the lines; `markers` collects the list markers."""
 
     def __init__(self, lines: Sequence[_Line]) -> None:
         self.lines = lines
@@ -155,7 +156,7 @@ class _Scanner:
         while index < len(self.lines):
             line = self.lines[index]
             if line.blank:
-                if line.depth:  # a bare quotation mark still has to be in a block
+                if line.depth:  # a lone quotation mark still has to be in a block
                     yield Block(start=line.start, end=line.body, whole=True)
                 index += 1
                 continue
@@ -187,7 +188,8 @@ class _Scanner:
         return after, False
 
     def _read_markers(self, index: int) -> int:
-        """Record the list markers a line opens with ("- 1. "); where its content starts."""
+        """Record the list markers at the beginning of a line ("- 1. "); returns where its content
+        begins."""
         line = self.lines[index]
         if _RULE.match(line.text):
             return 0
@@ -208,7 +210,7 @@ class _Scanner:
         return end
 
     def _interrupts(self, index: int, *, in_item: bool) -> bool:
-        """Whether the line ends the paragraph before it: else it is that paragraph wrapped."""
+        """Whether the line ends the paragraph before it; otherwise it continues that paragraph."""
         line, previous = self.lines[index], self.lines[index - 1]
         if line.blank or line.depth != previous.depth or _RULE.match(line.text):
             return True
@@ -218,7 +220,8 @@ class _Scanner:
             return True
         number = _NUMBER.match(line.text)
         if number:
-            # "... in\n1999. Then" is prose that was wrapped there; a list starts at its start.
+            # "... in\n1999. Then" is prose that was wrapped there; a list begins with its first
+            # number.
             value = next(group for group in number.groups() if group)
             announced = previous.text.endswith((":", "："))
             if value in _FIRST_NUMBERS or announced or (self._numbered and len(value) <= 3):
@@ -249,7 +252,7 @@ class _Scanner:
         return after
 
     def _after_fence(self, index: int, fence: str) -> int:
-        """After the closing fence; an answer cut off inside its code has none."""
+        """After the closing fence; an answer that is cut off inside code has none."""
         depth = self.lines[index].depth
         for after in range(index + 1, len(self.lines)):
             line = self.lines[after]
@@ -263,7 +266,7 @@ class _Scanner:
 
 
 def _is_single(line: _Line) -> bool:
-    """A heading, a line all bold (how models write headings) or a horizontal rule."""
+    """A heading, a line in bold (models write headings this way) or a horizontal rule."""
     return any(pattern.match(line.text) for pattern in (_HEADING, _BOLD_LINE, _RULE))
 
 
@@ -293,7 +296,7 @@ def _find_lettered(lines: Sequence[_Line]) -> dict[int, int]:
 
 
 def _read_letters(mark: str) -> Iterator[tuple[str, int]]:
-    """Every kind of list that a mark may be of, and its number there: i is 9 or 1."""
+    """Every kind of list that a mark may belong to, and its number in it: i is 9 or 1."""
     case = "upper" if mark.isupper() else "lower"
     small = mark.lower()
     if len(mark) == 1:

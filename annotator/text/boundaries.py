@@ -1,8 +1,8 @@
-"""Where a proposed sentence end settles, which proposals are none, and which ends are missing.
+"""The exact place of a proposed sentence end, wrong proposals, and missing ends.
 
-The rule: these rules look at a few characters around one place, never at the whole text, so
-they cost the same anywhere; and they hold for every library alike. What depends on a language
-is in `annotator.text.rules`.
+The rule: these rules look at a few characters around one place, never at the whole text, so their
+cost does not depend on its length; and they apply to every library. Rules that depend on a language
+are in `annotator.text.rules`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from annotator.text.rules.languages import Rules
 from schemas.spans import Offsets
 from schemas.text.scripts import HAN
 
-# What still belongs to a sentence after its full stop: more stops, closing quotes and brackets,
-# emphasis, references such as [3], emoticons, and characters nobody sees. French has a space
-# before », and in German “ and « close a quotation.
+# Characters that still belong to a sentence after its full stop: more stops, closing quotes and
+# brackets, emphasis, references such as [3], emoticons, and invisible characters. French has a
+# space before », and in German “ and « close a quotation.
 _TAIL = re.compile(
     r"(?:[.!?。！？｡…‼⁇⁈⁉;；]|[\"'”’»」』）)\]】》〉〕*~]|__|\[\d[\d,;–\- ]{0,30}\]"
     r"|[\u200b\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\u202c\u2069]"
@@ -34,7 +34,7 @@ _OWN_END = re.compile(
     r"[。！？｡；][。！？｡；?!…]*"
     rf"|(?<=[{HAN}])[?!]+(?=[{HAN}“「『（《])"
     r"|…(?=\s+[A-Z])"
-    rf"|(?<=[{HAN}])…{{1,4}}(?=“[^“”]{{0,100}}[。！？]”)"  # then somebody speaks
+    rf"|(?<=[{HAN}])…{{1,4}}(?=“[^“”]{{0,100}}[。！？]”)"  # then direct speech follows
     r"|(?<=[a-z0-9][.!?])[)\]](?=\s+[A-Z])"  # (A sentence in brackets.)
     r"|(?<=[!?])[!?](?=\s+[a-z])"  # chat without capitals
     r"|(?<=[a-z][!?])(?=[A-Z][a-z]*[ ,])"  # He left!She stayed.
@@ -53,10 +53,10 @@ _WIDE_CLOSERS = re.compile(r"[”」』）’\"'*_~\s]*")
 
 
 def settle(text: str, view: str, end: int, *, start: int, limit: int) -> int:
-    """Where a sentence end proposed near `end` in the block [start, limit) really is.
+    """The exact place of a sentence end that is proposed near `end` in the block [start, limit).
 
-    Back over white space, so that what follows starts the next sentence; then on over
-    what closes the sentence. `view` is the view of `text` (see `annotator.text.blocks`).
+    First back over white space, so that the next text begins the next sentence; then forward over
+    the marks that close the sentence. `view` is the view of `text` (see `annotator.text.blocks`).
     """
     end = min(end, limit)
     while end > start and (view[end - 1].isspace() or _opens(view, end - 1, start)):
@@ -66,22 +66,23 @@ def settle(text: str, view: str, end: int, *, start: int, limit: int) -> int:
 
 
 def _opens(view: str, index: int, start: int) -> bool:
-    """Whether the character opens a quotation or bracket, and so the next sentence."""
+    """Whether the character opens a quotation or bracket, and so begins the next sentence."""
     if view[index] in _OPENERS:
         return True
     return view[index] in _EITHER_WAY and (index == start or view[index - 1].isspace())
 
 
 def is_sentence_end(view: str, end: int, *, start: int, limit: int, rules: Rules) -> bool:
-    """False for an end no sentence has: after a title, in a decimal, before `?" he said`."""
+    """False for an end that is certainly wrong: after a title, in a decimal, before `?" he
+    said`."""
     stop = end
-    while stop > start and view[stop - 1] == " ":  # emphasis that the view has blanked
+    while stop > start and view[stop - 1] == " ":  # emphasis, which is blanked in the view
         stop -= 1
     if _EMOTICON_END.search(view[max(start, stop - 4) : stop]):
         return True
     last = view[stop - 1 : stop] if stop > start else ""
     if last in (",", "，", "、") or (last.isascii() and last.isalnum()):
-        return False  # nothing stops here: sentencex takes "thymine (T)" for a list
+        return False  # no stop here: sentencex reads "thymine (T)" as a list
     if view[end : end + 1] in (",", "，", "、"):
         return False  # „Hilfe!“, rief er
     after = _AFTER.match(view, end, limit)
@@ -94,9 +95,9 @@ def is_sentence_end(view: str, end: int, *, start: int, limit: int, rules: Rules
 
 
 def find_missed_ends(view: str, *, start: int, limit: int, rules: Rules) -> Iterator[int]:
-    """Full stops that surely end a sentence, whether or not a library proposes them.
+    """Full stops that certainly end a sentence, whether or not a library proposes them.
 
-    Inside a quotation or a bracket the library decides: many leave a quotation whole.
+    Inside a quotation or a bracket the library decides: many keep a quotation whole.
     """
     pairs = _PAIR_OF_ANY.finditer(view, start, limit)
     inside = next(pairs, None)
@@ -112,7 +113,7 @@ def find_missed_ends(view: str, *, start: int, limit: int, rules: Rules) -> Iter
 def find_own_ends(view: str, *, start: int, limit: int) -> Iterator[int]:
     """Ends that do not need a library: mostly CJK full stops, outside quotations and brackets.
 
-    The full-width semicolon counts: in Chinese it parts statements of their own. A full stop
+    The full-width semicolon counts: in Chinese it separates independent statements. A full stop
     that closes a quotation ends the sentence after the closing mark.
     """
     pairs = _WIDE_PAIR.finditer(view, start, limit)
@@ -131,7 +132,7 @@ def find_own_ends(view: str, *, start: int, limit: int) -> Iterator[int]:
 def find_embedded(view: str, *, start: int, limit: int) -> list[Offsets]:
     """Quotations and brackets inside a CJK clause, and titles: no sentence ends in (start, end].
 
-    Direct speech follows a colon, a comma or nothing, and is not embedded; what follows a word
-    and is followed by one (他把“你好。再见。”写在纸上) is a part of its clause.
+    Direct speech follows a colon, a comma or nothing, and is not embedded; a quotation between two
+    words (他把“你好。再见。”写在纸上) is part of its clause.
     """
     return [match.span() for match in _EMBEDDED.finditer(view, start, limit)]

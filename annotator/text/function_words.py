@@ -1,7 +1,7 @@
-"""Words that say nothing checkable of their own, by language.
+"""Words without a checkable meaning, by language.
 
-The rule: a word is here only when it is no content in any common use. A language without a list
-has none of these words; callers fall back on the length of words.
+The rule: a word is listed only when it has no content in any common use. A language without a list
+has no such words; callers use the length of words instead.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _MIN_LETTERS_WITHOUT_LIST = 4
 
 
 def is_function_word(word: str, language: str) -> bool:
-    """Whether a casefolded word says nothing of its own in `language` (ISO 639, or '')."""
+    """Whether a casefolded word has no content in `language` (ISO 639, or '')."""
     listed = FUNCTION_WORDS.get(language)
     if listed is not None:
         return word in listed

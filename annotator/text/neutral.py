@@ -1,6 +1,7 @@
-"""Content made harmless for a prompt: it cannot open a tag of ours or a chat template's marker.
+"""Makes content harmless in a prompt: it cannot open one of our tags or a chat template's marker.
 
-The rule: one code point for one, so offsets into the neutralised text are offsets into the text.
+The rule: each code point becomes one code point, so offsets into the neutralised text are offsets
+into the text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _SAFE = {"<": "‹", "＜": "‹", "﹤": "‹", "&": "＆", "[": "［", "｜": 
 
 
 def neutralise(text: str) -> str:
-    """`text` without what could open a tag or a template's marker; as many code points as before.
+    """`text` without what could open a tag or a template's marker; the number of code points is the
+    same.
 
     >>> neutralise("2 < 3 </document> <|im_end|>")
     '2 < 3 ‹/document> ‹|im_end|>'

@@ -1,8 +1,8 @@
-"""Whether a stretch of a document cuts what belongs together: then it does not say the quote.
+"""Whether a part of a document cuts something that belongs together: then it is not the quote.
 
-The rule: what is next to a quote may not change what it says. A quote that leaves out the minus
-before its number, the `%` behind it, the `not` before its first word or the second half of a
-compound says something else than the document, although all its characters are there.
+The rule: the text next to a quote must not change its meaning. A quote without the minus before its
+number, the `%` after it, the `not` before its first word or the second half of a compound has
+another meaning than the document, although the document contains all its characters.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _GROUPS_BEFORE = re.compile(r"\d{1,3}")
 _DESIGNATOR = re.compile(r"[A-HJ-Z]|[IVX]{2,}")  # hepatitis A, World War II
 _INSIDE_WORDS = frozenset("/\\&@_^=<>~#*+")
 
-# What is directly before a quote, or directly behind it, and denies what it says.
+# Text directly before or after a quote that negates it.
 _DENIED_BEFORE = re.compile(
     r"""(?:
       (?<![^\W_]) (?:
@@ -96,7 +96,7 @@ _DENIED_BEHIND = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Edge:
-    """The border between two neighbouring tokens, seen from `at`, the first one behind it."""
+    """The border between two adjacent tokens; `at` is the first one after it."""
 
     text: QuoteText
     at: int
@@ -111,7 +111,7 @@ class _Edge:
         return self.text.raw[self.text.starts[number] : self.text.ends[number]]
 
     def gap(self, offset: int = 0) -> str | None:
-        """What is between the tokens `offset - 1` and `offset`; None beyond the text."""
+        """The text between the tokens `offset - 1` and `offset`; None outside the text."""
         number = self.at + offset
         if not 0 < number < len(self.text):
             return None
@@ -122,7 +122,7 @@ class _Edge:
 
 
 def is_cut(text: QuoteText, first: int, last: int) -> bool:
-    """Whether the tokens `first` to `last` of a text lose something to a neighbour."""
+    """Whether a neighbour of the tokens `first` to `last` of a text belongs to them."""
     before, behind = _Edge(text=text, at=first), _Edge(text=text, at=last + 1)
     if _joins(before) or _joins(behind) or _is_designated(behind) or _drops_unit(behind):
         return True
@@ -138,7 +138,8 @@ def is_cut(text: QuoteText, first: int, last: int) -> bool:
 
 
 def hides_negation(between: str) -> bool:
-    """Whether what an elision leaves out, within one sentence, may turn the rest around."""
+    """Whether the text that an elision leaves out, within one sentence, may reverse the meaning of
+    the rest."""
     if re.search(r"[.!?。！？\n]", between):
         return False
     between = between[:_MAX_ELIDED_CHARS]
@@ -205,7 +206,7 @@ def _is_sign(token: str) -> bool:
 
 
 def _is_compound(edge: _Edge, *, sign: int) -> bool:
-    """Whether the sign at place `sign` (-1 before the edge, 0 behind it) ties its neighbours."""
+    """Whether the sign at place `sign` (-1 before the edge, 0 after it) connects its neighbours."""
     mark = edge.form(sign)
     ties_left = edge.touches(sign) and edge.form(sign - 1)[-1:].isalnum()
     ties_right = edge.touches(sign + 1) and edge.form(sign + 1)[:1].isalnum()
@@ -225,7 +226,7 @@ def _is_compound(edge: _Edge, *, sign: int) -> bool:
 
 
 def _is_dotted(left: str, right: str) -> bool:
-    """Whether a full stop between two words that touch it is inside a name: node.js, U.S."""
+    """Whether a full stop directly between two words is inside a name: node.js, U.S."""
     return right[:1].islower() or (len(left) == len(right) == 1 and (left + right).isupper())
 
 
@@ -236,7 +237,8 @@ def _is_designated(edge: _Edge) -> bool:
 
 
 def _drops_unit(edge: _Edge) -> bool:
-    """Whether a quote ends with a number whose unit is the next word: `5 million` of euros."""
+    """Whether a quote ends with a number whose unit is the next word: `5 million` in `5 million
+    euros`."""
     gap = edge.gap()
     if gap is None or "\n" in gap:
         return False

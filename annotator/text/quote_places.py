@@ -1,8 +1,8 @@
-"""Where one text says a quote: every place, whole words and whole amounts only.
+"""Where a text contains a quote: every place, only whole words and whole amounts.
 
-The rule: the tokens of the quote must be in the text one behind the other, and nothing next to
-them may change what they say. Nothing is guessed: no letter, digit or sign may differ. The one
-tolerance is an article that is missing or added, with a score below 1.
+The rule: the tokens of the quote must be in the text one after the other, and nothing next to them
+may change their meaning. Nothing is guessed: no letter, digit or sign may differ. The only
+tolerance is a missing or added article, with a score below 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AROUND_QUOTES = frozenset(".,;:!?-")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stretch:
-    """`raw[start:end]` of a text says the quote; `score` is 1.0 unless articles differ."""
+    """`raw[start:end]` of a text is the quote; `score` is 1.0 unless articles differ."""
 
     start: int
     end: int
@@ -32,10 +32,10 @@ class Stretch:
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """A quote made ready to be looked for: its tokens.
+    """A quote prepared for searching: its tokens.
 
-    Marks around it need not be there, signs must: `-20 degrees` is not `20 degrees`. `closing` are
-    the marks at its end.
+    Marks around it need not be in the text, signs must: `-20 degrees` is not `20 degrees`.
+    `closing` are the marks at its end.
     """
 
     raw: str
@@ -49,12 +49,12 @@ class Quote:
 
     @property
     def has_content(self) -> bool:
-        """Whether there is a letter or a digit to look for."""
+        """Whether there is a letter or a digit to search for."""
         return any(token[0].isalnum() for token in self.tokens)
 
 
 def make_quote(quote: str) -> Quote:
-    """The quote of a judge or writer, ready to be looked for."""
+    """The quote of a judge or writer, prepared for searching."""
     text = read_quote_text(quote)
     first, end = 0, len(text)
     while end and text.token(end - 1) in _AROUND_QUOTES and not _is_charge(text, end - 1):
@@ -76,7 +76,7 @@ def _is_charge(text: QuoteText, last: int) -> bool:
 
 
 def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
-    """Where `text` says the quote word for word, from its beginning on."""
+    """The places where `text` contains the quote word for word, in order."""
     for first, last in _find_tokens(quote.tokens, text):
         if not is_cut(text, first, last):
             end = _end_of(quote, text, last)
@@ -84,21 +84,22 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
 
 
 def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Iterator[Stretch]:
-    """Where `text` says the quote but for an article more or less; `bare` is it without them."""
+    """The places where `text` contains the quote with articles missing or added; `bare` is the text
+    without them."""
     for bare_first, bare_last in _find_tokens(quote.bare, bare):
         first = bisect_left(text.starts, bare.starts[bare_first])
         last = bisect_right(text.ends, bare.ends[bare_last]) - 1
         if quote.tokens[0] in ARTICLES and text.token(first - 1) in ARTICLES:
             first -= 1
         score = _compare_articles(quote.tokens, text.tokens_from(first, last + 1))
-        # What is the same to the letter was found, or is cut.
+        # An exact match was already found, or is cut.
         if MIN_SCORE <= score < 1 and not is_cut(text, first, last):
             start, end = text.starts[first], text.ends[last]
             yield Stretch(start=start, end=end, score=round(score, 4))
 
 
 def _end_of(quote: Quote, text: QuoteText, last: int) -> int:
-    """Where a stretch ends, with those of the quote's closing marks that the text has, too."""
+    """The end of a match, including those closing marks of the quote that the text has, too."""
     for mark in quote.closing:
         if text.token(last + 1) != mark or text.starts[last + 1] != text.ends[last]:
             break
@@ -107,7 +108,7 @@ def _end_of(quote: Quote, text: QuoteText, last: int) -> int:
 
 
 def _find_tokens(tokens: Sequence[str], text: QuoteText) -> Iterator[tuple[int, int]]:
-    """The first and last token of each stretch of `text` that is `tokens`."""
+    """The first and last token of each part of `text` that equals `tokens`."""
     if not tokens:
         return
     wanted = SPLIT + SPLIT.join(tokens) + SPLIT
@@ -119,9 +120,10 @@ def _find_tokens(tokens: Sequence[str], text: QuoteText) -> Iterator[tuple[int, 
 
 
 def _compare_articles(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """Twice the characters they share, by those of both; 0 where one says `a`, the other `the`.
+    """Twice the number of shared characters, divided by that of both; 0 where one has `a`, the
+    other `the`.
 
-    Both are the same but for articles. White space counts.
+    Both are the same apart from articles. White space counts.
     """
     wrong, mine, other = 0, 0, 0
     while mine < len(ours) or other < len(theirs):
@@ -141,7 +143,7 @@ def _compare_articles(ours: Sequence[str], theirs: Sequence[str]) -> float:
 def words_around(text: QuoteText, start: int, end: int) -> frozenset[str]:
     """The words and numbers of the sentence or line that `raw[start:end]` of a text is in.
 
-    At most MAX_AROUND tokens before and behind it are looked at.
+    At most MAX_AROUND tokens before and after it are read.
     """
     first = bisect_left(text.starts, start)
     last = max(first, bisect_left(text.starts, end) - 1)

@@ -1,7 +1,7 @@
-"""A text as the tokens by which quotes are compared: words, numbers, signs, single characters.
+"""A text as the tokens with which quotes are compared: words, numbers, signs, single characters.
 
-The rule: form goes, content stays. Case, white space, width, ligatures, soft hyphens, kinds of
-dashes and quotation marks are form. Every letter, accent, digit, sign, currency and unit is
+The rule: form is ignored, content counts. Case, white space, width, ligatures, soft hyphens, kinds
+of dashes and quotation marks are form. Every letter, accent, digit, sign, currency and unit is
 content: `-20` is two tokens, `10²` is not `102`, `3.1` is not a part of `3.1.4`.
 """
 
@@ -18,7 +18,7 @@ from itertools import accumulate
 from schemas.text.scripts import UNSPACED
 
 SPLIT = "\n"  # between the tokens of `QuoteText.joined`; no token holds white space
-# Characters that no reader sees, and marks that say nothing about the words they are at.
+# Invisible characters, and marks without meaning for the words next to them.
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _SILENT = "\"“”„‟«»「」『』＂'‘’‚‛`´＇™®©†‡•"
 _APOSTROPHES = frozenset("'’‘`´＇")
@@ -28,7 +28,9 @@ _NOT_SHOWN = re.compile(f"[{_UNSEEN}\\s]")
 _SAME = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–—―−⁃", "-"),
-        **dict.fromkeys("‹〈", "<"),  # ‹ and others: what a prompt shows for < [ _
+        **dict.fromkeys(
+            "‹〈", "<"
+        ),  # ‹ and others: the characters that a prompt has in place of < [ _
         **dict.fromkeys("›〉", ">"),
         "▁": "_",
         "。": ".",
@@ -96,7 +98,7 @@ def read_quote_text(text: str) -> QuoteText:
 
 
 def without_articles(text: QuoteText) -> QuoteText:
-    """The same text less its lower-case articles, where no word's meaning hangs on them."""
+    """The same text without its lower-case articles, where no word's meaning depends on them."""
     tokens = text.tokens()
     kept = [
         number
@@ -149,7 +151,7 @@ def _token_pattern() -> re.Pattern[str]:
 
 
 def _mend(text: str, forms: list[str], spans: list[tuple[int, int]], number: int) -> None:
-    """Put right a form that depends on the token before it; '' for one that is none."""
+    """Correct a form that depends on the token before it; '' for one that is dropped."""
     form, (start, end) = forms[number], spans[number]
     first, last = spans[number - 1] if number else (0, 0)
     before = text[first:last]
@@ -169,10 +171,10 @@ def _closes(text: str, at: int, mark: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _without_form(token: str) -> str:
-    """The token as it is compared; several tokens have SPLIT between them."""
+    """The form of the token that is compared; several tokens have SPLIT between them."""
     if token.isascii():
         return token.lower()
-    # A raised or circled digit is a digit of its own: 10² is not 102. A lowered one is a digit.
+    # A raised or circled digit is a separate digit: 10² is not 102. A lowered one is a digit.
     if token[0] in _LOWERED_DIGITS:
         return unicodedata.normalize("NFKC", token)
     if any(unicodedata.category(letter) == "No" for letter in token):

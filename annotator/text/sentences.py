@@ -2,8 +2,8 @@
 
 The rule: `text[start:end]` is the sentence, always. Sentences are sorted, disjoint, trimmed of
 outer white space and cover every other character, for any text and any splitter. Blocks
-(paragraphs, list items, headings, table rows, code) are found first, a library proposes
-sentence ends inside the prose of each, and a few rules shared by all libraries settle them.
+(paragraphs, list items, headings, table rows, code) are found first, a library proposes sentence
+ends inside the prose of each, and a few rules shared by all libraries correct them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def split_sentences(text: str, *, language: str, splitter: str = "sentencex") ->
     `language` is an ISO code; with an unknown one, or '', the English rules and a library's
     defaults apply.
     `splitter` is one of `annotator.text.splitters.SPLITTERS`; any other raises ConfigError.
-    A stretch without a letter or digit (a table's rule, `---`, a lone emoji) is no sentence
-    of its own: it belongs to the one before it, or to the first.
+    A part without a letter or digit (a table's rule, `---`, a lone emoji) is not a separate
+    sentence: it belongs to the one before it, or to the first.
     """
     find_ends = find_splitter(splitter, language)
     rules = find_rules(language)
@@ -73,14 +73,14 @@ def _ends_in_prose(
 
 
 def _lies_in(end: int, stretches: list[Offsets]) -> bool:
-    """Whether `end` lies in (first, last] of one of the stretches, which are sorted, disjoint."""
+    """Whether `end` is in (first, last] of one of the ranges, which are sorted and disjoint."""
     index = bisect_left(stretches, end, key=lambda stretch: stretch[0]) - 1
     return index >= 0 and end <= stretches[index][1]
 
 
 def _join_wordless(text: str, spans: Iterable[Offsets]) -> list[Offsets]:
     joined: list[Offsets] = []
-    open_start: int | None = None  # where wordless text before the first sentence starts
+    open_start: int | None = None  # start of the text without words before the first sentence
     last_end = 0
     for start, end in spans:
         last_end = end

@@ -1,8 +1,8 @@
-"""Three libraries behind one interface: prose in, the offsets where sentences end out.
+"""Three libraries behind one interface: from prose to the offsets of sentence ends.
 
-The rule: a library proposes offsets and nothing else. What it returns as text is never used, so
-no library can rewrite a response. All three work offline and give the same answer on every
-machine: none looks for models or data that may or may not be installed.
+The rule: only the offsets that a library proposes are used, never the text that it returns, so no
+library can rewrite a response. All three work offline and give the same result on every machine:
+none uses models or data that may or may not be installed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SPLITTERS = ("sentencex", "spacy", "nltk")
 
 _SPACE = re.compile(r"[^\S \n]")
 
-# The libraries' time grows with the square of some texts (sentencex: 2 MB of Chinese, or of
-# opening quotes: hours), so prose is handed over in windows of this many characters.
+# The libraries' time grows with the square of the length of some texts (sentencex: 2 MB of Chinese,
+# or of opening quotes: hours), so prose is passed in windows of this number of characters.
 _WINDOW_CHARS = 2048
-_WINDOW_MARGIN = 256  # an end this near to a window's edge is judged again in the next one
+_WINDOW_MARGIN = 256  # an end this near to a window's edge is decided again in the next one
 
 
 @lru_cache(maxsize=64)
@@ -44,14 +44,16 @@ def find_splitter(name: str, language: str) -> FindEnds:
         return _spacy(primary)
     if name == "nltk":
         return _nltk()
-    raise ConfigError(f"text.splitter is {name!r}, which is none; {nearest(name, SPLITTERS)}")
+    raise ConfigError(
+        f"text.splitter is {name!r}, which does not exist; {nearest(name, SPLITTERS)}"
+    )
 
 
 def in_windows(find_ends: FindEnds, text: str) -> list[int]:
     """`find_ends` over a text of any length, in time that grows with its length.
 
-    A window starts at the last sentence end of the one before, so a sentence is seen whole
-    unless it is longer than a window; such a one is read in pieces, without its context.
+    A window begins at the last sentence end of the one before, so a sentence is read whole unless
+    it is longer than a window; such a one is read in pieces, without its context.
     """
     ends: list[int] = []
     position, limit = 0, _WINDOW_CHARS - _WINDOW_MARGIN
@@ -67,8 +69,8 @@ def in_windows(find_ends: FindEnds, text: str) -> list[int]:
 def _sentencex(language: str) -> FindEnds:
     """Rules and abbreviations for some 300 languages; an unknown code is read as English.
 
-    It steps one byte back over a space, and panics where the space has several (U+3000 before a
-    full stop), so every space is given to it as the plain one.
+    It steps one byte back over a space, and crashes where the space has several bytes (U+3000
+    before a full stop), so every space is passed as the plain one.
     """
     from sentencex import get_sentence_boundaries
 
@@ -83,8 +85,8 @@ def _spacy(language: str) -> FindEnds:
     """The rule-based sentencizer over that language's tokenizer.
 
     Where spaCy has no such language, or its tokenizer needs a package that is not spaCy's own
-    (ja, ko, th, vi), the multi-language tokenizer stands in, always, so that installing a
-    package does not move sentences.
+    (ja, ko, th, vi), the multi-language tokenizer is always used, so that installing a package does
+    not change sentences.
     """
     import spacy
 

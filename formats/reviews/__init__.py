@@ -1,4 +1,4 @@
-"""What people decided: appended to a file, compared with each other, laid over annotations."""
+"""What people decided: appended to a file, compared with each other, applied to annotations."""
 
 REVIEWS_NAME = "reviews.jsonl"
-REVIEW_FILES = (REVIEWS_NAME, "corrections.jsonl")  # the second is of earlier versions
+REVIEW_FILES = (REVIEWS_NAME, "corrections.jsonl")  # the second is from earlier versions

@@ -1,11 +1,11 @@
-"""People's verdicts beat the judge's: reviews laid over the annotations of one question.
+"""People's verdicts replace the judge's: reviews applied to the annotations of one question.
 
 The rule: every review is in exactly one of five groups, and the counts say which: applied,
-superseded (the same person decided again later), in a conflict, without a label, refused. What
-people decided takes the place of the sentences there; a sentence that it cuts keeps the part
-outside as `corrected_in_part`. Identical answers to one question share their reviews.
+superseded (the same person decided again later), in a conflict, without a label, refused. People's
+decisions replace the sentences at their place; of a sentence that is only partly covered, the rest
+stays as `corrected_in_part`. Identical answers to one question share their reviews.
 
-Worked example, a judge's sentences [0, 10) and [11, 20) under a review of [5, 20):
+Worked example, a judge's sentences [0, 10) and [11, 20), and a review of [5, 20):
 
     spans [5, 10), [11, 20)  ->  [0, 5) undetermined, [5, 10) and [11, 20) the person's
 """
@@ -38,15 +38,15 @@ from schemas.labels import Label
 from schemas.records import Annotation, Failure, Sentence, Verdict
 from schemas.spans import Offsets, gaps, trim
 
-PERSON = "person"  # who it was is in the provenance, not among the judges' names
+PERSON = "person"  # the person is in the provenance, not among the judges' names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replaced:
-    """Who decided on a sentence and when (the latest of them), and what was there before.
+    """Who decided on a sentence and when (the latest of them), and what was replaced.
 
     who          by name, sorted
-    sentences    as they were, those that the decision overlaps
+    sentences    the sentences that the decision overlaps, before the change
     """
 
     who: Sequence[str]
@@ -61,7 +61,7 @@ class Reviewed:
     replaced     by response id and the offsets of each sentence that people decided
     conflicts    each once, also where identical answers share it
     counts       the reviews of each group of the module's rule, and `labels_carried_over`: the
-                 sentences of identical answers that have their label from another answer's review
+                 sentences of identical answers whose label comes from another answer's review
     """
 
     rows: Sequence[Annotation]
@@ -78,7 +78,7 @@ def apply_reviews(
 ) -> Reviewed:
     """The responses to one question with their `reviews` (by response id) applied.
 
-    Pure, and the same for any order of the reviews.
+    A pure function; the order of the reviews does not matter.
     """
     if not any(reviews.get(row.id) for row in rows):
         return Reviewed(rows=rows)
@@ -135,7 +135,7 @@ def _sort_out(row: Annotation, entries: Iterable[Logged]) -> tuple[list[Logged],
 def _count(
     entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved
 ) -> Counter[str]:
-    """How many reviews are in each group but `refused`."""
+    """How many reviews are in each group except `refused`."""
     contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
     present = {item.entry.review.id for item in decisions}
     counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
@@ -154,7 +154,7 @@ def _count(
 def _lay_over(
     row: Annotation, decided: Sequence[Decided]
 ) -> tuple[Annotation, Mapping[Offsets, Replaced]]:
-    """The annotation with people's labels in place, and what they replaced."""
+    """The annotation with people's labels, and the sentences that they replaced."""
     if not decided:
         return row, {}
     replaced: dict[Offsets, Replaced] = {}
@@ -200,7 +200,7 @@ def _overlap(sentence: Sentence, item: Decided) -> bool:
 
 
 def _outside(sentence: Sentence, cutting: Sequence[Decided], text: str) -> list[Sentence]:
-    """What people's decisions leave of a sentence that they cut."""
+    """The parts of a sentence that people's decisions do not cover."""
     length = sentence.end - sentence.start
     inside = [
         (max(item.start - sentence.start, 0), min(item.end - sentence.start, length))

@@ -1,11 +1,11 @@
-"""Where several people decided on one place: whether they agree, and what becomes of a conflict.
+"""Where several people decided on one place: whether they agree, and how a conflict is resolved.
 
-The rule: two different labels for one place are never resolved without a word. Each conflict is
-listed with every decision in it, and a setting says what the data set holds there.
+The rule: two different labels for one place are never resolved silently. Each conflict is listed
+with every decision in it, and a setting decides what the data set holds there.
 
     skip       nothing: the place is `undetermined: reviews_conflict` and trains on neither side
-    majority   the labels that most people gave, where more gave them than any others; else skip
-    latest     the labels of the latest review by time; else (two at one time) skip
+    majority   the labels that more people gave than any other labels; without such a majority: skip
+    latest     the labels of the latest review by time; with two at the same time: skip
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ConflictRule(StrEnum):
 
 
 class ConflictDecision(Record):
-    """What one person decided in a conflict, as the review says it."""
+    """What one person decided in a conflict, as in the review."""
 
     review_id: Identifier
     who: str
@@ -67,9 +67,9 @@ class Conflict(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """A label for a place, and the reviews that it rests on (in a conflict: all of it).
+    """A label for a place, and the reviews that it comes from (in a conflict: all reviews of it).
 
-    error_spans    of the decision that was taken; others gave the same label
+    error_spans    of the decision that was used; others gave the same label
     """
 
     start: int
@@ -85,7 +85,7 @@ class Resolved:
     """What people decided together.
 
     decided      disjoint, by place
-    conflicts    places with the decisions that differ there and what was taken of them
+    conflicts    places with the decisions that differ there and the ones that were used
     """
 
     decided: Sequence[Decided]
@@ -93,7 +93,7 @@ class Resolved:
 
 
 def resolve(decisions: Iterable[Decision], text: str, rule: ConflictRule) -> Resolved:
-    """One label per place out of the decisions of several people."""
+    """One label per place, from the decisions of several people."""
     decided: list[Decided] = []
     conflicts: list[tuple[Offsets, Sequence[Decision], Sequence[Decision]]] = []
     for group in _groups(decisions):
@@ -173,7 +173,7 @@ def _by_person(group: Iterable[Decision]) -> Mapping[str, list[Decision]]:
 def _agreed(
     people: Mapping[str, Sequence[Decision]], place: Offsets, text: str
 ) -> Sequence[Decision] | None:
-    """The decisions of a person who decided on all of the place and whom nobody contradicts."""
+    """The decisions of a person who decided on all of the place and whom no one contradicts."""
     for who in sorted(people, key=lambda who: _last(people[who]), reverse=True):
         mine = people[who]
         if _left_out(mine, place, text):
@@ -185,7 +185,7 @@ def _agreed(
 
 
 def _left_out(items: Sequence[Decision], place: Offsets, text: str) -> list[Offsets]:
-    """The stretches of the place that hold text and that none of the decisions is about."""
+    """The parts of the place that contain text and that no decision covers."""
     inside = [(item.start - place[0], item.end - place[0]) for item in items]
     parts = (
         trim(text, place[0] + start, place[0] + end)
@@ -195,7 +195,7 @@ def _left_out(items: Sequence[Decision], place: Offsets, text: str) -> list[Offs
 
 
 def _winner(people: Mapping[str, Sequence[Decision]], rule: ConflictRule) -> Sequence[Decision]:
-    """The decisions that the rule takes; empty where it takes none."""
+    """The decisions that the rule selects; empty where it selects none."""
     if rule is ConflictRule.SKIP:
         return ()
     layouts: defaultdict[Layout, list[str]] = defaultdict(list)
@@ -221,7 +221,8 @@ def _last(items: Sequence[Decision]) -> Order:
 def _fill(
     place: Offsets, taken: Sequence[Decision], group: Sequence[Decision], text: str
 ) -> list[Decided]:
-    """What a conflict comes to: the decisions taken, and undetermined where they leave text."""
+    """The result of a conflict: the decisions used, and `undetermined` for text they do not
+    cover."""
     by = list({item.entry.review.id: item.entry for item in group}.values())
     found = [_decided(item, group) for item in taken]
     for start, end in _left_out(taken, place, text):
@@ -231,7 +232,7 @@ def _fill(
 
 
 def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
-    """A decision with everyone who said the same of its place."""
+    """A decision with everyone who decided the same for its place."""
     by = {
         other.entry.review.id: other.entry
         for other in group

@@ -1,9 +1,10 @@
 """From the reviews of one text to the decisions of each person.
 
-The rule: a review counts for the stretch [start, end) it was made on, and for nothing else. Of one
-person's reviews the last one counts (by round, then time, then place in the file); text of the
-stretch that no span holds is `not_labelled`, and what a later review cuts off an earlier one is
-`corrected_in_part`: what was said of the whole need not hold of the rest.
+The rule: a review counts for the characters [start, end) it was made on, and for nothing else. Of
+one person's reviews the last one counts (by round, then time, then place in the file); text in
+[start, end) that no span covers is `not_labelled`. Where a later review covers part of an earlier
+one, the rest of the earlier one is `corrected_in_part`: a label of the whole may be wrong for a
+part.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Decision:
     """One person's label for a place.
 
     reason         why the label is `undetermined`; None for other labels
-    error_spans    the wrong words, as the review has them
+    error_spans    the wrong words, as in the review
     entry          the review it comes from
     """
 
@@ -46,14 +47,14 @@ class Decision:
         return self.entry.review.who
 
     def overlaps(self, other: Decision) -> bool:
-        """Whether both concern a character in common."""
+        """Whether both cover a common character."""
         return self.start < other.end and other.start < self.end
 
 
 def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
-    """What each person decided in the end, by person and place; no two of one person overlap.
+    """What each person finally decided, by person and place; no two of one person overlap.
 
-    `entries` are sound (`find_fault`), and labelled or without a label, in any order.
+    `entries` are valid (`find_fault`), with or without a label, in any order.
     """
     people: defaultdict[str, list[Decision]] = defaultdict(list)
     for entry in sorted(entries, key=lambda item: item.order):
@@ -76,7 +77,7 @@ def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
 def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
     """An `agree` without spans as one with the label and error spans that its sentence has.
 
-    Others are returned as they are. None when no sentence is exactly the review's stretch.
+    Other reviews are returned unchanged. None when no sentence has exactly the review's offsets.
     """
     review = entry.review
     if review.action != "agree" or review.spans:
@@ -107,8 +108,8 @@ def find_fault(review: Review, text: str) -> tuple[str, str] | None:
     for span in review.spans:
         if span.start < review.start or span.end > review.end:
             return "bad_spans", (
-                f"span [{span.start}, {span.end}) is outside the reviewed stretch "
-                f"[{review.start}, {review.end})"
+                f"span [{span.start}, {span.end}) is outside the reviewed text [{review.start}, "
+                f"{review.end})"
             )
         if not text[span.start : span.end].strip():
             return "bad_spans", f"span [{span.start}, {span.end}) is only white space"
@@ -127,7 +128,7 @@ def refusal(review: Review, reason: str, sentence: str) -> Failure:
 
 
 def _decisions_of(entry: Logged, text: str) -> list[Decision]:
-    """The labels of a review, and `not_labelled` for what they leave out of its stretch."""
+    """The labels of a review, and `not_labelled` for text of the review that they do not cover."""
     review = entry.review
     found = [
         Decision(
@@ -149,7 +150,7 @@ def _decisions_of(entry: Logged, text: str) -> list[Decision]:
 
 
 def _outside(decision: Decision, stretch: Offsets, text: str) -> Sequence[Decision]:
-    """What a later review of the stretch leaves of an earlier decision."""
+    """The parts of an earlier decision that a later review does not cover."""
     first, last = stretch
     if decision.end <= first or last <= decision.start:
         return [decision]

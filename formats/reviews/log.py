@@ -1,8 +1,8 @@
 """The file of reviews: read, and appended to.
 
-The rule: what is in the file stays as it is, byte for byte. New reviews go to its end, in one
-step, under a lock; a decision that the person has already made in the same words is not repeated,
-so that importing a sheet twice changes nothing.
+The rule: existing rows of the file are never changed, not by a byte. New reviews are appended in
+one step, under a lock; a decision that the person has already made identically is not repeated, so
+that importing a sheet twice changes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Sentence = tuple[str, str, int, int]  # response id, SHA-256 of the text, start
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Logged:
-    """A review with its place in its file: the later line of two counts."""
+    """A review with its line in the file: of two, the later line counts."""
 
     line: int
     review: Review
@@ -43,12 +43,13 @@ class Appended:
     """What `append_reviews` did.
 
     num_new          reviews written
-    num_known        decisions that were in the file already, and were not repeated
-    num_changed      of the new ones, those in which a person changes labels of their own
-    num_back         of the changed ones, those in which they return to what they said earlier, and
-                     which count now: a change of mind, or an old sheet that was imported again
-    num_outdated     of the changed ones, the ones that come before the decision that they change
-    num_disagreeing  sentences of the new ones on which another person decided otherwise
+    num_known        decisions that were already in the file, and were not repeated
+    num_changed      of the new ones, those in which a person changes their earlier labels
+    num_back         of the changed ones, those that return to an earlier label, and which count
+                     now: a change of mind, or an old sheet that was imported again
+    num_outdated     of the changed ones, those that are older than the decision that they would
+                     change
+    num_disagreeing  sentences of the new ones for which another person decided differently
     """
 
     num_new: int = 0
@@ -60,9 +61,9 @@ class Appended:
 
 
 def read_reviews(path: Path) -> list[Logged]:
-    """All reviews of a file, in its order; a review that is there twice is one.
+    """All reviews of a file, in its order; a review that occurs twice counts once.
 
-    Raises InputError with every fault of the file. A file without rows is no fault.
+    Raises InputError with every fault of the file. A file without rows is not a fault.
     """
     check_sidecar(path, Review.__name__)
     found: dict[str, Logged] = {}
@@ -86,8 +87,8 @@ def read_reviews(path: Path) -> list[Logged]:
 def append_reviews(path: Path, reviews: Sequence[Review]) -> Appended:
     """Append `reviews`, in their order, to the file `path`, which need not exist.
 
-    Raises InputError, with nothing written, when the file holds rows that are no reviews, ends in
-    the middle of a row, or is locked by another process for long.
+    Raises InputError, with nothing written, when the file holds rows that are not valid reviews,
+    ends in the middle of a row, or stays locked by another process.
     """
     with locked(path):
         present = read_reviews(path) if path.exists() else []
@@ -105,7 +106,7 @@ def append_reviews(path: Path, reviews: Sequence[Review]) -> Appended:
 
 
 def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[Review], Appended]:
-    """Those of `reviews` that say something new, and the counts of all."""
+    """Those of `reviews` that are new decisions, and the counts of all."""
     latest: defaultdict[_Sentence, dict[str, Logged]] = defaultdict(dict)
     labels: defaultdict[tuple[_Sentence, str], list[object]] = defaultdict(list)
     for entry in sorted(present, key=lambda item: item.order):
@@ -150,7 +151,7 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file of reviews; raises InputError when another process keeps it."""
+    """Hold the lock of a file of reviews; raises InputError when another process holds it."""
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +165,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def parse_time(when: str) -> datetime | None:
-    """An ISO 8601 time; without a zone it is read as UTC. None when it is no time."""
+    """An ISO 8601 time; without a zone it is read as UTC. None when it is not a valid time."""
     try:
         parsed = datetime.fromisoformat(when)
     except ValueError:
@@ -173,12 +174,12 @@ def parse_time(when: str) -> datetime | None:
 
 
 def time_of(review: Review) -> datetime:
-    """When a review was made; the earliest time of all where it names none."""
+    """When a review was made; the earliest possible time where it has none."""
     return parse_time(review.when) or datetime.min.replace(tzinfo=UTC)
 
 
 def _refuse_torn_end(path: Path) -> None:
-    """Raise InputError where the last line was never finished: it would become a bad row."""
+    """Raise InputError where the last line is incomplete: it would become a bad row."""
     if not path.exists():
         return
     lines = [number for number, _ in read_lines(path)]
@@ -202,7 +203,7 @@ def _sentence(review: Review) -> _Sentence:
 
 
 def _decision(review: Review) -> dict[str, object]:
-    """What a person said, without its id and time."""
+    """What a person decided, without id and time."""
     return review.model_dump(exclude={"id", "when"})
 
 

@@ -1,7 +1,7 @@
-"""Pseudonyms: what a data set says of the people who reviewed it.
+"""Pseudonyms: how a data set names the people who reviewed it.
 
 The rule: a name leaves this machine only where `publish_names` is true. `reviewer-1` is the person
-whose first review is the earliest, so a person who joins later changes nobody's number.
+whose first review is the earliest, so a person who joins later does not change the other numbers.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """One cell: what keeps a spreadsheet program from changing it, and how that is undone.
 
-    CSV     a text that a program would take for a formula, a number, a date or a logical value gets
+    CSV     a text that a program would read as a formula, a number, a date or a logical value gets
             an apostrophe in front
     .xlsx   cells are text; characters that XML cannot hold are written `_xHHHH_`, as the format
-            says, and a text that looks so has its first `_` written `_x005F_`
+            specifies, and in a text of that form the first `_` is written `_x005F_`
 
 The rule: `restore` undoes `defuse`, `unescape` undoes `escape`, and the parts of `split_cell`
-together are the text, for every text.
+joined are the text, for every text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 MAX_CELL_UNITS = 32_767  # UTF-16 code units that a cell can hold
-_MAX_ESCAPED = 7  # units that one character can become
+_MAX_ESCAPED = 7  # units that one character can need
 _APOSTROPHE = 1
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 # Longer ones are shown, and saved as CSV, as 2.0263E+11.
@@ -75,7 +75,7 @@ def _write_code(match: re.Match[str]) -> str:
 
 
 def split_cell(text: str) -> list[str]:
-    """The text in parts that fit a cell of either format, escaped or with an apostrophe."""
+    """The text in parts that fit a cell in both formats, escaped or with an apostrophe."""
     if len(text) * _MAX_ESCAPED < MAX_CELL_UNITS or cell_units(text) <= MAX_CELL_UNITS:
         return [text]
     parts: list[str] = []
@@ -89,14 +89,15 @@ def split_cell(text: str) -> list[str]:
 
 
 def cell_units(text: str) -> int:
-    """UTF-16 units that a text may take in a cell: the number of `split_cell` is decided by it."""
+    """UTF-16 units that a text may need in a cell: they decide the number of parts in
+    `split_cell`."""
     long = len(_LOOKS_ESCAPED.findall(text)) + len(_ILLEGAL.findall(text))
     units = len(text.encode("utf-16-le", "surrogatepass")) // 2
     return units + (_MAX_ESCAPED - 1) * long + _APOSTROPHE
 
 
 def _units(text: str) -> Iterator[int]:
-    """The most UTF-16 units that each character takes."""
+    """The most UTF-16 units that each character needs."""
     for index, character in enumerate(text):
         if _LOOKS_ESCAPED.match(text, index) or _ILLEGAL.match(character):
             yield _MAX_ESCAPED

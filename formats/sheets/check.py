@@ -1,11 +1,12 @@
-"""The cell `check`: whether a row that comes back is still the row that was written.
+"""The cell `check`: whether a row that is imported is still the row that was exported.
 
-    k EXAMPLE2ID3DIGEST TEXTPART LB      k: the judge was shown; b: blind, without the last part
+    k EXAMPLE2ID3DIGEST TEXTPART LB      k: the judge's label was shown; b: blind, without the last
+                                         part
 
-The rule: a row is verified from itself alone, without the annotations. The first part depends on
+The rule: a row is verified by itself, without the annotations. The first part depends on
 the response's id, its text's SHA-256 and the offsets, the second on the words of the sentence, the
-third on the judge's label. The cell is letters and digits that begin with a letter, which no
-spreadsheet program turns into a number or a date.
+third on the judge's label. The cell holds letters and digits and begins with a letter, so that no
+spreadsheet program turns it into a number or a date.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def make_check(place: Place, text: str, label: Label | None) -> str:
 
 
 def read_check(cell: str) -> Check | None:
-    """The parts of a cell; None where it is no `check` of ours."""
+    """The parts of a cell; None where it is not a valid `check` cell."""
     cell = cell.strip().removeprefix("'").lower()
     kind, parts = cell[:1], cell[1:]
     length = _PLACE_CHARS + _TEXT_CHARS + (_LABEL_CHARS if kind == "k" else 0)
@@ -69,7 +70,8 @@ def read_check(cell: str) -> Check | None:
 
 
 def plain_words(text: str) -> str:
-    """What of a text no spreadsheet program changes: no white space, controls or first apostrophe.
+    """The part of a text that no spreadsheet program changes: no white space, control characters or
+    first apostrophe.
 
     >>> plain_words("'It is\\r\\nso.")
     'Itisso.'

@@ -1,7 +1,7 @@
 """The columns of a sheet, and the row of each sentence.
 
-The rule: what a person reads before deciding comes first, the cells to fill in next, and what the
-judge says last. A blind sheet has no column that comes from the judge.
+The rule: what a person reads before deciding comes first, the cells to fill in next, and the
+judge's columns last. A blind sheet has no column from the judge.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _OF_THE_JUDGE = frozenset({"evidence", "passage_from", *JUDGE_COLUMNS})
 BLIND_COLUMNS = tuple(name for name in COLUMNS if name not in _OF_THE_JUDGE)
 NEEDED = ("response_id", "start", "end", "person_label", "text_sha256")
 WHOLE_NUMBERS = ("copies", "sentence", "start", "end")
-# What an annotation gives, of any length. The rest is short, or cut where it is made.
+# Columns from the annotation, of any length. The others are short, or are shortened when made.
 LONG_COLUMNS = ("topic", "language", "question", "answer", "text", "reason", "judge")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What a sheet shows of the documents, for one sentence.
+    """What a sheet shows from the documents for one sentence.
 
-    evidence  what the judge quoted; passage: the words around it, the quote between >> and <<
+    evidence  what the judge quoted; passage: the text around it, with the quote between >> and <<
     document  the title, else the id
     origin    where the passage comes from: judge, search, or empty without a passage
     """
@@ -71,7 +71,7 @@ def sheet_rows(
     """One row per sentence, with the columns of COLUMNS; those of the person are empty.
 
     copies  responses to this question with this text
-    shown   what the documents say, one per sentence; may be empty
+    shown   what to show from the documents, one per sentence; may be empty
     """
     digest = text_sha256(annotation.text)
     question = last_question(annotation)
@@ -115,5 +115,5 @@ def last_question(annotation: Annotation) -> str:
 
 
 def _reason(verdict: Verdict) -> str:
-    """Why the judge said so: the short code, and its sentence."""
+    """The judge's reason: the short code, and its sentence."""
     return ": ".join(part for part in (verdict.reason, verdict.rationale) if part)

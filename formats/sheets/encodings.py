@@ -1,10 +1,10 @@
-"""Which encoding a CSV was saved in: by rule where there is one, else by the `check` cells.
+"""Which encoding a CSV was saved in: by rule where one applies, else by the `check` cells.
 
     a byte-order mark, zero bytes between ASCII letters, valid UTF-8     decided by rule
     anything else       the encoding under which most ids and sentences fit their `check` cell
     nothing to check    GB18030 where the characters are common Chinese ones, else cp1252
 
-The rule: no guess decides where a `check` cell can prove it.
+The rule: nothing is guessed where a `check` cell can prove it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from formats.sheets.check import Check, read_check
 from formats.sheets.read_row import find_place
 from formats.sheets.table import Row, as_text
 
-# Chosen without proof: these two. The others only where more cells fit.
+# These two may be chosen without proof; the others only where more cells fit.
 GUESSED = ("gb18030", "cp1252")
 PROVED = (
     *GUESSED,
@@ -38,7 +38,7 @@ _MARKS = (
 
 
 def encoding_by_rule(data: bytes) -> str | None:
-    """The encoding that the bytes themselves decide; None where the content has to."""
+    """The encoding that the bytes alone show; None where the content must decide."""
     for mark, name in _MARKS:
         if data.startswith(mark) and name != "utf-8-sig":
             return name
@@ -81,7 +81,7 @@ def _proof(row: Mapping[str, bytes]) -> Check | None:
 
 
 def _num_fits(row: Mapping[str, bytes], check: Check, encoding: str) -> int:
-    """How many of the id and the sentence, as far as they are not ASCII, fit in `encoding`."""
+    """How many of the id and the sentence fit in `encoding`; ASCII ones are not counted."""
     cells = {name: decode_cell(cell, encoding) for name, cell in row.items()}
     decoded = Row(number=0, cells=cells, is_csv=True)
     fits = 0
@@ -95,7 +95,7 @@ def _num_fits(row: Mapping[str, bytes], check: Check, encoding: str) -> int:
 def _guess(cells: Sequence[bytes]) -> str:
     """gb18030 or cp1252: two accented letters in a row are rarely a common Chinese character.
 
-    utf-8 where most of the cells are: then a few bytes of the file are damaged.
+    utf-8 where most cells are UTF-8: then a few bytes of the file are damaged.
     """
     if sum(map(_is_utf8, cells)) * 2 > len(cells):
         return "utf-8"
@@ -120,7 +120,8 @@ def _is_utf8(cell: bytes) -> bool:
 
 
 def _is_common(character: str) -> bool:
-    """Whether GB 2312 has it among its marks or the characters of daily use (rows 1-9, 16-55)."""
+    """Whether GB 2312 has the character among its marks or its common characters (rows 1-9,
+    16-55)."""
     try:
         lead = character.encode("gb2312")[0]
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""What a sheet shows of the documents: the judge's quotes, and the passage around the first.
+"""What a sheet shows from the documents: the judge's quotes, and the passage around the first.
 
-The rule: every word shown is a document's own, cut at a white space where there is one; the place
+The rule: every word shown is copied from a document, cut at white space where possible; the place
 is looked up in the document, and evidence that does not fit its document is not shown.
 """
 

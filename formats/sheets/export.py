@@ -1,6 +1,6 @@
-"""`export` of a sheet: annotations in, a table that people fill in out.
+"""`export` of a sheet: reads annotations, writes a table for people to fill in.
 
-The rule: what people filled in is never written over (`guard.py`). The annotations are read twice,
+The rule: what people filled in is never overwritten (`guard.py`). The annotations are read twice,
 so that memory grows with the number of sentences and not with their texts.
 """
 
@@ -44,7 +44,7 @@ class Material:
 
 @dataclass(kw_only=True)
 class _Survey:
-    """What the first reading finds."""
+    """The result of the first reading."""
 
     answers: Answers
     parts: dict[str, int]
@@ -66,11 +66,11 @@ def run_export_sheet(
 ) -> StageResult:
     """Write the sentences of `source` as a sheet (csv, xlsx or parquet).
 
-    blind     leave out all that the judge says
-    language  of the drop-down; None: zh where most responses are Chinese
-    material  documents to show passages of
-    reviews   files that exist, for a choice of what is not reviewed
-    run_options  of a command line, which name the run; for the commands that are printed
+    blind     leave out everything from the judge
+    language  of the drop-down list; None: zh where most responses are Chinese
+    material  documents to show passages from
+    reviews   existing files of reviews, to choose what is not reviewed
+    run_options  options of the command line that name the run; for the commands that are printed
 
     Raises InputError where the annotations or reviews cannot be read, where nothing is left to
     show, and where `output` holds what people filled in.
@@ -115,7 +115,7 @@ def _survey(source: Path) -> _Survey:
         survey.num_responses += 1
         survey.num_chinese += is_chinese(annotation.language, annotation.text)
         survey.answers.add(Answer.of(annotation, offset))
-        # The texts of an annotation as the sheet has them, whichever sentences it will show.
+        # The texts of an annotation in the form of the sheet, whichever sentences it will show.
         for row in sheet_rows(annotation) if _is_long(annotation) else ():
             for name in LONG_COLUMNS:
                 number = len(split_cell(row[name]))
@@ -177,7 +177,7 @@ def _read_again(source: Path, handle: BinaryIO, answer: Answer) -> Annotation:
 
 
 def _nothing_left(choice: Choice, survey: _Survey, reviews: Sequence[Review]) -> str:
-    """Why no sentence is left, with what to change."""
+    """Why no sentence is left, and what to change."""
     asked = [f"--only {label}" for label in sorted(choice.labels)]
     if choice.unreviewed:
         by = f" --who {choice.who}" if choice.who else ""
@@ -206,7 +206,7 @@ def _notes(
         notes.append(
             "--blind with --only "
             + ", ".join(sorted(choice.labels))
-            + ": the choice gives the judge's label away"
+            + ": the selection reveals the judge's label"
         )
     notes.append(f"fill in person_label, who, when and note, then: {import_it}")
     return notes

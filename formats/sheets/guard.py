@@ -1,6 +1,7 @@
-"""What keeps an export from writing: a sheet in which somebody has written.
+"""What stops an export: a sheet in which somebody has written.
 
-The rule: only a sheet of ours in which nobody has written anything is replaced.
+The rule: only a sheet that `maskdpo export` wrote and in which nobody has written anything is
+replaced.
 """
 
 from __future__ import annotations
@@ -49,27 +50,30 @@ def check_output(output: Path, format_name: str, run_options: str = "") -> None:
         labels, touched, columns = (0, 0, []) if strange else _look(table)
     except InputError as error:
         reason = str(error.faults[0].message).split(";")[0]
-        message = f"exists and is no sheet that can be read ({reason}), so it is not written over"
+        message = f"exists and is not a readable sheet ({reason}), so it is not overwritten"
         raise InputError.of(output, f"{message}; {_OTHER}") from None
     if strange:
-        message = f"exists and is no sheet of maskdpo export (it has no column {strange[0]!r})"
-        raise InputError.of(output, f"{message}, so it is not written over; {_OTHER}")
+        message = f"exists and is not a sheet from maskdpo export (it has no column {strange[0]!r})"
+        raise InputError.of(output, f"{message}, so it is not overwritten; {_OTHER}")
     if touched:
         message = (
             f"holds {labels:,} labels of people (rows in which people wrote: {touched:,}); it is "
-            f"not written over. Import it with: {import_command(output, run_options)}, or "
+            f"not overwritten. Import it with: {import_command(output, run_options)}, or "
             f"{_OTHER}"
         )
         raise InputError.of(output, message)
     columns += [f"sheet {name!r}" for name in table.other_sheets]
     columns += ["comments on cells"] if table.has_comments else []
     if columns:
-        message = f"has what no export wrote ({', '.join(columns[:5])}), so it is not written over"
+        message = (
+            f"has content that no export wrote ({', '.join(columns[:5])}), so it is not overwritten"
+        )
         raise InputError.of(output, f"{message}; {_OTHER}")
 
 
 def _look(table: Table) -> tuple[int, int, list[str]]:
-    """Labels, rows in which somebody wrote, and columns of others that hold something."""
+    """The number of labels, of rows in which somebody wrote, and the non-empty columns that others
+    added."""
     labels = touched = 0
     foreign = dict.fromkeys(table.foreign, False)
     for row in table.rows:

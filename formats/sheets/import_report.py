@@ -31,9 +31,9 @@ class SheetRead:
 
     edits       the sentence as it is now, by row, where its words were changed
     notes_only  rows with a note and no label; labels_edited: rows whose judge's label was changed
-    foreign     columns that are not ours, which are not read
+    foreign     columns that no export writes, which are not read
     in_future   rows whose 'when' is more than a day after the import
-    twice       rows that give one person's sentence another label than a row before
+    twice       rows that give a sentence another label than an earlier row of the same person
     has_check   whether the sheet has the column `check`; has_comments, has_merged: as in `Table`
     missing     columns to fill in that the sheet does not have
     """
@@ -69,7 +69,7 @@ def nothing_filled(source: Path, found: SheetRead) -> Fault:
 def import_notes(
     found: SheetRead, appended: Appended, output: Path, next_command: str
 ) -> list[str]:
-    """Sentences the person who imports should read."""
+    """Notes that the person who imports should read."""
     notes = [_name_fault(same) for same in _by_kind(found.bad)[:_KINDS_NAMED]]
     if found.encoding:
         notes.append(f"the sheet is not in UTF-8; it was read as {found.encoding}")
@@ -105,14 +105,14 @@ def _notes_on_rows(found: SheetRead, output: Path) -> list[str]:
         )
     if found.in_future:
         notes.append(
-            f"{_name_rows(found.in_future)}: 'when' is in the future. The label counts instead of "
-            "all that this person decides before that time; if it is a typing error, import the "
+            f"{_name_rows(found.in_future)}: 'when' is in the future. The label replaces all that "
+            "this person decides before that time; if it is a typing error, import the "
             "corrected sheet with a higher --round"
         )
     if found.twice:
         notes.append(
             f"{_name_rows(found.twice)}: the same person gave this sentence another label in a row "
-            "above; the one with the later 'when' counts, at one time the later row"
+            "above; the one with the later 'when' counts; at equal times, the later row"
         )
     return notes
 
@@ -120,17 +120,19 @@ def _notes_on_rows(found: SheetRead, output: Path) -> list[str]:
 def _notes_on_sheet(found: SheetRead) -> list[str]:
     notes: list[str] = []
     if found.foreign:
-        notes.append(f"columns that are not of the sheet are not read: {', '.join(found.foreign)}")
+        notes.append(
+            f"columns that do not belong to the sheet are not read: {', '.join(found.foreign)}"
+        )
     if not found.has_check:
         notes.append(
             "the sheet has no column 'check', so its ids and offsets are not verified and its "
             "reviews are not marked as blind; if it was deleted, copy it back and import again"
         )
     if found.missing:
-        whose = ", so every row is taken as --who says" if "who" in found.missing else ""
+        whose = ", so every row is treated as given by --who" if "who" in found.missing else ""
         notes.append(
-            f"the sheet has no column {', '.join(map(repr, found.missing))}{whose}; where it was "
-            "renamed, give it its name back and import again"
+            f"the sheet has no column {', '.join(map(repr, found.missing))}{whose}; if it was "
+            "renamed, restore its name and import again"
         )
     if found.has_merged:
         notes.append(
@@ -139,7 +141,7 @@ def _notes_on_sheet(found: SheetRead) -> list[str]:
         )
     if found.has_comments:
         notes.append(
-            "comments on cells are not read; write what is to be kept into the column 'note'"
+            "comments on cells are not read; write what you want to keep into the column 'note'"
         )
     return notes
 
@@ -154,13 +156,14 @@ def _notes_on_reviews(appended: Appended) -> list[str]:
     if appended.num_outdated:
         notes.append(
             f"reviews that do not count: {appended.num_outdated:,}. The same person decided "
-            "otherwise in a later round or at a later time ('when'); where the new labels are "
+            "differently in a later round or at a later time ('when'); where the new labels are "
             "right, leave 'when' empty, or import with a higher --round"
         )
     if appended.num_disagreeing:
         notes.append(
-            f"sentences on which another person decided otherwise: {appended.num_disagreeing:,}; "
-            "build lists them, and build.conflicts says what counts"
+            "sentences for which another person decided differently: "
+            f"{appended.num_disagreeing:,}; "
+            "build lists them, and build.conflicts decides which label counts"
         )
     return notes
 

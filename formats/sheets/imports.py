@@ -1,6 +1,6 @@
 """`import` of a sheet: what people filled in is appended to the reviews of a run.
 
-The rule: nothing that a person wrote is passed over in silence. A row that cannot be used is a
+The rule: nothing that a person wrote is skipped silently. A row that cannot be used is a
 failed row with its number; an edited sentence and a note without a label are reported.
 """
 
@@ -36,9 +36,9 @@ BAD_ROW = "bad_row"
 
 
 def read_sheet(path: Path, asked: Asked, forgotten: Forgotten | None = None) -> SheetRead:
-    """Read a filled sheet of any kind; raises InputError for a file that is none.
+    """Read a filled sheet of any kind; raises InputError for a file that is not a sheet.
 
-    forgotten   whose rows, and about which responses, are not taken
+    forgotten   people whose rows, and responses about which rows, are not imported
     """
     table = open_sheet(path)
     check_columns(path, table.names)
@@ -84,7 +84,7 @@ def _read_rows(table: Table, asked: Asked, found: SheetRead, forgotten: Forgotte
 
 
 def _is_in_future(review: Review, asked: Asked) -> bool:
-    """Whether a review is dated later than time zones explain."""
+    """Whether a review's time is further in the future than time zones explain."""
     now = parse_time(asked.when)
     return now is not None and time_of(review) > now + timedelta(days=1)
 
@@ -105,7 +105,7 @@ def run_import_sheet(
 ) -> StageResult:
     """Append what people filled in to the reviews `output`; bad rows become Failures.
 
-    Raises InputError when nothing was filled in, and with every kind of fault when no row is sound.
+    Raises InputError when nothing was filled in, and with every kind of fault when no row is valid.
     """
     found = read_sheet(source, asked, Forgotten.read_next_to(output))
     if not found.reviews:
@@ -142,7 +142,7 @@ def _failure(source: Path, number: int, reason: str, detail: str) -> Failure:
 
 
 def _write_failures(output: Path, source: Path, failures: Sequence[Failure]) -> None:
-    """Write failed rows and edits; those of other sheets, and earlier edits, stay."""
+    """Write failed rows and edits; those of other sheets, and earlier edits, are kept."""
     path = failures_path(output)
     kept: list[Failure] = []
     if path.exists():

@@ -1,7 +1,7 @@
 """The words for a label that people may write in a sheet: one table, in English and Chinese.
 
-The rule: a word means one label or is refused. Words that could be said of the judge as well as
-of the sentence (`true`, `false`, `right`, `yes`) are not in the table.
+The rule: a word means one label or is refused. Words that could describe the judge as well as the
+sentence (`true`, `false`, `right`, `yes`) are not in the table.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _HAN, _KANA = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}]")
 class LabelWords:
     """One label for people.
 
-    zh        its name in the drop-down of a Chinese sheet; in an English one it has our name
-    words     what is read as this label as well
+    zh        its name in the drop-down list of a Chinese sheet; an English one has the label's name
+    words     other words that are read as this label
     means     one sentence per language
     """
 
@@ -34,7 +34,7 @@ class LabelWords:
     zh_means: str
 
     def name(self, language: Language) -> str:
-        """The word of the drop-down."""
+        """The word in the drop-down list."""
         return self.zh if language == "zh" else self.label.value
 
     def meaning(self, language: Language) -> str:

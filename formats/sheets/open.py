@@ -1,6 +1,6 @@
 """Open a sheet of any kind.
 
-The rule: how a file begins decides what it is, not its name.
+The rule: the first bytes of a file decide its format, not its name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _UNREADABLE_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")
 
 
 def sheet_kind(path: Path) -> str:
-    """csv, xlsx or parquet, by how the file begins; raises InputError for what is none of them."""
+    """csv, xlsx or parquet, by how the file begins; raises InputError for any other file."""
     try:
         with path.open("rb") as handle:
             head = handle.read(4)
@@ -35,7 +35,7 @@ def sheet_kind(path: Path) -> str:
 
 
 def open_sheet(path: Path) -> Table:
-    """Open a sheet, whatever its name; raises InputError for a file that is none."""
+    """Open a sheet, whatever its name; raises InputError for a file that is not a sheet."""
     kind = sheet_kind(path)
     if kind == "csv":
         return open_csv(path)

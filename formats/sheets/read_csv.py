@@ -1,8 +1,8 @@
 """Read a sheet in CSV, in the encoding and with the delimiter that a spreadsheet program chose.
 
-The rule: the structure is read from the bytes. No encoding in question uses the bytes of a comma,
-a semicolon, a tab, a quote or a line end inside a character, so cells are found before the encoding
-is known.
+The rule: the structure is read from the bytes. None of the possible encodings uses the bytes of a
+comma, a semicolon, a tab, a quote or a line end inside a character, so cells are found before the
+encoding is known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AS_UTF8 = ("utf-8", "utf-8-sig")
 
 
 def open_csv(path: Path) -> Table:
-    """Open a CSV; raises InputError for a file that is none."""
+    """Open a CSV; raises InputError for a file that is not CSV."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -82,7 +82,8 @@ def _rows(path: Path, names: list[str], records: Iterator[list[str]]) -> Iterato
 
 
 def _find_delimiter(text: str) -> tuple[str, str]:
-    """The delimiter and the text below a line `sep=X`: what that line says, else the commonest."""
+    """The delimiter, and the text after a line `sep=X`: the one in that line, else the most
+    common."""
     given = ""
     match = _SEPARATOR_LINE.match(text)
     if match:
@@ -100,6 +101,6 @@ def _decode(cell: str, encoding: str) -> str:
 def _no_csv(path: Path, reason: str) -> InputError:
     return InputError.of(
         path,
-        f"is no CSV that can be read ({reason}); save it again in the spreadsheet program as .xlsx "
+        f"is not readable CSV ({reason}); save it again in the spreadsheet program as .xlsx "
         "or as 'CSV UTF-8 (comma delimited)'",
     )

@@ -1,7 +1,8 @@
-"""From a row of a sheet to a review: which sentence it is of, who decided what and when.
+"""From a row of a sheet to a review: which sentence it is about, who decided what and when.
 
-The rule: a row whose place does not fit its `check` cell is refused, never guessed at. Rows of
-sheets without `check` are read as they are, and `build` refuses what fits no response.
+The rule: a row whose place does not fit its `check` cell is refused, and its place is never
+guessed. Rows of sheets without `check` are read unverified, and `build` refuses those that fit no
+response.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class RowError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What the import says for rows that do not say it: who decided, when, and in which round."""
+    """Defaults of the import, for rows without these cells: who decided, when, and in which
+    round."""
 
     who: str = ""
     when: str = ""
@@ -138,7 +140,7 @@ def _place(row: Row, check: Check | None) -> Place:
     digest = _digest(row)
     start, end = _number(row, "start"), _number(row, "end")
     if not 0 <= start < end:
-        message = f"[{start}, {end}) is no sentence; 0 <= start < end is needed"
+        message = f"[{start}, {end}) is not a sentence; 0 <= start < end is needed"
         raise RowError("offsets", message)
     if len(digest) != 64 or set(digest) - _HEX_DIGITS:
         message = f"'text_sha256' is {show_value(digest)}, must be 64 hex digits"
@@ -214,7 +216,7 @@ def _when(row: Row, asked: Asked) -> str:
 
 
 def _agrees(row: Row, check: Check | None, label: Label) -> bool:
-    """Whether the person saw the judge's label and gave the same."""
+    """Whether the person saw the judge's label and gave the same one."""
     if check is not None:
         return not check.blind and check.fits_label(label.value)
     return read_label(row.written("label")) is label

@@ -1,7 +1,7 @@
 """Read a sheet in .xlsx: a cell is text, a number, a date or a logical value.
 
-The rule: a text is decoded once (`unescape`). openpyxl decodes the strings that cells share in a
-way that loses the difference between `_x0041_` and `A`, so they are read here.
+The rule: a text is decoded once (`unescape`). openpyxl decodes the strings that cells share so that
+`_x0041_` and `A` become the same, so they are read here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_RATIO = 200
 
 
 class _Reader(ExcelReader):
-    """openpyxl's reader, with the shared strings as the file has them."""
+    """openpyxl's reader, with the shared strings as they are in the file."""
 
     def read_strings(self) -> None:
         part = self.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
@@ -44,14 +44,15 @@ class _Reader(ExcelReader):
 
 
 def open_xlsx(path: Path) -> Table:
-    """Open the sheet with a column `person_label`, else the first; raises InputError for none.
+    """Open the sheet with a column `person_label`, else the first; raises InputError when there is
+    none.
 
     Of several such sheets it is the one in which people wrote; where they wrote in more than one,
-    the file is refused, since the others would be passed over.
+    the file is refused, since the others would be skipped.
     """
     _refuse_bomb(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of features that a sheet of ours does not need
+        warnings.simplefilter("ignore")  # about features that a sheet does not need
         try:
             reader = _Reader(path, read_only=True)
             reader.read()
@@ -72,8 +73,8 @@ def open_xlsx(path: Path) -> Table:
     if len(filled) > 1:
         raise InputError.of(
             path,
-            f"has {len(filled)} sheets in which people wrote ({', '.join(map(repr, filled))}), but "
-            "one is read; save each in a file of its own and import them one by one",
+            f"has {len(filled)} sheets in which people wrote ({', '.join(map(repr, filled))}), "
+            "but only one is read; save each in a separate file and import them one by one",
         )
     title = next(iter((*filled, *ours, *heads)))
     head = heads[title]
@@ -90,7 +91,8 @@ def open_xlsx(path: Path) -> Table:
 
 
 def _has_merged(reader: ExcelReader) -> bool:
-    """Whether a sheet has merged cells, which openpyxl does not say of a file that it streams."""
+    """Whether a sheet has merged cells, which openpyxl does not report for a file that it
+    streams."""
     for name in reader.archive.namelist():
         if name.startswith("xl/worksheets/") and name.endswith(".xml"):
             before = b""
@@ -107,7 +109,7 @@ def _plain(head: Sequence[object]) -> list[str]:
 
 
 def _is_filled(sheet: Any, ours: Sequence[str]) -> bool:
-    """Whether people wrote into a sheet of ours."""
+    """Whether people wrote into an exported sheet."""
     if sheet.title not in ours:
         return False
     rows = _values(sheet)
@@ -146,7 +148,7 @@ def _rows(path: Path, names: list[str], values: Iterator[list[Any]]) -> Iterator
 
 def _values(sheet: Any) -> Iterator[list[Any]]:
     """The rows of a sheet, without the empty cells at their ends."""
-    sheet.reset_dimensions()  # other programs write dimensions that are not those of the cells
+    sheet.reset_dimensions()  # other programs write dimensions that do not match the cells
     for values in sheet.iter_rows(values_only=True, max_col=_MAX_COLUMNS):
         cells = list(values)
         while cells and cells[-1] is None:

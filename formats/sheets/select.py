@@ -1,4 +1,4 @@
-"""Which sentences a sheet shows: without copies, of some labels, not yet reviewed, a sample.
+"""Which sentences a sheet shows: without copies, filtered by label and review, or a sample.
 
 The rule: what is chosen depends on the annotations' content and the seed, never on the order of
 their file. A response to the same question with the same text is shown once, under the least id.
@@ -24,7 +24,7 @@ _Answer = tuple[str, str]  # question id, SHA-256 of the text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What of the sentences a sheet is to show.
+    """Which sentences a sheet should show.
 
     labels      only sentences with these labels; empty: all
     unreviewed  only sentences that nobody reviewed, or that `who` did not review
@@ -52,7 +52,7 @@ class Answer:
 
     @classmethod
     def of(cls, annotation: Annotation, offset: int) -> Answer:
-        """The answer of an annotation whose line begins at byte `offset` of its file."""
+        """The response of an annotation whose line begins at byte `offset` of its file."""
         return cls(
             id=annotation.id,
             question_id=annotation.question_id,
@@ -65,13 +65,13 @@ class Answer:
 
     @property
     def key(self) -> _Answer:
-        """What copies have in common."""
+        """The key that copies have in common."""
         return (self.question_id, self.digest)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selected:
-    """A response to show: the numbers of its sentences, and how many responses are like it."""
+    """A response to show: the numbers of its sentences, and how many responses are equal to it."""
 
     answer: Answer
     sentences: Sequence[int]
@@ -94,13 +94,14 @@ class Answers:
 
     @property
     def num_copies(self) -> int:
-        """Responses that are not shown because an equal one is."""
+        """The number of responses that are not shown because an equal one is."""
         return sum(len(ids) - 1 for ids in self._ids.values())
 
     def select(
         self, choice: Choice, reviews: Iterable[Review] = (), *, by_seed: bool = False
     ) -> list[Selected]:
-        """The responses to show, in the order of the file or, `by_seed`, in one of the seed's."""
+        """The responses to show, in the order of the file or, with `by_seed`, in an order from the
+        seed."""
         reviewed = self._reviewed_places(reviews, choice.who) if choice.unreviewed else {}
         kept: Mapping[_Answer, Sequence[int]] = {
             key: numbers
@@ -122,7 +123,7 @@ class Answers:
     def _reviewed_places(
         self, reviews: Iterable[Review], who: str
     ) -> dict[_Answer, Collection[Offsets]]:
-        """By answer, the stretches that were reviewed; a review of a copy counts."""
+        """By response, the [start, end) that were reviewed; a review of a copy counts."""
         key_of = {(name, key[1]): key for key, ids in self._ids.items() for name in ids}
         found: defaultdict[_Answer, set[Offsets]] = defaultdict(set)
         wanted = same_name(who)
@@ -134,7 +135,7 @@ class Answers:
 
 
 def _keep(answer: Answer, choice: Choice, reviewed: Collection[Offsets]) -> list[int]:
-    """The numbers of the sentences that the filters leave."""
+    """The numbers of the sentences that pass the filters."""
     return [
         number
         for number, ((start, end), label) in enumerate(
@@ -146,7 +147,8 @@ def _keep(answer: Answer, choice: Choice, reviewed: Collection[Offsets]) -> list
 
 
 def _seeded_order(seed: int) -> Callable[[Answer], object]:
-    """An order without regard to labels; topics, and the answers to a question, stay together."""
+    """An order that does not depend on labels; topics, and the responses to a question, stay
+    together."""
 
     def order(answer: Answer) -> tuple[tuple[float, str], ...]:
         names = (answer.topic, answer.question_id, answer.id)
@@ -158,7 +160,7 @@ def _seeded_order(seed: int) -> Callable[[Answer], object]:
 def draw(
     answers: Sequence[Answer], kept: Mapping[_Answer, Sequence[int]], size: int, seed: int
 ) -> dict[_Answer, Sequence[int]]:
-    """`size` of the sentences `kept`, in the proportions of their topics and labels."""
+    """A sample of `size` of the sentences `kept`, in the proportions of their topics and labels."""
     strata: defaultdict[Stratum, list[tuple[float, _Answer, int]]] = defaultdict(list)
     for answer in answers:
         for number in kept[answer.key]:
@@ -174,7 +176,7 @@ def draw(
 
 
 def share_out(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratum, int]:
-    """How many of each stratum: in proportion, and one of each at least where `size` allows.
+    """How many of each stratum: in proportion, and at least one of each where `size` allows.
 
     With fewer places than strata, every label gets its share, and within a label the larger topics.
 
@@ -195,7 +197,8 @@ def share_out(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratu
 
 
 def _proportions(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratum, int]:
-    """Places one by one to whoever is furthest below its share; equal ones as the seed decides."""
+    """Give places one by one to the stratum furthest below its share; the seed decides between
+    equal ones."""
     total = sum(sizes.values())
     size = min(size, total)
     given = dict.fromkeys(sizes, 0)

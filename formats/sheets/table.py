@@ -1,7 +1,7 @@
-"""A sheet as it is read: its head, and rows of cells as the program that saved them left them.
+"""A sheet as it is read: its header, and rows of cells as the spreadsheet program saved them.
 
-The rule: cells are handed on as they are. Only a column that export wrote loses the apostrophe of a
-CSV cell; what a person typed keeps every character.
+The rule: cells are returned unchanged. Only in columns that export wrote is the apostrophe of a CSV
+cell removed; what a person typed keeps every character.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PART = re.compile(r"(.+) \((\d+)\)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row; `number` counts from 1 below the head."""
+    """One row; `number` counts from 1 below the header."""
 
     number: int
     cells: Mapping[str, object]
@@ -42,7 +42,7 @@ class Row:
         return without if self.is_csv else with_apostrophes
 
     def forms(self, name: str) -> tuple[str, str]:
-        """That text as the cells have it, and without the apostrophes that a CSV may have."""
+        """That text as in the cells, and without the apostrophes that a CSV may have."""
         parts, number = [], 1
         while (part := part_name(name, number)) in self.cells and (
             number == 1 or name in LONG_COLUMNS
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no cell holds anything."""
+        """Whether all cells are empty."""
         return not any(as_text(value).strip() for value in self.cells.values())
 
 
@@ -65,9 +65,9 @@ class Row:
 class Table:
     """A sheet that was opened.
 
-    names     the columns, those of ours under their own names whatever their case
+    names     the columns; those that export writes have their standard names, whatever their case
     encoding  of a CSV that is not UTF-8; else empty
-    other_sheets  names of sheets in the workbook that are not ours
+    other_sheets  names of sheets in the workbook that no export wrote
     has_comments  whether people commented on cells, which is not read
     has_merged    whether cells are merged: only the first of them has what they show
     """
@@ -82,7 +82,7 @@ class Table:
 
     @property
     def foreign(self) -> list[str]:
-        """Columns that no sheet of ours has."""
+        """Columns that no exported sheet has."""
         return [name for name in self.names if base_name(name) not in COLUMNS]
 
 
@@ -94,16 +94,16 @@ def part_name(name: str, number: int) -> str:
 def base_name(name: str) -> str:
     """The column that `name` is a part of: `answer (2)` -> `answer`.
 
-    Only of what export splits: a `person_label (2)` is a column that somebody added.
+    Only for columns that export splits: a `person_label (2)` is a column that somebody added.
     """
     match = _PART.fullmatch(name)
     return match[1] if match and match[1] in LONG_COLUMNS else name
 
 
 def clean_head(path: Path, head: Sequence[object]) -> list[str]:
-    """The names of the columns; one of ours that is there twice is refused.
+    """The names of the columns; a column of the sheet that occurs twice is refused.
 
-    A column without a name is `column 7` here: nothing is read from it, but it may hold something.
+    A column without a name is called `column 7`: nothing is read from it, but it may not be empty.
     """
     ours = {name.casefold(): name for name in COLUMNS}
     names: list[str] = []
@@ -121,12 +121,12 @@ def clean_head(path: Path, head: Sequence[object]) -> list[str]:
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether a column has no name in the file, so that it is called by its place."""
+    """Whether a column has no name in the file, so that it is named by its position."""
     return name.startswith("column ")
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:
-    """Raise InputError where a column is missing that the import cannot do without."""
+    """Raise InputError where a column is missing that the import needs."""
     missing = [name for name in NEEDED if name not in names]
     if not missing:
         return
@@ -137,16 +137,17 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     if len(missing) == len(NEEDED):
         raise InputError.of(
             path,
-            f"its first row is not the head of a sheet (it has {', '.join(map(repr, names[:3]))}); "
-            "remove rows above the head, or put back the names of the columns that maskdpo export "
+            "its first row is not the header of a sheet (it has "
+            f"{', '.join(map(repr, names[:3]))}); remove rows above the header, or restore the "
+            "names of the columns that maskdpo export "
             f"wrote: {', '.join(COLUMNS)}",
         )
     named = ", ".join(repr(name) for name in missing)
-    hint = f" (not ours: {', '.join(map(repr, others[:5]))})" if others else ""
+    hint = f" (others: {', '.join(map(repr, others[:5]))})" if others else ""
     raise InputError.of(
         path,
-        f"has no column {named}{hint}; give it the name back that maskdpo export wrote. A sheet "
-        f"has {', '.join(COLUMNS)}",
+        f"has no column {named}{hint}; restore the name that maskdpo export wrote. A sheet has "
+        f"{', '.join(COLUMNS)}",
     )
 
 
@@ -167,5 +168,5 @@ def as_text(value: object) -> str:
 
 
 def is_untouched(row: Row) -> bool:
-    """Whether nobody has written into the cells of the person."""
+    """Whether the cells to be filled in are all empty."""
     return not any(row.typed(name) for name in PERSON_COLUMNS)

@@ -1,7 +1,7 @@
-"""The cell `when`: a time as people and spreadsheet programs write it, as ISO 8601.
+"""The cell `when`: a time in the forms of people and spreadsheet programs, as ISO 8601.
 
-The rule: a date that could be two days is no date. `31.1.2026` has the day first; `1/2/2026` may
-have either first and is refused, `31/1/2026` has one reading.
+The rule: an ambiguous date is refused. `31.1.2026` has the day first; `1/2/2026` may have either
+first and is refused, `31/1/2026` has only one meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _EITHER_FIRST = re.compile(rf"(\d{{1,2}})[/-](\d{{1,2}})[/-](\d{{4}}){_CLOCK}")
 
 
 def read_when(value: object) -> str | None:
-    """The time as ISO 8601, as it was given where it already is; None for what is no one time.
+    """The time as ISO 8601, unchanged where it already is; None for anything that is not a single
+    time.
 
     >>> read_when("31.1.2026"), read_when("2026/1/31 9:05"), read_when("1/2/2026")
     ('2026-01-31', '2026-01-31T09:05:00', None)

@@ -1,7 +1,8 @@
-"""Write a sheet: CSV, .xlsx or Parquet; rows are streamed and the file appears whole.
+"""Write a sheet: CSV, .xlsx or Parquet; rows are streamed, and the file appears only when it is
+complete.
 
 The rule: a text that is longer than a cell is split over further columns, `answer (2)` and so on,
-in CSV and .xlsx alike. Nothing is cut off.
+in CSV and .xlsx. Nothing is cut off.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _LABEL_TITLES = {"en": ("label", "meaning"), "zh": ("标签", "含义")}
 
 
 def expand_columns(columns: Sequence[str], parts: Mapping[str, int]) -> list[str]:
-    """The columns with those of further parts; `parts` is the most parts of a text by column."""
+    """The columns, with those for further parts; `parts` is the largest number of parts by
+    column."""
     return [
         part_name(name, number) for name in columns for number in range(1, parts.get(name, 1) + 1)
     ]
@@ -48,7 +50,7 @@ def write_csv(
     columns: Sequence[str],
     parts: Mapping[str, int],
 ) -> int:
-    """Write rows as CSV with a byte-order mark, by which Excel knows UTF-8; returns how many."""
+    """Write rows as CSV with a byte-order mark, by which Excel detects UTF-8; returns how many."""
     count = 0
     with atomic_writer(path) as handle:
         handle.write("\ufeff")
@@ -92,7 +94,7 @@ def write_xlsx(
 def write_parquet_sheet(
     path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]
 ) -> int:
-    """Write rows as Parquet, every text as it is; returns how many."""
+    """Write rows as Parquet, every text unchanged; returns how many."""
     import pyarrow as pa
 
     from formats.parquet import write_parquet
@@ -124,7 +126,7 @@ class whole_file:
 def _cells(
     row: Mapping[str, Any], columns: Sequence[str], parts: Mapping[str, int]
 ) -> Iterator[Any]:
-    """The cells of a row; a long text takes as many as its columns."""
+    """The cells of a row; a long text fills all columns for its parts."""
     for name in columns:
         value = row[name]
         if name not in parts:
@@ -136,7 +138,7 @@ def _cells(
 
 
 def _row_maker(sheet: Any, width: int) -> Any:
-    """A function that makes the styled cells of a row; the next row uses them again."""
+    """A function that returns the styled cells of a row; the next row reuses them."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Alignment, Font
 
@@ -175,7 +177,7 @@ def _lay_out(sheet: Any, names: Sequence[str]) -> None:
 
 
 def _add_drop_down(sheet: Any, column: int, num_rows: int) -> None:
-    """The labels to choose from; another word may still be typed."""
+    """The labels to choose from; other words may still be typed."""
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
 

@@ -1,8 +1,8 @@
 """Annotations in files, as the command line reads and writes them.
 
-The rule: no row is lost in silence. One error lists every faulty row of a file; responses that
+The rule: no row is lost silently. One error lists every faulty row of a file; responses that
 could not be judged are in a file of their own (`NAME.failed.jsonl`); and a file that holds other
-work, or what a person decided, is not written over.
+work, or what a person decided, is not overwritten.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _records(
 def _refuse_other_work(path: Path) -> None:
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
-    kept = f"{path} {{}}, so it is not written over; move it away or give another name"
+    kept = f"{path} {{}}, so it is not overwritten; move it away or give another name"
     if not has_keys("id", "sentences")(path):
         raise ConfigError(kept.format("holds no annotations"))
     try:

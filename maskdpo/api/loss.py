@@ -54,7 +54,7 @@ def mask_dpo_loss(
     }
     settings = TrainConfig.parse(given, where="maskdpo.mask_dpo_loss").loss_settings
     num_pairs = len(weights) // 2
-    # Only tokens with weight: 0 times the infinity of a padding token is not 0.
+    # Only tokens with non-zero weight: 0 times the infinity of a padding token is not 0.
     rows, columns = torch.nonzero(weights, as_tuple=True)
     sums = sum_pairs(
         logps[rows, columns].float(),

@@ -1,7 +1,7 @@
-"""What is installed and what is missing, found without importing any of it.
+"""What is installed and what is missing, without importing any of it.
 
-The rule: every command is listed with all packages that it may need; how to get one is for
-`schemas.packages` to find out.
+The rule: every command is listed with all packages that it may need; how to install one
+is in `schemas.packages`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import metadata
 
 from schemas.packages import find_extra, install_command
 
-# package -> what it is for, in the order of a run
+# package -> its purpose, in the order of a run
 _PACKAGES = {
     "sentencex": "sentences (default splitter)",
     "spacy": "sentences (splitter: spacy)",
@@ -91,7 +91,7 @@ _COMMANDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PackageStatus:
-    """One package: its extra ('' for the base), its version or None, the command that gets it."""
+    """One package: its extra ('' for the base), its version or None, the command to install it."""
 
     name: str
     needed_for: str
@@ -102,14 +102,14 @@ class PackageStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandStatus:
-    """One command and the packages it still lacks."""
+    """One command and its missing packages."""
 
     name: str
     missing: tuple[str, ...]
 
 
 def inspect_packages() -> list[PackageStatus]:
-    """Every package a command may need, in the order of a run."""
+    """Every package that a command may need, in the order of a run."""
     return [
         PackageStatus(
             name=name,
@@ -123,7 +123,7 @@ def inspect_packages() -> list[PackageStatus]:
 
 
 def inspect_commands() -> list[CommandStatus]:
-    """Every command with what it lacks."""
+    """Every command with its missing packages."""
     return [
         CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _COMMANDS.items()

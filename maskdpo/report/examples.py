@@ -1,7 +1,7 @@
-"""Answers side by side, cut into sentences with their verdicts.
+"""Answers of several models, cut into sentences with their verdicts.
 
-The rule: which questions are shown depends on the questions alone, never on what a model answered,
-and of every model the first response is shown. A model that gave none is shown as such.
+The rule: the shown questions depend only on the questions, never on the answers, and for every
+model the first response is shown. A model without a response is shown as such.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.records import Annotation, Document, Question
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One model's first response to a question, cut into pieces; `note` where it is not whole."""
+    """One model's first response to a question, cut into pieces; `note` if it is incomplete."""
 
     model: str
     pieces: Sequence[Piece] = ()
@@ -46,7 +46,7 @@ def make_examples(
     documents: Mapping[str, Document],
     count: int,
 ) -> list[Example]:
-    """The first response of every model to `count` questions, spread over topics."""
+    """The first response of every model to `count` questions of different topics."""
     first: dict[str, dict[str, Annotation]] = {}
     for model, items in annotations.items():
         for item in items:
@@ -73,7 +73,7 @@ def make_examples(
 def choose_questions(questions: Sequence[Question], count: int) -> list[Question]:
     """At most `count` questions, in the order asked: one of every topic, then a second of each.
 
-    A round that is too large for what is left is thinned evenly.
+    If a round has more questions than are still needed, some are taken at even distances.
     """
     rounds: list[list[int]] = []
     seen: dict[Group, int] = {}
@@ -92,7 +92,7 @@ def choose_questions(questions: Sequence[Question], count: int) -> list[Question
 
 
 def show_answer(model: str, annotation: Annotation | None) -> Answer:
-    """A response with its counts; without one, that there is none."""
+    """A response with its counts; a note if there is none."""
     if annotation is None:
         return Answer(model=model, summary="no response", note="no response")
     return Answer(
@@ -104,7 +104,7 @@ def show_answer(model: str, annotation: Annotation | None) -> Answer:
 
 
 def _document_ids(annotation: Annotation) -> list[str]:
-    """The documents a response names; where it names none, those its verdicts rest on."""
+    """The documents that a response names; if it names none, those that its verdicts cite."""
     return list(annotation.document_ids) or [
         evidence.document_id
         for sentence in annotation.sentences

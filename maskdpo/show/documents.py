@@ -56,7 +56,7 @@ def find_library(
         notes.append(f"{path} has changed since {shown.name} was made; evidence may not fit")
     documents, num_bad = _read(path, wanted)
     if num_bad:
-        notes.append(f"{path}: {num_bad:,} rows are no documents and were left out")
+        notes.append(f"{path}: {num_bad:,} rows are not documents and were left out")
     if missing := len(wanted) - len(documents):
         notes.append(f"{path} lacks {missing:,} of {len(wanted):,} documents")
     return Library(documents=documents, path=path, notes=notes)
@@ -93,7 +93,7 @@ def _hash_of_input(shown: Path) -> str:
 
 
 def _read(path: Path, wanted: Collection[str]) -> tuple[dict[str, Document], int]:
-    """The wanted documents of a file, streamed, and how many rows are no documents."""
+    """The wanted documents of a file, streamed, and the number of rows that are not documents."""
     found: dict[str, Document] = {}
     bad: set[int | None] = set()  # a row may have several faults
     for item in scan_rows(path, Document):

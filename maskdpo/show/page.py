@@ -2,7 +2,7 @@
 
 The rule: everything that comes from data is escaped by the template engine or by `html_of`, and
 the page forbids scripts and outside loads altogether. Nothing is shown on hover alone. The
-documents are beside the answers, each once on the page, with the cited places marked.
+documents are next to the answers, each once on the page, with the cited places marked.
 """
 
 from __future__ import annotations
@@ -228,7 +228,10 @@ def _side(
     marks = marks_of_pair_side(text, spans)
     score = pair.chosen_score if name == "chosen" else pair.rejected_score
     cut_off = pair.chosen_finish_reason if name == "chosen" else pair.rejected_finish_reason
-    facts = [] if score is None else [f"score {score:.2f}"]
+    # The response's id: `forget` finds a page by it.
+    facts = _facts(response=pair.chosen_id if name == "chosen" else pair.rejected_id)
+    if score is not None:
+        facts.append(f"score {score:.2f}")
     if spans is None:
         facts.append("no spans: all of it trains, as in stock DPO")
     else:

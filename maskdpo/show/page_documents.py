@@ -24,7 +24,7 @@ _MARKUP_BYTES = 250  # of each embedded document
 class Part:
     """A stretch of a document.
 
-    starts    numbers of the cited places that begin here; the part may lie in others, too
+    starts    numbers of the cited places that begin here; others may begin earlier
     cited     whether a cited place covers it
     left_out  characters that are left out here; such a part has no text
     """

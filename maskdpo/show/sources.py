@@ -137,7 +137,7 @@ def _kind_of_rows(path: Path) -> Kind:
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        advice = advise_on_format(path, text) or "its first line is no JSON object"
+        advice = advise_on_format(path, text) or "its first line is not a JSON object"
         raise InputError.of(path, f"{advice}. It can be: {SHOWN}", line=1)
     return _kind_of_row(path, row)
 
@@ -183,7 +183,7 @@ def _read_pairs(path: Path) -> Iterator[Shown | Fault]:
 
 
 def _read_values(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows as plain values; what is no row is the ValueError that says why."""
+    """Rows as plain values; an invalid row is a ValueError with the reason."""
     if path.suffix == ".parquet":
         yield from _read_parquet(path)
         return

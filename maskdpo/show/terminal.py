@@ -158,7 +158,9 @@ def _print_pair(console: Console, pair: Pair) -> None:
     texts = [_side(text, spans) for _, text, spans, _ in sides]
     if console.width < _MIN_COLUMNS_WIDTH:
         for title, text in zip(titles, texts, strict=True):
-            console.print(title, text, "", sep="\n")
+            for part in (title, text):
+                _say(console, part)
+            console.print()
         return
     table = Table(expand=True, show_lines=False)
     for title in titles:
@@ -194,5 +196,7 @@ def _side_lines(marks: Sequence[Mark]) -> Iterator[str]:
     if marks:
         yield ""
     for mark in marks:
-        weight = "masked" if mark.masked else f"trains, weight {mark.weight:g}"
+        weight = "masked" if mark.masked else "trains"
+        if mark.weight not in (0, 1):
+            weight = f"trains, weight {mark.weight:g}"
         yield f"{mark.number} {mark.symbol} {mark.label}: {weight}"

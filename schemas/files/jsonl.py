@@ -1,12 +1,12 @@
-"""Typed JSONL files: every fault named by file, line and field; every write all or nothing.
+"""Typed JSONL files: every fault named by file, line and field; every write is all or nothing.
 
 Reading rules, the same for every stage:
 
-- lines end at "\n" only (U+2028 inside a string is text), blank lines are passed over;
+- lines end at "\n" only (U+2028 inside a string is text), blank lines are skipped;
 - a wrong row is a `Fault`; `read_records` collects all of them before it raises, so that a user
-  mends a file once;
-- the torn-tail rule: a last line without its newline that is no JSON was never finished
-  writing. It counts as "not done" and is warned of, never as a fault and never as a row;
+  corrects a file once;
+- the torn-tail rule: a last line without its newline that is not valid JSON was not written
+  completely. It gives a warning and counts as "not done", never as a fault and never as a row;
 - a sidecar from a newer major format version, or of another stage, is refused.
 """
 
@@ -36,7 +36,7 @@ class _Named(BaseModel):
 
 
 class TornTailWarning(UserWarning):
-    """The last line of a file was cut off while it was written, and is left out."""
+    """The last line of a file was not written completely, and is left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,7 @@ def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
 
 
 def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
-    """`read_records`, with line numbers for messages that come later."""
+    """`read_records`, with line numbers for later messages."""
     path = Path(path)
     check_sidecar(path, model.__name__)
     rows: list[Row[RecordT]] = []
@@ -80,7 +80,7 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
     if faults:
         raise InputError(faults)
     if not rows:
-        raise InputError.of(path, f"holds no rows; it should hold one {model.__name__} a line")
+        raise InputError.of(path, f"holds no rows; it should hold one {model.__name__} per line")
     return rows
 
 
@@ -94,14 +94,15 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
         except ValidationError as error:
             if is_first and (advice := advise_on_format(path, text)):
                 yield Fault(path=str(path), line=line, message=advice)
-                return  # the same would be wrong with every line
+                return  # every line would have the same fault
             for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
         is_first = False
 
 
 def read_ids(path: str | Path) -> Iterator[str]:
-    """The ids of a file's rows, streamed; a row without one is left to whoever reads it whole."""
+    """The ids of a file's rows, streamed; a row without an id is skipped, and reported where the
+    file is read in full."""
     for _, text in read_lines(path):
         with suppress(ValidationError):
             yield _Named.model_validate_json(text).id
@@ -113,7 +114,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 
 def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
-    """`read_lines`, with the byte at which each text begins, for those who come back to it."""
+    """`read_lines`, with the byte at which each line begins, for callers that seek to it later."""
     path = Path(path)
     try:
         handle = path.open("rb")
@@ -129,7 +130,7 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
             if not raw.endswith(b"\n") and not _is_json(text):
                 warnings.warn(
                     f"{path}:{line}: the last line is cut off and is left out; "
-                    "rerun what wrote the file to get the row back",
+                    "rerun the command that wrote the file to get the row back",
                     TornTailWarning,
                     stacklevel=2,
                 )
@@ -150,6 +151,6 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except (ValueError, RecursionError):  # RecursionError: nested deeper than any row of ours
+    except (ValueError, RecursionError):  # RecursionError: nested deeper than any valid row
         return False
     return True

@@ -1,4 +1,4 @@
-"""What a file is that should hold one JSON object per line and does not, and what converts it.
+"""Recognise a file that should hold one JSON object per line and does not, and name a converter.
 
 The rule: advice is given only where the first line shows the format for certain; anything else is
 reported row by row.
@@ -20,7 +20,8 @@ _BY_START = (
 
 
 def advise_on_format(path: Path, text: bytes) -> str:
-    """One sentence on a file whose first line `text` is no row; '' where nothing is certain."""
+    """One sentence about a file whose first line `text` is not a row; '' where nothing is
+    certain."""
     start = b"[{" if text.strip() == b"[" else text.strip()
     for begins, what, command in _BY_START:
         if start.startswith(begins):
@@ -37,7 +38,7 @@ def advise_on_format(path: Path, text: bytes) -> str:
 
 
 def encoding_faults(text: bytes) -> list[str]:
-    """One sentence for a line that is not UTF-8; none for others."""
+    """One sentence for a line that is not UTF-8; '' for any other."""
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -49,7 +50,7 @@ def encoding_faults(text: bytes) -> list[str]:
 
 
 def _has_rows_below(path: Path) -> bool:
-    """Whether the second line begins an object: then only the first line is broken."""
+    """Whether the second line begins an object: then only the first line is invalid."""
     with path.open("rb") as handle:
         lines = (line.strip() for line in handle)
         second = next((line for index, line in enumerate(filter(None, lines)) if index), b"")

@@ -1,9 +1,9 @@
-"""Which file a command may replace: one that the same command wrote, as it left it.
+"""Which file a command may replace: one that the same command wrote and nobody changed.
 
-The rule: what a person made, labelled or changed is never written over. A command knows a file of
-its own by the sidecar, and by the hash of the file where the sidecar has it (`seal`); a file that
-has no sidecar, by its content. Everything else is refused with its name and the way out. An empty
-file holds nobody's work.
+The rule: what a person made, labelled or changed is never overwritten. A command recognises its own
+file by the sidecar, and by the hash of the file where the sidecar has it (`seal`); a file without a
+sidecar, by its content. Every other file is refused, with its name and what to do. An empty file
+may be replaced.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.files.sidecar import Sidecar, describe_file, read_sidecar_values, s
 from schemas.files.writing import write_json
 
 WRITTEN = "written"  # the key of a sidecar under which the hashes of the files are
-# The second is in the pages of earlier versions, which name no generator.
+# The second marker is in pages of earlier versions, which name no generator.
 _MARKS_OF_PAGES = (
     b'<meta name="generator" content="maskdpo">',
     b"default-src 'none'; style-src 'unsafe-inline'",
@@ -34,14 +34,14 @@ def seal(sidecar: Sidecar, paths: Iterable[Path]) -> Sidecar:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether the file at `path` is, by the hash in its sidecar, as its command left it."""
+    """Whether the file at `path` is unchanged, by the hash in its sidecar."""
     written = read_sidecar_values(path).get(WRITTEN)
     entry = written.get(path.name) if isinstance(written, dict) else None
     return isinstance(entry, dict) and entry.get("sha256") == describe_file(path)["sha256"]
 
 
 def renew_seal(path: Path) -> None:
-    """Put the hash of the file as it is now into its sidecar, which has one."""
+    """Write the hash of the file as it is now into its sidecar, which must exist."""
     values = read_sidecar_values(path)
     values[WRITTEN] = {**values[WRITTEN], path.name: describe_file(path)}
     write_json(sidecar_path(path), values)
@@ -60,7 +60,7 @@ def refuse_to_replace(
 
     is_own      whether a sidecar is that of the command
     option      names another file
-    sidecar_of  whose sidecar describes `path`, where that is not `path` itself
+    sidecar_of  the file whose sidecar describes `path`, where it is not `path` itself
     """
     if _holds_nothing(path):
         return
@@ -85,7 +85,7 @@ def refuse_to_replace_unless(
 def refuse_labels_of_people(path: Path, is_own: IsOwn, *, by: str) -> None:
     """Raise ConfigError where annotations at `path` hold a person's verdict.
 
-    is_own    whether a sidecar is that of a run which takes people's verdicts over from elsewhere
+    is_own    whether a sidecar is that of a run that imports people's verdicts
     """
     if _holds_nothing(path) or is_own(read_sidecar_values(path)):
         return
@@ -129,16 +129,16 @@ def _holds_label_of_person(text: bytes) -> bool:
         sentences = json.loads(text)["sentences"]
         return any(item["verdict"]["source"] == "person" for item in sentences)
     except (ValueError, TypeError, KeyError, RecursionError):
-        return True  # a row that cannot be read, and names a person, is not written over either
+        return True  # a row that cannot be read, and names a person, is not overwritten either
 
 
 def _holds_nothing(path: Path) -> bool:
-    """Whether nothing is lost with a file; a folder is for others to refuse."""
+    """Whether nothing is lost when a file is replaced; a folder is refused elsewhere."""
     return not path.is_file() or path.stat().st_size == 0
 
 
 def _refusal(path: Path, message: str, option: str) -> str:
     return (
-        f"{path}: {message}, and it is not written over; move it away, or name another file with: "
+        f"{path}: {message}, and it is not overwritten; move it away, or name another file with: "
         f"{option} FILE"
     )

@@ -23,7 +23,7 @@ from schemas.files.writing import write_json
 
 FORMAT_PREFIX = "maskdpo."
 _NUMBER = re.compile(r" \(\d+\)$")
-# Major: a reader must refuse what is newer. Minor: fields were added, old readers still serve.
+# Major: a reader must refuse a newer one. Minor: fields were added, old readers still work.
 FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "document": (1, 0),
     "question": (1, 0),
@@ -45,8 +45,8 @@ _FORMER_NAMES: Mapping[str, str] = {"review": "correction"}
 class Sidecar(BaseModel):
     """The content of `NAME.meta.json`.
 
-    models    names of the models, by what they did
-    served    what servers reported of them, by what they did; no address and no folder
+    models    names of the models, by role
+    served    what servers reported about them, by role; no address and no folder
     prompts   SHA-256 of a judge's prompts, by language
     """
 
@@ -84,7 +84,7 @@ def make_sidecar(
 ) -> Sidecar:
     """A sidecar for a file of `kind` (a key of FORMAT_VERSIONS).
 
-    Inputs are hashed here, unless they come as what `describe_files` returned before the run.
+    Inputs are hashed here, unless they are given as the result of `describe_files` before the run.
     """
     major, minor = FORMAT_VERSIONS[kind]
     described = inputs if isinstance(inputs, Mapping) else describe_files(inputs)
@@ -108,12 +108,12 @@ def write_sidecar(path: str | Path, sidecar: Sidecar) -> None:
 
 
 def read_sidecar_values(path: str | Path) -> dict[str, Any]:
-    """The sidecar of `path` as it is; {} where there is none that can be read."""
+    """The sidecar of `path`, unchecked; {} where none can be read."""
     return read_object(sidecar_path(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; {} where there is none that can be read."""
+    """The JSON object that a file holds; {} where none can be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -122,7 +122,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def check_sidecar(path: str | Path, model_name: str) -> None:
-    """Raise InputError when `path` has a sidecar this program must not read past.
+    """Raise InputError when the sidecar of `path` forbids reading `path`.
 
     A file without a sidecar (made by hand, or elsewhere) is read as the current version.
     """
@@ -131,12 +131,12 @@ def check_sidecar(path: str | Path, model_name: str) -> None:
         return
     try:
         values = json.loads(meta_path.read_text(encoding="utf-8"))
-        # The version first, and leniently: what else a later format holds is not ours to judge.
+        # The version first, and leniently: nothing else in a later format is checked.
         format_name, version = str(values["format"]), str(values["version"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         message = (
-            f"is no readable sidecar ({reason}); it needs 'format' and 'version'. If "
+            f"is not a readable sidecar ({reason}); it needs 'format' and 'version'. If "
             f"{Path(path).name} was made by hand, remove the sidecar"
         )
         raise InputError.of(meta_path, message) from None
@@ -163,7 +163,7 @@ def check_format(path: str | Path, format_name: str, version: str, *, expected: 
 
 
 def describe_file(path: str | Path) -> dict[str, Any]:
-    """SHA-256 and size of a file, without its folder: sidecars name no machine's paths."""
+    """SHA-256 and size of a file, without its folder: sidecars contain no paths of a machine."""
     digest = hashlib.sha256()
     size = 0
     with Path(path).open("rb") as handle:

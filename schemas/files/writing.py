@@ -1,7 +1,7 @@
-"""Writing files all or nothing: a name is that of a whole file, or of none.
+"""Writing files all or nothing: a file has its name only when it is complete.
 
 The rule: a temporary file in the target's folder, flushed to the disk, then a rename. Its mode is
-what the umask gives to any new file: whoever may read the folder's other files may read it.
+what the umask gives to any new file, so the same users may read it as other new files.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def atomic_descriptor(target: Path) -> Iterator[int]:
 
 
 def follow_umask(path: Path) -> None:
-    """Give a file the mode of a new file, where a library made it for its owner alone.
+    """Give a file the mode of a new file, where a library made it readable only for its owner.
 
-    The umask is not read, since that means to set it for all threads: a new file shows it.
+    The umask is not read, since reading means setting it for all threads: a new file shows it.
     """
     descriptor, probe = _new_file(path.parent, ".mode.")
     try:

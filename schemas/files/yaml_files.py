@@ -1,8 +1,9 @@
-"""YAML 1.2, read and written: the core schema, unique keys, and text that every reader keeps.
+"""YAML 1.2, read and written: the core schema, unique keys, and text that every reader reads as
+text.
 
 Two rules. A plain word is text: `no` is Norwegian, `1:30` and `2024-01-31` are not numbers; only
-true, false, null and numbers are something else, as in the core schema of YAML 1.2. And what is
-written here is read equal by readers of YAML 1.1, which is what the Hub's libraries are.
+true, false, null and numbers are not text, as in the core schema of YAML 1.2. And readers of YAML
+1.1, such as the Hub's libraries, read what is written here with equal values.
 
 A file that cannot be read is a ConfigError with its name and line, never a traceback.
 """
@@ -35,16 +36,17 @@ _CORE_SCHEMA = (
     ("null", r"null|Null|NULL|~|", ["n", "N", "~", ""]),
     ("merge", r"<<", "<"),  # of YAML 1.1, for a config whose sections share keys
 )
-# Plain words that YAML 1.1 or 1.2 reads as something else than text, in any case.
+# Plain words that YAML 1.1 or 1.2 does not read as text, in upper or lower case.
 _WORDS = frozenset("y yes n no on off true false null ~ << = .inf +.inf -.inf .nan".split()) | {""}
 # Numbers of every kind, dates, times and their mixtures: 1_000, 1:30, 0o7, 1e3, 2024-01-31 10:00Z.
 _LIKE_A_NUMBER = re.compile(r"[-+.]?[0-9][0-9a-fA-FoOxX_:.+\- \tTZz]*|[-+]?[._][0-9_]+\S*")
-_ALWAYS_ESCAPED = re.compile(r"[\x85\u2028\u2029\ufeff]")  # PyYAML takes them for line ends
+_ALWAYS_ESCAPED = re.compile(r"[\x85\u2028\u2029\ufeff]")  # PyYAML reads them as line ends
 _UNFOLDED = 1_000_000_000  # columns; no value is folded over lines
 
 
 class YamlFault(ValueError):
-    """Text that is no YAML; `problem` is the reason, `line` counts from 1 (None: not known)."""
+    """Text that is not valid YAML; `problem` is the reason, `line` counts from 1 (None: not
+    known)."""
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
@@ -74,7 +76,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def parse_yaml_texts(text: str) -> Any:
-    """As `parse_yaml`, with every scalar as the text that is typed: `007` and `no` stay."""
+    """As `parse_yaml`, with every scalar as the text in the file: `007` and `no` stay."""
     return _load(_yaml("base"), text)
 
 
@@ -104,7 +106,8 @@ def _load(yaml: YAML, text: str) -> Any:
 
 
 def _yaml(kind: str) -> YAML:
-    """The one set-up: 'safe' reads scalars by the core schema, 'base' as text; both write alike."""
+    """The one set-up: 'safe' reads scalars by the core schema, 'base' as text; both write the
+    same."""
     from ruamel.yaml import YAML
 
     resolver, constructor, representer = _classes()
@@ -138,7 +141,7 @@ def _classes() -> tuple[type[Any], type[Any], type[Any]]:
         CoreResolver.add_implicit_resolver_base(_TAG + kind, expression, list(first))
 
     class UniqueConstructor(SafeConstructor):
-        """A key that is given twice is refused in our words."""
+        """A key that is given twice is refused with our message."""
 
         def check_mapping_key(
             self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any
@@ -149,7 +152,7 @@ def _classes() -> tuple[type[Any], type[Any], type[Any]]:
             return True
 
     class QuotingRepresenter(SafeRepresenter):
-        """Quotes every text that some reader would take for something else."""
+        """Quotes every text that some reader would not read as text."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True

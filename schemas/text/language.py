@@ -1,13 +1,13 @@
 """Which language a text is in: from its script first, from its words second.
 
-The rule: Han, kana and Hangul decide by themselves, since one word of them is certain; only
-texts in shared scripts go to the statistical classifier, and a text too short for it to be
-sure (a name, "Yes.") is English unless a letter speaks against that. A text that mixes English
-and Chinese has the language of its frame: the one that gives the grammar, not the names.
+The rule: Han, kana and Hangul decide alone, since one word in them is certain; only texts in shared
+scripts go to the statistical classifier, and a text too short for it to be sure (a name, "Yes.") is
+English unless a letter excludes that. A text that mixes English and Chinese has the language of its
+grammar, not that of its names.
 
-Whether a text is in the language that is declared for it is the other question that the classifier
-decides. Only a sure contradiction counts there: a text too short to decide, a language that the
-classifier does not know and an empty code all pass.
+The classifier also decides whether a text is in the language that is declared for it. Only a sure
+contradiction counts there: a text too short to decide, a language that the classifier does not know
+and an empty code all pass.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_SAMPLE_CHARS = 20_000  # enough to know a language by; the rest of a long text is not read
+_SAMPLE_CHARS = 20_000  # enough to detect a language; the rest of a long text is not read
 
 _HAN = re.compile(f"[{HAN}]")
 _KANA = re.compile(f"[{KANA_LETTERS}]")
 _HANGUL = re.compile(f"[{HANGUL}]")
 _LATIN_WORD = re.compile(r"[^\W\d_\u0250-\U0010ffff]+")
-_HAN_PER_WORD = 1.7  # characters that say about as much as one English word
+_HAN_PER_WORD = 1.7  # characters that carry about as much as one English word
 _CHINESE_FRAME = re.compile(r"[的是了在和有不为与于并被由从把也都而及其这那]")
 _ENGLISH_FRAME = _words(
     "the a an is are was were be been of in on at to for from by with and or that this it as "
     "means called has have had not which who"
 )
 
-# Languages that answers are likely to be in. A short text is taken for one of these, not for
+# Languages that answers are likely to be in. A short text is detected as one of these, not as
 # Breton ("Hello") or Kabyle ("Yes.").
 _COMMON = _words(
     "ar bg bn cs da de el en es fa fi fr he hi hu id it nl no pl pt ro ru sv ta th tr uk vi"
@@ -50,11 +50,11 @@ _CERTAIN = 0.9  # share of the probability, all of the classifier's 140 language
 _LIKELY = 0.6  # share of the probability among the common ones
 
 MIN_LETTERS = 40  # a name or "Yes." looks like any language
-CERTAIN = 0.95  # share of the probability that must speak against the declared language
+CERTAIN = 0.95  # share of the probability that other languages must have against the declared one
 _CHECKED_CHARS = 2_000
 _EAST_ASIAN = re.compile(f"[{WIDE}{HANGUL}]")
-_LETTERS_PER_CHARACTER = 3  # what one Han or Hangul character says, in Latin letters
-# Neighbours that a classifier cannot tell apart, or that one code may stand for.
+_LETTERS_PER_CHARACTER = 3  # Latin letters that carry as much as one Han or Hangul character
+# Related languages that a classifier cannot distinguish, or that share one code.
 _GROUPS = (
     {"zh", "yue", "wuu"},
     {"no", "nb", "nn", "da"},
@@ -72,7 +72,7 @@ def resolve_language(configured: str, text: str) -> str:
 
 
 def detect_language(text: str) -> str:
-    """ISO 639 code of `text` ('en', 'zh', ...); '' when it has no letters to go on.
+    """ISO 639 code of `text` ('en', 'zh', ...); '' when it has no letters.
 
     Chinese of any region and script is 'zh'. Deterministic, offline, from bundled weights.
     """
@@ -100,7 +100,7 @@ def _is_long_enough(text: str) -> bool:
 
 
 def _east_asian(text: str) -> str:
-    """'zh', 'ja' or 'ko' where their scripts carry the text, else ''."""
+    """'zh', 'ja' or 'ko' where the text is mainly in their scripts, else ''."""
     num_han, num_kana = len(_HAN.findall(text)), len(_KANA.findall(text))
     num_hangul = len(_HANGUL.findall(text))
     num_wide = num_han + num_kana + num_hangul

@@ -1,7 +1,7 @@
 """Codes of languages as settings take them.
 
-The rule: a setting is an ISO 639 code, with or without script and region, or it is refused with
-the code that was meant: `english` would otherwise be a language without any rules.
+The rule: a setting is an ISO 639 code, with or without script and region, or it is refused with the
+code that was probably meant: `english` would otherwise be a language without rules.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _CODE = re.compile(r"([a-z]{2,3})(?:[-_](?:[a-z]{4}|[a-z]{2}|[0-9]{3}|[a-z0-9]{5
 
 
 def check_code(value: str) -> str:
-    """`value`, or a ValueError that names the code that is nearest. 'auto' passes."""
+    """`value`, or a ValueError that names the nearest code. 'auto' is allowed."""
     if value == AUTO:
         return value
     lower = value.strip().lower()
@@ -81,7 +81,7 @@ def check_code(value: str) -> str:
     is_known = primary in _TWO_LETTERS or (len(primary) == 3 and primary not in _MEANT)
     if is_known and value == value.strip():
         return value
-    raise ValueError(f"{show_value(value)} is no code of a language (ISO 639); {_hint(lower)}")
+    raise ValueError(f"{show_value(value)} is not a language code (ISO 639); {_hint(lower)}")
 
 
 LanguageCode = Annotated[str, AfterValidator(check_code)]

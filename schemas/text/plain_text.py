@@ -1,6 +1,6 @@
-"""Text as it is compared when one looks for traces of it: its letters and digits.
+"""Text in the form in which traces of it are searched for: its letters and digits.
 
-The rule: the same words are equal however they are spaced, quoted, escaped or written large.
+The rule: the same words are equal whatever their spacing, quotes, escapes or capitals.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Whether two questions that share nearly all their words ask for different things.
+"""Whether two questions that share nearly all their words have different meanings.
 
-The rule: a word that turns the question and that only one of them has makes two questions:
+The rule: a word that changes the meaning and that only one of them has makes two questions:
 a negation, a direction, a rank, an order, an increase or decrease, a number ("recommended" and
 "not recommended", "northern" and "southern", "first" and "second"; 最大 and 最小). So do two words
 that differ in a prefix alone ("hypotension" and "hypertension"), two single letters ("type A"
 and "type B"), and two words that change places after "from", "before" or "than".
 
-The two are aligned word by word, and a turning word counts where it makes up a difference: in a
-clause that one of them adds ("Please do not use jargon.") it changes no question.
+The two are aligned word by word, and a meaning-changing ("turning") word counts where it is the
+difference: in a clause that one of them adds ("Please do not use jargon.") it changes nothing.
 
-Known for English and Chinese, and the commonest words of German, French and Spanish.
+It knows English and Chinese words, and the most common ones of German, French and Spanish.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _REWRITTEN = (
         "",
     ),
     (re.compile(rf"\A\W{{0,3}}(?:\d{{1,3}}|[{NUMERALS_ZH}]{{1,3}})\s*(?:[.:](?=\D)|[)\]、])"), ""),
-    # What comes after the question on its points, and on the form of the answer.
+    # Instructions after the question: its points, and the form of the answer.
     (re.compile(r"(?<=\?)\s*[(\[]\d+(?:\s?(?:points?|marks?|分))?[)\]]\s*\Z"), ""),
     (
         re.compile(
@@ -57,7 +57,7 @@ _REWRITTEN = (
     (re.compile("n['\u2019]t\\b"), " not"),
     (re.compile(r"\bcannot\b"), "can not"),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
-    (re.compile(rf"([{HAN}])[不没]\1"), r"\1"),  # 是不是 asks yes or no, it denies nothing
+    (re.compile(rf"([{HAN}])[不没]\1"), r"\1"),  # 是不是 asks yes or no, it is not a negation
     (re.compile("没有"), "没"),
     (re.compile("一下|非常"), ""),
     # How long an answer should be.
@@ -94,7 +94,7 @@ _MIN_ROOT = 3
 
 
 def ask_differently(one: str, other: str) -> bool:
-    """Whether a word that turns the question sets two questions apart.
+    """Whether a word that changes the meaning makes these two different questions.
 
     >>> ask_differently("Which lake of Karst is the largest?", "Which lake of Karst is smallest?")
     True
@@ -144,7 +144,7 @@ def _signs(words: Sequence[str]) -> Iterator[str]:
 
 
 def _differences(one: Words, other: Words) -> Iterator[tuple[Words, Words]]:
-    """The stretches of words that are not the same in both."""
+    """The runs of words that are not the same in both."""
     start, end = 0, 0
     shorter = min(len(one), len(other))
     while start < shorter and one[start] == other[start]:
@@ -158,7 +158,7 @@ def _differences(one: Words, other: Words) -> Iterator[tuple[Words, Words]]:
 
 
 def _turns(left: Words, right: Words, added: Counter[str], missing: Counter[str]) -> bool:
-    """Whether one difference turns the question.
+    """Whether one difference changes the meaning of the question.
 
     left, right       what each of the questions has there
     added, missing    what each has more often than the other, anywhere

@@ -38,19 +38,19 @@ from __future__ import annotations
 
 # Ideographs of all planes, unified and compatibility ones.
 HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-# Signs among ideographs that are no ideographs: a language is not known by them. The lexical judge
-# was fitted with the first alone, and a key of a topic made of it is stored: both keep it so.
+# Signs among ideographs that are not ideographs: they do not show the language. The lexical judge
+# was fitted with the first alone, and stored keys of topics are made with it: both keep it so.
 HAN_SIGNS = "\u3005-\u3007"
 HAN_REPEATED = "\u3005"
 
 # Hiragana and katakana, with the signs of both.
 KANA = "\u3040-\u30ff"
-# The middle dot and the long vowel say as little as hiragana do.
+# The middle dot and the long vowel mark carry as little meaning as hiragana.
 HIRAGANA = "\u3040-\u309f\u30fb\u30fc"
 KATAKANA = "\u30a0-\u30ff"
-# What only Japanese has: the signs occur in names in Chinese texts too.
+# Only in Japanese: the signs occur in names in Chinese texts too.
 KANA_LETTERS = "\u3041-\u3096\u30a1-\u30fa"
-# Without the middle dot, which parts words.
+# Without the middle dot, which separates words.
 KANA_OF_WORDS = "\u3041-\u30fa\u30fc-\u30ff"
 # For text that is compared without NFKC.
 HALF_WIDTH_KANA = "\uff66-\uff9f"
@@ -64,13 +64,13 @@ KOREAN_LETTERS = "\u3130-\u318f"  # alone, as in an exclamation
 # Thai, Lao, Myanmar, Khmer.
 SOUTH_EAST_ASIAN = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 
-# What words of Chinese and Japanese are made of.
+# The letters of Chinese and Japanese words.
 WIDE = f"{KANA}{HAN}"
 # All scripts without spaces between words; Korean has spaces.
 UNSPACED = f"{SOUTH_EAST_ASIAN}{HAN_SIGNS}{WIDE}{HALF_WIDTH_KANA}"
 # WIDE and the letters between: bopomofo, KOREAN_LETTERS, words and units in one square.
 CJK_LETTERS = "\u3040-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-# What lines are broken at without a space: WIDE, radicals, full-width letters and punctuation.
+# Characters at which lines break without a space: WIDE, radicals, full-width letters, punctuation.
 CJK_PRINT = "\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003fffd"
 # The first character of CJK_PRINT: units written in Han are past it, ℃ and € are not.
 CJK_FROM = "\u2e80"

@@ -1,4 +1,4 @@
-"""The words that turn a question, and numbers however they are written.
+"""The words that change the meaning of a question, and numbers in all their written forms.
 
 The rule: forms of one word have one sign ("north" and "northern"), and two words of opposite
 sense never do. A sign begins with a mark that no word has: `#` a number, `!` any other.
@@ -96,7 +96,7 @@ _NTH = {word: place for place, word in enumerate(_ORDINALS)} | {
     "fiftieth": 50,
     "hundredth": 100,
 }
-# Above 39 only those that are no word and no unit ("di", "mix", "cm").
+# Above 39 only those that are neither a word nor a unit ("di", "mix", "cm").
 _ROMAN = re.compile("x{0,3}(?:ix|iv|v?i{0,3})|(?=.{4})c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
@@ -106,7 +106,8 @@ _LARGE_ZH = {"万": 10_000, "亿": 10**8}
 
 
 def sign_of(word: str) -> str:
-    """The sign of a folded word that turns a question or is a number; else the word itself."""
+    """The sign of a folded word that changes a question's meaning or is a number; else the word
+    itself."""
     number = _number(word)
     if number:
         return f"{NUMBER}{number}"

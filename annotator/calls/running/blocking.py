@@ -1,8 +1,8 @@
-"""Asynchronous work for callers that are not: one item after another, as a plain iterator.
+"""Asynchronous work for synchronous callers: one item after another, as a plain iterator.
 
-The rule: the event loop has a thread of its own, so it works inside a running loop (a notebook) as
-well, and Ctrl-C reaches the caller, never the middle of a request. When the caller stops, however
-it stops, the work is closed before the iterator is; at the latest when the interpreter ends.
+The rule: the event loop runs in a separate thread, so it works inside a running loop (a notebook)
+as well, and Ctrl-C reaches the caller, never the middle of a request. When the caller stops, for
+any reason, the work is closed before the iterator is; at the latest when the interpreter ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def block_on(items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]
         return await anext(items, _END)
 
     async def close() -> None:
-        if steps:  # one whose result nobody waited for must end first
+        if steps:  # a step whose result was not waited for must end first
             await asyncio.wait(steps)
         await items.aclose()
 
@@ -68,8 +68,8 @@ class LoopThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        # An iterator that is still there when the interpreter ends is closed too late: its thread
-        # is frozen by then, and waiting for it would never end.
+        # An iterator that still exists when the interpreter ends is closed too late: its thread is
+        # frozen by then, and waiting for it would never end.
         atexit.register(self.stop)
         return self
 
@@ -93,7 +93,8 @@ class LoopThread:
 async def in_thread(items: Iterator[ItemT]) -> AsyncGenerator[ItemT, None]:
     """The items of a plain iterator that blocks, each made in a thread.
 
-    When this is closed, the step under way is waited for: a batch of a local model cannot be left.
+    When this is closed, the step under way is waited for: a batch of a local model cannot be
+    interrupted.
     """
     with ThreadPoolExecutor(1) as thread:
         loop = asyncio.get_running_loop()
@@ -109,6 +110,6 @@ async def in_thread(items: Iterator[ItemT]) -> AsyncGenerator[ItemT, None]:
             is_cancelled = step is not None and await wait_out(step)
             close = getattr(items, "close", None)
             if close is not None:
-                close()  # it lets go of calls, which takes no time
+                close()  # it releases calls, which takes no time
             if is_cancelled:
                 raise asyncio.CancelledError

@@ -1,7 +1,8 @@
-"""From work in a task of its own to whoever reads its results, one after another.
+"""Passes results from work in a separate task to the reader, one after another.
 
-The rule: the work never waits for one result to be read, only for room; it ends with its reader,
-and what it held (leases, requests, slots) is let go before the reader's cancellation goes on.
+The rule: the work never waits for a single result to be read, only for free space; it ends with its
+reader, and what it held (leases, requests, slots) is released before the reader's cancellation
+continues.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Handover(Generic[ItemT]):
         self._room = asyncio.Event()
 
     async def put(self, items: Iterable[ItemT]) -> None:
-        """Hand `items` over; waits while there are more than enough to read."""
+        """Pass `items` to the reader; waits while there are more than enough to read."""
         self._items.extend(items)
         self._news.set()
         while len(self._items) >= MAX_WAITING:
@@ -32,7 +33,7 @@ class Handover(Generic[ItemT]):
             await self._room.wait()
 
     async def run(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[ItemT, None]:
-        """The items, while `work` puts them in; what it raises comes after the last of them."""
+        """The items, while `work` puts them in; its error is raised after the last of them."""
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._news.set())
         try:
@@ -58,7 +59,7 @@ async def end_task(task: asyncio.Task[Any]) -> None:
 
 
 async def wait_out(future: asyncio.Future[Any]) -> bool:
-    """Wait for the end of `future` whatever comes; returns whether the caller was cancelled."""
+    """Wait for the end of `future` in any case; returns whether the caller was cancelled."""
     is_cancelled = False
     while not future.done():
         try:

@@ -1,4 +1,4 @@
-"""The dialogues under way: each sends its calls, is handed stored replies, and ends with a result.
+"""The dialogues under way: each sends its calls, receives stored replies, and ends with a result.
 
 The rule: a dialogue sees only what is stored, and its end decides how its calls count in the store.
 """
@@ -18,12 +18,12 @@ Named = tuple[str, Dialogue[ResultT]]
 Done = list[tuple[str, ResultT]]
 
 MAX_HELD = 1024  # results that wait for the caller before more dialogues are begun
-POLL_S = 0.2  # how often a call under way in another process is looked for
+POLL_S = 0.2  # seconds between looks for a call under way in another process
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class OpenDialogue(Generic[ResultT]):
-    """A dialogue under way, with the keys of what it has asked."""
+    """A dialogue under way, with the keys of the calls it has made."""
 
     name: str
     dialogue: Dialogue[ResultT]
@@ -69,11 +69,11 @@ class OpenDialogues(Generic[ResultT]):
 
     @property
     def is_halted(self) -> bool:
-        """Whether no call may be made now. A useful reply that was under way ends hopelessness."""
+        """Whether no call may be made now. A useful reply that was under way allows calls again."""
         return self.is_at_limit or self.calls.meter.useless.is_hopeless
 
     def stop(self) -> MaskDpoError:
-        """Why a halted run ends."""
+        """The error with which a halted run ends."""
         meter = self.calls.meter
         if meter.useless.is_hopeless:
             return BackendError(meter.useless.describe())

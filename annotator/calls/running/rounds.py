@@ -29,7 +29,7 @@ Pending = Sequence[tuple[OpenDialogue[ResultT], Outcome | None]]
 
 
 class Rounds(Generic[ResultT]):
-    """One run of dialogues over a backend that answers in batches."""
+    """One run of dialogues over a backend that works in batches."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Rounds(Generic[ResultT]):
         self._window = window
 
     def run(self) -> Iterator[Done[ResultT]]:
-        """Yield results as dialogues end, and an empty list after every batch."""
+        """Yield results when dialogues end, and an empty list after every batch."""
         while named := list(islice(self._source, self._window)):
             pending: Pending[ResultT] = [
                 (OpenDialogue(name=name, dialogue=dialogue), None) for name, dialogue in named
@@ -56,7 +56,7 @@ class Rounds(Generic[ResultT]):
             yield self._open.collect()
 
     def _round(self, pending: Pending[ResultT]) -> Generator[Done[ResultT], None, Pending[ResultT]]:
-        """Ask one call of each; returns the dialogues with their answers."""
+        """Make one call of each; returns the dialogues with their answers."""
         asked: list[tuple[OpenDialogue[ResultT], str]] = []
         requests: dict[str, Request] = {}
         for item, answer in pending:
@@ -71,7 +71,8 @@ class Rounds(Generic[ResultT]):
         return [(item, self._calls.find([key])[key]) for item, key in asked]
 
     def _answer(self, requests: Sequence[Request]) -> Iterator[Done[ResultT]]:
-        """Run the planned groups that are not stored whole, and wait for those of others."""
+        """Run the planned groups that are not completely stored, and wait for those of other
+        processes."""
         store = self._calls.store
         stored = store.present(request.id for request in requests)
         self._calls.meter.serve(len(stored))
@@ -96,7 +97,7 @@ class Rounds(Generic[ResultT]):
     ) -> Generator[Done[ResultT], None, list[list[Request]]]:
         """Generate what can be leased; returns the groups under way in other stores.
 
-        Yields an empty list per finished group, so that whoever shows progress can do it.
+        Yields an empty list per finished group, so that the caller can show progress.
         """
         waiting = deque(groups)
         elsewhere: list[list[Request]] = []
@@ -108,7 +109,7 @@ class Rounds(Generic[ResultT]):
                 group = waiting.popleft()
                 claimed = self._calls.store.claim_missing(request.id for request in group)
                 owed = [request for request in group if request.id not in claimed.stored]
-                if not owed:  # another store has answered it meanwhile
+                if not owed:  # another process has stored its reply meanwhile
                     continue
                 if len(claimed.mine) < len(owed):
                     self._calls.store.release(claimed.mine)
@@ -134,7 +135,7 @@ class Rounds(Generic[ResultT]):
         return elsewhere
 
     def _let_go(self, under_way: Mapping[str, Request]) -> None:
-        """Calls that were not made after all are anybody's to ask again."""
+        """Release calls that were not made after all: any process may make them."""
         for request in under_way.values():
             self._calls.meter.abandon(request)
         self._calls.store.release(under_way)

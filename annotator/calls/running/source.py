@@ -1,6 +1,6 @@
-"""Where work comes from: a plain iterable, or an asynchronous one that may keep us waiting.
+"""Where work comes from: a plain iterable, or an asynchronous one that may make the run wait.
 
-The rule: nothing is pulled before there is room for it, so a source of any length takes no memory.
+The rule: nothing is pulled before it can be used, so a source of any length needs no memory.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ async def iterate(items: Items[ItemT]) -> AsyncGenerator[ItemT, None]:
 
 
 class Source(Generic[ItemT]):
-    """The next item, if there is one now. Use it as an asynchronous context manager.
+    """The next item, if one is ready. Use it as an asynchronous context manager.
 
     A plain iterable is asked directly. An asynchronous one is read ahead by at most `ahead` items
-    in a task of its own, which calls `on_item` for each, and once more at the end. Where the items
-    end with an error, `check` raises it: what came before can be finished first.
+    in a separate task, which calls `on_item` for each, and once more at the end. Where the items
+    end with an error, `check` raises it: earlier items can be finished first.
     """
 
     def __init__(self, items: Items[ItemT], *, ahead: int, on_item: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class Source(Generic[ItemT]):
         self.is_over = False
 
     def next(self) -> ItemT | None:
-        """The next item, or None: not now, or never more (`is_over`)."""
+        """The next item, or None: none is ready, or there are no more (`is_over`)."""
         if self._plain is not None:
             try:
                 if not self.is_over:
@@ -70,7 +70,7 @@ class Source(Generic[ItemT]):
         return None
 
     def check(self) -> None:
-        """Raise what the items ended with, if it was an error."""
+        """Raise the error with which the items ended, if any."""
         if self._error is not None:
             raise self._error
 
@@ -105,9 +105,10 @@ class Source(Generic[ItemT]):
 
 
 async def in_batches(items: Items[ItemT], size: int | None) -> AsyncGenerator[list[ItemT], None]:
-    """Lists of at most `size` items: what there is now, so that a slow source delays nothing.
+    """Lists of at most `size` items: those that are ready, so that a slow source delays nothing.
 
-    They are full as long as the source does not keep us waiting. Without `size` there is no bound.
+    They are full as long as the source does not make the run wait. Without `size` there is no
+    bound.
     """
     news = asyncio.Event()
     async with Source(items, ahead=size or sys.maxsize, on_item=news.set) as source:

@@ -1,8 +1,8 @@
-"""Dialogues over servers: a call goes out as soon as there is room for it.
+"""Dialogues over servers: a call is sent as soon as there is a free slot.
 
-The rule: replies are stored as they come, whether or not anyone waits for results. The work is done
-in a task of its own; a caller that does not come back for results stops new dialogues, and loses
-nothing. One commit stores all replies that came in during the commit before it.
+The rule: replies are stored when they arrive, whether or not anyone waits for results. The work is
+done in a separate task; a caller that does not take results stops new dialogues, and loses nothing.
+One commit stores all replies that arrived during the commit before it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Stream(Generic[ResultT]):
         self._elsewhere: dict[str, Request] = {}
         self._under_way: dict[str, Request] = {}
         self._last_poll = 0.0
-        self._work = asyncio.Event()  # something can be asked now that could not before
+        self._work = asyncio.Event()  # a call can be made now that could not before
         self._news = asyncio.Event()  # there are results, or the end
         backend.on_retry = self._report_retry
         self._source: Source[Named[ResultT]] = Source(
@@ -59,7 +59,7 @@ class Stream(Generic[ResultT]):
         )
 
     async def run(self) -> AsyncGenerator[Done[ResultT], None]:
-        """Yield results as dialogues end; closing this cancels what is under way."""
+        """Yield results when dialogues end; closing this cancels what is under way."""
         task = asyncio.create_task(self._work_off())
         task.add_done_callback(lambda _: self._news.set())
         try:
@@ -68,7 +68,7 @@ class Stream(Generic[ResultT]):
                 self._news.clear()
                 if self._open.done:
                     done = self._open.collect()
-                    self._work.set()  # there is room for more results
+                    self._work.set()  # more results can be kept
                     yield done
                 if task.done() and not self._open.done:
                     await task
@@ -85,13 +85,13 @@ class Stream(Generic[ResultT]):
         self._calls.meter.on_event(CallRetried(key=key, reason=reason, wait_s=wait_s))
 
     def _let_go(self) -> None:
-        """Calls that were cancelled are anybody's to ask again."""
+        """Release calls that were cancelled: any process may make them."""
         for request in self._under_way.values():
             self._calls.meter.abandon(request)
         self._calls.store.release(self._under_way)
 
     async def _work_off(self) -> None:
-        """Ask until the source is over and nothing is left to ask."""
+        """Make calls until the source has ended and no call is left."""
         async with self._source, self._backend.connected():
             while True:
                 self._work.clear()
@@ -119,7 +119,7 @@ class Stream(Generic[ResultT]):
                     self._under_way.pop(key, None)
                 self._resume(answers)
         if is_idle and not self._open.is_halted:
-            # No room: other runs that share the meter have it, and theirs will come in.
+            # No free slot: other runs that share the meter use them, and their replies will arrive.
             await self._wait(POLL_S)
 
     async def _wait(self, seconds: float | None) -> None:
@@ -130,7 +130,7 @@ class Stream(Generic[ResultT]):
             pass
 
     def _fill(self) -> None:
-        """Begin dialogues until one has a call to make, as far as there is room for results."""
+        """Begin dialogues until one has a call to make, as long as more results can be kept."""
         while not self._ready and len(self._open.done) < MAX_HELD:
             item = self._source.next()
             if item is None:
@@ -139,7 +139,7 @@ class Stream(Generic[ResultT]):
             self._advance(OpenDialogue(name=name, dialogue=dialogue), None)
 
     def _advance(self, item: OpenDialogue[ResultT], answer: Outcome | None) -> None:
-        """Go on until a call is to be made, or the dialogue ends."""
+        """Continue until the dialogue makes a call or ends."""
         while True:
             asked = self._open.send(item, answer)
             if asked is None:
@@ -199,19 +199,20 @@ class Stream(Generic[ResultT]):
             if not self._ready:
                 break
             if not self._calls.meter.start([self._ready[0]]):
-                # What is under way was counted at its most: once it is in, there may be room.
+                # Calls under way were counted at their maximum: when they arrive, the limit may
+                # allow more.
                 self._open.is_at_limit = not self._calls.meter.budget.num_under_way
                 break
             admitted.append(self._ready.popleft())
         return admitted
 
     def _leave_to_others(self, request: Request) -> None:
-        """Another store asks it, or has: look for its reply from time to time."""
+        """Another process makes this call, or has made it: look for its reply from time to time."""
         self._elsewhere[request.id] = request
         asyncio.get_running_loop().call_later(POLL_S, self._work.set)
 
     def _poll(self) -> None:
-        """Calls another store had under way: answered by now, or left by its end."""
+        """Calls that another process had under way: stored by now, or released when it ended."""
         self._last_poll = time.monotonic()
         claimed = self._calls.claim(self._elsewhere)
         self._calls.store.release(claimed.mine)  # `_take` claims what it takes
@@ -219,7 +220,7 @@ class Stream(Generic[ResultT]):
         self._serve(claimed.found)
 
     def _serve(self, found: Mapping[str, Outcome]) -> None:
-        """Replies that others stored while we waited."""
+        """Replies that others stored while this run waited."""
         for key in found:
             del self._elsewhere[key]
         self._calls.meter.serve(len(found))

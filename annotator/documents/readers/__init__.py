@@ -1,1 +1,1 @@
-"""Readers of files, one module a format: bytes in, text and what the file says of itself out."""
+"""Readers of files, one module per format: from bytes to text and the metadata of the file."""

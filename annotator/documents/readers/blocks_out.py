@@ -1,7 +1,7 @@
 """Blocks of text under construction: paragraphs, list items, quotations, code, tables.
 
-The rule: what comes out is plain text with the block marks of Markdown and no others, so that
-`annotator.text.blocks` finds every block again and no mark stands inside a sentence.
+The rule: the result is plain text with the block marks of Markdown and no others, so that
+`annotator.text.blocks` finds every block and no mark is inside a sentence.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from annotator.documents.readers.file_text import meets_without_space
 from annotator.documents.readers.raised import InlineText
 
-_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML collapses: no-break and wide spaces stay
+_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML collapses: not no-break and wide spaces
 _SIDE_SPACE = re.compile(r" *\n *")
 _FENCE_RUN = re.compile(r"`{3,}")
 
 
 @dataclass(kw_only=True, slots=True)
 class _Level:
-    """A list item or quotation that is open: what its first line starts with, and the others.
+    """A list item or quotation that is open: the prefix of its first line, and of the others.
 
-    `keep`: its mark is written even when it holds nothing.
+    `keep`: its mark is written even when it is empty.
     """
 
     first: str
@@ -32,7 +32,7 @@ class _Level:
 
 
 class BlockWriter:
-    """Inline text goes in piece by piece; `flush` ends the block; `finish` gives the whole."""
+    """Inline text is added piece by piece; `flush` ends the block; `finish` returns all of it."""
 
     def __init__(self) -> None:
         self.inline = InlineText()
@@ -46,9 +46,10 @@ class BlockWriter:
         self.inline.add(text)
 
     def open(self, first: str, others: str, *, keep: bool = False) -> None:
-        """Enter a list item or quotation; `first` opens its first line, `others` the rest.
+        """Enter a list item or quotation; `first` begins its first line, `others` each further
+        line.
 
-        With `keep` an item that holds nothing is written too.
+        With `keep` an empty item is written too.
         """
         self.flush()
         self._levels.append(_Level(first=first, others=others, keep=keep))
@@ -65,9 +66,9 @@ class BlockWriter:
         self._in_item = False
 
     def flush(self, *, mark: str = "", tight_after: bool = False) -> None:
-        """End the block of inline text that is open, if it holds any; `mark` goes before it."""
+        """End the open block of inline text, if it is not empty; `mark` is written before it."""
         text = collapse(self.inline.take())
-        # A blank line that the author made of two breaks parts paragraphs.
+        # A blank line that the author made of two breaks separates paragraphs.
         paragraphs = [part.strip() for part in re.split(r"\n{2,}", text)]
         for paragraph in filter(None, paragraphs):
             self.write(mark + paragraph)
@@ -101,7 +102,7 @@ class BlockWriter:
             self.write(f"{fence}\n{code}\n{fence}")
 
     def write_table(self, rows: Sequence[Sequence[str]]) -> None:
-        """A table, one line per row; the first row is its head. A cell's "|" is written "\\|"."""
+        """A table, one line per row; the first row is its header. A cell's "|" is written "\\|"."""
         self.flush()
         width = max(map(len, rows), default=0)
         cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
@@ -118,9 +119,9 @@ class BlockWriter:
 
 
 def collapse(text: str) -> str:
-    """Inline text with its white space as a browser shows it; "\\v" is a set line break.
+    """Inline text with its white space as a browser shows it; "\\v" is an explicit line break.
 
-    A line break between Chinese characters is no space.
+    A line break between Chinese characters is not a space.
     """
     pieces: list[str] = []
     position = 0

@@ -1,8 +1,8 @@
-"""Bytes to characters: what the file says, then UTF-8, then a guess that must make sense.
+"""Bytes to characters: the encoding that the file states, then UTF-8, then a plausible guess.
 
-The rule: bytes that are valid UTF-8 are UTF-8, since no other text is by chance; any other
-encoding that nobody named is believed only when the language of the text it gives is one that
-is written in it. Nothing is replaced: a file that no encoding fits is unreadable.
+The rule: bytes that are valid UTF-8 are UTF-8, since text in another encoding is never valid UTF-8
+by chance; an encoding that is not named is accepted only when the text has a language that is
+written in it. Nothing is replaced: a file that no encoding fits is unreadable.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LANGUAGES = {
     "cp1256": "ar fa ur",
     "cp1257": "lt lv et",
 }
-# Names that pages give, and what browsers take them for.
+# Names that pages give, and the encodings that browsers use for them.
 _WEB_NAMES = {
     "gb2312": "gb18030",
     "gbk": "gb18030",
@@ -51,13 +51,13 @@ _WEB_NAMES = {
 }
 _MARKS = (
     (codecs.BOM_UTF8, "utf_8"),
-    (codecs.BOM_UTF32_LE, "utf_32_le"),  # before UTF-16, whose mark it starts with
+    (codecs.BOM_UTF32_LE, "utf_32_le"),  # before UTF-16, whose byte order mark it begins with
     (codecs.BOM_UTF32_BE, "utf_32_be"),
     (codecs.BOM_UTF16_LE, "utf_16_le"),
     (codecs.BOM_UTF16_BE, "utf_16_be"),
 )
 _WIDE_UNITS = ("utf_16_le", "utf_16_be", "utf_32_le", "utf_32_be")
-_MAX_NUL_SHARE = 0.1  # more zero bytes than this are the halves of 16-bit characters
+_MAX_NUL_SHARE = 0.1  # with more zero bytes than this the file has 16-bit characters
 _PAGE_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
 _PAGE_HEAD_BYTES = 4096
 
@@ -65,8 +65,8 @@ _PAGE_HEAD_BYTES = 4096
 def decode(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> tuple[str, str]:
     """The text of `data`, and the name of its encoding where that is not UTF-8, else ''.
 
-    `encoding` is a Python codec's name, or 'auto'. `language`, an ISO code or 'auto', goes
-    before the guess. Raises UnreadableError for bytes that are no text in the encoding.
+    `encoding` is a Python codec's name, or 'auto'. `language`, an ISO code or 'auto', takes
+    precedence over the guess. Raises UnreadableError for bytes that are not text in the encoding.
     """
     for mark, name in _MARKS:
         if data.startswith(mark):
@@ -82,14 +82,14 @@ def decode(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> tuple[
 
 
 def decode_page(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> tuple[str, str]:
-    """`decode`, for HTML: a page that is not UTF-8 is believed when it names its encoding."""
+    """`decode`, for HTML: the encoding that a page names is used when the page is not UTF-8."""
     named = _PAGE_CHARSET.search(data[:_PAGE_HEAD_BYTES])
     if encoding == AUTO and named and not _is_utf8(data):
         name = named[1].decode("ascii").lower()
         try:
             return _decode(data, _WEB_NAMES.get(name, name), told="it says")
         except (LookupError, UnreadableError):
-            pass  # the page is wrong about itself, as pages are
+            pass  # the page names a wrong encoding, as pages often do
     return decode(data, encoding=encoding, language=language)
 
 
@@ -116,7 +116,7 @@ def _decode(data: bytes, name: str, *, told: str) -> tuple[str, str]:
 def _guess(data: bytes, language: str) -> tuple[str, str]:
     """The likeliest encoding whose text is in a language written in it, else the likeliest.
 
-    With a known language its own encodings are tried first: a line of GBK is Korean to the eye.
+    With a known language its own encodings are tried first: a line of GBK is also valid Korean.
     """
     from charset_normalizer import from_bytes
 
@@ -134,6 +134,6 @@ def _guess(data: bytes, language: str) -> tuple[str, str]:
             return texts[0]
     raise UnreadableError(
         "undecodable",
-        "it is not UTF-8, and no other encoding makes sense of it; name its encoding in the "
+        "it is not UTF-8, and no other encoding gives plausible text; name its encoding in the "
         "setting 'encoding', or save it as UTF-8",
     )

@@ -1,7 +1,7 @@
 """Front matter: the YAML block between "---" lines at the top of a Markdown or text file.
 
-The rule: values are text as typed. `no` is a language and `007` a title, so nothing is made a
-boolean, a number or a date; and what is not front matter stays in the text.
+The rule: values are text as typed. `no` is a language and `007` a title, so no value becomes a
+boolean, a number or a date; and a block that is not front matter stays in the text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BREAK = r"(?:\r\n|\r|\n)"
 _BLOCK = re.compile(
     rf"---[ \t]*{_BREAK}(.{{0,65536}}?){_BREAK}(?:---|\.\.\.)[ \t]*(?:{_BREAK}|\Z)", re.DOTALL
 )
-# Our fields, and what front matter calls them.
+# Our fields, and their names in front matter.
 _KEYS = {
     "title": ("title",),
     "topic": ("topic",),
@@ -25,7 +25,9 @@ _KEYS = {
     "license": ("license", "licence"),
 }
 _KNOWN = frozenset(name for names in _KEYS.values() for name in names)
-_KEY_OF_A_PROGRAM = re.compile(r"[a-z][\w.-]*")  # layout, sidebar_position; not "Warning"
+_KEY_OF_A_PROGRAM = re.compile(
+    r"[a-z][\w.-]*"
+)  # such as layout and sidebar_position; not "Warning"
 _LINE = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*:(?:[ \t]+(.*))?")
 _CONTINUED = re.compile(r"[ \t#]|-(?:[ \t]|\Z)|\Z")  # of a line: it belongs to the key above
 _QUOTED = re.compile(r"""(["'])(.*)\1""")
@@ -34,8 +36,8 @@ _QUOTED = re.compile(r"""(["'])(.*)\1""")
 def split_front_matter(text: str, *, plain: bool = False) -> tuple[dict[str, str], str]:
     """The known fields of front matter ('' where it has none), and the rest of the file.
 
-    A block without a key that front matter has stays in the text: a warning between two rules is
-    none. In a `plain` text file it takes one of our fields.
+    A block without a key of front matter stays in the text: a warning between two rules is not
+    front matter. In a `plain` text file one of our fields is needed.
     """
     match, values = _find_block(text, plain=plain)
     if match is None:
@@ -44,11 +46,11 @@ def split_front_matter(text: str, *, plain: bool = False) -> tuple[dict[str, str
 
 
 def count_unread(text: str, *, plain: bool = False) -> dict[str, int]:
-    """What of the front matter no document has, for `FileText.not_read`.
+    """The parts of front matter that no document gets, for `FileText.not_read`.
 
     front_matter_fields         fields of other names
-    front_matter_lists          fields of ours that hold a list or keys instead of one text
-    front_matter_left_in_text   1 where a block with a field of ours is not closed or no YAML
+    front_matter_lists          known fields that hold a list or keys instead of one text
+    front_matter_left_in_text   1 where a block with a known field is not closed or not YAML
     """
     match, values = _find_block(text, plain=plain)
     counts = {
@@ -71,7 +73,8 @@ def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[s
 
 
 def _read_values(block: str) -> dict[str, str]:
-    """The values of a YAML mapping as typed, '' for a list or mapping; {} for no mapping."""
+    """The values of a YAML mapping as typed, '' for a list or mapping; {} where it is not a
+    mapping."""
     try:
         loaded = parse_yaml_texts(block)
     except YamlFault:
@@ -82,7 +85,7 @@ def _read_values(block: str) -> dict[str, str]:
 
 
 def _count_lists(block: str) -> int:
-    """Fields of ours whose value is a list or a mapping."""
+    """Known fields whose value is a list or a mapping."""
     try:
         loaded = parse_yaml_texts(block)
     except YamlFault:
@@ -94,7 +97,7 @@ def _count_lists(block: str) -> int:
 
 
 def _looks_like_ours(text: str) -> bool:
-    """Whether a file begins with '---' and, right below, lines with a field of ours."""
+    """Whether a file begins with '---' and, right below, lines with a known field."""
     first, *lines = text[:2_000].splitlines() or [""]
     if first.rstrip() != "---":
         return False
@@ -108,7 +111,7 @@ def _looks_like_ours(text: str) -> bool:
 
 
 def _read_lines(block: str) -> dict[str, str]:
-    """ "key: value" lines that are no YAML, such as `title: Salt: a history`; {} for others."""
+    """ "key: value" lines that are not YAML, such as `title: Salt: a history`; {} for others."""
     values: dict[str, str] = {}
     for line in block.splitlines():
         match = _LINE.fullmatch(line)

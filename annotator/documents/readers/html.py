@@ -1,11 +1,11 @@
-"""HTML: the main text of a page, and what the page says of itself.
+"""HTML: the main text of a page, and its metadata.
 
-The rule: a part of the page (`main`, or a single `article`) stands for the whole only when it
-holds most of the text, so that nothing of substance is lost to a guess. The page is parsed as a
-browser does it; nothing in it is run, and nothing is fetched.
+The rule: a part of the page (`main`, or a single `article`) is used for the whole page only when it
+holds most of the text, so that a guess cannot lose content. The page is parsed as in a browser;
+nothing in it is run, and nothing is fetched.
 
-Measured against a content extractor (trafilatura 2.3): on short pages that one leaves navigation
-in, breaks sentences at every bold word and drops figure captions.
+Measured against a content extractor (trafilatura 2.3): on short pages the extractor keeps
+navigation, breaks sentences at every bold word and drops figure captions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def render_markup(markup: str) -> tuple[str, str]:
 
 
 def count_struck(markup: str) -> dict[str, int]:
-    """Stretches of an HTML fragment that are struck out, for `FileText.not_read`."""
+    """Text of an HTML fragment that is struck out, for `FileText.not_read`."""
     root = _parse(markup).body if _STRIKES.search(markup) else None
     return {} if root is None else _count_struck(root)
 
@@ -65,7 +65,7 @@ def _count_struck(root: LexborNode) -> dict[str, int]:
 def _parse(markup: str) -> LexborHTMLParser:
     from selectolax.lexbor import LexborHTMLParser
 
-    # A zero byte ends a text for some C code. `clean` makes a space of the control in its place.
+    # A zero byte ends a text in some C code. `clean` turns the control in its place into a space.
     return LexborHTMLParser(markup.replace("\0", "\1"))
 
 
@@ -80,7 +80,8 @@ def _main_part(tree: LexborHTMLParser) -> LexborNode:
 
 
 def _find_title(tree: LexborHTMLParser, root: LexborNode) -> str:
-    """The only first heading, which names the text; the page's title often names the site too."""
+    """The only first heading, which names the text; the page's title often contains the site's name
+    too."""
     title = tree.css_first("head > title")
     return _only_heading(root) or field_text(title.text(deep=True) if title is not None else "")
 
@@ -112,7 +113,8 @@ def _find_license(tree: LexborHTMLParser) -> str:
 
 
 def _is_web_address(address: str) -> bool:
-    """Whether it is an http(s) address: sources are shown as links, and no script is one."""
+    """Whether it is an http(s) address: sources are shown as links, and a script must not be
+    one."""
     try:
         parts = urlsplit(address)
     except ValueError:

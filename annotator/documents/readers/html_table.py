@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-# A table with these in its cells arranges a page; its cells are read as blocks.
+# A table with these in its cells is page layout; its cells are read as blocks.
 _LAYOUT = "table, ul, ol, dl, pre, blockquote, h1, h2, h3, h4, h5, h6, p + p, form"
 _MAX_SPAN = 1000  # as in browsers
-_MAX_FILLED = 10_000  # cells that spans may add to one table: a page cannot grow without limit
+_MAX_FILLED = 10_000  # limit of cells that spans may add to one table
 
 
 def is_data_table(table: LexborNode) -> bool:
@@ -54,7 +54,7 @@ def read_rows(table: LexborNode, text_of: Callable[[LexborNode], str]) -> list[l
 def _fill(
     texts: list[str], pending: dict[int, tuple[int, str]], following: dict[int, tuple[int, str]]
 ) -> None:
-    """Repeat the cells of rows above that reach down to the place where `texts` ends."""
+    """Repeat the cells of rows above that span down to the column where `texts` ends."""
     while len(texts) in pending:
         num_rows, text = pending.pop(len(texts))
         if num_rows > 1:

@@ -1,8 +1,7 @@
 """The text under an element of a page: blocks with the marks of Markdown, in reading order.
 
-The rule: nothing of substance is dropped (`visible` decides what is none), and numbers that the
-page shows apart stay apart: raised and lowered marks, formulas, and boxes that meet without a
-space.
+The rule: no content is dropped (`visible` decides what is not content), and numbers that the page
+separates stay separate: raised and lowered marks, formulas, and adjacent boxes without a space.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def render(root: LexborNode) -> str:
         elif tag in _HEADINGS:
             writer.flush(mark="" if kind == "open" else _HEADINGS[tag])
         elif is_block(node, tag):
-            # A term is right above what is said of it.
+            # A term is directly above its description.
             writer.flush(tight_after=tag == "dt" and kind == "close")
         else:
             _add_inline(writer.inline, kind, node, tag)
@@ -80,9 +79,9 @@ def render(root: LexborNode) -> str:
 
 
 def walk(root: LexborNode) -> Iterator[Event]:
-    """What is shown under `root`, in order, without recursion: pages nest as deep as they like.
+    """What is shown under `root`, in order, without recursion: pages may be nested to any depth.
 
-    Subtrees that `render` takes whole (code, formulas, pictures, tables of data) are opened and
+    Subtrees that `render` handles as a whole (code, formulas, pictures, data tables) are opened and
     not walked, unless one is the root.
     """
     stack: list[tuple[LexborNode, bool]] = [(root, False)]
@@ -132,7 +131,7 @@ def count_shown(root: LexborNode) -> int:
 
 
 def is_block(node: LexborNode, tag: str) -> bool:
-    """Whether an element starts and ends lines of its own."""
+    """Whether an element begins and ends with a line break."""
     if tag in _BLOCKS:
         return True
     return "display" in _style(node) and _BLOCK_STYLE.search(_style(node)) is not None
@@ -161,7 +160,7 @@ def _add_inline(line: InlineText, kind: str, node: LexborNode, tag: str) -> None
     if tag == "q":
         line.add('"')
     elif tag == "a" and line.in_mark:
-        line.add_seam()  # 1 and 2 in one mark are no 12
+        line.add_seam()  # 1 and 2 in one mark are not 12
         if _points_to_note(node):
             line.point_to_note()
 
@@ -218,7 +217,7 @@ def _points_to_note(link: LexborNode) -> bool:
 
 
 def _is_box(node: LexborNode, tag: str) -> bool:
-    """Whether a page sets an element apart from its neighbours inside a line."""
+    """Whether a page separates an element from its neighbours inside a line."""
     if tag in _BOXES or "-" in tag:
         return True
     return "display" in _style(node) and _BOX_STYLE.search(_style(node)) is not None
@@ -257,7 +256,7 @@ def _turn_item(
         writer.close()
         return
     marker = lists[-1].mark(node) if lists else "- "
-    # An empty item of a Markdown file may be a line that is a number: "1999."
+    # An empty item of a Markdown file may be a line with only a number: "1999."
     keep = read_typed_mark(node)[:1].isdigit()
     writer.open(marker, " " * len(marker), keep=keep)
 
@@ -269,9 +268,9 @@ def _is_taken_whole(node: LexborNode, tag: str) -> bool:
 
 
 def _whole_text(node: LexborNode, tag: str) -> str:
-    """The text of an element that is taken whole inside a line."""
+    """The text of an element that is handled as a whole inside a line."""
     if tag == "img":
-        return node.attributes.get("alt") or ""  # in place of the picture: formulas, often
+        return node.attributes.get("alt") or ""  # in place of the picture: often formulas
     if tag in MATH_TAGS:
         return read_math(node)
     return " ".join(node.text(deep=True).split())

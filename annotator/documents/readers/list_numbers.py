@@ -1,4 +1,4 @@
-"""The marks of list items: the numbers that a page shows, in the style that it shows them.
+"""The marks of list items: the numbers that a page shows, in the page's style.
 
 The rule: no number is invented and none is lost: `start`, `reversed`, `value` and `type` count
 as in a browser, and a Markdown file's items keep what was typed.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-TYPED_MARK = "data-maskdpo-mark"  # what a Markdown file has before an item: "1999." or "*"
+TYPED_MARK = "data-maskdpo-mark"  # the typed mark of a Markdown item: "1999." or "*"
 _TYPED = re.compile(r"\d{1,9}[.)]|[-*+]")
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,9})(?![0-9])")
 _STYLE = re.compile(r"list-style(?:-type)?\s*:\s*([^;]*)", re.I)
@@ -35,7 +35,7 @@ _GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
 
 @dataclass(kw_only=True, slots=True)
 class OpenList:
-    """A list that is open: the number of its next item and how numbers are shown."""
+    """An open list: the number of its next item and the style of its numbers."""
 
     number: int
     step: int
@@ -66,13 +66,13 @@ def open_list(node: LexborNode, tag: str) -> OpenList:
 
 
 def read_typed_mark(item: LexborNode) -> str:
-    """The mark that a Markdown file has before this item; '' for an item of a page."""
+    """The mark typed before this item in a Markdown file; '' for an item of a page."""
     typed = item.attributes.get(TYPED_MARK) or ""
     return typed if _TYPED.fullmatch(typed) else ""
 
 
 def read_integer(value: str | None) -> int | None:
-    """An integer as browsers read it in an attribute; None for what is none."""
+    """An integer as browsers read it in an attribute; None for anything else."""
     match = _INTEGER.match(value or "")
     return int(match[1]) if match else None
 
@@ -96,7 +96,7 @@ def write_number(number: int, style: str) -> str:
 
 
 def _find_style(node: LexborNode) -> str:
-    """The style that an element states: in its `style`, else its `type`; '' for none known."""
+    """The style that an element states: in its `style`, else its `type`; '' for an unknown one."""
     stated = _STYLE.findall(node.attributes.get("style") or "")
     for word in stated[-1].lower().replace("!important", "").split() if stated else ():
         if word in _SHOWN or word in _UNNUMBERED:

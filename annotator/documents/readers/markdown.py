@@ -1,8 +1,8 @@
-"""Markdown: rendered to HTML by a CommonMark parser and read as a page, front matter apart.
+"""Markdown: rendered to HTML by a CommonMark parser and read as a page, without its front matter.
 
-The rule: one renderer. Whatever a Markdown file and a page have in common (lists, tables, code)
-comes out the same, and HTML inside Markdown is no special case. Where CommonMark itself would
-change what was typed, `markdown_rules` departs from it.
+The rule: one renderer. Everything that a Markdown file and a page have in common (lists, tables,
+code) gives the same text, and HTML inside Markdown is not a special case. Where CommonMark itself
+would change what was typed, `markdown_rules` differs from it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The Markdown parser: CommonMark with tables, strikethrough, footnotes and formulas, and with
 rules that keep what was typed.
 
-The rule: a number, comparison, product or placeholder is never read as markup. An HTML element is
-one that HTML has, with attributes that HTML has; emphasis never starts or ends inside a product;
-items keep the marks that they were typed with; and no definition is dropped that is no link.
+The rule: a number, comparison, product or placeholder is never read as markup. Only elements and
+attributes of HTML are HTML; emphasis never begins or ends inside a product; items keep their typed
+marks; and a definition is dropped only if it is a link.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OPEN_AFTER = frozenset("([{-+.√$\\")
 
 class _Parser(MarkdownIt):
     def normalizeLinkText(self, link: str) -> str:
-        """An address is shown as typed, with its percent signs."""
+        """An address is shown as typed, including percent escapes."""
         return link
 
 
@@ -49,8 +49,8 @@ class _Parser(MarkdownIt):
 def make_parser() -> MarkdownIt:
     """The parser, which keeps no state between texts."""
     parser = _Parser("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    # Without these a footnote of one word is a link's target, and emphasis bends formulas. Notes
-    # inside a line are off: 10^[6] is none.
+    # Without these a footnote of one word is a link's target, and emphasis changes formulas. Inline
+    # notes are off: 10^[6] is not a note.
     parser.use(footnote_plugin, inline=False)
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False)
     parser.inline.ruler.at("html_inline", _read_html_inline)
@@ -71,7 +71,7 @@ def make_parser() -> MarkdownIt:
 
 
 def _read_html_inline(state: StateInline, silent: bool) -> bool:
-    """HTML in a line. What no element is, or opens without an end, is text."""
+    """HTML in a line. A tag that is not of HTML, or has no end, is text."""
     source, start = state.src, state.pos
     if source[start] != "<":
         return False
@@ -92,7 +92,7 @@ def _read_html_block(state: StateBlock, start_line: int, end_line: int, silent: 
 
 
 def _read_definition(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """A link's address. "[Dose]: 5" has the same form and is a line of text."""
+    """A link's address. "[Dose]: 5" has the same form but is a line of text."""
     start = state.bMarks[start_line] + state.tShift[start_line]
     match = _DEFINITION.match(state.src, start, start + 2000)
     if match is None or not _LINK_TARGET.match(match[1]):
@@ -136,12 +136,12 @@ def _read_emphasis(state: StateInline, silent: bool) -> bool:
 
 
 def _is_narrow(character: str) -> bool:
-    """A letter or figure of a script that parts words by spaces."""
+    """A letter or figure of a script with spaces between words."""
     return character.isalnum() and not is_wide(character)
 
 
 def _read_dunder(state: StateInline, silent: bool) -> bool:
-    """A name such as __init__ is no emphasis."""
+    """A name such as __init__ is not emphasis."""
     before = state.src[state.pos - 1] if state.pos else " "
     match = _DUNDER.match(state.src, state.pos) if not before.isalnum() else None
     if match is None:
@@ -153,7 +153,7 @@ def _read_dunder(state: StateInline, silent: bool) -> bool:
 
 
 def _keep_long_rows(state: StateCore) -> None:
-    """Cells beyond the columns of a table's head, which CommonMark's tables drop."""
+    """Keep cells beyond the columns of a table's header, which CommonMark's tables drop."""
     lines: list[str] | None = None
     kept: list[Token] = []
     num_cells = 0
@@ -186,7 +186,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _keep_unused_notes(state: StateCore) -> None:
-    """Notes that nothing refers to stay where they are."""
+    """Notes without a reference stay in place."""
     used = state.env.get("footnotes", {}).get("refs", {})
     kept: list[Token] = []
     unused = False
@@ -216,7 +216,7 @@ def _write_item(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
 
 
 def _write_note_number(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    """The number of a note, the same each time that it is referred to."""
+    """The number of a note, the same for each reference."""
     return f"[{tokens[index].meta['id'] + 1}]"
 
 

@@ -1,7 +1,7 @@
 """Which "<" in a Markdown text begins an HTML tag.
 
-The rule: an element is one that HTML has, its attributes are ones that HTML has, and one that
-opens inside a line also ends there. Everything else is text: `p<q and q>r`, `<dose>`, `a <b and`.
+The rule: it must be an element of HTML with attributes of HTML, and an element that begins inside a
+line must end there. Everything else is text: `p<q and q>r`, `<dose>`, `a <b and`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ELEMENTS = frozenset(
     "msubsup msup mtable mtd mtext mtr munder munderover semantics".split()
 )
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-# Elements that have no end tag in much HTML, or whose end may be in another block.
+# Elements whose end tag is often omitted in HTML, or may be in another block.
 _LOOSE = frozenset(
     "address article aside blockquote body caption center colgroup dd details dialog dir div dl dt "
     "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hgroup html legend li "
@@ -52,7 +52,7 @@ _MAX_TAG_CHARS = 4000
 
 
 def find_tag_end(source: str, start: int) -> int:
-    """Where the tag or comment that begins at `start` ends; 0 for what is none."""
+    """Where the tag or comment that begins at `start` ends; 0 where there is none."""
     if source.startswith("<!--", start):
         if _last(source, "-->") < start + 2 and not source.startswith(("<!-->", "<!--->"), start):
             return 0
@@ -67,9 +67,9 @@ def find_tag_end(source: str, start: int) -> int:
 
 
 def is_paired(source: str, start: int, end: int, *, block: bool = False) -> bool:
-    """Whether the tag in [start, end) is void, or its element's other tag is there too.
+    """Whether the tag in [start, end) is void, or its element's other tag is present too.
 
-    Elements of blocks need none at the start of a line: their ends may be in another block.
+    Block elements need none at the start of a line: their ends may be in another block.
     """
     match = _TAG.match(source, start, end)
     if match is None:

@@ -1,7 +1,8 @@
-"""Formulas in MathML as one line of text: their TeX source where they carry it, else by structure.
+"""Formulas in MathML as one line of text: from their TeX source where present, else from the
+structure.
 
-The rule: structure is never lost to the characters in it. A power is 10⁶ and not 106, a fraction
-1/2 and not 12, and what is an alternative form of the formula is read once.
+The rule: the structure is never lost. A power is 10⁶ and not 106, a fraction 1/2 and not 12, and of
+alternative forms of a formula only one is read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
 MATH_TAGS = frozenset({"math", "m:math", "mml:math"})
-MAX_DEPTH = 100  # formulas that nest deeper are read as their characters, parted by spaces
+MAX_DEPTH = 100  # more deeply nested formulas are read as characters separated by spaces
 _TEX = re.compile(r"(?:^|[/-])(?:la)?tex$", re.I)  # application/x-tex; not text/plain
 _CONTENT = frozenset("apply bind cn ci csymbol piecewise".split())
 _PADDED = frozenset({"mfrac", "msqrt", "mroot", "mtable", "mtext", "mspace", "apply", "cn"})
@@ -108,7 +109,7 @@ def _elements(element: _Open) -> list[str]:
 
 
 def _write_row(element: _Open) -> str:
-    """The children side by side, with a space where they would run together."""
+    """The children side by side, with a space where they would join."""
     last, last_name = "", ""
     pieces: list[str] = []
     for name, text in zip(element.names, element.texts, strict=True):
@@ -141,7 +142,7 @@ def _run_together(before: str, before_name: str, after: str, after_name: str) ->
 
 
 def _choose_form(element: _Open) -> str:
-    """One form of a formula that is given in several; presentation goes before content."""
+    """One form of a formula that has several; presentation is preferred to content."""
     forms = list(zip(element.names, element.texts, strict=True))
     shown = [text for name, text in forms if name not in ("annotation", "annotation-xml")]
     others = [text for name, text in forms if name == "annotation-xml" and text]
@@ -188,7 +189,7 @@ def _write_scripts(element: _Open) -> str:
 
 
 def _power_base(base: str) -> str:
-    """What is raised: (a+b)², and not a+b²."""
+    """The base of a power: (a+b)², and not a+b²."""
     closed = base.startswith("(") and base.endswith(")") and base.count("(") == 1
     single = closed or _SINGLE.fullmatch(base) or len(base) == 1
     named = re.fullmatch(r"[^\W_]+_\{[^{}]*\}|[|\[][^|\[\]]*[|\]]", base)
@@ -204,7 +205,7 @@ def _write_script(text: str, *, raised: bool) -> str:
 
 
 def _write_multiscripts(element: _Open) -> str:
-    """Marks on both sides: ¹⁴₆C."""
+    """Indices on both sides: ¹⁴₆C."""
     if not element.texts:
         return ""
     names = element.names[1:]
@@ -236,7 +237,7 @@ def _write_fenced(element: _Open) -> str:
 
 
 def _write_applied(element: _Open) -> str:
-    """Content MathML: an operator and what it is applied to."""
+    """Content MathML: an operator and its operands."""
     if not element.names:
         return ""
     operator, values = element.names[0], element.texts[1:]

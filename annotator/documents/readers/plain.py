@@ -1,4 +1,4 @@
-"""Plain text: the file's characters as they are, front matter apart."""
+"""Plain text: the file's characters unchanged, without front matter."""
 
 from __future__ import annotations
 

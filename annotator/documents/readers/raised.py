@@ -1,7 +1,7 @@
 """Raised and lowered marks in a line of text: powers, indices, citation marks, ordinals.
 
 The rule: a mark never joins the number before or after it. 10<sup>5</sup> is not 105 and
-log<sub>10</sub>5 is not log105. What a mark becomes depends on both neighbours, so the pieces of a
+log<sub>10</sub>5 is not log105. The form of a mark depends on both neighbours, so the pieces of a
 line are collected first and joined at its end.
 """
 
@@ -18,7 +18,7 @@ _LOWERED = dict(
 )
 _WORD = re.compile(r"[^\W\d_]{2}")  # "max" stays a word: T_{max}
 _PARTED_DIGITS = re.compile(r"\d\s+\d")
-_LEADING_DASH = re.compile(r"^[–‒](?=\s?\d)")  # typed for a minus
+_LEADING_DASH = re.compile(r"^[–‒](?=\s?\d)")  # typed as a minus
 
 _NUMBERS = re.compile(r"\[?\d{1,3}[a-z]?(?:(?:\s*[,;–—-]\s*|\s+)\d{1,3}[a-z]?)+\]?")
 _POWER_BASE = re.compile(r"(?:(?<![\d.,])(?:10|2)|(?<![^\W_])[^\W\d_])\Z")  # 10, 2, a lone letter
@@ -27,21 +27,23 @@ _COUNTED = re.compile(r"(?:\d|(?<![^\W_])[IVXLCDM]+)\Z")  # 19 or XIX
 _SIGNS = {"tm": "™", "sm": "℠"}
 _TIGHT_SIGNS = frozenset("°∘′″'\"$€£¥®©™℠")
 _FRACTION_BARS = frozenset("/⁄∕")
-_NOTE_LINK_BEFORE = frozenset(".!?,;:。！？，；：…([{")  # "end.[3]": the splitter looks for that
-_SENTENCE_ENDS = (".", "?", "。", "？")  # a number raised after one is no power
+_NOTE_LINK_BEFORE = frozenset(
+    ".!?,;:。！？，；：…([{"
+)  # "end.[3]": the splitter recognises this form
+_SENTENCE_ENDS = (".", "?", "。", "？")  # a number raised after one is not a power
 _NOT_AFTER_SEAM = frozenset(".,;:!?)]}”’»。，、；：！？）")
 _NOT_BEFORE_SEAM = frozenset("([{“‘«（")
 _WORD_IN_PROSE = re.compile(r"[^\W\d_]{4}")
 
-MAX_DEPTH = 20  # marks inside marks; deeper ones are parted by spaces
-_MAX_MARK_CHARS = 60  # more is small print and no mark
+MAX_DEPTH = 20  # marks inside marks; deeper ones are separated by spaces
+_MAX_MARK_CHARS = 60  # longer text is small print and not a mark
 _MAX_MERGED_CHARS = 200
 _TAIL_CHARS = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Mark:
-    """`reference`: the page says that it points to a note."""
+    """`reference`: the page marks it as a link to a note."""
 
     text: str
     raised: bool
@@ -50,7 +52,7 @@ class _Mark:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Seam:
-    """Where two boxes meet. `words`: words are parted there too, not only digits."""
+    """The border between two boxes. `words`: words are separated there too, not only digits."""
 
     words: bool
 
@@ -71,14 +73,14 @@ class InlineText:
     def __init__(self) -> None:
         self._pieces: list[_Piece] = []
         self._frames: list[_Frame] = []
-        self._num_ignored = 0  # marks that are open but have no frame
+        self._num_ignored = 0  # open marks without a frame
 
     def add(self, text: str) -> None:
         """Text with the white space of its source."""
         self._top().append(text)
 
     def add_seam(self, *, words: bool = False) -> None:
-        """Two boxes meet here: digits do not join across it, nor words with `words`."""
+        """A border between two boxes: digits do not join across it, nor words with `words`."""
         self._top().append(_Seam(words=words))
 
     @property
@@ -111,7 +113,8 @@ class InlineText:
         self._top().append(mark)
 
     def take(self) -> str:
-        """The line, and an empty one after it. A mark that holds blocks ends with its first."""
+        """The line, and an empty one after it. A mark that contains blocks ends with its first
+        block."""
         ignored, self._num_ignored = self._num_ignored + len(self._frames), 0
         while self._frames:
             self.close_mark()
@@ -166,7 +169,7 @@ def _join(pieces: Iterable[_Piece]) -> str:
 
 
 def _merge(pieces: Iterable[_Piece]) -> list[_Piece]:
-    """The pieces without empty ones; seams that meet are one, and so is a list of citations
+    """The pieces without empty ones; adjacent borders are merged, and so is a list of citations
     that was raised part by part."""
     merged: list[_Piece] = []
     for piece in pieces:
@@ -190,7 +193,7 @@ def _are_one_list(first: _Mark, second: _Mark) -> bool:
 
 
 def _first_character(pieces: list[_Piece], index: int) -> str:
-    """The character that follows, '' for none and for a mark, which sees to itself."""
+    """The character that follows, '' for none and for a mark, which handles itself."""
     for piece in pieces[index : index + 2]:
         if isinstance(piece, str):
             return piece[0]
@@ -208,7 +211,7 @@ def _parts(seam: _Seam, before: str, after: str) -> bool:
 
 
 def _read_fraction(pieces: list[_Piece], index: int) -> str:
-    """<sup>1</sup>/<sub>2</sub> as ¹/₂; '' for what is no fraction."""
+    """<sup>1</sup>/<sub>2</sub> as ¹/₂; '' where it is not a fraction."""
     if index + 2 >= len(pieces):
         return ""
     upper, bar, lower = pieces[index : index + 3]
@@ -221,7 +224,7 @@ def _read_fraction(pieces: list[_Piece], index: int) -> str:
 
 
 def _write(mark: _Mark, tail: str, after: str) -> str:
-    """A mark between the text before it, of which `tail` is the end, and the character after."""
+    """A mark between the text before it, which ends with `tail`, and the character after it."""
     text, before = mark.text, tail[-1:]
     if _is_reference(mark, tail):
         shown = text if text.startswith(("[", "(")) else f"[{text}]"
@@ -254,7 +257,7 @@ def _is_reference(mark: _Mark, tail: str) -> bool:
 
 
 def _is_prose(text: str, before: str) -> bool:
-    """Small print and not a mark of what precedes it."""
+    """Small print, and not a mark of the text before it."""
     if len(text) > _MAX_MARK_CHARS:
         return True
     alone = not before or not (before.isalnum() or before in ")]}")
@@ -263,11 +266,11 @@ def _is_prose(text: str, before: str) -> bool:
 
 
 def _write_word(text: str, tail: str, after: str) -> str:
-    """An ordinal's ending or a trade mark's sign; '' for what is neither."""
+    """An ordinal's ending or a trade mark's sign; '' for anything else."""
     if text.lower() in _SIGNS and not text.islower():
         return _SIGNS[text.lower()]
     if after.isalnum():
-        # 20<sup>o</sup>C is an angle's or a temperature's sign.
+        # 20<sup>o</sup>C is the sign of an angle or a temperature.
         return "º" if text == "o" and tail[-1:].isdigit() and after in "CFK" else ""
     if _COUNTED.search(tail):
         if _ORDINAL.fullmatch(text):

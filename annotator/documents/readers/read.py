@@ -26,7 +26,7 @@ FORMAT_OF_SUFFIX = {
 
 
 def find_format(name: str) -> str | None:
-    """'txt', 'md', 'html', 'pdf' or 'docx'; None for a name whose ending nothing here reads."""
+    """'txt', 'md', 'html', 'pdf' or 'docx'; None for a file name with an unsupported ending."""
     return FORMAT_OF_SUFFIX.get(PurePath(name).suffix.lower())
 
 

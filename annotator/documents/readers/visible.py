@@ -1,7 +1,7 @@
-"""What of a page is its text: which elements are left out, and which controls are content.
+"""Which parts of a page are its text: elements that are left out, and controls that are content.
 
-The rule: a control is left out only when it is nothing but one. A question that opens its answer,
-a heading that can be clicked and a word in a sentence are text, whatever element holds them.
+The rule: a control is left out only when it is not content as well. A question that opens its
+answer, a heading that can be clicked and a word in a sentence are text, in any element.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _DROPPED = frozenset(
     "nav select textarea input datalist rt rp del s strike".split()
 )
 _DROPPED_ROLES = frozenset("navigation search menu menubar toolbar".split())
-# Links for moving about, which common page makers put inside the text.
+# Navigation links that common site generators put inside the text.
 _DROPPED_CLASSES = frozenset(
     "headerlink mw-editsection mw-jump-link footnote-backref skip-link".split()
 )
-# Panels that a page opens: their text is hidden until then.
+# Panels that a reader opens: their text is hidden until then.
 _PANEL_ROLES = frozenset({"tabpanel", "region"})
 _PANEL_CLASS = re.compile(r"accordion|collaps|faq|tab-?pane", re.I)
-# Formulas, hidden behind a picture of themselves.
+# Formulas that are hidden behind a picture of the formula.
 _FORMULA_CLASS = "mwe-math-mathml"
 
 _HEADING_PARENTS = frozenset("h1 h2 h3 h4 h5 h6 dt summary th caption legend".split())
@@ -33,13 +33,13 @@ _SWITCH_WORDS = frozenset({"collapse", "accordion"})
 _MAX_LABEL_WORDS = 3
 _MAX_LABEL_CHARS = 12  # of a label in a script without spaces
 _SENTENCE_END = tuple("?!.:？！。：…")
-_SIDES_SEEN = 8  # neighbours of a button that are looked at
+_SIDES_SEEN = 8  # neighbours of a button that are checked
 _ANCESTORS_SEEN = 12
 _MAX_BUTTON_CHARS = 1000
 
 
 def is_dropped(node: LexborNode, tag: str) -> bool:
-    """Whether an element and all under it is nothing of the page's text."""
+    """Whether an element and everything under it does not belong to the page's text."""
     if tag in _DROPPED:
         return not is_tex_script(node, tag)
     if tag == "button" and not _is_content(node):
@@ -60,13 +60,13 @@ def is_dropped(node: LexborNode, tag: str) -> bool:
 
 
 def is_tex_script(node: LexborNode, tag: str) -> bool:
-    """Whether it is a formula that a script of the page is to draw."""
+    """Whether it is a formula that a script of the page will draw."""
     return tag == "script" and (node.attributes.get("type") or "").lower().startswith("math/tex")
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
     style = (attributes.get("style") or "").replace(" ", "").lower()
-    # hidden="until-found" is text that a browser finds and then opens.
+    # hidden="until-found" is text that a browser can find and then opens.
     hidden = "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found"
     return hidden or attributes.get("aria-hidden") == "true" or "display:none" in style
 
@@ -104,7 +104,7 @@ def _attribute(node: LexborNode, name: str) -> str:
 
 
 def _is_content(button: LexborNode) -> bool:
-    """Whether a button's text is text of the page, and not the name of what it does."""
+    """Whether a button's text is text of the page, and not the name of an action."""
     text = " ".join(button.text(deep=True)[:_MAX_BUTTON_CHARS].split())
     return bool(text) and (_says_something(text) or _stands_as_content(button, text))
 
@@ -120,7 +120,7 @@ def _says_something(text: str) -> bool:
 
 
 def _stands_as_content(button: LexborNode, text: str) -> bool:
-    """Whether a button's place makes it a heading, a value or a word of a sentence."""
+    """Whether a button's position makes it a heading, a value or a word of a sentence."""
     parents = _find_parents(button)
     in_cell = not parents.isdisjoint({"td", "dd"})
     return (
@@ -159,7 +159,7 @@ def _switches_panel(button: LexborNode) -> bool:
 
 
 def _stands_in_text(button: LexborNode) -> bool:
-    """Whether words go before or after it in the same line."""
+    """Whether there are words before or after it in the same line."""
     for forwards in (False, True):
         node = button
         for _ in range(_SIDES_SEEN):

@@ -1,8 +1,8 @@
-"""A child process that reads files, so that none can harm the run.
+"""A child process that reads files, so that a bad file cannot stop the run.
 
-The rule: what came from elsewhere is parsed only where it may fail. A 2 KB PDF can unpack to 2 GB,
+The rule: foreign files are parsed only in a process that may fail. A 2 KB PDF can unpack to 2 GB,
 a page nested 100,000 deep takes a minute to parse, and a fault in a parser written in C ends its
-process: here it costs the file, and the next one is read by a fresh child.
+process: here only that file fails, and a new child reads the next one.
 
 Protocol: a request is a line of JSON (with `size`) and the file's bytes; a reply is one line of
 JSON: the fields of a FileText, {"reason", "detail"}, or {"missing"}, a package. The child opens
@@ -110,7 +110,7 @@ class ReaderProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # One thread: numpy's reserve memory each, which the limit would count.
+            # One thread: each of numpy's threads reserves memory, which the limit would count.
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(paths),
@@ -132,7 +132,7 @@ class ReaderProcess:
 
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answer requests until there are none."""
+    """Handle requests until there are none."""
     while line := requests.readline():
         request = json.loads(line)
         data = requests.read(request.pop("size"))
@@ -146,11 +146,11 @@ def _answer(data: bytes, request: dict[str, Any]) -> dict[str, Any]:
     except UnreadableError as error:
         return {"reason": error.reason, "detail": error.detail}
     except ModuleNotFoundError as error:
-        return {"missing": error.name}  # no fault of the file's: the parent says how to get it
+        return {"missing": error.name}  # not a fault of the file: the parent says how to install it
     except MemoryError:
         return {"reason": "reader_died", "detail": "its reader ran out of memory"}
     except Exception as error:
-        # A fault in a reader or its library must cost one file, not a folder of them.
+        # A fault in a reader or its library must affect one file, not the whole folder.
         detail = f"its reader failed: {type(error).__name__}: {error}".splitlines()[0]
         return {"reason": "broken", "detail": detail[:300]}
 
@@ -166,7 +166,7 @@ def _limit_memory(megabytes: int) -> None:
 
 
 def main() -> None:
-    """The child: replies go to what was standard output, which is closed to everyone else."""
+    """The child: replies go to what was standard output, which is closed to all other code."""
     _limit_memory(int(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -1,1 +1,1 @@
-"""Domains: an owner's rules and examples for a judge."""
+"""Domains: rules and examples for a judge, from the owner of the documents."""

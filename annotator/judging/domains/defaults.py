@@ -1,4 +1,4 @@
-"""What a domain sets in the section `annotate`: only what the user has not set there."""
+"""Settings of the section `annotate` that a domain gives: only those that the user has not set."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def with_domain(config: AnnotateConfig, domain: Domain | None = None) -> Annotat
     """`config` with the defaults of its domain: language, splitter, retrieval, prompt language.
 
     `domain` is used instead of the one that `config.domain` names. Without either, `config` is
-    returned unchanged; one that has the defaults already comes back equal. Raises ConfigError for
-    a domain that is missing or wrong.
+    returned unchanged; one that already has the defaults is returned equal. Raises ConfigError for
+    a domain that is missing or invalid.
     """
     if domain is None:
         if config.domain is None:

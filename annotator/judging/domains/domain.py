@@ -62,7 +62,7 @@ class DomainExample(Section):
     """One sentence as the owner would label it."""
 
     document: Text
-    """The passage of a document that decides."""
+    """The passage of a document that decides the label."""
 
     sentence: Text
     """A sentence of a response."""
@@ -71,7 +71,7 @@ class DomainExample(Section):
     """no_hallucination, contradictory, unverifiable or no_fact."""
 
     reason: Text
-    """Why, in one sentence."""
+    """The reason, in one sentence."""
 
     @field_validator("label")
     @classmethod
@@ -80,14 +80,14 @@ class DomainExample(Section):
 
 
 class Domain(Section):
-    """What a judge must know to label responses about one kind of document."""
+    """Knowledge that a judge needs to label responses about one kind of document."""
 
     name: str
     """Letters, digits, '_' and '-'; the name of the file."""
 
     language: LanguageCode = AUTO
-    """ISO code of the responses and of the prompts ('en', 'zh', ...); 'auto' detects it
-    response by response."""
+    """ISO code of the responses and of the prompts ('en', 'zh', ...); 'auto' detects it for each
+    response."""
 
     checkable_fact: Text
     """What counts as a fact that can be checked against the documents."""
@@ -97,7 +97,7 @@ class Domain(Section):
     no_fact."""
 
     glossary: dict[Text, Text] = Field(default={}, max_length=500)
-    """Terms and what they mean: abbreviations, names that mean one thing here."""
+    """Terms and their meaning: abbreviations, names with one meaning in this domain."""
 
     examples: tuple[DomainExample, ...] = Field(default=(), max_length=50)
     """Sentences with their labels, at best one per label."""
@@ -106,11 +106,11 @@ class Domain(Section):
     """The sentence splitter; `annotate.text` overrides it."""
 
     retrieval: RetrievalConfig = RetrievalConfig()
-    """What a judge model reads of long documents; `annotate.retrieval` overrides it, key by
-    key."""
+    """The parts of long documents that a judge model reads; `annotate.retrieval` overrides single
+    keys."""
 
     label_policy: LabelPolicy = LabelPolicy()
-    """Which labels train on which side. It belongs into section `build` of the run config, as
+    """Which labels train on which side. It belongs in the section `build` of the run config, as
     `label_policy`; `maskdpo domain check` prints the line."""
 
     @field_validator("guidance", "glossary", "text", "retrieval", mode="before")
@@ -138,7 +138,7 @@ class Domain(Section):
     @model_validator(mode="after")
     def _says_the_language_once(self) -> Self:
         if "language" in self.text.model_fields_set:
-            raise ValueError("text.language: say the language once, as the key 'language'")
+            raise ValueError("text.language: give the language once, as the key 'language'")
         return self
 
     @property
@@ -156,18 +156,20 @@ class Domain(Section):
 
 
 def check_name(name: str) -> str:
-    """`name`, or a ValueError that says what a domain may be called."""
+    """`name`, or a ValueError that says which names are allowed."""
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"domain name {name!r}: use at most 64 letters, digits, '_' and '-', with no '-' in "
-            "front"
+            f"domain name {name!r}: use at most 64 letters, digits, '_' and '-', and no '-' at the "
+            "start"
         )
     return name
 
 
 def _check_label(label: Label) -> Label:
     if label not in JUDGED_LABELS:
-        raise ValueError(f"{label.value!r} is no label of a judge; {nearest(label, _LABEL_NAMES)}")
+        raise ValueError(
+            f"{label.value!r} is not a label of a judge; {nearest(label, _LABEL_NAMES)}"
+        )
     return label
 
 
@@ -175,7 +177,7 @@ _LABEL_NAMES = [label.value for label in JUDGED_LABELS]
 
 
 def domain_folders() -> list[Path]:
-    """Where domains are looked for by name: the user's own first, then the packaged ones."""
+    """The folders where a domain is looked up by name: the user's first, then the packaged ones."""
     return [FOLDER, SHIPPED]
 
 
@@ -188,7 +190,7 @@ def known_domains() -> list[str]:
 def find_domain(name: str | Path) -> Path:
     """The file of a domain, by its path (ending in .yaml) or its name.
 
-    Raises ConfigError for one that is not there, naming those that are.
+    Raises ConfigError for one that does not exist, naming those that do.
     """
     path = Path(name)
     if path.suffix in _SUFFIXES or len(path.parts) > 1:
@@ -202,14 +204,14 @@ def find_domain(name: str | Path) -> Path:
         if found.is_file():
             return found
     known = known_domains()
-    hint = nearest(str(name), known) if known else "no domain is there"
+    hint = nearest(str(name), known) if known else "no domain exists"
     raise ConfigError(f"no domain {str(name)!r}; {hint}; make one with: maskdpo domain new {name}")
 
 
 def load_domain(name: str | Path) -> Domain:
     """The checked domain of a name or path; see `find_domain`.
 
-    Raises ConfigError that names the file and the key for what is wrong in it.
+    Raises ConfigError that names the file and the key for any fault in it.
     """
     path = find_domain(name)
     values = read_yaml(path)
@@ -221,7 +223,7 @@ def load_domain(name: str | Path) -> Domain:
 def render_guidance(domain: Domain) -> str:
     """What is appended to the judge's system message, in the domain's own language.
 
-    Begins with a blank line, because the system message goes straight over into it.
+    Begins with a blank line, because it directly follows the system message.
     """
     words = _HEADINGS[domain.wording]
     parts = [f"{words['fact']}\n{domain.checkable_fact}"]
@@ -245,7 +247,7 @@ def render_guidance(domain: Domain) -> str:
 
 
 def _render_example(example: DomainExample, words: dict[str, str], *, after: str | None) -> str:
-    """One example; its document is left out where it is that of the example before (`after`)."""
+    """One example; its document is left out where the example before (`after`) has the same."""
     lines = [] if example.document == after else [f"{words['document']}{example.document}"]
     return "\n".join(
         [

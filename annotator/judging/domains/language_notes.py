@@ -1,4 +1,4 @@
-"""A language that is stated and that the responses contradict, reported before anything is paid.
+"""Reports, before anything is paid, a stated language that the responses contradict.
 
 The rule: one note with counts, from the first rows; only sure contradictions count.
 """

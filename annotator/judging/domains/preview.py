@@ -1,4 +1,4 @@
-"""What a domain means for prompts, token counts and sentences to try, before anything is spent.
+"""Shows a domain's prompts, token counts and sentences for a dry run, before anything is spent.
 
 The rule: the messages are those that the protocols themselves build, so what is printed is what
 `annotate` sends. Nothing here needs a model: the replies are those that each protocol assumes.
@@ -38,7 +38,7 @@ STARTER_DOCUMENTS = (
     "The Karsted lighthouse was built in 1871 and is 34 metres high.",
     "青川灯塔建于1871年，高34米。",
 )
-# Guidance goes into every call; above this it is worth a note.
+# Tokens; guidance is part of every call, and more than this gives a note.
 _LONG_GUIDANCE_TOKENS = 1_500
 
 _BUILT_IN = {
@@ -60,12 +60,12 @@ _BUILT_IN = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtocolPreview:
-    """How one protocol asks about a response.
+    """The calls of one protocol for a response.
 
-    calls           the most calls there can be without a repair, in order; messages as sent
-    shown           that of `calls` which is printed in full
+    calls           the largest number of calls without a repair, in order; messages as sent
+    shown           the one of `calls` that is printed in full
     num_tokens      estimated prompt tokens of all of them
-    is_upper_bound  whether fewer calls may be asked
+    is_upper_bound  whether fewer calls may be made
     """
 
     protocol: str
@@ -77,7 +77,7 @@ class ProtocolPreview:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TriedSentence:
-    """A sentence of a dry run with its documents, and the label its owner gave it, if any."""
+    """A sentence of a dry run with its documents, and the owner's label, if any."""
 
     task: JudgeTask
     expected: Label | None = None
@@ -90,7 +90,7 @@ class TriedSentence:
 
 
 def choose_examples(domain: Domain) -> list[DomainExample]:
-    """Three of the domain's examples, of different labels where there are; built-in ones after."""
+    """Three of the domain's examples, with different labels where possible; then built-in ones."""
     first_of_each = [
         next((example for example in domain.examples if example.label is label), None)
         for label in JUDGED_LABELS
@@ -117,7 +117,7 @@ def make_sample(domain: Domain, config: AnnotateConfig) -> JudgeTask:
 
 
 def make_trials(domain: Domain) -> list[TriedSentence]:
-    """The chosen examples, each a task of its own, compared with its own document alone."""
+    """The chosen examples, each as a separate task, compared only with its own document."""
     return [
         TriedSentence(
             task=JudgeTask(
@@ -132,7 +132,7 @@ def make_trials(domain: Domain) -> list[TriedSentence]:
 
 
 def first_sentences(tasks: Sequence[JudgeTask]) -> list[TriedSentence]:
-    """The first three sentences of tasks, each a task of its own within its whole response."""
+    """The first three sentences of tasks, each as a separate task within its whole response."""
     return [
         TriedSentence(
             task=JudgeTask(response=task.response, sentences=[offsets], documents=task.documents)
@@ -143,7 +143,7 @@ def first_sentences(tasks: Sequence[JudgeTask]) -> list[TriedSentence]:
 
 
 def without_tried(domain: Domain) -> Domain:
-    """The domain without the examples that are tried: a judge must not read their labels."""
+    """The domain without the examples of the dry run: a judge must not read their labels."""
     tried = choose_examples(domain)
     kept = tuple(example for example in domain.examples if example not in tried)
     return domain.model_copy(update={"examples": kept})
@@ -152,14 +152,14 @@ def without_tried(domain: Domain) -> Domain:
 def preview_protocols(
     domain: Domain, config: AnnotateConfig, task: JudgeTask
 ) -> list[ProtocolPreview]:
-    """What each protocol would ask about `task`, under the judge's settings in `config`.
+    """The calls of each protocol about `task`, with the judge's settings in `config`.
 
     `config` has the domain's defaults already (`with_domain`); one of the task's documents has
-    text. Raises ConfigError for a wrong folder of prompts.
+    text. Raises ConfigError for an invalid folder of prompts.
     """
     chosen = ExcerptChooser(config.retrieval, splitter=config.text.splitter).choose(task)
     if chosen is None:
-        raise ValueError(f"the documents of {task.response.id!r} are blank: nothing is asked")
+        raise ValueError(f"the documents of {task.response.id!r} are blank: no call is made")
     llm = config.llm or LlmConfig(model="judge", prompt_language=domain.prompt_language)
     language: str = llm.prompt_language
     if language == AUTO:
@@ -196,13 +196,14 @@ def find_doubts(domain: Domain, config: AnnotateConfig) -> list[str]:
         count = len(split_response(response, config))
         if count != 1:
             doubts.append(
-                f"example {number}: its sentence is {count} sentences to the splitter; give one, "
+                f"example {number}: the splitter divides its sentence into {count} sentences; give "
+                "one, "
                 "or another text.splitter"
             )
     num_tokens = estimate_tokens(render_guidance(domain))
     if num_tokens > _LONG_GUIDANCE_TOKENS:
         doubts.append(
-            f"the guidance has about {num_tokens} tokens and goes into every call; shorten it, or "
+            f"the guidance has about {num_tokens} tokens and is part of every call; shorten it, or "
             "prefer a server with a prefix cache"
         )
     if any(example.document in STARTER_DOCUMENTS for example in domain.examples):
@@ -243,10 +244,10 @@ def _preview(
 
 
 def _walk(dialogue: Dialogue[list[Verdict]], assume: Callable[[Ask], str]) -> list[Ask]:
-    """What a dialogue asks until it ends or asks for a repair.
+    """The calls of a dialogue until it ends or asks for a repair.
 
-    A repair is asked for where a sample's sentence is an example of the guidance, too: its echo
-    is then taken for a copy of the prompt.
+    A repair is asked for where a sample's sentence is an example of the guidance, too: its echo is
+    then treated as a copy of the prompt.
     """
     asked: list[Ask] = []
     try:

@@ -1,8 +1,8 @@
-"""What the quotes of one verdict show: where documents say them, what is missing, what is weak.
+"""The quotes of one verdict: where documents contain them, which are missing, which are weak.
 
-The rule: no quote is lost. Each is located, or it is in `missing`; a quote that a document's
-title says counts as found but has no offsets. What is said in several places is located where the
-document speaks of what the sentence speaks of; with no best place, in all of them.
+The rule: no quote is lost. Each is located, or it is in `missing`; a quote from a document's title
+counts as found but has no offsets. A quote that occurs in several places is located where the
+document's words are most like the sentence; if no place is best, in all of them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from schemas.records import Evidence
 
 _STOPS = frozenset(".!?。！？\n")
 _MAX_GAP = 40  # characters of white space around a sentence
-_MAX_MARKS_SHARE = 4  # a text that is longer holds more than the quote
+_MAX_MARKS_SHARE = 4  # a longer text contains more than the quote
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundEvidence:
-    """What became of the quotes of a verdict.
+    """The result of locating the quotes of a verdict.
 
     evidence     places of the located quotes, offsets into the untouched documents
-    missing      quotes that neither the text nor the title of a document says
-    in_response  those of `missing` that the response says
-    is_weak      what was located carries too little content for this sentence; False where
+    missing      quotes that are in neither the text nor the title of a document
+    in_response  those of `missing` that are in the response
+    is_weak      the located quotes have too little content for this sentence; False where
                  nothing was located
     """
 
@@ -40,7 +40,7 @@ class FoundEvidence:
 
 
 def find_evidence(quotes: Sequence[str], inputs: ProtocolInput, number: int) -> FoundEvidence:
-    """What the documents of `inputs` hold of the quotes given for sentence `number`."""
+    """Locate the quotes given for sentence `number` in the documents of `inputs`."""
     if not quotes:
         return FoundEvidence(evidence=[], missing=[], in_response=[], is_weak=False)
     finder, documents = inputs.finder, inputs.task.documents
@@ -107,7 +107,7 @@ def _content_words(text: str, language: str) -> frozenset[str]:
 
 
 def _is_whole(part: str, texts: Sequence[str]) -> bool:
-    """Whether a quote is all that a text says: then it can say no more."""
+    """Whether a quote is the whole text: then it cannot contain more."""
     said = "".join(filter(str.isalnum, part))
     return any(
         said == "".join(filter(str.isalnum, text))
@@ -119,8 +119,8 @@ def _is_whole(part: str, texts: Sequence[str]) -> bool:
 def _is_telling_sentence(place: Place, text: str, language: str) -> bool:
     """Whether a quote is a whole sentence of a document, with two content words.
 
-    A short sentence says no more than it does, and may well contradict another one without a
-    common word: "She works as a baker." and "She is a sailor."
+    A short sentence cannot contain more, and may contradict another one without a common word: "She
+    works as a baker." and "She is a sailor."
     """
     before = text[max(0, place.start - _MAX_GAP) : place.start].rstrip(" \t")[-1:] or "\n"
     is_last = not text[place.end : place.end + _MAX_GAP].strip()

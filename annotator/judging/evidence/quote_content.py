@@ -1,7 +1,7 @@
-"""Whether located quotes say enough to rest a verdict on.
+"""Whether located quotes have enough content to support a verdict.
 
 The rule: a verdict needs words that could be wrong. Function words, a bare year and a bare date
-are in every document; they show nothing about a sentence, wherever they were found.
+are in every document; they show nothing about a sentence, wherever they occur.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from annotator.text.function_words import (
 from annotator.text.quote_text import read_quote_text
 from schemas.text.scripts import HAN, HAN_SIGNS, HIRAGANA, KATAKANA, UNSPACED
 
-ENOUGH_UNITS = 3.0  # content words, or numbers, that need nothing shared with the sentence
-SHARED_UNITS = 2.0  # enough where something of the sentence is among them
+ENOUGH_UNITS = 3.0  # content words or numbers that are enough without a word of the sentence
+SHARED_UNITS = 2.0  # enough where a part of the sentence is among them
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _IS_HIRAGANA = re.compile(f"[{HIRAGANA}]")
 _IS_HAN_OR_KATAKANA = re.compile(f"[{HAN_SIGNS}{KATAKANA}{HAN}]")
-_UNITS_OF_HAN = 0.5  # of a content word; words are of two characters as a rule
+_UNITS_OF_HAN = 0.5  # of a content word; words usually have two characters
 _UNITS_OF_OTHERS = 0.25  # Thai, Khmer and the like
 _ENDS = frozenset(".!?")
 
 
 @dataclass(kw_only=True, slots=True)
 class Content:
-    """What texts say, without repeats; words are casefolded.
+    """The content of texts, without repeats; words are casefolded.
 
     words      content words, with their units of content
     numbers    numbers, and words of dates
-    capitals   words that are written with a capital, and `inner` those of them that do not begin
+    capitals   words with a capital letter, and `inner` those of them that do not begin
                a sentence
-    tied       what ties a text to another without a capital: pairs of Chinese characters, words
-               of scripts without case
+    tied       what connects two texts without capitals: pairs of Chinese characters, words of
+               scripts without case
     """
 
     words: dict[str, float] = field(default_factory=dict)
@@ -48,17 +48,17 @@ class Content:
 
     @property
     def units(self) -> float:
-        """How much is said: one per content word and per number."""
+        """The amount of content: one per content word and per number."""
         return sum(self.words.values()) + len(self.numbers)
 
     def names_shared(self, other: Content) -> set[str]:
-        """Names that both say: with a capital in both, or inside a sentence of one of them."""
+        """Names in both: with a capital in both, or inside a sentence of one of them."""
         words = self.words.keys() & other.words.keys()
         return words & ((self.capitals & other.capitals) | self.inner | other.inner)
 
 
 def read_content(texts: Iterable[str], language: str) -> Content:
-    """What `texts` in `language` (ISO 639, or '') say together.
+    """The content of all `texts`, in `language` (ISO 639, or '').
 
     >>> read_content(["Ada was born in 1990"], "en").units
     3.0
@@ -103,12 +103,12 @@ def _add_word(content: Content, word: str, raw: str, *, is_first: bool) -> None:
 
 
 def is_weak(said: Content, sentence: Content) -> bool:
-    """Whether what was quoted says too little for a sentence.
+    """Whether the quotes have too little content for a sentence.
 
     Enough is ENOUGH_UNITS of content, or SHARED_UNITS with a name, a number or two words of the
     sentence among them; names of the sentence alone are never enough, nor is a short run of Chinese
-    characters of the sentence, which may be its name. A sentence that says less
-    itself needs no more than it says.
+    characters of the sentence, which may be its name. A sentence with less content needs no more
+    than its own.
     """
     names = said.names_shared(sentence)
     has_more = bool(said.words.keys() - names)
@@ -123,6 +123,6 @@ def is_weak(said: Content, sentence: Content) -> bool:
 
 
 def _is_one_run(said: Content, sentence: Content) -> bool:
-    """Whether what was quoted is one unbroken run of Chinese characters that the sentence has."""
+    """Whether the quote is one unbroken run of Chinese characters of the sentence."""
     is_run = bool(said.tied) and len(said.tied) == len(said.words) - 1
     return is_run and not said.numbers and said.tied <= sentence.tied

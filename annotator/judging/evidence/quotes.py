@@ -1,8 +1,8 @@
-"""Where the documents of a task say what a judge quoted.
+"""Where the quotes of a judge are in the documents of a task.
 
 The rule: offsets point into the untouched documents, and a quote counts as found only where a
-document says it, in full and with nothing next to it that changes it (annotator/text/
-quote_places.py). A quote that is said more than once has several findings; the caller chooses.
+document contains it, in full and with nothing next to it that changes its meaning (annotator/text/
+quote_places.py). A quote that occurs more than once has several findings; the caller chooses.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ELISION = re.compile(r"\s*(?:\[\s*)?(?:\.{3,}|…+)(?:\s*\])?\s*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """`documents[document][start:end]` says it; `score` is 1.0 unless an article differs."""
+    """`documents[document][start:end]` is the quote; `score` is 1.0 unless an article differs."""
 
     document: int
     start: int
@@ -47,14 +47,14 @@ class Place:
 
 @dataclass(kw_only=True, slots=True)
 class _Read:
-    """The tokens of a text, and those without articles once they were needed."""
+    """The tokens of a text, and those without articles, made when needed."""
 
     text: QuoteText
     bare: QuoteText | None = None
 
 
 class QuoteFinder:
-    """Looks for quotes; keeps the tokens of the texts it looked through last."""
+    """Locates quotes; keeps the tokens of the last texts that it searched."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, _Read] = OrderedDict()
@@ -62,16 +62,17 @@ class QuoteFinder:
         self._lock = threading.Lock()  # a judge may work in several event loops
 
     def locate(self, quote: str, texts: Sequence[str]) -> list[Place]:
-        """The first finding of `quote` in `texts`, one place for each of its parts; [] for none."""
+        """The first finding of `quote` in `texts`, one place for each of its parts; [] without
+        one."""
         findings = self.find_all(quote, texts)
         return list(findings[0]) if findings else []
 
     def find_all(self, quote: str, texts: Sequence[str]) -> list[tuple[Place, ...]]:
         """The findings of `quote` in `texts`, in order, at most MAX_FINDINGS.
 
-        A finding is one place, or for a quote with an elision (`...`) one per part: every part
-        must be there, in one text, in order. Places that say it word for word come alone; only
-        without any do those count where an article is missing or added.
+        A finding is one place, or for a quote with an elision (`...`) one per part: every part must
+        occur, in one text, in order. Where it occurs word for word, only such places are returned;
+        otherwise places count where an article is missing or added.
         """
         quote = quote.strip().strip('"“”「」').strip()[:_MAX_QUOTE_CHARS]
         wanted = make_quote(quote)
@@ -133,7 +134,7 @@ def _place(number: int, found: Stretch) -> Place:
 
 
 def _chains(parts: Sequence[Quote], number: int, read: _Read) -> Iterator[tuple[Place, ...]]:
-    """For each place of the first part, the nearest places of the others behind it."""
+    """For each place of the first part, the nearest places of the others after it."""
     raw = read.text.raw
     found = [list(islice(find_stretches(part, read.text), _MAX_PART_PLACES)) for part in parts]
     for first in found[0]:

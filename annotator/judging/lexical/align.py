@@ -1,12 +1,12 @@
-"""Says whether a passage states a sentence word for word, or states it with another value.
+"""Whether a passage states a sentence word for word, or states it with another value.
 
 Worked example, against the passage `She works as a baker.` in a document about Mira Tolvan:
 
-    Mira Tolvan works as a baker.    SAME    the subject and a pronoun are taken for each other
-    She works as a singer.           SWAP    all but one stretch agrees; `singer` stands for `baker`
-    She worked hard in her youth.    None    too little in common to say
+    Mira Tolvan works as a baker.    SAME    the subject and a pronoun count as the same
+    She works as a singer.           SWAP    all but one part agrees; `singer` replaces `baker`
+    She worked hard in her youth.    None    too little in common to decide
 
-The rule: what is left after the common beginning and the common end are taken off is the value.
+The rule: the value is what remains without the common beginning and the common end.
 Text without spaces between words is compared character by character.
 """
 
@@ -45,7 +45,7 @@ class Match(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
-    """`said` in the sentence is where `stated` is in the passage; both empty for SAME."""
+    """`said` in the sentence corresponds to `stated` in the passage; both empty for SAME."""
 
     match: Match
     said: str = ""
@@ -53,7 +53,7 @@ class Alignment:
 
 
 class _Unit(NamedTuple):
-    """What is compared: a word or a character, or the subject, whatever it is called."""
+    """The unit of comparison: a word or a character, or the subject in any form."""
 
     key: str
     text: str
@@ -68,7 +68,7 @@ class _Unit(NamedTuple):
 def align(
     sentence: Sequence[Token], passage: Sequence[Token], subject: Set[str]
 ) -> Alignment | None:
-    """Compare a sentence with one passage; None when they differ by more than one short stretch.
+    """Compare a sentence with one passage; None when they differ in more than one short part.
 
     `subject` holds the word keys that name what the passage's document is about.
     """
@@ -95,7 +95,7 @@ def align(
 
 
 def _align_reordered(said: Sequence[_Unit], stated: Sequence[_Unit]) -> Alignment | None:
-    """A swap in words that are in another order: `In 1934 she left school.`
+    """A swap where the words have another order: `In 1934 she left school.`
 
     Only where each side has exactly one content word that the other lacks, both of them numbers
     or both of them names, and at least two in common.
@@ -118,7 +118,7 @@ def _denies(units: Sequence[_Unit]) -> bool:
 
 
 def _units(tokens: Sequence[Token], subject: Set[str]) -> Iterator[_Unit]:
-    """Words without articles, and characters; the subject, named or not, becomes one unit."""
+    """Words without articles, and characters; the subject, by name or pronoun, becomes one unit."""
     after_subject = False
     for index, token in enumerate(tokens):
         if token.lower in ARTICLES:
@@ -183,9 +183,9 @@ def _states(said: _Unit, stated: _Unit) -> bool:
 
 
 def _comparable(value: Sequence[_Unit], other: Sequence[_Unit]) -> bool:
-    """Whether one may stand for the other: a number for a number of its kind, a name for a name.
+    """Whether one may replace the other: a number one of its kind, a name another name.
 
-    `it` may be any thing, so that a common word in its place is no other value.
+    `it` may be any thing, so a common word in its place is not another value.
     """
     said = [unit.quantity for unit in value if unit.quantity is not None]
     stated = [unit.quantity for unit in other if unit.quantity is not None]
@@ -196,13 +196,13 @@ def _comparable(value: Sequence[_Unit], other: Sequence[_Unit]) -> bool:
 
 
 def _is_value(units: Sequence[_Unit]) -> bool:
-    """Whether a stretch is short enough to be one value, or nothing at all."""
+    """Whether a part is short enough to be one value, or is empty."""
     unspaced = any(unit.is_character for unit in units)
     return len(units) <= (_MAX_VALUE_CHARACTERS if unspaced else _MAX_VALUE_WORDS)
 
 
 def _holds(frame: Sequence[_Unit], said: Sequence[_Unit], stated: Sequence[_Unit]) -> bool:
-    """Whether the common part is enough to say that both speak of the same thing."""
+    """Whether the common part is large enough: then both are about the same thing."""
     unspaced = any(unit.is_character for unit in said)
     share = _MIN_FRAME_SHARE_UNSPACED if unspaced else _MIN_FRAME_SHARE
     whole = max(len(said), len(stated)) if unspaced else len(said)

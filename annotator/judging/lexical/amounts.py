@@ -1,7 +1,7 @@
 """Amounts: a number in digits or words with the scale, unit or currency around it.
 
-The rule: a number takes the unit that touches it, and the currency before or after it; nothing is
-guessed from further away.
+The rule: a number takes the adjacent unit, and the currency before or after it; nothing is guessed
+from words further away.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What in particular speaks against a sentence: another value, another name, a denial.
+"""Specific contradictions of a sentence: another value, another name, a denial.
 
-The rule: a check only speaks where the documents speak of the same thing. A number is compared
-with the passages that cover the sentence's words best, whatever number those state; one that no
-relevant passage states, and that none contradicts, is missing, not wrong.
+The rule: a check gives a result only where the documents are about the same thing. A number is
+compared with the passages that cover the sentence's words best, whatever number they state; one
+that no relevant passage states, and that none contradicts, is missing, not wrong.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from annotator.judging.lexical.text import Token, is_negation
 from annotator.judging.lexical.words import IRREGULAR
 
 _NUM_ALIGNED = 8
-# A passage that shares less with a sentence does not speak of what the sentence denies.
+# A passage that shares less with a sentence is not about what the sentence denies.
 _MIN_COVER_TO_DENY = 0.75
-# A longer sentence may take its names from several passages; only an absent one speaks against it.
+# The names of a longer sentence may be from several passages; only an absent one counts.
 _MAX_SIMPLE_WORDS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objection:
-    """One thing that speaks against a sentence; `contradicts`: the documents state another."""
+    """One fault of a sentence; `contradicts`: the documents state another value."""
 
     contradicts: bool
     text: str
 
 
 def find_alignment(overlap: Overlap, corpus: Corpus) -> tuple[PassageId, Alignment] | None:
-    """A passage that says the same if there is one, else the first with a swapped value."""
+    """A passage that states the same if there is one, else the first with a swapped value."""
     swapped = None
     for place in overlap.candidates[:_NUM_ALIGNED]:
         subject = corpus.documents[place.document].subject
@@ -47,7 +47,7 @@ def find_alignment(overlap: Overlap, corpus: Corpus) -> tuple[PassageId, Alignme
 
 
 def find_objections(overlap: Overlap, corpus: Corpus) -> list[Objection]:
-    """What the documents contradict of a sentence, then what they do not state."""
+    """The parts of a sentence that the documents contradict, then those they do not state."""
     found = [
         *_check_quantities(overlap, corpus),
         *_check_names(overlap, corpus),
@@ -57,7 +57,7 @@ def find_objections(overlap: Overlap, corpus: Corpus) -> list[Objection]:
 
 
 def absent_names(overlap: Overlap) -> list[str]:
-    """Names of the sentence that no relevant passage holds."""
+    """Names of the sentence that are in no relevant passage."""
     known = frozenset().union(*overlap.keys_of.values())
     names = {token.key: token.text for token in _words(overlap)[1:] if token.is_name}
     return [text for key, text in names.items() if key not in known]
@@ -88,7 +88,7 @@ def _check_quantities(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
 
 
 def _is_first(said: Quantity) -> bool:
-    """`first` is an adverb more often than a place in an order."""
+    """`first` is more often an adverb than an ordinal."""
     return said.kind == "ordinal" and said.value == 1
 
 
@@ -156,7 +156,7 @@ def _neighbour(key: str, tokens: Sequence[Token], before: bool) -> Token | None:
 
 
 def _check_negation(overlap: Overlap, corpus: Corpus) -> Iterator[Objection]:
-    """A denial on one side only, where the best passage speaks of the same thing."""
+    """A denial on one side only, where the best passage is about the same thing."""
     if not overlap.covering:
         return
     place, share = overlap.covering[0]

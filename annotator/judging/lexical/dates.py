@@ -1,7 +1,7 @@
-"""Dates, years, decades, centuries and times of day, in the forms people write them.
+"""Dates, years, decades, centuries and times of day, in common written forms.
 
 The rule: a word or number is read as a date only next to what makes it one: `May` next to a day or
-a year, `1999` where it is no count of something.
+a year, `1999` where it is not a count of something.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def _decade(match: re.Match[str]) -> float:
 
 
 def _numeric_date(match: re.Match[str]) -> Quantity | None:
-    """12.05.1999: the day first, unless that cannot be; both ways where both may be."""
+    """12.05.1999: the day first, unless that is impossible; both readings where both are
+    possible."""
     first, second = int(match["n1"]), int(match["n2"])
     if first > 12 and second > 12:
         return None

@@ -1,7 +1,7 @@
-"""Documents made ready for lookup: passages, where each word occurs, and whom they are about.
+"""Indexed documents: passages, where each word occurs, and whom they are about.
 
 An index is made once per document and used for every sentence compared with it. Memory and time
-grow linearly with the text; the words of a passage are read again when it is a candidate.
+grow linearly with the text; the words of a passage are tokenised again when it is a candidate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_SUBJECT_WORDS = 5
 
 
 class PassageId(NamedTuple):
-    """A passage by its document's place in the list and its own place in the document."""
+    """A passage by the index of its document in the list and its own index in the document."""
 
     document: int
     passage: int
@@ -39,7 +39,7 @@ class DocumentIndex:
     """One document.
 
     text      its text with citation markers blanked; offsets are those of the original
-    postings  word key -> numbers of the passages that hold it, ascending
+    postings  word key -> numbers of the passages with the word, ascending
     subject   keys of the words that name what the document is about
     """
 
@@ -55,7 +55,7 @@ class DocumentIndex:
 
 
 def index_document(document: Document) -> DocumentIndex:
-    """Read a document once."""
+    """Index a document once."""
     text = blank_citations(document.text)
     passages = split_passages(text)
     postings: defaultdict[str, list[int]] = defaultdict(list)
@@ -72,10 +72,10 @@ def index_document(document: Document) -> DocumentIndex:
 
 
 def _find_subject(title: str, opening: str) -> frozenset[str]:
-    """The title's words and the name a document opens with.
+    """The title's words and the name at the beginning of a document.
 
-    A passage further on says `she` or nothing; a sentence that repeats the name is still
-    covered by it.
+    A later passage has `she` or no subject; a sentence that repeats the name is still covered by
+    it.
     """
     keys = {token.key for token in read_tokens(title) if not token.is_function}
     name: list[str] = []
@@ -87,7 +87,7 @@ def _find_subject(title: str, opening: str) -> frozenset[str]:
 
 
 class Corpus:
-    """The documents one response is compared with, with word weights taken over all of them."""
+    """The documents one response is compared with, with word weights over all of them."""
 
     def __init__(self, documents: Sequence[DocumentIndex]) -> None:
         self.documents = documents
@@ -95,7 +95,7 @@ class Corpus:
         self.subject = frozenset().union(*(document.subject for document in documents))
 
     def count(self, key: str) -> int:
-        """How many passages hold the word."""
+        """How many passages have the word."""
         return sum(len(document.postings.get(key, ())) for document in self.documents)
 
     def weight(self, key: str) -> float:

@@ -1,8 +1,8 @@
-"""The lexical judge: word overlap with the best passages, and checks of what must be exact.
+"""The lexical judge: word overlap with the best passages, and checks of parts that must be exact.
 
 A baseline for closed domains and smoke runs. One rule orders its decisions: a passage that states
 a sentence word for word, or states it with another value, decides alone; then the checks of
-numbers, names and negation do; otherwise the share of the sentence that is covered does.
+numbers, names and negation decide; otherwise the covered share of the sentence does.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import Document, Evidence, Verdict
 
-# Raised whenever a change to the judge can change a verdict: it is recorded with each run.
+# Increase it with every change to the judge that can change a verdict: it is recorded with each
+# run.
 LEXICAL_VERSION = 3
 
-# Share of a sentence left uncovered at or above which it counts as hallucinated: the best mean
+# Uncovered share of a sentence from which it counts as hallucinated: the best mean
 # balanced accuracy over seven files of human labels (benchmarks/lexical_threshold.py).
 UNCOVERED_LIMIT = 0.42
-# Balanced accuracy against people, the limit of each file chosen on the other six.
+# Balanced accuracy against people, the threshold for each file chosen on the other six.
 MEASURED = {
     "factcheck_bench": 0.56,
     "expertqa_rand_val": 0.58,
@@ -43,12 +44,12 @@ MEASURED = {
     "ragtruth_dev": 0.68,
 }
 
-# Scores of sentences that one passage, or one check, settles.
+# Scores of sentences that one passage, or one check, decides.
 _SCORE_IF_SAME = 0.02
 _SCORE_IF_SWAPPED = 0.98
 _SCORE_IF_OBJECTED = 0.96
 _MOST_BY_OVERLAP = 0.94
-# What a name that no relevant passage holds adds to the uncovered share, at most twice.
+# Addition to the uncovered share for a name that is in no relevant passage, at most twice.
 _ABSENT_NAME = 0.1
 _BATCH_TASKS = 32
 _BATCH_CHARS = 2_000_000
@@ -56,7 +57,7 @@ _CACHED_CHARS = 4_000_000
 
 
 class LexicalJudge:
-    """Judges by word overlap; see the module's docstring for what it is good for."""
+    """Judges by word overlap; see the module's docstring for its use."""
 
     name = "lexical"
     reads_prompt = False
@@ -72,7 +73,7 @@ class LexicalJudge:
         return LexicalJudge, (self._config,)  # without its indices
 
     def fingerprint(self) -> dict[str, Any]:
-        """Version and settings: all that decides a verdict."""
+        """Version and settings: everything that decides a verdict."""
         return {
             "judge": self.name,
             "version": LEXICAL_VERSION,
@@ -81,17 +82,18 @@ class LexicalJudge:
         }
 
     def notes(self) -> list[str]:
-        """What a user must know before trusting the verdicts."""
+        """A note that a user must read before trusting the verdicts."""
         figures = ", ".join(f"{name} {value:.2f}" for name, value in MEASURED.items())
         return [
             "The lexical judge is a baseline (word overlap and checks of numbers, for closed "
-            "domains and smoke runs). Its confidence ranks sentences and is no probability. Its "
-            "balanced accuracy against people, each file judged with a threshold chosen on the "
+            "domains and smoke runs). Its confidence ranks sentences and is not a probability. "
+            "Its balanced accuracy against people, each file judged with a threshold chosen on "
+            "the "
             f"others: {figures}; 0.50 is chance."
         ]
 
     def closing_notes(self) -> list[str]:
-        """Nothing."""
+        """No notes."""
         return []
 
     def judge(
@@ -149,7 +151,7 @@ class LexicalJudge:
         corpus: Corpus,
         documents: Sequence[Document],
     ) -> list[Evidence]:
-        """The passage that settled the verdict first, then those that cover the sentence best."""
+        """First the passage that decided the verdict, then those that cover the sentence best."""
         places = dict(overlap.covering)
         if settled is not None:
             places = {settled: places.get(settled, 0.0)} | places
@@ -180,14 +182,14 @@ class LexicalJudge:
 
 
 def is_unfinished(sentence: str) -> bool:
-    """Whether a sentence was cut off before it said anything: `She works as a.`"""
+    """Whether a sentence was cut off before its content: `She works as a.`"""
     tokens = read_tokens(sentence)
     return tokens[-1].lower in UNFINISHED_ENDS and tokens[-1].text.islower()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Finding:
-    """The score of a sentence in [0, 1], the label it has if that is too high, and why."""
+    """The score of a sentence in [0, 1], its label if that is too high, and the reason."""
 
     score: float
     label: Label
@@ -196,7 +198,7 @@ class _Finding:
 
 
 def _judge(overlap: Overlap, corpus: Corpus) -> _Finding:
-    """The first that decides: a passage alone, then the checks, then the covered share."""
+    """The first of these that decides: a single passage, the checks, the covered share."""
     aligned = find_alignment(overlap, corpus)
     if aligned is not None:
         place, alignment = aligned
@@ -217,7 +219,7 @@ def _judge(overlap: Overlap, corpus: Corpus) -> _Finding:
 
 
 def overlap_score(overlap: Overlap) -> float:
-    """Rises with the uncovered share; 0.5 at UNCOVERED_LIMIT. It ranks and is no probability."""
+    """Rises with the uncovered share; 0.5 at UNCOVERED_LIMIT. It ranks and is not a probability."""
     uncovered = uncovered_share(overlap)
     if uncovered < UNCOVERED_LIMIT:
         return 0.5 * uncovered / UNCOVERED_LIMIT
@@ -226,7 +228,7 @@ def overlap_score(overlap: Overlap) -> float:
 
 
 def uncovered_share(overlap: Overlap) -> float:
-    """What no passage covers, in [0, 1.2]: more where names are missing from all passages."""
+    """The uncovered share, in [0, 1.2]: more where names are missing from all passages."""
     return 1.0 - overlap.share + _ABSENT_NAME * min(2, len(absent_names(overlap)))
 
 

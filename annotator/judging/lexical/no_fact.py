@@ -1,8 +1,9 @@
-"""Sentences that state nothing about the world: refusals, greetings, closings, in six languages.
+"""Sentences without a fact: refusals, greetings, closings, in six languages.
 
-The rule: only what surely states nothing is matched, from the first word to the last. A sentence
-wrongly called free of facts is one never checked. So a number, a second clause or a comparison ends
-it: `I don't know of any longer bridge` and `I can't say who, but it opened in 1999` are checked.
+The rule: only a sentence that certainly states nothing is matched, from the first word to the last.
+A sentence wrongly labelled as free of facts is never checked. So a number, a second clause or a
+comparison prevents the label: `I don't know of any longer bridge` and `I can't say who, but it
+opened in 1999` are checked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from annotator.judging.lexical.refusals import REFUSALS, SMALL_TALK
 from annotator.judging.lexical.text import read_tokens
 
-# What makes a claim of a refusal: another clause, or a comparison.
+# What turns a refusal into a claim: another clause, or a comparison.
 _CLAIM = re.compile(
     r"[,;:—–] ?(?:however|though|since|as(?! an ai)|which|who|and|so|weil|car|porque)\b"
     r"|\b(?:but|although|because|other than|except|than|aber|sondern|mais|pero|sino)\b"
@@ -34,7 +35,7 @@ _NO_NAMES = frozenset({"ai", "dank", "tag", "morgen", "abend", "wiedersehen"})
 def lacks_fact(sentence: str) -> bool:
     """Whether there is nothing to check: no content word, a refusal, a greeting, a heading.
 
-    Conservative on purpose: a sentence wrongly called free of facts is one never checked.
+    Conservative on purpose: a sentence wrongly labelled as free of facts is never checked.
     """
     stripped = sentence.strip().lstrip("*_-•> ").strip()
     content = [token for token in read_tokens(sentence) if not token.is_function]
@@ -69,7 +70,7 @@ def is_refusal(sentence: str, *, has_numbers: bool) -> bool:
 
 
 def is_small_talk(sentence: str, *, names: Sequence[str], has_numbers: bool) -> bool:
-    """Whether a sentence is a greeting, thanks or an offer, and nothing more."""
+    """Whether a sentence is a greeting, thanks or an offer, and nothing else."""
     text = _plain(sentence)
     if has_numbers or names or len(text) > _MAX_CHARS:
         return False

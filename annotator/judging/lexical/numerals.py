@@ -1,7 +1,7 @@
 """Numbers as digits and as words, English and Chinese, and the value each one writes.
 
-The rule: what may be a word that is no number (`one`, 一 in 一些, 千万 without a digit) is read as
-a number only where a unit follows or more numerals do.
+The rule: a numeral that may also be another word (`one`, 一 in 一些, 千万 without a digit) is read
+as a number only where a unit or more numerals follow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from annotator.judging.lexical.units import CHINESE_SCALES
 
-# Length is kept, so that offsets hold: full width and Arabic forms, minus signs, fixed spaces.
+# Length is kept, so that offsets hold: full-width and Arabic forms, minus signs, no-break spaces.
 _PLAIN = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _PLAIN |= {char: str(index % 10) for index, char in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _PLAIN |= dict(zip("٫٬٪−‑＄￥￡’", ".,%--$¥£'", strict=True))
@@ -23,7 +23,7 @@ _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def plain_digits(text: str) -> str:
-    """`text` with digits, signs and spaces in their plain form, of the same length."""
+    """`text` with digits, signs and spaces in plain form, of the same length."""
     return text.translate(_PLAIN_TABLE)
 
 
@@ -73,7 +73,7 @@ ORDINAL_WORDS = (
     + r")\b"
 )
 
-# The first letters of all number words, and Chinese numerals: a quick look before a slow one.
+# The first letters of all number words, and Chinese numerals: a fast test before the slow one.
 NUMBER_HINT = (
     rf"[{{digits}}十]|\b(?:{_ANY_WORD}|{'|'.join(ORDINALS)}|(?:twenty|thirty|forty|fifty|sixty"
     r"|seventy|eighty|ninety)-)"
@@ -87,7 +87,7 @@ MIXED_NUMBER = r"\d{1,12}(?:,\d{3}){0,4}(?:\.\d{1,9})?[十百千万亿]{1,4}(?:\
 
 
 def read_number_words(words: str) -> float | None:
-    """`two hundred and fifty` -> 250; None for what is no number (`one`, `five six`)."""
+    """`two hundred and fifty` -> 250; None for anything else (`one`, `five six`)."""
     total, section = 0, 0
     last = math.inf
     parts = [part for part in re.split(r"[- ]+", words) if part != "and"]
@@ -120,7 +120,7 @@ def read_chinese(text: str) -> float | None:
     if not any(char in CHINESE_SCALES for char in text):
         if len(text) == 1:
             return float(_CHINESE[text])
-        # 二00八 is typed for 二〇〇八.
+        # 二00八 is a typed form of 二〇〇八.
         if not any(char in "〇零" or char.isdecimal() for char in text):
             return None
         return float("".join(str(_CHINESE.get(char, char)) for char in text))
@@ -147,7 +147,7 @@ def read_chinese(text: str) -> float | None:
 
 
 # 1,204  1 204  1'204  12,34,567  1.204.000 ; then a decimal part.
-# Bounded and possessive repeats keep every pattern linear on hostile text.
+# Bounded and possessive repeats keep every pattern linear on malicious text.
 DIGITS = (
     r"\d{1,3}(?:,\d{3}){1,8}(?![\d])(?:\.\d++)?|\d{1,2}(?:,\d{2}){1,8},\d{3}(?!\d)(?:\.\d++)?"
     r"|\d{1,3}(?:[ ']\d{3}){1,4}(?!\d)(?:[.,]\d++)?"

@@ -1,8 +1,8 @@
 """How much of a sentence its best passages cover, by the weight of its words.
 
-The rule that keeps a verdict from hanging on what else was put into the documents: a sentence is
-compared with its relevant passages alone (those that share the most with it, and those next to
-them), and the weight of a word is its rarity among these.
+The rule that makes a verdict independent of unrelated documents: a sentence is compared only with
+its relevant passages (those that share the most with it, and their neighbours), and the weight of a
+word is its rarity among these.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from annotator.judging.lexical.text import Token, read_tokens
 
 NUM_CANDIDATES = 24
 NUM_COVERING = 5
-# Relevant is a passage that alone covers this share of what the best one covers, and passages at
-# most so far from one: what a text says of a thing, it says in one place.
+# A passage is relevant if it alone covers this share of what the best one covers, or is at most
+# this far from such a passage: a text usually treats a thing in one place.
 _MIN_SHARE_OF_BEST = 0.55
 _NUM_NEIGHBOURS = 4
-# Words that only repeat whom the documents are about weigh less.
+# Words that only repeat the subject of the documents have less weight.
 _SUBJECT_WEIGHT = 0.3
 
 Keys = Mapping[PassageId, frozenset[str]]
@@ -33,9 +33,9 @@ class Overlap:
 
     tokens      its words and quantities, function words included
     candidates  passages that share the most with it, best first
-    keys_of     the relevant passages, with the keys of the sentence that each one states
+    keys_of     the relevant passages, with the keys of the sentence that each one contains
     covering    at most five of them that cover it best together, with the share each one adds
-    about       those that cover its words best, whatever its quantities are
+    about       those that cover its words best, without regard to quantities
     """
 
     tokens: Sequence[Token]
@@ -51,7 +51,7 @@ class Overlap:
 
 
 def content_tokens(tokens: Sequence[Token]) -> list[Token]:
-    """The words that carry something to check."""
+    """The words with something to check."""
     return [token for token in tokens if not token.is_function]
 
 

@@ -1,7 +1,7 @@
 """Finds the quantities of a text: amounts, counts, dates, codes, in digits or in words.
 
-The rule: every place of the text belongs to one quantity at most, and the forms are tried from the
-most particular (a date, a phone number) to the least (a bare number).
+The rule: every character of the text belongs to at most one quantity, and the forms are tried from
+the most specific (a date, a phone number) to the least (a bare number).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CODE = re.compile(
     r"|(?<!\w)(?P<phone>\+?\(?\d{2,4}\)?(?:[ -]\d{2,5}){2,5}|\+\d{6,15}|\d{3}-\d{4})(?![\w-])"
     r"|(?<![\w-])(?P<model>(?!(?:mid|pre|post|early|late|circa|top|sub|age|non)-)[a-z]{1,8}-\d{1,5}[a-z]?)(?![\w-]|\.\d)"
 )
-# No quantity is without one of these; most passages have none and are read no further.
+# Every quantity contains one of these; most passages have none and are not searched further.
 _HINT = re.compile(rf"\d|{NUMBER_HINT}")
 _DATE_HINT = re.compile(r"\d|centur|[月年纪]")
 _LIST_NUMBER = re.compile(
@@ -51,7 +51,7 @@ def _scan(text: str) -> list[Quantity]:
     listed = _LIST_NUMBER.match(lower)
     begin = listed.end() if listed else 0
     if found and found[0].start < begin:
-        begin = 0  # 12. Mai 1999 is no item of a list
+        begin = 0  # 12. Mai 1999 is not an item of a list
     taken = bytearray(len(text))
     for item in found:
         _take(item, taken)
@@ -96,7 +96,7 @@ def _is_plain_number(surface: str, kind: str, num_digits: int) -> bool:
 
 
 def _join_ranges(found: list[Quantity], text: str) -> list[Quantity]:
-    """`10 to 20 km`: the first number takes the unit of the second, and both know the range."""
+    """`10 to 20 km`: the first number takes the unit of the second, and both get the range."""
     joined = list(found)
     for index in range(len(found) - 1):
         one, other = joined[index], joined[index + 1]

@@ -3,7 +3,7 @@
 Worked example, a sentence's quantity against a document's:
 
     $3.2 million     $3,200,000      SAME        one amount in two forms
-    about 1,200 m    1,204 m         SAME        the sentence says that it rounds
+    about 1,200 m    1,204 m         SAME        the sentence states that it is rounded
     1,300 m          1,204 m         OTHER       one kind, another amount: a contradiction
     12 May 1999      May 1999        NEAR        not stated, and not denied
     1,204 m          three bridges   UNRELATED   nothing to compare
@@ -47,7 +47,7 @@ class Quantity:
     unit, system what follows it; `system` also says how it was scaled
     digits       significant digits as written
     bound        "", "about", "least" or "most", by the words around it
-    month, day   of a date, 0 if not given; `swapped`: they may be the other way round
+    month, day   of a date, 0 if not given; `swapped`: the two may be exchanged
     code         of a code: its letters and digits
     low, high    of a range (10 to 20 km): both ends, else nan
     """
@@ -73,7 +73,7 @@ class Quantity:
 
     @property
     def key(self) -> str:
-        """One key for all ways to write it; a word index keeps it like a word."""
+        """One key for all written forms; a word index treats it like a word."""
         if self.kind == "code":
             return f"#{self.code}"
         if self.kind == "date":
@@ -85,7 +85,7 @@ class Quantity:
 
 
 def relate(said: Quantity, stated: Quantity) -> Relation:
-    """How `stated` of a document relates to `said` in a sentence."""
+    """How `stated` in a document relates to `said` in a sentence."""
     if said.kind != stated.kind:
         return _relate_kinds(said, stated)
     if said.kind == "date":
@@ -106,7 +106,7 @@ def _relate_amounts(said: Quantity, stated: Quantity) -> Relation:
 
 
 def _relate_kinds(said: Quantity, stated: Quantity) -> Relation:
-    """One number of two kinds: the same without a unit (`aged 42`), another with two units."""
+    """One number of two kinds: SAME without a unit (`aged 42`), OTHER with two units."""
     same_number = _close(said.written, stated.written, _EXACT)
     if not (same_number or _close(said.value, stated.value, _EXACT)):
         return Relation.UNRELATED
@@ -128,7 +128,7 @@ def _is_same(said: Quantity, stated: Quantity) -> bool:
 
 
 def _is_near(said: Quantity, stated: Quantity) -> bool:
-    """Whether the document leaves room for the sentence's amount without stating it."""
+    """Whether the document allows the sentence's amount without stating it."""
     if stated.low <= said.value <= stated.high or said.low <= stated.value <= said.high:
         return True
     match stated.bound:

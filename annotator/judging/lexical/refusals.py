@@ -1,7 +1,7 @@
-"""What people say who refuse, greet or take their leave, as patterns in six languages.
+"""Sentences that refuse, greet or say goodbye, as patterns in six languages.
 
-The rule: every pattern is for a whole sentence, from its first word to its last, and none has room
-for a claim about the world.
+The rule: every pattern is for a whole sentence, from its first word to its last, and none can match
+a claim about the world.
 """
 
 from __future__ import annotations
@@ -160,14 +160,14 @@ _JAPANESE = r"""
 
 
 def _compile(pattern: str, parts: Mapping[str, str] | None = None) -> re.Pattern[str]:
-    """A pattern without its line ends and indents, with `parts` for their names in braces."""
+    """A pattern without line ends and indents, with `parts` in place of their names in braces."""
     joined = re.sub(r"\n\s*", "", pattern)
     for name, part in (parts or {}).items():
         joined = joined.replace("{" + name + "}", part)
     return re.compile(joined, re.IGNORECASE)
 
 
-# An opening that says sorry, and what refuses after it; one pair per language.
+# An apology at the beginning, and the refusal after it; one pair per language.
 REFUSALS = tuple(
     (_compile(sorry), _compile(pattern, parts))
     for sorry, pattern, parts in (

@@ -1,9 +1,8 @@
-"""Words as the lexical judge sees them: one key per word, and what kind of word it is.
+"""Words in the form that the lexical judge compares: one key per word, and its kind.
 
-The rule: two words that a reader takes for the same get the same key (`Works`/`working`), a
-quantity is one word whatever its form (`$3.2 million`/`$3,200,000`), and text without spaces
-between words (Chinese, Japanese, Korean, Thai) is read as overlapping character pairs. Scripts
-without rules of their own are compared word for word.
+The rule: two forms of one word get the same key (`Works`/`working`), a quantity is one word in any
+form (`$3.2 million`/`$3,200,000`), and text without spaces between words (Chinese, Japanese,
+Korean, Thai) is read as overlapping character pairs. Other scripts are compared word by word.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ _MARKED = (
     "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0df3"
 )
 _LETTER = rf"(?:[{_MARKED}]|[^\W_{_UNSPACED}])"
-# Possessive and bounded repeats keep every pattern linear on hostile text.
+# Possessive and bounded repeats keep every pattern linear on malicious text.
 _TOKEN = re.compile(
     rf"(?P<number>\d++(?:[.,]\d++){{0,8}}+(?:st|nd|rd|th|s)?+(?![^\W\d_{_UNSPACED}]))"
     rf"|(?P<unspaced>[{_UNSPACED}]+)"
     rf"|(?P<word>{_LETTER}+(?:['’]{_LETTER}+)*)",
     re.IGNORECASE,
 )
-# [3], [1, 2], [4-6], [citation needed]: they tell of annotators' habits, not of facts.
+# [3], [1, 2], [4-6], [citation needed]: they show annotators' habits, not facts.
 _CITATION = re.compile(
     r"\[(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,20}|citation needed|note \d+)\]", re.I
 )
-# A passage ends at a line end, or where a sentence seems to; a wrong cut costs little, because
-# coverage is taken over several passages.
+# A passage ends at a line end, or at a probable sentence end; a wrong cut matters little, because
+# coverage is computed over several passages.
 _PASSAGE_END = re.compile(
     r"(?<![\s.][A-Z])(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)(?<![.!?؟۔।॥])[.!?؟۔।॥]++[\"'”’)\]]{0,4}+\s++"
     r"|[。！？]+[”’」』）\"]*|\n+"
@@ -72,7 +71,7 @@ class Token(NamedTuple):
 def read_tokens(text: str) -> tuple[Token, ...]:
     """The words of a sentence or passage in order; character pairs where words are unspaced.
 
-    What is no longer than a passage is remembered, which bounds the memory that takes.
+    Results for texts up to the length of a passage are cached, which limits the memory.
     """
     return _remembered(text) if len(text) <= MAX_PASSAGE_CHARS else tuple(scan_tokens(text))
 
@@ -84,7 +83,8 @@ def _remembered(text: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=4096)
 def read_keys(passage: str) -> frozenset[str]:
-    """The keys of a passage's words; remembered, because many sentences meet one passage."""
+    """The keys of a passage's words; cached, because many sentences are compared with one
+    passage."""
     return frozenset(token.key for token in read_tokens(passage))
 
 
@@ -134,7 +134,7 @@ def _character_pairs(run: str, offset: int) -> Iterator[Token]:
 
 
 def stem(lower: str) -> str:
-    """An English word without its inflection, roughly; other words mostly as they are.
+    """An English word approximately without inflection; other words mostly unchanged.
 
     >>> [stem(word) for word in ("works", "working", "cities", "stopped", "moves", "moving")]
     ['work', 'work', 'city', 'stop', 'mov', 'mov']
@@ -158,7 +158,7 @@ def stem(lower: str) -> str:
 
 
 def is_negation(lower: str) -> bool:
-    """Whether a word denies: not, never, n't, without, failed ..."""
+    """Whether a word is a negation: not, never, n't, without, failed ..."""
     return lower in NEGATIONS or lower.endswith("n't")
 
 

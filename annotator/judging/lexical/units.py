@@ -1,7 +1,7 @@
 """Units and currencies: what a written unit measures, and its factor to the base unit.
 
 The rule: two amounts are compared only within one kind, in its base unit. Currencies are never
-converted; a bare `$` or `¥` agrees with every currency that is written so.
+converted; a bare `$` or `¥` agrees with every currency that is written with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 class Unit(NamedTuple):
     """`value * factor + offset` is the amount in the base unit of `kind`.
 
-    system  units of one system convert by exact factors; between two systems writers round
+    system  units of one system convert by exact factors; between two systems, writers round
     """
 
     kind: str
@@ -156,7 +156,7 @@ UNITS: dict[str, Unit] = {
 for _name in ("°f", "°F", "℉", "degree fahrenheit", "华氏度"):
     UNITS[_name] = UNITS["degrees fahrenheit"]
 
-# A currency's code; `$` and `¥` stand for several.
+# A currency's code; `$` and `¥` are used for several.
 _CURRENCY_NAMES = {
     "$": "$|dollar|dollars",
     "USD": "us$|usd|us dollar|us dollars|u.s. dollars|american dollars|美元|美金",
@@ -180,7 +180,7 @@ _ALIKE = {"$": {"USD", "AUD", "CAD", "HKD"}, "¥": {"JPY", "CNY"}}
 
 
 def same_currency(one: str, other: str) -> bool:
-    """Whether two codes may mean one currency."""
+    """Whether two codes may mean the same currency."""
     return one == other or other in _ALIKE.get(one, ()) or one in _ALIKE.get(other, ())
 
 
@@ -189,6 +189,6 @@ SCALES = {
     "millions": 1e6, "billions": 1e9, "mn": 1e6, "mln": 1e6, "bn": 1e9, "tn": 1e12,
     "millionen": 1e6, "milliarden": 1e9, "milliards": 1e9, "millones": 1e6, "dozen": 12.0,
 }  # fmt: skip
-# Letters glued to a number; small ones only next to a currency (3.2m is also metres).
+# Letters directly after a number; small ones only next to a currency (3.2m is also metres).
 SCALE_LETTERS = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 100_000_000, "兆": 10**12}

@@ -1,4 +1,4 @@
-"""Closed lists of English words that the lexical judge treats apart."""
+"""Closed lists of English words that the lexical judge treats separately."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words that say nothing checkable of their own.
+# Words without a checkable meaning.
 FUNCTION_WORDS = _words("""
     a about after again all also although am among an and any are around as at be became because
     become been before being between both but by can could did do does doing down during each
@@ -24,10 +24,10 @@ NEGATIONS = _words("""
     lack false refused refuses denied denies unlikely
 """)
 PRONOUNS = _words("he she it they him her them his hers its their theirs")
-# Pronouns that stand for a thing, which may be called by any common word.
+# Pronouns for a thing, which any common word may name.
 THINGS = _words("it its they them their 它 其")
 ARTICLES = _words("a an the")
-# A sentence that ends on one of these was cut off.
+# A sentence that ends with one of these was cut off.
 UNFINISHED_ENDS = _words("a an the and or")
 # The same for single characters of Chinese text.
 NEGATION_CHARACTERS = frozenset("不没未无非否")
@@ -45,6 +45,6 @@ _IRREGULAR = """
     |wrote written write|met meet|sang sung sing|shot shoot|sank sunk sink|struck strike
     |sought seek|laid lay
 """
-# Past forms that no rule of the stemmer reaches: `did not build` denies `built`. Only denials use
-# them; in the overlap they cost accuracy on human labels.
+# Past forms that the stemmer's rules do not cover: `did not build` denies `built`. Only denials use
+# them; in the overlap they reduce accuracy on human labels.
 IRREGULAR = {form: verb.split()[-1] for verb in _IRREGULAR.split("|") for form in verb.split()[:-1]}

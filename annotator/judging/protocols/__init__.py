@@ -1,1 +1,1 @@
-"""How a judge model is asked: one module per protocol."""
+"""How a judge model is called: one module per protocol."""

@@ -1,8 +1,9 @@
 """Protocol `anah`: the three questions of ANAH-v2 (arXiv 2407.04693) in one conversation.
 
 Is there a fact to check? What do the documents say about it? Given that, which label? The rule:
-the label comes last, from points that documents say; there is none where they do not. The
-wording is ours; a `prompts` folder takes the one that published judge weights were trained on.
+the label comes last, from points that are in documents; without such points there is no label. The
+wording is from this project; a `prompts` folder may hold the one that published judge weights were
+trained on.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def anah_dialogue(
 def _three_questions(
     inputs: ProtocolInput, number: int, settings: ProtocolSettings, vote: int
 ) -> Generator[Ask, Answer, Verdict]:
-    """The conversation; what ends it early is a label or a fault."""
+    """The conversation; a label or a fault ends it early."""
     prompts = inputs.prompts
     content = {"sentence": wrap("sentence", inputs.sentence(number))}
     messages = inputs.opening([number], fill(prompts.text("anah_fact"), content))
@@ -88,10 +89,11 @@ def _three_questions(
 def _ask_points(
     ask: Ask, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, tuple[list[str] | ReplyFault, Ask, Reply]]:
-    """The points of the documents; asked for once more where documents do not say all of them.
+    """The points from the documents; requested once more where some are not in the documents.
 
-    Points that are in no document after that are a fault, whatever label would follow: so is the
-    reply that there are none after all. Weak points are left to the label, which may need none.
+    Points that are in no document after that are a fault, whatever label would follow; so is a
+    reply that then lists none. Whether weak points are enough depends on the label, which may need
+    none.
     """
 
     def read(text: str) -> list[str] | ReplyFault:
@@ -124,7 +126,7 @@ def _settle(found: Label | ReplyFault, settings: ProtocolSettings) -> Verdict:
 def _ask_tagged(
     ask: Ask, inputs: ProtocolInput, read: Callable[[str], ReadT | ReplyFault]
 ) -> Generator[Ask, Answer, tuple[ReadT | ReplyFault, Ask, Reply]]:
-    """Ask until `read` makes something of the reply, at most twice; a label named first holds."""
+    """Ask until `read` accepts the reply, at most twice; the first label is kept."""
     nothing = Reply(text="", finish_reason="unknown")
     first: FirstLabel | None = None
     for is_last in (False, True):
@@ -155,7 +157,7 @@ def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
 
 
 def _assume(inputs: ProtocolInput, first: int, ask: Ask) -> str:
-    """The reply to the last question that was asked: there is a fact, and a point about it."""
+    """The reply to the last question: there is a fact, and a point about it."""
     prompts = inputs.prompts
     content = {"sentence": wrap("sentence", inputs.sentence(first))}
     asked = {message.content for message in ask.messages if message.role == "user"}

@@ -1,7 +1,7 @@
 """Reading replies to the three questions of protocol `anah`.
 
-The rule: a tag counts when it is alone on the first or last line and nothing near it says
-otherwise; plain words count only for "there is none", as the whole reply.
+The rule: a tag counts when it is alone on the first or last line and the text around it does not
+contradict it; plain words count only for "there is none", as the whole reply.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _NONE_CHINESE = re.compile(
 
 
 def read_fact(text: str) -> bool | ReplyFault:
-    """Whether the sentence holds a fact that could be checked."""
+    """Whether the sentence contains a fact that could be checked."""
     return read_choice(text, _FACT, denies=_denies_fact)
 
 
@@ -75,7 +75,8 @@ def read_points(text: str, inputs: ProtocolInput, number: int) -> list[str] | Re
 def _read_list(
     text: str, points: list[str], inputs: ProtocolInput, number: int
 ) -> list[str] | ReplyFault:
-    """The points of a reply that is no tag alone; [] where it says in plain words that none are."""
+    """The points of a reply that is not only a tag; [] where it says in plain words that none
+    exist."""
     said = (find_answer(text) or "").strip(" \t\r\n*\"'<>-").rstrip(".!。！")
     found = find_evidence(points, inputs, number)
     if (_NONE.fullmatch(said) or _NONE_CHINESE.fullmatch(said)) and not found.evidence:
@@ -90,12 +91,12 @@ def _read_list(
 
 
 def read_final(text: str) -> Label | ReplyFault:
-    """The label, of the three that follow from points."""
+    """The label, one of the three that follow from points."""
     return read_choice(text, _FINAL, denies=denies_label)
 
 
 def _denies_fact(rest: str, has_fact: bool, _is_after: bool) -> bool:
-    """Whether prose says of facts the opposite of the tag: "does not contain a fact" of <Fact>."""
+    """Whether prose contradicts the tag about facts: "does not contain a fact" with <Fact>."""
     for match in _CHECKABLE.finditer(rest):
         if has_fact == (match["denial"] is not None) and not _IDIOM.search(
             rest[: match.start("fact")]

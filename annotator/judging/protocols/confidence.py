@@ -1,7 +1,7 @@
-"""How sure a judge was: the share of its votes, or the probability of the label it wrote.
+"""A judge's confidence: the share of its votes, or the probability of the label it wrote.
 
-The rule: confidence is stored with a verdict and changes nothing here. What is too unsure to
-train is decided once, by `build`.
+The rule: confidence is stored with a verdict and changes nothing here. `build` alone decides which
+verdicts are too uncertain to train on.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LABEL_VALUE = re.compile(r'"label"\s*:\s*"([^"]*)"')
 def combine_votes(votes: Sequence[Verdict], *, keep_share: bool) -> Verdict:
     """One verdict of several drawn for the same sentence: the label of more than half of them.
 
-    With `keep_share`, its share of all votes is the verdict's confidence; undetermined votes
-    count, so silence lowers it. Without such a label it is undetermined: `tied_votes` where two
-    lead together, `no_majority` where one leads with half or less, the reason of the first vote
-    where none decided. Quotes and rationale are those of the first vote for the winner.
+    With `keep_share`, its share of all votes is the verdict's confidence; undetermined votes count,
+    so they lower it. Without such a label it is undetermined: `tied_votes` where two lead with
+    equal votes, `no_majority` where one leads with half or less, the reason of the first vote where
+    none decided. Quotes and rationale are those of the first vote for the winner.
     """
     if len(votes) == 1:
         return votes[0]
@@ -53,7 +53,7 @@ def label_probabilities(
     """The probability of each label value in a JSON reply, in order.
 
     A label's probability is that of its tokens, given what came before: exp of the sum of their
-    log-probabilities. None where the tokens do not spell the reply, or the reply does not hold
+    log-probabilities. None where the tokens do not form the reply, or the reply does not have
     `num_labels` labels.
     """
     if not are_sound(logprobs):
@@ -75,14 +75,14 @@ def label_probabilities(
 
 
 def tag_probability(text: str, logprobs: Sequence[tuple[str, float]]) -> float | None:
-    """The probability of a reply that is a label and little else: that of all its tokens."""
+    """The probability of a reply with little more than a label: that of all its tokens."""
     if not are_sound(logprobs) or len(text) > 80:
         return None
     return round(min(1.0, math.exp(sum(logprob for _, logprob in logprobs))), 4)
 
 
 def are_sound(logprobs: Sequence[tuple[str, float]]) -> bool:
-    """Whether there are any, and all are logarithms of a probability."""
+    """Whether there are any, and all of them are log-probabilities."""
     return bool(logprobs) and all(
         math.isfinite(logprob) and logprob <= 1e-3 for _, logprob in logprobs
     )

@@ -1,8 +1,8 @@
-"""Replies that copy the prompt: its description of the form, or a worked example, as an answer.
+"""Replies that copy the prompt as an answer: its description of the form, or a worked example.
 
-The rule: a field that is the prompt's own wording was not written about the sentence, so the
-reply is no verdict, whatever its label. The wording comes from the prompts in use and the
-domain's guidance; a quote that a document says is never a copy, nor is a short common phrase.
+The rule: a field with the prompt's wording was not written about the sentence, so the reply is not
+a verdict, whatever its label. The wording comes from the prompts in use and the domain's guidance;
+a quote that is in a document is never a copy, nor is a short common phrase.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from annotator.judging.protocols.label_words import LABEL_WORDS
 from schemas.text.scripts import WIDE
 
-# Values that earlier prompts showed, and the names of keys and types, which no judge writes of a
-# sentence. Compared as `_plain` makes them.
+# Values that earlier prompts showed, and the names of keys and types, which a judge does not write
+# about a sentence. Compared after `_plain`.
 _KNOWN = (
     "one short sentence",
     "its first eight words, copied",
@@ -51,7 +51,7 @@ _WORD = re.compile(r"[^\W_]+")
 _STRING = re.compile(r""""([^"]*)"|'([^']*)'""")
 _COLON = re.compile("[:：]")
 _TAGGED = re.compile(r"<reference>(.*?)</reference>", re.I | re.S)
-# A placeholder in the manner of templates: <reason>, {{quote}}, [text].
+# A placeholder as in templates: <reason>, {{quote}}, [text].
 _BRACKETED = re.compile(r"<[^<>]{1,80}>|\{{1,2}[^{}]{1,80}\}{1,2}|\[[^\[\]]{1,80}\]")
 _DOTS = re.compile(r"[.…。·\s]+")
 _PLACEHOLDER = re.compile(r"\{\{\w+\}\}")
@@ -59,7 +59,7 @@ _PLACEHOLDER = re.compile(r"\{\{\w+\}\}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wording:
-    """What of the prompts may come back as an answer, in plain form.
+    """The wording of prompts that a reply may copy, in plain form.
 
     values   values shown for a field; whole lines, with and without what a colon introduces;
              clauses of the requests
@@ -72,7 +72,7 @@ class Wording:
     all: str
 
     def is_copied_quote(self, quote: str) -> bool:
-        """Whether a quote that no document says is wording of the prompt."""
+        """Whether a quote that is in no document is wording of the prompt."""
         plain = _plain(quote)
         if not plain.strip():
             return bool(_DOTS.fullmatch(quote))
@@ -92,9 +92,9 @@ class Wording:
 
 
 def find_copy(values: Mapping[str, Any], missing: Sequence[str], wording: Wording) -> str | None:
-    """The field of a verdict that is a copy of the prompt, described for a person; None for none.
+    """The field of a verdict that is a copy of the prompt, described in words; None without one.
 
-    `missing` are its quotes that no document says.
+    `missing` are its quotes that are in no document.
     """
     for quote in missing:
         if wording.is_copied_quote(quote):
@@ -113,7 +113,7 @@ def find_copy(values: Mapping[str, Any], missing: Sequence[str], wording: Wordin
 def make_wording(
     system: str, requests: tuple[str, ...], corrections: tuple[str, ...] = ()
 ) -> Wording:
-    """The wording of a system message, guidance included, and of the requests that follow it."""
+    """The wording of a system message, guidance included, and of the requests after it."""
     requests = tuple(_PLACEHOLDER.sub("\n", text) for text in requests)
     others = tuple(_PLACEHOLDER.sub("\n", text) for text in (system, *corrections))
     values: set[str] = set()

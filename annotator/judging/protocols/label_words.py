@@ -1,4 +1,4 @@
-"""The words with which prompts name our labels, in every protocol but `anah`.
+"""The words for our labels in prompts, in every protocol except `anah`.
 
 The rule: they are in prompts and in replies of paid calls, so a changed word makes new calls.
 """

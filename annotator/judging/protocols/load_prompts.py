@@ -1,6 +1,7 @@
-"""Reads prompts: our file of a language, a protocol's own, and a folder of the user's over both.
+"""Reads prompts: the shared file of a language, the protocol's file, and the user's folder, which
+overrides both.
 
-The rule: what a protocol asks with, and its fingerprint, come from the shared file and from its own
+The rule: the texts of a protocol, and its fingerprint, come from the shared file and from its own
 folder, never from the folder of another protocol. A key that no protocol knows is an error.
 """
 
@@ -35,9 +36,9 @@ def load_prompts(
     """The prompts for texts of `language`: Chinese ones for 'zh', else English ones.
 
     They hold the texts of the shared file and those of `protocol`. `folder` may hold files of the
-    same names; a key given there replaces ours, also one of `faults`, and may be one of another
-    protocol. Raises ConfigError for a folder without such a file, bad YAML, an unknown or empty
-    key, a key given twice.
+    same names; a key given there replaces the built-in one, including keys of `faults`, and may
+    belong to another protocol. Raises ConfigError for a folder without such a file, bad YAML, an
+    unknown or empty key, a key given twice.
     """
     name = f"{wording_language(language)}.yaml"
     path, texts = SHARED_PROMPTS / name, _texts_of(SHARED_PROMPTS)
@@ -60,9 +61,9 @@ def _texts_of(folder: Path) -> dict[str, Placeholders]:
 
 
 def _read_own(folder: Path, name: str, *, known: Texts) -> dict[str, Any]:
-    """The keys of the user's file `name`, less those of protocols that are not asked with."""
+    """The keys of the user's file `name`, without those of other protocols."""
     if not folder.is_dir():
-        raise ConfigError(f"prompts {str(folder)!r} is no folder; give one that holds en.yaml")
+        raise ConfigError(f"prompts {str(folder)!r} is not a folder; give one that holds en.yaml")
     if not any((folder / f"{language}.yaml").exists() for language in LANGUAGES):
         raise ConfigError(f"prompts {str(folder)!r} holds neither en.yaml nor zh.yaml")
     path = folder / name
@@ -72,7 +73,7 @@ def _read_own(folder: Path, name: str, *, known: Texts) -> dict[str, Any]:
 
 
 def _check(values: Mapping[str, Any], texts: Texts, path: Path) -> Prompts:
-    """`values` as prompts; ConfigError that names `path` and the key for what is wrong."""
+    """`values` as prompts; ConfigError that names `path` and the key for any fault."""
     try:
         prompts = Prompts.model_validate(values)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Labels named in the prose around an answer, in English and Chinese.
 
-The rule: an answer counts only when nothing after it names another label or takes it back, and
-nothing before it states another one as the answer. Weighing labels before the answer is allowed;
+The rule: an answer counts only when nothing after it names another label or withdraws it, and
+nothing before it states another one as the answer. Discussing labels before the answer is allowed;
 so is "not supported" next to a label other than `supported`.
 """
 
@@ -61,7 +61,7 @@ _TAKEN_BACK = re.compile(
 
 
 def takes_back(text: str) -> bool:
-    """Whether prose after an answer takes it back, whatever it then says."""
+    """Whether prose after an answer withdraws it, with or without another one."""
     return _TAKEN_BACK.search(text) is not None
 
 
@@ -74,7 +74,8 @@ def names_another(text: str, labels: Set[Label]) -> bool:
 
 
 def states_another(text: str, labels: Set[Label]) -> bool:
-    """Whether prose states a label as the answer ("my label: supported") that `labels` are not."""
+    """Whether prose states a label as the answer ("my label: supported") that is not one of
+    `labels`."""
     for match, label, denied in _mentions(text):
         before = text[max(0, match.start() - 60) : match.start()]
         around = text[max(0, match.start() - 20) : match.end() + 20]
@@ -94,7 +95,7 @@ def labels_named(text: str) -> frozenset[Label]:
 
 
 def _mentions(text: str) -> Iterator[tuple[re.Match[str], Label, bool]]:
-    """(match, label, whether it is denied); a denial goes for what follows it after "or", too."""
+    """(match, label, whether it is denied); a denial also applies to what follows after "or"."""
     is_denied, end = False, 0
     for match in _MENTION.finditer(text):
         if re.match("[a-z]", text[match.start() - 1 : match.start()], re.I):

@@ -1,7 +1,7 @@
-"""What a protocol asks with: documents first, then the response, the sentence last.
+"""The content of a protocol's calls: documents first, then the response, the sentence last.
 
-The rule: everything that the calls of one response share comes first and is the same text to the
-byte, so that a server's prefix cache serves it; only the tail differs.
+The rule: everything that the calls of one response share comes first and is identical, byte by
+byte, so that a server's prefix cache can be used; only the end differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.text.language import detect_language
 
 MAX_TITLE_CHARS = 300
 _SAMPLE_CHARS = 120
-_GAP = "\n[...]\n"  # between passages of a document that do not touch
+_GAP = "\n[...]\n"  # between passages of a document that are not adjacent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +34,11 @@ class Excerpt:
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolInput:
-    """A task made ready for prompts.
+    """A task prepared for prompts.
 
-    excerpts   those of the documents that the judge reads, for every sentence alike
+    excerpts   the parts of the documents that the judge reads, the same for every sentence
     own        excerpts of single sentences, by number, where not all fit one prompt
-    finder     looks for quotes in the documents
+    finder     locates quotes in the documents
     """
 
     task: JudgeTask
@@ -58,22 +58,22 @@ class ProtocolInput:
 
     @cached_property
     def language(self) -> str:
-        """ISO 639 code of the response's language, its own word for it first."""
+        """ISO 639 code of the response's language, the stated one first."""
         response = self.task.response
         return re.split("[-_]", response.language.lower())[0] or detect_language(response.text)
 
     @cached_property
     def wording(self) -> Wording:
-        """What of the prompts a reply may copy."""
+        """The wording of the prompts that a reply might copy."""
         system = fill(self.prompts.system, {"guidance": self.guidance})
         return make_wording(system, self.prompts.requests, self.prompts.corrections)
 
     @cached_property
     def sample_quote(self) -> str:
-        """Words that the documents say, from the beginning of their longest line; for estimates."""
+        """Words from the documents, from the beginning of their longest line; for estimates."""
         lines = (line.strip() for text in self.texts for line in text.splitlines())
         words = max(lines, key=len, default="")[:_SAMPLE_CHARS].split(" ")
-        # A word, number or name that is cut is not found.
+        # A word, number or name that is cut would not be located.
         while len(words) > 1 and not self.finder.locate(" ".join(words), self.texts):
             words.pop()
         return " ".join(words)
@@ -84,9 +84,9 @@ class ProtocolInput:
         return self.task.response.text[start:end]
 
     def opening(self, numbers: Sequence[int], tail: str) -> list[Message]:
-        """System and user message: what is shared, then `tail`."""
+        """System and user message: the shared part, then `tail`."""
         own = self.own.get(numbers[0]) if len(numbers) == 1 else None
-        # All calls with the same excerpts begin alike: that beginning is made once.
+        # All calls with the same excerpts have the same beginning, which is made once.
         key = -1 if own is None else numbers[0]
         if key not in self._openings:
             self._openings[key] = self._begin(self.excerpts if own is None else own)

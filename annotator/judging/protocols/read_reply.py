@@ -1,8 +1,8 @@
-"""Reading what a judge model wrote: JSON among prose, tags in any case, labels by any name.
+"""Reading a judge model's reply: JSON within prose, tags in any case, labels under any name.
 
-The rule: a reading is right or it is a `ReplyFault`. Nothing here guesses: two answers that
-differ, a broken answer next to a whole one, a label that is none, a tag inside a
-sentence that may deny it are faults, named so that the model can correct them.
+The rule: a reading is right or it is a `ReplyFault`. Nothing here guesses: two answers that differ,
+a broken answer next to a whole one, an invalid label, a tag inside a sentence that may deny it are
+faults, described so that the model can correct them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ class ReplyFault:
     """Why a reply, or one verdict of it, cannot be used.
 
     reason   a short code, recorded with the verdict
-    detail   a phrase for a person, and for the model in a repair: a changed word changes its key
-    labels   what the reply labels the sentence all the same: a repair must not change it
-    missing  quotes that no document says
-    words    which phrase of the prompts (`faults`) names the mistake to the model; '' for `reason`
+    detail   a phrase for a person, and for the model in a repair: a changed word changes the
+             content key
+    labels   the label that the reply nevertheless gave: a repair must not change it
+    missing  quotes that are in no document
+    words    which phrase of the prompts (`faults`) describes the mistake to the model; '' for
+             `reason`
     quote    the quote that the phrase is about
     """
 
@@ -48,11 +50,11 @@ class ReplyFault:
 
 
 def form_fault(detail: str) -> ReplyFault:
-    """A reply, or a part of it, that is not of the form asked for."""
+    """A reply, or a part of it, that does not have the requested form."""
     return ReplyFault(reason="unparsable", detail=detail)
 
 
-# The label a judge is asked for, ANAH's names, and what models say for the same.
+# The requested labels, ANAH's names, and other words of models for the same.
 LABEL_NAMES: dict[str, Label] = {
     "supported": Label.NO_HALLUCINATION,
     "support": Label.NO_HALLUCINATION,
@@ -77,8 +79,8 @@ LABEL_NAMES: dict[str, Label] = {
     "hallucinated": Label.HALLUCINATED,
     "hallucination": Label.HALLUCINATED,
 }
-# Brackets, quotation marks and emphasis around a label, a stop behind it. Nothing else: any other
-# mark may change what is said.
+# Brackets, quotation marks and emphasis around a label, a full stop after it. Nothing else: any
+# other mark may change the meaning.
 _AROUND = " \t\r\n<>‹›＜＞《》()[]【】\"'`*“”「」"
 _WORDS = re.compile(r"[^\W_]+(?:[ _\-]+[^\W_]+)*")
 
@@ -107,11 +109,11 @@ LABEL_VALUE = re.compile(r'"label"\s*:\s*"([^"]*)"', re.I)
 
 
 def read_object(text: str, key: str) -> dict[str, Any] | ReplyFault:
-    """The one JSON object of a reply, with `key`; fences and prose that agrees are no fault.
+    """The one JSON object of a reply, with `key`; fences and prose that agrees are not faults.
 
-    A thinking model's thoughts are passed over. Faults, because it is unknown what was meant: a
-    broken object, a second one that differs, an object without `key` near one with it, prose
-    that names another label behind the object or states one as the answer in front of it.
+    A thinking model's thoughts are skipped. Faults, because it is unknown what was meant: a broken
+    object, a second one that differs, an object without `key` near one with it, prose that names
+    another label after the object or states one as the answer before it.
     """
     answer = _answer_of(text)
     if isinstance(answer, ReplyFault):
@@ -135,7 +137,7 @@ def read_object(text: str, key: str) -> dict[str, Any] | ReplyFault:
 
 
 def _agreeing(value: dict[str, Any], *, before: str, after: str) -> dict[str, Any] | ReplyFault:
-    """`value`, unless the prose around it names another label than it holds."""
+    """`value`, unless the prose around it names another label."""
     items = value.get("verdicts", [value])
     listed = items if isinstance(items, list) else []
     given = [item.get("label") for item in listed if isinstance(item, dict)]
@@ -145,7 +147,7 @@ def _agreeing(value: dict[str, Any], *, before: str, after: str) -> dict[str, An
     if names_another(after, labels) or takes_back(after) or states_another(before, labels):
         named = labels | labels_named(after) | labels_named(before)
         detail = "the text around its JSON object names another label or takes it back"
-        # Taken back for no other label: then nothing is left that a repair would have to keep.
+        # Withdrawn without another label: then a repair has no label to keep.
         return _fault("ambiguous", detail, named if named != labels else frozenset())
     return value
 
@@ -157,7 +159,7 @@ def labels_in(text: str) -> frozenset[Label]:
 
 
 def _answer_of(text: str) -> str | ReplyFault:
-    """What follows a reply's thoughts, or why nothing does."""
+    """The text after a reply's thoughts, or why there is none."""
     answer = find_answer(text[:MAX_REPLY_CHARS])
     if answer is None:
         return ReplyFault(reason="cut_off", detail=f"its thinking does not end: {THINKING_HINT}")
@@ -169,7 +171,7 @@ def _fault(reason: str, detail: str, labels: frozenset[Label]) -> ReplyFault:
 
 
 def read_quotes(value: object) -> list[str] | None:
-    """The quotes of a verdict; None for what is no list of strings. Empty ones are left out."""
+    """The quotes of a verdict; None where it is not a list of strings. Empty ones are left out."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -191,9 +193,9 @@ def read_choice(
     """Which of `choices` (by its words) a reply names.
 
     It must name it alone: as the whole reply, or as its first or last line. Another choice or
-    label in brackets makes the reply ambiguous; so does prose after it that takes it back, and
-    prose for which `denies(prose, value, is_after)` is true. A label in brackets inside a
-    sentence is no answer, but a repair may not change it.
+    label in brackets makes the reply ambiguous; so does prose after it that withdraws it, and
+    prose for which `denies(prose, value, is_after)` is true. A label in brackets inside a sentence
+    is not an answer, but a repair must not change it.
     """
     answer = _answer_of(text)
     if isinstance(answer, ReplyFault):
@@ -232,15 +234,15 @@ _CLOSED = re.compile(r"<\s*/\s*reference\s*>", re.I)
 
 
 def read_references(text: str) -> list[str]:
-    """The points a judge listed: those in <Reference> tags, else the lines of a plain list.
+    """The points that a judge listed: those in <Reference> tags, else the lines of a plain list.
 
-    [] where a tag is opened and not closed, or empty: then it is not known what was listed.
+    [] where a tag is opened and not closed, or empty: then the list is not known.
     """
     text = find_answer(text) or ""
     if opened := _OPENED.split(text)[1:]:
         closed = [_CLOSED.split(part, maxsplit=1) for part in opened]
         tagged = [parts[0].strip() for parts in closed if len(parts) > 1 and parts[0].strip()]
-        return tagged if len(tagged) == len(opened) else []  # cut off, or not of the form
+        return tagged if len(tagged) == len(opened) else []  # cut off, or not in the requested form
     lines = [re.sub(r"^\s*(?:[-*•]|\d+[.)、])\s*", "", line).strip() for line in text.splitlines()]
     return [
         line

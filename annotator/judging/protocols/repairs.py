@@ -1,6 +1,7 @@
-"""Unusable replies: asked again once, with the mistake named, for their form and never the label.
+"""Unusable replies: requested again once, with the mistake described, to correct their form and
+never the label.
 
-The rule: a label that an unusable reply gave to a sentence binds the repaired one.
+The rule: a repaired reply must keep the label that an unusable reply gave to a sentence.
 
 | the unusable reply                              | what the repaired reply may label            |
 |-------------------------------------------------|----------------------------------------------|
@@ -12,8 +13,9 @@ The rule: a label that an unusable reply gave to a sentence binds the repaired o
 | no readable label; a label under an id or an    | any                                          |
 | echo of another sentence (`wrong_ids`)          |                                              |
 
-A reply cut off for length is no answer yet: it is asked again in the same words with twice the
-room, once. One that repeats itself until the room ends would do so again; its repair names that.
+A reply cut off for length is not an answer yet: the same call is made once more with twice the
+max_tokens. A reply that repeats itself until max_tokens would do so again; its repair describes
+that.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ Step = Generator[Ask, Answer, Reply | ReplyFault]
 
 
 def ask_with_room(ask: Ask) -> Step:
-    """A reply, whole or looping: one cut off for length is asked again with twice the room."""
+    """A reply, whole or looping: one cut off for length is requested again with twice the
+    max_tokens."""
     is_thinking = False
     for room in (1, 2):
         answer = yield ask if room == 1 else _with_room(ask, room)
@@ -62,9 +65,9 @@ def _with_room(ask: Ask, room: int) -> Ask:
 
 
 def fault_of_ending(reply: Reply) -> ReplyFault | None:
-    """The fault of a reply that is thoughts alone, or a loop; None for a whole reply.
+    """The fault of a reply with only thoughts, or with a loop; None for a whole reply.
 
-    White space without end after a JSON object, which servers that enforce a schema allow, is no
+    White space without end after a JSON object, which servers that enforce a schema allow, is not a
     fault: the object is whole.
     """
     if not reply.text.strip() and reply.reasoning.strip():
@@ -80,7 +83,7 @@ def fault_of_ending(reply: Reply) -> ReplyFault | None:
 
 
 def find_loop(text: str) -> int | None:
-    """Where a text begins to repeat its last stretch to its end, three times or more; else None.
+    """Where a text begins to repeat its last part up to its end, three times or more; else None.
 
     >>> find_loop("[" + "'no', " * 20)
     1
@@ -95,21 +98,21 @@ def find_loop(text: str) -> int | None:
 
 
 def repair(ask: Ask, reply: Reply, fault: str, inputs: ProtocolInput) -> Ask:
-    """The conversation with the unusable reply, its fault named, and the request to correct it.
+    """The conversation with the unusable reply, its fault described, and the request to correct it.
 
     The reply is repeated without its thoughts, and a loop with its first round only.
     """
     said = find_answer(reply.text) or reply.text
     loop = find_loop(said) if reply.finish_reason == "length" else None
     said = said[: _MAX_REPEATED_CHARS if loop is None else loop + _LOOP_CHARS]
-    said = said if said.strip() else "-"  # some servers refuse a turn without text
+    said = said if said.strip() else "-"  # some servers refuse a message without text
     request = fill(inputs.prompts.repair, {"fault": fault})
     turns = [Message(role="assistant", content=said), Message(role="user", content=request)]
     return replace(ask, messages=[*ask.messages, *turns], purpose="repair")
 
 
 def name_fault(fault: ReplyFault, inputs: ProtocolInput) -> str:
-    """The mistake in words for the model, in the language of its prompts."""
+    """The mistake described to the model, in the language of its prompts."""
     faults = inputs.prompts.faults
     words = faults.get(fault.words or fault.reason, faults["unparsable"])
     quote = f"\n{wrap('quote', fault.quote[:_MAX_QUOTE_CHARS])}" if fault.quote else ""
@@ -118,7 +121,7 @@ def name_fault(fault: ReplyFault, inputs: ProtocolInput) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FirstLabel:
-    """What earlier replies labelled a sentence, and the first fault that made them unusable."""
+    """The labels of a sentence in earlier replies, and the first fault that made them unusable."""
 
     labels: frozenset[Label]
     fault: ReplyFault
@@ -138,7 +141,7 @@ class FirstLabel:
 
 
 def remember(first: FirstLabel | None, fault: ReplyFault) -> FirstLabel | None:
-    """What binds the next reply: the labels so far that `fault`'s reply named, too."""
+    """The labels that the next reply must keep: those so far and those of `fault`'s reply."""
     if not fault.labels:
         return first
     if first is None:

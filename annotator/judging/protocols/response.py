@@ -1,7 +1,8 @@
 """Protocol `response`: one structured call for many sentences of a response.
 
-The rule: every sentence is settled by itself (annotator/judging/protocols/window_reply.py). A judge
-that shifts, repeats or invents ids labels nothing, and a repair asks only for what is still owed.
+The rule: every sentence is decided separately (annotator/judging/protocols/window_reply.py).
+Verdicts with shifted, repeated or invented ids are not used, and a repair asks only for the missing
+verdicts.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _keep_labels(
     first: Mapping[int, FirstLabel | None],
     settings: ProtocolSettings,
 ) -> dict[int, Verdict]:
-    """What is settled: the verdicts, but undetermined where a repaired reply changed the label."""
+    """The final verdicts; undetermined where a repaired reply changed the label."""
     settled = dict(good)
     for number in (*good, *faults):
         earlier = first[number]
@@ -110,13 +111,13 @@ def _keep_labels(
 
 
 def _name_faults(faults: Mapping[int, ReplyFault], inputs: ProtocolInput) -> str:
-    """The mistakes by id, in words for the model."""
+    """The mistakes by id, described to the model."""
     lines = [f"id {n + 1}: {name_fault(fault, inputs)}" for n, fault in faults.items()]
     return "\n".join([*lines, inputs.prompts.faults["only_these_ids"]])
 
 
 def _same_kind(before: str | None, now: str) -> bool:
-    """Whether the fault before was of the same kind: form is repaired once, and quotes once."""
+    """Whether the fault before had the same kind: form is repaired once, and quotes once."""
     return before is not None and (before in EVIDENCE_FAULTS) == (now in EVIDENCE_FAULTS)
 
 
@@ -138,8 +139,8 @@ def _window_ask(
 def cut_windows(inputs: ProtocolInput, size: int) -> Iterator[list[int]]:
     """The sentences of a response in windows of at most `size`, in order.
 
-    No two sentences of a window begin alike, so that an echo of its beginning names one of them:
-    `She was born in 1950.` and `She was born in Oslo.` are asked about in two calls.
+    Two sentences of a window never have the same beginning, so that an echo of it identifies one of
+    them: `She was born in 1950.` and `She was born in Oslo.` are asked about in two calls.
     """
     window: list[int] = []
     beginnings: set[str] = set()
@@ -155,18 +156,19 @@ def cut_windows(inputs: ProtocolInput, size: int) -> Iterator[list[int]]:
 
 
 def _is_among(beginning: str, others: Set[str]) -> bool:
-    """Whether an echo of `beginning` could be of another one: equal, or one begins the other."""
+    """Whether an echo of `beginning` could be that of another one: equal, or one is a prefix of the
+    other."""
     return any(beginning.startswith(one) or one.startswith(beginning) for one in others)
 
 
 def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
-    # Where not all passages fit one prompt, each sentence has a window of its own.
+    # Where not all passages fit one prompt, each sentence has a separate window.
     for window in cut_windows(inputs, 1 if inputs.own else settings.window):
         yield window[0], window_dialogue(inputs, window, settings)
 
 
 def _assume(inputs: ProtocolInput, _first: int, ask: Ask) -> str:
-    """One verdict for each id that the call asks for."""
+    """One verdict for each id in the call."""
     assert ask.decoding.schema is not None
     ids = ask.decoding.schema["properties"]["verdicts"]["items"]["properties"]["id"]["enum"]
     verdict = assumed_verdict(inputs)

@@ -1,12 +1,13 @@
-"""What the protocols share: how a judge model is asked about sentences, and what a verdict needs.
+"""What the protocols share: how a judge model is asked about sentences, and the requirements for a
+verdict.
 
 Each is a dialogue (annotator/calls/dialogue.py): pure, one call after another. The rules:
 
-- an unusable reply is asked again once, with the fault named (protocols/repairs.py);
-- a reply that copies the prompt is no verdict;
-- `supported` and `contradicted` need quotes, and documents must say every one of them;
-- the other labels need none, but a passage that they quote must be there, too;
-- what is unusable then is `undetermined`, with the true reason. Never a guess.
+- an unusable reply is requested again once, with the fault described (protocols/repairs.py);
+- a reply that copies the prompt is not a verdict;
+- `supported` and `contradicted` need quotes, and every one of them must be in a document;
+- the other labels need none, but a passage that they quote must be in a document, too;
+- a sentence without a usable verdict is `undetermined`, with the true reason; it is never guessed.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 MAX_QUOTES = 5
 _MAX_RATIONALE_CHARS = 500
 _ASSUMED_REASON = "The documents say so, and nothing in them speaks against it."
-# Letters, wide ones twice. Under a label that needs no quote a shorter one is "none", or a name.
+# Number of letters, wide ones count twice. With a label that needs no quote, a shorter one is
+# "none" or a name.
 _PASSAGE_UNITS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProtocolSettings:
-    """How verdicts are asked for.
+    """How verdicts are requested.
 
-    max_tokens     room for the verdict of one sentence
-    window         most sentences in one call, for a protocol that asks about several
+    max_tokens     maximum number of tokens for the verdict of one sentence
+    window         maximum number of sentences per call, for a protocol with several per call
     keep_share     keep the share of the votes as confidence
-    evidence       "require": a decided verdict needs quotes, each said by a document;
-                   "keep": it counts without, and what no document says is in `missing_quotes`
+    evidence       "require": a decided verdict needs quotes, each of them in a document;
+                   "keep": it counts without, and quotes in no document are in `missing_quotes`
     """
 
     judge: str
@@ -61,8 +63,8 @@ class ProtocolSettings:
 def verdict_schema() -> dict[str, Any]:
     """The JSON Schema of one sentence's verdict.
 
-    The list of quotes is bounded, or a small model fills it until its room ends. Lengths of
-    strings are not: fewer servers take them.
+    The list of quotes is bounded, or a small model would fill it up to max_tokens. Lengths of
+    strings are not: fewer servers support that.
     """
     return closed_object(
         quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
@@ -95,7 +97,7 @@ def read_verdict(
     *,
     confidence: float | None,
 ) -> Verdict | ReplyFault:
-    """The verdict on sentence `number` that a JSON object holds; or why it holds none."""
+    """The verdict on sentence `number` that a JSON object holds; or why there is none."""
     label = read_label(values.get("label"))
     bound = frozenset({label}) if label in LABEL_WORDS else frozenset[Label]()
     quotes = read_quotes(values.get("quotes"))
@@ -127,12 +129,12 @@ def read_verdict(
 
 
 def _claims_passages(found: FoundEvidence) -> bool:
-    """Whether a quote that no document says is long enough to be given as a passage."""
+    """Whether a quote that is in no document is long enough to have been meant as a passage."""
     return any(count_units(quote) >= _PASSAGE_UNITS for quote in found.missing)
 
 
 def fault_of_evidence(quotes: Sequence[str], found: FoundEvidence) -> ReplyFault | None:
-    """What is wrong with the quotes of a verdict that needs them; None for evidence."""
+    """The fault in the quotes of a verdict that needs them; None where they are evidence."""
     if not quotes:
         return ReplyFault(reason="evidence_not_found", detail="it has no quote", words="no_quote")
     if found.missing:
@@ -158,7 +160,7 @@ def fault_of_evidence(quotes: Sequence[str], found: FoundEvidence) -> ReplyFault
 def make_decoding(
     settings: ProtocolSettings, max_tokens: int, schema: Mapping[str, Any] | None
 ) -> Decoding:
-    """How a reply of at most `max_tokens` tokens is drawn."""
+    """How a reply of at most `max_tokens` tokens is sampled."""
     return Decoding(
         max_tokens=max_tokens,
         temperature=settings.temperature,
@@ -168,7 +170,7 @@ def make_decoding(
 
 
 def make_seed(settings: ProtocolSettings, vote: int) -> int:
-    """The seed of a vote: 31 bits, so that every server takes it."""
+    """The seed of a vote: 31 bits, so that every server accepts it."""
     return _seed_of_vote(settings.seed, vote)
 
 
@@ -178,7 +180,7 @@ def _seed_of_vote(seed: int, vote: int) -> int:
 
 
 def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -> Verdict:
-    """The verdict where there is none, with the true reason."""
+    """An undetermined verdict, with the true reason."""
     return Verdict(
         label=Label.UNDETERMINED,
         reason=fault.reason,
@@ -190,7 +192,7 @@ def undetermined(fault: ReplyFault, settings: ProtocolSettings, protocol: str) -
 
 
 def as_result(verdicts: list[Verdict]) -> list[Verdict] | Unusable[list[Verdict]]:
-    """Verdicts as a dialogue's result: with one undetermined, its calls may be asked again."""
+    """Verdicts as a dialogue's result: with an undetermined one, its calls may be made again."""
     num_decided = sum(verdict.label is not Label.UNDETERMINED for verdict in verdicts)
     if num_decided == len(verdicts):
         return verdicts

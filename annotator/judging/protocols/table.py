@@ -1,4 +1,4 @@
-"""The protocols there are. Whatever lists, checks or uses a protocol's name reads this table."""
+"""All protocols. All code that lists, checks or uses a protocol's name reads this table."""
 
 from __future__ import annotations
 

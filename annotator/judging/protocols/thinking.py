@@ -1,7 +1,8 @@
-"""Where a thinking model's thoughts end and its answer begins, for a server that leaves both in.
+"""Where a thinking model's thoughts end and its answer begins, for a server that returns both in
+one text.
 
-The rule: the answer is what follows the thoughts. Thoughts that are opened and never end hold no
-answer, whatever they mention.
+The rule: the answer is what follows the thoughts. Thoughts without an end contain no answer,
+whatever they mention.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def find_answer(text: str) -> str | None:
         return text[bare.end() :]
     closed = [match.end() for match in _CLOSE.finditer(text)]
     answer = text[closed[-1] :] if closed else text
-    # Outside the answer's own object: a quote may speak of such a tag.
+    # Outside the answer's own object: a quote may contain such a tag.
     after_object = answer[answer.rfind("}") + 1 :]
     if _OPEN.match(answer.lstrip()) or _OPEN.search(after_object):
         return None

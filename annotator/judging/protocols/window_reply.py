@@ -1,7 +1,7 @@
 """Reading the verdicts of a window of sentences: protocol `response`.
 
 The rule: a verdict counts for a sentence only when it names the sentence's id, once, and echoes
-how the sentence begins. That goes for a label that binds a repaired reply, too.
+how the sentence begins. The same holds for a label that a repaired reply must keep.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def read_window(
 def _fault_of_id(
     items: Sequence[Mapping[str, Any]], inputs: ProtocolInput, number: int
 ) -> ReplyFault | None:
-    """Why the verdicts under a sentence's id are not one verdict on it; None where they are."""
+    """Why the verdicts with a sentence's id are not exactly one verdict on it; None where they
+    are."""
     sentence = inputs.sentence(number)
     echoing = [item for item in items if begins_alike(item.get("begins"), sentence)]
     if len(items) == 1 and echoing:
@@ -90,7 +91,7 @@ def _fault_of_id(
 def _faults_of_all(
     fault: ReplyFault, text: str, owed: Sequence[int], inputs: ProtocolInput
 ) -> dict[int, ReplyFault]:
-    """The fault of a whole reply for each sentence, with what it labels that sentence."""
+    """The fault of a whole reply for each sentence, with its label of that sentence."""
     labels: dict[int, set[Label]] = {}
     number, begins = -1, ""
     for match in _KEYS.finditer(text):
@@ -110,7 +111,7 @@ def _faults_of_all(
 
 
 def read_id(value: object) -> int | None:
-    """An id as a number; `"3"` and `3.0` are 3, true is none."""
+    """An id as a number; `"3"` and `3.0` are 3, true is not an id."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < _MAX_ID_CHARS:
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -119,10 +120,10 @@ def read_id(value: object) -> int | None:
 
 
 def begins_alike(begins: object, sentence: str) -> bool:
-    """Whether an echo is the sentence's own beginning: what ties a verdict to its sentence.
+    """Whether an echo is the beginning of the sentence, which connects a verdict with its sentence.
 
-    Letters and digits are compared, so marks and case may differ. It must be as long as what
-    distinguishes the sentences of a window.
+    Letters and digits are compared, so marks and case may differ. It must be long enough to
+    distinguish the sentences of a window.
     """
     if not isinstance(begins, str):
         return False
@@ -136,7 +137,7 @@ def _letters(text: str) -> str:
 
 
 def beginning_of(sentence: str) -> str:
-    """As many of its first letters and digits as an echo must have, wide ones counted twice."""
+    """The number of first letters and digits that an echo must have, wide ones counted twice."""
     kept = ""
     for letter in _letters(sentence):
         if count_units(kept) >= _BEGINS_UNITS:

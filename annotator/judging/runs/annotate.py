@@ -1,8 +1,8 @@
-"""`annotate`: responses and documents in, a verdict for every sentence out.
+"""`annotate`: from responses and documents to a verdict for every sentence.
 
-The rule that makes it safe to kill: a judge's calls are kept in the store, and verdicts are derived
-from them in every run. The output appears whole, in the order of the responses. A rerun asks only
-what is missing and writes the same bytes.
+The rule that makes it safe to kill: a judge's calls are stored, and verdicts are derived from them
+in every run. The output appears complete, in the order of the responses. A rerun makes only the
+missing calls and writes the same bytes.
 """
 
 from __future__ import annotations
@@ -75,18 +75,18 @@ def run_annotate(
 ) -> StageResult:
     """Judge every sentence of `responses` and write `output`, its sidecar and its failed rows.
 
-    `meter` counts this run together with others, in place of `limits`. `stage` is what the run is
-    recorded as in the store, and whose last run its settings are compared with.
+    `meter` counts this run together with others, in place of `limits`. `stage` is the name of the
+    run in the store; settings are compared with its last run.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
     equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
-    `calls_from_store`. Too many undetermined sentences, or no reply of use, are the result's
+    `calls_from_store`. Too many undetermined sentences, or no usable reply, are the result's
     `trouble`.
 
-    Raises, before anything is judged, InputError when a file cannot be read as what it should be,
+    Raises, before anything is judged, InputError when a file does not have the expected content,
     and ConfigError when `output` is an input or, without `same_model`, when another model is served
-    than in the last run on `store`. Raises BackendError where no reply is of use and `output` is
-    there already: it is left as it is.
+    than in the last run on `store`. Raises BackendError where no reply is usable and `output`
+    exists already: it is not changed.
     """
     _check_paths(responses, documents, output=output, store=store)
     refuse_labels(output)
@@ -130,7 +130,7 @@ def _conclude(
     failures: Sequence[Failure],
     notes: Sequence[str],
 ) -> StageResult:
-    """What the run reports; `notes` are those on the models."""
+    """What the run reports; `notes` are those about the models."""
     judge, meter = annotator.judge, annotator.meter
     outcome = assess_run(
         tally,
@@ -164,9 +164,10 @@ class _Clock:
 
 
 def _keep_former(meter: Meter, output: Path) -> None:
-    """Raise BackendError where no reply was of use and `output` holds those of an earlier run."""
+    """Raise BackendError where no reply was usable and `output` holds verdicts of an earlier
+    run."""
     if meter.came_to_nothing and output.exists():
-        raise BackendError(f"{meter.came_to_nothing}. {output} of an earlier run is left as it is")
+        raise BackendError(f"{meter.came_to_nothing}. {output} of an earlier run is not changed")
 
 
 def _count(
@@ -199,16 +200,17 @@ def _input_files(config: AnnotateConfig, responses: Path, documents: Path | None
 
 
 def _check_paths(responses: Path, documents: Path | None, *, output: Path, store: Path) -> None:
-    """Raise ConfigError where the output or the store would be written over an input."""
+    """Raise ConfigError where the output or the store would overwrite an input."""
     inputs = {item.resolve() for item in (responses, documents) if item}
     if output.resolve() in inputs:
-        raise ConfigError(f"{output} is an input and would be written over; name another output")
+        raise ConfigError(f"{output} is an input and would be overwritten; name another output")
     if store.resolve() in {*inputs, output.resolve()}:
         raise ConfigError(f"store {store} is also an input or the output; name another store")
 
 
 def refuse_labels(output: Path) -> None:
-    """Raise ConfigError where `output` is other work, or holds a person's label of other origin."""
+    """Raise ConfigError where `output` is another kind of file, or holds labels of people from
+    elsewhere."""
     refuse_to_replace_unless(output, _holds_annotations, by="maskdpo annotate")
     refuse_labels_of_people(output, _takes_labels_over, by="maskdpo annotate")
 
@@ -238,7 +240,7 @@ def _judge(annotator: Annotator, work: _Work, spool: VerdictSpool) -> None:
 def _annotations(
     work: _Work, spool: VerdictSpool, judge: str, tally: VerdictTally
 ) -> Iterator[Annotation]:
-    """Annotations in input order; `tally` counts their verdicts on the way."""
+    """Annotations in input order; `tally` counts their verdicts."""
     for task, key in zip(work.tasks, work.keys, strict=True):
         if key in spool.failures:
             continue

@@ -1,4 +1,4 @@
-"""Which calls of a judge are about given responses: their keys, found without asking anything.
+"""Which calls of a judge are about given responses: their keys, found without any call.
 
 The rule: the judge's own dialogues are followed through the stored replies, repairs included, so
 the keys are those under which `annotate` finds the calls. Calls of a judge with other settings,
@@ -29,7 +29,7 @@ def find_asked_keys(
 ) -> set[str]:
     """The keys of the calls that judging `responses` makes; empty for a judge without a model.
 
-    Keys are there whether or not a call is stored. Raises ConfigError or BackendError where the
+    Keys are included whether or not a call is stored. Raises ConfigError or BackendError where the
     judge cannot be made, InputError where the store cannot be read.
     """
     if not asks_a_model(config) or not responses:

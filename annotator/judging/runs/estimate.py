@@ -1,4 +1,4 @@
-"""What judging will cost: the calls a faultless judge model would still be asked.
+"""What judging will cost: the calls still needed with a judge model that makes no mistake.
 
 The rule: the run's own dialogues are followed, through the store and then with assumed replies
 (annotator/judging/estimating_judge.py).
@@ -26,7 +26,7 @@ def estimate_annotate(
     store: Path,
     retry_failed: bool = False,
 ) -> Estimate:
-    """What `run_annotate` would still ask; asks nothing and writes nothing.
+    """The calls that `run_annotate` would still make; makes no call and writes nothing.
 
     Raises InputError where a file cannot be read, ConfigError where the judge cannot be made.
     """
@@ -34,7 +34,7 @@ def estimate_annotate(
     known_documents = read_records(documents, Document) if documents is not None else []
     prepared = prepare_tasks(rows, known_documents, config=config, responses=responses)
     if not asks_a_model(config) or config.llm is None:
-        return Estimate(notes=[f"the judge {config.judge!r} asks no model"])
+        return Estimate(notes=[f"the judge {config.judge!r} uses no model"])
     estimators: list[Estimator] = []
     with look_into(store, retry_failed=retry_failed) as calls:
         judge = make_judge(config, store=calls, estimators=estimators)

@@ -1,8 +1,8 @@
-"""What a finished run reports: reasons, signs of a judge that does not judge, and its exit code.
+"""What a finished run reports: reasons, signs of a useless judge, and its exit code.
 
-The rule: the output is written whatever its worth; what is wrong with it as a whole is an error
-that the command raises last (exit code 1 for too many undetermined sentences, 3 where no reply
-of the judge was of use).
+The rule: the output is always written; a fault of the output as a whole is an error that the
+command raises last (exit code 1 for too many undetermined sentences, 3 where no reply of the judge
+was usable).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from annotator.calls.usage import Meter
 from annotator.judging.runs.verdict_tally import VerdictTally
 from schemas.errors import BackendError, MaskDpoError, TooManyFailuresError
 
-# People left these open: nothing failed.
+# People left these undetermined: nothing failed.
 LEFT_OPEN = frozenset({"not_labelled"})
-_MAY_BE_RETRIED = "--retry-failed asks again what failed"
+_MAY_BE_RETRIED = "pass --retry-failed to make failed calls again"
 _ADVICE = {
     "no_document": "give the responses document_ids or a topic, or set "
     "annotate.find_documents=corpus",
@@ -34,7 +34,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
-    """Notes for the end of a run, and what is wrong with it as a whole."""
+    """Notes for the end of a run, and the fault of the run as a whole."""
 
     notes: Sequence[str]
     trouble: MaskDpoError | None

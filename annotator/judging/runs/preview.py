@@ -1,7 +1,7 @@
-"""A preview of judging: a handful of responses, judged before the rest is paid for.
+"""A preview of judging: a few responses, judged before the rest is paid for.
 
-The rule: the choice is stratified and does not depend on chance. Topics take turns, and within a
-topic short, middling and long responses do, so that a handful shows what the whole is like.
+The rule: the choice is stratified and not random. Topics take turns, and within a topic short,
+medium and long responses do, so that a few responses represent all of them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def preview_annotate(
     same_model: bool = False,
     on_event: OnEvent = ignore,
 ) -> list[Annotation]:
-    """`count` of the responses, judged; the calls are kept in `store` and serve the whole run.
+    """`count` of the responses, judged; the calls are stored in `store`, and the full run uses
+    them.
 
-    Writes no output. Raises what `run_annotate` raises, BackendError where no reply is of use, and
+    Writes no output. Raises what `run_annotate` raises, BackendError where no reply is usable, and
     InputError where no row can be judged.
     """
     prepared = prepare_tasks(
@@ -69,7 +70,7 @@ def preview_annotate(
 
 
 def choose_preview(tasks: Sequence[JudgeTask], count: int) -> list[JudgeTask]:
-    """`count` of `tasks`, in their own order: over topics (else questions), then over lengths."""
+    """`count` of `tasks`, in their order: over topics (else questions), then over lengths."""
     strata: defaultdict[str, list[int]] = defaultdict(list)
     for number, task in enumerate(tasks):
         strata[task.response.topic or task.response.question_id].append(number)

@@ -1,6 +1,6 @@
-"""The sidecar of annotations: all that decided the verdicts, without a path or an address.
+"""The sidecar of annotations: everything that decided the verdicts, without a path or an address.
 
-The rule: what is not known is not written. Prompts and served models are those of the run.
+The rule: unknown values are not written. Prompts and served models are those of the run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a judging run finds in its store before it asks anything: models, settings, stored calls.
+"""What a judging run finds in its store before its first call: models, settings, stored calls.
 
 The rule: the run's own dialogues are followed through the store with the assumed replies of
-annotator/judging/estimating_judge.py, so what is counted are calls that the run will look up,
+annotator/judging/estimating_judge.py, so the counted calls are those that the run will look up,
 each once.
 """
 
@@ -20,7 +20,7 @@ from annotator.judging.judge import Judge, JudgeTask
 from annotator.judging.llm_judge import CALL_KIND, LlmJudge
 from schemas.events import Noted
 
-# Settings that earlier versions recorded with a run; they decide nothing any more.
+# Settings that earlier versions recorded with a run; they have no effect any more.
 _FORMER_SETTINGS = ("protocol_version",)
 
 
@@ -29,8 +29,8 @@ def begin_run(
 ) -> IdentifiedModels:
     """Record a run of `stage` with its models and settings, before anything is spent.
 
-    What a changed setting costs is an event. Raises ConfigError where another model is served than
-    in the last run on the store (annotator/calls/identity.py).
+    The cost of a changed setting is reported as an event. Raises ConfigError where another model is
+    served than in the last run on the store (annotator/calls/identity.py).
     """
     store, judge = annotator.store, annotator.judge
     assert store is not None
@@ -54,7 +54,7 @@ def begin_run(
 def identify_judge(
     store: Store, judge: Judge, *, same_model: bool, count_serving: Callable[[], int]
 ) -> IdentifiedModels:
-    """What is served to the models within `judge` (annotator/calls/identity.py)."""
+    """What servers report for the models within `judge` (annotator/calls/identity.py)."""
     asked = [
         AskedModel(role=CALL_KIND, setting="annotate.llm", backend=item.backend)
         for item in find_model_judges(judge)
@@ -63,7 +63,7 @@ def identify_judge(
 
 
 def find_model_judges(judge: Judge) -> list[LlmJudge]:
-    """The judges within `judge` that ask a model."""
+    """The judges within `judge` that call a model."""
     if isinstance(judge, LlmJudge):
         return [judge]
     if isinstance(judge, CascadeJudge):
@@ -72,7 +72,7 @@ def find_model_judges(judge: Judge) -> list[LlmJudge]:
 
 
 def count_serving(judge: Judge, tasks: Sequence[JudgeTask]) -> int:
-    """How many stored calls `judge` would look up for `tasks`; asks nothing."""
+    """How many stored calls `judge` would look up for `tasks`; makes no call."""
     estimators: list[Estimator] = []
     for _ in _without_asking(judge, estimators).judge(tasks):
         pass
@@ -80,7 +80,7 @@ def count_serving(judge: Judge, tasks: Sequence[JudgeTask]) -> int:
 
 
 def _without_asking(judge: Judge, estimators: list[Estimator]) -> Judge:
-    """The judge with every model in it replaced by one that asks nothing."""
+    """The judge with every model in it replaced by one that makes no calls."""
     if isinstance(judge, LlmJudge):
         estimating = EstimatingJudge(judge)
         estimators.append(estimating.estimator)

@@ -1,7 +1,8 @@
 """Verdicts of one run between judging and writing: which tasks are equal, and a file of verdicts.
 
 The rule: verdicts are derived in every run, from the text, the documents and the judge's stored
-calls. Nothing here outlives the run, so a corrected rule reaches old runs without a new call.
+calls. Nothing here is kept after the run, so a corrected rule applies to old runs without new
+calls.
 
 Tasks with one key are judged once:
 
@@ -60,16 +61,16 @@ class TaskKeys:
     def _digest(self, document: Document) -> str:
         """A document's digest, made once: responses to one question share their documents."""
         if id(document) not in self._digests:
-            # Kept with its digest, so that no other document gets its place in memory.
+            # Kept with its digest, so that no other document gets its id in memory.
             self._digests[id(document)] = document, content_key([document.title, document.text])
         return self._digests[id(document)][1]
 
 
 class VerdictSpool:
-    """Verdicts by task key, in a file without a name; memory holds a place per key.
+    """Verdicts by task key, in an unnamed temporary file; memory holds a position per key.
 
     Verdicts come in order of completion and are read in order of input. The file is in `folder`,
-    which has room for the output, and is gone when the run ends, however it ends. Raises OSError
+    which has space for the output, and is deleted when the run ends, in any way. Raises OSError
     where the disk is full. Use it as a context manager.
     """
 
@@ -81,7 +82,7 @@ class VerdictSpool:
         self.failures: dict[str, JudgeFailure] = {}
 
     def put(self, key: str, task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure) -> None:
-        """Keep what a judge returned for `task`; verdicts that do not fit it are a failure."""
+        """Store what a judge returned for `task`; verdicts that do not fit it are a failure."""
         packed = pack_verdicts(task, outcome)
         if isinstance(packed, JudgeFailure):
             self.failures[key] = packed
@@ -113,7 +114,7 @@ class VerdictSpool:
 def pack_verdicts(
     task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
 ) -> list[dict[str, Any]] | JudgeFailure:
-    """Verdicts as JSON values that name documents by place, or why they cannot be kept."""
+    """Verdicts as JSON values that name documents by position, or why they cannot be stored."""
     fault = find_verdict_fault(task, outcome)
     if fault is not None or isinstance(outcome, JudgeFailure):
         assert fault is not None
@@ -129,7 +130,7 @@ def pack_verdicts(
 
 
 def unpack_verdicts(task: JudgeTask, packed: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    """The verdicts again, with the ids of this task's documents."""
+    """The verdicts read back, with the ids of this task's documents."""
     return [Verdict.model_validate(_with_ids(task, item), strict=False) for item in packed]
 
 

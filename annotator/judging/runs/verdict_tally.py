@@ -1,8 +1,8 @@
-"""What the verdicts of a run amount to: labels, reasons, and signs of a judge that does not judge.
+"""Summary of the verdicts of a run: labels, reasons, and signs of a useless judge.
 
-The rule: verdicts are counted and never changed. Two signs are reported, because a run that shows
-them ends like a good one: a judge that gives one label only, and sentences that occur word for
-word in their document and are called wrong.
+The rule: verdicts are counted and never changed. Two signs are reported, because such a run
+otherwise looks like a good one: a judge that gives only one label, and sentences that occur word
+for word in their document and are labelled as wrong.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Document, Verdict
 
-MIN_DECIDED = 10  # fewer may well be alike
-# Most sentences of a good policy are supported; of no policy are nine in ten unverifiable.
+MIN_DECIDED = 10  # with fewer, equal labels are possible
+# Most sentences of a good policy are supported; nine in ten unverifiable is not plausible.
 ONE_LABEL_SHARE = 0.9
 ONE_LABEL_SHARE_SUPPORTED = 0.98
 _MIN_CHARS = 20  # shorter sentences occur in a document by chance
@@ -30,7 +30,7 @@ class VerdictTally:
 
     labels        sentences by label
     reasons       undetermined sentences by reason
-    num_verbatim  sentences called wrong that occur word for word in one of their documents
+    num_verbatim  sentences labelled as wrong that occur word for word in one of their documents
     example       one of those sentences
     """
 
@@ -64,7 +64,7 @@ class VerdictTally:
         return self.num_sentences - self.labels[Label.UNDETERMINED.value]
 
     def share_undetermined(self, *, but: frozenset[str] = frozenset()) -> float:
-        """Share of undetermined sentences, those with a reason in `but` not counted; 0 for none."""
+        """Share of undetermined sentences, without those with a reason in `but`; 0 for none."""
         count = sum(self.reasons[reason] for reason in self.reasons.keys() - but)
         total = self.num_sentences - sum(self.reasons[reason] for reason in but)
         return count / total if total else 0.0
@@ -78,19 +78,19 @@ class VerdictTally:
         return f"{count:,} of {self.num_sentences:,} sentences are undetermined ({named})"
 
     def warnings(self, judge: str) -> list[str]:
-        """What suggests that the judge does not judge, one sentence per sign."""
+        """The signs of a useless judge, one sentence each."""
         found = []
         label, count = self._most_common_label()
         is_supported = label == Label.NO_HALLUCINATION.value
         share = ONE_LABEL_SHARE_SUPPORTED if is_supported else ONE_LABEL_SHARE
         if self.num_decided >= MIN_DECIDED and count >= share * self.num_decided:
             found.append(
-                f"{judge} gives one label only, or nearly: {count:,} of {self.num_decided:,} "
+                f"{judge} gives only one label, or nearly: {count:,} of {self.num_decided:,} "
                 f"decided sentences are {label}; measure it with maskdpo agreement before use"
             )
         if self.num_verbatim:
             found.append(
-                "sentences that occur word for word in a document and are called wrong by "
+                "sentences that occur word for word in a document and are labelled as wrong by "
                 f"{judge}: {self.num_verbatim:,}, for example {self.example!r}; look at them "
                 "before you use the labels"
             )
@@ -102,7 +102,7 @@ class VerdictTally:
         return decided.most_common(1)[0] if decided else ("", 0)
 
     def _occurs(self, sentence: str, documents: Sequence[Document]) -> bool:
-        """Whether a document says the sentence, but for case and white space."""
+        """Whether a document contains the sentence, apart from case and white space."""
         wanted = _plain_form(sentence).rstrip(".。")
         if len(wanted) < (_MIN_CHARS if sentence.isascii() else _MIN_WIDE_CHARS):
             return False

@@ -1,8 +1,8 @@
-"""Prompts of local models: a conversation as the model's own chat template writes it.
+"""Prompts of local models: a conversation rendered with the model's chat template.
 
-The rule: what cannot run (a template that refuses, a prompt too long for the context) is known
-here, before any weights are loaded, so that it never shares a batch with what can. A template that
-refuses the system role is given the system text in front of the first user message.
+The rule: requests that cannot run (the template refuses, the prompt is too long for the context)
+are found here, before any weights are loaded, so that they never share a batch with others. For a
+template that refuses the system role, the system text is put before the first user message.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ Prompt = tuple[str, list[int]]
 
 
 class PromptRenderer:
-    """Renders requests for the model in `folder`; the K responses to a question share one.
+    """Renders requests for the model in `folder`; the K responses to a question share one
+    rendering.
 
-    `max_context` is a limit below the model's own, in tokens, where its engine was given one.
+    `max_context` is a limit in tokens below the model's own, where the engine has one.
     """
 
     def __init__(
@@ -46,19 +47,19 @@ class PromptRenderer:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer; ConfigError where there is none to use."""
+        """The model's tokenizer; ConfigError where there is no usable one."""
         return load_tokenizer(self._folder)
 
     def forget(self) -> None:
-        """Let go of all renderings."""
+        """Drop all renderings."""
         self._prompts.clear()
 
     def is_folded(self, request: Request) -> bool:
-        """Whether the template took the rendered request only without its system message."""
+        """Whether the template accepted the request only without its system message."""
         return tuple(request.messages) in self._folded
 
     def messages(self, request: Request) -> Sequence[Message]:
-        """The messages as the template took them."""
+        """The messages in the form that the template accepted."""
         return fold_system(request.messages) if self.is_folded(request) else request.messages
 
     def notes(self) -> list[str]:
@@ -81,7 +82,7 @@ class PromptRenderer:
                 complaint = ""
         if complaint:
             return RequestFailure(reason="chat_template", detail=detail_line(complaint))
-        # The template writes the special tokens itself; added ones would come twice.
+        # The template writes the special tokens itself; added ones would occur twice.
         tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         if not tokens:
             return RequestFailure(reason="empty_prompt", detail="the chat template wrote no text")
@@ -95,7 +96,7 @@ class PromptRenderer:
         return text, tokens
 
     def _write(self, messages: Sequence[Message]) -> tuple[str, str]:
-        """(prompt, "") as the chat template writes it, or ("", its complaint)."""
+        """(prompt, "") from the chat template, or ("", its error message)."""
         from jinja2 import TemplateError
 
         try:
@@ -119,7 +120,8 @@ class PromptRenderer:
         return room
 
     def _how_to_get_more(self, room: int) -> str:
-        """The cure, where the engine's setting is the limit: no key holds that setting."""
+        """What to do where the engine's setting is the limit: no content key includes that
+        setting."""
         if room != self._max_context:
             return ""
         return f"; raise engine.max_model_len: {RETRY_LONGER}"

@@ -1,9 +1,10 @@
 """The files of a local model: where they are, and one digest of their content.
 
-The rule: a model is named by what is in its files, not by where they lie. A retrained model in
-the same folder therefore never serves the samples of the old one, and a moved folder still
-serves its own. All weights are read for it; that costs a fraction of loading and running them,
-and any shortcut (first and last megabyte, file times) misses a model of which some layers moved.
+The rule: a model is identified by the content of its files, not by their folder. So samples of an
+old model are never used for a retrained one in the same folder, and a moved folder keeps its
+samples. All weights are read for it; that takes a fraction of the time of loading and running them,
+and any shortcut (first and last megabyte, file times) misses a model of which only some layers
+changed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from annotator.models.detail_line import detail_line
 from schemas.errors import BackendError, ConfigError
 from schemas.hashing import content_key
 
-# What decides a reply: weights, architecture, end-of-text ids, tokenizer and chat template.
+# Files that decide a reply: weights, architecture, end-of-text ids, tokenizer and chat template.
 # Not README, optimizer states, training logs.
 MODEL_FILES = (
     "*.safetensors",
@@ -34,7 +35,7 @@ MODEL_FILES = (
     "chat_template.jinja",
     "chat_template.json",
 )
-# Copies of the same weights that some Hub repositories carry in the original authors' format.
+# Copies of the same weights that some Hub repositories contain in the original authors' format.
 OTHER_COPIES = ("*/*", "consolidated*.safetensors")
 _IF_SERVED = (
     "if an OpenAI-compatible server serves it under this name: --set sample.backend=openai "
@@ -83,7 +84,8 @@ def _checked(folder: Path) -> Path:
 
 
 def _looks_like_a_path(model: str) -> bool:
-    """Whether `model`, which does not exist here, was meant as a folder and not as a Hub id."""
+    """Whether `model`, which does not exist here, was probably meant as a folder and not as a Hub
+    id."""
     if model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1:
         return True
     return "/" in model and Path(model).parent.is_dir()
@@ -109,11 +111,11 @@ def _download(model: str, revision: str | None) -> Path:
         )
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigError(
-            f"model {model!r} (revision {revision or 'main'}) is no folder here and cannot be had "
-            f"from the Hub: {detail_line(str(error))}; {_IF_SERVED}"
+            f"model {model!r} (revision {revision or 'main'}) is not a folder here and cannot be "
+            f"downloaded from the Hub: {detail_line(str(error))}; {_IF_SERVED}"
         ) from None
     except (OSError, ValueError) as error:
         raise BackendError(
-            f"model {model!r} is no folder here, and the Hub cannot be reached: "
+            f"model {model!r} is not a folder here, and the Hub cannot be reached: "
             f"{detail_line(str(error))}; give a local folder, or try again; {_IF_SERVED}"
         ) from None

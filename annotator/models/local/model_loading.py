@@ -1,7 +1,7 @@
 """Loading a local model for inference: device, number type, tokenizer, weights, end tokens.
 
-The rule: what loads is what was saved. No code from the folder runs, only safetensors are read,
-and a folder that lacks some of its weights is refused, not completed with random ones.
+The rule: exactly the saved model is loaded. No code from the folder runs, only safetensors are
+read, and a folder that lacks some of its weights is refused, not completed with random ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; ConfigError for a CUDA that is not there."""
+    """`auto` is CUDA where available, else the CPU; ConfigError for a missing CUDA device."""
     import torch
 
     if name == "auto":
@@ -43,7 +43,7 @@ def choose_dtype(name: str, device: torch.device, folder: Path) -> str:
 
 
 def context_size(folder: Path) -> int | None:
-    """How many tokens prompt and reply may have together; None where the model sets no limit."""
+    """Maximum number of tokens of prompt and reply together; None where the model sets no limit."""
     size = getattr(_load_config(folder).get_text_config(), "max_position_embeddings", None)
     return int(size) if isinstance(size, int) and size > 0 else None
 
@@ -54,12 +54,12 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # what a broken tokenizer file raises depends on its class
+    except Exception as error:  # the error of a broken tokenizer file depends on its class
         raise _unreadable(folder, "tokenizer", error) from None
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"the tokenizer in {str(folder)!r} has no chat template, so there is no telling how "
-            "the model expects a question; use an instruction-tuned model, or save a "
+            f"the tokenizer in {str(folder)!r} has no chat template, so the form in which the "
+            "model expects a question is not known; use an instruction-tuned model, or save a "
             "chat_template.jinja in the folder"
         )
     return tokenizer
@@ -78,13 +78,13 @@ def load_network(folder: Path, dtype: str, device: torch.device) -> Any:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:  # torch, safetensors and transformers each raise their own
+    except Exception as error:  # torch, safetensors and transformers raise different errors
         raise _unreadable(folder, "model", error) from None
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ConfigError(
             f"model folder {str(folder)!r} lacks {len(missing)} of the model's weights "
-            f"(first: {missing[0]}); save it again, whole"
+            f"(first: {missing[0]}); save the complete model again"
         )
     try:
         return network.to(device).eval()

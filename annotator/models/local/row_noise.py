@@ -1,14 +1,14 @@
-"""Exact sampling with a random stream a row: temperature, top-p, then the Gumbel-max trick.
+"""Exact sampling with a random stream per row: temperature, top-p, then the Gumbel-max trick.
 
 If G_v are independent standard Gumbel draws, argmax_v (log p_v + G_v) is a draw from p (Gumbel
-1954; Maddison et al. 2014, arXiv 1411.0030). Sampling thus becomes greedy decoding over noisy
-scores, and the noise can come from a generator that belongs to one row.
+1954; Maddison et al. 2014, arXiv 1411.0030). Sampling becomes greedy decoding over noisy scores,
+and the noise can come from a separate generator for each row.
 
 The rule: a row's noise depends on its seed, the step and the vocabulary size, never on the rows
-next to it. Noise is drawn `steps_a_block` steps at a time, a number made from the vocabulary
-alone, so one call per row serves many steps of a small model:
+next to it. Noise is drawn `steps_a_block` steps at a time, a number that depends only on the
+vocabulary, so one call per row is enough for many steps of a small model:
 
-    vocabulary 300      64 steps a call        152,000      1 step a call
+    vocabulary 300      64 steps per call      152,000      1 step per call
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def steps_a_block(vocab_size: int) -> int:
 
 
 def keep_nucleus(logits_BV: torch.Tensor, top_p: float) -> torch.Tensor:
-    """-inf outside the smallest set of likeliest tokens whose probabilities reach `top_p`.
+    """-inf outside the smallest set of most likely tokens whose probabilities reach `top_p`.
 
     Holtzman et al. 2020, arXiv 1904.09751, section 3.1. At least one token is always kept.
     """
@@ -45,7 +45,7 @@ class RowNoise:
     """A logits processor for `generate(do_sample=False)` that makes its argmax a sample.
 
     seeds        one per row of the batch
-    prompt_size  tokens before the first step, padding included; gives the step its number
+    prompt_size  tokens before the first step, padding included; gives the number of the step
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class RowNoise:
                 torch.Generator(device=device).manual_seed(seed) for seed in self._seeds
             ]
         shape = (steps_a_block(vocab_size), len(self._seeds), vocab_size)
-        # Double precision: 24 random bits a draw would give every token of a large vocabulary
-        # a floor of about 6e-8 under its probability.
+        # Double precision: with 24 random bits per draw every token of a large vocabulary would
+        # have a probability of at least about 6e-8.
         uniform_SBV = torch.empty(shape, dtype=torch.float64, device=device)
         for row, generator in enumerate(self._generators):
             uniform_SBV[:, row] = torch.rand(

@@ -1,9 +1,9 @@
 """Replies from a local model, in fixed batches, through `transformers`.
 
-The rule: the batches are cut from all requests (by prompt length, then input order) before
-anyone asks what is stored, and each row draws from its own random stream. A reply therefore
-depends on its request and, through the last bits of floating point, on the batch it was
-planned into; a rerun plans the same batches, so it makes the same bytes.
+The rule: the batches are cut from all requests (by prompt length, then input order) before the
+store is read, and each row samples from its own random stream. A reply therefore depends on its
+request and, through the last bits of floating point, on its planned batch; a rerun plans the same
+batches, so it makes the same bytes.
 
 Nothing of a model folder is executed (`trust_remote_code` off) and only safetensors are read.
 """
@@ -44,23 +44,23 @@ from schemas.packages import missing_packages
 if TYPE_CHECKING:
     import torch
 
-# Goes into the store's key: raise it when the way a reply is drawn changes.
+# Part of the content key: increase it when the way of sampling a reply changes.
 SAMPLER_VERSION = 1
 
 
 class TransformersBackend:
-    """A local folder or Hub model. Weights are loaded by the first `generate` that has work."""
+    """A local folder or Hub model. The first `generate` with work loads the weights."""
 
     streams = False
 
     def __init__(self, config: ModelConfig) -> None:
-        """Find the model; ConfigError or BackendError when there is none to load."""
+        """Find the model; ConfigError or BackendError when it cannot be loaded."""
         _require_packages()
         self.on_step: Callable[[int], None] = _ignore
         self._config = config
         self._folder = locate_model(config.model, config.revision)
         is_local = Path(config.model).expanduser().is_dir()
-        # Rows name no folder of this machine; the sidecar's digest says which model it was.
+        # Rows contain no folder of this machine; the sidecar's digest identifies the model.
         self.model = self._folder.resolve().name if is_local else config.model
         self._device = choose_device(config.device)
         self._dtype = choose_dtype(config.dtype, self._device, self._folder)
@@ -89,14 +89,15 @@ class TransformersBackend:
         ]
 
     def notes(self) -> list[str]:
-        """What the chat template did not take."""
+        """A note on what the chat template did not accept."""
         return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Batches of `batch_size` by prompt length, drawn alike; what cannot run is alone.
+        """Batches of `batch_size` by prompt length, with equal sampling settings; requests that
+        cannot run are alone.
 
         A request that will fail must not share a batch: its batch would never be complete, and
-        every rerun would draw it again. The renderings of the calls before are let go of.
+        every rerun would generate it again. The renderings of earlier calls are dropped.
         """
         self._prompts.forget()
         sound: defaultdict[tuple[float, float, int], list[tuple[int, int]]] = defaultdict(list)
@@ -116,7 +117,7 @@ class TransformersBackend:
         return groups
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
-        """Yield each planned group whole."""
+        """Yield each planned group as a whole."""
         while groups := take(1):
             (group,) = groups
             outcomes: list[Outcome] = []
@@ -184,7 +185,7 @@ class TransformersBackend:
         )
 
     def _read_row(self, row: list[int], prompt: Prompt) -> Reply:
-        """A reply ends before its first end token; without one it ran out of tokens."""
+        """A reply ends before its first end token; without one it reached max_tokens."""
         prompt_text, prompt_tokens = prompt
         end = next((at for at, token in enumerate(row) if token in self._end_tokens), None)
         text = self._prompts.tokenizer.decode(
@@ -206,7 +207,7 @@ class TransformersBackend:
 
     @cached_property
     def _pad_token(self) -> int:
-        """Any id serves: padding is masked before the prompt and cut off after the end."""
+        """Any id will do: padding is masked before the prompt and cut off after the end."""
         padding = self._prompts.tokenizer.pad_token_id
         return self._end_tokens[0] if padding is None else int(padding)
 
@@ -215,7 +216,8 @@ class TransformersBackend:
         from transformers import GenerationConfig
 
         network = load_network(self._folder, self._dtype, self._device)
-        # Ours alone: a model's own repetition penalty or top-k would change what is sampled.
+        # Only our processor: a model's default repetition penalty or top-k would change the
+        # sampling.
         network.generation_config = GenerationConfig(
             do_sample=False,
             eos_token_id=self._end_tokens,
@@ -238,7 +240,7 @@ class _Steps:
 
 
 def _ignore(step: int) -> None:
-    """Nobody listens."""
+    """Does nothing: no listener."""
 
 
 def _require_packages() -> None:

@@ -1,8 +1,8 @@
 """Replies from a model run in this process by `vllm`, in fixed batches.
 
-The rule: the batches are cut from all requests in input order before anyone asks what is
-stored, and each request has its own seed. Input order, because requests that share a document
-are together there and the prefix cache serves them; vllm itself mixes long and short ones.
+The rule: the batches are cut from all requests in input order before the store is read, and each
+request has its own seed. Input order, because requests that share a document are then together and
+use the prefix cache; vllm itself mixes long and short ones.
 
 Nothing of a model folder is executed (`trust_remote_code` off) and only safetensors are read.
 """
@@ -38,10 +38,10 @@ from schemas.packages import require
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
 
-# Goes into the store's key: raise it when the way a reply is drawn changes.
+# Part of the content key: increase it when the way of sampling a reply changes.
 SAMPLER_VERSION = 1
 
-# Engine arguments that a config may not set, and why.
+# Engine arguments that a config must not set, and why.
 REFUSED_ENGINE = {
     "trust_remote_code": "no code of a model folder is run",
     "logits_processors": "no code named in a config is run",
@@ -57,7 +57,7 @@ REFUSED_ENGINE = {
     "seed": "it is `seed` itself",
     "chat_template": "the model's own is used, so that its content is in the store's key",
 }
-# Engine arguments that say where and how fast, not what: no part of the store's key. A longer
+# Engine arguments that affect speed and devices, not replies: not part of the content key. A longer
 # context only lets more requests run. All others count, known or not.
 PLACEMENT_ENGINE = frozenset(
     "async_scheduling block_size cpu_offload_gb disable_custom_all_reduce disable_log_stats "
@@ -65,8 +65,9 @@ PLACEMENT_ENGINE = frozenset(
     "gpu_memory_utilization kv_cache_memory_bytes max_model_len max_num_batched_tokens "
     "max_num_seqs pipeline_parallel_size swap_space tensor_parallel_size".split()
 )
-# Set before vllm is first imported, where the user has not: one process, so that a kill leaves no
-# engine behind on the device; no usage report sent; our stdout kept for what the command prints.
+# Set before vllm is first imported, where the user has not: one process, so that a killed run
+# leaves no engine on the device; no usage report is sent; stdout is kept for the output of the
+# command.
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
@@ -76,25 +77,25 @@ ENVIRONMENT = {
 
 
 class VllmBackend:
-    """A local folder or Hub model. The engine is started by the first `generate` with work."""
+    """A local folder or Hub model. The first `generate` with work starts the engine."""
 
     streams = False
 
     def __init__(self, config: ModelConfig) -> None:
-        """Find the model; ConfigError or BackendError when there is none to load."""
+        """Find the model; ConfigError or BackendError when it cannot be loaded."""
         _require_vllm()
         check_engine(config.engine)
         self._config = config
         self._folder = locate_model(config.model, config.revision)
         is_local = Path(config.model).expanduser().is_dir()
-        # Rows name no folder of this machine; the sidecar's digest says which model it was.
+        # Rows contain no folder of this machine; the sidecar's digest identifies the model.
         self.model = self._folder.resolve().name if is_local else config.model
-        # vllm is built for one kind of device, and its torch sees that one.
+        # vllm is built for one kind of device, and its torch reports that one.
         device = choose_device("auto")
         self._dtype = choose_dtype(config.dtype, device, self._folder)
         self._engine_settings: dict[str, Any] = {"enable_prefix_caching": True}
         if device.type == "cpu":
-            # vllm's CPU sampler dies of a seeded request whose prompt it reads in chunks.
+            # vllm's CPU sampler crashes with a seeded request whose prompt is read in chunks.
             self._engine_settings["enable_chunked_prefill"] = False
         self._engine_settings |= config.engine
         max_context = config.engine.get("max_model_len")
@@ -131,14 +132,14 @@ class VllmBackend:
         ]
 
     def notes(self) -> list[str]:
-        """What the chat template did not take."""
+        """A note on what the chat template did not accept."""
         return self._prompts.notes()
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Batches of `batch_size` in input order; what cannot run is alone.
+        """Batches of `batch_size` in input order; requests that cannot run are alone.
 
         A request that will fail must not share a batch: its batch would never be complete, and
-        every rerun would draw it again. The renderings of the calls before are let go of.
+        every rerun would generate it again. The renderings of earlier calls are dropped.
         """
         self._prompts.forget()
         sound: list[Request] = []
@@ -152,20 +153,21 @@ class VllmBackend:
         return groups + [sound[start : start + size] for start in range(0, len(sound), size)]
 
     def generate(self, take: Take) -> Iterator[list[Finished]]:
-        """Yield each planned group whole."""
+        """Yield each planned group as a whole."""
         while groups := take(1):
             (group,) = groups
             unfit = self._prompts.render(group[0])
-            # Unfit requests are alone (see `plan`), so the first speaks for its group.
+            # Unfit requests are alone (see `plan`), so the first request decides for its group.
             outcomes: list[Outcome] = (
                 [unfit] if isinstance(unfit, RequestFailure) else self._run_batch(group)
             )
             yield list(zip(group, outcomes, strict=True))
 
     def _run_batch(self, group: Sequence[Request]) -> list[Outcome]:
-        """One outcome a request. What vllm refuses of a batch is found by asking one by one.
+        """One outcome per request. Requests of a batch that vllm refuses are found by sending them
+        one by one.
 
-        That is a schema it cannot follow; nothing else passes `plan` and is refused.
+        The cause is a schema that it cannot follow; `plan` finds all other causes.
         """
         from vllm.exceptions import VLLMClientError
 
@@ -195,7 +197,9 @@ class VllmBackend:
             )
         except VLLMClientError:
             raise
-        except Exception as error:  # out of memory, a dead worker, a kernel: each its own class
+        except (
+            Exception
+        ) as error:  # out of memory, a dead worker, a kernel error: all have different classes
             raise BackendError(
                 f"vllm failed with batch_size={self._config.batch_size}: {_reason(error)}; lower "
                 "engine.max_num_seqs or engine.gpu_memory_utilization and rerun to continue"
@@ -223,7 +227,7 @@ class VllmBackend:
 
     @cached_property
     def _engine(self) -> LLM:
-        """The engine, started. ConfigError for arguments it does not take."""
+        """The started engine. ConfigError for arguments that it does not accept."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         from vllm import LLM
@@ -242,12 +246,12 @@ class VllmBackend:
             raise ConfigError(
                 f"vllm cannot serve {self.model} with engine={settings}: {_reason(error)}"
             ) from error
-        except Exception as error:  # memory, drivers, workers: each its own class
+        except Exception as error:  # memory, drivers, workers: all have different classes
             raise BackendError(f"vllm cannot start for {self.model}: {_reason(error)}") from error
 
 
 def check_engine(engine: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an engine argument that is not the config's to set."""
+    """Raise ConfigError for an engine argument that a config must not set."""
     for name in engine:
         why = REFUSED_ENGINE.get(name.replace("-", "_"))
         if why is not None:
@@ -265,7 +269,7 @@ def make_params(decoding: Decoding, seed: int) -> SamplingParams:
         top_p=decoding.top_p,
         max_tokens=decoding.max_tokens,
         seed=seed,
-        # 0: the drawn token's own, and no others.
+        # 0: only those of the sampled token.
         logprobs=0 if decoding.logprobs else None,
         structured_outputs=(None if schema is None else StructuredOutputsParams(json=dict(schema))),
     )
@@ -274,9 +278,9 @@ def make_params(decoding: Decoding, seed: int) -> SamplingParams:
 def _read_logprobs(
     token_ids: Sequence[int], logprobs: Any, special: set[int]
 ) -> tuple[tuple[str, float], ...]:
-    """The drawn tokens' texts and log-probabilities, without the special ones that end a reply.
+    """Texts and log-probabilities of the sampled tokens, without the special ones that end a reply.
 
-    They are the model's own, before temperature, nucleus and schema change them.
+    They are those of the model before temperature, nucleus and schema change them.
     """
     if logprobs is None:
         return ()
@@ -292,5 +296,5 @@ def _reason(error: Exception) -> str:
 
 
 def _require_vllm() -> None:
-    """MissingPackageError where vllm is not installed; found without the seconds of importing."""
+    """MissingPackageError where vllm is not installed; found without the slow import."""
     require("vllm", needed_for="backend: vllm")

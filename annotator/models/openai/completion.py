@@ -1,7 +1,7 @@
-"""Reading the body of a chat completion. A server's answer is data from outside: it is checked.
+"""Reading the body of a chat completion. A server's answer is external data: it is checked.
 
-The rule: whatever bytes arrive, the outcome is a Reply or a RequestFailure with its reason. What a
-thinking model wrote before its answer is reasoning, whichever way a server hands it over: a field,
+The rule: for any bytes that arrive, the outcome is a Reply or a RequestFailure with its reason. The
+text of a thinking model before its answer is reasoning, in every form a server returns it: a field,
 a part of the content, or `<think>` tags left in the text.
 """
 
@@ -22,7 +22,7 @@ from annotator.models.openai.reply_parts import (
 from annotator.models.reasoning import split_tags
 from schemas.records import FinishReason
 
-# OpenAI's own names first, then what other servers say for the same.
+# OpenAI's names first, then the names of other servers for the same.
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -69,7 +69,7 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
         start = detail_line(body[:100].decode("utf-8", "replace"))
-        detail = f"the server's answer is no chat completion ({place}: {first['msg']}): {start}"
+        detail = f"the server's answer is not a chat completion ({place}: {first['msg']}): {start}"
         return RequestFailure(reason="bad_response", detail=detail_line(detail))
     if not completion.choices:
         return RequestFailure(reason="no_choices", detail="the server's answer holds no choices")
@@ -100,7 +100,7 @@ def read_completion(body: bytes) -> Reply | RequestFailure:
 
 
 def _without_text(message: _Message, parts: Parts) -> RequestFailure | None:
-    """What a message without text holds in its place; None where it holds nothing."""
+    """The content of a message without text; None where it is empty."""
     refusal = parts.refusal or read_thoughts(message.refusal)
     if refusal:
         return RequestFailure(reason="refused", detail=detail_line(refusal))
@@ -128,7 +128,7 @@ def _finish_reason(value: Any) -> FinishReason:
 def _of_the_end(
     logprobs: tuple[tuple[str, float], ...], text: str
 ) -> tuple[tuple[str, float], ...]:
-    """The tokens that spell `text` at the end of a reply; () where they cannot be found."""
+    """The tokens that form `text` at the end of a reply; () where they cannot be found."""
     start = "".join(token for token, _ in logprobs).rfind(text) if text else -1
     kept: list[tuple[str, float]] = []
     for token, logprob in logprobs if start >= 0 else ():
@@ -148,7 +148,8 @@ class _Logprobs(BaseModel):
 
 
 def _read_logprobs(value: Any) -> tuple[tuple[str, float], ...]:
-    """The reply's tokens with their log-probabilities; () where the server reports none we know."""
+    """The reply's tokens with their log-probabilities; () where the server reports none in a known
+    form."""
     if value is None:
         return ()
     try:
@@ -164,7 +165,7 @@ def _cached_count(usage: Any) -> int | None:
 
 
 def _token_count(usage: Any, name: str) -> int | None:
-    """A count of tokens, or None: odd bookkeeping must not cost a reply that is paid for."""
+    """A count of tokens, or None: a wrong count must not make a paid reply unusable."""
     count = usage.get(name) if isinstance(usage, dict) else None
     is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
     return count if is_count else None

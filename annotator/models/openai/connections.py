@@ -1,12 +1,13 @@
-"""HTTP to one model's servers, in one event loop: a JSON body out, the bytes of the reply back.
+"""HTTP to one model's servers, in one event loop: sends a JSON body, returns the bytes of the
+reply.
 
     ServerError
-    ├── StatusError     the server replied with a status that is no success
+    ├── StatusError     the server replied with a status other than success
     ├── NoReplyError    no reply: no connection, a broken one, or a time-out
     └── TooLongError    a reply longer than any chat completion
 
-The rule: a call is sent at most 1 + `max_retries` times, with the pauses of `retries`; the key goes
-to the servers of the config alone, and a redirect to another host does not carry it.
+The rule: a call is sent at most 1 + `max_retries` times, with the pauses of `retries`; the key is
+sent only to the servers of the config, and not to the target of a redirect to another host.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
 MAX_REPLY_BYTES = 64 * 2**20
-# Below the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection: a call sent on one
+# Below the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection: a call on a connection
 # that the server is just closing would be lost.
 _KEEP_ALIVE_S = 4.0
 
@@ -37,7 +38,7 @@ class ServerError(Exception):
 
 
 class StatusError(ServerError):
-    """A reply with an HTTP status that is no success."""
+    """A reply with an HTTP status other than success."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(_describe(status, body))
@@ -49,7 +50,7 @@ class NoReplyError(ServerError):
 
     @property
     def is_timeout(self) -> bool:
-        """Whether it began as a time-out."""
+        """Whether a time-out was the cause."""
         link: BaseException | None = self.__cause__
         while link is not None:
             if isinstance(link, TimeoutError):
@@ -64,7 +65,7 @@ class TooLongError(ServerError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Target:
-    """Where one server takes one kind of call."""
+    """The address of one server for one kind of call."""
 
     url: URL
     proxy: str | None
@@ -73,8 +74,8 @@ class _Target:
 class Connections:
     """The open connections to every server of a model. Made, used and closed in one event loop.
 
-    probing    held while the servers are asked what they serve
-    num_users  how many callers have them open
+    probing    held while the servers are asked for their models
+    num_users  number of callers that have them open
     """
 
     def __init__(self, config: ModelConfig, headers: Mapping[str, str]) -> None:
@@ -89,7 +90,7 @@ class Connections:
     async def complete(
         self, url: str, body: bytes, on_retry: Callable[[str, float], None]
     ) -> bytes:
-        """The body of a chat completion; ServerError where none came, after all retries.
+        """The body of a chat completion; ServerError where none arrived after all retries.
 
         `on_retry` is called with a reason and the seconds of the wait before each retry.
         """
@@ -115,7 +116,7 @@ class Connections:
             await asyncio.sleep(delay)
 
     async def list_models(self, url: str, *, timeout_s: float) -> bytes:
-        """The body of a server's list of models; ServerError where none came. Asked once."""
+        """The body of a server's list of models; ServerError where none arrived. Requested once."""
         status, _, reply = await self._send("GET", self._models[url], timeout_s=timeout_s)
         if not 200 <= status < 300:
             raise StatusError(status, reply)
@@ -144,7 +145,7 @@ class Connections:
                 method, target.url, data=body, proxy=target.proxy, timeout=timeout
             ) as response:
                 return response.status, response.headers, await _read(response.content)
-        except (ClientError, OSError, UnicodeError) as error:  # UnicodeError: an odd host name
+        except (ClientError, OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             raise NoReplyError(_explain(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
@@ -169,7 +170,7 @@ def _target(base_url: str, path: str) -> _Target:
 
 
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """The longest silence of a server. A slow reply may take longer, while bytes keep coming."""
+    """The longest silence of a server. A slow reply may take longer, while bytes keep arriving."""
     from aiohttp import ClientTimeout
 
     return ClientTimeout(total=None, connect=seconds, sock_connect=seconds, sock_read=seconds)
@@ -196,7 +197,8 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
 
 
 def _explain(error: Exception) -> str:
-    """A transport's error in words. Without the address: that of a redirect may hold a secret."""
+    """A transport's error as text, without the address, since that of a redirect may contain a
+    secret."""
     from aiohttp import ClientResponseError, TooManyRedirects
 
     if isinstance(error, TooManyRedirects):
@@ -206,7 +208,7 @@ def _explain(error: Exception) -> str:
 
 
 def _describe(status: int, body: bytes) -> str:
-    """A refusal in one sentence: its status, and the message that the body has for it."""
+    """A refusal in one sentence: its status, and the message in the body."""
     text = f"Error code: {status}"
     try:
         value = json.loads(body)
@@ -215,6 +217,6 @@ def _describe(status: int, body: bytes) -> str:
     error = value.get("error", value) if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     if isinstance(message, str) and message:
-        # Half a surrogate pair can be in JSON but in no file.
+        # Half a surrogate pair is possible in JSON but not in a file.
         text += f" - {message.encode('utf-8', 'replace').decode()}"
     return text

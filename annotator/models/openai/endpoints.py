@@ -1,9 +1,9 @@
 """Several servers of one model: which one gets the next call, and which is set aside.
 
 The rule: the next call goes to the server with the fewest calls under way. A server that fails
-several calls in a row rests, each time for longer, and is tried again with a call or two; when
-all of them rest, the run ends rather than waits, since a rerun continues. Calls may come from
-several event loops, so the counts are changed under a lock.
+several calls in a row is paused, each time for longer, and then tried again with one or two calls;
+when all of them are paused, the run ends instead of waiting, since a rerun continues. Calls may
+come from several event loops, so the counts are changed under a lock.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ class Endpoint:
     kind: str | None = None  # of `server_kinds`; None: not asked yet
     num_under_way: int = 0
     num_lost: int = 0  # counts towards being set aside
-    num_failed: int = 0  # server failures since the last call that was answered
+    num_failed: int = 0  # server failures since the last answered call
     num_rests: int = 0
     rests_until: float = 0.0
     last_failure: str = ""
 
 
 class EndpointPool:
-    """The servers of a model. `patience` is how many failures in a row set one aside."""
+    """The servers of a model. `patience` is the number of failures in a row after which one is set
+    aside."""
 
     def __init__(self, urls: Sequence[str], *, patience: int) -> None:
         self.endpoints = [Endpoint(url=url) for url in urls]
@@ -49,28 +50,28 @@ class EndpointPool:
         return min(awake, key=lambda item: item.num_under_way, default=None)
 
     def begin(self, endpoint: Endpoint) -> None:
-        """A call goes out to a server."""
+        """A call is sent to a server."""
         with self._lock:
             endpoint.num_under_way += 1
 
     def end(self, endpoint: Endpoint) -> None:
-        """A call to a server has ended, whatever came of it."""
+        """A call to a server has ended, with any result."""
         with self._lock:
             endpoint.num_under_way -= 1
 
     def set_aside(self, endpoint: Endpoint, now: float, why: str) -> None:
-        """Let a server rest, for twice as long as the last time."""
+        """Pause a server, for twice as long as the last time."""
         with self._lock:
             self._rest(endpoint, now, why)
 
     def answered(self, endpoint: Endpoint) -> None:
-        """A call was answered, whatever it said: the server lives."""
+        """A call was answered, with any content: the server works."""
         with self._lock:
             endpoint.num_lost = endpoint.num_failed = endpoint.num_rests = 0
             endpoint.rests_until = 0.0
 
     def lost(self, endpoint: Endpoint, now: float, why: str) -> None:
-        """A call was lost to the server, not to what was asked."""
+        """A call failed because of the server, not because of its content."""
         with self._lock:
             endpoint.num_lost += 1
             endpoint.num_failed += 1
@@ -83,11 +84,11 @@ class EndpointPool:
         endpoint.num_rests += 1
         endpoint.rests_until = now + rest
         endpoint.last_failure = why
-        # Back from its rest, it is set aside again by two more failures, not by eight.
+        # After its pause, two more failures set it aside again, not eight.
         endpoint.num_lost = self._patience - 2
 
     def notes(self) -> list[str]:
-        """One sentence for each server that is at rest."""
+        """One sentence for each paused server."""
         return [
             f"the server at {item.url} was set aside (last: {item.last_failure})"
             for item in self.endpoints

@@ -1,8 +1,8 @@
-"""Failures kept back until it is known whose they are: the request's, or a server's.
+"""Failures held until their cause is known: the request, or a server.
 
-The rule: what a server that is gone, or refuses everything, did to a request says nothing about
-the request. Until a run's first answer every failure is held; later those a dying server causes,
-until a request that was sent after them is answered. What is never resolved is never stored.
+The rule: a failure caused by a server that is down, or refuses everything, says nothing about the
+request. Until a run's first answer every failure is held; later those that a failing server may
+cause, until a request that was sent after them is answered. Unresolved failures are never stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from annotator.models.backend import Finished, RequestFailure
 
-# What a server that is going, gone or overrun does to a request.
+# Failures from a server that is stopping, down or overloaded.
 SERVER_FAILURES = frozenset(
     {"connection", "timeout", "http_429", "http_502", "http_503", "http_504"}
 )
@@ -34,7 +34,7 @@ class Answered:
 
 
 class HeldFailures:
-    """The failures of one run that are not handed on yet."""
+    """The failures of one run that are still held."""
 
     def __init__(self, *, patience: int) -> None:
         self._patience = patience
@@ -42,7 +42,7 @@ class HeldFailures:
         self._has_answer = False
 
     def sort(self, answers: Sequence[Answered]) -> list[Finished]:
-        """What of `answers`, and of what was held before, can be handed on."""
+        """Those of `answers`, and of the held failures, that can be returned now."""
         ready: list[Answered] = []
         for item in answers:
             failure = item.failure
@@ -61,18 +61,19 @@ class HeldFailures:
         return [item.finished for item in ready]
 
     def all_alike(self) -> str | None:
-        """What every request so far failed of, once that is many; None otherwise."""
+        """The common cause of all requests so far, when many failed; None otherwise."""
         failures = [failure for item in self._held if (failure := item.failure) is not None]
         reasons = {failure.reason for failure in failures}
         if self._has_answer or len(failures) < self._patience or len(reasons) != 1:
             return None
         return (
-            f"the first {len(failures)} requests all failed alike ({failures[-1].reason}: "
+            f"the first {len(failures)} requests all failed for the same reason "
+            f"({failures[-1].reason}: "
             f"{failures[-1].detail})"
         )
 
     def release(self) -> list[Finished]:
-        """All that is held: the run is at its end, and they are the requests' own."""
+        """All held failures: at the end of the run they count as caused by the requests."""
         released, self._held = self._held, []
         return [item.finished for item in released]
 

@@ -1,13 +1,13 @@
-"""Replies from OpenAI-compatible servers, a bounded number of requests at a time.
+"""Replies from OpenAI-compatible servers, with a limited number of requests at a time.
 
-The rule: all streams of one backend, in whatever event loop or thread, share its limit on requests
-under way, its servers and what was learned of them; connections belong to one event loop.
+The rule: all streams of one backend, in any event loop or thread, share its limit on requests under
+way, its servers and what was learned about them; connections belong to one event loop.
 
-Retries are made per call (`max_retries`, `Retry-After` honoured). A request its server failed after
-them goes once to another server, where there is one; one refused for want of room (HTTP 429) is
-sent again, up to MOST_REFUSALS times in all, when there is room: fewer are then sent at once. A
-request that fails is a RequestFailure; servers that are gone, or that fail every request for the
-same reason, end the stream, once what is under way has come in and was handed out.
+Retries are made per call (`max_retries`, `Retry-After` honoured). A request that its server still
+failed is sent once to another server, where there is one; one that a full server refused (HTTP 429)
+is sent again, up to MOST_REFUSALS times in total, when a slot is free: fewer are then sent at once.
+A request that fails is a RequestFailure; servers that are down, or that fail every request for the
+same reason, end the stream, after the replies under way have arrived and were yielded.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from annotator.models.served_model import ServedModel
 class OpenAIBackend:
     """A model that servers serve under a name.
 
-    A pickle holds the config alone: whoever unpickles it reads the key from its own environment,
-    and has limits and connections of its own.
+    A pickle contains only the config: the unpickling process reads the key from its environment,
+    and has separate limits and connections.
     """
 
     streams = True
 
     def __init__(self, config: ModelConfig) -> None:
-        """Read the key from the environment; ConfigError when no header can carry it."""
+        """Read the key from the environment; ConfigError when it cannot be sent in a header."""
         self._config = config
         self.model = config.model
         self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
@@ -58,7 +58,7 @@ class OpenAIBackend:
 
     @property
     def on_retry(self) -> OnRetry:
-        """Is called before each retry."""
+        """Called before each retry."""
         return self._calls.on_retry
 
     @on_retry.setter
@@ -66,7 +66,7 @@ class OpenAIBackend:
         self._calls.on_retry = listener
 
     def fingerprint(self) -> dict[str, Any]:
-        """The served name; `revision` is the user's word for the model behind it."""
+        """The served name; `revision` is the user's name for the model behind it."""
         config = self._config
         values: dict[str, Any] = {
             "backend": "openai",
@@ -76,7 +76,7 @@ class OpenAIBackend:
         }
         if config.structured != "response_format":
             values["structured"] = config.structured  # counts with a schema only (`call_key`)
-        # Where unset, a key stays what it was before these settings existed.
+        # Where unset, a content key stays as before these settings existed.
         if config.params:
             values["params"] = config.params
         if config.extra_body:
@@ -97,18 +97,19 @@ class OpenAIBackend:
         return [item.model for item in self._pool.endpoints if item.model is not None]
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
-        """Groups of one: a server answers each request by itself."""
+        """Groups of one: a server processes each request separately."""
         return [[request] for request in requests]
 
     def notes(self) -> list[str]:
-        """What the servers would not do."""
+        """Notes on what the servers did not support."""
         return self._calls.notes() + self._pool.notes()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connections]:
         """The connections of the running event loop, open until the last of its users leaves.
 
-        Every stream uses it; who runs several streams one after another keeps them open with it.
+        Every stream uses it; a caller that runs several streams one after another keeps them open
+        with it.
         """
         loop = asyncio.get_running_loop()
         with self._lock:
@@ -133,15 +134,15 @@ class OpenAIBackend:
     ) -> AsyncGenerator[list[Finished], None]:
         """Yield replies as they arrive, until `take` has nothing and nothing is under way.
 
-        `take` is called when there is room, after each list that was yielded, and when `ready` is
-        set, which clears it; give each stream an event of its own. When it ends it may be called
-        again. Raises BackendError when no server replies or all stop, ConfigError when one
-        refuses the key or the model: in both cases after yielding all that had come in.
+        `take` is called when a slot is free, after each list that was yielded, and when `ready` is
+        set, which clears it; give each stream its own event. When it ends it may be called again.
+        Raises BackendError when no server replies or all stop, ConfigError when one refuses the key
+        or the model: in both cases after yielding everything that had arrived.
 
         Closing it (`aclose`, a cancelled task) cancels and awaits the requests under way and gives
-        their slots back. A reply is yielded in the loop step in which it arrives, so what is lost
-        is what was under way, as seen by a caller that still works on the list before: at most
-        `concurrency` requests.
+        their slots back. A reply is yielded in the loop step in which it arrives, so only requests
+        under way are lost, as seen by a caller that still works on the list before: at most
+        `concurrency`.
         """
         async with self.connected() as connections:
             silent = await self._probe.ask_all(connections)
@@ -170,7 +171,8 @@ class OpenAIBackend:
                 runner.run(lists.aclose())
 
     async def _ask(self, connections: Connections, request: Request) -> Answered:
-        """One request, on the server with most room, and once on another if that one fails it."""
+        """One request, on the server with the most free slots, and once on another if that one
+        fails."""
         first = self._pool.choose(time.monotonic()) or self._pool.endpoints[0]
         answer = await self._ask_one(connections, first, request)
         if answer.failure is not None and _may_be_the_servers(answer.failure.reason):
@@ -185,14 +187,15 @@ class OpenAIBackend:
         self._pool.begin(endpoint)
         sent = time.monotonic()
         try:
-            if endpoint.kind is None:  # it was down when the others were asked
+            if endpoint.kind is None:  # it was down when the others were probed
                 await self._probe.ask_late(connections, endpoint)
             outcome = await self._calls.call(connections, endpoint, request)
         finally:
             self._pool.end(endpoint)
         answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
         failure = answer.failure
-        # Where there are other servers, one that fails what they answer is at fault itself.
+        # Where there are other servers, one that fails a request that they answer is itself the
+        # cause.
         blamed = (
             _may_be_the_servers if len(self._pool.endpoints) > 1 else SERVER_FAILURES.__contains__
         )
@@ -204,7 +207,7 @@ class OpenAIBackend:
 
 
 def _may_be_the_servers(reason: str) -> bool:
-    """Whether another server might answer a request that failed so."""
+    """Whether another server might answer a request that failed this way."""
     if reason in SERVER_FAILURES or reason in {"bad_response", "no_choices"}:
         return True
     return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}

@@ -1,8 +1,8 @@
 """How many calls of one model are under way at once, over all streams of one backend.
 
-The rule: calls under way never exceed the room, and a free slot goes to the waiting stream that
-holds the fewest, so no stream starves. Streams may run in several event loops and threads: the
-counts are guarded by a lock, and a stream is woken in its own loop.
+The rule: calls under way never exceed the number of slots, and a free slot goes to the waiting
+stream that holds the fewest, so no stream starves. Streams may run in several event loops and
+threads: the counts are guarded by a lock, and a stream is woken in its own loop.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Seat:
-    """One stream's part of the room.
+    """One stream's part of the slots.
 
     num_held     slots of its calls under way
-    num_granted  slots it was given while it waited, not yet used
+    num_granted  slots given while it waited, not yet used
     """
 
     loop: asyncio.AbstractEventLoop
@@ -42,10 +42,10 @@ class Seat:
 
 
 class Pace:
-    """The slots of one model's calls: fewer while servers refuse for want of room, then more again.
+    """The slots of one model's calls: fewer while full servers refuse calls, then more again.
 
-    Additive increase, multiplicative decrease, as TCP does it (RFC 5681): a refusal takes a
-    tenth, and as many replies as there are calls at once add one.
+    Additive increase, multiplicative decrease, as TCP does it (RFC 5681): a refusal removes a
+    tenth, and a number of replies equal to the number of slots adds one.
     """
 
     def __init__(self, most: int) -> None:
@@ -61,7 +61,7 @@ class Pace:
         return max(1, int(self._room))
 
     def refused(self) -> None:
-        """A server refused a call for want of room."""
+        """A full server refused a call."""
         with self._lock:
             self._room = max(1.0, self._room * 0.9)
 
@@ -72,7 +72,8 @@ class Pace:
             self._hand_out()
 
     def acquire(self, seat: Seat, most: int) -> int:
-        """Up to `most` slots: those granted while `seat` waited, which ends, and free ones."""
+        """Up to `most` slots: those granted while `seat` waited (it stops waiting), and free
+        ones."""
         with self._lock:
             self._stop_waiting(seat)
             count = max(0, min(most, self.room - self._num_used))
@@ -82,7 +83,7 @@ class Pace:
             return count
 
     def release(self, seat: Seat, count: int = 1) -> None:
-        """Give back `count` slots that `seat` holds; none where it has left."""
+        """Return `count` slots that `seat` holds; none where it has left."""
         with self._lock:
             count = min(count, seat.num_held)
             seat.num_held -= count
@@ -107,7 +108,7 @@ class Pace:
             self._hand_out()
 
     def leave(self, seat: Seat) -> None:
-        """Give back all that `seat` holds; its stream has ended."""
+        """Return all slots that `seat` holds; its stream has ended."""
         with self._lock:
             self._stop_waiting(seat)
             self._num_used -= seat.num_held

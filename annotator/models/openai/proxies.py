@@ -1,7 +1,7 @@
 """The proxy that the environment names for a server.
 
-The rule: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are followed except where NO_PROXY excepts the host;
-a proxy cannot reach this machine's own servers, so loopback is always asked directly.
+The rule: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are used except for hosts in NO_PROXY; a proxy
+cannot reach servers on this machine, so loopback is always called directly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def find_proxy(url: str) -> str | None:
-    """The address of the proxy for `url`; None where the server is asked directly.
+    """The address of the proxy for `url`; None where the server is called directly.
 
-    ConfigError for a proxy that speaks no HTTP.
+    ConfigError for a proxy that does not use HTTP.
     """
     parts = urlsplit(url)
     proxies = getproxies()

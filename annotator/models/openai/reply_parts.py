@@ -1,7 +1,7 @@
 """The parts of a reply: its text, a thinking model's private text, a refusal.
 
-The rule: text and thoughts are never mixed, and no part is dropped in silence: a part of an unknown
-kind makes the reply unreadable, with that kind named.
+The rule: text and thoughts are never mixed, and no part is dropped silently: a part of an unknown
+kind makes the reply unreadable, and the kind is named.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 _TEXT = frozenset({"text", "output_text"})
 _THOUGHT = frozenset({"thinking", "reasoning", "reasoning_text", "summary_text"})
 _WITHOUT_TEXT = frozenset({"redacted_thinking", "reference"})
-# Under which names a part keeps what it says.
+# The fields in which a part has its text.
 _FIELDS = ("text", "content", "thinking", "reasoning", "summary", "refusal")
 _DEEPEST = 8
 
 
 class UnreadablePartError(ValueError):
-    """A part of a reply that is none of the known kinds."""
+    """A part of a reply of an unknown kind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What a message's content holds. `text` is None where there is no text part."""
+    """The content of a message. `text` is None where there is no text part."""
 
     text: str | None = None
     thoughts: str = ""
@@ -65,7 +65,7 @@ def read_parts(content: Any) -> Parts:
 
 
 def read_thoughts(value: Any) -> str:
-    """A message's reasoning field as text; "" where it is absent or of no known form."""
+    """A message's reasoning field as text; "" where it is absent or has no known form."""
     try:
         return _said(value)
     except UnreadablePartError:

@@ -1,8 +1,8 @@
-"""How a request is written for a server, and what a server was found to refuse.
+"""How a request is written for a server, and which fields a server refuses.
 
 The rule: a field that a model refuses is left out (or `max_tokens` renamed), once it is known
-that the request passes without it; the reply that proves it is the one kept, and it is
-reported at the end. What a reply had to follow is checked where the reply is read, not here.
+that the request passes without it; the reply that proves it is kept, and the change is reported at
+the end. Requirements on a reply are checked where the reply is read, not here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from annotator.models.openai.server_kinds import NEUTRAL_NAMES, neutral_fields
 from annotator.models.system_role import describe_folding, fold_system, refuses_system
 from schemas.records import Message
 
-# Fields a model may refuse, in the order they are looked for in its complaint.
+# Fields that a model may refuse, in the order in which its error message is searched for them.
 _REFUSABLE = (
     "max_tokens",
     "temperature",
@@ -29,13 +29,13 @@ _REFUSABLE = (
     "structured_outputs",
     *NEUTRAL_NAMES,
 )
-# What a complaint calls them otherwise.
+# Other names of the fields in error messages.
 _OTHER_NAMES = {
     "response_format": ("json_schema", "structured output", "guided"),
     "logprobs": ("log probabilities",),
 }
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-# What rows record of a request: how its reply was drawn.
+# Fields of a request that rows record: how its reply was sampled.
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "reasoning_effort", *NEUTRAL_NAMES)
 
 
@@ -43,8 +43,8 @@ _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "reasoning_effort", *
 class RequestBody:
     """How requests to one model are written.
 
-    refused       fields that it does not take
-    folds_system  its chat template takes no system message
+    refused       fields that it does not accept
+    folds_system  its chat template does not support a system message
     """
 
     config: ModelConfig
@@ -80,7 +80,8 @@ class RequestBody:
         return replace(self, folds_system=True)
 
     def without(self, complaint: str, sent: Mapping[str, Any]) -> RequestBody | None:
-        """The body less the field of `sent` that `complaint`, a refusal, names; None for none."""
+        """The body without the field of `sent` that `complaint`, a refusal, names; None without
+        one."""
         said = complaint.lower()
         for name in _REFUSABLE:
             if name not in sent or name in self.refused or name in self._of_the_user:
@@ -90,7 +91,7 @@ class RequestBody:
         return None
 
     def joined(self, other: RequestBody) -> RequestBody:
-        """What both have learned of the model."""
+        """What both have learned about the model."""
         return replace(
             self,
             refused=self.refused | other.refused,
@@ -103,7 +104,7 @@ class RequestBody:
         notes = [
             f"{model} refuses max_tokens; max_completion_tokens was sent instead"
             if name == "max_tokens"
-            else f"{model} refuses {name}; it was left out, and the server's own default holds"
+            else f"{model} refuses {name}; it was left out, and the server's default is used"
             for name in sorted(self.refused)
         ]
         if self.folds_system:
@@ -122,9 +123,9 @@ class RequestBody:
 
 
 def sampling_of(fields: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """What rows record of a request's `fields`: how the reply was drawn, by what server.
+    """The part of a request's `fields` that rows record: how the reply was sampled, and the server.
 
-    A field that was not sent is not there: the server's own default was in force.
+    A field that was not sent is missing: the server's default was used.
     """
     values = {name: fields[name] for name in _SAMPLING if name in fields}
     if "max_completion_tokens" in fields:

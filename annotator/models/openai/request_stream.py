@@ -1,8 +1,9 @@
-"""One stream of requests: taken from the caller, asked at once, handed back as replies arrive.
+"""One stream of requests: taken from the caller, sent at once, returned as replies arrive.
 
-The rule that bounds what a kill or a cancellation can cost: requests under way, and replies that
-arrived but were not handed out yet, are together never more than `concurrency`, and a new request
-is taken only after the caller came back for more, so after it has stored what it was handed.
+The rule that limits the loss when the process is killed or cancelled: requests under way, and
+replies that arrived but were not yielded yet, are together never more than `concurrency`, and a new
+request is taken only after the caller asked for more, that is, after it has stored what was
+yielded.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from annotator.models.openai.held_failures import Answered, HeldFailures
 from annotator.models.openai.pace import Pace, Seat
 from schemas.errors import BackendError
 
-# A server that is full says nothing of what was asked; one that is full this often may stay so.
-# Fewer than set a server aside: one request alone does not.
+# A full server says nothing about the request; one that is full this often may stay full.
+# Fewer than the number that sets a server aside: a single request must not do it.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
 Ask = Callable[[Request], Coroutine[Any, Any, Answered]]
 
@@ -43,13 +44,13 @@ class RequestStream:
         self._pace = pace
         self._pool = pool
         self._concurrency = concurrency
-        # Set by the caller, by a reply that arrives, and by a slot that becomes free.
+        # Set by the caller, by an arriving reply, and by a slot that becomes free.
         self._news = ready or asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._seat = Seat(loop=self._loop, news=self._news)
         self._under_way: set[asyncio.Task[Answered]] = set()
         self._arrived: list[asyncio.Task[Answered]] = []
-        self._again: deque[Request] = deque()  # refused for want of room, to be sent again
+        self._again: deque[Request] = deque()  # refused by a full server, to be sent again
         self._refusals: Counter[str] = Counter()
         self._held = HeldFailures(patience=max(MIN_FAILURES_IN_A_ROW, concurrency))
         self._stop: BaseException | None = None
@@ -74,7 +75,8 @@ class RequestStream:
                     await self._news.wait()
                     self._news.clear()
                 elif end is not None:
-                    # What was under way has come in: it was paid for, and might have brought hope.
+                    # Everything under way has arrived: it was paid for, and might have contained a
+                    # reply.
                     raise end
                 elif self._news.is_set():
                     self._news.clear()
@@ -86,7 +88,7 @@ class RequestStream:
             await self._cancel()
 
     def _send(self) -> None:
-        """Send as many requests as there is room for, those refused before first."""
+        """Send as many requests as there are free slots, earlier refused ones first."""
         most = self._concurrency - len(self._under_way) - len(self._arrived)
         room = self._pace.acquire(self._seat, most)
         batch = [self._again.popleft() for _ in range(min(room, len(self._again)))]
@@ -97,7 +99,7 @@ class RequestStream:
             self._under_way.add(task)
             task.add_done_callback(self._note)
         self._pace.release(self._seat, room - len(batch))
-        if len(batch) == room < most:  # there may be more to send than there is room for
+        if len(batch) == room < most:  # there may be more to send than free slots
             self._pace.wait(self._seat)
 
     def _note(self, task: asyncio.Task[Answered]) -> None:
@@ -111,11 +113,11 @@ class RequestStream:
             self._news.set()
 
     def _sort(self) -> list[Finished]:
-        """What of the requests that have ended can be handed out."""
+        """The outcomes of ended requests that can be yielded now."""
         ended, self._arrived = self._arrived, []
         answers: list[Answered] = []
         for task in ended:
-            # One that somebody else cancelled must not be missing without a word.
+            # One that other code cancelled must not be missing silently.
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
                 self._stop = self._stop or error
@@ -128,7 +130,7 @@ class RequestStream:
         return self._held.sort(answers) if answers else []
 
     def _is_too_much(self, item: Answered) -> bool:
-        """Whether a request met a full server, and is worth sending again."""
+        """Whether a full server refused a request that should be sent again."""
         failure = item.failure
         if failure is None:
             self._pace.answered()
@@ -140,7 +142,7 @@ class RequestStream:
         return self._refusals[item.finished[0].id] < MOST_REFUSALS
 
     def _all_rest(self) -> BackendError | None:
-        """The end of the run while no server is awake."""
+        """The error that ends a run when all servers are set aside."""
         if self._pool.choose(time.monotonic()) is not None:
             return None
         return BackendError(
@@ -152,13 +154,14 @@ class RequestStream:
         )
 
     def _all_alike(self) -> BackendError | None:
-        """The end of a run in which nothing has been answered, and all failed of one thing."""
+        """The error that ends a run without any answer, where all requests failed for one
+        reason."""
         why = self._held.all_alike()
         urls = ", ".join(item.url for item in self._pool.endpoints)
         return BackendError(f"{why} at {urls}") if why else None
 
     async def _cancel(self) -> None:
-        """Cancel what is under way, wait for its end, and give back every slot."""
+        """Cancel what is under way, wait for its end, and return every slot."""
         self._is_closing = True
         try:
             under_way = list(self._under_way)

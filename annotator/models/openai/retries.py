@@ -1,7 +1,8 @@
-"""Which failed calls are sent again, and after how long.
+"""Which failed calls are sent again, and after which delay.
 
-The rule: what the server asks for comes first (`Retry-After` in seconds or as a date,
-`x-should-retry`); else a call is repeated where another try may help, after a delay that doubles.
+The rule: the server's instructions take precedence (`Retry-After` in seconds or as a date,
+`x-should-retry`); otherwise a call is repeated where another try may help, after a delay that
+doubles.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from email.utils import mktime_tz, parsedate_tz
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
-LONGEST_RETRY_AFTER_S = 120.0  # a server that asks for more is not asked again
-_JITTER = 0.25  # a delay is shortened by up to this part, so that calls spread out
-_RETRIED = frozenset({408, 409, 429})  # time-out, conflict, too many requests; and all from 500 on
+LONGEST_RETRY_AFTER_S = 120.0  # a call is not repeated where the server asks for more
+_JITTER = 0.25  # a delay is shortened randomly by up to this share, so that calls are spread
+_RETRIED = frozenset({408, 409, 429})  # time-out, conflict, too many requests; and all from 500
 
 
 def is_retried(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a call that got this HTTP status is worth sending again."""
+    """Whether a call that got this HTTP status should be sent again."""
     asked = retry_after(headers)
     if asked is not None and asked > LONGEST_RETRY_AFTER_S:
         return False
@@ -42,7 +43,7 @@ def retry_delay(num_retries: int, headers: Mapping[str, str]) -> float:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds a server asks to wait; None where it asks for nothing readable.
+    """The seconds a server asks to wait; None where the header is missing or not readable.
 
     >>> retry_after({"retry-after-ms": "1500"}), retry_after({"retry-after": "soon"})
     (1.5, None)

@@ -1,7 +1,7 @@
 """Access to servers: the key and headers of a call, and errors that never repeat the key.
 
-The rule: the key is read from the environment, sent to the servers of the config alone, and
-written nowhere; an error of a server or of the transport that repeats it is shown without it.
+The rule: the key is read from the environment, sent only to the servers of the config, and never
+written; it is removed from errors of a server or of the transport that repeat it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from annotator.models.openai.connections import StatusError
 from annotator.models.openai.endpoints import Endpoint
 from schemas.errors import ConfigError
 
-NO_KEY = "none"  # sent where there is no key: some servers want the header
-# OpenAI's own variables for an account with several organizations or projects.
+NO_KEY = "none"  # sent without a key, since some servers need the header
+# OpenAI's variables for an account with several organizations or projects.
 _ACCOUNT_HEADERS = {
     "OpenAI-Organization": "OPENAI_ORG_ID",
     "OpenAI-Project": "OPENAI_PROJECT_ID",
@@ -23,7 +23,7 @@ _ACCOUNT_HEADERS = {
 
 
 class ServerAccess:
-    """The key of one model's servers, and what is said about a refusal."""
+    """The key of one model's servers, and the errors for refusals."""
 
     def __init__(self, config: ModelConfig) -> None:
         """Read the key from the environment; ConfigError when no header can carry it."""
@@ -32,7 +32,7 @@ class ServerAccess:
         if not (self._key.isascii() and self._key.isprintable()):
             raise ConfigError(
                 f"the key in the environment variable {config.api_key_env} holds characters that "
-                "no HTTP header can carry; set it again"
+                "are not allowed in an HTTP header; set it again"
             )
 
     def headers(self) -> dict[str, str]:
@@ -47,7 +47,7 @@ class ServerAccess:
         }
 
     def refuse_if_hopeless(self, error: StatusError, endpoint: Endpoint) -> None:
-        """Raise ConfigError for an answer that every other request would get as well."""
+        """Raise ConfigError for an answer that every other request would get, too."""
         config = self._config
         if error.status in (401, 403):
             advice = (
@@ -67,15 +67,15 @@ class ServerAccess:
             )
 
     def safe_line(self, error: BaseException) -> str:
-        """An error as one line; servers and clients may repeat the key in theirs."""
+        """An error as one line; messages of servers and clients may repeat the key."""
         return detail_line(self.without_key(str(error) or type(error).__name__))
 
     def without_key(self, text: str) -> str:
-        """`text` of a server, which may repeat what it was sent."""
+        """`text` of a server without the key, which it may repeat."""
         return text.replace(self._key, "***") if self._key else text
 
 
 def _advise_v1(url: str) -> str:
-    """A hint for an address without the path that such servers mostly have; '' for others."""
+    """A hint for an address without the path that such servers usually have; '' for others."""
     bare = url.rstrip("/")
-    return "" if bare.endswith("/v1") else f", which mostly ends in /v1: base_url={bare}/v1"
+    return "" if bare.endswith("/v1") else f", which usually ends in /v1: base_url={bare}/v1"

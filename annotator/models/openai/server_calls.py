@@ -1,7 +1,7 @@
-"""One request to one server: written, sent, written again without what is refused, and read.
+"""One request to one server: written, sent, rewritten without refused fields, and read.
 
-The rule: whatever a server does, the outcome is a Reply, with what was in force when it was drawn,
-or a RequestFailure; only a key or model that every server refuses raises.
+The rule: whatever a server does, the outcome is a Reply, with the sampling that was used, or a
+RequestFailure; only a key or model that every server refuses raises an error.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from annotator.models.openai.request_body import RequestBody, sampling_of
 from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_kinds import UNKNOWN, describe_unset
 
-# What servers say of a prompt that does not fit: "maximum context length", "exceeds the context".
+# Server messages about a prompt that does not fit: "maximum context length", "exceeds the context".
 _LONG_CONTEXT = re.compile(r"context (length|size|window)|maximum (model|context)", re.IGNORECASE)
 
 
 class ServerCalls:
-    """Requests to one model, and what was learned of it on the way."""
+    """Requests to one model, and what was learned about it from the replies."""
 
     def __init__(self, config: ModelConfig, access: ServerAccess, pool: EndpointPool) -> None:
         self._config = config
@@ -42,12 +42,13 @@ class ServerCalls:
         self._pool = pool
         self._body = RequestBody(config=config)
         self._is_sampled = False  # a request had a temperature above 0
-        self._num_unfinished = 0  # replies that are thoughts alone, cut off
+        self._num_unfinished = 0  # replies with only thoughts, cut off
         self._lock = threading.Lock()  # calls may be made in several event loops
         self.on_retry: OnRetry = _ignore
 
     def notes(self) -> list[str]:
-        """What the servers would not do, and what of theirs could not be switched off."""
+        """Notes on what the servers did not support, and which of their defaults could not be
+        switched off."""
         known = [item for item in self._pool.endpoints if item.kind is not None]
         notes = self._body.notes(sorted({item.kind or UNKNOWN for item in known}))
         if self._is_sampled:
@@ -62,7 +63,7 @@ class ServerCalls:
         return notes
 
     async def call(self, connections: Connections, endpoint: Endpoint, request: Request) -> Outcome:
-        """The outcome of one request at one server; ConfigError where no other can be asked."""
+        """The outcome of one request at one server; ConfigError where no other server is left."""
         body = self._body
         kind = endpoint.kind or UNKNOWN
         self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
@@ -93,7 +94,7 @@ class ServerCalls:
             return self._noted(read_completion(reply), body, sampling_of(fields, kind))
 
     def _learn(self, body: RequestBody) -> None:
-        """Write later requests as `body` is written, which a server took."""
+        """Write later requests like `body`, which a server accepted."""
         if body is not self._body:
             with self._lock:
                 self._body = self._body.joined(body)
@@ -107,7 +108,7 @@ class ServerCalls:
         return RequestFailure(reason=f"http_{error.status}", detail=detail)
 
     def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
-        """A reply with what was in force when it was drawn; a failure without the key."""
+        """A reply with the sampling that was used; a failure without the key."""
         if isinstance(outcome, RequestFailure):
             return replace(outcome, detail=self._access.without_key(outcome.detail))
         if outcome.finish_reason == "length" and not outcome.text:
@@ -128,15 +129,15 @@ class ServerCalls:
 
 
 def _ignore(key: str, reason: str, wait_s: float) -> None:
-    """What is done with retries that nobody wants to hear of."""
+    """Does nothing: retries are not reported."""
 
 
 def _written_otherwise(
     body: RequestBody, error: StatusError, request: Request, fields: Mapping[str, Any]
 ) -> RequestBody | None:
-    """How to write a refused request again; None where the refusal names nothing of ours.
+    """How to rewrite a refused request; None where the refusal names no field of the request.
 
-    llama.cpp reports what a chat template refuses as an error of its own, HTTP 500.
+    llama.cpp reports a refusal of the chat template as an internal error, HTTP 500.
     """
     status, complaint = error.status, str(error)
     if status not in (400, 422, 500):

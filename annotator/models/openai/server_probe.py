@@ -1,7 +1,7 @@
-"""Asking servers what they serve before anything is spent.
+"""Asks servers for their models before anything is spent.
 
-The rule: one server that replies is enough, and each is asked once per run. What it lists names
-the model behind the served name and the kind of server; a server need not have a list.
+The rule: one server that replies is enough, and each is asked once per run. Its list shows the
+model behind the served name and the kind of server; a server need not have a list.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class ServerProbe:
         self._is_done = False
 
     async def ask_all(self, connections: Connections) -> list[str]:
-        """Ask each server what it serves; one that replies is enough, and is asked only once.
+        """Ask each server for its models; one that replies is enough, and is asked only once.
 
-        Returns why no server can be asked, one reason per server; [] when one can.
+        Returns why no server can be called, one reason per server; [] when one can.
         """
         async with connections.probing:
             return [] if self._is_done else await self._ask_all(connections)
@@ -53,7 +53,7 @@ class ServerProbe:
         return []
 
     def no_server(self, silent: Sequence[str]) -> BackendError:
-        """The end of a run for which every server is `silent`, with the reason of each."""
+        """The error that ends a run when every server is `silent`, with the reason of each."""
         endpoints = self._pool.endpoints
         if len(endpoints) == 1:
             place = f"no server answers at base_url {endpoints[0].url} ({silent[0]})"
@@ -66,12 +66,12 @@ class ServerProbe:
         )
 
     async def ask_late(self, connections: Connections, endpoint: Endpoint) -> None:
-        """Ask a server that was down at first. A refused key is the next request's to report."""
+        """Ask a server that was down at first. The next request reports a refused key."""
         with suppress(ConfigError):
             await self.ask(connections, endpoint)
 
     async def ask(self, connections: Connections, endpoint: Endpoint) -> str:
-        """Why a server cannot be asked, or "" when it can; a refused key raises ConfigError."""
+        """Why a server cannot be called, or "" when it can; a refused key raises ConfigError."""
         timeout_s = min(PROBE_TIMEOUT_S, self._config.timeout_s)
         try:
             reply = await connections.list_models(endpoint.url, timeout_s=timeout_s)

@@ -1,7 +1,7 @@
-"""What the rules of every language share: a full stop as they see it, and measures.
+"""Shared by the rules of all languages: the surroundings of a full stop, and units.
 
-The rule: a rule sees a bounded window around one full stop and says that a sentence ends there
-(True), that none does (False), or that it does not know (None); then the library's word counts.
+The rule: a rule reads a bounded window around one full stop and returns True (a sentence ends
+there), False (none does) or None (unknown: the library decides).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Verdict = bool | None
 _BEFORE_CHARS = 60
 _WORD = re.compile(rf"(?:[^\W_{CJK_LETTERS}]|[.&])+\Z")
 _OPENING = '([“"„«'
-# On over what closes the sentence and what opens the next one.
+# Skips marks that close the sentence and that open the next one.
 _AFTER = re.compile(r"[\"'”’»)\]]{0,8}\s*[\"'“‘(\[«„_]?[ \u00a0\u202f]?")
 _NEXT_WORD = re.compile(r"[^\W\d_]{1,30}")
-_APOSTROPHE = re.compile(r"x(?:s|m|ve|re|ll|d)\Z")  # the view has an x for an apostrophe
+_APOSTROPHE = re.compile(r"x(?:s|m|ve|re|ll|d)\Z")  # the view has an x in place of an apostrophe
 
 
 def words(text: str) -> frozenset[str]:
@@ -29,20 +29,20 @@ def words(text: str) -> frozenset[str]:
 
 
 def without_apostrophe(word: str) -> str:
-    """It for it's and I for I'm, as the view has them."""
+    """`It` for it's and `I` for I'm, in the form of the view."""
     return _APOSTROPHE.sub("", word)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """A full stop and what is around it; nothing further away is ever looked at."""
+    """A full stop and the text around it; nothing further away is read."""
 
     before: str  # up to 60 characters of the block, without the full stop
     word: str  # letters, digits and dots right before it
     previous: str  # the word before that one, with its punctuation; "" at the block's start
     touching: str  # the character right after it
-    following: str  # the next character that is no space or opening mark
-    next_word: str  # the letters that start there
+    following: str  # the next character other than a space or opening mark
+    next_word: str  # the letters that begin there
     after_next: str  # the character after `next_word`
 
     @property
@@ -70,7 +70,7 @@ Judge = Callable[[Stop], Verdict]
 def read_stop(view: str, end: int, *, start: int, limit: int) -> Stop:
     """The full stop that ends at `end`, in the block [start, limit)."""
     before = view[max(start, end - 1 - _BEFORE_CHARS) : end - 1]
-    # Tokens first: a pattern that ends at the end of 60 characters is tried at each of them.
+    # Tokens first: a pattern anchored at the end would be tried at each of the 60 characters.
     tokens = before.rsplit(None, 2)
     last = tokens[-1] if tokens and not before[-1:].isspace() else ""
     match = _WORD.search(last)
@@ -94,7 +94,8 @@ def read_stop(view: str, end: int, *, start: int, limit: int) -> Stop:
 
 
 def judge_in_any_language(stop: Stop) -> Verdict:
-    """Decimals, initials without spaces, names such as .NET, and stops with more to come."""
+    """Decimals, initials without spaces, names such as .NET, and stops followed by more of the
+    word."""
     touching = stop.touching
     if touching.isalnum() and stop.before[-1:].isspace():
         return False  # .NET, .5
@@ -116,8 +117,8 @@ def judge_without_space(stop: Stop, starters: frozenset[str]) -> Verdict:
     """Whether the space after a sentence is missing: in 1950.He died. done.The next.
 
     Names of files and of code (System.Out, torch.nn.Linear, main.py) look alike, so a word in
-    small letters needs a starter after it, and a number a word with a capital. Where only the
-    capital speaks for an end (is big.London is), the library decides.
+    small letters needs a starter after it, and a number needs a word with a capital. Where only the
+    capital suggests an end (is big.London is), the library decides.
     """
     spaced = stop.after_next.isspace() or stop.after_next == ","
     is_starter = spaced and stop.starter in starters
@@ -134,8 +135,8 @@ def judge_without_space(stop: Stop, starters: frozenset[str]) -> Verdict:
     return True if is_starter and len(stop.word) > 1 else None
 
 
-# Units that a full stop may shorten or follow. What is not here and has a slash (mmol/L), a
-# degree sign or one letter only is a unit too when a number is before it.
+# Units that a full stop may shorten or follow. A word that is not listed and has a slash (mmol/L),
+# a degree sign or only one letter is a unit too when a number is before it.
 UNITS = words(
     "mm cm dm km in ft yd mi oz lb lbs kg mg mcg µg μg ng pg ml cl dl gal qt pt tsp tbsp tsps "
     "tbsps sec secs min mins hr hrs wk wks mo mos yr yrs hz khz mhz ghz kw mw gw kv mv ma kj cal "

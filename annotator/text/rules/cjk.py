@@ -1,7 +1,7 @@
-"""Chinese and Japanese: who speaks, after a quotation, is in the quotation's sentence.
+"""Chinese and Japanese: a speaker named after a quotation belongs to the quotation's sentence.
 
-The rule: only a short clause with a verb of speech counts, and not after a colon, since a
-quotation after a colon has its speaker already. Full stops of Latin words go to the English rules.
+The rule: only a short clause with a verb of speech counts, and not after a colon, since a quotation
+after a colon already has its speaker. The English rules decide about full stops of Latin words.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _SAYS = (
     r"|告[诉訴][^，。！？；：“”\s]{0,6}|回答|解[释釋]|[补補]充|感[叹嘆]|低[语語]|嘟囔|[叹嘆]了一?口[气氣]|[说說][过過]?"
     r"|[问問答喊叫嚷吼喝骂罵劝勸])"
 )
-# News goes on with these (王强表示，明年……): before a comma they count only where a quotation
-# goes on.
+# News continues with these (王强表示，明年……): before a comma they count only where a
+# quotation continues.
 _STATES = r"(?:表示|指出|[强強][调調]|坦言|透露|宣布|承[认認]|[认認][为為])"
-# Not words that begin a sentence of their own, nor those that say that nobody spoke.
+# Not words that begin a separate sentence, nor those meaning that no one spoke.
 _WHO = (
     r"(?!然[后後]|[后後][来來]|接[着著]|但|可是|不[过過]|[于於]是)"
     r"(?:[^没沒不无無，。！？；：“”‘’「」『』《》（）…\s]){0,12}?"
@@ -27,7 +27,7 @@ _CHINESE = re.compile(
     rf"[ \t]?{_WHO}(?:{_SAYS}[着著了]?(?:[他她我你][们們]?)?(?:[。！？；，,]|\Z)"
     rf"|{_STATES}(?:[。！？；]|[，,](?=[“「])|\Z))"
 )
-# と and って quote what is before them; the words left out start sentences (とても, ところが).
+# と and って quote the text before them; the excluded words begin sentences (とても, ところが).
 _JAPANESE = re.compile(
     r"、?(?:と(?!ても|ころ|りあえず|もかく|にかく|うとう|きどき|もに)|って|などと|という|とか|を)"
     r"|(?:[^、。！？「」『』\s]{1,8}[はが])(?:[^、。！？「」『』\s]{0,6})"

@@ -1,7 +1,7 @@
-"""Where a full stop ends a sentence in English, and in languages without rules of their own.
+"""Where a full stop ends a sentence in English, and in languages without separate rules.
 
-The rule: what comes next decides first. A word that often starts sentences, with a capital, means
-an end; a small letter after an abbreviation means none. Only then do lists of words count.
+The rule: the next word decides first. A word that often begins sentences, with a capital, means an
+end; a small letter after an abbreviation means none. Only then lists of words are used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from annotator.text.rules.base import (
     words,
 )
 
-# Titles and Latin words that lead on to the next word, whatever it is.
+# Titles and Latin words that continue with the next word, whatever it is.
 NEVER_LAST = words(
     "dr mr mrs ms mx messrs prof rev gen sen rep gov capt cmdr col lt sgt maj hon st mt approx "
     "e.g i.e cf viz vs"
@@ -34,15 +34,15 @@ _BEFORE_DIGITS = words(
     "suppl supp max min pop temp matt cor tel ext rm apt ste rte hwy rt lot al pg pgs ref refs bk "
     "jan feb mar apr jun jul aug sep sept oct nov dec"
 )
-# Known by a small letter after them: "Inc. was", "etc. in". Words such as "no", "art" or "sat"
-# are left out, since they end sentences in chat that has no capitals.
+# Recognised by a small letter after them: "Inc. was", "etc. in". Words such as "no", "art" or "sat"
+# are left out, since they end sentences in chat without capitals.
 _BEFORE_SMALL_LETTERS = words(
     "al etc inc ltd llc llp plc co corp bros jr sr esq dept univ assn gov ave blvd est fig figs "
     "eq vol pp approx govt intl natl avg incl excl tel ext jan feb aug sept oct nov dec ed eds "
     "gmbh s.a ag chem phys biol math med hon rev fed temp minn calif conn ariz colo tenn wis mich "
     "penn elecs natl acad sci proc"
 )
-# Parts of names of bodies and journals: Proc. Natl. Acad. Sci.
+# Parts of names of institutions and journals: Proc. Natl. Acad. Sci.
 _LEADS_ON = words("proc natl acad sci assn intl elecs univ dept")
 # A smaller unit follows: 5 ft. 6 in.
 _LARGER_UNITS = words("ft lb lbs hr hrs st yd")
@@ -51,7 +51,7 @@ _BEFORE_LETTERS = words("fig figs tab app ex exh sec sched vol eq")
 # "5 km. it was fun" is chat without capitals and two sentences; "5 mg. daily" is one.
 _SMALL_STARTERS = words("it he she they we i you this that then but so there")
 
-# Words that start a sentence when they have a capital after a full stop. No names among them.
+# Words that begin a sentence when they have a capital after a full stop. Names are not included.
 _STARTERS = words(
     "the a an this that these those it he she we you they i his her its our their my your there "
     "here in on at for from to with without by as if when while after before during since until "
@@ -69,13 +69,13 @@ _STARTERS = words(
     "originally eventually unfortunately fortunately specifically particularly including besides "
     "together nowadays years thousands millions hundreds"
 )
-# Those that are surnames too (K. He, Y. An) do not settle what a lone initial is.
+# Those that are also surnames (K. He, Y. An) do not decide about a single initial.
 _SURNAMES = words("he an so do let call page may long early late one two ten even moon")
 _NAMED_ZONES = words(
     "est edt cst cdt mst mdt pst pdt et ct pt gmt utc bst cet cest ist jst eastern central "
     "pacific mountain monday tuesday wednesday thursday friday saturday sunday"
 )
-# Words that give a single letter a meaning of its own: it is no initial of a name.
+# Words after which a single letter is not the initial of a name.
 _LETTERED = words(
     "hepatitis vitamin vitamins type types group class grade stage plan section exhibit appendix "
     "schedule part option answer choice category level phase line team size figure table annex "
@@ -110,7 +110,7 @@ def judge(stop: Stop) -> Verdict:
 
 
 def _is_reference(stop: Stop) -> bool:
-    """Whether a number or a letter belongs to what is before the stop: art. 5, Fig. A."""
+    """Whether a number or a letter belongs to the word before the stop: art. 5, Fig. A."""
     if stop.following.isdigit():
         return (
             stop.low in _BEFORE_DIGITS
@@ -122,7 +122,7 @@ def _is_reference(stop: Stop) -> bool:
 
 
 def _judge_title(stop: Stop) -> Verdict:
-    """A title leads on, except a street's name before a starter."""
+    """A title continues, except a street's name before a starter."""
     if stop.low in _STREETS and stop.previous[:1].isupper() and stop.starter in _STARTERS:
         return True
     if stop.low == "v" and is_measure(stop):
@@ -131,7 +131,7 @@ def _judge_title(stop: Stop) -> Verdict:
 
 
 def _judge_before_small(stop: Stop) -> Verdict:
-    """A small letter comes next: no end after an abbreviation, else the library decides."""
+    """A small letter follows: no end after an abbreviation, otherwise the library decides."""
     if len(stop.word) == 1 and stop.word.isalpha():
         return False  # E. coli
     is_short = stop.is_dotted or stop.low in _BEFORE_SMALL_LETTERS or is_measure(stop)
@@ -156,19 +156,20 @@ def _judge_before_capital(stop: Stop) -> Verdict:
         return _judge_dotted(stop)
     if stop.low in _LEADS_ON:
         return False
-    # The last part of a file or site (README.md, example.com) is no abbreviation.
+    # The last part of a file or site name (README.md, example.com) is not an abbreviation.
     return True if "." in stop.word and stop.word[-2:].isalnum() else None
 
 
 def _judge_dotted(stop: Stop) -> bool:
-    """What a doctor writes (p.o., b.i.d.) is small and comes last; U.S. and J.R.R. lead on."""
+    """Medical abbreviations (p.o., b.i.d.) are in small letters and come last; U.S. and J.R.R.
+    continue."""
     if stop.low in ("a.m", "p.m"):
         return stop.next_word.lower() not in _NAMED_ZONES
     return stop.word.islower() or (stop.low in _ERAS and stop.previous.isdigit())
 
 
 def _judge_measure(stop: Stop, *, is_starter: bool) -> Verdict:
-    """A number and its unit, then a capital: an end, but for streets and law reports."""
+    """A number and its unit, then a capital: an end, except in streets and law reports."""
     if is_starter:
         return True
     if stop.next_word.lower() in _REPORTERS:
@@ -177,7 +178,7 @@ def _judge_measure(stop: Stop, *, is_starter: bool) -> Verdict:
 
 
 def _judge_letter(stop: Stop) -> Verdict:
-    """A single letter, then a capital: an initial, unless a word before or after speaks against."""
+    """A single letter, then a capital: an initial, unless a word before or after excludes that."""
     previous = stop.previous.lower()
     if previous in _LETTERED or _LETTERED_IS.search(stop.before):
         return True

@@ -1,7 +1,7 @@
 """Where a full stop ends a sentence in French.
 
-The rule: titles lead on to a name and references to a number; what else is shortened ends a
-sentence only when a word that often starts one comes next.
+The rule: titles continue with a name and references with a number; any other abbreviation ends a
+sentence only when a word that often begins one follows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from annotator.text.rules.base import (
     words,
 )
 
-# Titles, and words that lead on to a name or to more of the clause ("M." is also an initial).
+# Titles, and words that continue with a name or more of the clause ("M." is also an initial).
 _NEVER_LAST = words(
     "m mm mme mmes mlle mlles mgr dr drs pr prof me mes st ste sts sté cie gén gal col cdt lt cap "
     "cf vs ex c.-à-d p.ex env av apr hab"

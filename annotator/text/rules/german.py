@@ -1,7 +1,7 @@
 """Where a full stop ends a sentence in German.
 
 The rule: every noun has a capital, so a capital proves little. A number with a stop is an ordinal
-when its noun says so or an article or preposition is before it; only pronouns, articles and
+when its noun shows it or an article or preposition is before it; only pronouns, articles and
 adverbs with a capital prove an end.
 """
 
@@ -37,7 +37,7 @@ _BEFORE_ORDINALS = words(
     "meine meinen meinem unser unsere unseren unserem euer euren dein deinen deinem ein einen "
     "einem eine einer kein keinen jedes dieses und oder bereits schon"
 )
-# Nouns that an ordinal comes before, whatever is before it.
+# Nouns before which a number is an ordinal, whatever precedes it.
 _ORDERED = words(
     "januar jänner februar feber märz april mai juni juli august september oktober november "
     "dezember jahrhundert jahrhunderts jahrhunderte jahrtausend jahrtausends weltkrieg weltkriegs "
@@ -57,7 +57,7 @@ _STARTERS = words(
     "so sogar somit also wer was wo wann warum wie welche bitte ja nein es trotzdem allerdings "
     "dennoch schließlich zunächst insgesamt laut trotz wegen"
 )
-# z. B., d. h., u. a.: single letters, the one before with a stop of its own.
+# z. B., d. h., u. a.: single letters, where the one before has a stop, too.
 _PAIR_OF_LETTERS = re.compile(r"(?:\A|[\s(])[a-zäöü]\.[ \u00a0\u202f]?[A-Za-zäöü]\Z")
 _DAY_BEFORE_MONTH = re.compile(r"(?:\A|[\s(])\d{1,2}\Z")
 
@@ -90,7 +90,7 @@ def _leads_on(stop: Stop) -> bool:
 
 
 def _judge_before_other_words(stop: Stop) -> Verdict:
-    """A noun, a name, a digit or a small letter comes next: no end after what is shortened."""
+    """A noun, a name, a digit or a small letter follows: no end after an abbreviation."""
     if stop.low in _MAY_BE_LAST or stop.low in _BEFORE_NOUNS:
         return False
     if _PAIR_OF_LETTERS.search(stop.before):

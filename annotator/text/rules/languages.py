@@ -1,6 +1,6 @@
 """Which rules apply to a language.
 
-The rule: a language without rules of its own has the English ones, as its library does.
+The rule: a language without separate rules uses the English ones, as its library does.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def primary_code(language: str) -> str:
 class Rules:
     """The rules of one language, for a place in the view of a block [start, limit).
 
-    A full stop is judged when ends are looked for and again when they are settled, so the
-    verdicts are kept, by offset: an instance is for one text.
+    A full stop is tested when ends are searched and again when they are placed, so the results are
+    cached by offset: an instance is for one text.
     """
 
     language: str
@@ -37,7 +37,7 @@ class Rules:
         return self.verdicts[end]
 
     def has_speaker_after(self, view: str, end: int, *, start: int, limit: int) -> bool:
-        """Whether the quotation that ends at `end` goes on with who said it."""
+        """Whether the quotation that ends at `end` continues with its speaker."""
         return cjk.has_speaker_after(view, end, start=start, limit=limit, language=self.language)
 
 

@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     help="Override one setting; may be repeated.",
 )
 def command(config_path: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show what is installed, what each command still needs, and the command that gets it.
+    """Show what is installed, what each command still needs, and the command that installs it.
 
     With --config: check servers, the models they serve, keys, prices, documents, questions, their
-    ids, domain, prompts, model folders and disk space. Nothing is asked of a model and nothing is
-    written; only the configured servers are called, for at most 5 seconds each. Exit code 1 on an
-    error. Without --config the exit code is 0, whatever is missing: only you know which commands
-    you want.
+    ids, domain, prompts, model folders and disk space. No model is called and nothing is written;
+    only the configured servers are contacted, for at most 5 seconds each. Exit code 1 on an error.
+    Without --config the exit code is 0 even if packages are missing, because you may not need all
+    commands.
     """
     if config_path or overrides:
         _check_run(load_run_config(config_path, overrides))
@@ -75,10 +75,10 @@ def _show_packages() -> None:
         commands.add_row(Text(command.name), ready, Text(", ".join(command.missing)))
     console.print(packages)
     console.print(commands)
-    # Plain lines, whole and unstyled: they are there to be copied.
+    # Plain lines, not wrapped and without style, so that they can be copied.
     for command_line in dict.fromkeys(row.command for row in missing):
         names = ", ".join(row.name for row in missing if row.command == command_line)
-        click.echo(f"to get {names}:\n    {command_line}")
+        click.echo(f"to install {names}:\n    {command_line}")
 
 
 def _check_run(config: RunConfig) -> None:
@@ -90,7 +90,7 @@ def _check_run(config: RunConfig) -> None:
             click.echo(f"{'':<8} next: {check.command}")
     click.echo(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['error']} errors")
     if counts["error"]:
-        raise MaskDpoError("the run cannot work like this; correct what is marked 'error' first")
+        raise MaskDpoError("the run cannot work yet; first correct what is marked 'error'")
 
 
 def _checks(config: RunConfig) -> Iterator[Check]:
@@ -104,7 +104,7 @@ def _checks(config: RunConfig) -> Iterator[Check]:
 
 
 def _check_models(config: RunConfig) -> Iterator[Check]:
-    """Every model of the config: where it is served, or the folder it is in."""
+    """Every model of the config: its server or its folder."""
     from annotator.models.config import SampleConfig
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.doctor.checks import check_model_folder

@@ -42,12 +42,20 @@ if TYPE_CHECKING:
 @judge_config_options
 @paid_options
 @estimate_option
-@click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME=MODEL",
+    help="Model to evaluate; may be repeated; the first is the baseline [evaluate.models].",
+)
 @click.option(
     "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
-@click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+@click.option(
+    "--output", type=FOLDER, help="Folder for scores.json and report.html [RUN/evaluation]."
+)
 @store_option
 @same_model_option
 def command(
@@ -63,13 +71,14 @@ def command(
     store: Path | None,
     same_model: bool,
 ) -> None:
-    """Ask every model the same questions, run one judge on all answers, compare and draw.
+    """Ask every model the same questions, run one judge on all answers, compare and plot.
 
     Scores are over the questions that every model answered; the terminal, scores.json and
-    report.html warn of a model that answers less or says less than another (docs/evaluation.md).
+    report.html warn about a model that answers less often or with fewer facts than another
+    (docs/evaluation.md).
 
-    How models are asked, how they are judged and what both cost (prices) is set in the sections
-    sample and annotate. The limits are on the sum over all models and the judge. A rerun continues.
+    Sampling, judging and prices are set in the sections sample and annotate. Limits apply to the
+    sum over all models and the judge. A rerun continues.
     """
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_prices
@@ -113,13 +122,13 @@ def command(
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
-    """Raise InputError for a missing file; a note where nobody chose questions for evaluation."""
+    """Raise InputError for a missing file; print a note if no questions for evaluation are set."""
     require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
     require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
     if not is_chosen:
         click.echo(
-            f"note: asking {inputs.questions}, which the preference data may be made of; "
-            "--questions or evaluate.questions names questions of unseen topics",
+            f"note: using {inputs.questions}, which the preference data may be based on; "
+            "give questions of unseen topics with --questions or evaluate.questions",
             err=True,
         )
 

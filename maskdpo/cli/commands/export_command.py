@@ -53,43 +53,49 @@ _OF_PAIRS = ("trl", "published")
 @click.option(
     "--documents",
     type=INPUT_FILE,
-    help="Documents: those that human labels are to carry, and of which a sheet shows passages "
-    "[sheet: RUN/documents.jsonl where it exists].",
+    help="Documents: included in human labels; a sheet shows passages of them [sheet: "
+    "RUN/documents.jsonl if it exists].",
 )
-@click.option("--blind", is_flag=True, help="Sheet: leave out all that the judge says.")
+@click.option("--blind", is_flag=True, help="Sheet: leave out everything from the judge.")
 @click.option(
     "--sample",
     type=click.IntRange(1),
-    help="Sheet: this many sentences, in the proportions of topics and labels. [all]",
+    help="Sheet: only this many sentences, in proportion to topics and labels. [all]",
 )
 @click.option(
     "--seed",
     type=int,
     default=0,
     show_default=True,
-    help="Sheet: the seed of --sample and --blind.",
+    help="Sheet: seed of --sample and --blind.",
 )
 @click.option(
     "--only",
     type=click.Choice([*(label.value for label in Label), UNREVIEWED]),
     multiple=True,
-    help="Sheet: sentences with this label of the judge, or without a review; may be repeated.",
+    help="Sheet: only sentences with this label of the judge, or unreviewed; may be repeated.",
 )
 @click.option(
-    "--who", default="", help="With --only unreviewed: what this person has not reviewed. [anyone]"
+    "--who",
+    default="",
+    help="With --only unreviewed: sentences that this person has not reviewed. [anyone]",
 )
 @click.option(
     "--label-language",
     type=click.Choice(["en", "zh"]),
-    help="Sheet: language of the labels to choose from [zh where most responses are Chinese].",
+    help="Sheet: language of the labels to choose from [zh if most responses are Chinese].",
 )
-@click.option("--lossy", is_flag=True, help="Write the nearest word where a label has none.")
+@click.option(
+    "--lossy",
+    is_flag=True,
+    help="Write the nearest label if the format does not have the exact one.",
+)
 @click.option(
     "--max-failed",
     type=click.FloatRange(0.0, 1.0),
     default=DEFAULT_MAX_FAILED,
     show_default=True,
-    help="Share of rows that may be refused before the exit code is 1.",
+    help="Largest share of refused rows; above it the exit code is 1.",
 )
 def command(
     config: RunConfig,
@@ -111,8 +117,9 @@ def command(
 
     SOURCE is a data set folder [RUN/dataset] for trl and published, and annotations
     [RUN/annotations.jsonl] for human_labels and for the sheets that people fill in: xlsx, csv,
-    parquet. A sheet in which somebody has written is never written over. What a format cannot say
-    is refused and recorded next to the output; the rest is written. The formats: docs/formats.md.
+    parquet. A sheet in which somebody has written is never overwritten. What a format cannot
+    express is refused and recorded next to the output; the rest is written. The formats:
+    docs/formats.md.
     """
     name = "dataset" if format_name in _OF_PAIRS else "annotations.jsonl"
     made_by = "maskdpo build makes it" if format_name in _OF_PAIRS else "maskdpo annotate makes it"
@@ -122,7 +129,7 @@ def command(
         from formats.sheets.select import Choice
 
         if who and UNREVIEWED not in only:
-            raise ConfigError("--who says whose reviews count for --only unreviewed; give both")
+            raise ConfigError("--who selects whose reviews count for --only unreviewed; give both")
         choice = Choice(
             labels=frozenset(Label(word) for word in only if word != UNREVIEWED),
             unreviewed=UNREVIEWED in only,
@@ -150,13 +157,13 @@ def command(
 
 
 def _read_material(config: RunConfig, documents: Path | None) -> Material | None:
-    """The documents that are named, else those of the run, where there are any."""
+    """The documents given by the option, else those of the run, if any."""
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.domains.defaults import with_domain
     from maskdpo.cli.sheet_passages import read_material
 
     if documents is not None:
-        require_file(documents, made_by="--documents names the documents of the responses")
+        require_file(documents, made_by="--documents must name the documents of the responses")
     path = documents or config.run.path("documents.jsonl")
     if not path.exists():
         return None

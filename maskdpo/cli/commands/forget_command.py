@@ -34,7 +34,9 @@ _MAX_PATHS = 20
 @click.option(
     "--response", "responses", multiple=True, metavar="ID", help="A response's id; may be repeated."
 )
-@click.option("--dry-run", is_flag=True, help="Print what each file would lose; change nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be removed from each file; change nothing."
+)
 @store_option
 def command(
     config: RunConfig,
@@ -44,18 +46,18 @@ def command(
     dry_run: bool,
     store: Path | None,
 ) -> None:
-    """Remove a person's reviews, or a response and the calls about it, from a run for good.
+    """Permanently remove a person's reviews, or a response and its calls, from a run.
 
     RUN/forgotten.jsonl keeps a salted hash of each name and id, so that `import`, `sample`,
-    `annotate` and `build` do not bring them back. Data sets, sheets, models and what was pushed
-    are listed and not changed. The same command finishes a run that was stopped.
+    `annotate` and `build` do not add them again. Data sets, sheets, models and what was pushed are
+    listed but not changed. If the command is stopped, run it again to finish.
     """
     from maskdpo.forgetting.forget import run_forget
 
     if not people and not responses:
-        raise click.UsageError("name whom or what to forget, with --who NAME or --response ID")
+        raise click.UsageError("give what to remove: --who NAME or --response ID")
     if blank := [name for name in (*people, *responses) if not name.strip()]:
-        raise click.UsageError(f"{blank[0]!r} is no name and no id")
+        raise click.UsageError(f"{blank[0]!r} is not a name or an id")
     own = find_run_store(config, config.run.path("responses.jsonl"), given=store).path
     done = run_forget(config, people=people, responses=responses, store=own, dry_run=dry_run)
     _print_changes(done, dry_run=dry_run)
@@ -65,7 +67,7 @@ def command(
 
 
 def _print_changes(done: Forgetting, *, dry_run: bool) -> None:
-    """One line per file, then what a reader must know about them."""
+    """Print one line per file, then notes."""
     would = "would be " if dry_run else ""
     for change in done.changes:
         parts = [f"{_count(change.num_removed, 'row')} {would}removed"] * bool(change.num_removed)
@@ -82,12 +84,12 @@ def _print_changes(done: Forgetting, *, dry_run: bool) -> None:
     if not dry_run:
         click.echo(f"added to forgotten.jsonl: {done.num_new:,}")
     for name in done.before:
-        click.echo(f"note: {name!r} was forgotten before, and no row names it", err=True)
+        click.echo(f"note: {name!r} was removed before, and no row contains it", err=True)
     for name, others in done.shared.items():
         listed = ", ".join(map(repr, others[:3])) + (", ..." if len(others) > 3 else "")
         click.echo(
-            f"note: the text of {name!r} is also that of {listed}: it stays there, and so do the "
-            "calls that they share. Forget those, too, where the text must go",
+            f"note: {listed} has the same text as {name!r}: that text stays, and so do the "
+            "calls that they share. Remove those too if the text must be removed",
             err=True,
         )
     for note in done.notes:
@@ -99,15 +101,15 @@ def _count(number: int, what: str) -> str:
 
 
 def _print_elsewhere(done: Forgetting, folder: Path) -> None:
-    """Name the places that this command does not change."""
+    """Print the files that this command does not change."""
     if done.mentions:
-        click.echo("not changed, still holding a name or id:")
+        click.echo("not changed, but still containing a name or id:")
         for path in done.mentions[:_MAX_PATHS]:
             click.echo(f"  {path}")
         if len(done.mentions) > _MAX_PATHS:
             click.echo(f"  and {len(done.mentions) - _MAX_PATHS:,} more")
     for path in done.unread:
-        click.echo(f"note: {path} cannot be searched; look into it yourself", err=True)
+        click.echo(f"note: {path} cannot be searched; check it yourself", err=True)
     if (folder / "dataset").exists():
         click.echo(
             f"note: {folder / 'dataset'} was built before; build it again: "
@@ -115,8 +117,8 @@ def _print_elsewhere(done: Forgetting, folder: Path) -> None:
             err=True,
         )
     click.echo(
-        "note: data sets that were pushed are not changed. The Hub keeps every earlier version: "
-        "push again and squash the history, or delete the repository. A trained model keeps what "
-        "it learned: train it again",
+        "note: pushed data sets are not changed. The Hub keeps every earlier version: push again "
+        "and squash the history, or delete the repository. A trained model keeps what it "
+        "learned: train it again",
         err=True,
     )

@@ -32,9 +32,9 @@ from maskdpo.config import RunConfig
 def command(
     config: RunConfig, *, shards: tuple[Path, ...], output: Path | None, plots: bool
 ) -> None:
-    """Put together the parts of one build (SHARDS, in any order).
+    """Join the parts of one build (SHARDS, in any order).
 
-    What comes out is, byte for byte, what the build in one piece would have written.
+    The result is byte for byte the same as a build in one piece.
     """
     from dataset_builder.config import BuildConfig
     from maskdpo.publishing.dataset import merge_datasets

@@ -36,7 +36,7 @@ def _read_labels(
     known = [label.value for label in Label]
     for word, name in zip(words, names, strict=True):
         if name not in known:
-            raise click.BadParameter(f"{word!r} is no label; {nearest(name, known)}")
+            raise click.BadParameter(f"{word!r} is not a label; {nearest(name, known)}")
     return frozenset(map(Label, names))
 
 
@@ -104,7 +104,7 @@ def _read_labels(
     "--html",
     "page",
     type=OUTPUT_FILE,
-    help="Write one HTML page that opens offline, with the documents beside the answers.",
+    help="Write one HTML page that opens offline, with the documents next to the answers.",
 )
 def command(
     config: RunConfig,

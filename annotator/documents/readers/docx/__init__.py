@@ -1,1 +1,1 @@
-"""The docx reader: what Word shows of a file, as HTML for the HTML reader, one module per step."""
+"""The docx reader: what Word shows, as HTML for the HTML reader, one module per step."""

@@ -1,7 +1,7 @@
-"""Paragraphs and tables of a Word file as they are shown, written in Word's own format again.
+"""Paragraphs and tables of a Word file as they are shown, rewritten in Word's format.
 
-The rule: only plain markup is written (`w:p`, `w:r`, `w:t`, `w:tbl`), of which the converter that
-reads it leaves nothing out.
+The rule: only plain markup is written (`w:p`, `w:r`, `w:t`, `w:tbl`), and the converter that reads
+it drops none of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
-MAX_CELL_CHARS = 1000  # a table with more text in a cell arranges a page
+MAX_CELL_CHARS = 1000  # a table with more text in a cell is page layout
 
 _BREAKS = re.compile(r"([\n\t])")
 _BREAK_TAGS = {"\n": "<w:br/>", "\t": "<w:tab/>"}
@@ -22,11 +22,12 @@ _BREAK_TAGS = {"\n": "<w:br/>", "\t": "<w:tab/>"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """Text of one look.
+    """Text with one formatting.
 
     raised      'superscript', 'subscript' or ''
     position    of the baseline, in half points
-    mark        when it replaces what is no text: 'always' or 'inside' a sentence; '' for text
+    mark        for a placeholder of something that is not text: 'always' or 'inside' a sentence; ''
+                for text
     """
 
     text: str
@@ -48,13 +49,13 @@ class Paragraph:
 
     @property
     def text(self) -> str:
-        """Its characters."""
+        """The characters of its pieces."""
         return "".join(piece.text for piece in self.pieces)
 
 
 @dataclass(kw_only=True, slots=True)
 class Cell:
-    """A cell that spans columns; `goes_on` is the one above it, which reaches down to here."""
+    """A cell that spans columns; `goes_on` is the cell above that continues here."""
 
     span: int = 1
     goes_on: bool = False
@@ -82,7 +83,7 @@ def write_blocks(blocks: Sequence[Block]) -> str:
 def settle_marks(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces with a space between a mark and the words next to it.
 
-    Marks that only count inside a sentence go where no text is on both sides.
+    Marks that count only inside a sentence are removed where text is not on both sides.
     """
     settled: list[Piece] = []
     has_text = [piece.mark == "" and not piece.text.isspace() for piece in pieces]
@@ -108,12 +109,13 @@ def _would_join(before: str, after: str) -> bool:
 
 
 def raise_by_position(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces with those raised or lowered that were moved off the others' baseline by hand."""
+    """The pieces, with those marked as raised or lowered that were moved off the baseline by
+    hand."""
     lengths: Counter[int] = Counter()
     for piece in pieces:
         if piece.text.strip() and not piece.mark:
             lengths[piece.position] += len(piece.text)
-    # A paragraph may be moved as a whole: its baseline is then where most of it is.
+    # A paragraph may be moved as a whole: its baseline is then that of most of its text.
     base = 0 if 0 in lengths or not lengths else lengths.most_common(1)[0][0]
     return [
         piece
@@ -126,7 +128,7 @@ def raise_by_position(pieces: Sequence[Piece]) -> list[Piece]:
 def _write_paragraph(paragraph: Paragraph) -> str:
     style = f'<w:pPr><w:pStyle w:val="H{paragraph.level}"/></w:pPr>' if paragraph.level else ""
     pieces = paragraph.pieces
-    if paragraph.level:  # a heading is one line, however it was broken to look well
+    if paragraph.level:  # a heading is one line, even if it was broken for layout
         pieces = [replace(piece, text=piece.text.replace("\n", " ")) for piece in pieces]
     return f"<w:p>{style}{''.join(_write_runs(pieces))}</w:p>"
 
@@ -163,9 +165,9 @@ def _write_cell(cell: Cell, *, is_data: bool) -> str:
 
 
 def _is_data(table: Table) -> bool:
-    """Whether the rows of the table say something: each is then a line of its own.
+    """Whether the table holds data: each row is then a separate line.
 
-    The converter of HTML takes several paragraphs or a heading in a cell for a page's layout.
+    The converter of HTML treats several paragraphs or a heading in a cell as page layout.
     """
     cells = [cell for row in table.rows for cell in row]
     return any(len(row) > 1 for row in table.rows) and all(

@@ -19,7 +19,7 @@ from annotator.documents.readers.docx.styles import Styles, find_under, value_of
 from annotator.documents.readers.docx.visible import holds_text, walk_shown
 from annotator.documents.readers.file_text import UnreadableError
 
-MAX_NESTED_TABLES = 12  # what is in deeper ones is read as paragraphs
+MAX_NESTED_TABLES = 12  # the content of deeper ones is read as paragraphs
 _MAX_SPAN = 1000
 
 _BLOCKS = frozenset("w:p w:tbl w:altChunk".split())
@@ -27,7 +27,8 @@ _INLINE = frozenset("w:r w:hyperlink w:fldSimple m:oMath m:oMathPara".split())
 
 
 class BodyReader:
-    """Reads stories; `counts` is what held no text or was left out, `titles` those set as such."""
+    """Reads stories; `counts` is what held no text or was left out, `titles` the paragraphs with a
+    title style."""
 
     def __init__(
         self,
@@ -48,14 +49,14 @@ class BodyReader:
         self.titles: list[str] = []
 
     def read_story(self, story: Element, label: str = "") -> Iterator[Block]:
-        """Its paragraphs and tables; `label` opens the first paragraph that holds text.
+        """Its paragraphs and tables; `label` is put before the first paragraph that holds text.
 
         Raises UnreadableError.
         """
         reader = ParagraphReader(
             story,
             styles=self._styles,
-            counter=ListCounter(self._lists),  # a text box or note counts for itself
+            counter=ListCounter(self._lists),  # a text box or note is counted separately
             counts=self.counts,
             notes=self._notes,
             keeps_space=self._keeps_space,
@@ -67,7 +68,7 @@ class BodyReader:
             yield block
 
     def _read_blocks(self, parent: Element, reader: ParagraphReader, depth: int) -> Iterator[Block]:
-        waiting: list[Element] = []  # paragraphs that go on in the next one
+        waiting: list[Element] = []  # paragraphs that continue in the next one
         gone: list[Element] = []
         for element in walk_shown(parent, _BLOCKS | _INLINE, gone):
             if element.tag == "w:altChunk":
@@ -153,7 +154,7 @@ def _as_paragraph(element: Element) -> Element:
 
 
 def _goes_on(paragraph: Element) -> bool:
-    """Whether the next paragraph is this one's rest: its mark is deleted, or it is a drop cap."""
+    """Whether the next paragraph continues this one: its mark is deleted, or it is a drop cap."""
     properties = paragraph.find("w:pPr")
     frame = find_under(properties, "w:framePr")
     drop_cap = "none" if frame is None else frame.get("w:dropCap", "none")

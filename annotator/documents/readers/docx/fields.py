@@ -1,6 +1,6 @@
 """Fields of a Word file: instructions that Word has replaced by a result.
 
-The rule: the result is text, the instruction is not. Of instructions that Word shows without a
+The rule: the result is text, the instruction is not. For instructions that Word shows without a
 stored result, what it shows is read or marked.
 """
 
@@ -38,7 +38,7 @@ class Fields:
 
     @property
     def hides(self) -> bool:
-        """Whether what comes now is an instruction, or inside one."""
+        """Whether the next content is an instruction, or inside one."""
         return self._num_codes > 0
 
     def add_code(self, text: str) -> None:
@@ -49,7 +49,8 @@ class Fields:
     def turn(self, mark: Element, num_shown: int) -> tuple[str, str]:
         """Enter, change or leave a field (w:fldChar); `num_shown` characters were shown so far.
 
-        What it shows without a stored result, and its kind for counting where that is a mark.
+        Returns what it shows without a stored result, and its kind for counting where that is a
+        mark.
         """
         if mark not in self._matched:
             return "", ""
@@ -70,7 +71,7 @@ class Fields:
 
 
 def _find_matched(story: Element) -> set[Element]:
-    """The marks of fields that begin and end in the story: a lone one must hide nothing."""
+    """The marks of fields that begin and end in the story: an unpaired one must hide nothing."""
     matched: set[Element] = set()
     opened: list[list[Element]] = []
     stack = list(reversed(story))

@@ -1,7 +1,7 @@
 """What a picture, shape or embedded object of a Word file holds.
 
-The rule: the words in it are text, the rest is counted. Where it is inside a sentence there
-is a mark, since a formula may be a picture.
+The rule: the words in it are text, the rest is counted. Inside a sentence it is replaced by a mark,
+since a formula may be a picture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from annotator.documents.readers.docx.visible import shown_children
 
-# How Word and others mark a description that no person wrote; it is no statement of the document.
+# How programs mark a generated description, which is not a statement of the document.
 _MACHINE_ALT = re.compile(
     r"description automatically generated|ai-generated content may be incorrect"
     r"|说明已自动生成|描述已自动生成",
@@ -25,10 +25,10 @@ _EQUATION_OBJECT = re.compile(r"equation|mathtype", re.I)
 
 @dataclass(kw_only=True, slots=True)
 class Graphic:
-    """`boxes` are its text boxes, `lines` other words in it, `counts` what else it holds."""
+    """`boxes` are its text boxes, `lines` other words in it, `counts` its other content."""
 
     inline: bool = False
-    decorative: bool = False  # its author says that it shows nothing
+    decorative: bool = False  # its author marked it as decorative
     alt: str = ""
     boxes: list[Element] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Graphic:
 
 
 def read_graphic(root: Element) -> Graphic:
-    """What a w:drawing, w:pict or w:object holds."""
+    """The content of a w:drawing, w:pict or w:object."""
     graphic = Graphic(inline=root.tag == "w:object")
     stack = [root]
     while stack:

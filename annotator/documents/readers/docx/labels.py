@@ -13,7 +13,7 @@ _ROMAN = (
     (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
 )  # fmt: skip
 _MAX_ROMAN = 4999
-_MAX_LETTERS = 780  # 30 times z, as far as Word goes
+_MAX_LETTERS = 780  # 30 times z, Word's limit
 _MAX_HAN = 99_999
 _HAN = "〇一二三四五六七八九"
 _LEGAL = "零壹贰叁肆伍陆柒捌玖"
@@ -27,7 +27,7 @@ _IRREGULAR = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
-# Signs that are used in order, the first for 1.
+# Signs used in this order, the first for 1.
 _SERIES = {
     "decimalEnclosedCircle": "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳",
     "decimalEnclosedCircleChinese": "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳",
@@ -71,7 +71,7 @@ def _roman(number: int) -> str:
 
 
 def _letters(number: int) -> str:
-    """A to z, then aa, bb: that is how Word goes on."""
+    """A to z, then aa, bb: as Word does."""
     if not 0 < number <= _MAX_LETTERS:
         return ""
     times, index = divmod(number - 1, 26)

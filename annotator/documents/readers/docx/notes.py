@@ -1,6 +1,6 @@
 """Footnotes and endnotes: the mark in the text, and the same mark before the note.
 
-The rule: a note has the number that Word shows, by its place in the text and not by its id.
+The rule: a note has the number that Word shows, by its order in the text and not by its id.
 """
 
 from __future__ import annotations

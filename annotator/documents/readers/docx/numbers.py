@@ -1,9 +1,9 @@
-"""The numbers of Word's lists, which the file does not hold as text.
+"""The numbers of Word's lists, which are not stored as text.
 
-The rule: a number is what Word shows, so all is counted as Word counts. Lists of one definition
-(w:abstractNum) continue each other, also across other text. A list (w:num) that overrides its
-start begins again the first time it is used. An item starts the levels below it again. A level
-that was passed over counts as used once.
+The rule: a number is what Word shows, so counting follows Word. Lists of one definition
+(w:abstractNum) continue each other, even with other text between. A list (w:num) that overrides its
+start restarts when it is first used. An item restarts the levels below it. A level that was skipped
+counts as used once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PLACE = re.compile("%([1-9])")
 class Level:
     """A level of a list.
 
-    restart     how many levels above start it again: of level 2, 2 is both, 0 is none
+    restart     how many levels above restart it: for level 2, 2 means both, 0 means none
     """
 
     start: int
@@ -120,7 +120,7 @@ class ListCounter:
 def _write_label(found: List, index: int, counts: Mapping[int, int]) -> str:
     level = found.levels[index]
     if level.style == "bullet":
-        # A sign of a font of signs, most often; words are kept.
+        # Usually a character of a symbol font; words are kept.
         return level.text if len(level.text) > 1 and level.text.isalnum() else BULLET
 
     def write(match: re.Match[str]) -> str:
@@ -136,7 +136,7 @@ def _write_label(found: List, index: int, counts: Mapping[int, int]) -> str:
 def _find_definition(
     num: Element, definitions: Mapping[str, Element], nums: Mapping[str, Element], styles: Styles
 ) -> str:
-    """The definition of a list; one that only names a list style is followed to that style's."""
+    """The definition of a list; where it only names a list style, the definition of that style."""
     key = value_of(num, "w:abstractNumId")
     for _ in range(5):
         link = value_of(definitions.get(key), "w:numStyleLink")
@@ -171,7 +171,7 @@ def _read_levels(parent: Element) -> Iterator[tuple[int, Level]]:
 
 
 def _read_style(item: Element) -> str:
-    """The number format; one of its own ("001, 002, ...") is only in Word's newer form."""
+    """The number format; a custom one ("001, 002, ...") exists only in Word's newer form."""
     chosen = find_under(item, "mc:AlternateContent", "mc:Choice", "w:numFmt")
     style = item.find("w:numFmt") if chosen is None else chosen
     if style is None:

@@ -1,4 +1,4 @@
-"""The parts of a Word file: a zip of XML documents, opened within bounds.
+"""The parts of a Word file: a zip of XML documents, opened within limits.
 
 The rule: nothing is unpacked before its size is known, and no XML is read that declares entities.
 Pictures are never unpacked. Tags and attributes get the short names that the standard uses
@@ -56,12 +56,13 @@ class Package:
         """Raises UnreadableError: `encrypted`, `broken`, `too_large`."""
         if data.startswith(_OLE):
             raise UnreadableError(
-                "encrypted", "it is no zip but an OLE file: a password, or the old .doc format"
+                "encrypted",
+                "it is not a zip but an OLE file: it has a password, or is in the old .doc format",
             )
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-            raise UnreadableError("broken", f"it is no zip file: {error}") from None
+            raise UnreadableError("broken", f"it is not a zip file: {error}") from None
         self._entries = {_plain(entry.filename): entry for entry in self._zip.infolist()}
         self._room = MAX_XML_BYTES
         self._package_links = self._read_links("")
@@ -74,7 +75,7 @@ class Package:
         self.document = root
 
     def parts(self, kind: str) -> Iterator[Element]:
-        """The roots of the parts of a kind ('styles', 'header'), as the document links them."""
+        """The roots of the parts of a kind ('styles', 'header'), as linked by the document."""
         linked = [name for name in self._links.get(kind, []) if name in self._entries]
         for name in linked or [
             _plain(posixpath.join(posixpath.dirname(self._main), kind + ".xml"))
@@ -88,7 +89,7 @@ class Package:
         return next(self.parts(kind), None)
 
     def core_properties(self) -> Element | None:
-        """What the file states about itself."""
+        """The metadata of the file."""
         names = self._package_links.get("core-properties") or ["docprops/core.xml"]
         return self._read(names[0])
 
@@ -129,10 +130,10 @@ def parse_xml(data: bytes, name: str) -> Element:
 
     try:
         # A document type is not allowed in these files, and entities are declared in one. All is
-        # given at once: in pieces, a name of 60 MB would be read again with each of them.
+        # passed at once: in pieces, a name of 60 MB would be read again with each piece.
         root: Element = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise UnreadableError("broken", f"{name} is no sound XML: {error}") from None
+        raise UnreadableError("broken", f"{name} is not valid XML: {error}") from None
     generation, depth = [root], 1
     while generation := [child for element in generation for child in element]:
         depth += 1

@@ -1,7 +1,7 @@
-"""A paragraph of a Word file: its runs as pieces of text, its number, what is anchored in it.
+"""A paragraph of a Word file: its runs as pieces of text, its number, its anchored objects.
 
-The rule: nothing vanishes. What Word shows as text is text here; what is no text is counted, and
-marked where it is inside a sentence; what Word does not show is left out, and counted.
+The rule: nothing is lost silently. Text that Word shows is text here; other content is counted, and
+marked where it is inside a sentence; content that Word does not show is left out, and counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _XML_SPACE = " \t\r\n"
 _CHARACTERS = {
     "w:tab": "\t",
     "w:ptab": "\t",
-    "w:br": "\n",  # a break of the page or column parts words too
+    "w:br": "\n",  # a page or column break separates words too
     "w:cr": "\n",
     "w:noBreakHyphen": "-",
 }
@@ -64,7 +64,7 @@ class ParagraphReader:
         self._paragraph = Paragraph(pieces=[])
 
     def read(self, elements: Sequence[Element]) -> Paragraph:
-        """The paragraph that the elements (w:p) make together; the last one says what it is."""
+        """The paragraph made of the elements (w:p); the last one has its properties."""
         properties = elements[-1].find("w:pPr")
         self._pieces = []
         self._paragraph = paragraph = Paragraph(
@@ -111,7 +111,7 @@ class ParagraphReader:
                 stack += [(child, looks) for child in reversed(shown_children(element))]
 
     def _read(self, element: Element, looks: RunFormat, *, is_drop_cap: bool) -> bool:
-        """Take an element that is no container; False for a container."""
+        """Read an element that is not a container; False for a container."""
         tag = element.tag
         if tag == "w:fldChar":
             text, kind = self._fields.turn(element, self._num_shown)
@@ -121,7 +121,7 @@ class ParagraphReader:
         elif tag in _NO_TEXT:
             return True
         elif looks.hidden or self._fields.hides:
-            return tag in _GRAPHICS or tag in _EQUATIONS  # else a field may begin or end in it
+            return tag in _GRAPHICS or tag in _EQUATIONS  # otherwise a field may begin or end in it
         elif tag == "w:t":
             self._put(self._text_of(element, looks.font), looks, moved=not is_drop_cap)
         elif tag in _CHARACTERS:

@@ -1,13 +1,13 @@
-"""Word files (.docx): what Word shows of them, by way of HTML.
+"""Word files (.docx): the text that Word shows, converted through HTML.
 
-The rule: two steps that each do one thing. `body` writes what is shown as text and nothing
-else, with the numbers of lists; mammoth converts that to HTML, and the HTML reader makes the text,
-so that raised marks, headings and tables of all formats take one path.
+The rule: two separate steps. `body` writes only what is shown as text, with the numbers of lists;
+mammoth converts that to HTML, and the HTML reader makes the text, so that raised marks, headings
+and tables of all formats are handled by the same code.
 
-mammoth alone leaves out the numbers of lists, equations, simple fields, ruby text, signs of other
-fonts, text boxes without an older form, and looks that a style sets. docx2python keeps numbers but
-loses raised text and merged cells; python-docx gives the parts and no text. None of them reads a
-file here: they would open pictures, and parse without limits.
+mammoth alone leaves out the numbers of lists, equations, simple fields, ruby text, characters of
+symbol fonts, text boxes without an older form, and formatting that a style sets. docx2python keeps
+numbers but loses raised text and merged cells; python-docx gives the parts and no text. None of
+them reads the file itself here: they would open pictures, and parse without limits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_TITLE = re.compile(
 )
 _MARKS = re.compile(r"\[(?:equation|image|chart|object|number|symbol)\]")
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-# Headings are paragraphs of styles H1 to H6; every other paragraph is one.
+# Headings are paragraphs with styles H1 to H6; every other paragraph is a plain one.
 _STYLE_MAP = "\n".join(
     [*(f"p.H{level} => h{level}:fresh" for level in range(1, 7)), "p => p:fresh"]
 )
@@ -79,7 +79,7 @@ def read_docx(data: bytes, *, max_chars: int) -> FileText:
 def _read_stories(
     package: Package, max_chars: int, counts: Counter[str]
 ) -> tuple[list[Block], list[str]]:
-    """The body, then the notes that it refers to; and the paragraphs that are set as titles."""
+    """The body, then the notes that it refers to; and the paragraphs with a title style."""
     body = package.document.find("w:body")
     if body is None:
         raise UnreadableError("broken", "its document has no body (w:body)")
@@ -107,7 +107,7 @@ def _read_stories(
 
 
 def _convert(blocks: list[Block]) -> str:
-    """HTML of the blocks: mammoth gets a file of nothing but them."""
+    """HTML of the blocks: mammoth gets a file with only these."""
     import mammoth
 
     document = f'<w:document xmlns:w="{_WORD}"><w:body>{write_blocks(blocks)}</w:body></w:document>'
@@ -137,7 +137,7 @@ def _count_comments(package: Package) -> int:
 
 
 def _holds_words(root: Element) -> bool:
-    """Whether a header or footer says more than the number of the page."""
+    """Whether a header or footer contains more than the page number."""
     text = "".join(node.text or "" for node in root.iter("w:t"))
     return any(character.isalpha() for character in text)
 

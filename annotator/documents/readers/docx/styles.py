@@ -1,7 +1,7 @@
-"""What the styles of a Word file say of a paragraph or a run.
+"""The formatting that the styles of a Word file give to a paragraph or a run.
 
-The rule: what is set in place comes before its character style, that before the paragraph style,
-and a style before the one that it is based on.
+The rule: direct formatting takes precedence over the character style, that over the paragraph
+style, and a style over the one that it is based on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOOKS = _SWITCHES | {"w:vertAlign", "w:position", "w:rFonts"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFormat:
-    """What of a run's looks changes its meaning.
+    """The formatting of a run that changes its meaning.
 
     raised      'superscript', 'subscript' or ''
     position    of the baseline, in half points
@@ -69,7 +69,7 @@ class Styles:
         )
 
     def heading_level(self, paragraph: Element | None) -> int:
-        """1 to 6, or 0 for what is no heading; a title is of level 1."""
+        """1 to 6, or 0 where it is not a heading; a title has level 1."""
         stated = value_of(paragraph, "w:outlineLvl")
         if stated.isascii() and stated.isdigit():
             return _heading_of_outline(stated)
@@ -91,7 +91,7 @@ class Styles:
         return value_of(style, "w:name").lower() == "title"
 
     def number_ref(self, paragraph: Element | None) -> NumberRef | None:
-        """The list a paragraph is in, by itself or by its style; None for no list."""
+        """The list of a paragraph, from its properties or its style; None for no list."""
         chain = self._chain(self._style_of(paragraph))
         levels = [paragraph, *(self._styles[key].find("w:pPr") for key in chain)]
         refs = [level.find("w:numPr") for level in levels if level is not None]
@@ -135,7 +135,7 @@ class Styles:
 
 
 def find_under(parent: Element | None, *tags: str) -> Element | None:
-    """The first child of a tag, of that the first child of the next tag, and so on."""
+    """The first child of a tag, then its first child of the next tag, and so on."""
     for tag in tags:
         parent = None if parent is None else parent.find(tag)
     return parent
@@ -148,12 +148,12 @@ def value_of(parent: Element | None, tag: str) -> str:
 
 
 def is_on(value: str | None) -> bool:
-    """Whether a switch of that value is on; a switch without a value is."""
+    """Whether a switch with that value is on; one without a value is on."""
     return value in _ON
 
 
 def _read_looks(properties: Element | None) -> dict[str, str]:
-    """What of a run's properties counts, by tag; a switch without a value is on."""
+    """The properties of a run that count, by tag; a switch without a value is on."""
     looks: dict[str, str] = {}
     for child in () if properties is None else properties:
         if child.tag in _LOOKS:

@@ -1,7 +1,7 @@
-"""Characters of fonts of signs: Symbol, Wingdings and Webdings number their signs as they like.
+"""Characters of symbol fonts: Symbol, Wingdings and Webdings have their own character codes.
 
-The rule: in such a font "m" is µ and no m, so a letter is never taken for what it would be in
-another font. A sign that is in no table is marked, not left out.
+The rule: in such a font "m" is µ and not m, so a code is never read as the letter that it is in
+another font. A character that is in no table is marked, not left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 UNKNOWN_SIGN = "[symbol]"
 
-_PRIVATE = range(0xF000, 0xF100)  # where Word keeps the 256 characters of such a font
+_PRIVATE = range(0xF000, 0xF100)  # where Word stores the 256 characters of such a font
 _ANY_PRIVATE = re.compile("[\ue000-\uf8ff]")
 
 
@@ -21,7 +21,7 @@ def is_sign_font(font: str) -> bool:
 
 
 def read_sign(font: str, code: str) -> str:
-    """The character of a w:sym with that hexadecimal code; '' for one that nobody knows."""
+    """The character of a w:sym with that hexadecimal code; '' for an unknown one."""
     if not re.fullmatch("[0-9A-Fa-f]{1,6}", code):
         return ""
     number = int(code, 16)
@@ -57,6 +57,6 @@ def _tables() -> dict[str, dict[int, str]]:
     tables: dict[str, dict[int, str]] = {}
     for (font, index), character in dingbats.items():
         tables.setdefault(font, {})[index] = chr(character)
-    # The letter of measures has two code points; texts have this one.
+    # The micro sign has two code points; texts use this one.
     tables["Symbol"][0x6D] = "µ"
     return tables

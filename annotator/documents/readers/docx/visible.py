@@ -1,6 +1,6 @@
 """Which part of a Word file's markup is shown: one of several alternatives, no deleted text.
 
-The rule: containers are opened whatever they are, so that a new kind of them loses no text.
+The rule: containers of every kind are opened, so that no text is lost in a new kind.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element
 
-# What holds text and is walked whichever of the alternatives it is in.
+# Elements with text, which are walked in whichever alternative they are.
 _SHOWN = frozenset("w:r w:t w:p w:tbl w:drawing w:pict w:object m:oMath w:txbxContent".split())
 _GONE = frozenset({"w:del", "w:moveFrom"})
 _TEXTS = frozenset({"w:t", "w:delText"})
@@ -17,7 +17,7 @@ _TEXTS = frozenset({"w:t", "w:delText"})
 def walk_shown(parent: Element, wanted: Iterable[str], gone: list[Element]) -> Iterator[Element]:
     """The elements of the `wanted` tags that are shown under `parent`, not opened, in order.
 
-    What is deleted goes to `gone`.
+    Deleted elements are appended to `gone`.
     """
     tags = frozenset(wanted)
     stack = list(reversed(parent))
@@ -33,7 +33,7 @@ def walk_shown(parent: Element, wanted: Iterable[str], gone: list[Element]) -> I
 
 
 def shown_children(element: Element) -> list[Element]:
-    """The children to read of any container; none of what only sets its looks."""
+    """The children to read of any container; none of those that only set formatting."""
     if element.tag == "mc:AlternateContent":
         return _alternative(element)
     if element.tag == "w:sdt":
@@ -43,7 +43,7 @@ def shown_children(element: Element) -> list[Element]:
 
 
 def is_gone(element: Element) -> bool:
-    """Whether the element holds what was deleted, or moved to another place."""
+    """Whether the element holds text that was deleted, or moved to another place."""
     return element.tag in _GONE
 
 
@@ -55,7 +55,8 @@ def holds_text(element: Element) -> bool:
 def _alternative(element: Element) -> list[Element]:
     """The children of the one alternative to read: never two of them.
 
-    Word's newer form comes first; where it holds nothing that is known here, the older one counts.
+    Word's newer form comes first; where it has no element that is known here, the older one is
+    read.
     """
     for choice in element.findall("mc:Choice") + element.findall("mc:Fallback"):
         if any(inner.tag in _SHOWN for inner in choice.iter()):

@@ -1,1 +1,1 @@
-"""The PDF reader: characters with boxes in, paragraphs out, one module per step."""
+"""The PDF reader: from characters with boxes to paragraphs, one module per step."""

@@ -1,11 +1,11 @@
-"""Characters of a PDF page, with their boxes, put together to pieces of one line.
+"""Characters of a PDF page, with their boxes, joined to pieces of a line.
 
-The rule: where the boxes of two characters touch, no space comes between them, and where they lie
-apart, one does. PDFium's own spaces and line breaks are hints only: it breaks a line at a raised
-digit, and it spaces out letters that a heading is set with.
+The rule: where the boxes of two characters touch, there is no space between them; where the boxes
+are separate, there is one. PDFium's own spaces and line breaks are only hints: it breaks a line at
+a raised digit, and it puts spaces between the letters of a letter-spaced heading.
 
-Every piece is measured in the direction in which its text runs, so that a page that is turned, or
-a table that is set sideways, reads like any other.
+Every piece is measured in the direction of its text, so that a rotated page, or a table that is set
+sideways, is read like any other.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from statistics import median
 from typing import Any, NamedTuple
 
 HYPHEN = "-"
-WIDE_GAP = 0.9  # of the size of type; more parts two pieces: columns, cells, wide justified spaces
+WIDE_GAP = 0.9  # of the size of type; more separates two pieces: columns, cells, wide spaces
 
-_HYPHENS = "\x02\xad\ufffe"  # PDFium's signs for a hyphen at a line's end; all of them are drawn
-_TOUCHING = 0.1  # of the size of type; a space is wider than this, however tight the line is set
-_APART = 0.5  # of the size of type; a space even where PDFium sees none
+_HYPHENS = "\x02\xad\ufffe"  # PDFium's hyphens at a line's end; all are visible
+_TOUCHING = 0.1  # of the size of type; a space is wider than this, even in a tightly set line
+_APART = 0.5  # of the size of type; a space even where PDFium reports none
 _OVERLAP = 0.3  # of the size of type; characters further back start a new piece
 _TRACKED_GAPS = 3  # in a piece, from which they may be its letter spacing
 _TRACKED_SHARE = 0.5  # of all gaps
-_TRACKED_SPACE = 1.5  # ratio to the usual gap of spaced letters, from which a gap parts words
+_TRACKED_SPACE = 1.5  # ratio to the usual gap of spaced letters, from which a gap separates words
 _SAME_BASE = 0.08  # of the size of type, from one character to the next
 _SAME_SIZE = 1.06
-_SLANT = 10  # degrees; less is a page that was scanned askew
+_SLANT = 10  # degrees; less means a page that was scanned slightly rotated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """Characters side by side on one baseline, in one size of type.
 
-    Places are in points, along (`left`, `right`) and across (`base`, `bottom`, `top`) the
-    direction of the text, which is turned by `angle` degrees. `lefts` are the places of the
-    characters of `text`; `spaced` is whether a space came before.
+    Positions are in points, along (`left`, `right`) and across (`base`, `bottom`, `top`) the
+    direction of the text, which is turned by `angle` degrees. `lefts` are the positions of the
+    characters of `text`; `spaced` is whether a space precedes it.
     """
 
     text: str
@@ -73,7 +73,7 @@ def read_pieces(textpage: Any) -> list[Piece]:
 def turn(
     angle: int, left: float, bottom: float, right: float, top: float
 ) -> tuple[float, float, float, float]:
-    """A box (left, bottom, right, top) as it lies along text that runs at `angle` degrees."""
+    """A box (left, bottom, right, top) in the coordinates of text at `angle` degrees."""
     if angle == 90:
         return bottom, -right, top, -left
     if angle == 180:
@@ -87,7 +87,7 @@ def _find_pieces(textpage: Any) -> Iterator[Piece]:
     text, boxes = _read_boxes(textpage)
     measure = _Measure(textpage)
     piece: _Open | None = None
-    space = ""  # since the last printed character; "\n" where it is a hint of PDFium's only
+    space = ""  # since the last printed character; "\n" where it is only a hint of PDFium
     last_bottom = last_top = math.nan
     for index, (character, left, top, right, bottom) in enumerate(
         zip(text, boxes[0::4], boxes[1::4], boxes[2::4], boxes[3::4], strict=True)
@@ -106,7 +106,7 @@ def _find_pieces(textpage: Any) -> Iterator[Piece]:
                 piece = _Open(printed, place, place.left, place.right, spaced=space > "\n")
                 space = ""
                 continue
-            piece.place = place  # a page scanned askew rises along its lines, and is followed
+            piece.place = place  # the lines of a slightly rotated scan rise, which is followed
             left, right = place.left, place.right  # noqa: PLW2901
         gap = left - piece.right
         size = piece.place.size
@@ -135,11 +135,12 @@ class _Open:
         self.spaced = spaced
         self.text = [character]
         self.lefts = [left]
-        self.doubtful: list[int] = []  # where the boxes alone say that there is a space
+        self.doubtful: list[int] = []  # where only the boxes show that there is a space
         self.gaps: list[tuple[int, float]] = []  # before each character but the first
 
     def add_space(self, space: str, gap: float) -> None:
-        """A space of the file, or what the boxes say where PDFium gives a hint or nothing."""
+        """A space in the file, or one decided by the boxes where PDFium gives only a hint or
+        nothing."""
         if space <= "\n":
             if gap <= _TOUCHING * self.place.size:
                 return
@@ -156,7 +157,7 @@ class _Open:
         self.right = right
 
     def close(self) -> Piece:
-        """The piece as it is."""
+        """The finished piece."""
         dropped = self._letter_spacing() if len(self.doubtful) >= _TRACKED_GAPS else set()
         kept = [index for index in range(len(self.text)) if index not in dropped]
         return Piece(
@@ -173,9 +174,9 @@ class _Open:
         )
 
     def _letter_spacing(self) -> set[int]:
-        """The spaces that are none: all letters of the piece are set apart alike.
+        """The spaces that are only letter spacing: all letters of the piece have the same gap.
 
-        Digits that are apart stay apart among other digits: they may be cells of a table.
+        Separate digits among other digits stay separate: they may be cells of a table.
         """
         gaps = dict(self.gaps)
         doubtful = [index for index in self.doubtful if index + 1 in gaps]
@@ -208,7 +209,7 @@ def _read_boxes(textpage: Any) -> tuple[str, list[float]]:
     for index, box in enumerate(boxes):
         read_box(handle, index, box)
     text = textpage.get_text_range() if count else ""
-    # PDFium leaves characters out of its text that it cannot name: then each is asked for.
+    # PDFium leaves characters that it cannot map out of its text: then each is read singly.
     if len(text) != count:
         read_character = raw.FPDFText_GetUnicode
         text = "".join(chr(min(read_character(handle, i), 0x10FFFF)) for i in range(count))
@@ -217,7 +218,7 @@ def _read_boxes(textpage: Any) -> tuple[str, list[float]]:
 
 
 class _Measure:
-    """Base, size and direction of characters; slow, so called once for characters alike."""
+    """Base, size and direction of characters; slow, so called once for equal characters."""
 
     def __init__(self, textpage: Any) -> None:
         from pypdfium2 import raw
@@ -243,14 +244,15 @@ class _Measure:
             return self._on_a_slope(angle, x, y, abs(size))
         box = turn(angle, left, bottom, right, top)
         height = box[3] - box[1]
-        # Fonts that are made of drawings may state any size; their boxes are what is seen.
+        # Fonts made of drawings may state any size; their boxes show the real one.
         size = abs(size) if height / 3 < abs(size) < 2 * height else height / 1.15
         base = turn(angle, x, y, x, y)[1]
         return _Place(box[0], box[2], base, max(size, 0.1), box[1], box[3], angle)
 
     @staticmethod
     def _on_a_slope(angle: int, x: float, y: float, size: float) -> _Place:
-        """A watermark or the like: its boxes say little, so half a size is a character's width."""
+        """A watermark or the like: its boxes are unreliable, so a character's width is half its
+        size."""
         sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
         left, base = x * cosine + y * sine, y * cosine - x * sine
         size = max(size, 0.1)

@@ -1,8 +1,8 @@
 """Columns of prose on a page, read one after the other.
 
 The rule: a gutter is a strip without text through many lines, with wrapped prose on both sides. A
-table or a form has such strips too, but its cells are short or whole in themselves: its rows stay
-rows, so that every value stays with its label. In doubt rows stay rows.
+table or a form has such strips too, but its cells are short or complete: its rows stay rows, so
+that every value stays with its label. In doubt rows stay rows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from annotator.documents.readers.file_text import meets_without_space
 
 _MIN_GUTTER = 0.6  # of the size of type
 _MIN_ROWS = 4
-_MAX_STEP = 1.6  # ratio to the usual distance of lines, over which a column runs on
+_MAX_STEP = 1.6  # ratio to the usual line distance up to which a column continues
 _MAX_SIZE = 1.15
 _MIN_WORDS = 4  # of a usual line of prose
 _MIN_WIDE_CHARS = 8
-_MIN_CONTINUED = 0.3  # of the lines: start in lower case, as the words inside a sentence do
-_MIN_FULL = 0.5  # of the lines: reach to where the column ends
+_MIN_CONTINUED = 0.3  # of the lines: begin in lower case, as words inside a sentence
+_MIN_FULL = 0.5  # of the lines: reach the end of the column
 _FULL = 0.75  # of the width of a column
-_MAX_WHOLE = 0.6  # of the lines: end with a sentence
+_MAX_WHOLE = 0.6  # of the lines: end with the end of a sentence
 _MAX_GUTTERS = 16
 _LOOK_AHEAD = 12
 _SAME_ROW = 0.2  # of the size of type
@@ -34,7 +34,7 @@ _END = re.compile(r"[.!?。！？:：][\"'”’）)\]」』】]*\Z")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """Text of one line without a wide gap in it; places as those of a `Piece`."""
+    """Text of one line without a wide gap in it; positions as in a `Piece`."""
 
     text: str
     left: float
@@ -59,7 +59,7 @@ class _Gutter:
 
 
 def order_columns(segments: Sequence[Segment]) -> list[tuple[Segment, int]]:
-    """Segments in reading order, each with the number of its column; 0 is none."""
+    """Segments in reading order, each with the number of its column; 0 means none."""
     plain = [(segment, 0) for segment in segments]
     if len(segments) < 2 * _MIN_ROWS:
         return plain
@@ -68,7 +68,7 @@ def order_columns(segments: Sequence[Segment]) -> list[tuple[Segment, int]]:
     regions = _find_regions(ordered)
     if not regions:
         return plain
-    columns: dict[int, tuple[int, int]] = {}  # by place in `segments`: region, column
+    columns: dict[int, tuple[int, int]] = {}  # by index in `segments`: region, column
     for number, region in enumerate(regions):
         for place, column in region.items():
             columns[downwards[place]] = (number, column)
@@ -78,7 +78,7 @@ def order_columns(segments: Sequence[Segment]) -> list[tuple[Segment, int]]:
 def _reorder(
     segments: Sequence[Segment], columns: dict[int, tuple[int, int]]
 ) -> list[tuple[Segment, int]]:
-    """A region is read where its first segment is, column by column."""
+    """A region is read at the position of its first segment, column by column."""
     members: dict[int, list[tuple[int, int]]] = {}
     for index, (region, column) in sorted(columns.items()):
         members.setdefault(region, []).append((column, index))
@@ -130,7 +130,7 @@ def _without_cells(
 ) -> tuple[int, int]:
     """The region without the rows of a table at its end and at its start.
 
-    Such a row has two cells on one side of a gutter, as no line of a column has.
+    Such a row has two cells on one side of a gutter, which lines of a column do not have.
     """
     rows: list[list[int]] = []
     for place in range(first, last + 1):
@@ -202,7 +202,7 @@ def _leaves_open(gutter: _Gutter, segment: Segment) -> bool:
 
 
 def _gap_after(ordered: Sequence[Segment], place: int) -> tuple[float, float, int] | None:
-    """From a segment to the next one to the right on about its height; its place."""
+    """The gap to the next segment to the right at about the same height, and its position."""
     segment = ordered[place]
     best: tuple[float, float, int] | None = None
     for other in range(max(place - _LOOK_AHEAD, 0), min(place + _LOOK_AHEAD, len(ordered))):
@@ -214,7 +214,7 @@ def _gap_after(ordered: Sequence[Segment], place: int) -> tuple[float, float, in
 
 
 def _group(gutters: Sequence[_Gutter]) -> list[list[_Gutter]]:
-    """Gutters side by side over about the same lines: those of three columns and more."""
+    """Gutters side by side over about the same lines: for three or more columns."""
     groups: list[list[_Gutter]] = []
     for gutter in sorted(gutters, key=lambda gutter: -gutter.num_rows):
         for group in groups:
@@ -230,7 +230,7 @@ def _group(gutters: Sequence[_Gutter]) -> list[list[_Gutter]]:
 
 
 def _is_prose(lines: Sequence[Segment]) -> bool:
-    """Whether lines are long, full and cut sentences, as lines of a column are."""
+    """Whether lines are long and full and cut sentences, as in a column."""
     if len(lines) < _MIN_ROWS:
         return False
     wide = [meets_without_space(line.text[:1], line.text[:1]) for line in lines]
@@ -255,7 +255,7 @@ def _run_on(
     rows: range,
     taken: set[int],
 ) -> list[list[int]]:
-    """Columns with the lines that they have above and below the rows they share."""
+    """Columns, with their lines above and below the rows that they share."""
     steps = [
         ordered[above].base - ordered[below].base
         for column in columns

@@ -1,8 +1,8 @@
 """Headers, footers and page numbers of a PDF: found, left out, and reported.
 
-The rule: a line is left out only if it repeats on pages or counts with them, at one place in the
-margin, apart from the text; a heading that counts, a form and a slide stay as they are. What is
-left out wrongly is lost to every judge; what stays wrongly is a line too many.
+The rule: a line is left out only if it repeats on pages or counts with them, at one position in the
+margin, separated from the text; a numbered heading, a form and a slide are kept. A line that is
+left out by mistake is lost to every judge; one that is kept by mistake is only an extra line.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from annotator.documents.readers.pdf.lines import Cell, Line, Page
 _MARGIN = 0.13  # of a page's height, at its top and at its bottom
 _MAX_ROWS = 4  # of a header or footer
 _MIN_REPEATS = 3  # pages
-_MIN_NUMBERS = 2  # pages, for what is nothing but the number of its page
-_BUCKET = 4.0  # points between two places that are one
+_MIN_NUMBERS = 2  # pages, for a line with only the page number
+_BUCKET = 4.0  # points between two positions that count as the same
 _APART = 1.5  # ratio to the usual distance of lines
-_APART_OF_SMALL = 1.25  # the same, for smaller type than the text's
-# A page that runs long comes as near to its number as its lines are to each other.
+_APART_OF_SMALL = 1.25  # the same, for type smaller than that of the text
+# On an overfull page the page number is as near as one line to the next.
 _APART_OF_SMALL_NUMBER = 0.95
 _SMALL = 0.95  # ratio to the size of the text
 _LARGE = 1.15
-_USUAL_STEP = 1.2  # of the size of type, where a document has no lines below each other
+_USUAL_STEP = 1.2  # of the size of type, in a document without consecutive lines
 
 _NUMBER = re.compile(r"\d{1,5}")
 _COUNT = r"(?:\d{1,5}|[ivxlc]{1,7}|[IVXLC]{1,7})"
@@ -43,7 +43,7 @@ _PAGE_NUMBER = re.compile(
     rf"|(?P<k>\d{{1,5}})\s*(?:페이지|쪽|ページ|頁|页)",
     re.I,
 )
-# A line that starts with one of these and counts is a heading, even in small type.
+# A line that begins with one of these and has a number is a heading, even in small type.
 _HEADING = re.compile(
     r"(?:article|chapter|section|part|table|figure|fig\.?|appendix|annex|patient|case|question|"
     r"exercise|step|day|week|visit|lesson|unit|module|item|example|paragraph|rule|schedule|"
@@ -56,7 +56,7 @@ _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Key:
-    """What repeats: text with its number left out, the number less the page's, the side."""
+    """The key of repetition: text without its number, the number minus the page's, the side."""
 
     text: str
     offset: int | None
@@ -66,7 +66,7 @@ class _Key:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Row:
-    """The lines of a page on one height."""
+    """The lines of a page at one height."""
 
     lines: Sequence[Line]
 
@@ -80,7 +80,7 @@ class _Row:
 
 
 def drop_edges(pages: Sequence[Page]) -> tuple[list[Page], list[Dropped]]:
-    """`pages` without headers, footers and page numbers, and those in reading order."""
+    """`pages` without headers, footers and page numbers, and the removed lines in reading order."""
     if len(pages) < 2:
         return list(pages), []
     finder = _Finder(pages)
@@ -97,7 +97,7 @@ def drop_edges(pages: Sequence[Page]) -> tuple[list[Page], list[Dropped]]:
 
 
 class _Finder:
-    """Counts what repeats in the margins of all pages, then looks at each page."""
+    """Counts what repeats in the margins of all pages, then checks each page."""
 
     def __init__(self, pages: Sequence[Page]) -> None:
         self._rows = [_find_rows(page) for page in pages]
@@ -114,7 +114,7 @@ class _Finder:
                                 self._pages_of[key].add(index)
 
     def find(self, index: int) -> dict[int, str]:
-        """The lines of a page to be left out, by their id, and what each is."""
+        """The lines of a page to be left out, by their id, and the kind of each."""
         rows = self._rows[index]
         step = self._step[index]
         found: dict[int, str] = {}
@@ -128,7 +128,7 @@ class _Finder:
     def _take_edge(
         self, rows: Sequence[_Row], index: int, step: float, *, is_top: bool
     ) -> Sequence[_Row]:
-        """The rows from the edge on that all repeat, down to the last with a gap after it."""
+        """The rows from the edge that all repeat, up to the last one with a gap after it."""
         inwards = rows if is_top else rows[::-1]
         count = 0
         for row in _margin(rows, is_top=is_top):
@@ -146,7 +146,7 @@ class _Finder:
 
     def _is_apart(self, inwards: Sequence[_Row], count: int, step: float) -> bool:
         if count == len(inwards):
-            return False  # nothing is left that it could be apart from
+            return False  # no text is left to be separated from
         is_small = all(row.size < _SMALL * self._body_size for row in inwards[:count])
         least = _APART_OF_SMALL if is_small else _APART
         if is_small and all(_is_page_number(row) for row in inwards[:count]):
@@ -169,7 +169,7 @@ class _Finder:
         return False
 
     def _may_count(self, cell: Cell, gap: float, *, is_top: bool) -> bool:
-        """Whether words with a number that counts may be more than a heading of the text."""
+        """Whether words with a counting number may be more than a heading of the text."""
         if _HEADING.match(cell.text):
             return False
         if cell.size < _SMALL * self._body_size:
@@ -177,7 +177,7 @@ class _Finder:
         return not is_top and cell.size <= self._body_size and gap > 2
 
     def _count(self, key: _Key) -> int:
-        """On how many pages it is, within one place of this one."""
+        """The number of pages that have it, at nearly the same position."""
         near = (
             _Key(text=key.text, offset=key.offset, is_top=key.is_top, bucket=key.bucket + by)
             for by in (-1, 0, 1)
@@ -234,12 +234,12 @@ def _body_size(pages: Sequence[Page]) -> float:
 
 
 def _usual_step(rows: Sequence[Sequence[_Row]], body_size: float) -> list[float]:
-    """For each page the usual distance of its lines; the document's where it has few."""
+    """For each page its usual line distance; that of the document where the page has few lines."""
     of_pages = [[above.base - below.base for above, below in pairwise(page)] for page in rows]
     inner = [page[1:-1] for page in of_pages]
     all_steps = [step for page in inner for step in page]
     usual = median(all_steps) if all_steps else 0.0
-    # Lines closer than their type is high are no lines of text.
+    # Lines closer than their type is high are not lines of text.
     usual = usual if body_size <= usual <= 3 * body_size else _USUAL_STEP * body_size
     steps = []
     for page in inner:
@@ -249,7 +249,7 @@ def _usual_step(rows: Sequence[Sequence[_Row]], body_size: float) -> list[float]
 
 
 def _keys(cell: Cell, line: Line, index: int, *, is_top: bool) -> Iterator[_Key]:
-    """A cell as it is, and with its first and its last number relative to the page's."""
+    """A cell unchanged, and with its first and its last number relative to the page number."""
     bucket = round(line.bottom / _BUCKET)
     text = " ".join(cell.text.split())
     yield _Key(text=text, offset=None, is_top=is_top, bucket=bucket)
@@ -265,7 +265,7 @@ def _keys(cell: Cell, line: Line, index: int, *, is_top: bool) -> Iterator[_Key]
 
 
 def _page_number(text: str) -> int | None:
-    """The number that a text is, in one of the forms of page numbers; None for other text."""
+    """The number in a text that has the form of a page number; None for other text."""
     match = _PAGE_NUMBER.fullmatch(text)
     if match is None:
         return None

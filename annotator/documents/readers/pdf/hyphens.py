@@ -1,8 +1,8 @@
 """Hyphens at the ends of lines: part of a word, or there only because the line ended.
 
 The rule: a hyphen next to a digit or a capital letter always stays. Between two small letters it
-stays if the document itself, or a list of members of compounds, knows the word with it; else the
-two halves are one word. The document decides before the lists.
+stays if the document itself, or a list of members of compounds, has the word with it; else the two
+halves are one word. The document takes precedence over the lists.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from annotator.documents.readers.file_text import meets_without_space
 
-TIES = re.compile(r"\S[-‐‑–—/]\Z")  # after these nothing is wanting, no space either
+TIES = re.compile(r"\S[-‐‑–—/]\Z")  # after these nothing is added, also no space
 _HYPHENATED = re.compile(r"\w[-‐‑]\Z")
 _HEAD = re.compile(r"(?:\w+[-‐‑])*\w+\Z")
 _TAIL = re.compile(r"\w+")
@@ -47,7 +47,7 @@ _SECOND = set(
     "friendly proof ready bound borne born facing wise in-law law art the inflammatory smoker "
     "smokers".split()
 )
-# Heads of words that are written as one: both halves are words, the whole is no compound.
+# Beginnings of words that are written as one: both halves are words, the whole is not a compound.
 _CLOSED = set(
     "in be to for on an a at as or so no of up by under over out with some any every there where "
     "here how what who when back down inter super sub trans un re de dis mis fore never there "
@@ -55,7 +55,7 @@ _CLOSED = set(
     "hand foot fire rain sun snow moon after arm book news key god key pass the and car cap sea "
     "house farm ear eye day night work land other neighbour neighbor mother father grand".split()
 )
-# Ends of words that no compound has as its second member: short-age, high-er, well-ness.
+# Ends of words that are not the second part of a compound: short-age, high-er, well-ness.
 _SUFFIXES = set(
     "ness er est ly ish age en ens ened ening ing ings ed less ful ner ners nership way ways land "
     "lands light lights lighted lighting table tables ward wards hood ship fall tion sion ment "
@@ -73,7 +73,7 @@ _INSIDE = {"of", "the", "to", "and", "in", "a", "by", "or", "up", "off", "on", "
 
 
 def count_words(lines: Iterable[str]) -> Counter[str]:
-    """How often each word is whole on a line, with hyphens and without."""
+    """How often each word occurs whole on a line, with hyphens and without."""
     words: Counter[str] = Counter()
     for line in lines:
         found = [word.lower() for word in _WORDS.findall(line)]
@@ -116,7 +116,7 @@ def _keeps_hyphen(line: str, head: str, tail: str, words: Counter[str]) -> bool:
         return True
     if not tail[0].islower():
         in_capitals = len(head) > 1 and len(tail) > 1 and head.isupper() and tail.isupper()
-        # A heading in capitals is wrapped like any text; HIV-AIDS in a sentence is no such line.
+        # A heading in capitals is wrapped like any text; HIV-AIDS in a sentence is not such a line.
         if tail[0].isalpha() and not (in_capitals and line[:-1].isupper() and " " in line):
             return True
     one, other = head.lower(), tail.lower()

@@ -1,9 +1,9 @@
 """From the lines of pages to text whose sentences are whole. Pure.
 
-The rule: two lines are joined unless something between them says that the first one ended there:
-a gap, another size of type, an indent, a bullet, cells of a table, or room on the first line for
-the word that starts the second. What is joined wrongly merges paragraphs, which sentence ends part
-again; what is parted wrongly cuts a sentence in two, which nothing mends.
+The rule: two lines are joined unless something between them shows that the first one ended there: a
+gap, another size of type, an indent, a bullet, cells of a table, or space on the first line for the
+word that begins the second. A wrong join merges paragraphs, which sentence ends separate again; a
+wrong split cuts a sentence in two, which cannot be repaired later.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from statistics import median
 from annotator.documents.readers.file_text import meets_without_space
 from annotator.documents.readers.pdf.hyphens import TIES, count_words, ends_in_hyphen, join_lines
 
-CELL_GAP = 1.5  # line heights; no space between two words of a line is as wide
+CELL_GAP = 1.5  # line heights; a space between two words is never as wide
 
-_LARGER = 1.15  # ratio of line heights from which two lines are of different type
+_LARGER = 1.15  # ratio of line heights from which two lines have different type
 _GAP = 1.35  # ratio to the usual distance of lines
-_WIDE_WORD = 1.15  # ratio to its length in usual characters: some words are made of wide ones
+_WIDE_WORD = 1.15  # ratio to its length in usual characters: some words have wide characters
 _MAX_LEADING = 2.5  # line heights; lines farther apart do not follow each other
 _INDENT = 0.8  # line heights
 
@@ -34,7 +34,7 @@ _LEADER = re.compile(r"(?:\. ?){5}|…{2}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """Text of a line without a gap wider than any space."""
+    """Part of a line without a gap wider than any space."""
 
     text: str
     size: float
@@ -42,10 +42,11 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """A line of a page; places in points, from the bottom left of the page as it is read.
+    """A line of a page; positions in points, from the bottom left of the page in reading
+    orientation.
 
-    `size` is its size of type, `height` that of its boxes, which is larger. `place` is how far up
-    the page its baseline is, from 0 to 1; None for text that runs in another direction than most.
+    `size` is its size of type, `height` that of its boxes, which is larger. `place` is the height
+    of its baseline on the page, from 0 to 1; None for text in another direction than most.
     `has_cells`: a gap wider than any space is in it, as between the cells of a table; `cells` are
     the texts between such gaps, one where there is none.
     """
@@ -98,7 +99,7 @@ def opens_item(text: str) -> bool:
 
 
 def _find_blocks(lines: Sequence[Line]) -> Iterator[_Block]:
-    """Stretches of lines without a gap or a change of type between them."""
+    """Runs of lines without a gap or a change of type between them."""
     steps = [
         above.bottom - below.bottom
         for above, below in pairwise(lines)
@@ -147,15 +148,16 @@ def _ends_between(above: Line, below: Line, right: float) -> bool:
     if _NUMBERED.match(below.text) and ended:
         return True
     if above.right + _width_of_start(below) < right:
-        return True  # the next word had room, so it was kept from there
+        return True  # the next word would have fitted, so the paragraph ended
     indented = below.left - above.left > _INDENT * below.height
     return indented and ended and not opens_item(above.text)
 
 
 def _width_of_start(line: Line) -> float:
-    """What the word that starts a line takes, with the space before it.
+    """The width of the word that begins a line, with the space before it.
 
-    Chinese takes two characters: a full stop must not start a line and brings one along.
+    Chinese takes two characters: a full stop must not begin a line and takes one more character
+    with it.
     """
     width = (line.right - line.left) / max(len(line.text), 1)
     if meets_without_space(line.text[:1], line.text[:1]):
@@ -164,7 +166,7 @@ def _width_of_start(line: Line) -> float:
 
 
 def _runs_on(before: _Block, after: _Block) -> bool:
-    """Whether a sentence runs on from one column or page to the next."""
+    """Whether a sentence continues from one column or page to the next."""
     last, first = before.lines[-1], after.lines[0]
     if not _same_type(last, first) or first.bottom < last.bottom:
         return False  # another kind of text, or simply further down the page

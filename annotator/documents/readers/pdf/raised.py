@@ -1,8 +1,8 @@
-"""Raised and lowered characters of a PDF: put where they belong, and marked.
+"""Raised and lowered characters of a PDF: put at their place, and marked.
 
-The rule: a raised digit never becomes a digit of the number before it, and none is lost. What is
-raised or lowered is known by its baseline and its size against its neighbour's, never by how tall
-a glyph is: quotes and degree signs are high, but on the baseline.
+The rule: a raised digit never becomes a digit of the number before it, and none is lost. Raised and
+lowered characters are detected by their baseline and size relative to their neighbour, never by the
+height of a glyph: quotes and degree signs are high, but on the baseline.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _LIST = re.compile(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})+")  # of references: 1,2 o
 _ORDINAL = re.compile(r"st|nd|rd|th|er|re|e|ème|eme|o|a|de|ste", re.I)
 _PLAIN = re.compile(r"[^\w\s+\-−().,;=–/]+")  # asterisks, daggers, degree signs, primes
 _SIGNS = {"TM": "™", "tm": "™", "SM": "℠"}
-# Lowered digits before a digit of the line: log₁₀5 reads as log and 105 to many.
+# Lowered digits before a digit of the line: many readers see log₁₀5 as log and 105.
 _BEFORE_DIGIT = re.compile(r"([₀-₎]+)(?=\d)")
 _FROM_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₍₎", "0123456789+−()")
 
 _SMALLER = 0.87  # ratio of sizes; more is the same type
 _MAX_RISE = 0.75  # of the size of the line; more is another line
 _MIN_RISE = {True: 0.1, False: 0.05}  # for digits raised, lowered
-_MIN_RISE_OF_WORDS = 0.15  # small type that is centred on a line of large type rises less
-_STAGGERED = 0.22  # rise that makes raised what is as large as its line
+_MIN_RISE_OF_WORDS = 0.15  # small type centred on a line of large type rises less
+_STAGGERED = 0.22  # rise from which text as large as its line counts as raised
 _NEAR = 0.5  # of the size of the line, to the raised text next to it
-_BEHIND_FIRST = 0.5  # the same; what a mark is nearer to on its right, unless it touches it
+_BEHIND_FIRST = 0.5  # the same; for a mark nearer to its right, unless it touches the left
 _TOUCHING = 0.12
 _CLOSE = 0.15
 _OVERLAP = 0.3
@@ -38,7 +38,7 @@ _MAX_CHARS = 20
 _MAX_STAGGERED_CHARS = 4
 _DROP_CAP = 1.8  # ratio of a drop cap to the words that it starts
 _BUCKET = 4.0  # points
-_MAX_TRIED = 8  # neighbours of one piece and bucket: no page has more at one place
+_MAX_TRIED = 8  # neighbours of one piece and bucket: no page has more at one position
 
 
 def mark(text: str, raised: bool) -> str:
@@ -67,7 +67,7 @@ def attach(pieces: Sequence[Piece]) -> list[Piece]:
     if not candidates:
         return list(pieces)
     near = _Neighbours(pieces)
-    owners: dict[int, tuple[int, int]] = {}  # of what is raised: its piece, and the place in it
+    owners: dict[int, tuple[int, int]] = {}  # of raised text: its piece, and the position in it
     for index in sorted(candidates, key=lambda index: pieces[index].left):
         found = _find_owner(index, pieces, near, owners)
         if found is not None:
@@ -97,7 +97,7 @@ def _may_be_staggered(piece: Piece) -> bool:
 
 
 class _Neighbours:
-    """Which pieces are around a place, without a look at all of them."""
+    """The pieces near a position, without looking at all of them."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._by_left = self._sort(pieces, right=False)
@@ -116,7 +116,7 @@ class _Neighbours:
         return rows
 
     def around(self, piece: Piece, reach: float) -> Iterator[int]:
-        """Indexes of pieces that end, start, or lie around where `piece` is."""
+        """Indexes of pieces that end, begin or are near the position of `piece`."""
         low = int((piece.base - reach) // _BUCKET)
         high = int((piece.base + reach) // _BUCKET)
         for bucket in range(low, min(high, low + 40) + 1):
@@ -134,7 +134,7 @@ def _find_owner(
     near: _Neighbours,
     owners: dict[int, tuple[int, int]],
 ) -> tuple[int, int] | None:
-    """The piece that this one is raised or lowered against, and the place in its text."""
+    """The piece relative to which this one is raised or lowered, and the position in its text."""
     piece = pieces[index]
     best: tuple[float, int, int] | None = None
     for other in near.around(piece, 2 * piece.size):
@@ -149,7 +149,7 @@ def _find_owner(
         found = _find_place(piece, owner, only_after=staggered)
         if found is None:
             continue
-        # What is lowered in one line is raised against the next: the nearer baseline decides.
+        # Text lowered in one line is raised relative to the next: the nearer baseline decides.
         distance = found[0] + abs(piece.base - owner.base) / owner.size
         if best is None or distance < best[0]:
             best = (distance, other, found[1])
@@ -168,7 +168,7 @@ def _is_off_line(piece: Piece, owner: Piece) -> bool:
 
 
 def _is_staggered(piece: Piece, owner: Piece) -> bool:
-    """Whether a number is raised against a piece of its own size, right behind it."""
+    """Whether a number is raised relative to a piece of the same size, directly after it."""
     rise = (piece.base - owner.base) / owner.size
     return (
         _may_be_staggered(piece)
@@ -179,14 +179,15 @@ def _is_staggered(piece: Piece, owner: Piece) -> bool:
 
 
 def _find_place(piece: Piece, owner: Piece, *, only_after: bool) -> tuple[float, int] | None:
-    """How far a piece is from its owner, and before which of its characters it comes."""
+    """The distance of a piece from its owner, and the character of the owner that it precedes."""
     behind = (piece.left - owner.right) / owner.size
     ahead = (owner.left - piece.right) / owner.size
     if -_OVERLAP <= behind <= _NEAR and piece.left > owner.left:
         return max(behind, 0.0), len(owner.text)
     if only_after:
         return None
-    # A mark that opens a footnote or an isotope belongs to what follows; others to what is before.
+    # The mark of a footnote or an isotope belongs to the text after it; others to the text before
+    # it.
     if -_OVERLAP <= ahead <= _NEAR:
         return max(ahead, 0.0) + (_BEHIND_FIRST if ahead > _TOUCHING else 0.05), 0
     if owner.left < piece.left and piece.right < owner.right:
@@ -195,7 +196,7 @@ def _find_place(piece: Piece, owner: Piece, *, only_after: bool) -> tuple[float,
 
 
 def _find_hole(piece: Piece, owner: Piece) -> tuple[float, int] | None:
-    """The room that a line of one piece leaves for what is raised in it."""
+    """The space that a line of one piece leaves for raised text in it."""
     place = bisect_left(owner.lefts, piece.left - _OVERLAP * piece.size)
     while place < len(owner.text) and owner.text[place].isspace():
         place += 1

@@ -1,9 +1,9 @@
-"""PDF: the file in, its text out, with what was left out and what could not be read.
+"""PDF: from the file to its text, with what was left out and what could not be read.
 
-The rule: PDFium says what the characters are and where; `chars`, `raised`, `columns`,
+The rule: PDFium reports the characters and their positions; `chars`, `raised`, `columns`,
 `rows`, `edges` and `lines` make text of them, in this order. Pages without text
-(scans) are counted, never passed over in silence. Runs in a child process (`worker`): the format
-is large, and files in it are hostile.
+(scans) are counted, never skipped silently. Runs in a child process (`worker`): the format is
+large, and files may be malicious.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from annotator.documents.readers.pdf.edges import drop_edges
 from annotator.documents.readers.pdf.lines import Page, join_pages
 from annotator.documents.readers.pdf.rows import Frame, make_lines
 
-# Ligatures, and radicals that fonts give in place of the characters they look like (⼀ for 一).
+# Ligatures, and radicals that fonts use for the characters they look like (⼀ for 一).
 _COMPATIBLE = re.compile("[\ufb00-\ufb06\u2f00-\u2fd5]")
-_UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff]")  # what fonts give that do not say their characters
+_UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff]")  # characters from fonts without a character map
 _MAX_UNMAPPED_SHARE = 0.2
 _NO_TITLE = re.compile(
     r"untitled|microsoft \w+ - |.*\.(?:docx?|rtf|odt|tex|dvi|indd|pdf|txt)\Z", re.I
@@ -34,15 +34,15 @@ _LICENSE_TAGS = (
     "{http://ns.adobe.com/xap/1.0/rights/}UsageTerms",
     "{http://purl.org/dc/elements/1.1/}rights",
 )
-_MAX_OBJECTS = 5_000  # of a page that are looked at for pictures
+_MAX_OBJECTS = 5_000  # of a page that are searched for pictures
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD
 
 
 def read_pdf(data: bytes, *, max_chars: int) -> FileText:
     """The text of a PDF, its lines joined to paragraphs, with title and licence of its metadata.
 
-    Raises UnreadableError: `encrypted`, `broken`, `no_text` (scanned), `garbled` (fonts that do
-    not say which characters they draw), `too_large` (more than `max_chars` characters).
+    Raises UnreadableError: `encrypted`, `broken`, `no_text` (scanned), `garbled` (fonts without a
+    character map), `too_large` (more than `max_chars` characters).
     """
     import pypdfium2
 
@@ -51,7 +51,7 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == _PASSWORD_ERROR:
             raise UnreadableError("encrypted", "it needs a password") from None
-        raise UnreadableError("broken", f"it is no sound PDF: {error}") from None
+        raise UnreadableError("broken", f"it is not a valid PDF: {error}") from None
     pages: list[Page] = []
     num_chars = num_images = 0
     for index in range(len(document)):
@@ -72,7 +72,7 @@ def read_pdf(data: bytes, *, max_chars: int) -> FileText:
     num_unmapped = len(_UNMAPPED.findall(text))
     if num_unmapped > _MAX_UNMAPPED_SHARE * len(text):
         raise UnreadableError(
-            "garbled", f"its fonts do not say what {num_unmapped} of {len(text)} characters are"
+            "garbled", f"its fonts do not map {num_unmapped} of {len(text)} characters to letters"
         )
     return FileText(
         text=text,
@@ -127,7 +127,7 @@ def _spell(match: re.Match[str]) -> str:
 
 
 def _find_license(data: bytes) -> str:
-    """What the file's metadata packet (XMP, plain XML inside the file) says of its licence."""
+    """What the file's metadata packet (XMP, plain XML inside the file) says about its licence."""
     packets = _XMP.findall(data)
     if not packets or b"<!" in packets[-1]:  # a packet has no DOCTYPE, hence no entities
         return ""

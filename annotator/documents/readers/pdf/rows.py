@@ -1,7 +1,7 @@
 """From pieces of text on a page to its lines.
 
-The rule: what is side by side on one baseline is one line, with a space where there is room for
-one; what is farther apart than any space is another cell of that line, unless a gutter between
+The rule: pieces side by side on one baseline are one line, with a space where the gap is wide
+enough; after a gap wider than any space a new cell of that line begins, unless a gutter between
 columns of prose runs through the gap.
 """
 
@@ -16,15 +16,15 @@ from annotator.documents.readers.pdf.columns import Segment, order_columns
 from annotator.documents.readers.pdf.lines import CELL_GAP, Cell, Line, opens_item
 from annotator.documents.readers.pdf.raised import attach, part_lowered
 
-_SPACE = 0.15  # of the size of type; less between two pieces is a change of font in a word
+_SPACE = 0.15  # of the size of type; a smaller gap is a change of font in a word
 _OVERLAP = 0.3
 _SAME_BASE = 0.2  # line heights
-_MARKER_CHARS = 5  # of a bullet or number that is apart from its item
+_MARKER_CHARS = 5  # of a bullet or number that is separate from its item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """The lowest and the highest place of a page, across text that runs at one angle."""
+    """The lowest and the highest position of a page, across text at one angle."""
 
     bottom: float
     top: float
@@ -89,7 +89,7 @@ def _make_segment(group: Sequence[Piece]) -> Segment:
 def _join_segments(
     segments: Sequence[tuple[Segment, int]], frame: Frame | None, *, is_main: bool
 ) -> list[Line]:
-    """Neighbours on one baseline and in one column, as one line."""
+    """Joins neighbours on one baseline and in one column to one line."""
     rows: list[list[Segment]] = []
     last_column = -1
     for segment, column in segments:

@@ -1,4 +1,4 @@
-"""What `maskdpo domain new` writes: a commented domain in English, and one in Chinese."""
+"""The files that `maskdpo domain new` writes: a commented domain in English, and one in Chinese."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _HERE = Path(__file__).parent
 def new_domain(name: str, *, language: str = AUTO) -> str:
     """The YAML of a new domain that works unchanged, with comments that say what to change.
 
-    Chinese where `language` is. Raises ConfigError for a name that makes no file or a language
-    that is no code.
+    In Chinese where `language` is. Raises ConfigError for a name that is not a valid file name, or
+    a language that is not a valid code.
     """
     try:
         check_name(name)

@@ -1,8 +1,8 @@
 """The judge's prompts: YAML files, one per language, and the code that checks and fills them.
 
-The rule: content (documents, questions, responses) is put into a user message between tags of
-ours, one pass over the template, and cannot hold such a tag itself. A text that closes a tag,
-pretends to be the next message or gives orders is therefore seen, quoted, and nothing more.
+The rule: content (documents, questions, responses) is put into a user message between our tags, in
+one pass over the template, and cannot contain such a tag itself. A text that closes a tag, pretends
+to be the next message or gives orders is therefore only quoted content.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placeholders:
-    """The placeholders of one text: those it must hold, and those it also may hold."""
+    """The placeholders of one text: required ones, and optional ones."""
 
     needed: Set[str] = frozenset()
     allowed: Set[str] = frozenset()
 
     def fault(self, name: str, text: str) -> str | None:
-        """What is wrong with the placeholders of `text`, the prompt `name`; None for nothing."""
+        """The fault in the placeholders of `text`, the prompt `name`; None without a fault."""
         found = set(_PLACEHOLDER.findall(text))
         unknown = sorted(found - self.needed - self.allowed)
         if unknown:
@@ -50,7 +50,7 @@ _SHARED_TEXTS = {
     "prefix": Placeholders(needed={"documents"}, allowed={"question", "response"}),
     "repair": Placeholders(needed={"fault"}),
 }
-# How a mistake is named to the model: see `faults` in en.yaml.
+# How a mistake is described to the model: see `faults` in en.yaml.
 FAULTS = (
     "unparsable",
     "empty_reply",
@@ -73,8 +73,8 @@ _CHINESE = ("zh", "zho", "chi", "cmn")
 class Prompts(Section):
     """The wording of one language. An empty `system` sends no system message.
 
-    The texts with which protocols ask are further keys, read with `text`: which of them there
-    must be is in the table of protocols (`load_prompts` checks it).
+    The texts with which protocols ask are further keys, read with `text`: the table of protocols
+    says which are required (`load_prompts` checks it).
     """
 
     model_config = ConfigDict(extra="allow")
@@ -106,7 +106,7 @@ class Prompts(Section):
     def _faults_are_known(cls, faults: dict[str, str]) -> dict[str, str]:
         for name, text in faults.items():
             if name not in FAULTS:
-                raise ValueError(f"{name!r} is no fault; {nearest(name, list(FAULTS))}")
+                raise ValueError(f"{name!r} is not a fault; {nearest(name, list(FAULTS))}")
             unknown = sorted(set(_PLACEHOLDER.findall(text)) - _FAULT_PLACEHOLDERS)
             if unknown:
                 raise ValueError(
@@ -140,9 +140,10 @@ def wording_language(language: str) -> Literal["en", "zh"]:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """`template` with its {{placeholders}} replaced, in one pass: what is put in is not read again.
+    """`template` with its {{placeholders}} replaced, in one pass: inserted values are not searched
+    again.
 
-    A placeholder that `values` lacks is replaced by nothing.
+    A placeholder without a value is replaced by an empty text.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), template)
 
