@@ -1,4 +1,4 @@
-"""Files of a user that hide packages of maskdpo: a `schemas.py` or `trainer.py` in the folder.
+"""Files of a user, such as `schemas.py` or `trainer.py`, that hide packages of maskdpo.
 
 The rule: the check imports nothing, so a script of the user is never run by accident; and this
 module imports only the standard library, because any package of maskdpo may be hidden.

@@ -108,13 +108,13 @@ PYTHON_API = [
         "annotator/judging/annotator.py",
         (
             "a-given-failure-is-lost",
-            "failure = response if isinstance(response, Failure) else None",
-            "failure = None",
+            "        if isinstance(response, Failure):\n            return response\n",
+            "",
             f"{API} -k rest_continue",
         ),
         (
             "a-failure-is-never-finished",
-            "                self._report(1)\n",
+            "                    self._report(1)\n",
             "",
             f"{API} -k nothing_is_printed",
         ),

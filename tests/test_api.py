@@ -398,7 +398,7 @@ def test_settings_that_find_documents_are_kept() -> None:
         ({"judge": 5}, "judge is 5"),
         ({"judge": maskdpo.Judge}, "judge is <class"),
         ({"domain": "medcal"}, "did you mean 'medical'?"),
-        ({"language": "xx1"}, "language: 'xx1' is no code of a language"),
+        ({"language": "xx1"}, "language: 'xx1' is not a language code"),
         ({"question": " "}, "question is ' ', but it must be a text that is not empty"),
     ],
 )

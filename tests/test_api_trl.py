@@ -164,24 +164,38 @@ def test_wrong_shapes_and_settings_are_one_sentence() -> None:
             maskdpo.mask_dpo_loss(good, good, good, **settings)
 
 
-def test_without_torch_one_sentence_says_how_to_get_it() -> None:
-    script = (
-        "import sys\n"
-        "sys.modules['torch'] = None\n"
-        "import maskdpo\n"
-        "try:\n"
-        "    maskdpo.mask_dpo_loss(None, None, None)\n"
-        "except maskdpo.MaskDpoError as error:\n"
-        "    print(error)\n"
-    )
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import maskdpo
+from tiny_models import byte_level_tokenizer, make_pair_values
+
+tokenizer, row = byte_level_tokenizer(), make_pair_values()
+print(sum(maskdpo.token_weights(row, tokenizer).chosen.weights) > 0)
+for call in (
+    lambda: maskdpo.mask_dpo_loss(None, None, None),
+    lambda: maskdpo.TrlCollator(tokenizer)([row]),
+):
+    try:
+        call()
+    except maskdpo.MaskDpoError as error:
+        print(error)
+"""
+
+
+def test_without_torch_there_are_weights_and_a_sentence_for_the_rest() -> None:
     result = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", WITHOUT_TORCH],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert result.stdout.startswith("maskdpo.mask_dpo_loss needs the package 'torch'")
+    assert result.returncode == 0, result.stderr
+    weighed, loss, collator = result.stdout.splitlines()
+    assert weighed == "True"
+    assert loss.startswith("maskdpo.mask_dpo_loss needs the package 'torch'")
+    assert collator.startswith("maskdpo.TrlCollator needs the package 'torch'")
 
 
 # TRL

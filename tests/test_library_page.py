@@ -92,6 +92,21 @@ def test_the_code_of_the_page_prints_what_it_shows(
     assert num_asked == num_calls  # the rest is stored
 
 
+def test_the_code_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+    parts = [part for part in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if part[1]]
+    assert parts
+    for code, output in parts:
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.stdout, result.stderr) == (output, "")
+
+
 def trl_section(page: str) -> str:
     """The section on TRL, without its heading; a text that is nowhere, where there is none."""
     _, found, rest = page.partition("\n## TRL in ten lines\n")

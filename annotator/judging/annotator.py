@@ -161,15 +161,18 @@ class Annotator:
     ) -> AsyncGenerator[JudgeTask, None]:
         async with aclosing(iterate(responses)) as source:
             async for response in source:
-                failure = response if isinstance(response, Failure) else None
-                if failure is None:
-                    made = self.tasks.make(response)
-                    if isinstance(made, JudgeTask):
-                        yield made
-                        continue
-                    failure = made.of(response)
-                self._report(1)
-                await rows.put([failure])
+                made = self._make_task(response)
+                if isinstance(made, JudgeTask):
+                    yield made
+                else:
+                    self._report(1)
+                    await rows.put([made])
+
+    def _make_task(self, response: Response | Failure) -> JudgeTask | Failure:
+        if isinstance(response, Failure):
+            return response
+        made = self.tasks.make(response)
+        return made if isinstance(made, JudgeTask) else made.of(response)
 
 
 def finish_task(
