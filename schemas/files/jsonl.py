@@ -129,8 +129,8 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
                 continue
             if not raw.endswith(b"\n") and not _is_json(text):
                 warnings.warn(
-                    f"{path}:{line}: the last line is cut off and is left out; "
-                    "rerun the command that wrote the file to get the row back",
+                    f"{path}:{line}: the last line is cut off and is left out; rerun the command "
+                    "that wrote the file to get the row back",
                     TornTailWarning,
                     stacklevel=2,
                 )

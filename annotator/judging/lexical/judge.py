@@ -88,8 +88,7 @@ class LexicalJudge:
             "The lexical judge is a baseline (word overlap and checks of numbers, for closed "
             "domains and smoke runs). Its confidence ranks sentences and is not a probability. "
             "Its balanced accuracy against people, each file judged with a threshold chosen on "
-            "the "
-            f"others: {figures}; 0.50 is chance."
+            f"the others: {figures}; 0.50 is chance."
         ]
 
     def closing_notes(self) -> list[str]:
