@@ -137,7 +137,7 @@ def find_shadows() -> Iterator[str]:
 def explain_missing(module: str) -> str:
     """One sentence for a failed import: the package and the command that installs it."""
     package = module.split(".")[0]
-    return f"the package {package!r} is not installed; install it with: {install_command(package)}"
+    return f"the package {package!r} is not installed; get it with: {install_command(package)}"
 
 
 def install_command(package: str) -> str:

@@ -73,7 +73,7 @@ def _show_packages() -> None:
     # Plain lines, not wrapped and without style, so that they can be copied.
     for command_line in dict.fromkeys(row.command for row in missing):
         names = ", ".join(row.name for row in missing if row.command == command_line)
-        click.echo(f"to install {names}:\n    {command_line}")
+        click.echo(f"to get {names}:\n    {command_line}")
     for shadow in find_shadows():
         click.echo(f"shadowed: {shadow}")
 
