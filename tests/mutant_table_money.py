@@ -13,7 +13,6 @@ FAILED = "test_money.py -k all_fail or one_reply"
 STOPPED = "test_money.py -k partial"
 DOCUMENTS = "test_money.py -k documents"
 ESTIMATES = "test_money.py -k estimated"
-HELP = "test_money.py -k nested_sections"
 
 MONEY = [
     *mutants_of(
@@ -130,9 +129,5 @@ MONEY = [
     *mutants_of(
         "maskdpo/evaluation/estimate.py",
         ("equal-stand-ins", 'f"{slot.id} {_take_text', 'f"{_take_text', ESTIMATES),
-    ),
-    *mutants_of(
-        "maskdpo/cli/options.py",
-        ("nested-keys-hidden", "inner = _find_section(field.annotation)", "inner = None", HELP),
     ),
 ]

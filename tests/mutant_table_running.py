@@ -254,8 +254,8 @@ IN_RUNNING = [
         ),
         (
             "failed-rows-are-dropped",
-            "                    await rows.put([made.of(response)])\n",
-            "                    pass\n",
+            "                await rows.put([failure])\n",
+            "                pass\n",
             f"{CORE} -k cannot_be_judged",
         ),
         (

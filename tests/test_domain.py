@@ -38,7 +38,7 @@ from schemas.labels import Label, LabelPolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("biography", "general", "legal", "medical", "zh_general")
-DOCUMENTS = ROOT / "configs" / "domains" / "documents"
+DOCUMENTS = ROOT / "annotator" / "judging" / "domains" / "shipped" / "documents"
 LABELS = ("no_hallucination", "contradictory", "unverifiable", "no_fact")
 
 
@@ -149,6 +149,18 @@ def test_a_domain_here_goes_before_a_shipped_one_and_a_path_is_itself(tmp_path, 
     assert load_domain(other).checkable_fact == "Theirs."
     assert load_domain("other.yaml").checkable_fact == "Theirs."
     assert known_domains() == sorted([*SHIPPED, "boats"])
+
+
+def test_show_prints_a_domain_as_it_is_and_lists_all(run, tmp_path):
+    assert run("domain", "new", "mine")[0] == 0
+    code, out, _ = run("domain", "show")
+    assert code == 0 and [line.split(": ")[0] for line in out.splitlines()] == known_domains()
+    code, out, _ = run("domain", "show", "medical")
+    assert code == 0
+    copied = tmp_path / "copied.yaml"
+    copied.write_text(out, encoding="utf-8")
+    assert load_domain(copied) == load_domain("medical") and out.startswith("# Medicines")
+    assert run("domain", "show", "medicall")[0] == 2
 
 
 def test_an_unknown_domain_names_the_nearest_and_the_known(run):

@@ -345,7 +345,7 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
         make_pair_values(0),
         bad_span,
         make_pair_values(0),
-        {"id": "text", "prompt": "Who?", "chosen": "She.", "rejected": "He."},
+        {"id": "text", "chosen": "She.", "rejected": "He."},
         [1, 2],
         make_pair_values(2) | {"rejected": [{"role": "user", "content": "Hm"}]},
         make_pair_values(3) | {"rejected_spans": None},
@@ -364,7 +364,7 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
         (
             "ends past the text",
             "duplicate id 'pair-0'",
-            "'chosen' must be a list of messages",
+            "has no 'prompt'",
             "must be an object",
             "must be 'assistant'",
             "spans on both sides",

@@ -13,7 +13,7 @@ import pytest
 from tiny_models import make_pair_values, save_model_folder, write_dataset
 from train_support import checkpoints_of, log_of, train, weights_of
 
-from schemas.errors import BackendError, ConfigError, InputError
+from schemas.errors import BackendError, ConfigError, InputError, MissingPackageError
 from trainer.failures import NonFiniteLossError, StoppedError, explain_out_of_memory
 
 
@@ -36,7 +36,10 @@ def finished(policy: Path, dataset: Path, tmp_path: Path) -> Path:
     ("changes", "error"),
     [
         ({"lora": {"target_modules": ["no_such_layer"]}}, "does not fit this model"),
-        ({"report_to": "mlflow"}, "mlflow, which is not installed"),
+        (
+            {"report_to": "mlflow"},
+            "'mlflow', which is not installed; get it with: pip install mlflow",
+        ),
         ({"device": "cuda"}, "torch finds no GPU"),
     ],
 )
@@ -51,7 +54,7 @@ def test_a_setting_that_cannot_work_deletes_nothing_and_costs_no_pass(  # noqa: 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     before = weights_of(finished)
     cache = finished.parent / "fresh"
-    with pytest.raises(ConfigError, match=error):
+    with pytest.raises((ConfigError, MissingPackageError), match=error):
         train(policy, dataset, finished, resume=False, reference_dir=str(cache), **changes)
     assert weights_of(finished) == before
     assert not list(cache.rglob("*.arrow"))

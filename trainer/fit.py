@@ -202,10 +202,11 @@ def _refuse_other_shards(checkpoint: Path, *, is_sharded: bool) -> None:
     if was_sharded == is_sharded:
         return
     wanted, other = ("with", "without") if was_sharded else ("without", "with")
+    name = "fsdp2" if was_sharded else "ddp"
     raise ConfigError(
         f"{checkpoint}: was written {wanted} FSDP, and this run was started {other}; start it "
-        f"{wanted} FSDP (accelerate launch --config_file configs/accelerate/"
-        f"{'fsdp2' if was_sharded else 'ddp'}.yaml), or set train.resume=false to start over"
+        f"{wanted} FSDP (accelerate launch --config_file {name}.yaml; the file: maskdpo recipes "
+        f"{name} > {name}.yaml), or set train.resume=false to start over"
     )
 
 

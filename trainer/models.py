@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import BackendError, ConfigError, InputError, MissingPackageError
+from schemas.errors import BackendError, ConfigError, InputError
 from schemas.files.sidecar import describe_file
 from schemas.hashing import content_key
+from schemas.packages import require
 from trainer.config import TrainConfig
 from trainer.failures import is_out_of_memory
 from trainer.weights import load_narrowed, stored_weights
@@ -55,18 +56,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 def require_packages(config: TrainConfig) -> None:
     """Raise MissingPackageError unless the packages that training needs are installed."""
-    import importlib.util
-
     needed = ["torch", "transformers", "accelerate", "safetensors"]
-    for package in needed + (["peft"] if config.lora else []):
-        if importlib.util.find_spec(package) is None:
-            raise MissingPackageError(package, extra="train", needed_for="train")
-    for package in config.report_to:
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"train.report_to names {package}, which is not installed; pip install {package}, "
-                "or leave it out"
-            )
+    require(*needed, *(["peft"] if config.lora else []), needed_for="train")
+    require(*config.report_to, needed_for="train.report_to")
 
 
 def quiet_library_bars() -> None:

@@ -74,7 +74,14 @@ from trainer.run_folder import (
     refuse_undeletable,
     write_manifest,
 )
-from trainer.splits import Splits, count_splits, drop_notes, prepare_splits, write_rejects
+from trainer.splits import (
+    Splits,
+    count_splits,
+    drop_notes,
+    prepare_splits,
+    span_notes,
+    write_rejects,
+)
 from trainer.template_date import freeze_date, record_date
 
 logger = logging.getLogger(__name__)
@@ -82,15 +89,17 @@ logger = logging.getLogger(__name__)
 _MEMORY_OF_WEIGHTS = (
     "its weights take 4 bytes each, and training all of them 12 more: shard them over GPUs with "
     "FSDP2, or train an adapter (train.lora), whose frozen weights take 2 bytes each in bfloat16; "
-    "see the recipes in configs/train"
+    "the recipes show how (maskdpo recipes)"
 )
 # LoRA papers and libraries use learning rates of 1e-5 to 1e-3. AdamW moves each weight of the
 # adapter by about the learning rate per step, and its second matrix starts at zero.
 _LEAST_LORA_RATE = 1e-6
 
 
-def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
+def run_train(config: TrainConfig, *, dataset: Path | PairFiles, output: Path) -> StageResult:
     """Train `config.model` on the pairs of `dataset` into the folder `output`.
+
+    dataset    a folder or a file, or the files of a data set that was opened elsewhere
 
     Raises InputError (data or model unusable), ConfigError (a setting, or another run's folder),
     BackendError (device, Hub, non-finite loss, full disk, a signal) and MissingPackageError.
@@ -127,7 +136,9 @@ class _Policy:
     notes: list[str]
 
 
-def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
+def _run(
+    config: TrainConfig, *, dataset: Path | PairFiles, output: Path, signals: StopSignals
+) -> StageResult:
     run = _plan(_join(config), dataset=dataset, output=output)
     finished = _claim_to_continue(run)
     if finished is not None:
@@ -136,8 +147,9 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     tokenizer = load_tokenizer(run.model_folder, trust=run.config.trust_remote_code)
     where, values = str(run.model_folder), run.config.template_values
     notes += check_tokenizer(tokenizer, where=where, kwargs=values)
-    splits = prepare_splits(run.files, tokenizer, run.config, dataset)
-    _require_test_split(run.config, splits, dataset)
+    splits = prepare_splits(run.files, tokenizer, run.config)
+    _require_test_split(run.config, splits, run.files)
+    notes += span_notes(splits, run.config)
 
     started = time.monotonic()
     policy = _prepare_policy(run, tokenizer, splits)
@@ -174,15 +186,15 @@ def _join(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"progress": config.progress and is_main()})
 
 
-def _plan(config: TrainConfig, *, dataset: Path, output: Path) -> _Run:
+def _plan(config: TrainConfig, *, dataset: Path | PairFiles, output: Path) -> _Run:
     """Find the inputs of the run and decide its identity, before anything is loaded."""
-    files = find_pair_files(dataset)
+    files = dataset if isinstance(dataset, PairFiles) else find_pair_files(dataset)
     model_folder = resolve_model(config)
     trust = config.trust_remote_code
     # Only the main process reads all weights for this: the others would read the same disk.
     weights_hash = as_main_says(hash_weights(model_folder, trust=trust) if is_main() else "")
     cache_folder = config.reference_dir or output.parent / "reference"
-    refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
+    refuse_overlap(output, model=model_folder, dataset=files.root, reference=cache_folder)
     config = freeze_date(config, model_folder, output=output, cache=cache_folder)
     return _Run(
         config=config,
@@ -315,10 +327,10 @@ def _count_steps(fitted: Fitted) -> dict[str, int]:
     return {"steps": fitted.num_steps} | best
 
 
-def _require_test_split(config: TrainConfig, splits: Splits, dataset: Path) -> None:
+def _require_test_split(config: TrainConfig, splits: Splits, files: PairFiles) -> None:
     if config.early_stopping_patience is not None and not splits.test.examples:
         raise ConfigError(
-            f"train.early_stopping_patience needs a test split, and {dataset} has none "
+            f"train.early_stopping_patience needs a test split, and {files.name} has none "
             "that can be used; build one (build.test_share), or remove the setting"
         )
 
@@ -364,6 +376,7 @@ def _identify(
             **tested,
         },
         trusted_code=trusted_code(config, model_folder),
+        dataset=files.origin,
     )
 
 

@@ -61,14 +61,16 @@ STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 class RunIdentity:
     """What makes two runs the same: settings that decide the result, and content hashes.
 
-    `computed` and `trusted_code` are records and not part of the key: how the run was computed, and
-    the code that ran with the model (whose hash is part of the weights' content).
+    `computed`, `trusted_code` and `dataset` are records, and not part of the key: how the run was
+    computed, the code that ran with the model (whose hash is part of the weights' content), and
+    the name and commit of a data set whose content is in `content`.
     """
 
     settings: Mapping[str, Any]
     content: Mapping[str, str]
     computed: Mapping[str, Any] = field(default_factory=dict)
     trusted_code: Mapping[str, Any] = field(default_factory=dict)
+    dataset: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -205,6 +207,8 @@ def write_manifest(
     }
     if identity.trusted_code:
         own["trusted_code"] = dict(identity.trusted_code)
+    if identity.dataset:
+        own["dataset"] = dict(identity.dataset)
     write_json(output / MANIFEST, sidecar.model_dump() | own)
 
 

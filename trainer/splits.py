@@ -59,9 +59,10 @@ class Splits:
         return [*self.train.examples, *self.test.examples]
 
 
-def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, dataset: Path) -> Splits:
+def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig) -> Splits:
     """Read and mask both splits. Raises InputError when no training pair is left."""
-    train_rows, test_rows = read_pairs(files.train), read_pairs(files.test)
+    train_rows = read_pairs(files.train, files.labels)
+    test_rows = read_pairs(files.test, files.labels)
     splits = Splits(
         train_rows=train_rows,
         train=prepare_examples(train_rows.pairs, tokenizer, config),
@@ -71,12 +72,12 @@ def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datase
     if splits.train.examples:
         return splits
     if not train_rows.num_rows:
-        raise InputError.of(dataset, "holds no training pairs: its files have no rows")
+        raise InputError.of(files.name, "holds no training pairs: its files have no rows")
     lost = [*train_rows.failures, *splits.train.dropped]
     # A row without an id is identified by its place.
     first = lost[0].detail.removeprefix(f"{lost[0].id}: ")
     raise InputError.of(
-        dataset,
+        files.name,
         f"none of {train_rows.num_rows} training pairs can be used ({_listed_reasons(lost)}; "
         f"first: {lost[0].id}: {first})",
     )
@@ -105,6 +106,17 @@ def write_rejects(splits: Splits, output: Path) -> None:
         write_records(output / DROPPED, splits.dropped)
     else:
         (output / DROPPED).unlink(missing_ok=True)
+
+
+def span_notes(splits: Splits, config: TrainConfig) -> list[str]:
+    """One sentence about training pairs that have no spans, so that no sentence is masked."""
+    count = sum(pair.chosen_spans is None for pair in splits.train_rows.pairs)
+    if not count or not config.use_spans:
+        return []
+    return [
+        f"{count} of {len(splits.train_rows.pairs)} training pairs have no sentence spans: they "
+        "train as stock DPO, on every token of both answers"
+    ]
 
 
 def drop_notes(splits: Splits, output: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """Training prompts that are nearly the same as a prompt of `test`.
 
-The rule: bands of MinHash signatures (datasketch, an LSH index) only propose candidates; an exact
-comparison decides. So chance decides no row, and a pair at the threshold is missed with a
-probability below 1 in 1,000.
+The rule: bands of MinHash signatures (an LSH index) only propose candidates; an exact comparison
+decides. So chance decides no row, and a pair at the threshold is missed with a probability below 1
+in 1,000.
 
 Two prompts are near when the Jaccard similarity of their character 5-grams, without those of the
 template, reaches the threshold. Without the template a prompt may be short, and then one changed
@@ -16,21 +16,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
+from dataset_builder.splits.minhash import NUM_PERMUTATIONS, minhash
 from dataset_builder.splits.prompt_template import Template, contents_of, stem
 from dataset_builder.splits.prompt_text import character_ngrams, flatten
 from schemas.text.question_senses import ask_differently
 
-if TYPE_CHECKING:
-    from datasketch import MinHash
-
-NUM_PERMUTATIONS = 128
 MAX_MISSED = 1e-3
 _MAX_ENDING = 2  # letters by which the forms of one word differ
-_SEED = 1
 
 
 class NearDuplicates:
@@ -100,7 +94,7 @@ class NearDuplicates:
 
     def _keys(self, text: str, features: frozenset[str]) -> list[bytes]:
         """Keys; two near prompts share at least one: bands, and the words in the template."""
-        values = _signature(features).hashvalues
+        values = minhash(features)
         starts = range(0, NUM_PERMUTATIONS - self._rows + 1, self._rows)
         keys = [
             bytes([band]) + values[start : start + self._rows].tobytes()
@@ -143,17 +137,3 @@ def _is_form_of(word: str, other: str) -> bool:
     shorter, longer = sorted((word, other), key=len)
     start = max(len(shorter) - _MAX_ENDING, 1)
     return len(longer) - len(shorter) <= _MAX_ENDING and longer.startswith(shorter[:start])
-
-
-def _signature(features: frozenset[str]) -> MinHash:
-    signature = _empty_signature().copy()
-    signature.update_batch([feature.encode("utf-8", "surrogatepass") for feature in features])
-    return signature
-
-
-@lru_cache(maxsize=1)
-def _empty_signature() -> MinHash:
-    """Cached, because generating the permutations takes longer than hashing a prompt."""
-    from datasketch import MinHash
-
-    return MinHash(num_perm=NUM_PERMUTATIONS, seed=_SEED)

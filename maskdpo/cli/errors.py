@@ -21,7 +21,7 @@ def print_error(error: Exception) -> int:
         click.echo(f"error: {printable(hide_keys(str(error)))}", err=True)
         return BackendError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
-        from maskdpo.doctor.doctor import explain_missing
+        from schemas.packages import explain_missing
 
         click.echo(f"error: {explain_missing(error.name)}", err=True)
         return ConfigError.exit_code

@@ -15,6 +15,7 @@ import warnings
 import click
 
 from maskdpo.cli.errors import print_error
+from maskdpo.shadows import find_shadows
 
 COMMANDS = {
     "domain": "Make your own domain, and see what the judge is sent.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "import": "Turn human labels, pairs made elsewhere or checked sheets into annotations or "
     "reviews.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
+    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Join the shards of one build.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
@@ -34,8 +36,9 @@ COMMANDS = {
     "evaluate": "Sample from models, annotate, score, compare and plot.",
     "forget": "Permanently remove a person's reviews or a response from a run.",
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "recipes": "List the packaged run configs, or print one (--config NAME).",
     "doctor": "Show what is installed and what is missing; --config: check what a run needs.",
-    "schema": "Print the JSON Schema of a record.",
+    "schema": "Print the JSON Schema of a record, or of a run config.",
 }
 
 
@@ -78,6 +81,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Errors meant for users are one message and an exit code."""
+    for sentence in find_shadows():  # first: until then, nothing of maskdpo may be imported
+        click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
     warnings.showwarning = _show_warning
     try:
         cli(standalone_mode=False)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import glob
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maskdpo.config import load_run_config
 from maskdpo.config_sections import section_model
-from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
 from schemas.text.terminal import printable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from annotator.models.prices import Prices
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
 OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -51,12 +52,11 @@ class DocumentedCommand(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the settings of the command's section, then its examples."""
         if self.section:
-            fields = section_model(self.section).model_fields
+            from maskdpo.cli.settings_help import setting_rows
+
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, _describe_field(field)) for name, field in fields.items()]
-                )
+                formatter.write_dl(list(setting_rows(section_model(self.section))))
         if self.examples:
             with formatter.section("Examples"):
                 for line in textwrap.dedent(self.examples).strip().splitlines():
@@ -73,68 +73,69 @@ def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
     return hint_for_option(option, "" if value.startswith("-") else value, section)
 
 
-def _describe_field(field: Any) -> str:
-    text = field.description or ""
-    section = _find_section(field.annotation)
-    if section is not None:
-        return f"{text.rstrip('.')}. Keys: {_list_keys(section)}"
-    choices = _list_choices(field.annotation)
-    if any(choice not in text for choice in choices):
-        text = f"{text}: {', '.join(choices)}"
-    if field.is_required():
-        return f"{text} [required]".strip()
-    return f"{text}{_show_default(field)}".strip()
-
-
-def _show_default(field: Any) -> str:
-    """` [default]` of a setting; empty if the default is not a short value."""
-    if field.is_required():
-        return " [required]"
-    default = field.get_default(call_default_factory=True)
-    return f" [{default}]" if isinstance(default, (str, int, float)) and default != "" else ""
-
-
-def _find_section(annotation: Any) -> type[Section] | None:
-    """The section that a setting holds, such as `llm`; None if it holds a value."""
-    candidates = [annotation, *get_args(annotation)]
-    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
-    return next(found, None)
-
-
-def _list_keys(section: type[Section]) -> str:
-    """The keys of a section with their defaults, and those of the sections in it."""
-    parts = []
-    for name, field in section.model_fields.items():
-        inner = _find_section(field.annotation)
-        parts.append(
-            f"{name} {{{_list_keys(inner)}}}" if inner else f"{name}{_show_default(field)}"
-        )
-    return ", ".join(parts)
-
-
-def _list_choices(annotation: Any) -> list[str]:
-    """The words that a setting, or an item of it, can be; empty if there is no such list."""
-    if get_origin(annotation) is Literal:
-        return [value for value in get_args(annotation) if isinstance(value, str)]
-    return [choice for part in get_args(annotation) for choice in _list_choices(part)]
+_config_option = click.option(
+    "--config",
+    "config_path",
+    type=RUN_CONFIG,
+    metavar="FILE|NAME",
+    help="Run config: a YAML file, or the name of a packaged one (maskdpo recipes).",
+)
+_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override one setting; may be repeated.",
+)
+_domain_option = click.option(
+    "--domain",
+    metavar="NAME|FILE",
+    help="Guidance for a judge model: a packaged domain (biography, general, legal, medical, "
+    "zh_general), one of your own, or its YAML file [annotate.domain].",
+)
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --config and --set, and pass it the loaded `RunConfig` as `config`."""
 
-    @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
-    @click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Override one setting; may be repeated.",
-    )
+    @_config_option
+    @_set_option
     @functools.wraps(function)
     def wrapped(config_path: Path | None, overrides: tuple[str, ...], **options: Any) -> Any:
         return function(config=load_run_config(config_path, overrides), **options)
 
     return wrapped
+
+
+def judge_config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `config_options`, with --domain: it sets annotate.domain, whatever else gives one."""
+
+    @_config_option
+    @_set_option
+    @_domain_option
+    @functools.wraps(function)
+    def wrapped(
+        config_path: Path | None, overrides: tuple[str, ...], domain: str | None, **options: Any
+    ) -> Any:
+        # Quoted: the value of an override is read as YAML, and a domain may be called `no`.
+        given = () if domain is None else (f"annotate.domain={json.dumps(domain)}",)
+        config = load_run_config(config_path, (*overrides, *given))
+        return function(config=config, **options)
+
+    return wrapped
+
+
+def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --split and --config-name, which choose a part of a data set."""
+    for option, help_text in (
+        ("--config-name", "Configuration of a data set that has several."),
+        (
+            "--split",
+            "Split of a data set folder or Hub data set [the only one, else train].",
+        ),
+    ):
+        function = click.option(option, metavar="NAME", help=help_text)(function)
+    return function
 
 
 def require_file(path: Path, *, made_by: str) -> Path:
@@ -208,6 +209,30 @@ estimate_option = click.option(
     "estimate_only",
     is_flag=True,
     help="Print the remaining calls, tokens and cost; call no model, write nothing.",
+)
+
+
+def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+    """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
+
+    Raises MissingPackageError for plots that were asked for and cannot be drawn.
+    """
+    from schemas.packages import install_command, is_installed, require
+
+    if wanted:
+        require("matplotlib", needed_for="--plots")
+    if wanted is None and not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: the card gets no plots: matplotlib is not installed ({how})", err=True)
+        return False
+    return wanted is not False
+
+
+plots_option = click.option(
+    "--plots/--no-plots",
+    default=None,
+    callback=_choose_plots,
+    help="Draw the card's plots [where matplotlib is installed].",
 )
 
 

@@ -48,6 +48,7 @@ from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import write_records
 from schemas.files.writing import atomic_writer, write_json
 from schemas.files.yaml_files import dump_yaml
+from schemas.packages import require
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.run import run_train
@@ -67,6 +68,7 @@ class DemoResult:
 
 def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) -> DemoResult:
     """Run every stage in `folder`. Raises ConfigError when it has a demo with other settings."""
+    require("torch", "transformers", "scipy", "matplotlib", needed_for="demo")
     _claim(folder, config)
     world = make_world(num_people=config.num_people, seed=config.seed)
     run = _write_inputs(world, folder, config)

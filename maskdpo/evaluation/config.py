@@ -14,7 +14,7 @@ class EvaluateConfig(Section):
 
     models: dict[str, str] = Field(
         min_length=1,
-        description="models, each NAME: folder or Hub id; the first is the baseline",
+        description="models to compare, each NAME: folder or Hub id; the first is the baseline",
     )
     questions: Path | None = Field(
         default=None,

@@ -30,6 +30,7 @@ from schemas.events import Noted, OnEvent, ignore
 from schemas.files.jsonl import read_records, read_rows
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.writing import write_json
+from schemas.packages import require
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
 
@@ -114,6 +115,7 @@ def _prepare(
     limits: Limits,
 ) -> _Prepared:
     """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
+    require("scipy", "matplotlib", needed_for="evaluate")
     refuse_to_replace_unless(
         inputs.output / "scores.json", has_keys("models", "pairs"), by="maskdpo evaluate"
     )

@@ -5,7 +5,9 @@ this program wrote last time. What is unchanged belongs to the program and is re
 changed belongs to a person and is kept; what is missing was removed by a person and is not added
 again. Without such a comment the whole existing card belongs to a person, and the new one is added
 to it. Only `configs` and `dataset_info` are always updated, entry by entry, because `load_dataset`
-uses them to read the files. And a card without a licence does not remove an existing licence.
+uses them to read the files. So is the example, which quotes the data: a forgotten response must not
+stay in a card because a person changed a word next to it. And a card without a licence does not
+remove an existing licence.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from schemas.errors import InputError
 from schemas.files.yaml_files import YamlFault, parse_yaml
 
 LOADING_KEYS = ("configs", "dataset_info")  # lists of entries that have a `config_name`
+EXAMPLE = "example"  # the section that quotes the data
 _KEY = re.compile(r"^(?:[A-Za-z_][\w.-]*|\"[^\"]+\"|'[^']+')\s*:")
 
 
@@ -152,7 +155,8 @@ def _merge_segments(ours: CardText, theirs: CardText) -> tuple[list[Segment], li
     kept: list[str] = []
     for segment in theirs.segments:
         name = segment.name
-        if name is None or base.sections.get(name) != digest(segment.text):
+        is_ours = name == EXAMPLE or base.sections.get(name or "") == digest(segment.text)
+        if name is None or not is_ours:
             segments.append(segment)
             if name in mine and mine[name] != segment.text:
                 kept.append(f"section {name!r}")

@@ -20,6 +20,7 @@ from dataset_builder.folder.statistics import STATISTICS_NAME
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, check_replaceable
 from dataset_builder.shard import Shard
 from maskdpo.publishing.card_edits import is_card_edited
+from maskdpo.publishing.card_example import find_example
 from maskdpo.publishing.dataset_card import render_card
 from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
@@ -67,7 +68,8 @@ def merge_datasets(shards: Sequence[Path], *, output: Path, plots: bool = False)
 def add_card(folder: Path, *, plots: bool = False) -> None:
     """Write README.md into a data set folder and, with `plots`, the pictures that it shows.
 
-    Both are made from the folder's manifest and statistics; the manifest then lists the pictures.
+    Both are made from the folder's manifest and statistics; the card also quotes one pair. The
+    manifest then lists the pictures.
     """
     manifest = load_manifest(folder)
     statistics = json.loads((folder / STATISTICS_NAME).read_text(encoding="utf-8"))
@@ -77,7 +79,7 @@ def add_card(folder: Path, *, plots: bool = False) -> None:
         manifest["files"] |= {name: describe_file(folder / name) for name, _ in pictures}
         manifest["pictures"] = [{"file": name, "alt": text} for name, text in pictures]
         write_json(folder / MANIFEST_NAME, manifest)
-    card = render_card(manifest, config, statistics)
+    card = render_card(manifest, config, statistics, find_example(folder, manifest))
     (folder / CARD_NAME).write_text(card, encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """The data set's card: README.md with the YAML header that `datasets` and the Hub read.
 
-The rule: everything in the card comes from the manifest and the statistics, and a name or setting
-is a value, never markup (`maskdpo.publishing.markdown`).
+The rule: everything in the card comes from the manifest and the statistics, except for one pair
+that it quotes; and a name, a setting or a sentence is a value, never markup
+(`maskdpo.publishing.markdown`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataset_builder.folder.provenance import NUM_HASH_CHARS
 from dataset_builder.folder.write import pair_schema, parquet_name, sentence_schema
 from dataset_builder.splits.splits import Split
 from dataset_builder.unused import EXPLANATIONS
+from maskdpo.publishing.card_example import CardExample
+from maskdpo.publishing.card_merge import EXAMPLE
 from maskdpo.publishing.markdown import (
     Trusted,
     code,
@@ -29,6 +32,7 @@ from maskdpo.publishing.markdown import (
 TEMPLATE = Path(__file__).parent / "templates" / "dataset.md.jinja"
 SECTIONS = (
     "summary",
+    EXAMPLE,
     "use",
     "splits",
     "source",
@@ -79,14 +83,16 @@ def render_card(
     manifest: Mapping[str, Any],
     config: BuildConfig,
     statistics: Mapping[str, Any] | None = None,
+    example: CardExample | None = None,
 ) -> str:
-    """The card of the data set that `manifest` describes."""
+    """The card of the data set that `manifest` describes; `example` is one of its pairs."""
     counts = manifest["counts"]
     explained = {Trusted(reason): Trusted(text) for reason, text in EXPLANATIONS.items()}
     values = {
         "title": config.title,
         "license": config.license,
         "counts": counts,
+        "example": example,
         "splits": _splits(manifest),
         "labels": _labels(counts),
         "unused": _reasons(counts, "unused_", explained),

@@ -176,6 +176,23 @@ def code(value: str, max_chars: int = MAX_NAME_CHARS) -> Trusted:
     return Trusted(f"`{flat}`")
 
 
+def is_plain_code(value: str) -> bool:
+    """Whether `code` shows a value letter by letter, so that a search for it finds it."""
+    return bool(value) and code(value, len(value)) == f"`{value}`"
+
+
+def section_lines(text: str, name: str) -> range:
+    """The lines (from 1) of the section `name` in the text of a card; none where it is not there.
+
+    Counted as `str.splitlines` counts them.
+    """
+    lines = text.splitlines()
+    begin = f"<!-- maskdpo:begin {name} -->"
+    first = next((index for index, line in enumerate(lines) if line.rstrip() == begin), None)
+    last = _find(lines, _END.format(name), first) if first is not None else None
+    return range(first + 2, last + 1) if first is not None and last is not None else range(0)
+
+
 def counted_names(counted: Mapping[str, int]) -> list[tuple[Trusted, int]]:
     """Names with their counts, most frequent first, at most MAX_NAMES."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))

@@ -11,7 +11,7 @@ import contextlib
 import getpass
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,25 @@ _PATTERNS = {
 }
 
 
-def text_faults(name: str, text: str, *, allowed: frozenset[str]) -> list[Fault]:
-    """Texts that name this machine, line by line. `allowed`: names that are public anyway."""
+def text_faults(
+    name: str, text: str, *, allowed: frozenset[str], data_lines: Container[int] = ()
+) -> list[Fault]:
+    """Texts that name this machine, line by line.
+
+    allowed      names that are public anyway
+    data_lines   lines (from 1) that quote the data: one of their words may equal a name of this
+                 machine or its user without naming it
+    """
     return [
         Fault(path=name, line=number, message=_message(what, value))
         for number, line in enumerate(text.splitlines(), start=1)
-        for what, value in _find(line, allowed)
+        for what, value in (_find_any(line) if number in data_lines else _find(line, allowed))
     ]
+
+
+def holds_private(text: str) -> bool:
+    """Whether a text holds a key, a path or a host, on whatever machine it is read."""
+    return any(True for _ in _find_any(text))
 
 
 def json_faults(name: str, value: Any, *, allowed: frozenset[str]) -> list[Fault]:
@@ -64,12 +76,16 @@ def _message(what: str, value: str) -> str:
     return f"names {what}, {show_value(value)}; nothing was sent: remove it and push again"
 
 
-def _find(text: str, allowed: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _find_any(text: str) -> Iterator[tuple[str, str]]:
     if holds_key(text):
         yield "a key", hide_keys(text)
     for what, pattern in _PATTERNS.items():
         for match in pattern.finditer(text):
             yield what, match[0]
+
+
+def _find(text: str, allowed: frozenset[str]) -> Iterator[tuple[str, str]]:
+    yield from _find_any(text)
     for what, name in _own_names():
         if name.lower() in allowed:
             continue

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME
-from maskdpo.publishing.card_merge import merge_cards, read_header
+from maskdpo.publishing.card_merge import EXAMPLE, merge_cards, read_header
 from maskdpo.publishing.client import MAIN, Commit, HubClient, OfflineError, RepoState
 from maskdpo.publishing.markdown import (
     CardState,
@@ -22,6 +22,7 @@ from maskdpo.publishing.markdown import (
     Segment,
     digest,
     join_card,
+    section_lines,
     split_card,
 )
 from maskdpo.publishing.model_card import ModelFacts
@@ -154,7 +155,9 @@ def _check_visibility(state: RepoState, options: PushOptions) -> None:
 
 
 def _refuse_faults(payload: Payload, card: str, namespace: frozenset[str]) -> None:
-    faults = [*payload.faults, *text_faults(CARD_NAME, card, allowed=namespace)]
+    quoted = section_lines(card, EXAMPLE)
+    found = text_faults(CARD_NAME, card, allowed=namespace, data_lines=quoted)
+    faults = [*payload.faults, *found]
     if faults:
         raise InputError(faults)
 

@@ -10,27 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
-from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
-from schemas.records import Annotation, Document, Question, Verdict
-from schemas.scores import score_labels
-from schemas.spans import gaps
-
-CUT_NOTE = "cut off at the token limit"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
-    """A part of a response on the page: a marked sentence, or text between sentences."""
-
-    text: str
-    kind: str = ""
-    label: str = ""
-    reason: str = ""
-
-    @property
-    def hint(self) -> str:
-        """Label and reason on one line."""
-        return f"{self.label}: {self.reason}" if self.reason else self.label
+from maskdpo.show.marks import Mark, Piece, cut, marks_of
+from maskdpo.show.summary import note_on, summarise
+from schemas.records import Annotation, Document, Question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +25,9 @@ class Answer:
     note: str = ""
 
     @property
-    def sentences(self) -> list[Piece]:
-        """The pieces with a verdict."""
-        return [piece for piece in self.pieces if piece.kind]
+    def sentences(self) -> list[Mark]:
+        """The marks of the sentences, in order."""
+        return [piece.mark for piece in self.pieces if piece.mark]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,42 +95,12 @@ def show_answer(model: str, annotation: Annotation | None) -> Answer:
     """A response with its counts; a note if there is none."""
     if annotation is None:
         return Answer(model=model, summary="no response", note="no response")
-    if not annotation.text.strip():
-        return Answer(model=model, summary="empty", note="an empty response")
-    score = score_labels(item.verdict.label for item in annotation.sentences)
-    facts = score.num_correct + score.num_hallucinated
     return Answer(
         model=model,
-        pieces=mark_sentences(annotation),
-        summary=f"{score.num_correct} of {facts} correct" if facts else "no facts",
-        note=CUT_NOTE if annotation.finish_reason == "length" else "",
+        pieces=cut(annotation.text, marks_of(annotation)),
+        summary=summarise(annotation),
+        note=note_on(annotation),
     )
-
-
-def mark_sentences(annotation: Annotation) -> list[Piece]:
-    """The response cut at its sentences, each with its label and the reason for it."""
-    text = annotation.text
-    pieces: list[tuple[int, Piece]] = []
-    for sentence in annotation.sentences:
-        verdict = sentence.verdict
-        piece = Piece(
-            text=text[sentence.start : sentence.end],
-            kind=_kind(verdict.label),
-            label=verdict.label.value.replace("_", " "),
-            reason=_reason(verdict),
-        )
-        pieces.append((sentence.start, piece))
-    spans = [(item.start, item.end) for item in annotation.sentences]
-    pieces += [(start, Piece(text=text[start:end])) for start, end in gaps(len(text), spans)]
-    return [piece for _, piece in sorted(pieces, key=lambda item: item[0])]
-
-
-def _reason(verdict: Verdict) -> str:
-    parts = []
-    if verdict.confidence is not None:
-        parts.append(f"confidence {verdict.confidence:.2f} ({verdict.confidence_kind})")
-    parts += [part for part in (verdict.reason, verdict.rationale) if part]
-    return ", ".join(parts)
 
 
 def _document_ids(annotation: Annotation) -> list[str]:
@@ -158,11 +110,3 @@ def _document_ids(annotation: Annotation) -> list[str]:
         for sentence in annotation.sentences
         for evidence in sentence.verdict.evidence
     ]
-
-
-def _kind(label: Label) -> str:
-    if label in CORRECT_LABELS:
-        return "correct"
-    if label in HALLUCINATED_LABELS:
-        return "hallucinated"
-    return "neutral"

@@ -14,12 +14,12 @@ from maskdpo.cli.options import (
     OUTPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
-    require_file,
     show_estimates,
+    table_options,
 )
 from maskdpo.config import RunConfig
 from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from maskdpo.named_judges import PaidCalls
 
 
+_MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME on the Hub"
+
+
 @click.command(
     "agreement",
     cls=DocumentedCommand,
@@ -42,19 +45,22 @@ if TYPE_CHECKING:
     maskdpo agreement --gold labels.jsonl --judge judge.yaml --output agreement.json \\
         --disagreements disagreements.jsonl --report agreement.html
     maskdpo agreement --gold labels.jsonl --compare lexical judge.yaml
+    maskdpo agreement --gold org/labels@main --split test
     maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option(
     "--gold",
-    type=INPUT_FILE,
+    metavar="GOLD",
     required=True,
-    help="People's labels: human-label JSONL, annotations of people, or the reviews of "
-    "RUN/annotations.jsonl (RUN/reviews.jsonl).",
+    help="People's labels: human-label JSONL, annotations of people, the reviews of "
+    "RUN/annotations.jsonl (RUN/reviews.jsonl); or human labels in a folder of the library "
+    "datasets, or in ORG/NAME[@REVISION] on the Hub.",
 )
+@table_options
 @click.option(
     "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."
 )
@@ -101,7 +107,9 @@ def command(
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
-    gold: Path,
+    gold: str,
+    split: str | None,
+    config_name: str | None,
     documents: Path | None,
     judge: str | None,
     compare: tuple[str, str] | None,
@@ -120,11 +128,14 @@ def command(
     """
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
+    from maskdpo.data_sets.inputs import find_input
     from maskdpo.named_judges import PaidCalls
+    from schemas.packages import require
 
+    if not estimate_only:
+        require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
-    require_file(gold, made_by="--gold takes labelled responses or annotations of people")
     run_store = find_run_store(
         config,
         (output.parent if output else config.run.dir) / "agreement.json",
@@ -143,7 +154,7 @@ def command(
         output=output, disagreements=disagreements, annotations=annotations_output, report=report
     )
     labels = read_gold(
-        gold,
+        find_input(gold, split=split, config_name=config_name, made_by=_MADE_BY),
         documents=documents,
         default_documents=config.run.path("documents.jsonl"),
         annotations=config.run.path("annotations.jsonl"),

@@ -17,8 +17,8 @@ from maskdpo.cli.options import (
     DocumentedCommand,
     announce_judge,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
     report_result,
@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl
     maskdpo annotate --config run.yaml --set annotate.text.language=zh
+    maskdpo annotate --config run.yaml --domain medical
     maskdpo annotate --config run.yaml --preview 5
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl --set annotate.judge=llm --set annotate.llm.model=my-judge \\
         --set annotate.llm.base_url=http://127.0.0.1:8000/v1 --max-calls 1000
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")

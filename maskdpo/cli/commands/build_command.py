@@ -15,6 +15,7 @@ from maskdpo.cli.options import (
     DocumentedCommand,
     config_options,
     expand_inputs,
+    plots_option,
     report_result,
 )
 from maskdpo.config import RunConfig
@@ -68,9 +69,7 @@ from schemas.errors import ConfigError
 @click.option(
     "--agreement", type=INPUT_FILE, help="Output file of maskdpo agreement, for the card."
 )
-@click.option(
-    "--plots/--no-plots", default=True, show_default=True, help="Draw plots for the card."
-)
+@plots_option
 def command(
     config: RunConfig,
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import INPUT_FILE, DocumentedCommand
+from maskdpo.cli.options import RUN_CONFIG, DocumentedCommand
 from maskdpo.config import RunConfig, load_run_config
 from schemas.errors import MaskDpoError
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     """,
 )
 @click.option(
-    "--config", "config_path", type=INPUT_FILE, help="Also check what this run config needs."
+    "--config",
+    "config_path",
+    type=RUN_CONFIG,
+    metavar="FILE|NAME",
+    help="Check what this run config needs to run.",
 )
 @click.option(
     "--set",
@@ -57,14 +61,15 @@ def _show_packages() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from maskdpo.doctor.doctor import find_shadows, inspect_commands, inspect_packages
+    from maskdpo.doctor.doctor import inspect_commands, inspect_packages
 
     console = Console(soft_wrap=True)
-    packages = Table("package", "needed for", "installed", title="Packages")
+    packages = Table("package", "extra", "needed for", "installed", title="Packages")
     commands = Table("command", "ready", "missing", title="Commands")
     missing = [row for row in inspect_packages() if not row.version]
     for row in inspect_packages():
-        packages.add_row(Text(row.name), Text(row.needed_for), Text(row.version or "-"))
+        name, extra = Text(row.name), Text(row.extra)
+        packages.add_row(name, extra, Text(row.needed_for), Text(row.version or "-"))
     for command in inspect_commands():
         ready = "no" if command.missing else "yes"
         commands.add_row(Text(command.name), ready, Text(", ".join(command.missing)))
@@ -73,9 +78,7 @@ def _show_packages() -> None:
     # Plain lines, not wrapped and without style, so that they can be copied.
     for command_line in dict.fromkeys(row.command for row in missing):
         names = ", ".join(row.name for row in missing if row.command == command_line)
-        click.echo(f"to get {names}:\n    {command_line}")
-    for shadow in find_shadows():
-        click.echo(f"shadowed: {shadow}")
+        click.echo(f"to install {names}:\n    {command_line}")
 
 
 def _check_run(config: RunConfig) -> None:

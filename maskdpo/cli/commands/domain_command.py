@@ -1,4 +1,4 @@
-"""`maskdpo domain new` and `maskdpo domain check`."""
+"""`maskdpo domain new`, `show` and `check`."""
 
 from __future__ import annotations
 
@@ -92,6 +92,26 @@ def new(*, name: str, language: str, output: Path | None) -> None:
     click.echo(f"wrote {path}")
     called = path if output else name
     click.echo(f"edit it, then check it: maskdpo domain check {called}", err=True)
+
+
+@command.command(
+    "show",
+    cls=DocumentedCommand,
+    examples="""
+    maskdpo domain show
+    maskdpo domain show medical > my_medical.yaml
+    """,
+)
+@click.argument("name", required=False)
+def show(name: str | None) -> None:
+    """Print the file of the domain NAME, to copy from; without NAME, list all domains."""
+    from annotator.judging.domains.domain import find_domain, known_domains
+
+    if name is None:
+        for known in known_domains():
+            click.echo(f"{known}: {find_domain(known)}")
+        return
+    click.echo(find_domain(name).read_bytes(), nl=False)
 
 
 @command.command(

@@ -13,8 +13,8 @@ from maskdpo.cli.options import (
     INPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     report_result,
     require_file,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         --questions unseen.jsonl --documents documents.jsonl --output evaluation
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option(

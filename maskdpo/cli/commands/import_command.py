@@ -11,15 +11,15 @@ import click
 from formats.reviews import REVIEWS_NAME
 from maskdpo.cli.command_line import run_options
 from maskdpo.cli.options import (
-    INPUT_FILE,
     OUTPUT_FILE,
     DocumentedCommand,
     config_options,
     report_result,
-    require_file,
+    table_options,
 )
 from maskdpo.config import RunConfig
 from schemas.errors import InputError
+from schemas.files.tables import Table
 from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 
 SHEETS = ("csv", "xlsx", "parquet")
@@ -28,6 +28,7 @@ _FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
 _SHEET_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
 _NO_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _HEAD_BYTES = 4_096
+_MADE_BY = "SOURCE is the file to import, a folder of datasets, or ORG/NAME on the Hub"
 
 
 @click.command(
@@ -37,11 +38,13 @@ _HEAD_BYTES = 4_096
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
     maskdpo import --format published pairs.json --output annotations.jsonl
+    maskdpo import org/preferences@main --format trl --split train_prefs --output annotations.jsonl
     maskdpo import checked.xlsx --who "A. Reader" --set run.dir=runs/mine
     """,
 )
 @config_options
-@click.argument("source", type=INPUT_FILE)
+@click.argument("source")
+@table_options
 @click.option(
     "--format",
     "format_name",
@@ -82,7 +85,9 @@ _HEAD_BYTES = 4_096
 def command(
     config: RunConfig,
     *,
-    source: Path,
+    source: str,
+    split: str | None,
+    config_name: str | None,
     format_name: str,
     output: Path | None,
     documents_output: Path | None,
@@ -92,22 +97,26 @@ def command(
 ) -> None:
     """Turn other data (SOURCE) into annotations and documents, or into reviews.
 
+    SOURCE is a file; for the formats human_labels, published and trl also a folder of the library
+    datasets (save_to_disk, Parquet) or ORG/NAME[@REVISION] on the Hub.
+
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
     .jsonl or .parquet), and xlsx, csv or parquet (a sheet of maskdpo export that people have filled
     in). Sentences without a label become `undetermined: not_labelled`. Reviews are added to the
     existing ones. An invalid row is recorded next to the output; the rest are imported. With
     --output, the documents are written next to it. The formats: docs/formats.md.
     """
-    require_file(source, made_by="give SOURCE, the file to import")
-    format_name = _sheet_format(source) or format_name
-    _check_format(source, format_name)
+    from maskdpo.data_sets.inputs import find_input
+
+    found = find_input(source, split=split, config_name=config_name, made_by=_MADE_BY)
+    format_name = _format_of(found, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
         from formats.import_human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
         result = run_import(
-            source=source,
+            source=found,
             annotations=annotations,
             documents=documents,
             replace_documents=documents_output is not None,
@@ -116,9 +125,10 @@ def command(
     elif format_name in ("published", "trl"):
         from formats.import_pairs import run_import_pairs
 
-        result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
+        result = run_import_pairs(source=found, annotations=annotations, format_name=format_name)
     else:
-        result = _import_sheet(config, source, output, who=who, round_number=round_number)
+        assert isinstance(found, Path)  # see _format_of
+        result = _import_sheet(config, found, output, who=who, round_number=round_number)
     report_result(result, max_failed)
 
 
@@ -149,6 +159,19 @@ def _sheet_format(source: Path) -> str | None:
         head = handle.read(_HEAD_BYTES).replace(b"\0", b"")
     is_table = b"person_label" in head and b"{" not in head.splitlines()[0][:8]
     return "csv" if is_table and not head.startswith((b"PAR1", b"PK")) else None
+
+
+def _format_of(source: Path | Table, format_name: str) -> str:
+    """The format to read, which must be one that the source can have."""
+    if isinstance(source, Path):
+        format_name = _sheet_format(source) or format_name
+        _check_format(source, format_name)
+    elif format_name in SHEETS:
+        tables = ", ".join(name for name in FORMATS if name not in SHEETS)
+        raise InputError.of(
+            source.name, f"--format {format_name} reads a file; of a data set, {tables} are read"
+        )
+    return format_name
 
 
 def _check_format(source: Path, format_name: str) -> None:

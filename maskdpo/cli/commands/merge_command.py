@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, DocumentedCommand, config_options, report_result
+from maskdpo.cli.options import (
+    FOLDER,
+    DocumentedCommand,
+    config_options,
+    plots_option,
+    report_result,
+)
 from maskdpo.config import RunConfig
 
 
@@ -22,9 +28,7 @@ from maskdpo.config import RunConfig
 @config_options
 @click.argument("shards", type=FOLDER, nargs=-1, required=True)
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
-@click.option(
-    "--plots/--no-plots", default=True, show_default=True, help="Draw plots for the card."
-)
+@plots_option
 def command(
     config: RunConfig, *, shards: tuple[Path, ...], output: Path | None, plots: bool
 ) -> None:
