@@ -70,12 +70,7 @@ _MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME 
     help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
     "existing annotations (.jsonl) [annotate.judge].",
 )
-@click.option(
-    "--compare",
-    nargs=2,
-    metavar="JUDGE JUDGE",
-    help="Measure two judges and test the difference between them.",
-)
+@click.option("--compare", nargs=2, metavar="JUDGE JUDGE", help="Measure and compare two judges.")
 @click.option(
     "--store",
     type=OUTPUT_FILE,
