@@ -1,4 +1,4 @@
-"""A user's files that hide packages of maskdpo: `schemas.py` or `trainer.py` in the current folder.
+"""Files of a user that hide packages of maskdpo: a `schemas.py` or `trainer.py` in the folder.
 
 The rule: the check imports nothing, so a script of the user is never run by accident; and this
 module imports only the standard library, because any package of maskdpo may be hidden.

@@ -131,12 +131,8 @@ def command(
         require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
     if compare and judge:
         raise ConfigError("--judge and --compare: give either one judge or two to compare")
-    run_store = find_run_store(
-        config,
-        (output.parent if output else config.run.dir) / "agreement.json",
-        given=store,
-        names=(STORE_NAME, "agreement.sqlite"),
-    )
+    target = (output.parent if output else config.run.dir) / "agreement.json"
+    run_store = find_run_store(config, target, given=store, names=(STORE_NAME, "agreement.sqlite"))
     paid = PaidCalls(
         path=run_store.path,
         formers=run_store.formers,
