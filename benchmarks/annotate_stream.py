@@ -4,20 +4,20 @@
     python benchmarks/annotate_stream.py --responses 100000 --processes 0 2 --cancel 20
     python benchmarks/annotate_stream.py --former ../former
 
-The baseline (lexical) judges synthetic responses of five sentences, made as they are pulled, on
-4,000 documents of 24 sentences; those on one document follow each other, as in a file of `sample`.
-With --processes 0 it works in a thread, else in as many worker processes. Each side runs in a
-process of its own. Peer: `run_annotate` over a file with the same rows, of this checkout or of
---former DIR.
+The baseline (lexical) judges synthetic responses of five sentences, made on demand, with 4,000
+documents of 24 sentences; responses about the same document are consecutive, as in a file of
+`sample`. With --processes 0 it works in a thread, else in that number of worker processes. Each
+side runs in a separate process. Peer: `run_annotate` on a file with the same rows, of this checkout
+or of --former DIR.
 
-With --cancel N the first side is run once more: its stream is closed at N random places, and each
-time continued with the responses whose rows were not seen. The rows must be the same.
+With --cancel N the first side is run again: its stream is closed at N random places, and each time
+continued with the responses whose rows were not received. The rows must be the same.
 
 The last line is one JSON object: for each side `peak_mb` (the process), `peak_with_workers_mb` (its
-peak plus the largest worker's peak for each worker: at most so much), `rate` (responses a second,
-processes' start included) and `digest` (of all rows, in input order; none for --former); for the
-cancelled run its `digest`, `num_streams` and `num_asked_again` (responses that were pulled and not
-seen). `met`: every stream stays below 500 MB, workers included, and all digests are equal.
+peak plus the largest worker's peak for each worker: an upper bound), `rate` (responses per second,
+including the start of processes) and `digest` (of all rows, in input order; none for --former); for
+the cancelled run its `digest`, `num_streams` and `num_asked_again` (responses that were pulled but
+not received). `met`: every stream stays below 500 MB, including workers, and all digests are equal.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def main() -> None:
 
 
 def use_checkout() -> None:
-    """Import our packages from PYTHONPATH alone, also where a checkout is installed as editable.
+    """Import our packages only from PYTHONPATH, even if a checkout is installed as editable.
 
-    Its finder would add the modules that a former checkout lacks, and mix two versions.
+    The finder of an editable install would add modules that a former checkout lacks.
     """
     sys.meta_path[:] = [
         finder
@@ -114,7 +114,7 @@ def parse_arguments() -> argparse.Namespace:
 def run_side(
     args: argparse.Namespace, side: str, checkout: Path, processes: int, folder: str = ""
 ) -> dict[str, Any]:
-    """One run of one side with the code of `checkout`, in a process of its own."""
+    """One run of one side with the code of `checkout`, in a separate process."""
     command = [sys.executable, __file__, "--side", side, "--processes", str(processes)]
     command += ["--responses", str(args.responses), "--cancel", str(args.cancel)]
     command += ["--seed", str(args.seed), "--folder", folder or "."]
@@ -127,7 +127,7 @@ def run_side(
     return found
 
 
-# The rows, made as they are pulled: the same ones for the same number.
+# The rows, made on demand: the same row for the same number.
 
 
 def make_document(number: int) -> Document:
@@ -175,7 +175,7 @@ def write_rows(folder: Path, count: int) -> None:
 
 
 class SeenRows:
-    """A digest a row, by the response's number; rows themselves are not kept."""
+    """One digest per row, by the response's number; rows themselves are not kept."""
 
     def __init__(self, count: int) -> None:
         self._digests: list[bytes | None] = [None] * count
@@ -185,14 +185,14 @@ class SeenRows:
         return self._digests[number] is not None
 
     def add(self, row: Annotation | Failure) -> None:
-        """Take a row, which must be the first of its response."""
+        """Add a row, which must be the first of its response."""
         number = int(row.id.rpartition("-")[2])
         assert number not in self, row.id
         self._digests[number] = hashlib.sha256(row.model_dump_json().encode()).digest()
         self.num_seen += 1
 
     def digest(self) -> str:
-        """Of all rows, in input order."""
+        """The digest of all rows, in input order."""
         whole = hashlib.sha256()
         for digest in self._digests:
             assert digest is not None
@@ -227,7 +227,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_stream(count: int, num_processes: int, points: Sequence[int]) -> dict[str, Any]:
-    """The stream, closed when as many rows as each of `points` were seen, and continued."""
+    """The stream, closed after each number of rows in `points`, and continued."""
     from annotator.judging.stream_judge import JudgeProcesses
 
     documents = [make_document(number) for number in range(DOCUMENTS)]
@@ -250,7 +250,7 @@ async def stream_until(
     processes: JudgeProcesses | None,
     count: int,
 ) -> int:
-    """Add rows of what was not seen until `most` are; returns how many responses were pulled."""
+    """Add missing rows until there are `most`; returns the number of responses pulled."""
     from annotator.judging.annotator import Annotator
     from annotator.judging.config import AnnotateConfig
 

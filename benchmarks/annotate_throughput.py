@@ -1,11 +1,11 @@
 """How much of a slow server's capacity the annotator uses, and what CPU its client takes.
 
-A loopback server, in a process of its own, answers every call `--latency` seconds late. With C
-calls at once the ideal is C / latency calls per second. Each side is measured in a process of its
-own, in turn, so that what else the machine does meets all of them alike:
+A loopback server, in a separate process, replies to every call after `--latency` seconds. With C
+concurrent calls the ideal is C / latency calls per second. Each side is measured in a separate
+process, in turn, so that other load on the machine affects all of them:
 
 - annotate: `maskdpo annotate` with the sentence protocol, store and output included;
-- client: the backend alone, fed with requests that are ready;
+- client: the backend alone, with prepared requests;
 - openai: `openai.AsyncOpenAI`, `chat.completions.create` under a semaphore, nothing stored;
 - with --former DIR, the first two of another checkout: `git worktree add DIR COMMIT`;
 - sequential: the published annotator's way (open-compass/ANAH, its eval script): one call at a
@@ -66,9 +66,9 @@ def main() -> None:
 
 
 def use_checkout() -> None:
-    """Import our packages from PYTHONPATH alone, also where a checkout is installed as editable.
+    """Import our packages only from PYTHONPATH, even if a checkout is installed as editable.
 
-    Its finder would add the modules that a former checkout lacks, and mix two versions.
+    The finder of an editable install would add modules that a former checkout lacks.
     """
     sys.meta_path[:] = [
         finder
@@ -92,7 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# The runs, each in a process of its own.
+# The runs, each in a separate process.
 
 Runs = dict[str, list[dict[str, float]]]
 
@@ -149,7 +149,7 @@ def report(
             own = ours if name == "annotate" else figures[name]
             share = own["client_cpu_ms_per_call"] / former["client_cpu_ms_per_call"]
             result[f"{name}_cpu_to_former"] = round(share, 3)
-            print(f"  CPU a call, {name}: {share:.2f} of the former checkout's")
+            print(f"  CPU per call, {name}: {share:.2f} of the former checkout's")
     return result | {"peers": figures}
 
 
@@ -189,7 +189,7 @@ def measure(side: str, url: str, calls: int, concurrency: int) -> dict[str, floa
 
 
 def run_annotator(url: str, calls: int, concurrency: int) -> None:
-    """`maskdpo annotate` on fresh files."""
+    """`maskdpo annotate` on new files."""
     from annotator.judging.config import AnnotateConfig
 
     try:
@@ -217,7 +217,7 @@ def run_annotator(url: str, calls: int, concurrency: int) -> None:
 
 
 def run_client(url: str, calls: int, concurrency: int) -> None:
-    """The backend alone: requests that are ready, replies that are counted."""
+    """The backend alone, with prepared requests; replies are only counted."""
     from schemas.records import Message
 
     try:
@@ -334,7 +334,7 @@ def write_rows(folder: Path, num_responses: int) -> None:
 
 
 class SlowServer:
-    """A chat server in a process of its own that answers everything alike, late."""
+    """A chat server in a separate process that gives the same reply to all calls, after a delay."""
 
     def __init__(self, latency: float) -> None:
         self._latency = latency

@@ -2,15 +2,16 @@
 
     python benchmarks/build_scale.py [--repeats 3] [--output build_scale.json]
 
-Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twice as many, near
-duplicates removed, each build in a process of its own, the two sizes and the peer in turn.
+Builds 196,000 responses (822,000 sentences, made by scale_rows.py) and then twice as many, with
+near duplicates removed, each build in a separate process, the two sizes and the peer in turn.
 `seconds` and `peak_mb` are the medians at the first size, `ratio_at_double` is the median of the
-ratios of neighbouring runs, and `noise` gives least and most. The peak is the largest resident set
-of the process. Where seconds spread and processor seconds do not, the machine had other work.
+ratios of neighbouring runs, and `noise` gives the lowest and highest. The peak is the largest
+resident set of the process. If seconds vary but processor seconds do not, the machine had other
+work.
 
-Peer: `datasets` reading the same JSONL and writing it as Parquet, which is the least a builder
-must do and nothing of what it is for: no checks, selection, weights, duplicates or splits.
-`seconds_over_peer` is the ratio of neighbouring runs, median with its spread.
+Peer: `datasets` reads the same JSONL and writes it as Parquet, which is the minimum that a builder
+must do: without checks, selection, weights, duplicates or splits. `seconds_over_peer` is the ratio
+of neighbouring runs, median with its spread.
 
     target    180 s and 1,536 MB at the first size, a ratio of at most 2.2
 """
@@ -153,7 +154,7 @@ def main() -> None:
         runs: dict[int, list[Run]] = {1: [], 2: []}
         peer: list[Run] = []
         for _ in range(arguments.repeats):
-            for factor, path in sizes.items():  # in turn, so that a slow spell meets both
+            for factor, path in sizes.items():  # in turn, so that a slow period affects both
                 run = run_once(BUILD, path, folder / "dataset")
                 runs[factor].append(run)
                 said = f"{run.counts['responses']:,} responses: {run.seconds:.1f} s"

@@ -7,14 +7,14 @@ Reads human-labelled files (docs/dataset-format.md) and takes every response
 
     ours -> published Mask-DPO JSON -> ours            as written, and
     ours -> published, all white space lost -> ours    as a sentence splitter may leave it;
-    the same of its text said twice in a row           every sentence repeats;
+    the same with its text twice in a row              every sentence repeats;
     ours -> human labels -> ours                       the whole file.
 
-Peer: a reader that looks each sentence up in the response by itself, as one would in a line of
-code; `peer_differ_*` counts the responses it gets wrong. Without white space it finds nothing.
+Peer: a reader that searches for each sentence in the response separately, as in one line of code;
+`peer_differ_*` counts the responses that it gets wrong. Without white space it finds nothing.
 
-Same spans and labels, character for character, or the run fails. What the published format has no
-word for is refused and counted by label.
+The run fails unless spans and labels are the same, character for character. A label that the
+published format does not have is refused and counted.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ LABEL_WORDS = {True: "factual", False: "hallucinated"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0] + " Peer: looking each sentence up by itself.",
-        epilog="Prints a line a file and, as its last line, one JSON object.",
+        description=__doc__.splitlines()[0] + " Peer: search for each sentence separately.",
+        epilog="Prints one line per file and, as its last line, one JSON object.",
     )
     parser.add_argument("files", nargs="*", type=Path, help="human-labelled JSONL files")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -63,7 +63,7 @@ def main() -> None:
         total.update({key: value for key, value in row.items() if isinstance(value, int)})
     for name, row in report.items():
         print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
-    peer = "each sentence looked up by itself"
+    peer = "each sentence searched for separately"
     values = {"benchmark": "format_round_trips", "peer": peer, **total, "files": report}
     text = json.dumps(values)
     print(text)
@@ -102,7 +102,7 @@ def write_biographies(path: Path) -> Path:
 
 
 def measure(path: Path) -> dict[str, Any]:
-    """Counts of one file: the same, refused, different, and different by the peer."""
+    """Counts of one file: the same, refused, different, and different with the peer."""
     rows = read_human_labels(path).annotations
     counts: Counter[str] = Counter(responses=len(rows))
     refused: Counter[str] = Counter()
@@ -146,12 +146,12 @@ def round_trip(text: str, spans: list[LabelledSpan]) -> bool:
 
 
 def looked_up(text: str, spans: list[LabelledSpan]) -> bool:
-    """The peer: whether each sentence, looked up by itself, is found where it was."""
+    """The peer: whether each sentence, searched for separately, is found at its place."""
     return all(text.find(text[start:end]) == start for start, end, _ in spans)
 
 
 def twice(text: str, spans: list[LabelledSpan]) -> tuple[str, list[LabelledSpan]]:
-    """The response said twice, the second time with every label turned."""
+    """The response twice, the second time with every label reversed."""
     shift = len(text) + 1
     turned = {
         Label.HALLUCINATED: Label.NO_HALLUCINATION,

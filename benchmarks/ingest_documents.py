@@ -1,11 +1,12 @@
-"""Planted facts, and how a fact may be written: what the made documents of the formats share.
+"""Planted facts, and the forms in which a fact may be written; shared by all formats.
 
-The rule: a fact is judged by what a careful reader of the text would say that it states, whatever
-the format of that text. So a pattern takes every usual way of writing the same thing (10⁵, 10^5,
-10^{5}; a heading with or without `#`) and refuses what states another thing (105, 10 5).
+The rule: a fact is judged as a careful reader of the text would understand it, whatever the format
+of that text. So a pattern accepts every usual form of the same fact (10⁵, 10^5, 10^{5}; a heading
+with or without `#`) and refuses forms with another meaning (105, 10 5).
 
 Facts are written as templates. `{^5}` is raised, `{_2}` lowered, `{[1,2]}` a raised citation mark,
-`{/3|4}` a fraction; `~` before the brace permits the plain form as well (`m{^2~}`: m2 is usual).
+`{/3|4}` a fraction; `~` before the closing brace also permits the plain form (`m{^2~}`: m2 is
+usual).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SUBSCRIPTS = dict(zip("0123456789+-−()=aeoxijkmn", "₀₁₂₃₄₅₆₇�
 # Characters with more than one usual form. A backslash or an entity is how Markdown escapes.
 _SAME = {
     " ": r"(?:[*_`$]{1,3}|\\\))?(?: |&nbsp;)(?:[*_`$]{1,3}|\\\()?",
-    "-": "\\\\?[-‐‑]\u2060?",  # U+2060 is how the judge marks a line end that the text kept
+    "-": "\\\\?[-‐‑]\u2060?",  # the judge marks a line end that the text kept with U+2060
     "–": "(?:\\\\?[-‐‑–]|--)",
     "−": "\\\\?[-‐‑–−]",
     '"': '["“”]',
@@ -46,12 +47,12 @@ _CLOSE_MARK = r"(?:(?:\\?\])?</sup>|(?:\\?\])+|[})]|\^)?(?:\(\S*?\))?"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """One planted fact: what the text must hold, and what it must not.
+    """One planted fact: what the text must contain, and what it must not.
 
     scope    'text': anywhere, white space as one space; 'line': inside one line;
              'cell': in one row, under its column's heading; 'field': a field of the file
-    label    words that the value's row holds; the name of the field
-    column   the heading of the value's column; '' where the row is enough
+    label    words in the value's row; the name of the field
+    column   the heading of the value's column; '' if the row is enough
     """
 
     states: str
@@ -64,7 +65,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A made file and the facts that are planted in it."""
+    """A generated file and the facts that are planted in it."""
 
     name: str
     format_name: str
@@ -113,7 +114,7 @@ class Numbers:
 
 
 def says(template: str, *, never: Sequence[str] = (), also: str = "") -> Fact:
-    """The text holds this, and neither a form of `never` nor its marks run into their numbers.
+    """The text contains this, and neither a form of `never` nor marks joined to their numbers.
 
     `also` is a regular expression for another way of writing it.
     """
@@ -126,14 +127,14 @@ def says(template: str, *, never: Sequence[str] = (), also: str = "") -> Fact:
 
 
 def matches(states: str, pattern: str, *never: str) -> Fact:
-    """A fact by regular expressions of its own, as formulas need."""
+    """A fact with its own regular expressions, as formulas need."""
     return Fact(
         states=states, must=re.compile(pattern), never=tuple(re.compile(form) for form in never)
     )
 
 
 def heading(template: str, *, never: Sequence[str] = ()) -> Fact:
-    """A line of its own, with marks of Markdown or without."""
+    """A separate line, with or without marks of Markdown."""
     right, wrong = expand(template)
     before, after = r"^[#>*_\s|]*", r"[*_#\s|]*$"
     return Fact(
@@ -161,7 +162,7 @@ def item(mark: object, start: str) -> Fact:
 
 
 def cell(label: str, value: str, column: str = "", *, never: Sequence[str] = ()) -> Fact:
-    """A value in the row of its label and, where the text has cells, under its heading."""
+    """A value in the row of its label and, if the text has cells, under its heading."""
     right, wrong = expand(value)
     return Fact(
         states=f"row {label}" + (f", column {column}" if column else "") + f": {value}",
@@ -174,7 +175,7 @@ def cell(label: str, value: str, column: str = "", *, never: Sequence[str] = ())
 
 
 def field(name: str, value: str) -> Fact:
-    """A field of the file's front matter, kept as the text that it is."""
+    """A field of the file's front matter, kept as text."""
     return Fact(
         states=f"{name}: {value}",
         must=re.compile(rf"(?<!\S){name}: *[\"']?{expand(value)[0]}[\"']?"),
@@ -184,7 +185,7 @@ def field(name: str, value: str) -> Fact:
 
 
 def expand(template: str) -> tuple[str, list[str]]:
-    """A regular expression for the right forms, and one for each mark that ran into its number."""
+    """A regular expression for the right forms, and one for each mark joined to its number."""
     pieces = _split(template)
     rights, plains = [], []
     for index, (kind, content, is_plain_right) in enumerate(pieces):
@@ -228,7 +229,7 @@ def as_runs(template: str) -> list[tuple[str, str]]:
 
 
 def plain(template: str) -> str:
-    """The template with its marks run into the text, as a bad reader has it."""
+    """The template with its marks joined to the text, as a bad reader gives it."""
     return "".join(content for _, content, _ in _split(template))
 
 
@@ -242,7 +243,7 @@ def _never(
 
 
 def _split(template: str) -> list[tuple[str, str, bool]]:
-    """(kind, content, whether the plain form is right too); the kind of text is ''."""
+    """(kind, content, whether the plain form is also right); the kind of text is ''."""
     pieces, start = [], 0
     for match in _GROUP.finditer(template):
         if match.start() > start:
@@ -279,7 +280,7 @@ def _literal(text: str, *, opens: bool, closes: bool) -> str:
 
 
 def _marked(kind: str, content: str) -> tuple[str, str]:
-    """Patterns for a mark as it should be, and run into what is before it."""
+    """Patterns for a correct mark, and for one joined to the text before it."""
     text = "".join(_SAME.get(character, re.escape(character)) for character in content)
     if kind == "/":
         over, under = (re.escape(part) for part in content.split("|"))

@@ -1,4 +1,4 @@
-"""Made Word documents: numbering, marks, tables, tracked changes, fields, equations."""
+"""Generated Word documents: numbering, marks, tables, tracked changes, fields, equations."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def equations(n: Numbers) -> Made:
         raw(run("A share of ") + f"<m:oMath>{share}</m:oMath>" + run(" of all.")),
         raw(run("Here ") + f"<m:oMath>{index}{atom('=')}{atom(d)}</m:oMath>" + run(" holds.")),
     )
-    # An equation that a reader cannot read is right where its place is marked.
+    # An equation that a reader cannot read counts as right if its place is marked.
     place = r"\[equation\]"
     return body, [
         says(

@@ -1,6 +1,6 @@
-"""Writes Word documents as the XML parts that Word writes, with no library between.
+"""Writes Word documents as the XML parts that Word writes, without a library.
 
-The same seed gives the same bytes: the parts of the archive carry one fixed date.
+The rule: the same seed gives the same bytes; the parts of the archive have one fixed date.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Made pages whose difficulty is in the line: marks raised and lowered, formulas, comparisons."""
+"""Generated pages with difficult text: raised and lowered marks, formulas, comparisons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingest_documents import (
     says,
 )
 
-# Pages have more text than what is planted; extractors take very short ones for no article.
+# Pages have more text than the planted facts, because extractors reject very short pages.
 _MORE = {
     "en": "The boats went north in the spring and came back with salt, as they did in every year. "
     "Nobody in the town had seen such a ship before that winter, and few have seen one since then. "
@@ -38,7 +38,7 @@ def make_html_documents(seed: int) -> list[Document]:
 
 
 def make_page(maker: Callable[[Numbers], Made], seed: int) -> Document:
-    """One page about its body, with what a page has around it."""
+    """One page with its body, and the usual elements around it."""
     name = maker.__name__.replace("_", "-")
     body, facts = maker(Numbers(f"{seed} html {name}"))
     language = "zh" if name.endswith("-zh") else "en"

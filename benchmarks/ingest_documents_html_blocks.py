@@ -1,4 +1,4 @@
-"""Made pages whose difficulty is in the block: tables, lists, accordions, definitions, figures."""
+"""Generated pages with difficult blocks: tables, lists, accordions, definitions, figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made Markdown and text files: typed numbers, comparisons, placeholders, front matter."""
+"""Generated Markdown and text files: typed numbers, comparisons, placeholders, front matter."""
 
 from __future__ import annotations
 

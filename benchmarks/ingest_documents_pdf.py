@@ -1,6 +1,6 @@
-"""Made PDFs: columns, slides, running heads, hyphens at line ends, raised digits, tables.
+"""Generated PDFs: columns, slides, running heads, hyphens at line ends, raised digits, tables.
 
-Lines are placed one by one, as page makers do. The same seed gives the same bytes.
+The rule: lines are placed one by one, as in typesetting; the same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHINESE_PIECES = re.compile(r"[A-Za-z0-9.,%<>=+-]+[，。；：、）]*|.[，�
 
 
 class Paper:
-    """A PDF under way: lines are drawn downwards from the top."""
+    """A PDF that is being written: lines are drawn from the top downwards."""
 
     def __init__(self, *, font: str = FONT, size: float = 11) -> None:
         from reportlab.pdfbase import pdfmetrics
@@ -48,7 +48,7 @@ class Paper:
             self.y -= step
 
     def head(self, text: str) -> None:
-        """A heading in larger type, with room around it."""
+        """A heading in larger type, with space around it."""
         self.y -= 10
         self.lines(text, size=self.size * 1.5)
         self.y -= 10
@@ -65,7 +65,7 @@ class Paper:
         return [line.strip() for line in lines]
 
     def prose(self, text: str, **where: float) -> None:
-        """A paragraph, with room below it."""
+        """A paragraph, with space below it."""
         self.lines(*self.wrap(text), **where)
         self.y -= STEP
 

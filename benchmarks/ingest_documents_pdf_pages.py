@@ -1,4 +1,4 @@
-"""Made PDFs whose difficulty is the page: columns, slides, running heads, headings that count."""
+"""Generated PDFs with difficult pages: columns, slides, running heads, numbered headings."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def three_columns(paper: Paper, n: Numbers) -> list[Fact]:
 
 
 def _columns(paper: Paper, n: Numbers, count: int, *, by_row: bool) -> list[Fact]:
-    """Columns under one heading; every column holds sentences with numbers of its own."""
+    """Columns under one heading; every column has sentences with its own numbers."""
     paper.head("The Salt Road")
     gap = 24.0
     width = (WIDTH - gap * (count - 1)) / count

@@ -4,10 +4,11 @@
     python benchmarks/ingest_fidelity.py --format html --show
     python benchmarks/ingest_fidelity.py --seed 7 --write made
 
-The documents are made here, with numbers from the seed. Each holds planted facts: numbers, units,
-comparisons, headings, list marks, table values, whole sentences. Every reader's text is judged by
-the same patterns. A fact is `changed` when the text states something else in its place, `lost`
-when it states neither. Peers that are not installed are skipped with the command that adds them.
+The documents are generated here, with numbers from the seed. Each contains planted facts: numbers,
+units, comparisons, headings, list marks, table values, whole sentences. Every reader's text is
+judged by the same patterns. A fact is `changed` when the text states something else in its place,
+`lost` when it states neither. Peers that are not installed are skipped with the command that adds
+them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _CELL_ENDS = re.compile(r"(?<!\\)\|")
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a reader made of a file: its text and fields (None: it has none), or why it failed."""
+    """What a reader returns for a file: its text and fields (None: it has none), or an error."""
 
     text: str = ""
     fields: Mapping[str, str] | None = None
@@ -75,17 +76,18 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Counts planted facts that a reader keeps, changes or loses, as peers do.",
-        epilog="Prints a table and, as its last line, one JSON object. "
-        "Exits with 1 when our reader changed or lost a fact. "
-        "Examples: --format pdf --show; --seed 7; --write made",
+        epilog="Prints a table and, as its last line, one JSON object. Exits with 1 if our "
+        "reader changed or lost a fact. Examples: --format pdf --show; --seed 7; --write made",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the numbers planted [0]")
     parser.add_argument(
         "--format", choices=FORMATS, nargs="+", default=list(FORMATS), help="formats [all]"
     )
     parser.add_argument("--show", action="store_true", help="print each fact changed or lost")
-    parser.add_argument("--ours-only", action="store_true", help="leave the peers out")
-    parser.add_argument("--write", type=Path, metavar="DIR", help="write the made documents there")
+    parser.add_argument("--ours-only", action="store_true", help="run no peers")
+    parser.add_argument(
+        "--write", type=Path, metavar="DIR", help="write the generated documents there"
+    )
     arguments = parser.parse_args()
     documents = make_documents(arguments.seed, arguments.format)
     if arguments.write:
@@ -112,7 +114,7 @@ def main() -> None:
 
 
 def make_documents(seed: int, formats: Sequence[str] = FORMATS) -> list[Document]:
-    """The made documents of these formats; the same seed gives the same bytes."""
+    """The generated documents of these formats; the same seed gives the same bytes."""
     return [document for name in formats for document in MAKERS[name](seed)]
 
 
@@ -153,7 +155,7 @@ def judge(fact: Fact, reading: Reading) -> str:
 
 
 def judge_cell(fact: Fact, text: str) -> str:
-    """A value is right in a row with its label and, where cells are marked, under its heading."""
+    """A value is right in a row with its label and, if cells are marked, under its heading."""
     lines = text.splitlines()
     of_label = [index for index, line in enumerate(lines) if holds(fact.label, line)]
     rows = [index for index in of_label if fact.must.search(flatten(lines[index]))]
@@ -192,12 +194,12 @@ def split_cells(line: str) -> list[str]:
 
 
 def holds(words: str, line: str) -> bool:
-    """Whether a line holds the words, not inside longer ones."""
+    """Whether a line contains the words, not inside longer words."""
     return bool(re.search(rf"(?<!\w){re.escape(words)}(?!\w)", flatten(line)))
 
 
 def flatten(text: str) -> str:
-    """The text with white space as single spaces; a line that ends in a hyphen goes on at once."""
+    """The text with single spaces as white space; a line that ends in a hyphen is joined."""
     text = _HYPHEN_END.sub("-\u2060", text.replace("\xad", ""))  # no reader shows soft hyphens
     return " ".join(text.split())
 
@@ -252,7 +254,8 @@ def read_pypdfium2(document: Document) -> Reading:
 
     pdf = pypdfium2.PdfDocument(document.data)
     pages = [pdf[index].get_textpage().get_text_range() for index in range(len(pdf))]
-    text = "\n\n".join(pages).replace("\ufffe", "-\n")  # its sign for a hyphen at a line end
+    # U+FFFE is this reader's character for a hyphen at a line end.
+    text = "\n\n".join(pages).replace("\ufffe", "-\n")
     return Reading(text=text)
 
 
@@ -282,7 +285,7 @@ READERS = (
 
 
 def find_installed(readers: Sequence[Reader]) -> list[Reader]:
-    """The readers that can be imported; a sentence for each of the rest."""
+    """The readers that can be imported, and a sentence for each other one."""
     found = []
     for reader in readers:
         try:
@@ -299,7 +302,7 @@ def find_installed(readers: Sequence[Reader]) -> list[Reader]:
 
 
 def add_up(reader: str, rows: Sequence[Row]) -> Row:
-    """One reader over the formats that it reads."""
+    """One reader on the formats that it reads."""
     read = [row for row in rows if row.reader == reader and row.outcomes]
     outcomes: Counter[str] = Counter()
     for row in read:
@@ -313,7 +316,7 @@ def add_up(reader: str, rows: Sequence[Row]) -> Row:
 
 
 def describe(row: Row) -> str:
-    """A line of the table; `-` where a reader does not read a format."""
+    """A line of the table; `-` if a reader does not read a format."""
     planted = sum(row.outcomes.values())
     counts = [f"{name} {row.outcomes[name] if planted else '-':>4}" for name in OUTCOMES]
     return (

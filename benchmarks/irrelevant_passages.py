@@ -2,13 +2,13 @@
 
     python benchmarks/irrelevant_passages.py --data DIR [--file wice_dev]
 
-Thirty passages, runs of whole lines of at least 200 characters drawn (seeded) from the documents
-of other groups of the same file, are added to every document: before its text, after it, or
-between its lines at random. Every sentence that people labelled is judged with and without them;
-a verdict has changed when its label is another one. `share_changed` is the largest share of the
-three placements. The passages are irrelevant as a rule only: two groups may treat one subject.
+Thirty passages (whole lines with at least 200 characters, chosen with a seed from the documents of
+other groups of the same file) are added to every document: before its text, after it, or between
+its lines at random. Every sentence that people labelled is judged with and without them; a verdict
+has changed when its label differs. `share_changed` is the largest share of the three placements.
+Not every passage is certainly irrelevant: two groups may have the same subject.
 
-Peer: the plain-overlap line under the same noise.
+Peer: the plain-overlap baseline with the same noise.
 
     target    share_changed below 0.02 on wice_dev
 """
@@ -52,7 +52,7 @@ def append(text: str, noise: Sequence[str], rng: random.Random) -> str:
 
 
 def interleave(text: str, noise: Sequence[str], rng: random.Random) -> str:
-    """Each passage before a random line of the text or after its last; both keep their order."""
+    """Each passage before a random line of the text or after its end; both keep their order."""
     lines = text.split("\n")
     gaps = sorted(rng.randint(0, len(lines)) for _ in noise)
     mixed: list[str] = []
@@ -71,7 +71,7 @@ PLACEMENTS: dict[str, Place] = {
 
 
 def cut_passages(text: str) -> list[str]:
-    """Runs of whole lines of at least MIN_CHARS characters; what is left over joins the last."""
+    """Groups of whole lines with at least MIN_CHARS characters; the rest joins the last group."""
     passages: list[str] = []
     run: list[str] = []
     for line in text.split("\n"):
@@ -86,7 +86,7 @@ def cut_passages(text: str) -> list[str]:
 
 
 class Noise:
-    """The passages of a file by group, and what is drawn of them for one document."""
+    """The passages of a file by group, and the choice of passages for one document."""
 
     def __init__(self, labels: HumanLabels) -> None:
         group_of = {
@@ -103,7 +103,7 @@ class Noise:
         ]
 
     def draw(self, document: Document, count: int, rng: random.Random) -> list[str]:
-        """`count` passages of other groups, none twice; fewer where there are no more."""
+        """`count` passages of other groups, none twice; fewer if there are not enough."""
         group = self._group_of[document.id]
         order = rng.sample(self._passages, len(self._passages))
         found: dict[str, None] = {}
@@ -117,14 +117,14 @@ class Noise:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0] + " Peer: the plain-overlap line.",
+        description=__doc__.splitlines()[0] + " Peer: the plain-overlap baseline.",
         epilog="Prints a table and, as its last line, one JSON object.",
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of human-label JSONL files"
     )
     parser.add_argument("--file", action="append", choices=FILES, help="only this file; repeatable")
-    parser.add_argument("--passages", type=int, default=30, help="passages added to a document")
+    parser.add_argument("--passages", type=int, default=30, help="passages per document")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     names = arguments.file or FILES

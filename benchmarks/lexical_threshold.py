@@ -1,12 +1,13 @@
-"""Measures the lexical judge on human labels, and what its one threshold should be.
+"""Measures the lexical judge on human labels, and the best value of its single threshold.
 
-    python benchmarks/lexical_threshold.py                     a closed world, whose truth is known
+    python benchmarks/lexical_threshold.py                     a closed world with known truth
     python benchmarks/lexical_threshold.py --data DIR          files of human labels
 
 Peer: the plain-overlap baseline (the same coverage, without the checks), with a threshold chosen
 the same way. `unseen` is each file at the threshold that has the best mean balanced accuracy over
-the other files; `own` at the threshold that is best for the file itself, which nobody knows before.
-The last line of the table names the threshold that is best over all files: UNCOVERED_LIMIT.
+the other files; `own` at the threshold that is best for the file itself, which is not known in
+advance. The last line of the table names the threshold that is best over all files:
+UNCOVERED_LIMIT.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ THRESHOLDS = np.arange(0.1, 0.9, 0.01)
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Labelled sentences of one file, less those the judge leaves undetermined.
+    """Labelled sentences of one file, without those that the judge leaves undetermined.
 
-    gold     [N] True where people say hallucinated
-    judge    [N] uncovered share; 0 or 1 where a passage, a check or `no_fact` decides
+    gold     [N] True if people say hallucinated
+    judge    [N] uncovered share; 0 or 1 if passages, checks or `no_fact` decide
     overlap  [N] uncovered share alone
     """
 
@@ -77,7 +78,7 @@ def main() -> None:
 
 
 def measure_closed_world() -> None:
-    """The judge and the peer on biographies of invented people, half of the sentences wrong."""
+    """The judge and the peer on biographies of invented people; half of the sentences are wrong."""
     world = make_world(num_people=120, seed=1)
     rng = random.Random(1)
     gold = []
@@ -185,7 +186,7 @@ def accuracies(gold: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def best_over_others(tables: Mapping[str, np.ndarray], name: str) -> int:
-    """The threshold's place that has the best mean over the files other than `name`."""
+    """The index of the threshold with the best mean over all files except `name`."""
     others = [table for other, table in tables.items() if other != name]
     return int(np.mean(others, axis=0).argmax())
 
@@ -195,7 +196,7 @@ def balanced_accuracy(gold: np.ndarray, said: np.ndarray) -> float:
 
 
 def area_under_curve(gold: np.ndarray, score: np.ndarray) -> float:
-    """Share of (hallucinated, factual) pairs that the score ranks rightly; ties count half."""
+    """Share of (hallucinated, factual) pairs that the score ranks correctly; ties count half."""
     values, place = np.unique(score, return_inverse=True)
     wrong = np.bincount(place[gold], minlength=len(values))
     right = np.bincount(place[~gold], minlength=len(values))

@@ -1,12 +1,12 @@
-"""Peak memory of a LoRA run through the whole command, frozen weights included.
+"""Peak memory of a LoRA run of the whole command, including frozen weights.
 
     python benchmarks/lora_memory.py                    0.5B parameters, bfloat16, one step
     python benchmarks/lora_memory.py --peer CHECKOUT    the same in another checkout, as the peer
 
-The model has the shape of Qwen2.5-0.5B with random weights, stored in bfloat16 as published models
-are. The figure is the peak resident memory of `run_train` (load, check of the layout, reference,
-training, merge, save) minus the resident memory after all imports. It counts everything that a run
-holds: frozen weights, adapter, optimiser state, activations and logits.
+The model has the shape of Qwen2.5-0.5B with random weights, stored in bfloat16 like published
+models. The figure is the peak resident memory of `run_train` (load, check of the layout, reference,
+training, merge, save) minus the resident memory after all imports. It includes frozen weights,
+adapter, optimiser state, activations and logits.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ WORDS = "Ada Ling was born in Lima in 1871. She studied law and then she wrote n
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Peak memory of a LoRA run at a 0.5B shape, frozen weights included.",
-        epilog="The last line is one JSON object with MiB: after imports, the peak, its rise.",
+        description="Peak memory of a LoRA run with a 0.5B shape, including frozen weights.",
+        epilog="The last line is one JSON object in MiB: after imports, the peak, the increase.",
     )
     parser.add_argument("--dtype", default="bfloat16", help="train.dtype [bfloat16]")
     parser.add_argument("--stored", default="bfloat16", help="dtype of the files [bfloat16]")
@@ -97,7 +97,7 @@ def make_row(index: int) -> dict[str, Any]:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run in a process of its own: what it held after imports, and its peak."""
+    """Run in a separate process: its memory after imports, and its peak."""
     import peft  # noqa: F401
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2ForCausalLM  # noqa: F401
 

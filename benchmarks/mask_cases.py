@@ -1,7 +1,7 @@
-"""Adverse conversations for `mask_fidelity.py`: texts and templates made to break masks.
+"""Difficult conversations for `mask_fidelity.py`: texts and templates designed to break masks.
 
-The rule: what a template writes is said twice, once as Jinja for the tokenizer and once as plain
-strings for the judge, so that the place of the answer is known and need not be found.
+The rule: the text of a template is given twice, once as Jinja for the tokenizer and once as plain
+strings for the judge, so that the position of the answer is known and need not be searched for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mask_oracle import CHATML, Parts
 
-# Sentences in order with their labels; None is text that nobody labelled.
+# Sentences in order with their labels; None means text without a label.
 Sentences = Sequence[tuple[str, str | None]]
 
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"  # four people, one picture
@@ -30,7 +30,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A chat template for one question: as Jinja, and as the strings it comes to."""
+    """A chat template for one question: as Jinja, and as the resulting strings."""
 
     name: str
     jinja: str
@@ -68,7 +68,7 @@ TEMPLATES = [
         trims=True,
     ),
     Template(
-        # No marker beside the answer: first and last words share tokens with the template.
+        # No marker next to the answer: first and last words share tokens with the template.
         name="spaced",
         jinja=(
             "{% for message in messages %}{% if message['role'] == 'user' %}"
@@ -80,7 +80,7 @@ TEMPLATES = [
         after=" <|im_end|>",
     ),
     Template(
-        # A default system turn and an empty think block, neither of which the prompt holds.
+        # A default system turn and an empty think block, neither of which is in the prompt.
         name="thinking",
         jinja=(
             "{{ '<|im_start|>system\nBe brief.<|im_end|>\n' }}{% for message in messages %}"
@@ -173,7 +173,7 @@ CASES = [
             ("\U0001f600", "hallucinated"),
         ],
         rejected=[
-            ("\U0001f469\u200d", "factual"),  # a span that ends inside a picture
+            ("\U0001f469\u200d", "factual"),  # a span that ends inside an emoji
             ("\U0001f467 \U0001f1ec", "hallucinated"),
             ("\U0001f1e7 1\ufe0f\u20e3", "factual"),
             ("\n\n\u2014 \U0001f9d1\U0001f3ff\u200d\U0001f680.", "hallucinated"),

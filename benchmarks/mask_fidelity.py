@@ -1,31 +1,32 @@
-"""Counts the tokens that a mask gets wrong: ours, and the published algorithm beside it.
+"""Counts the tokens that a mask gets wrong: ours, and the published algorithm as the peer.
 
-Three sets, under several tokenizers; ours must be wrong nowhere (else exit code 1):
+Three sets, with several tokenizers; our masks must have no wrong token (else exit code 1):
 
     human       human-labelled responses (--data), each once as the chosen and once as the
                 rejected answer, cut at the published 1,024 tokens and not cut; without --data a
                 few built-in ones
     adverse     Markdown, tables, code, emoji, repeats, outer spaces, spans inside letters, in four
                 chat templates, whole and cut at every length from the prompt's to the full one
-    control     text that reads as a control token, at every place of a pair: must be refused
+    control     text that is read as a control token, at every place of a pair: must be refused
 
 Tokenizers: the one given with --tokenizer (a byte-level BPE folder; else one trained here) and a
 SentencePiece-style Unigram trained here; for `adverse` and `control` also a byte-level BPE whose
 offsets leave spaces out, and a SentencePiece-style BPE with byte tokens. Ours runs as in training:
-`trainer.examples.prepare_examples` on pairs. Every token counts, prompt and template included, and
-ids and float weights must be equal to the judge's. A pair dropped for a reason that the judge does
-not see is `ours_pairs_lost`, a side kept with no token to train `ours_sides_unmasked`: both wrong.
+`trainer.examples.prepare_examples` on pairs. Every token counts, including prompt and template, and
+ids and float weights must be equal to the judge's. A pair that is dropped without the judge's
+agreement counts as `ours_pairs_lost`, a side that is kept without a token to train as
+`ours_sides_unmasked`: both are errors.
 
 Judge: `mask_oracle.py`, which shares no code with `trainer` and reads no offsets.
 
-Peer: the masks of open-compass/ANAH (`maskdpo/dataset.py`), re-implemented from a description of
-what it does: each sentence tokenised alone and the lengths added up from the length of a
-separately tokenised prompt; labels other than its two stay trained; a list that has outgrown the
-text makes both sides fall back to no mask at all. It is given the response in pieces that cover
-all of it, so that what it gets wrong is its own. Two counts, over the tokens of the answer only:
+Peer: the masks of open-compass/ANAH (`maskdpo/dataset.py`), re-implemented from its description:
+each sentence is tokenised alone, and the lengths are added to the length of a separately tokenised
+prompt; labels other than its two stay trained; a list that is longer than the text makes both sides
+fall back to no mask. It gets the response in pieces that cover all of it, so that its errors are
+its own. Two counts, over the tokens of the answer only:
 
-    published              against this project's label policy
-    published_misplaced    against its own label policy: what its arithmetic alone gets wrong
+    published              compared with this project's label policy
+    published_misplaced    compared with its own label policy: errors of its arithmetic alone
 
 Examples:
 
@@ -76,14 +77,14 @@ Piece = tuple[int, int, Label]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A response with labelled stretches, sorted and disjoint, as one side of a pair."""
+    """A response with labelled spans, sorted and disjoint, as one side of a pair."""
 
     text: str
     sentences: list[Piece]
     side: Side
 
     def spans(self) -> list[Span]:
-        """As `build` would write them; every second one with a weight that is not 1."""
+        """The spans as `build` would write them; every second one has a weight that is not 1."""
         policy = LabelPolicy()
         return [
             Span(
@@ -98,12 +99,12 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What one side comes to, uncut: its ids, the weights wanted, and the peer's view of it.
+    """One side, not cut: its ids, the expected weights, and the peer's view of it.
 
     inside      indices of the answer's tokens
-    first       how many tokens lie wholly before the answer
+    first       number of tokens that are entirely before the answer
     own         which tokens train by the peer's own label policy
-    opening, lengths, hidden    what the peer adds up: tokens of the prompt and of every piece,
+    opening, lengths, hidden    what the peer sums: tokens of the prompt and of every piece,
                 each tokenised alone, and whether the piece is masked
     """
 
@@ -118,7 +119,7 @@ class Judged:
 
 
 class Tally:
-    """The counts of one row, by name; what was never added reads 0."""
+    """The counts of one row, by name; 0 for a name that was never added."""
 
     COUNTS = (
         "responses",
@@ -150,7 +151,7 @@ class Tally:
 
 
 def main() -> int:
-    """Run the benchmark; exit code 1 when anything of ours is wrong."""
+    """Run the benchmark; exit code 1 if one of our masks is wrong."""
     arguments = parse_arguments()
     files = read_files(arguments.data)
     texts = [text for responses in files.values() for _, text, _ in responses]
@@ -181,7 +182,7 @@ def run_human(
     files: dict[str, list[tuple[str, str, list[Piece]]]],
     max_lengths: Sequence[int],
 ) -> dict[str, Any]:
-    """Every human-labelled response on either side, beside an answer that always trains."""
+    """Every human-labelled response on either side, paired with an answer that always trains."""
     rows = []
     for under_test in tokenizers:
         for name, responses in files.items():
@@ -249,7 +250,7 @@ def run_adverse(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
 def compare_case(
     under_test: TokenizerUnderTest, template: Template, case: Case, tally: Tally
 ) -> None:
-    """Add one pair to the tally, once a length from one token of answer to all tokens."""
+    """Add one pair to the tally, once per length from one token of the answer to all tokens."""
     answers = [join(case.chosen, Side.CHOSEN), join(case.rejected, Side.REJECTED)]
     judged = {
         answer.side: judge(under_test, template.parts(case.question, answer.text), answer)
@@ -278,7 +279,7 @@ def is_lost(reason: str | None, judged: Iterable[Judged], max_length: int) -> bo
 
 
 def drop_reasons(judged: Judged, max_length: int) -> set[str]:
-    """Why a pair with this side must be dropped; empty when this side can train."""
+    """Why a pair with this side must be dropped; empty if this side can train."""
     reasons = set()
     if judged.first >= max_length:
         reasons.add("prompt_too_long")
@@ -290,7 +291,7 @@ def drop_reasons(judged: Judged, max_length: int) -> set[str]:
 
 
 def run_control(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
-    """Control text at every place of a pair: which of them were not refused."""
+    """Control text at every place of a pair: the cases that were not refused."""
     rows = []
     fine = {side: join([("It is. ", "no_fact"), ("So.", "no_fact")], side) for side in Side}
     config = TrainConfig(model="benchmark")
@@ -328,7 +329,7 @@ def run_control(tokenizers: Sequence[TokenizerUnderTest]) -> dict[str, Any]:
 def encode_pair(
     tokenizer: Any, question: str, answers: Sequence[Answer], config: TrainConfig
 ) -> tuple[Example | None, str | None]:
-    """Ours: the example as training would have it, or the reason of the drop."""
+    """Ours: the example as in training, or the reason for the drop."""
     values: dict[str, Any] = {}
     for answer in answers:
         values[str(answer.side)] = [Message(role="assistant", content=answer.text)]
@@ -341,7 +342,7 @@ def encode_pair(
 
 
 def judge(under_test: TokenizerUnderTest, parts: Parts, answer: Answer) -> Judged:
-    """One side by the oracle, and what the peer needs to know of it."""
+    """One side by the oracle, and what the peer needs to know about it."""
     tokenizer = under_test.tokenizer
 
     def count_tokens(text: str) -> int:
@@ -366,7 +367,7 @@ def judge(under_test: TokenizerUnderTest, parts: Parts, answer: Answer) -> Judge
 
 
 def own_parts(tokenizer: Any, question: str, answer: str) -> Parts:
-    """The conversation in the tokenizer's own template, which must not trim, cut by lengths."""
+    """The conversation in the tokenizer's own template, which must not trim, with part lengths."""
     prompt = [{"role": "user", "content": question}]
     head = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     reply = {"role": "assistant", "content": answer}
@@ -396,7 +397,7 @@ def compare_side(
 
 
 def compare_published(judged: Judged, mask: Sequence[bool], max_length: int, tally: Tally) -> None:
-    """Count the peer's wrong tokens among those of the answer, by our label policy and its own."""
+    """Count the peer's wrong tokens of the answer, by our label policy and by its own."""
     inside = [at for at in judged.inside if at < max_length]
     tally.add("answer_tokens", len(inside))
     wanted = [weight > 0 for weight in judged.weights]
@@ -405,7 +406,7 @@ def compare_published(judged: Judged, mask: Sequence[bool], max_length: int, tal
 
 
 def published(judged: Judged, max_length: int) -> tuple[list[bool], bool]:
-    """The published masks, by their description, and whether they fell back to none at all."""
+    """The published masks, by their description, and whether they fell back to no mask."""
     mask = unmasked(judged, max_length)
     num_ids, position = len(mask), min(judged.opening, len(mask))
     for length, hide in zip(judged.lengths, judged.hidden, strict=True):
@@ -418,14 +419,14 @@ def published(judged: Judged, max_length: int) -> tuple[list[bool], bool]:
 
 
 def unmasked(judged: Judged, max_length: int) -> list[bool]:
-    """Which tokens train without masks: all that follow the prompt, as the peer measures it."""
+    """Which tokens train without masks: all after the prompt, as the peer measures it."""
     num_ids = min(len(judged.ids), max_length)
     origin = min(judged.opening, num_ids)
     return [False] * origin + [True] * (num_ids - origin)
 
 
 def cover(answer: Answer) -> list[Piece]:
-    """The sentences, and what no sentence covers as pieces of their own: `undetermined`."""
+    """The sentences, and the text between them as separate pieces: `undetermined`."""
     pieces = list(answer.sentences)
     spans = [(start, end) for start, end, _ in answer.sentences]
     for start, end in gaps(len(answer.text), spans):
@@ -436,7 +437,7 @@ def cover(answer: Answer) -> list[Piece]:
 
 
 def join(sentences: Sentences, side: Side) -> Answer:
-    """An answer from its pieces; None is text that nobody labelled."""
+    """An answer from its pieces; None means text without a label."""
     text, pieces = "", []
     for piece, label in sentences:
         if label is not None:
@@ -446,7 +447,7 @@ def join(sentences: Sentences, side: Side) -> Answer:
 
 
 def case_texts() -> list[str]:
-    """All answers of the adverse cases: what tokenizers are trained on."""
+    """All answers of the adverse cases, on which tokenizers are trained."""
     sides = [side for case in CASES for side in (case.chosen, case.rejected)]
     return ["".join(piece for piece, _ in sentences) for sentences in sides] * 4
 
@@ -458,7 +459,7 @@ def read_files(folder: Path | None) -> dict[str, list[tuple[str, str, list[Piece
         return {"built_in": [("Write about this.", one.text, one.sentences) for one in answers]}
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
-        sys.exit(f"error: {folder}: holds no .jsonl file; --data names the folder of human labels")
+        sys.exit(f"error: {folder}: has no .jsonl file; --data must be the folder of human labels")
     return {path.stem: list(read_responses(path)) for path in paths}
 
 
@@ -495,7 +496,7 @@ def summed(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def show_row(row: dict[str, Any], what: str) -> str:
-    """One line for a person."""
+    """One line of text for a row."""
     return (
         f"{row['tokenizer']:>22} {what:>28}: {row['responses']:>5} responses, "
         f"{row['tokens']:>7} tokens, {row['answer_tokens']:>7} of answers; wrong tokens "

@@ -1,8 +1,8 @@
-"""The judge of `mask_fidelity.py`: what each token weighs, found without offsets or our own code.
+"""The judge of `mask_fidelity.py`: the weight of each token, without offsets or our own code.
 
 The rule: the text is known letter by letter, because the benchmark writes it itself; tokens are
-spelled out, byte by byte, until they have used the text up; a token's weight is then read off the
-letters it is made of. Nothing of `trainer` is imported here, and no tokenizer's offsets are read.
+spelled out, byte by byte, until the text is used up; a token's weight then follows from the letters
+it is made of. Nothing of `trainer` is imported here, and no tokenizer's offsets are read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CHATML = (
     "message['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-Weighted = tuple[int, int, float]  # start, end, weight: a stretch of the answer
+Weighted = tuple[int, int, float]  # start, end, weight: a span of the answer
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """A conversation as written down: the answer, and what stands around it.
+    """A conversation as text: the answer, and the text around it.
 
     dropped    characters of the answer that a trimming template left out at its beginning
     """
@@ -40,7 +40,7 @@ class Parts:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return self.head + self.answer + self.tail
 
 
@@ -62,10 +62,10 @@ def expected_weights(
 ) -> list[float]:
     """One weight per token, by painting the answer's letters with the weights of its sentences.
 
-    White space of the answer is repainted in the colour of the letter before it (at the start:
-    after it). A token of the head weighs 0, also if it only begins there; any other weighs the
-    least of its letters or, without letters, of its spaces. Sentences count in the answer as it
-    was before a template trimmed it.
+    White space of the answer is repainted with the weight of the letter before it (at the start:
+    after it). A token of the head weighs 0, even if it only begins there; any other has the
+    smallest weight of its letters or, without letters, of its spaces. Offsets of sentences are in
+    the answer before a template trimmed it.
     """
     answer = parts.answer
     paint: list[float] = [0.0] * (parts.dropped + len(answer))
@@ -89,9 +89,9 @@ def expected_weights(
 
 
 def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
-    """Characters of each token of a byte-level BPE, by adding up the bytes it is spelled with.
+    """Characters of each token of a byte-level BPE, from the bytes that it is spelled with.
 
-    Special tokens may take in the white space beside them (Phi-3, RoBERTa), unspelled.
+    Special tokens may include the white space next to them (Phi-3, RoBERTa) without spelling it.
     """
     owners: list[tuple[int, ...]] = []
     raw = b""
@@ -112,7 +112,7 @@ def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
         while special and special.lstrip and text[owners[position][0]].isspace():
             position += 1
         if raw[position : position + len(spelling)] != spelling:
-            raise AssertionError(f"token {token!r} is not what stands at byte {position}")
+            raise AssertionError(f"token {token!r} is not the text at byte {position}")
         position += len(spelling)
         while special and special.rstrip and position < len(raw):
             if not text[owners[position][0]].isspace():
@@ -127,7 +127,7 @@ def spell_bytes(tokenizer: Any, text: str) -> list[list[int]]:
 def spell_marked(tokenizer: Any, text: str, *, always_marks: bool) -> list[list[int]]:
     """Characters of each token of a SentencePiece-style model, whose spaces are written as marks.
 
-    A mark stands for a space, or was put before a segment (the text, and what follows a special
+    A mark represents a space, or was added before a segment (the text, and what follows a special
     token) that has no space before it; with `always_marks`, also before one that has.
     """
     added = {token.content for token in tokenizer.added_tokens_decoder.values()}
@@ -146,7 +146,7 @@ def spell_marked(tokenizer: Any, text: str, *, always_marks: bool) -> list[list[
                     continue
                 here = b" " if raw.startswith(b" ", position) else spelling
             if not raw.startswith(here, position):
-                raise AssertionError(f"token {token!r} is not what stands at byte {position}")
+                raise AssertionError(f"token {token!r} is not the text at byte {position}")
             begins = False
             covered += owners[position : position + len(here)]
             position += len(here)
@@ -167,7 +167,7 @@ def _spellings(token: str, *, is_added: bool) -> list[bytes]:
 
 
 def _normal_segments(text: str) -> Iterable[tuple[int, int]]:
-    """Stretches that Unicode normalisation handles apart: a letter with what combines with it."""
+    """Parts that Unicode normalises separately: a letter and its combining characters."""
     start = 0
     for at in range(1, len(text) + 1):
         if at == len(text) or not (unicodedata.combining(text[at]) or text[at] in _composing()):
@@ -176,7 +176,7 @@ def _normal_segments(text: str) -> Iterable[tuple[int, int]]:
 
 
 def _ingredients(segment: str, normal: str) -> list[list[int]]:
-    """For each letter of `normal`, which letters of `segment` went into it."""
+    """For each letter of `normal`, the letters of `segment` that it was made from."""
     if normal == segment:
         return [[at] for at in range(len(segment))]
     pool = [
@@ -197,7 +197,7 @@ def _ingredients(segment: str, normal: str) -> list[list[int]]:
 
 @cache
 def _composing() -> frozenset[str]:
-    """Letters that a letter before them may swallow: second halves of compositions, and Jamo."""
+    """Letters that may be composed into the one before: second parts of compositions, and Jamo."""
     found = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
     for code in range(sys.maxunicode + 1):
         halves = unicodedata.decomposition(chr(code)).split()
@@ -227,9 +227,9 @@ def load_tokenizer(folder: Path) -> TokenizerUnderTest:
 
 
 def train_byte_level(texts: Sequence[str], *, trim_offsets: bool = False) -> TokenizerUnderTest:
-    """A byte-level BPE of 2,000 tokens made from the texts themselves.
+    """A byte-level BPE of 2,000 tokens, trained on the texts themselves.
 
-    With `trim_offsets`, as GPT-2's and older Llama 3 files have it, its offsets leave spaces out.
+    With `trim_offsets`, as in GPT-2's and older Llama 3 files, its offsets leave out spaces.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -251,7 +251,7 @@ def train_byte_level(texts: Sequence[str], *, trim_offsets: bool = False) -> Tok
 
 
 def train_unigram(texts: Sequence[str]) -> TokenizerUnderTest:
-    """A SentencePiece-style Unigram of up to 4,000 tokens made from the texts themselves."""
+    """A SentencePiece-style Unigram of up to 4,000 tokens, trained on the texts themselves."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     backend = Tokenizer(models.Unigram())
@@ -279,7 +279,7 @@ def train_byte_fallback(texts: Sequence[str]) -> TokenizerUnderTest:
     )
     backend.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback()])
     trainer = trainers.BpeTrainer(vocab_size=1200, show_progress=False)
-    # Words by themselves, lest the trainer learn merges over whole texts; of ASCII alone, so that
+    # Single words, so that the trainer does not learn merges over whole texts; only ASCII, so that
     # everything else is spelled in bytes.
     words = [word for text in texts for word in re.findall(r" ?[^\s]+|\s+", text)]
     words = [word for word in words if word.isascii()]

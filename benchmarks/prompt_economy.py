@@ -1,18 +1,18 @@
-"""Calls and prompt tokens per response, by protocol, and what a prefix cache serves of them.
+"""Calls and prompt tokens per response, by protocol, and the share that a prefix cache serves.
 
-The protocols are the annotator's own dialogues, answered by an oracle that says what people said of
-each sentence (and quotes the document); no server, no model. The peer is the published order
-(open-compass/ANAH, its ANAH-v2 evaluation), re-implemented here from its description: one
-conversation a sentence, three questions, the sentence first and the document last, in wording of
-our own that is kept short. The document enters with the second question, so a sentence without a
-fact never pays for it.
+The protocols are the annotator's own dialogues, answered by an oracle that gives people's label for
+each sentence (and quotes the document); there is no server and no model. The peer is the published
+order (open-compass/ANAH, its ANAH-v2 evaluation), re-implemented here from its description: one
+conversation per sentence, three questions, the sentence first and the document last, in short
+wording. The document comes with the second question, so a sentence without a fact does not include
+it.
 
-The cache is simulated: blocks of 16 tokens keyed by all tokens before them, as vLLM's, of unlimited
-size, calls in the order asked; the last token of a prompt is always computed. Replies are in the
-cache, too. The ceiling of `sentence` is what a cache could serve if the calls of a response shared
-every token: (n - 1) / n of a response with n sentences, weighted by prompt tokens. What is held
-against it is a cache emptied after each response, so that the system message, the same in every
-response, does not help.
+The cache is simulated: blocks of 16 tokens keyed by all tokens before them, as in vLLM, of
+unlimited size, calls in order; the last token of a prompt is always computed. Replies are in the
+cache too. The ceiling of `sentence` is what a cache could serve if the calls of a response shared
+every token: (n - 1) / n for a response with n sentences, weighted by prompt tokens. It is compared
+with a cache that is emptied after each response, so that the system message, which is the same in
+every response, does not help.
 
     python benchmarks/prompt_economy.py --labels factcheck_bench.jsonl --tokenizer qwen2
     python benchmarks/prompt_economy.py ... --hallucinated contradicted
@@ -63,7 +63,7 @@ Call = tuple[Sequence[Message], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A labelled response: its task, and of each sentence the label a judge would say."""
+    """A labelled response: its task, and for each sentence the label that a judge would give."""
 
     task: JudgeTask
     labels: Sequence[str]
@@ -98,7 +98,7 @@ def main() -> int:
         f"{len(cases)} responses, {num_sentences} sentences, "
         f"hallucinated ones answered {args.hallucinated!r}"
     )
-    print("protocol    calls  prompt tokens  not cached  cache serves   (a response)")
+    print("protocol    calls  prompt tokens  not cached  cache serves   (per response)")
     for name, values in result.items():
         print(
             f"{name:<10} {values['calls_per_response']:6.2f} "
@@ -108,11 +108,11 @@ def main() -> int:
     print(
         f"sentence: a cache emptied after each response serves {sentence.share_alone:.2%}; "
         f"{num_sentences} sentences in {len(cases)} responses allow at most {ceiling:.2%}: "
-        f"{reached:.1%} of it, wanted at least {LEAST_OF_CEILING:.0%}"
+        f"{reached:.1%} of it, target at least {LEAST_OF_CEILING:.0%}"
     )
     print(
         f"response: {share:.1%} of the published order's prompt tokens, "
-        f"wanted at most {MOST_OF_PUBLISHED:.0%}"
+        f"target at most {MOST_OF_PUBLISHED:.0%}"
     )
     summary = {
         "responses": len(cases),
@@ -133,13 +133,16 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--labels", type=Path, required=True, help="JSONL of people's labels")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder, with chat template")
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, help="tokenizer folder, with chat template"
+    )
     parser.add_argument(
         "--hallucinated",
         choices=("contradicted", "not_mentioned"),
         default="not_mentioned",
-        help="what the oracle says of sentences people called hallucinated: not_mentioned ends "
-        "the three questions after the second, so the published order asks the least",
+        help="the oracle's label for sentences that people called hallucinated: with "
+        "not_mentioned the third question is not asked, so the published order needs the fewest "
+        "calls",
     )
     return parser.parse_args()
 
@@ -162,7 +165,7 @@ def make_encoder(folder: Path) -> Encode:
 
 
 def read_cases(path: Path, hallucinated: str) -> list[Case]:
-    """The labelled sentences of each response; what people did not label is not judged."""
+    """The labelled sentences of each response; unlabelled sentences are not judged."""
     labels = read_human_labels(path)
     names = {
         Label.NO_HALLUCINATION: "supported",
@@ -195,7 +198,7 @@ def first_words(task: JudgeTask) -> str:
 
 
 def calls_of(judge: LlmJudge, case: Case) -> Iterator[Call]:
-    """The calls of a response's dialogues, in order, answered by the oracle."""
+    """The calls of a response's dialogues, in order, with the oracle's replies."""
     inputs = judge.prepare(case.task)
     assert inputs is not None
     for first, dialogue in judge.dialogues_of(inputs):
@@ -204,7 +207,7 @@ def calls_of(judge: LlmJudge, case: Case) -> Iterator[Call]:
             while True:
                 # A generator is started by sending None.
                 ask = dialogue.send(answer)  # type: ignore[arg-type]
-                assert ask.purpose != "repair", "the oracle's answers need no mending"
+                assert ask.purpose != "repair", "the oracle's answers need no repair"
                 text = say(judge.config.protocol, ask, inputs, case, first)
                 answer = Reply(text=text, finish_reason="stop")
                 yield ask.messages, text
@@ -213,7 +216,7 @@ def calls_of(judge: LlmJudge, case: Case) -> Iterator[Call]:
 
 
 def say(protocol: str, ask: Ask, inputs: ProtocolInput, case: Case, first: int) -> str:
-    """What a judge that agrees with people answers."""
+    """The reply of a judge that agrees with people."""
     if protocol == "sentence":
         return json.dumps(verdict(case, first))
     if protocol == "response":
@@ -234,7 +237,7 @@ def verdict(case: Case, number: int) -> dict[str, Any]:
 
 
 def anah_answers(case: Case, number: int) -> list[str]:
-    """The answers to the three questions, as many of them as are asked."""
+    """The answers to the three questions, or to those that are asked."""
     label = case.labels[number]
     if label == "no_fact":
         return ["<No Facts>"]
@@ -245,7 +248,7 @@ def anah_answers(case: Case, number: int) -> list[str]:
 
 
 def published_calls(case: Case) -> Iterator[Call]:
-    """The published order: a conversation a sentence, the sentence first, the document last."""
+    """The published order: one conversation per sentence, the sentence first, the document last."""
     question = case.task.response.prompt[-1].content
     document = "\n".join(item.text for item in case.task.documents)
     text = case.task.response.text
@@ -268,13 +271,13 @@ def published_calls(case: Case) -> Iterator[Call]:
 
 
 class PrefixCache:
-    """Blocks of tokens by all that comes before them; nothing is ever thrown out."""
+    """Blocks of tokens, keyed by all tokens before them; nothing is ever evicted."""
 
     def __init__(self) -> None:
         self._blocks: set[int] = set()
 
     def serve(self, prompt: Sequence[int], whole: Sequence[int]) -> int:
-        """How many tokens of `prompt` are there; afterwards all of `whole` is (with its reply)."""
+        """The number of cached tokens of `prompt`; then caches `whole` (with the reply) too."""
         num_served, is_there, prefix = 0, True, 0
         usable = (len(prompt) - 1) // BLOCK  # the last token is always computed
         for number in range(len(whole) // BLOCK):
@@ -288,7 +291,7 @@ class PrefixCache:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Calls and prompt tokens of one protocol; a cache for all, and one for each response."""
+    """Calls and prompt tokens of one protocol, with one cache for all and one per response."""
 
     num_calls: int = 0
     num_served: int = 0
@@ -316,7 +319,7 @@ class Tally:
 
     @property
     def share_alone(self) -> float:
-        """What a cache emptied after each response serves, as a share of the prompt tokens."""
+        """What a cache that is emptied after each response serves, as a share of prompt tokens."""
         return self.num_served_alone / self.num_tokens
 
     def ceiling(self, num_sentences: Sequence[int]) -> float:
@@ -328,7 +331,7 @@ class Tally:
         return shared / self.num_tokens
 
     def figures(self) -> dict[str, float]:
-        """What is printed: averages a response, and what the cache for all serves."""
+        """The printed figures: averages per response, and what the cache for all serves."""
         count = len(self.tokens_of)
         return {
             "calls_per_response": round(self.num_calls / count, 3),

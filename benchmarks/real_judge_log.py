@@ -1,6 +1,6 @@
-"""Figures of a judge's run, from the recorded calls and the verdicts that came of them.
+"""Figures of a judge's run, from the recorded calls and their verdicts.
 
-The rule: nothing here uses the project's own readers, so the same counts hold for any version of
+The rule: nothing here uses the project's own readers, so the counts are the same for any version of
 them. Calls with one opening (system message and first user message) are one dialogue.
 
 | figure | counts |
@@ -9,7 +9,7 @@ them. Calls with one opening (system message and first user message) are one dia
 | `flips` | decided sentences whose recorded label is not the first label a reply gave them |
 | `copied_form` | decided sentences whose deciding reply has a field that is copied from the form: |
 | | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
-| | a label's name is no copy |
+| | a label's name does not count as a copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 
@@ -48,7 +48,7 @@ ANAH_QUESTION = re.compile(r"\bof 3\b|三问之")
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A recorded call: the request's messages, the reply's text, and the whole of both."""
+    """A recorded call: the request's messages, the reply's text, and both in full."""
 
     messages: Sequence[Mapping[str, str]]
     text: str
@@ -57,7 +57,7 @@ class Call:
 
     @property
     def opening(self) -> str:
-        """The messages up to the first one of the user: what a dialogue shares."""
+        """The messages up to the first one of the user, which all calls of a dialogue share."""
         first = next(n for n, m in enumerate(self.messages) if m["role"] == "user")
         return json.dumps(self.messages[: first + 1])
 
@@ -68,7 +68,7 @@ class Call:
 
     @property
     def questions(self) -> int:
-        """How many of the three questions of `anah` the conversation holds; 0 for others."""
+        """How many of the three questions of `anah` the conversation contains; 0 for others."""
         asked = [m["content"] for m in self.messages if m["role"] == "user"]
         return sum(bool(ANAH_QUESTION.search(text)) for text in asked)
 
@@ -80,7 +80,7 @@ class Call:
 
 
 def read_lines(path: Path) -> list[Json]:
-    """The objects of a JSONL file; none where there is no file."""
+    """The objects of a JSONL file; empty if there is no file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
@@ -143,7 +143,7 @@ def read_calls(lines: Sequence[Json]) -> Iterator[Call]:
 
 
 def find_cases(dialogue: Sequence[Call], known: Mapping[tuple[str, str], Json]) -> Iterator[Json]:
-    """What became of each sentence of a dialogue that has a recorded, decided verdict."""
+    """The outcome of each sentence of a dialogue that has a recorded, decided verdict."""
     opening = dialogue[0].first_user
     shown = dict(SHOWN.findall(opening))
     row = known.get((letters(shown.get("question", "")), letters(shown.get("response", ""))))
@@ -172,7 +172,7 @@ def find_verdict(row: Json | None, sentence: str) -> Json | None:
 
 
 def is_flip(dialogue: Sequence[Call], said: Sequence[Json], recorded: str) -> bool:
-    """Whether a repaired reply changed what was said first."""
+    """Whether a repaired reply changed the first answer."""
     if not dialogue[0].questions:
         return bool(said) and LABELS.get(said[0]["label"]) != recorded
     by_question: dict[int, list[str]] = defaultdict(list)
@@ -234,5 +234,5 @@ def words(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Letters and digits alone, in lower case: alike for a text and for what a prompt shows."""
+    """Only letters and digits, in lower case: equal for a text and its form in a prompt."""
     return "".join(filter(str.isalnum, text.casefold()))

@@ -26,11 +26,11 @@ class RecordingHandler(BaseHTTPRequestHandler):
     server: RecordingServer
 
     def do_GET(self) -> None:
-        """Passes on a question about the server, such as which models it serves; not recorded."""
+        """Passes on a request about the server, such as its list of models; not recorded."""
         self._pass_on(None)
 
     def do_POST(self) -> None:
-        """Passes on a call of the model and records it."""
+        """Passes on a call to the model and records it."""
         self._pass_on(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
     def _pass_on(self, body: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""Runs real judge models over labelled responses, and counts what became of their replies.
+"""Runs real judge models on labelled responses, and counts the outcomes of their replies.
 
     python benchmarks/real_judges.py --server http://127.0.0.1:8080 --model smollm2 \
         --labels begin_wow_dev.jsonl wice_dev.jsonl --output runs/judges
@@ -7,12 +7,12 @@
 
 Selection: of a file with n responses, every (n // K)-th line from the first one, K lines in all
 (K is --per-file), so that the selection spans the file and its groups. Each protocol is run by
-`maskdpo agreement` through a proxy that records every call (real_judge_proxy.py), then run again:
-a rerun must ask nothing. What the figures mean is in real_judge_log.py. A judge whose replies are
-of no use is run to the end with --set annotate.max_useless=0.
+`maskdpo agreement` through a proxy that records every call (real_judge_proxy.py), then run again: a
+rerun must make no calls. The figures are explained in real_judge_log.py. A judge whose replies are
+useless is run to the end with --set annotate.max_useless=0.
 
-No peer: the published annotator has no checks to count. Targets: flips by repair 0, copied forms
-that became verdicts 0, calls of a rerun 0.
+No peer: the published annotator has no checks to count. Targets: 0 flips by repair, 0 copied forms
+that became verdicts, 0 calls of a rerun.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def write_selection(files: Sequence[Path], per_file: int, path: Path) -> int:
 
 
 def run_protocol(setting: Setting, protocol: str, gold: Path, folder: Path) -> None:
-    """Runs a protocol and its rerun; logs, verdicts and what was printed go into `folder`."""
+    """Runs a protocol and its rerun; logs, verdicts and printed text are written to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for log in ("calls.jsonl", "calls_rerun.jsonl"):
         with recording_proxy(setting.server, folder / log) as url:
@@ -114,7 +114,7 @@ def run_protocol(setting: Setting, protocol: str, gold: Path, folder: Path) -> N
 
 
 def run_agreement(setting: Setting, protocol: str, gold: Path, folder: Path, url: str) -> int:
-    """Runs `maskdpo agreement` once; what it prints is appended to `folder`/output.txt."""
+    """Runs `maskdpo agreement` once; its output is appended to `folder`/output.txt."""
     judge = folder / "judge.yaml"
     llm = {
         "model": setting.model,
@@ -142,7 +142,7 @@ def run_agreement(setting: Setting, protocol: str, gold: Path, folder: Path, url
 
 
 def find_figures(folder: Path) -> dict[str, Any]:
-    """What the logs, the verdicts and the agreement of a run in `folder` say; missing: null."""
+    """Figures of the logs, the verdicts and the agreement of a run in `folder`; missing: null."""
     log = folder / "calls.jsonl"
     took = read_object(folder / "calls.jsonl.meta.json")
     agreement = read_object(folder / "agreement.json")
@@ -155,7 +155,7 @@ def find_figures(folder: Path) -> dict[str, Any]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; an empty one where there is no file."""
+    """The JSON object of a file; empty if there is no file."""
     value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return value
 

@@ -2,9 +2,9 @@
 
     python benchmarks/scale_rows.py --responses 196000 --output annotations.jsonl
 
-At full size: 196,000 responses, 822,000 sentences, 24,500 questions of eight responses each, three
-questions a topic. Words are invented; labels, confidences and evidence are drawn. One question in
-a hundred asks what another topic's question asks, in other words: the near duplicates that `build`
+At full size: 196,000 responses, 822,000 sentences, 24,500 questions with eight responses each,
+three questions per topic. Words are invented; labels, confidences and evidence are random. One
+question in a hundred is another topic's question in other words: the near duplicates that `build`
 must find. Same arguments, same bytes.
 """
 
@@ -30,7 +30,7 @@ SYLLABLES = "ka ri to mel san ve lor in da pes un gra ti bo sel ny fa dor que mi
 
 
 def make_rows(num_responses: int, *, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """`num_responses` annotations, in files' order, with ANAH-v2's sentences per response."""
+    """`num_responses` annotations, in file order, with as many sentences as in ANAH-v2."""
     rng = random.Random(seed)
     vocabulary = sorted({_word(rng) for _ in range(4_000)})
     num_sentences = round(num_responses * FULL_SENTENCES / FULL_RESPONSES)

@@ -1,13 +1,13 @@
-"""Measures sentence splitting next to the library alone: hard cases, people's spans, and speed.
+"""Measures sentence splitting, with the library alone as peer: hard cases, people's spans, speed.
 
     python benchmarks/sentences.py                 hard cases by language and domain (seconds)
     python benchmarks/sentences.py --data DIR      also human-labelled responses (JSONL files)
     python benchmarks/sentences.py --speed         also the time, on generated biographies or DIR
 
-Peer: each of the three libraries alone, its proposed ends taken as they are. A case counts when
-all of its sentences come out right. Agreement is the share of the people's spans that come out
-exactly the same. Speed is CPU seconds of one core, ours over the peer's on the same texts, in
-turn, warm: the median of the runs with their spread.
+Peer: each of the three libraries alone, with its proposed ends unchanged. A case counts if all of
+its sentences are right. Agreement is the share of the people's spans that are exactly the same.
+Speed is CPU seconds of one core, ours / the peer's on the same texts, in turn, warm: the median of
+the runs with their spread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from schemas.spans import Offsets, trim
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text and the spans that people, or its maker, gave it."""
+    """A text and its spans, from people or from the generator."""
 
     text: str
     language: str
@@ -44,14 +44,14 @@ class Text:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures sentence splitting next to its peer, each library alone.",
+        description="Measures sentence splitting, with each library alone as peer.",
         epilog="Prints a table and, as its last line, one JSON object.",
     )
     parser.add_argument("--data", type=Path, help="folder of human-label JSONL files")
     parser.add_argument("--splitters", nargs="+", choices=SPLITTERS, default=list(SPLITTERS))
     parser.add_argument("--speed", action="store_true", help="time the splitting too")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each [5]")
-    parser.add_argument("--misses", action="store_true", help="print the cases that come out wrong")
+    parser.add_argument("--misses", action="store_true", help="print the cases that are wrong")
     arguments = parser.parse_args()
     cases = measure_cases(arguments.splitters, show=arguments.misses)
     print_cases(cases)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_cases(splitters: Sequence[str], *, show: bool) -> list[dict[str, Any]]:
-    """For each language, domain and the held-out cases: how many come out wholly right."""
+    """For each language, domain and the held-out cases: how many are completely right."""
     totals: Counter[tuple[str, str]] = Counter()
     right: Counter[tuple[str, str, str]] = Counter()
     for case in all_cases():
@@ -94,7 +94,7 @@ def measure_cases(splitters: Sequence[str], *, show: bool) -> list[dict[str, Any
 
 
 def groups_of(case: Case) -> list[tuple[str, str]]:
-    """The rows of the table that a case counts in."""
+    """The rows of the table in which a case counts."""
     rows = [(case.language, "all"), (case.language, case.domain)]
     return [*rows, (case.language, "held out")] if case.held_out else rows
 
@@ -119,7 +119,7 @@ def print_row(row: dict[str, Any]) -> None:
 
 
 def measure_agreement(name: str, texts: Sequence[Text], splitter: str) -> dict[str, Any]:
-    """One set under one splitter, ours and the library alone."""
+    """One set with one splitter, ours and the library alone."""
     ours = [split_sentences(t.text, language=t.language, splitter=splitter) for t in texts]
     alone = [split_alone(t.text, t.language, splitter) for t in texts]
     num_spans = sum(len(t.spans) for t in texts)
@@ -135,7 +135,7 @@ def measure_agreement(name: str, texts: Sequence[Text], splitter: str) -> dict[s
 
 
 def measure_speed(texts: Sequence[Text], splitter: str, runs: int) -> dict[str, Any]:
-    """The time of one set under one splitter, ours and the library alone in turn."""
+    """The time of one set with one splitter, ours and the library alone in turn."""
     ratios, times, num_sentences = [], [], 0
     for text in texts:  # warm
         num_sentences += len(split_sentences(text.text, language=text.language, splitter=splitter))
@@ -173,7 +173,7 @@ def clock(split: Callable[[Text], object], texts: Sequence[Text]) -> float:
 
 
 def read_sets(folder: Path) -> dict[str, list[Text]]:
-    """Every JSONL file of `folder` whose responses mostly hold more than one span."""
+    """Every JSONL file of `folder` whose responses mostly have more than one span."""
     sets = {}
     for path in sorted(folder.glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -186,12 +186,12 @@ def read_sets(folder: Path) -> dict[str, list[Text]]:
             for row in rows
         ]
     if not sets:
-        sys.exit(f"{folder}: holds no .jsonl file")
+        sys.exit(f"{folder}: has no .jsonl file")
     return sets
 
 
 def make_biographies() -> list[Text]:
-    """Generated English text with known sentences: easy, so a check that all works."""
+    """Generated English text with known sentences: easy, so it checks that everything works."""
     world = make_world(num_people=200, seed=0)
     rng = random.Random(0)
     made = []

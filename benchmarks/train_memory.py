@@ -1,11 +1,11 @@
-"""How much memory training takes, and whether it ends: one run of the trainer, measured whole.
+"""The memory that training takes: one complete run of the trainer.
 
     python benchmarks/train_memory.py             100M parameters, vocabulary 151,936, 1024/256/256
     python benchmarks/train_memory.py --batch 8 --checkpointing
 
 The peak is that of the whole process (Python, libraries, weights, gradients, AdamW's moments and
-activations), after two optimiser steps through MaskDpoTrainer, its reference computed beforehand.
-The peer is the padded layout with all completion tokens scored at once, as in a plain DPO loop.
+activations), after two optimiser steps of MaskDpoTrainer with a precomputed reference. The peer is
+the padded layout with all completion tokens scored at once, as in a plain DPO loop.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ HIDDEN, LAYERS, VOCABULARY = 512, 8, 151_936
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Peak memory of training a 100M model with a large vocabulary.",
-        epilog="The last line is one JSON object: peak_mb of ours and of the peer.",
+        epilog="The last line is one JSON object: peak_mb of MaskDpoTrainer and of the peer.",
     )
     parser.add_argument("--lengths", default="1024/256/256", help="[1024/256/256]")
     parser.add_argument("--share", type=float, default=0.6, help="active share [0.6]")
     parser.add_argument("--batch", type=int, default=4, help="pairs per device per step [4]")
     parser.add_argument("--checkpointing", action="store_true", help="recompute activations")
-    parser.add_argument("--head-megabytes", type=int, default=1024, help="logits at a time [1024]")
+    parser.add_argument(
+        "--head-megabytes", type=int, default=1024, help="MiB of logits at a time [1024]"
+    )
     parser.add_argument("--no-peer", action="store_true", help="ours alone")
     parser.add_argument("--role", choices=("ours", "peer"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

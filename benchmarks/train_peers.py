@@ -1,8 +1,8 @@
 """The peers of `train_step.py`: TRL's trainer with a collator that masks, and the published loss.
 
-The published loss is re-implemented from its description: padded batches, labels handed to the
-model, which computes a cross-entropy nobody uses, full logits for policy and reference, and a
-masked sum of log-probabilities over each.
+The published loss is re-implemented from its description: padded batches, labels passed to the
+model, which computes an unused cross-entropy, full logits for policy and reference, and a masked
+sum of log-probabilities over each.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ BETA = 0.1
 
 @dataclass
 class MaskingCollator(DataCollatorForPreference):  # type: ignore[misc]
-    """TRL's collator, whose completion mask is made of the pair's weights."""
+    """TRL's collator, whose completion mask is made from the pair's weights."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """A batch of TRL's, in which masked tokens are no completion."""
+        """A batch of TRL's, in which masked tokens are not part of the completion."""
         batch: dict[str, Any] = super().torch_call(examples)
         masks = [e["chosen_mask"] for e in examples] + [e["rejected_mask"] for e in examples]
         for row, mask in zip(batch["completion_mask"], masks, strict=True):
@@ -38,7 +38,7 @@ class MaskingCollator(DataCollatorForPreference):  # type: ignore[misc]
 
 
 class PreparedDpoTrainer(DPOTrainer):  # type: ignore[misc]
-    """TRL's trainer on data that is tokenised already; tells what its reference pass took."""
+    """TRL's trainer on tokenised data; it records the seconds of its reference pass."""
 
     reference_s = 0.0
 
@@ -61,7 +61,7 @@ def make_trl_trainer(
     cached: bool,
     lora_rank: int | None = None,
 ) -> Any:
-    """TRL's DPOTrainer on these pairs; with `cached` its reference sums are computed here.
+    """TRL's DPOTrainer on these pairs; with `cached`, its reference sums are computed here.
 
     Without a `reference` they are those of the model itself (without its adapter).
     """

@@ -1,27 +1,27 @@
-"""Measures a training step beside TRL's DPOTrainer and the published Mask-DPO loss.
+"""Measures a training step, with TRL's DPOTrainer and the published Mask-DPO loss as peers.
 
     python benchmarks/train_step.py                            the whole grid: an hour on a CPU
     python benchmarks/train_step.py --shapes head32k --lengths 64/256/256 --shares 0.6
     python benchmarks/train_step.py --shapes head32k --ladder  one technique after the other
 
-The same pairs, masks, initial weights, precision (float32) and batch go through
+The same pairs, masks, initial weights, precision (float32) and batch are used for
 
-    trl          TRL's trainer with a collator that masks, its reference computed with each step
-    trl_cached   the same, its reference sums computed beforehand; checkpointing off in both
+    trl          TRL's trainer with a masking collator; its reference is computed in each step
+    trl_cached   the same with precomputed reference sums; checkpointing is off in both
     published    full logits of policy and reference on padded batches, and the cross-entropy that
-                 the published code computes beside them (re-implemented from its description)
-    ours         MaskDpoTrainer in the layout it chooses itself, its reference per token beforehand
+                 the published code also computes (re-implemented from its description)
+    ours         MaskDpoTrainer in the layout that it chooses, with a precomputed reference
 
-each through its own `Trainer.train()` of two steps, in turn. Measured is from the end of the first
-step to the end of the second: batch, forward, backward, clipping and optimiser. The figures are
-medians over the rounds, ratios of them with the least and largest of a round. Nobody logs in a
-measured step (ours then scores active tokens only; with its defaults, one step in ten scores masked
-ones too). `vs_trl_best` is against the faster of TRL's two.
+each through its own `Trainer.train()` of two steps, in turn. The time is measured from the end of
+the first step to the end of the second: batch, forward, backward, clipping and optimiser. The
+figures are medians over the rounds, and ratios of them with the smallest and largest of a round. No
+measured step is logged (ours then scores only active tokens; with its defaults, one step in ten
+also scores masked ones). `vs_trl_best` is relative to the faster of TRL's two.
 
-`flop_ratio_trl` is what the matrix products allow: those of `trl_cached` (every token of both
-sequences through the layers and the output matrix, causal attention) over those of ours (P + C' +
-R' tokens, active rows), recomputation on either side not counted. Memory is the peak of a step
-above what the process held before it, with model and optimiser state in place.
+`flop_ratio_trl` is the ratio of matrix products: those of `trl_cached` (every token of both
+sequences through the layers and the LM head, causal attention) / those of MaskDpoTrainer (P + C' +
+R' tokens, active rows), without recomputation. Memory is the peak of a step above the memory before
+it, with model and optimiser state allocated.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ SHAPES = {  # hidden size, layers, vocabulary
     "head151k": (256, 4, 151_936),
     "body32k": (512, 8, 32_000),
 }
-# Pairs a step: what the slowest contestant does in some half a minute on two cores.
+# Pairs per step: what the slowest contestant does in about half a minute on two cores.
 BATCHES = {"head32k": 4, "head151k": 2, "body32k": 2}
 LENGTHS = ("64/256/256", "256/128/128", "1024/256/256")  # prompt/chosen/rejected, in tokens
 SHARES = (0.3, 0.6, 1.0)
-SENTENCE = 8  # tokens; what is active is active by the sentence
+SENTENCE = 8  # tokens per sentence; a whole sentence is active or masked
 SEED = 5
-STEPS = 2  # of a run of a trainer: the first warms up, the second is measured
+STEPS = 2  # per run of a trainer: the first warms up, the second is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A trainer with what its last run took."""
+    """A trainer with the time and memory of its last run."""
 
     name: str
     train: Callable[[], object]
@@ -94,7 +94,7 @@ class Contestant:
 
 
 class StepClock(TrainerCallback):  # type: ignore[misc]
-    """Seconds of a run's last step, and bytes of its peak memory above what was held before it."""
+    """Seconds of a run's last step, and bytes of its peak memory above the memory before it."""
 
     def __init__(self) -> None:
         self.seconds = self.peak = 0.0
@@ -115,8 +115,8 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures a training step beside TRL and the published loss.",
-        epilog="Prints a table and, as its last line, one JSON object with a row a grid point.",
+        description="Measures a training step, with TRL and the published loss as peers.",
+        epilog="Prints a table and, as its last line, one JSON object with one row per grid point.",
     )
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
@@ -128,9 +128,11 @@ def main() -> None:
         nargs="*",
         type=float,
         default=[0.6],
-        help="where TRL runs without its cache, too: the share makes no difference to it [0.6]",
+        help="where TRL also runs without its cache, for which the share makes no difference [0.6]",
     )
-    parser.add_argument("--ladder", action="store_true", help="our layouts and heads one by one")
+    parser.add_argument(
+        "--ladder", action="store_true", help="measure our layouts and heads one by one"
+    )
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
@@ -185,7 +187,8 @@ def measure_point(point: Point, rounds: int, *, ladder: bool) -> dict[str, Any]:
         "tokens_forwarded": ours.num_tokens,
         "head_rows": ours.num_rows,
     }
-    for epochs in (1, 3):  # the reference is paid once; TRL without a cache pays it in the step
+    # The reference pass runs once; TRL without a cache computes it in the step.
+    for epochs in (1, 3):
         total = reference_s["ours"] + epochs * medians["ours"]
         peer = reference_s["trl_cached"] + epochs * medians["trl_cached"]
         if "trl" in medians:
@@ -200,7 +203,7 @@ def make_examples(point: Point) -> list[Example]:
 
 
 def make_pairs(num_pairs: int, lengths: str, share: float, vocabulary: int) -> list[Example]:
-    """Pairs of these lengths; whole sentences are active, drawn to the share."""
+    """Pairs of these lengths; whole sentences are active, chosen at random up to the share."""
     prompt, chosen, rejected = (int(n) for n in lengths.split("/"))
     draw = np.random.default_rng(SEED)
 
@@ -242,7 +245,7 @@ def make_model(shape: str) -> Any:
 def make_contestants(
     point: Point, examples: Sequence[Example], folder: Path, ladder: bool
 ) -> tuple[list[Contestant], ModelShape, dict[str, float]]:
-    """The trainers, the model's shape, and seconds the references took that are paid before."""
+    """The trainers, the model's shape, and the seconds of the precomputed references."""
     peers = {
         name: training_arguments(folder / name, len(examples))
         for name in ("cached", "online", "published")
@@ -363,7 +366,7 @@ def stock_work(examples: Sequence[Example]) -> Work:
 
 
 def our_work(examples: Sequence[Example]) -> Work:
-    """The floor that the reference notes set: P + C' + R' tokens, a row an active token."""
+    """The minimum: P + C' + R' tokens, one row of the LM head per active token."""
     active = sum(s.num_active for e in examples for s in (e.chosen, e.rejected))
     return measure_work(arrange(examples, "shared", "active"), num_rows=active)
 

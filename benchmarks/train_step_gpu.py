@@ -1,4 +1,4 @@
-"""Measures training steps on one GPU beside TRL's DPOTrainer and the published Mask-DPO loss.
+"""Measures training steps on one GPU, with TRL's DPOTrainer and the published loss as peers.
 
     python benchmarks/train_step_gpu.py                           all: 140 GB of GPU memory
     python benchmarks/train_step_gpu.py --models 0.5b --no-published   40 GB are enough
@@ -9,16 +9,16 @@ As `train_step.py`, on models of real shapes with random weights:
     8b      32 layers of 4,096, vocabulary 128,256 (Llama-3.1-8B), full weights and LoRA (rank 64,
             all linear layers)
 
-The same pairs, masks and micro-batches go through TRL (reference computed beforehand) and ours;
-through the published loss, which holds two models, where both fit. On all sides float32 weights,
-bfloat16 autocast, activation checkpointing of every layer and fused AdamW. An optimiser step is
+The same pairs, masks and micro-batches are used for TRL (precomputed reference) and ours, and for
+the published loss, which holds two models, if both fit. All sides have float32 weights, bfloat16
+autocast, gradient checkpointing of every layer and fused AdamW. An optimiser step is
 `--accumulation` micro-batches; the first step of a run warms up, the medians are over the others.
 
-MFU is the operations that the contestant's own arrangement takes (recomputation not counted, see
-`trainer/flops.py`) over the time and the card's dense bfloat16 peak. `flop_ratio_trl` is what
-matrix products allow in the shared layout, active rows of the output matrix on both sides. Memory
-is the peak of a step above what is held between steps. `difference_to_padded` is what the layout
-makes of the log-probabilities of four pairs in bfloat16, mean and largest.
+MFU is the number of operations of the contestant's own layout (without recomputation, see
+`trainer/flops.py`) / (time x the card's dense bfloat16 peak). `flop_ratio_trl` is the ratio of
+matrix products in the shared layout, with active rows of the LM head on both sides. Memory is the
+peak of a step above the memory between steps. `difference_to_padded` is the change that the layout
+makes to the log-probabilities of four pairs in bfloat16, mean and largest.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-# Pairs of a micro-batch, and micro-batches of a step.
+# Pairs per micro-batch, and micro-batches per step.
 SIZES = {"0.5b-full": (64, 1), "8b-lora": (8, 2), "8b-full": (4, 4)}
 RANK = 64
 SEED = 5
@@ -96,7 +96,7 @@ SEED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One point of the grid: a model, what of it trains, the lengths, the active share."""
+    """One point of the grid: a model, the part that trains, the lengths, the active share."""
 
     model: str
     way: str
@@ -115,7 +115,7 @@ class Point:
 
 
 class StepClock(TrainerCallback):  # type: ignore[misc]
-    """Seconds of each step, and its peak of memory above what was held before it."""
+    """Seconds of each step, and its peak memory above the memory before it."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -127,7 +127,7 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
         self._start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop, and start the next: its batches count, too."""
+        """Stop, and start the next: preparing its batches counts too."""
         torch.cuda.synchronize()
         self.seconds.append(time.perf_counter() - self._started)
         self.peaks.append(torch.cuda.max_memory_allocated() - self.held)
@@ -142,17 +142,20 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures training steps on a GPU beside TRL and the published loss.",
-        epilog="Prints a line a point and, as its last line, one JSON object with a row a point.",
+        description="Measures training steps on a GPU, with TRL and the published loss as peers.",
+        epilog="Prints one line per point and, as its last line, one JSON object with one row "
+        "per point.",
     )
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--ways", nargs="+", choices=("full", "lora"), default=["lora", "full"])
     parser.add_argument("--lengths", nargs="+", choices=LENGTHS, default=list(LENGTHS))
     parser.add_argument("--shares", nargs="+", type=float, default=[0.6])
-    parser.add_argument("--micro", type=int, help="pairs a micro-batch, instead of the file's")
-    parser.add_argument("--accumulation", type=int, help="micro-batches a step, likewise")
-    parser.add_argument("--steps", type=int, default=4, help="the first warms up [4]")
-    parser.add_argument("--layers", type=int, help="layers instead of the model's own")
+    parser.add_argument("--micro", type=int, help="pairs per micro-batch [as in this file]")
+    parser.add_argument("--accumulation", type=int, help="micro-batches per step [as in this file]")
+    parser.add_argument(
+        "--steps", type=int, default=4, help="optimiser steps; the first warms up [4]"
+    )
+    parser.add_argument("--layers", type=int, help="number of layers [the model's own]")
     parser.add_argument("--no-published", action="store_true", help="leave that contestant out")
     parser.add_argument("--output", type=Path, help="also write the JSON object here, row by row")
     arguments = parser.parse_args()
@@ -198,9 +201,8 @@ def measure_point(point: Point) -> dict[str, Any]:
     )
     names = ["trl_cached", "ours"]
     if point.published and point.model == "0.5b":
-        names.insert(
-            1, "published"
-        )  # two models of 8b in float32, and what trains one, fit nowhere
+        # Two 8b models in float32 and the training state of one fit on no GPU.
+        names.insert(1, "published")
     clocks: dict[str, StepClock] = {}
     row: dict[str, Any] = {
         "shape": f"{point.model}-{point.way}",
@@ -213,14 +215,14 @@ def measure_point(point: Point) -> dict[str, Any]:
     for name in names:
         try:
             clocks[name] = run_contestant(name, point, examples, row)
-        except Exception as error:  # a row says what it lacks; the others are measured
+        except Exception as error:  # a row gives the error; the others are measured
             traceback.print_exc()
             row["errors"][name] = str(error).splitlines()[0]
         release()
     peak = find_peak(torch.cuda.get_device_name()) or float("nan")
     shape = measure_shape(make_model(point.model, point.layers, device="meta"))
     stock, floor = stock_work(examples), our_work(examples)
-    # TRL 1.16 leaves masked rows out of its output matrix on a GPU, too.
+    # TRL 1.16 also leaves masked rows out of its LM head on a GPU.
     theirs = replace(stock, num_rows=floor.num_rows)
     laid = arrange(examples, row.get("layout", "shared"), "active")
     frozen = point.way == "lora"
@@ -344,7 +346,7 @@ def training_arguments(folder: Path, point: Point) -> dict[str, Any]:
 
 
 def release() -> None:
-    """Give the memory of what is gone back."""
+    """Return the memory of deleted tensors to the GPU."""
     gc.collect()
     torch.cuda.empty_cache()
 

@@ -1,8 +1,8 @@
-"""What vllm does here: start-up, replies per second and the share of replies that follow a schema.
+"""Measures vllm: start-up, replies per second and the share of replies that follow a schema.
 
 Run it in vllm's own environment: `.venv-vllm/bin/python benchmarks/vllm_serving.py`. Without
---model it makes the tests' tiny random model, whose replies mean nothing: the figures are those
-of the way, not of a judge. The peer is the transformers backend, same model, same requests.
+--model it makes the tests' tiny random model, whose replies mean nothing: then the figures show
+only the overhead. The peer is the transformers backend with the same model and requests.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from annotator.models.config import ModelConfig
 from annotator.models.make_backend import make_backend
 from schemas.records import Message
 
-# The tests' tiny model and server serve here, too.
+# The tests' tiny model and server are used here too.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "with_vllm"))
 
-# No maxLength: for it xgrammar lets raw control characters into strings, which is no JSON.
+# No maxLength: with it xgrammar allows raw control characters in strings, which is not JSON.
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -37,7 +37,7 @@ SCHEMA = {
 
 
 def requests(count: int, schema: dict[str, Any] | None, max_tokens: int) -> list[Request]:
-    """Requests over eight documents, those of one document side by side."""
+    """Requests about eight documents; those of one document are consecutive."""
     text = "The river rises in the north; it is 1,204 km long. 它全长1204公里。" * 12
     return [
         Request(
@@ -102,7 +102,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="a model folder (default: a tiny random one)")
-    parser.add_argument("--count", type=int, default=128, help="requests a measurement")
+    parser.add_argument("--count", type=int, default=128, help="requests per measurement")
     arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, of two engines one after another

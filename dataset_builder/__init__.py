@@ -1,1 +1,1 @@
-"""From verdicts to preference pairs: pure and deterministic, no network, no drawing."""
+"""From verdicts to preference pairs: pure and deterministic, without network and plots."""

@@ -1,11 +1,11 @@
 """`build`: annotations in, a data set folder out.
 
-The rule that makes it correct: the folder is a function of the annotations' content and the
-settings. Rows are ordered by question and response id, not by the input's order, and every
-response of the input is either in a pair or counted under a reason.
+The rule: the folder depends only on the annotations' content and the settings. Rows are ordered by
+question and response id, not by the input's order, and every response of the input is either in a
+pair or counted under a reason.
 
-The folder has no card and no pictures: `staged_build` gives it before it takes its place, so that
-whoever publishes it (`maskdpo.publishing.dataset`) adds them there.
+The folder has no card and no pictures: `staged_build` yields it before it is moved into place, so
+that the caller (`maskdpo.publishing.dataset`) can add them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["Built", "build_pairs", "load_pairs", "run_build", "staged_build"]
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """The pairs of all questions, ordered by question, and why the other responses are in none.
+    """The pairs of all questions, ordered by question, and why other responses are in no pair.
 
     unused     by response id
     dropped    by question id
@@ -60,7 +60,7 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class StagedDataset:
-    """A data set in a folder that is not yet in its place, and what its build reports."""
+    """A data set in a temporary folder, and what its build reports."""
 
     folder: Path
     result: StageResult
@@ -119,15 +119,15 @@ def staged_build(
     agreement: Path | None = None,
     replaces: Collection[str] = (),
 ) -> Iterator[StagedDataset]:
-    """A built data set that takes the place `output` when the block ends well.
+    """A built data set, which is moved to `output` when the block ends without an error.
 
     shard       build these questions only; `dataset_builder.folder.merge` puts the parts together
-    agreement   a report of `maskdpo agreement`, recorded in the manifest
-    replaces    files that the caller adds to a data set folder, so that a new one replaces them
+    agreement   a report of `maskdpo agreement`, to record in the manifest
+    replaces    names of files that the caller adds to a data set folder; a new folder replaces them
 
-    Raises InputError for faulty files and when no pair of the split `train` can be made (a shard
-    may have none), ConfigError when `output` holds anything but a data set; nothing is written
-    then.
+    Raises InputError for faulty files and when the split `train` would have no pair (a shard may
+    have none), ConfigError when `output` is anything other than a data set. Then nothing is
+    written.
     """
     check_replaceable(output, replaces=replaces)
     measured = read_agreement(agreement) if agreement else None
@@ -158,7 +158,11 @@ def build_pairs(
     *,
     reviews: Mapping[str, Sequence[Logged]] | None = None,
 ) -> Built:
-    """Select and weigh, question by question; pure, and the same for any order of `rows`."""
+    """Select and weigh, question by question; the order of `rows` does not matter.
+
+    `reviews` are by response id. Raises ConfigError for weights by confidence when a confidence is
+    not a probability.
+    """
     questions: dict[str, list[Annotation]] = {}
     for row in rows:
         questions.setdefault(row.question_id, []).append(row)
@@ -177,7 +181,7 @@ def build_pairs(
 def _refuse_empty(
     written: WrittenData, config: BuildConfig, inputs: BuildInputs, output: Path
 ) -> None:
-    """Raise InputError where nothing could be trained on the data."""
+    """Raise InputError when the data set has nothing to train on."""
     empty = find_empty(written.counts, config)
     if empty is None:
         return
@@ -205,9 +209,9 @@ def _describe_build(
 
 
 def _describe_inputs(inputs: BuildInputs) -> dict[str, dict[str, Any]]:
-    """Hash and size of each input by its name; where several have one name, they are numbered.
+    """Hash and size of each input by its name; equal names are numbered.
 
-    Files of reviews are not called by their names, which may be people's.
+    Files of reviews are not listed under their names, which may be names of people.
     """
     return describe_files(
         [
@@ -223,7 +227,7 @@ def _describe_inputs(inputs: BuildInputs) -> dict[str, dict[str, Any]]:
 def make_result(
     output: Path, counts: Mapping[str, int], failures: Sequence[Failure], notes: Sequence[str]
 ) -> StageResult:
-    """What a build or merge reports; the reviews it refused count as rows."""
+    """The report of a build or merge; refused reviews count as rows."""
     return StageResult(
         output=output,
         num_rows=counts["responses"] + counts.get("reviews_refused", 0),

@@ -1,7 +1,7 @@
-"""The counts of a build: what came in, and what became of each response and question.
+"""The counts of a build: its input, and the outcome of each response and question.
 
-The rule: every count is a sum over questions, so the counts of shards add up to those of the
-whole, and three sums always close:
+The rule: every count is a sum over questions, so the counts of shards add up to those of the whole,
+and three equations always hold:
 
     responses = responses_in_pairs + all unused_*
     questions = questions_in_pairs + all dropped_*
@@ -28,7 +28,7 @@ from formats.reviews.conflicts import Conflict
 from schemas.labels import Label
 from schemas.records import Failure
 
-# The first are in every manifest, the others where there is a case.
+# The first counts are in every manifest, the others only where they are not 0.
 _ALWAYS = (
     "responses",
     "questions",
@@ -56,7 +56,7 @@ LEAK_SHARE_TO_NOTE = 0.2
 
 @dataclass(kw_only=True)
 class BuildCounts:
-    """Counts, the rows that failed and what people disagree on; fed question by question."""
+    """Counts, failed rows and conflicts between people; added question by question."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
@@ -111,7 +111,7 @@ class BuildCounts:
 def order_counts(
     counts: Mapping[str, int], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Counts as they are in a manifest: one order, the rows per split last."""
+    """Counts as they are in a manifest: in a fixed order, the rows per split last."""
     rows = {
         f"{name}_{split}": files.get(parquet_name(name, split), {}).get("rows", 0)
         for name in (PAIRS, SENTENCES)
@@ -125,7 +125,7 @@ def order_counts(
 
 
 def add_counts(parts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    """The counts of several shards, added up, without the rows a split."""
+    """The sums of the counts of several shards, without the rows per split."""
     total: Counter[str] = Counter()
     for part in parts:
         total.update({name: count for name, count in part.items() if name not in _ROWS})
@@ -133,12 +133,12 @@ def add_counts(parts: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 
 def sort_failures(failures: Iterable[Failure]) -> list[Failure]:
-    """Failures in one order, whatever order they were found in."""
+    """Failures in a fixed order."""
     return sorted(failures, key=lambda row: (row.stage, row.id, row.reason, row.detail))
 
 
 def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> list[str]:
-    """What a user should know of the data set in `folder` beyond its counts."""
+    """Notes for the user on the data set in `folder`, in addition to its counts."""
     empty = note_on_test(counts, config)
     notes = [empty] if empty is not None else []
     num_leaking = sum(counts.get(f"dropped_{reason}", 0) for reason in LEAKING)
@@ -149,14 +149,14 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> 
         notes.append(near)
     if counts.get("forgotten"):
         notes.append(
-            f"{counts['forgotten']} responses and reviews are left out because they were forgotten "
+            f"{counts['forgotten']} responses and reviews are left out because they were removed "
             "(maskdpo forget)"
         )
     return notes
 
 
 def _notes_on_leaks(counts: Mapping[str, int], config: BuildConfig) -> Iterator[str]:
-    """One note on each filter that dropped questions."""
+    """One note for each filter that dropped questions."""
     for reason, why, setting in (
         (
             Unused.IN_EVALUATION,

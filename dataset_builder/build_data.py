@@ -1,6 +1,6 @@
 """The Parquet files of a build, question by question.
 
-The rule: memory holds one question and one row group per file, whatever the size of the input, and
+The rule: memory holds one question and one row group per file, however large the input is, and
 every response of the input is either in a pair or counted under a reason.
 """
 
@@ -32,12 +32,12 @@ from schemas.reviews import Review
 
 @dataclass(frozen=True, kw_only=True)
 class BuildInputs:
-    """The files of a build; of each kind their rows are one set.
+    """The input files of a build; the rows of all files of a kind are one set.
 
-    reviews               people's verdicts, which beat the annotations'
-    evaluation_questions  what no training question may be like
-    documents             quoted as evidence where their licence permits it
-    forgotten             lists of what must not be in a data set (`formats.forgotten`)
+    reviews               people's verdicts, which replace the annotations' verdicts
+    evaluation_questions  questions that no training question may resemble
+    documents             quoted as evidence if their licence permits it
+    forgotten             lists of removed rows, which must not return (`formats.forgotten`)
     """
 
     annotations: Sequence[Path]
@@ -49,10 +49,10 @@ class BuildInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenData:
-    """What the Parquet files came from, in numbers.
+    """The input of the Parquet files, and counts.
 
     files       hash, size and rows of each file by name
-    failures    rows that failed and reviews that were refused, in order
+    failures    failed rows and refused reviews, in order
     """
 
     counts: Mapping[str, int]
@@ -73,11 +73,11 @@ def write_data(
 ) -> WrittenData:
     """Write the Parquet files of the data set into `folder`.
 
-    stale   ids of documents that changed since they were judged: they are not quoted
+    stale   ids of documents that changed after the annotation; they are not quoted
     """
     counted, provenance = BuildCounts(), Provenance()
     with (
-        # Next to the data: as large as the index of the input, removed before the folder is moved.
+        # Next to the data: the size of the input's index; removed before the folder is moved.
         TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
         InputIndex(Path(scratch), config, shard, Forgotten.read(*inputs.forgotten)) as index,
         DataWriter(folder) as writer,
@@ -119,7 +119,7 @@ def write_data(
 def _make_describe(
     config: BuildConfig, index: InputIndex, documents: Sequence[Path], stale: Collection[str]
 ) -> DescribeEvidence:
-    """How evidence is written: its place, and its text where documents are given."""
+    """How evidence is written: its offsets, and its text if documents are given."""
     quotes = Quotes(index.connection, config.quote_licenses, stale=stale)
     for path in documents:
         quotes.add_all(path)

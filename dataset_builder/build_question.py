@@ -1,8 +1,8 @@
 """One question, from the responses to it to pairs: reviews, selection, weights. Pure.
 
-The rule: what becomes of a question depends on its own rows, the settings, and whether cleaning
-found it to leak, and on no other question. So questions can be built in any order, in shards, and
-one at a time.
+The rule: the result of a question depends on its own rows, the settings, and whether cleaning found
+a leak, but on no other question. So questions can be built in any order, in shards, and one at a
+time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from schemas.spans import Offsets
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What one question gave.
+    """The result of one question.
 
     rows             its responses, reviewed
-    split            where its rows go; None when they go nowhere
-    replaced         what people's decisions replaced, by response id and offsets
-    review_counts    the reviews by what became of them (formats.reviews.apply)
+    split            where its rows are written; None when they are not written
+    replaced         verdicts that people's decisions replaced, by response id and offsets
+    review_counts    number of reviews by their outcome (formats.reviews.apply)
     """
 
     rows: Sequence[Annotation]
@@ -52,13 +52,13 @@ def build_question(
     find_leak: Callable[[Sequence[Annotation]], Unused | None] | None = None,
     topic_name: Callable[[str], str] = str,
 ) -> Outcome:
-    """Everything that the responses to one question (not empty, ids unique) give.
+    """Build one question from its responses (not empty, ids unique).
 
     reviews        by response id
-    find_leak      asked of questions that would go to train only
-    topic_name     the one spelling of a topic that decides its split
+    find_leak      called only for questions that would be in train
+    topic_name     gives the spelling of a topic that decides its split
 
-    Raises ConfigError for weights by confidence where a confidence is no probability.
+    Raises ConfigError for weights by confidence when a confidence is not a probability.
     """
     reviewed = apply_reviews(responses, reviews or {}, config.conflicts)
     rows = reviewed.rows
@@ -83,7 +83,7 @@ def build_question(
 def _split(
     rows: Sequence[Annotation], config: BuildConfig, topic_name: Callable[[str], str]
 ) -> Split | None:
-    """The split of a question; none where its responses name different topics."""
+    """The split of a question; None when its responses name different topics."""
     if find_fault(rows) is Unused.TOPICS_DIFFER:
         return None
     first = rows[0]

@@ -15,7 +15,7 @@ from schemas.stage import DEFAULT_MAX_FAILED
 
 
 class Strategy(StrEnum):
-    """How the responses to one question become pairs; `strategies` says which paper has which."""
+    """How the responses to one question become pairs; `strategies` names the papers."""
 
     BEST_WORST = "best_worst"
     MIRRORED = "mirrored"
@@ -25,7 +25,7 @@ class Strategy(StrEnum):
 
 
 class Weighting(StrEnum):
-    """What a sentence that trains weighs."""
+    """The weight of a sentence that trains."""
 
     BINARY = "binary"
     CONFIDENCE = "confidence"
@@ -40,72 +40,75 @@ class BuildConfig(Section):
     """Which labels train on which side of a pair."""
 
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
-    """A judge's verdict of lower confidence, or of none where this is above 0, weighs 0.
+    """Least confidence of a judge's verdict; below it, or without a confidence, it weighs 0.
 
-    A person's verdict is not touched, and neither are scores: they count labels.
+    With 0, verdicts without a confidence train too. People's verdicts do not change, nor do scores,
+    which count labels.
     """
 
     weighting: Weighting = Weighting.BINARY
-    """binary: a sentence that trains weighs 1. confidence: it weighs the judge's confidence.
+    """binary: a sentence that trains weighs 1. confidence: its weight is the judge's confidence.
 
-    With `confidence`, a person's verdict weighs 1, and a judge's without a confidence 0. The
-    lexical judge's confidence is a ranking and no probability: such a row stops the build.
+    With `confidence`, a person's verdict weighs 1, and a judge's verdict without a confidence
+    weighs 0. The lexical judge's confidence is a ranking, not a probability: such a row stops the
+    build.
     """
 
     conflicts: ConflictRule = ConflictRule.SKIP
-    """What a sentence becomes on which several people disagree. Each conflict is listed.
+    """The label of a sentence on which people disagree. Each conflict is listed.
 
-    skip: it is undetermined and does not train. majority: the label that most people gave, where
-    one has more than any other. latest: the label of the latest review.
+    skip: it is undetermined and does not train. majority: the label that most people gave, if one
+    has more than any other. latest: the label of the latest review.
     """
 
     publish_names: bool = False
-    """Write reviewers' names into the data set. Without it they are reviewer-1, reviewer-2, ..."""
+    """Write reviewers' names into the data set; false: they are reviewer-1, reviewer-2, ..."""
 
     strategy: Strategy = Strategy.BEST_WORST
     """best_worst, mirrored, above_margin, two_sigma or length_matched (docs/building.md)."""
 
     min_margin: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Least difference of score between chosen and rejected. Equal scores never make a pair."""
+    """Smallest difference of score between chosen and rejected. Equal scores never make a pair."""
 
     max_pairs: int = Field(default=8, ge=1)
-    """Most pairs per question, widest margins first (mirrored and above_margin)."""
+    """Maximum number of pairs per question, widest margins first (mirrored and above_margin)."""
 
     max_length_ratio: float = Field(default=1.2, ge=1.0)
-    """Most characters of the longer answer per character of the shorter (length_matched)."""
+    """Largest ratio of the two answers' lengths, longer to shorter (length_matched)."""
 
     max_hallucinated_chosen: float = Field(default=1.0, ge=0.0, le=1.0)
-    """Most of a chosen answer's decided sentences that may be hallucinated, as a share."""
+    """Largest share of a chosen answer's decided sentences that may be hallucinated."""
 
     max_undetermined: float = Field(default=1.0, ge=0.0, le=1.0)
-    """Most of an answer's sentences that may be `undetermined`, as a share, on either side."""
+    """Largest share of an answer's sentences that may be `undetermined`, on either side."""
 
     min_active_sentences: int = Field(default=1, ge=1)
-    """Least sentences with weight on each side."""
+    """Smallest number of active sentences (weight above 0) on each side."""
 
     min_active_characters: int = Field(default=1, ge=1)
-    """Least characters in sentences with weight on each side."""
+    """Smallest number of characters in active sentences on each side."""
 
     check_language: bool = False
-    """Leave out answers that are surely in another language than their row says."""
+    """Leave out answers that are certainly in another language than their row says."""
 
     near_duplicate: float = Field(default=0.8, ge=0.0, le=1.0)
-    """Training questions this alike to a test question are dropped; 0 looks for none.
+    """Drop training questions whose similarity to a test question is at least this; 0: drop none.
 
-    Alike: shared over all character 5-grams of the two prompts, less those of a common template.
+    Similarity: shared / all character 5-grams of the two prompts, without those of a common
+    template.
     """
 
     decontaminate_words: int = Field(default=13, ge=1)
-    """Training questions that share this many words in a row with an evaluation question go.
+    """Drop training questions that share this many words in a row with an evaluation question.
 
-    An evaluation question of fewer words must be contained whole. Needs evaluation questions.
+    An evaluation question with fewer words must be contained whole. Needs --evaluation-questions.
     """
 
     test_share: float = Field(default=0.1, ge=0.0, lt=1.0)
-    """Share of topics, on average, whose rows go to the split `test`."""
+    """Average share of topics whose rows are in the split `test`."""
 
     seed: int = 0
-    """Another seed draws other topics for `test`."""
+    """Seed for the choice of topics for `test`."""
 
     quote_licenses: tuple[str, ...] = (
         "cc0-1.0",
@@ -117,20 +120,20 @@ class BuildConfig(Section):
         "pddl",
         "public-domain",
     )
-    """Documents under these licences are quoted as evidence; of others, ids and offsets go out.
+    """Licences whose documents are quoted as evidence; others give only ids and offsets.
 
-    Needs `--documents`, whose rows say their `license`.
+    Needs `--documents`, whose rows have a `license`.
     """
 
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
-    """Share of the responses that may be recorded as failed rows before the exit code is 1.
+    """Share of responses that may be failed rows; above it the exit code is 1.
 
-    A response that was read and not chosen is no failure; one whose question disagrees with
-    itself (two prompts, two topics) is.
+    A response that was read but not chosen is not a failure; one whose question is inconsistent
+    (two prompts, two topics) is.
     """
 
     title: str = Field(default="Preference pairs with sentence spans", min_length=1, max_length=200)
-    """The heading of the data set's card."""
+    """Title of the data set's card."""
 
     license: str = Field(default="", pattern=r"^[a-z0-9][a-z0-9.\-]*$|^$")
-    """The data set's licence as the Hub names it (`cc-by-4.0`); left out of the card when empty."""
+    """The data set's licence by its Hub id (`cc-by-4.0`); not in the card when empty."""

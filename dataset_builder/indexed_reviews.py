@@ -1,6 +1,6 @@
 """The reviews of the input, in the scratch database of the input index.
 
-The rule: a review is kept once, though several files may hold it, and one id is never that of two
+The rule: a review is kept once, even if several files contain it, and one id never belongs to two
 decisions. Which of several reviews counts is decided where they are applied.
 """
 
@@ -17,7 +17,7 @@ from schemas.reviews import Review
 
 
 class IndexedReviews:
-    """Fill it with `load`. Reads the index's table `rows` as well."""
+    """Fill it with `load`. Also reads the index's table `rows`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
@@ -28,8 +28,8 @@ class IndexedReviews:
         )
 
     def load(self, paths: Sequence[Path], is_left_out: Callable[[Review], bool]) -> None:
-        """Keep the reviews of all files. Raises InputError for one that cannot be read."""
-        lines = 0  # of the files before: at one time, the later file's decision counts
+        """Store the reviews of all files. Raises InputError for a file that cannot be read."""
+        lines = 0  # of earlier files: at equal times, the decision of the later file counts
         for path in paths:
             entries = read_reviews(path)
             for entry in entries:
@@ -39,7 +39,7 @@ class IndexedReviews:
         self._run("CREATE INDEX of_response ON reviews (response_id)")
 
     def of(self, responses: Sequence[Annotation]) -> dict[str, list[Logged]]:
-        """The reviews of these responses by response id, in no order."""
+        """The reviews of these responses by response id, in any order."""
         if self._is_empty:
             return {}
         query = "SELECT line, value FROM reviews WHERE response_id = ?"
@@ -52,18 +52,18 @@ class IndexedReviews:
         }
 
     def strays(self) -> Iterator[Review]:
-        """Reviews of responses that no file holds."""
+        """Reviews of responses that are in no file."""
         rows = self._run("SELECT value FROM reviews WHERE response_id NOT IN (SELECT id FROM rows)")
         for (value,) in rows:
             yield Review.model_validate_json(value)
 
     def reviewers(self) -> list[str]:
-        """Who reviewed, in the order of their first reviews; the same in every shard."""
+        """The reviewers, in the order of their first reviews; the same in every shard."""
         rows = self._run("SELECT who FROM reviews GROUP BY who ORDER BY MIN(made), who")
         return [who for (who,) in rows]
 
     def _keep(self, path: Path, entry: Logged, line: int) -> None:
-        """Keep a review once, though several files may hold it."""
+        """Store a review once, even if several files contain it."""
         review, value = entry.review, entry.review.model_dump_json()
         made = time_of(review).timestamp()
         kept = self._run(

@@ -1,12 +1,12 @@
 """The input's rows, one question at a time, in memory that does not grow with the input.
 
-The rule: files are read twice and never held. The first reading keeps, in a scratch database on
-disk, where each row is and which question it answers; the second goes from question to question
-in order of their ids and checks each row wholly. So the order of rows and files decides nothing,
-and every fault of every file is found before anything takes its place.
+The rule: files are read twice and never kept in memory. The first reading stores, in a scratch
+database on disk, the position and the question of each row; the second reads the rows question by
+question, in order of ids, and checks each row fully. So the order of rows and files does not
+matter, and every fault of every file is found before the output is moved into place.
 
-A shard (`--shard 2/4`) takes the questions whose hash falls to it. It reads the rest for ids,
-topics and test prompts alone, since what may stay in train depends on all of them.
+A shard (`--shard 2/4`) builds the questions whose hash selects it. It reads the other rows only for
+ids, topics and test prompts, because what may be in train depends on all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_OPEN_FILES = 64
 
 
 class _HeadMessage(BaseModel):
-    """A message in its plain form; one in another form is read as a record."""
+    """A message in its plain form; a message in another form is read as a record."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -47,7 +47,7 @@ class _HeadMessage(BaseModel):
 
 
 class _Head(BaseModel):
-    """What the first reading looks at. The second checks all of it, and what is left out here."""
+    """The fields that the first reading uses. The second reading checks all fields."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -60,8 +60,8 @@ class _Head(BaseModel):
 class InputIndex:
     """Rows by question. Use it as a context manager; `load` first.
 
-    forgotten    what must not come back: its rows are passed over, and counted
-    faults       what is wrong with the files, in no order; complete once `questions` has ended
+    forgotten    what was removed and must not return: its rows are skipped and counted
+    faults       the faults of the files, in any order; complete after `questions` has ended
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class InputIndex:
             f"PRAGMA temp_store_directory='{str(folder).replace(chr(39), chr(39) * 2)}'",
             "CREATE TABLE rows (id TEXT PRIMARY KEY, question_id TEXT, topic TEXT, mine INTEGER,"
             " file INTEGER, line INTEGER, start INTEGER, size INTEGER) WITHOUT ROWID",
-            "BEGIN",  # one transaction to the end: nothing of this file is ever kept
+            "BEGIN",  # one transaction to the end: this file is temporary
         ):
             self.connection.execute(statement)
         self.prompts = IndexedPrompts(self.connection)
@@ -110,7 +110,7 @@ class InputIndex:
     def questions(self) -> Iterator[list[Annotation]]:
         """The responses of each question of this shard, by question id, then by id.
 
-        From the first fault on nothing more is given, and the rest is read for its faults.
+        After the first fault it yields nothing more, and only checks the rest for faults.
         """
         rows = self._execute(
             "SELECT question_id, file, line, start, size FROM rows WHERE mine "
@@ -123,7 +123,7 @@ class InputIndex:
                 yield sound
 
     def raise_faults(self) -> None:
-        """Raise InputError when any file has a fault, by file and line."""
+        """Raise InputError when a file has a fault; faults are ordered by file and line."""
         if self.faults:
             order = {str(path): number for number, path in enumerate(self._paths)}
             raise InputError(
@@ -131,7 +131,7 @@ class InputIndex:
             )
 
     def num_topics(self) -> int:
-        """Topics, each counted in the shard of its least question, so that shards add up."""
+        """Number of topics, each counted in the shard of its least question: shards add up."""
         return self.prompts.num_topics(self._shard.has)
 
     def _execute(self, statement: str, *values: str) -> sqlite3.Cursor:
@@ -153,11 +153,11 @@ class InputIndex:
             self._check_confidence(path, line, text)
             self._keep(head, file=number, line=line, start=start, size=len(text))
         if is_empty and len(self.faults) == num_before:
-            message = f"holds no rows; it should hold one {Annotation.__name__} a line"
+            message = f"holds no rows; it should hold one {Annotation.__name__} per line"
             self.faults.append(Fault(path=str(path), line=None, message=message))
 
     def _read_head(self, path: Path, line: int, text: bytes) -> _Head | Annotation | None:
-        """The head of a row, or the row where its messages are not in plain form; None: a fault."""
+        """The head of a row, or the full row if its messages are not plain; None: a fault."""
         try:
             return _Head.model_validate_json(text)
         except ValidationError:
@@ -171,7 +171,7 @@ class InputIndex:
         return found
 
     def _check_confidence(self, path: Path, line: int, text: bytes) -> None:
-        """Raise InputError at the first row that cannot be weighted as the settings ask."""
+        """Raise InputError at the first row that cannot be weighted as the settings require."""
         if self._config.weighting is not Weighting.CONFIDENCE or b'"lexical"' not in text:
             return
         row = self._check(path, line, text)

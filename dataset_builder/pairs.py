@@ -1,8 +1,8 @@
 """The rows of a data set folder: a pair from a choice, and one row per sentence.
 
-The rule: what is published names no machine. Models and judges that were given as a local path or
-a URL keep the last part of it only, and evidence is kept as ids and offsets, with its text only
-where the document's licence permits it (`dataset_builder.quoted_evidence`).
+The rule: what is published names no machine. Models and judges that were given as a local path or a
+URL keep only the last part of it, and evidence is stored as ids and offsets, with its text only if
+the document's licence permits it (`dataset_builder.quoted_evidence`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOCAL_PATH = re.compile(r"^(?:[/\\~.]|[A-Za-z]:[/\\])|\\")
 
 
 def make_pair(choice: Choice, config: BuildConfig) -> Pair:
-    """The pair of a choice, with a span for every sentence of both sides."""
+    """The pair of a choice, with one span for every sentence of both sides."""
     chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
     return Pair(
         id=pair_id(choice),
@@ -54,7 +54,7 @@ def make_pair(choice: Choice, config: BuildConfig) -> Pair:
 
 
 def pair_id(choice: Choice) -> str:
-    """A key of question, prompt and both texts: verdicts, settings and splits do not change it."""
+    """A key of question, prompt and both texts; verdicts, settings and splits do not change it."""
     chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
     content = {
         "question_id": chosen.question_id,
@@ -72,13 +72,13 @@ def sentence_rows(
     describe: DescribeEvidence = describe_place,
     pseudonyms: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row per sentence, the fields those of `write.sentence_schema`.
+    """One row per sentence, with the fields of `write.sentence_schema`.
 
-    replaced      what people's decisions replaced, by the offsets of the sentence there now
-    describe      makes the columns of a piece of evidence; its text only where that is permitted
-    pseudonyms    by reviewer; without it they are named
+    replaced      verdicts that people's decisions replaced, by the offsets of the present sentence
+    describe      makes the columns of a piece of evidence; with text only if that is permitted
+    pseudonyms    by reviewer; without it their names are written
 
-    A judge's free-text rationale stays behind: it may quote documents that may not be published.
+    A judge's free-text rationale is left out: it may quote documents that must not be published.
     """
     origins = replaced or {}
     for sentence in annotation.sentences:
@@ -105,9 +105,9 @@ def sentence_rows(
         }
 
 
-@lru_cache(maxsize=1_000)  # one name is on many sentences
+@lru_cache(maxsize=1_000)  # many sentences have the same name
 def public_name(name: str) -> str:
-    """A model's or judge's name as it may be published.
+    """The name of a model or judge for publication.
 
     >>> public_name("Qwen/Qwen2.5-0.5B"), public_name("/home/me/models/mine/")
     ('Qwen/Qwen2.5-0.5B', 'mine')

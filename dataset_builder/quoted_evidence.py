@@ -1,8 +1,8 @@
-"""The words of evidence, where the document's licence permits that they are published.
+"""The text of evidence, if the document's licence permits publication.
 
-The rule: ids and offsets are always written; text is written when the document itself gives a
-licence and that licence is on the list. A document without a licence, one that is missing, one
-whose text changed since it was annotated, and a place outside of its text are not quoted.
+The rule: ids and offsets are always written; text is written only when the document has a licence
+and that licence is on the list. There is no quote from a document without a licence, a missing
+document, a document whose text changed after the annotation, or with offsets outside the text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from schemas.errors import Fault, InputError
 from schemas.files.jsonl import scan_rows
 from schemas.records import Document, Evidence
 
-CACHED_DOCUMENTS = 64  # a question's sentences rest on few documents, one after the other
+CACHED_DOCUMENTS = 64  # the sentences of a question cite few documents, one after the other
 DescribeEvidence = Callable[[Evidence], dict[str, Any]]
 
 
 class Quotes:
-    """Documents that may be quoted, in the build's scratch database: memory holds a few of them."""
+    """Documents that may be quoted, in the build's scratch database; memory holds only a few."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Quotes:
         self._find = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
 
     def add_all(self, path: Path) -> None:
-        """Take in the documents of a file; raises InputError with every fault in it."""
+        """Add the documents of a file. Raises InputError with every fault in it."""
         faults: list[Fault] = []
         for row in scan_rows(path, Document):
             if isinstance(row, Fault):
@@ -50,7 +50,7 @@ class Quotes:
             raise InputError(faults)
 
     def describe(self, evidence: Evidence) -> dict[str, Any]:
-        """The place of the evidence, with its `text` and `license`, null where not quoted."""
+        """The offsets of the evidence, with `text` and `license`, which are null if not quoted."""
         license_id, text = self._find(evidence.document_id)
         if evidence.document_id in self._stale:
             text = None
@@ -80,12 +80,12 @@ class Quotes:
 
 
 def describe_place(evidence: Evidence) -> dict[str, Any]:
-    """The place of the evidence without its text."""
+    """The offsets of the evidence without its text."""
     return {**evidence.model_dump(), "text": None, "license": None}
 
 
 def normalise_license(name: str) -> str:
-    """'CC BY-SA 4.0' and 'cc-by-sa-4.0' are one licence.
+    """'CC BY-SA 4.0' and 'cc-by-sa-4.0' are the same licence.
 
     >>> normalise_license("CC BY-SA 4.0")
     'cc-by-sa-4.0'

@@ -1,7 +1,7 @@
-"""What a build reports of reviews: counts, the list of conflicts, notes.
+"""What a build reports about reviews: counts, the list of conflicts, notes.
 
-The rule: the list of conflicts names people and is next to the data set folder, never in it, so no
-push sends it.
+The rule: the list of conflicts names people, so it is next to the data set folder and never in it,
+and no push sends it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def conflicts_path(output: Path) -> Path:
 
 
 def write_conflicts(output: Path, conflicts: Iterable[Conflict]) -> None:
-    """List the conflicts next to `output`, by response and place; none, no file."""
+    """Write the conflicts next to `output`, by response and offsets; without any, no file."""
     found = sorted(conflicts, key=lambda item: (item.question_id, item.response_id, item.start))
     path = conflicts_path(output)
     if found:
@@ -44,7 +44,7 @@ def write_conflicts(output: Path, conflicts: Iterable[Conflict]) -> None:
 
 
 def list_conflicts_of_nothing(output: Path, conflicts: Sequence[Conflict]) -> str:
-    """List the conflicts of a build that gives nothing: they may be why. Returns a clause on it."""
+    """Write the conflicts of a build without pairs: they may be why. Returns a clause on them."""
     if not conflicts:
         return ""
     write_conflicts(output, conflicts)
@@ -54,7 +54,7 @@ def list_conflicts_of_nothing(output: Path, conflicts: Sequence[Conflict]) -> st
 def notes_on_people(
     counts: Mapping[str, int], config: BuildConfig, output: Path, num_reviewers: int
 ) -> Iterator[str]:
-    """What a user should know of the people behind a data set, and of what became of their work."""
+    """Notes for the user on the people behind a data set, and the outcome of their reviews."""
     if not counts.get("reviews"):
         return
     people = f"{num_reviewers:,} {'person' if num_reviewers == 1 else 'people'}"
@@ -83,7 +83,7 @@ def notes_on_people(
         )
     if counts.get("reviews_refused"):
         yield (
-            f"{counts['reviews_refused']:,} reviews were refused and change nothing; the failed "
+            f"{counts['reviews_refused']:,} reviews were refused and have no effect; the failed "
             "rows give the reasons"
         )
 

@@ -1,9 +1,9 @@
-"""Which responses to a question can be compared, and what becomes of each of them.
+"""Which responses to a question can be compared, and the outcome of each of them.
 
-The rule that makes it correct: a pair's scores differ. A higher score has at least one correct
-sentence and a lower one at least one hallucinated sentence, so both sides have what to learn from.
-Selection depends on the set of responses alone, not on their order, and every response is either
-in a choice or has a reason. `strategies` decides which of the comparable responses are paired, and
+The rule: a pair's scores differ. So the higher score has at least one correct sentence and the
+lower one at least one hallucinated sentence, and both sides have sentences to learn from. Selection
+depends only on the set of responses, not on their order, and every response is either in a choice
+or has a reason. `strategies` decides which of the comparable responses are paired, and
 `side_requirements` which side a response may be on.
 """
 
@@ -39,9 +39,9 @@ from schemas.text.language import is_in_another_language
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """What one question gives. Every response is in a choice or in `unused`, by id.
+    """The selection of one question. Every response is in a choice or in `unused`, by id.
 
-    dropped    why the question gives no pair; None when it gives some
+    dropped    why the question has no pair; None when it has some
     """
 
     choices: Sequence[Choice] = ()
@@ -50,7 +50,11 @@ class Selection:
 
 
 def select(responses: Sequence[Annotation], config: BuildConfig) -> Selection:
-    """The choices out of the responses to one question (ids unique, not empty)."""
+    """The choices from the responses to one question (ids unique, not empty).
+
+    `config.strategy` names the rule and its paper (`dataset_builder.strategies`). A response that
+    is in no choice is in `unused` with its reason.
+    """
     fault = find_fault(responses)
     if fault is not None:
         return drop([row.id for row in responses], fault)
@@ -69,12 +73,12 @@ def select(responses: Sequence[Annotation], config: BuildConfig) -> Selection:
 def drop(
     ids: Sequence[str], reason: Unused, unused: Mapping[str, Unused] | None = None
 ) -> Selection:
-    """The selection of a question that gives no pair: all of `ids` are unused for one reason."""
+    """The selection of a question without a pair: all `ids` are unused for one reason."""
     return Selection(unused={**(unused or {}), **dict.fromkeys(ids, reason)}, dropped=reason)
 
 
 def find_fault(responses: Sequence[Annotation]) -> Unused | None:
-    """What makes the responses of one question incomparable, if anything."""
+    """Why the responses to one question cannot be compared; None when they can."""
     first = responses[0]
     if any(_is_other_topic(row.topic, first.topic) for row in responses):
         return Unused.TOPICS_DIFFER
@@ -89,14 +93,14 @@ def find_fault(responses: Sequence[Annotation]) -> Unused | None:
 
 
 def _is_other_topic(topic: str, other: str) -> bool:
-    """Two spellings are one topic; no topic is another than any."""
+    """Two spellings of one topic are equal; no topic differs from any topic."""
     return topic != other and topic_key(topic) != topic_key(other)
 
 
 def comparable(
     responses: Sequence[Annotation], config: BuildConfig
 ) -> tuple[list[Candidate], dict[str, Unused]]:
-    """The responses that have a score, each text once (least id), and why the others are out."""
+    """The responses with a score, each text once (least id), and why the others are left out."""
     candidates: list[Candidate] = []
     unused: dict[str, Unused] = {}
     texts: set[str] = set()
@@ -125,7 +129,7 @@ def comparable(
 
 
 def explain(candidates: Sequence[Candidate], config: BuildConfig) -> Unused:
-    """Why these make no pair: the first reason that holds of the best and the worst of them."""
+    """Why these make no pair: the first reason that applies to the best and the worst of them."""
     if len(candidates) < 2:
         return Unused.NO_OTHER_RESPONSE if candidates else Unused.NOTHING_DECIDED
     best, worst = best_of(candidates), worst_of(candidates)
@@ -136,7 +140,7 @@ def explain(candidates: Sequence[Candidate], config: BuildConfig) -> Unused:
     if not is_wide_enough(best, worst, min_margin=config.min_margin):
         return Unused.BELOW_MIN_MARGIN
     if _has_admitted_pair(candidates, config):
-        return Unused.LENGTHS_DIFFER  # the only bound that a strategy adds of its own
+        return Unused.LENGTHS_DIFFER  # the only requirement that a strategy adds
     return best.not_chosen or worst.not_rejected or Unused.BETWEEN
 
 

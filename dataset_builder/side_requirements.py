@@ -1,7 +1,7 @@
 """What a response must have to be the chosen or the rejected side of a pair.
 
-The rule: a requirement is met or not by one response, one side and the settings, so selection looks
-for the best among those that may be chosen, and one unfit response costs its question nothing.
+The rule: a requirement depends on one response, one side and the settings, so selection takes the
+best of the responses that may be chosen, and one unsuitable response does not drop its question.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from schemas.labels import Side
 from schemas.records import Annotation
 from schemas.scores import ResponseScore
 
-_SLACK = 1e-6  # 0.29 of 100 sentences is 29 to a person, and less to a computer
+_SLACK = 1e-6  # 0.29 of 100 sentences is 29, but less in floating point
 
 
 def why_not_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
-    """Why `row` may not be the chosen side, if it may not. `counts` are those of its labels."""
+    """Why `row` must not be the chosen side; None if it may. `counts` are those of its labels."""
     num_decided = counts.num_correct + counts.num_hallucinated
     if _exceeds(counts.num_hallucinated, config.max_hallucinated_chosen, of=num_decided):
         return Unused.HALLUCINATED_CHOSEN
@@ -32,7 +32,7 @@ def why_not_chosen(row: Annotation, counts: ResponseScore, config: BuildConfig) 
 
 
 def why_not_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig) -> Unused | None:
-    """Why `row` may not be the rejected side, if it may not."""
+    """Why `row` must not be the rejected side; None if it may."""
     if _is_too_undetermined(counts, config):
         return Unused.UNDETERMINED_REJECTED
     num_active, num_characters = measure_active(row, Side.REJECTED, config)
@@ -44,7 +44,7 @@ def why_not_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig
 
 
 def measure_active(row: Annotation, side: Side, config: BuildConfig) -> tuple[int, int]:
-    """Sentences that have weight on this side, and the characters in them."""
+    """Number of active sentences on this side, and of characters in them."""
     lengths = [
         sentence.end - sentence.start
         for sentence in row.sentences

@@ -1,24 +1,23 @@
 """The ways to pair the responses to one question, each a pure function with its source.
 
-    best_worst      the best against the worst: Mask-DPO (arXiv 2503.02846)
-    mirrored        the best with the worst, the second best with the second worst, and so on: the
-                    same rule again on what is left; our closed world learns more from it than from
-                    best against worst at an equal rate
-    above_margin    every better response against every worse one, as FactTune does
-                    (arXiv 2311.08401), the widest margins first, capped a question
-    two_sigma       the best against the one whose score is nearest to mean - 2 sigma, since the
+    best_worst      the best with the worst: Mask-DPO (arXiv 2503.02846)
+    mirrored        the best with the worst, the second best with the second worst, and so on; the
+                    demo's closed world learns more from it than from best_worst at the same rate
+    above_margin    every better response with every worse one, as in FactTune
+                    (arXiv 2311.08401), the widest margins first, with a maximum per question
+    two_sigma       the best with the one whose score is nearest to mean - 2 sigma, because the
                     very worst of many samples is an outlier (arXiv 2502.16825)
     length_matched  the widest margin among pairs of nearly equal length, so that length cannot
-                    stand for quality (the bias: arXiv 2310.03716)
+                    replace quality (length bias: arXiv 2310.03716)
 
 Mask-DPO prefers the response with the most correct sentences over the one with the fewest. Counts
-favour long answers, so the score decides here, correct / (correct + hallucinated), and the
-paper's counts only break ties:
+favour long answers, so here the score decides, correct / (correct + hallucinated), and the paper's
+counts only break ties:
 
     preference  highest score, then most correct sentences, then fewest undetermined, then least id
     aversion    lowest score, then fewest correct sentences, then most hallucinated, then least id
 
-The rule they share is `admits`: scores differ by the margin, and each response may be on its side.
+Common rule (`admits`): scores differ by the margin, and each response may be on its side.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from dataset_builder.unused import Unused
 from schemas.records import Annotation
 from schemas.scores import ResponseScore
 
-_SLACK = 1e-9  # 0.9 - 0.4 is 0.5 to a person who asks for a margin of 0.5
+_SLACK = 1e-9  # 0.9 - 0.4 is below 0.5 in floating point, but reaches a margin of 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A response with the counts of its sentences and the score they give.
+    """A response with the counts of its sentences and their score.
 
-    not_chosen, not_rejected    why it may not be on a side, if it may not
+    not_chosen, not_rejected    why it must not be on a side; None if it may
     """
 
     annotation: Annotation
@@ -85,7 +84,7 @@ def pick_best_worst(candidates: Sequence[Candidate], *, min_margin: float) -> li
 def pick_mirrored(
     candidates: Sequence[Candidate], *, min_margin: float, max_pairs: int
 ) -> list[Choice]:
-    """Choices that share no response, each the best against the worst of what is left."""
+    """Choices that share no response, each the best with the worst of the rest."""
     preferred = sorted(choosable(candidates), key=preference)
     averted = sorted(rejectable(candidates), key=aversion)
     used: set[str] = set()
@@ -94,7 +93,7 @@ def pick_mirrored(
         rejected = next((item for item in averted if item.annotation.id not in used), None)
         if len(choices) == max_pairs or rejected is None or chosen.annotation.id in used:
             break
-        # Further on, chosen only gets worse and rejected better: the first refusal is the last.
+        # From here on chosen only gets worse and rejected better, so no later pair is admitted.
         if not admits(chosen, rejected, min_margin=min_margin):
             break
         used |= {chosen.annotation.id, rejected.annotation.id}
@@ -107,8 +106,8 @@ def pick_above_margin(
 ) -> list[Choice]:
     """The `max_pairs` widest admitted pairs; a response may be in several.
 
-    Only the best and the worst `max_pairs` can be in one of them, which bounds the work: any pair
-    with a chosen one further down has `max_pairs` wider ones before it.
+    Only the best and the worst `max_pairs` responses can be in these pairs, which limits the work:
+    any pair with a chosen response further down has `max_pairs` wider pairs before it.
     """
     preferred = heapq.nsmallest(max_pairs, choosable(candidates), key=preference)
     averted = heapq.nsmallest(max_pairs, rejectable(candidates), key=aversion)
@@ -117,7 +116,7 @@ def pick_above_margin(
 
 
 def pick_two_sigma(candidates: Sequence[Candidate], *, min_margin: float) -> list[Choice]:
-    """The best against the admitted response nearest to mean - 2 sigma (of all, population)."""
+    """The best with the admitted response nearest to mean - 2 sigma (population sigma of all)."""
     preferred = sorted(choosable(candidates), key=preference)[:1]
     choices = list(_admitted(preferred, rejectable(candidates), min_margin=min_margin))
     if not choices:
@@ -150,7 +149,7 @@ def pick_length_matched(
 
 
 def length_ratio(choice: Choice) -> float:
-    """Characters of the longer text for each of the shorter; at least 1."""
+    """Length of the longer text / length of the shorter, in characters; at least 1."""
     lengths = len(choice.chosen.annotation.text), len(choice.rejected.annotation.text)
     return max(lengths) / min(lengths)  # a text with a decided sentence is not empty
 
@@ -171,7 +170,7 @@ def choosable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
 
 def rejectable(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Those that may be rejected."""
+    """The responses that may be rejected."""
     return (item for item in candidates if item.not_rejected is None)
 
 

@@ -8,7 +8,7 @@ from schemas.messages import ROLES_RULE
 
 
 class Unused(StrEnum):
-    """A reason, as it is in counts: `unused_REASON` responses, `dropped_REASON` questions."""
+    """A reason, as named in counts: `unused_REASON` responses, `dropped_REASON` questions."""
 
     TOPICS_DIFFER = "topics_differ"
     PROMPTS_DIFFER = "prompts_differ"
@@ -61,7 +61,7 @@ EXPLANATIONS: dict[Unused, str] = {
     Unused.HALLUCINATED_CHOSEN: "too much of the better response is hallucinated",
 }
 
-# What the input should not hold: recorded as failures, row by row. The others are selection.
+# Faults of the input: recorded as failures, row by row. The other reasons are selection.
 FAULTY = frozenset(
     {
         Unused.TOPICS_DIFFER,
@@ -71,5 +71,5 @@ FAULTY = frozenset(
     }
 )
 
-# What train must not share with test or with an evaluation: neither pairs nor sentences are kept.
+# Leaks of test or evaluation questions into train: neither pairs nor sentences are kept.
 LEAKING = frozenset({Unused.NEAR_DUPLICATE, Unused.IN_EVALUATION})

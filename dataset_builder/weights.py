@@ -1,7 +1,7 @@
-"""The one place where a verdict becomes a weight; the trainer reads the weight and nothing else.
+"""The only place where a verdict becomes a weight; the trainer reads only the weight.
 
-A sentence keeps its label whatever it weighs, and every sentence gets a span: 0 means masked.
-People's reviews are verdicts by the time they come here (`reviews.apply`).
+The rule: a sentence keeps its label whatever its weight is, and every sentence gets a span; weight
+0 means masked. People's reviews have already become verdicts (`reviews.apply`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from schemas.records import Annotation, Sentence, Span, Verdict
 
 
 def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -> list[Span]:
-    """A span for each sentence, in order, with its weight on this side of a pair."""
+    """One span per sentence, in order, with its weight (0 to 1) on this side of a pair."""
     return [
         Span(
             start=sentence.start,
@@ -27,7 +27,12 @@ def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -
 
 
 def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
-    """The label policy's weight times what the verdict's confidence leaves of it."""
+    """The weight of a sentence on one side, 0 (masked) to 1.
+
+    It is the label policy's weight (by default as in arXiv 2503.02846: correct sentences of the
+    chosen side and hallucinated ones of the rejected side train), times the judge's confidence if
+    `config.weighting` is `confidence`; 0 if the confidence is below `config.min_confidence`.
+    """
     if not is_sure(verdict, config.min_confidence):
         return 0.0
     return config.label_policy.weight(verdict.label, side) * _trust(verdict, config.weighting)
@@ -36,8 +41,8 @@ def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:
 def is_sure(verdict: Verdict, min_confidence: float) -> bool:
     """Whether a verdict may train at all.
 
-    A judge's verdict without a confidence passes only where none is asked for: unknown is not
-    taken for sure. A person's verdict always passes.
+    A judge's verdict without a confidence passes only if `min_confidence` is 0: unknown does not
+    mean certain. A person's verdict always passes.
     """
     if verdict.source == "person" or min_confidence == 0.0:
         return True
@@ -45,9 +50,9 @@ def is_sure(verdict: Verdict, min_confidence: float) -> bool:
 
 
 def find_unusable_confidence(row: Annotation, config: BuildConfig) -> str | None:
-    """Why a row cannot be weighted by confidence; None where it can, or need not.
+    """Why a row cannot be weighted by confidence; None when it can, or need not.
 
-    The lexical judge's confidence ranks sentences. It is no probability, so it is no weight.
+    The lexical judge's confidence only ranks sentences. It is not a probability, so not a weight.
     """
     if config.weighting is not Weighting.CONFIDENCE:
         return None
@@ -55,7 +60,7 @@ def find_unusable_confidence(row: Annotation, config: BuildConfig) -> str | None
         if item.verdict.source == "judge" and item.verdict.confidence_kind == "lexical":
             return (
                 f"response {row.id!r}, sentence [{item.start}, {item.end}): its confidence is of "
-                "kind 'lexical', which ranks sentences and is no probability; weighting "
+                "kind 'lexical', which ranks sentences and is not a probability; weighting "
                 "'confidence' takes the kinds 'votes' and 'logprob'. Build with "
                 "--set build.weighting=binary, or annotate with a judge model"
             )

@@ -20,16 +20,18 @@ A gap between spans stays one span, even if it holds several sentences: it never
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import scan_rows
+from schemas.files.jsonl import Row, scan_rows
+from schemas.files.tables import Table, column_names
 from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import (
@@ -42,6 +44,7 @@ from schemas.records import (
     Verdict,
 )
 from schemas.spans import check_order, gaps, trim
+from schemas.validation import describe_errors, show_value
 
 FORMAT_NAME = "human_labels"
 NO_QUESTION_PROMPT = "Write a factual statement."
@@ -113,8 +116,8 @@ class BadRow:
     faults: Sequence[Fault]
 
 
-def read_human_labels(path: str | Path) -> HumanLabels:
-    """All rows of a file, or an InputError with every fault in it. An empty file is a fault."""
+def read_human_labels(path: str | Path | Table) -> HumanLabels:
+    """All rows, or an InputError with every fault in them. A source without a row is a fault."""
     rows: list[ImportedRow] = []
     faults: list[Fault] = []
     for item in scan_human_labels(path):
@@ -131,12 +134,12 @@ def read_human_labels(path: str | Path) -> HumanLabels:
     )
 
 
-def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
+def scan_human_labels(path: str | Path | Table) -> Iterator[ImportedRow | BadRow]:
     """Valid and bad rows in file order, streamed."""
-    path = Path(path)
+    name = path.name if isinstance(path, Table) else str(path)
     seen = _Seen()
     unreadable: list[Fault] = []  # the faults of one line, which are yielded together
-    for item in scan_rows(path, HumanRow):
+    for item in _scan_table(path) if isinstance(path, Table) else scan_rows(path, HumanRow):
         if unreadable and (not isinstance(item, Fault) or item.line != unreadable[0].line):
             yield _unreadable_row(unreadable)
             unreadable = []
@@ -145,12 +148,45 @@ def scan_human_labels(path: str | Path) -> Iterator[ImportedRow | BadRow]:
             continue
         messages = [*seen.faults_of(item.record), *_faults_of_text(item.record)]
         if messages:
-            faults = [Fault(path=str(path), line=item.line, message=text) for text in messages]
+            faults = [Fault(path=name, line=item.line, message=text) for text in messages]
             yield BadRow(line=item.line, id=item.record.id, faults=faults)
             continue
         yield seen.accept(item.line, item.record)
     if unreadable:
         yield _unreadable_row(unreadable)
+
+
+def _scan_table(table: Table) -> Iterator[Row[HumanRow] | Fault]:
+    """Rows and faults of a split of a data set; other columns are ignored.
+
+    Parquet and Arrow hold a null where a row leaves a field out.
+    """
+    needed = [name for name, field in HumanRow.model_fields.items() if field.is_required()]
+    table.require(needed, what="human labels", advice=_advice(table))
+    for number, values in table.rows():
+        try:
+            if isinstance(values, ValueError):
+                raise values
+            if not isinstance(values, dict):
+                raise ValueError(f"a row must be an object, found {show_value(values)}")
+            known = {
+                name: value
+                for name, value in values.items()
+                if name in HumanRow.model_fields and value is not None
+            }
+            yield Row(line=number, record=HumanRow.model_validate_json(json.dumps(known)))
+        except ValidationError as error:
+            for message in describe_errors(error, HumanRow):
+                yield Fault(path=table.name, line=number, message=message)
+        except (ValueError, TypeError, RecursionError) as error:
+            yield Fault(path=table.name, line=number, message=str(error))
+
+
+def _advice(table: Table) -> str:
+    """What to do with a data set that holds pairs, and no labels of people."""
+    found = column_names(table.files[0], name=table.label(table.files[0]))
+    is_pairs = {"chosen", "rejected"} <= set(found)
+    return "; it holds pairs: import them with --format trl" if is_pairs else ""
 
 
 @dataclass(kw_only=True)
@@ -285,7 +321,8 @@ def _unreadable_row(faults: list[Fault]) -> BadRow:
     return BadRow(line=line, id=f"line-{line}", faults=faults)
 
 
-def refuse_empty(path: str | Path, rows: Sequence[ImportedRow]) -> None:
+def refuse_empty(path: str | Path | Table, rows: Sequence[ImportedRow]) -> None:
     """Raise InputError for a file without a row."""
     if not rows:
-        raise InputError.of(path, "holds no rows; it should hold one labelled response per line")
+        name = path.name if isinstance(path, Table) else path
+        raise InputError.of(name, "holds no rows; it should hold one labelled response per line")

@@ -22,24 +22,27 @@ from formats.own_imports import refuse_other_work
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import seal
-from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.files.tables import Table
 from schemas.labels import Label
 from schemas.records import Failure
 from schemas.stage import StageResult, write_failures
 
 
 def run_import(
-    *, source: Path, annotations: Path, documents: Path, replace_documents: bool = False
+    *, source: Path | Table, annotations: Path, documents: Path, replace_documents: bool = False
 ) -> StageResult:
     """Write the annotations and documents of `source`, each with a sidecar.
 
+    source               a file of JSON Lines, or a split of a data set
     replace_documents    `documents` was named by the user, and is replaced whatever it holds
 
     Bad rows become `Failure`s next to `annotations`, with file and line in their detail. When no
     row is valid an InputError with every fault is raised, and nothing is written. Raises
     ConfigError for an output that no import of `source` wrote.
     """
-    _refuse_same_paths(source=source, annotations=annotations, documents=documents)
+    given = {} if isinstance(source, Table) else {"source": source}
+    _refuse_same_paths(**given, annotations=annotations, documents=documents)
     refuse_other_work(annotations, source=source, format_name=FORMAT_NAME, what="annotations")
     if not replace_documents:
         option = "--documents-output"
@@ -60,12 +63,14 @@ def run_import(
     counts = _count(rows, num_failed=len(bad_rows))
     settings = {"format": FORMAT_NAME}
     write_records(documents, (document for row in rows for document in row.documents))
-    of_documents = make_sidecar("document", config=settings, inputs=[source], counts=counts)
+    inputs = source.describe() if isinstance(source, Table) else describe_files([source])
+    of_documents = make_sidecar("document", config=settings, inputs=inputs, counts=counts)
     write_sidecar(documents, seal(of_documents, [documents]))
-    failures = [_failure(bad) for bad in bad_rows]
+    name = source.name
+    failures = [_failure(bad, name) for bad in bad_rows]
     write_records(annotations, (row.annotation for row in rows))
     write_failures(annotations, failures)
-    of_labels = make_sidecar("annotation", config=settings, inputs=[source], counts=counts)
+    of_labels = make_sidecar("annotation", config=settings, inputs=inputs, counts=counts)
     write_sidecar(annotations, seal(of_labels, [annotations]))
     return StageResult(
         output=annotations,
@@ -76,8 +81,8 @@ def run_import(
     )
 
 
-def _failure(bad: BadRow) -> Failure:
-    name = Path(bad.faults[0].path).name  # no folder of this machine in a file that others may read
+def _failure(bad: BadRow, name: str) -> Failure:
+    """A row of `name`, which contains no folder of this machine: others may read the file."""
     reasons = "; ".join(fault.message for fault in bad.faults)
     return Failure(
         id=bad.id, stage="import", reason="bad_row", detail=f"{name}:{bad.line}: {reasons}"

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,9 +18,10 @@ from formats.own_imports import refuse_other_work
 from formats.published import PublishedRow, published_pair
 from formats.trl import trl_pair
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import read_lines, write_records
+from schemas.files.jsonl import write_records
 from schemas.files.own_files import seal
-from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
+from schemas.files.tables import Table, scan_values
 from schemas.hashing import content_key
 from schemas.labels import Label, Side
 from schemas.records import Annotation, Failure, Pair, Sentence, Span, Verdict
@@ -33,9 +33,10 @@ KEY_CHARS = 32
 UNKNOWN_REASON = "not_labelled"
 
 
-def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> StageResult:
-    """Write the annotations of the pairs in `source` (.json, .jsonl, .parquet), with a sidecar.
+def run_import_pairs(*, source: Path | Table, annotations: Path, format_name: str) -> StageResult:
+    """Write the annotations of the pairs in `source`, with a sidecar.
 
+    source        a file (.json, .jsonl, .parquet), or a split of a data set
     format_name   "published" or "trl"
 
     Bad rows become `Failure`s next to the output. Raises InputError for a file that cannot be read,
@@ -48,7 +49,10 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
     faults: list[Fault] = []
     failures: list[Failure] = []
     num_rows = 0
-    for row, values in _read_rows(source):
+    shown = source.name if isinstance(source, Table) else str(source)
+    if isinstance(source, Table):
+        source.require(_COLUMNS[format_name], what=f"pairs of the format {format_name}")
+    for row, values in source.rows() if isinstance(source, Table) else scan_values(source):
         num_rows += 1
         identifier = f"{source.name}:{row}"
         try:
@@ -57,8 +61,8 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
             pair = parse(values, identifier)
             made = annotations_of(pair)
             _refuse_other_text(made, found)
-        except (ValueError, RecursionError) as error:
-            faults.append(Fault(path=str(source), line=row, message=str(error)))
+        except (ValueError, TypeError, RecursionError) as error:
+            faults.append(Fault(path=shown, line=row, message=str(error)))
             failures.append(
                 Failure(id=identifier[:512], stage="import", reason="bad_row", detail=str(error))
             )
@@ -66,12 +70,13 @@ def run_import_pairs(*, source: Path, annotations: Path, format_name: str) -> St
         for annotation in made:
             found.setdefault(annotation.id, annotation)
     if not found:
-        raise InputError(faults or [Fault(path=str(source), line=None, message="holds no rows")])
+        raise InputError(faults or [Fault(path=shown, line=None, message="holds no rows")])
     counts = _count(found, num_rows=num_rows, num_failed=len(failures))
     write_records(annotations, found.values())
     write_failures(annotations, failures)
     config = {"format": format_name}
-    sidecar = make_sidecar("annotation", config=config, inputs=[source], counts=counts)
+    inputs = source.describe() if isinstance(source, Table) else describe_files([source])
+    sidecar = make_sidecar("annotation", config=config, inputs=inputs, counts=counts)
     write_sidecar(annotations, seal(sidecar, [annotations]))
     return StageResult(
         output=annotations,
@@ -157,6 +162,8 @@ def _refuse_other_text(made: list[Annotation], found: dict[str, Annotation]) -> 
 
 
 def _published(values: object, identifier: str) -> Pair:
+    if isinstance(values, dict):  # Parquet's null is a field left out
+        values = {key: value for key, value in values.items() if value is not None}
     try:
         row = PublishedRow.model_validate_json(json.dumps(values))
         return published_pair(row, identifier=identifier)
@@ -169,52 +176,11 @@ def _trl(values: object, identifier: str) -> Pair:
 
 
 _PARSERS: dict[str, Callable[[object, str], Pair]] = {"published": _published, "trl": _trl}
-
-
-def _read_rows(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows with their numbers from 1: lines of JSONL, elements of a JSON array, Parquet rows.
-
-    In place of a row that cannot be read there is a ValueError that says why.
-    """
-    if path.suffix == ".parquet":
-        yield from _read_parquet(path)
-        return
-    if path.suffix == ".json" and _begins_with_array(path):
-        try:
-            values = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise InputError.of(path, f"not valid JSON: {error}") from None
-        yield from enumerate(values, start=1)
-        return
-    for line, text in read_lines(path):
-        try:
-            yield line, json.loads(text)
-        except (ValueError, RecursionError) as error:
-            yield line, ValueError(f"not valid JSON: {error}")
-
-
-def _begins_with_array(path: Path) -> bool:
-    try:
-        with path.open("rb") as handle:
-            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    row = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1_024):
-                for values in batch.to_pylist():
-                    row += 1
-                    yield row, values
-    except (OSError, pa.ArrowException) as error:
-        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-        raise InputError.of(path, message) from None
+# The columns that a data set of the format needs.
+_COLUMNS = {
+    "published": [name for name, field in PublishedRow.model_fields.items() if field.is_required()],
+    "trl": ["chosen", "rejected"],
+}
 
 
 def _count(found: dict[str, Annotation], *, num_rows: int, num_failed: int) -> dict[str, int]:

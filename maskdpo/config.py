@@ -1,8 +1,8 @@
 """The run config: one YAML file, one section per package (`config_sections`), composed here.
 
-Every section in the file is checked, also those a command does not use: a mistyped key of `train`
-is reported before `sample` spends anything. An error names the file, or the --set that gave the
-value.
+The rule: every section in the file is checked, also those that a command does not use: a mistyped
+key of `train` is reported before `sample` costs anything. An error names the file, or the --set
+that gave the value.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from maskdpo.cli.setting_hints import blame, hint_for_override
 from maskdpo.config_sections import SECTIONS, RunSection, section_model, use_present_names
+from maskdpo.recipes import find_run_config
 from schemas.config import Section
 from schemas.errors import ConfigError, nearest
 from schemas.files.yaml_files import YamlFault, parse_yaml, read_yaml
@@ -24,12 +25,12 @@ from schemas.validation import describe_errors, show_value
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-# Settings that a command has an option for, too.
+# Settings for which a command also has an option.
 _OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
 
 
 class RunConfig:
-    """The sections of one run config as raw values; `section` returns them checked."""
+    """The sections of one run config as raw values; `section` returns a checked one."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class RunConfig:
             raise ConfigError("\n".join(faults))
 
     def section(self, model: type[SectionT], name: str, /, **given: Any) -> SectionT:
-        """The checked section `name`; `given` options that are not None override the file."""
+        """The checked section `name`; options in `given` that are not None override the file."""
         chosen = {key: value for key, value in given.items() if value is not None}
         values = {**self._values.get(name, {}), **chosen}
         missing = [
@@ -60,15 +61,15 @@ class RunConfig:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The sections that the file or an override gives."""
+        """The sections that the file or an override sets."""
         return tuple(self._values)
 
     def given(self, name: str, key: str) -> Any:
-        """One setting as the file or an override gives it, unchecked; None when neither does."""
+        """One setting from the file or an override, unchecked; None when neither sets it."""
         return self._values.get(name, {}).get(key)
 
-    def beside(self, path: Path) -> RunConfig:
-        """The run config of another file, under the overrides of this one."""
+    def with_file(self, path: Path) -> RunConfig:
+        """The run config of another file, with the overrides of this one."""
         return load_run_config(path, self._overrides)
 
     @property
@@ -77,7 +78,7 @@ class RunConfig:
         return self.section(RunSection, "run")
 
     def _faults(self, name: str) -> list[str]:
-        """Faults of one section, less its missing keys: an option may still give those."""
+        """Faults of one section, except missing keys: an option may still give those."""
         model = section_model(name)
         try:
             model.model_validate(self._values[name])
@@ -103,7 +104,7 @@ class RunConfig:
 
 
 def _ask_for(section: str, key: str) -> str:
-    """What to write where a required setting is given nowhere."""
+    """The message for a required setting that is not given."""
     option = f"--{key} NAME, " if (section, key) in _OPTIONS else ""
     return (
         f"{section}.{key} is missing; give it with {option}--set {section}.{key}=VALUE, or in the "
@@ -114,9 +115,11 @@ def _ask_for(section: str, key: str) -> str:
 def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
     """The run config of a YAML file (or of defaults) with `section.key=value` overrides.
 
-    A setting under its former name is read, and a note gives the present one.
-    Raises ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
+    `path` may be the name of a packaged run config; see `maskdpo.recipes.find_run_config`.
+    A setting under its former name is accepted, and a note gives the present name. Raises
+    ConfigError for an unreadable file, bad YAML, an unknown section or key, a bad value.
     """
+    path = find_run_config(path) if path else None
     values = _read_yaml(path) if path else {}
     where = str(path) if path else "settings"
     for name, section in values.items():
@@ -124,7 +127,7 @@ def load_run_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConf
             raise ConfigError(f"{where}: unknown section {name!r}; {nearest(name, [*SECTIONS])}")
         if not isinstance(section, dict):
             raise ConfigError(
-                f"{where}: section {name!r} must hold keys, found {show_value(section)}"
+                f"{where}: section {name!r} must contain keys, found {show_value(section)}"
             )
     values, overrides, notes = use_present_names(values, tuple(overrides), where=where)
     for override in overrides:
@@ -140,7 +143,7 @@ def _read_yaml(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(loaded, dict):
         found = show_value(loaded)
-        raise ConfigError(f"{path}: must hold sections ({', '.join(SECTIONS)}), found {found}")
+        raise ConfigError(f"{path}: must contain sections ({', '.join(SECTIONS)}), found {found}")
     return {str(name): {} if section is None else section for name, section in loaded.items()}
 
 
@@ -148,7 +151,7 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
     if hide_keys(target) != target:
-        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
+        raise ConfigError(f"--set: contains what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
         hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""
@@ -160,7 +163,7 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     for key in keys[:-1]:
         place = place.setdefault(key, {})
         if not isinstance(place, dict):
-            raise ConfigError(f"--set {show_value(override)}: {key!r} holds a value, not keys")
+            raise ConfigError(f"--set {show_value(override)}: {key!r} is a value and has no keys")
     try:
         place[keys[-1]] = parse_yaml(raw)
     except YamlFault:

@@ -1,4 +1,4 @@
-"""The sections of a run config: which package owns each, and what their settings were once called.
+"""The sections of a run config: the package that owns each, and former names of settings.
 
     run       here                                   folder of the run, input files
     ingest    annotator/documents/ingest_config.py   reading documents
@@ -9,8 +9,8 @@
     train     trainer/config.py                      loss, optimiser, eos policy
     evaluate  maskdpo/evaluation/config.py           models to compare
 
-The rule: a setting has one name. A former name is read where the present one is not given as well,
-and is replaced before anything else looks at the settings.
+The rule: a setting has one name. A former name is accepted if the present one is not given too, and
+is replaced before anything else reads the settings.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ class RunSection(Section):
     """Where a run reads and writes. Stage files have fixed names inside `dir`."""
 
     dir: Path = Field(default=Path("runs/default"), description="folder of the run's files")
-    questions: Path | None = Field(default=None, description="questions.jsonl [in dir]")
-    documents: Path | None = Field(default=None, description="documents.jsonl [in dir]")
+    questions: Path | None = Field(
+        default=None, description="file of questions [questions.jsonl in dir]"
+    )
+    documents: Path | None = Field(
+        default=None, description="file of documents [documents.jsonl in dir]"
+    )
 
     def path(self, name: str) -> Path:
         """A stage file of this run; questions and documents may be elsewhere."""
@@ -61,9 +65,9 @@ def section_model(name: str) -> type[Section]:
 def use_present_names(
     values: Mapping[str, Mapping[str, Any]], overrides: Iterable[str], *, where: str
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...], list[str]]:
-    """The sections and overrides by the settings' present names, and a note on each former one.
+    """The sections and overrides with present names of settings, and a note for each former name.
 
-    Raises ConfigError where a setting is given by both names, in the file or by an override.
+    Raises ConfigError if a setting is given by both names, in the file or by an override.
     """
     given = [(section, key) for section, keys in values.items() for key in keys]
     given += [found for item in overrides if (found := _setting_of(item))]
@@ -74,7 +78,7 @@ def use_present_names(
         if (section, name) in present:
             raise ConfigError(f"{where}: {section}: {given_twice(key, name)}")
     notes = [
-        f"{section}.{key} is now {section}.{present[section, key]}; the former name is still read"
+        f"{section}.{key} is now {section}.{present[section, key]}; the former name still works"
         for section, key in former
     ]
     renamed = {
@@ -85,12 +89,12 @@ def use_present_names(
 
 
 def present_name(section: str, key: str) -> str:
-    """The present name of a setting; `key` itself where it has no other."""
+    """The present name of a setting; `key` itself if it was not renamed."""
     return section_model(section).FORMER_NAMES.get(key, key)
 
 
 def _setting_of(override: str) -> tuple[str, str] | None:
-    """The (section, key) that `section.key[.key]=value` sets; None where it sets none."""
+    """The (section, key) that `section.key[.key]=value` sets; None if it sets nothing."""
     section, *keys = override.partition("=")[0].strip().split(".")
     return (section, keys[0]) if section in SECTIONS and keys else None
 

@@ -1,7 +1,7 @@
-"""From what a user names to a judge.
+"""Judges from the names that a user gives.
 
 lexical                a judge's name, with the settings of the run config
-judge.yaml             the judge of that run config's section `annotate`
+judge.yaml             the judge in that run config's section `annotate`
 annotations.jsonl      verdicts made earlier, by `annotate` or by `agreement` itself
 """
 
@@ -34,10 +34,10 @@ VERDICTS_SUFFIX = ".jsonl"
 
 @dataclass(kw_only=True)
 class PaidCalls:
-    """The store of judges that ask a model, opened by the first of them. A context manager.
+    """The store of judges that use a model, opened by the first of them. A context manager.
 
-    limits         bound the calls of all judges together
-    only_estimate  nothing is asked or written: judges get an estimator
+    limits         apply to the calls of all judges together
+    only_estimate  no model is called and nothing written: judges get an estimator
     """
 
     path: Path
@@ -76,16 +76,17 @@ class PaidCalls:
 def find_judges(
     names: Sequence[str | None], config: RunConfig, *, paid: PaidCalls
 ) -> list[NamedJudge]:
-    """The judges that `names` stand for (see the module's docstring), under different names.
+    """The judges for `names` (see the module's docstring), with different names.
 
-    None is the section `annotate` of `config`. `paid` opens the store of judges that ask
-    a model. Raises InputError for a file that is not there or cannot be read, ConfigError for
-    wrong settings and for a name that is neither a file nor a judge.
+    None means the section `annotate` of `config`. `paid` opens the store of judges that use a
+    model. Raises InputError for a file that is missing or cannot be read, ConfigError for wrong
+    settings and for a name that is neither a file nor a judge.
     """
     found = [_find_judge(name, config, paid) for name in names]
     if len({item.name for item in found}) == len(found):
         return found
-    # Two runs of one judge: distinguished by their files, or by their places when even those agree.
+    # Two runs of one judge: distinguished by their files, or by position if the files are equal
+    # too.
     titles = [f"{item.name} ({item.path.name if item.path else 'settings'})" for item in found]
     if len(set(titles)) < len(titles):
         titles = [f"{item.name} ({letter})" for item, letter in zip(found, "AB", strict=True)]
@@ -104,17 +105,17 @@ def _find_judge(name: str | None, config: RunConfig, paid: PaidCalls) -> NamedJu
         )
     if path.suffix == VERDICTS_SUFFIX:
         replayed = ReplayJudge.read(path, is_of_gold=True)
-        # Whatever made these verdicts, no other judge of this section need be complete.
+        # The verdicts exist already, so the settings of other judges need not be complete.
         settings = config.section(AnnotateConfig, "annotate", judge="lexical")
         return NamedJudge(
             name=replayed.name, judge=replayed, settings=with_domain(settings), path=path
         )
-    made = _make_judge(config.beside(path).section(AnnotateConfig, "annotate"), paid)
+    made = _make_judge(config.with_file(path).section(AnnotateConfig, "annotate"), paid)
     return replace(made, path=path)
 
 
 def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
-    """The one place where `agreement` makes a judge of settings."""
+    """The only place where `agreement` makes a judge from settings."""
     if not asks_a_model(settings):
         judge = make_judge(settings)
         return NamedJudge(name=judge.name, judge=judge, settings=with_domain(settings))
@@ -134,7 +135,7 @@ def _make_judge(settings: AnnotateConfig, paid: PaidCalls) -> NamedJudge:
 
 
 def begin_paid_run(judge: Judge, paid: PaidCalls) -> None:
-    """Record the run with what its servers report; ConfigError where that is another model."""
+    """Record the run with its servers' reports. Raises ConfigError if that is another model."""
     from annotator.judging.llm_judge import CALL_KIND
     from annotator.judging.runs.stored_replies import identify_judge
 

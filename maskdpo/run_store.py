@@ -1,9 +1,9 @@
-"""Where a run keeps its finished calls: one store per run directory, wherever outputs go.
+"""Where a run keeps its finished calls: one store per run directory, for all outputs.
 
-The rule: what was paid for once serves every command of the run. `--store FILE` is taken as it is.
-Otherwise it is RUN/store.sqlite, where RUN is `run.dir` of the config (or of `--set`). Without one,
-the folder of the output is the run directory; where it has no store yet and the default folder
-`runs/default` has one, that one is used.
+The rule: a call that was paid once is reused by every command of the run. `--store FILE` is used as
+given. Otherwise the store is RUN/store.sqlite, where RUN is `run.dir` of the config (or of
+`--set`). Without that, the folder of the output is the run directory; if it has no store yet and
+the default folder `runs/default` has one, that one is used.
 
 A store that an earlier version kept next to an output is copied into the run's store once, and not
 changed.
@@ -26,14 +26,14 @@ STORE_NAME = "store.sqlite"
 store_option = click.option(
     "--store",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File of finished calls [RUN/store.sqlite; store.sqlite next to the output where run.dir "
+    help="File of finished calls [RUN/store.sqlite; store.sqlite next to the output if run.dir "
     "is not set].",
 )
 same_model_option = click.option(
     "--same-model",
     is_flag=True,
-    help="Use stored replies although the server reports another model than in the last run: it "
-    "is the same. [off: the run stops before a call]",
+    help="Use stored replies even if the server reports another model than in the last run, "
+    "because it is the same model. [off: the run stops before a call]",
 )
 
 
@@ -45,7 +45,7 @@ class RunStore:
     formers: Sequence[Path] = ()
 
     def take_over(self) -> Path:
-        """Copy what the former stores hold, with a line for each, and return the path."""
+        """Copy the calls of the former stores, print a line for each, and return the path."""
         from annotator.calls.store_takeover import take_over
 
         for former in self.formers:
@@ -60,7 +60,7 @@ class RunStore:
 
     @contextmanager
     def to_read(self) -> Iterator[Path]:
-        """A store to estimate from: nothing is written, so a copy where calls are to be copied."""
+        """A store for estimates: nothing is written; a copy if calls would have to be copied."""
         from annotator.calls.store_takeover import is_taken_over, take_over
 
         owed = [former for former in self.formers if not is_taken_over(self.path, former)]
@@ -80,7 +80,7 @@ def find_run_store(
 ) -> RunStore:
     """The store of a command that writes `output`.
 
-    `names` are those that stores of earlier versions have, next to the output or in RUN.
+    `names` are the file names of earlier versions' stores, next to the output or in RUN.
     """
     if given is not None:
         return RunStore(path=given)
@@ -95,5 +95,5 @@ def _store_path(config: RunConfig, folder: Path) -> Path:
     of_run = config.run.dir / STORE_NAME
     if config.given("run", "dir") is not None:
         return of_run
-    beside = folder / STORE_NAME
-    return of_run if of_run.is_file() and not beside.is_file() else beside
+    next_to_output = folder / STORE_NAME
+    return of_run if of_run.is_file() and not next_to_output.is_file() else next_to_output

@@ -44,21 +44,9 @@ class ConfigError(MaskDpoError):
 
 
 class MissingPackageError(MaskDpoError):
-    """A package that only some commands need is not installed."""
+    """A package that only some commands need is not installed; `schemas.packages` raises it."""
 
     exit_code = 2
-
-    def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
-        # vllm pins its own torch, so it has a separate environment.
-        how = (
-            "make setup-vllm, and run this command there: .venv-vllm/bin/maskdpo"
-            if extra == "vllm"
-            else f"pip install -c constraints.txt -e '.[{extra}]'"
-        )
-        super().__init__(
-            f"{needed_for} needs the package {package!r}, which is not installed; get it with: "
-            f"{how}   (maskdpo doctor lists all of them)"
-        )
 
 
 class TooManyFailuresError(MaskDpoError):

@@ -37,18 +37,17 @@ class Side(StrEnum):
 
 
 class LabelPolicy(Section):
-    """Which labels train on which side of a pair (Mask-DPO, arXiv 2503.02846, section 3.3).
-
-    chosen    labels whose sentences train in the preferred answer
-    rejected  labels whose sentences train in the other answer
-    """
+    """Which labels train on which side of a pair (Mask-DPO, arXiv 2503.02846, section 3.3)."""
 
     chosen: tuple[Label, ...] = (Label.NO_HALLUCINATION, Label.NO_FACT)
+    """Labels whose sentences train in the preferred answer."""
+
     rejected: tuple[Label, ...] = (
         Label.CONTRADICTORY,
         Label.UNVERIFIABLE,
         Label.HALLUCINATED,
     )
+    """Labels whose sentences train in the other answer."""
 
     @field_validator("chosen", "rejected")
     @classmethod

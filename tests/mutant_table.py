@@ -9,6 +9,7 @@ a piece of text that is once in its file, what replaces it, and tests that take 
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_api import PYTHON_API
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
@@ -16,12 +17,14 @@ from mutant_table_evidence import QUOTED
 from mutant_table_forget import FORGOTTEN
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
+from mutant_table_hub import HUB_INPUTS
 from mutant_table_ingest import INGEST
 from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
+from mutant_table_packaging import PACKAGING
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
@@ -33,6 +36,7 @@ from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
 from mutant_table_sheets import IN_SHEETS
+from mutant_table_show import SHOWN
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -259,7 +263,7 @@ MUTANTS = [
     ),
     *mutants_of(
         "trainer/config.py",
-        ("default-beta", "beta: float = Field(default=0.1,", "beta: float = Field(default=0.2,",
+        ("default-beta", "default=0.1,", "default=0.2,",
          "test_recipes.py"),
         ("loss-beta-fixed", "beta=self.beta,", "beta=0.1,", reaching("beta")),
         ("loss-smoothing-dropped", "label_smoothing=self.label_smoothing,", "",
@@ -498,6 +502,7 @@ MUTANTS = [
          "test_train.py -k strange"),
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
+    *PYTHON_API,
     *REVIEWS,
     *LEAKS,
     *RUNS,
@@ -505,6 +510,7 @@ MUTANTS = [
     *INGEST,
     *MESSAGES,
     *MONEY,
+    *HUB_INPUTS,
     *OUTCOMES,
     *DOCUMENTS_HTML,
     *IN_RUNNING,
@@ -521,7 +527,9 @@ MUTANTS = [
     *CORE,
     *IN_SHEETS,
     *REAL_JUDGES,
+    *SHOWN,
     *STORED,
     *LEXICAL,
+    *PACKAGING,
 ]
 # fmt: on

@@ -7,9 +7,16 @@ from mutant_rows import mutants_of
 TEMPLATE = "test_prompt_template.py"
 TOPICS = "test_topics.py"
 SENSES = "test_question_senses.py"
+MINHASH = "test_minhash.py"
 EMPTY = "test_empty_splits.py"
 
 LEAKS = [
+    *mutants_of(
+        "dataset_builder/splits/minhash.py",
+        ("factors-may-be-even", "* np.uint32(2) + np.uint32(1)", "* np.uint32(2)", MINHASH),
+        ("hashes-are-not-mixed", "hashes = _mix(np", "hashes = (np", MINHASH),
+        ("greatest-for-least", ".min(axis=0)", ".max(axis=0)", MINHASH),
+    ),
     *mutants_of(
         "dataset_builder/splits/evaluation_questions.py",
         (

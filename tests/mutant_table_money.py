@@ -13,7 +13,6 @@ FAILED = "test_money.py -k all_fail or one_reply"
 STOPPED = "test_money.py -k partial"
 DOCUMENTS = "test_money.py -k documents"
 ESTIMATES = "test_money.py -k estimated"
-HELP = "test_money.py -k nested_sections"
 
 MONEY = [
     *mutants_of(
@@ -98,7 +97,7 @@ MONEY = [
         ),
         (
             "judge-fails-unseen",
-            "    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again\n",
+            "    budget.meters[-1].check_replies()  # the judge's: calls that it cannot do are not paid again\n",
             "",
             "test_money.py -k judge_whose_calls",
         ),
@@ -130,9 +129,5 @@ MONEY = [
     *mutants_of(
         "maskdpo/evaluation/estimate.py",
         ("equal-stand-ins", 'f"{slot.id} {_take_text', 'f"{_take_text', ESTIMATES),
-    ),
-    *mutants_of(
-        "maskdpo/cli/options.py",
-        ("nested-keys-hidden", "inner = _find_section(field.annotation)", "inner = None", HELP),
     ),
 ]

@@ -254,7 +254,7 @@ IN_RUNNING = [
         ),
         (
             "failed-rows-are-dropped",
-            "                    await rows.put([made.of(response)])\n",
+            "                    await rows.put([made])\n",
             "                    pass\n",
             f"{CORE} -k cannot_be_judged",
         ),

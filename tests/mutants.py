@@ -32,7 +32,15 @@ from structure import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = (*PACKAGES, "tests", "benchmarks")
-COPIED_TOO = ("configs", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile")
+COPIED_TOO = (
+    "docs",
+    "pyproject.toml",
+    "constraints.txt",
+    "README.md",
+    "LICENSE",
+    "CONTRIBUTING.md",
+    "Makefile",
+)
 LIMIT_S = 300  # a mutant whose tests do not end is killed too
 
 

@@ -337,7 +337,7 @@ def test_the_terminal_shows_lines_slices_and_confidence(run: Run, gold: Path) ->
     for words in ("majority", "overlap", "lexical by source", "small ! n=2", "lexical by language"):
         assert words in out
     assert "!: fewer than 20 sentences" in out
-    assert "It ranks verdicts and is no probability: AUROC" in " ".join(out.split())
+    assert "It ranks verdicts and is not a probability: AUROC" in " ".join(out.split())
     assert "expected calibration error" not in out
     assert "28 sentences of 14 responses in 14 groups; people call 15 hallucinated" in out
     assert "fewer than 10 groups" not in out
@@ -414,7 +414,12 @@ def test_the_page_holds_pictures_and_says_them_in_words(
     assert code == 0, err
     page = Page(report.read_text("utf-8"))
     assert page.tags.count("svg") == page.tags.count("figcaption") == 2
-    for words in ("A against B", "exact McNemar", "By language", "is no probability: AUROC"):
+    for words in (
+        "A compared with B",
+        "exact McNemar",
+        "By language",
+        "is not a probability: AUROC",
+    ):
         assert words in page.text
     before = report.read_bytes()
     run("agreement", "--gold", gold, *arguments)

@@ -141,7 +141,7 @@ def test_weights_by_a_ranking_are_refused_before_anything_is_built(tmp_path: Pat
         build(tmp_path, rows, BuildConfig(weighting=Weighting.CONFIDENCE))
     assert "build.weighting=binary" in str(caught.value)
     flat = [Annotation.model_validate(row, strict=False) for row in rows]
-    with pytest.raises(ConfigError, match="no probability"):
+    with pytest.raises(ConfigError, match="not a probability"):
         build_pairs(flat, BuildConfig(weighting=Weighting.CONFIDENCE))
     assert build(tmp_path, rows, BuildConfig()).counts["pairs"] == 1
 
@@ -337,7 +337,7 @@ def test_an_empty_split_is_not_written_and_said(tmp_path: Path) -> None:
     assert set(read_config(result.output, "pairs")) == {"train"}
     assert result.counts["pairs_test"] == 0
     assert not result.notes  # nobody asked for a test split
-    with pytest.raises(InputError, match="has no split 'test'; it holds pairs/train-00000"):
+    with pytest.raises(InputError, match="has no split 'test'; it has pairs/train-00000"):
         load_pairs(result.output, "test")
 
 
@@ -396,7 +396,7 @@ def test_a_format_from_the_future_is_refused(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"1.0"', '"9.1"'), encoding="utf-8")
     with pytest.raises(InputError, match=r"format version 9\.1, newer"):
         load_pairs(result.output, "train")
-    with pytest.raises(InputError, match="is no data set of ours"):
+    with pytest.raises(InputError, match="is not a data set of maskdpo"):
         load_pairs(tmp_path, "train")
 
 
@@ -450,7 +450,7 @@ def test_a_folder_of_ours_is_replaced_and_no_other(tmp_path: Path) -> None:
         "train-00000-of-00001.parquet"
     ]
     (output / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds 'notes\.txt', which maskdpo did not write"):
+    with pytest.raises(ConfigError, match=r"has 'notes\.txt', which maskdpo did not write"):
         build(tmp_path, questions(2))
     (output / "notes.txt").unlink()
     (output / "manifest.json").write_text("{}")

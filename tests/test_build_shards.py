@@ -170,12 +170,12 @@ def test_parts_that_do_not_make_a_whole_are_refused(tmp_path: Path) -> None:
         assert not output.exists()
 
     refuses("is one of 3 parts; also give 2/3", one, three)
-    refuses("is part 1/3, and so is", one, two, three, copy_of(one))
+    refuses("is part 1/3, like", one, two, three, copy_of(one))
     refuses("is a whole data set", build_whole(tmp_path).output)
-    refuses("no data set of ours", tmp_path)
+    refuses("not a data set of maskdpo", tmp_path)
     other = tmp_path / "other"
     build_parts(other, 3, CONFIG.model_copy(update={"seed": 1}))
-    refuses("of another build than .*'config' differ", one, two, other / "parts" / "3")
+    refuses("from another build than .*'config' differ", one, two, other / "parts" / "3")
     path = next((two / "pairs").iterdir())
     path.write_bytes(path.read_bytes() + b" ")
     refuses("its hash differs", one, two, three)

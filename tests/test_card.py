@@ -86,7 +86,7 @@ def test_the_card_says_what_was_counted(tmp_path: Path) -> None:
     counts = result.counts
     for line in (
         f"| train | {counts['pairs_train']} | {counts['sentences_train']} |",
-        "Responses a question (K): 3.",
+        "Responses per question (K): 3.",
         "| `some/model` | 90 |",
         "| `j` | 150 |",
         "| `anah@0a1b` | 150 |",
@@ -215,7 +215,7 @@ def test_agreement_with_people_stands_in_the_card(tmp_path: Path) -> None:
     manifest = (result.output / "manifest.json").read_text(encoding="utf-8")
     assert "someone" not in manifest + body
     report.write_text('{"judge": "x"}', encoding="utf-8")
-    with pytest.raises(InputError, match="is no agreement report; make one with"):
+    with pytest.raises(InputError, match="is not an agreement report; make one with"):
         build(tmp_path, questions(3), agreement=report)
 
 
@@ -256,7 +256,7 @@ def test_nothing_in_data_or_settings_is_markup_or_template(tmp_path: Path) -> No
 @pytest.mark.parametrize("strategy", Strategy)
 def test_the_card_says_how_pairs_were_chosen(tmp_path: Path, strategy: Strategy) -> None:
     words = {
-        Strategy.BEST_WORST: "the highest score is chosen and the lowest rejected",
+        Strategy.BEST_WORST: "the highest score is chosen and the one with the lowest is rejected",
         Strategy.MIRRORED: "paired from both ends",
         Strategy.ABOVE_MARGIN: "All pairs",
         Strategy.TWO_SIGMA: "two standard deviations below the mean",

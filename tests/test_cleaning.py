@@ -42,7 +42,7 @@ def near(prompts: list[str], threshold: float) -> NearDuplicates:
     return found
 
 
-@settings(max_examples=50, deadline=None)  # the first example imports datasketch
+@settings(max_examples=50, deadline=None)
 @given(
     prompts=st.lists(PROMPTS, max_size=4),
     asked=PROMPTS,

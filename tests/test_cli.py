@@ -275,7 +275,10 @@ def test_import_then_build(run: Run, tmp_path: Path) -> None:
         (["schema", "anotation"], "did you mean 'annotation'?"),
         (["sample", "--set", "sample.modle=x"], "did you mean 'model'?"),
         (["evaluate", "--model", "x"], "must look like NAME=FOLDER"),
-        (["train", "--config", "/nowhere/run.yaml"], "/nowhere/run.yaml: cannot be read"),
+        (
+            ["train", "--config", "/nowhere/run.yaml"],
+            "/nowhere/run.yaml: there is no such",
+        ),
     ],
 )
 def test_wrong_calls_end_with_2(run: Run, arguments: list[str], expected: str) -> None:
@@ -289,7 +292,6 @@ def test_schema_and_doctor(run: Run) -> None:
     code, out, _ = run("doctor")
     assert code == 0
     assert "sentencex" in out
-    assert "shadowed" not in out
 
 
 def test_a_package_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
@@ -322,7 +324,7 @@ def test_help_is_quick() -> None:
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert "Commands, in the order of a run" in result.stdout
+    assert "Stages, in the order of a run" in result.stdout
     assert result.stderr.strip() == "[]"
 
 

@@ -120,7 +120,7 @@ def test_it_ends_with_what_it_shows(demo: Path) -> None:
         if (pair["model"], pair["compared_with"]) == ("mask_dpo", "dpo")
     ]
     said = run_demo(TINY, demo).conclusion
-    assert said.startswith("Asked about 3 people that training has not seen: ")
+    assert said.startswith("On 3 people who were not in training: ")
     assert said.endswith(describe_pair(pair))
     assert f"{100 * abs(pair['difference']):.1f} points" in said
     assert "95% interval" in said
@@ -154,7 +154,7 @@ def test_a_rerun_does_nothing_again(demo: Path, capsys: pytest.CaptureFixture[st
     }
     run_demo(TINY, demo)
     said = capsys.readouterr().out
-    assert "already there" in said
+    assert "exists already" in said
     num_sampled = (TINY.num_people - TINY.num_unseen) * TINY.num_responses
     assert f"asked {num_sampled}, from_store {num_sampled}" in said
     for name, content in before.items():
@@ -162,8 +162,8 @@ def test_a_rerun_does_nothing_again(demo: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_other_settings_are_refused(demo: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="demo of other settings"):
+    with pytest.raises(ConfigError, match="demo with other settings"):
         run_demo(TINY.model_copy(update={"seed": 5}), demo)
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(ConfigError, match="holds files but no demo"):
+    with pytest.raises(ConfigError, match="has files but no demo"):
         run_demo(TINY, tmp_path)

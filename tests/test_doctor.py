@@ -16,12 +16,8 @@ from sample_server import ChatServer, as_json
 
 import maskdpo.doctor.doctor
 from maskdpo.cli.main import COMMANDS
-from maskdpo.doctor.doctor import (
-    explain_missing,
-    inspect_commands,
-    inspect_packages,
-    install_command,
-)
+from maskdpo.doctor.doctor import inspect_commands, inspect_packages
+from schemas.packages import install_command
 
 KEY = "sk-proj-Zk3pQ9vXw2LmT8aB4cDeF6gHiJ0kNrSt"
 
@@ -55,14 +51,6 @@ def line_of(out: str, what: str) -> str:
     return lines[index] + (following if "next:" in following else "")
 
 
-def test_commands_name_the_extra_that_brings_a_package() -> None:
-    assert install_command("torch") == "pip install -c constraints.txt -e '.[train]'"
-    assert install_command("trl") == "pip install -c constraints.txt -e '.[dev]'"
-    assert install_command("huggingface_hub") == "pip install -c constraints.txt -e ."
-    assert install_command("vllm").startswith("make setup-vllm")
-    assert "'.[train]'" in explain_missing("peft.tuners")
-
-
 def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +63,10 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
     code, out, _ = run("doctor")
     assert code == 0
     lines = out.splitlines()
+    assert (
+        lines[lines.index("to get datasets:") + 1]
+        == "    pip install -c constraints.txt -e '.[hub]'"
+    )
     assert lines[lines.index("to get torch, peft:") + 1] == f"    {install_command('torch')}"
     assert lines[lines.index("to get pytest:") + 1] == f"    {install_command('trl')}"
     lacking = {verb.name: verb.missing for verb in inspect_commands()}
@@ -83,7 +75,7 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
 
 def test_every_verb_and_only_known_packages_are_listed() -> None:
     listed = {verb.name.split(" (")[0] for verb in inspect_commands()}
-    assert set(COMMANDS) - listed == {"doctor", "schema"} and listed <= set(COMMANDS)
+    assert listed == set(COMMANDS)
     known = {row.name for row in inspect_packages()}
     assert all(set(needs) <= known for needs in maskdpo.doctor.doctor._COMMANDS.values())
 
@@ -101,7 +93,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert line_of(out, "documents of questions").startswith("ok ")
     assert line_of(out, f"sample at {server.base_url}").endswith("serves policy")
     assert line_of(out, "annotate.llm.api_key_env").endswith("OPENAI_API_KEY is set")
-    assert "responses.jsonl: not there yet" in line_of(out, "responses")
+    assert "responses.jsonl: does not exist yet" in line_of(out, "responses")
     assert line_of(out, "annotate.domain").startswith("ok ")
     assert line_of(out, "disk").startswith("ok ")
     assert out.splitlines()[-1].endswith("1 warnings, 0 errors")
@@ -117,7 +109,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
             ["error", "does not serve 'c'; it serves: a, b", "--set sample.model=a"],
         ),
         (as_json(401, {}), "c", ["error", "HTTP 401", "export OPENAI_API_KEY=..."]),
-        (as_json(500, {}), "c", ["warning", "HTTP 500", "mostly ends in /v1"]),
+        (as_json(500, {}), "c", ["warning", "HTTP 500", "usually ends in /v1"]),
         (as_json(200, ["odd"]), "c", ["error", "does not serve 'c'; it serves: nothing"]),
     ],
 )

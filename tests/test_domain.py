@@ -38,7 +38,7 @@ from schemas.labels import Label, LabelPolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("biography", "general", "legal", "medical", "zh_general")
-DOCUMENTS = ROOT / "configs" / "domains" / "documents"
+DOCUMENTS = ROOT / "annotator" / "judging" / "domains" / "shipped" / "documents"
 LABELS = ("no_hallucination", "contradictory", "unverifiable", "no_fact")
 
 
@@ -123,7 +123,7 @@ def test_check_shows_prompts_tokens_and_sentences_of_a_shipped_domain(run, name)
     assert "=== 3 sentences found" in out
     assert "=== dry run: 3 sentences judged by lexical" in out
     assert "of 3 as the examples say" in out
-    assert "reads no guidance" in out
+    assert "does not use the domain's guidance" in out
 
 
 def test_only_the_chinese_domain_uses_chinese_prompts(run):
@@ -149,6 +149,18 @@ def test_a_domain_here_goes_before_a_shipped_one_and_a_path_is_itself(tmp_path, 
     assert load_domain(other).checkable_fact == "Theirs."
     assert load_domain("other.yaml").checkable_fact == "Theirs."
     assert known_domains() == sorted([*SHIPPED, "boats"])
+
+
+def test_show_prints_a_domain_as_it_is_and_lists_all(run, tmp_path):
+    assert run("domain", "new", "mine")[0] == 0
+    code, out, _ = run("domain", "show")
+    assert code == 0 and [line.split(": ")[0] for line in out.splitlines()] == known_domains()
+    code, out, _ = run("domain", "show", "medical")
+    assert code == 0
+    copied = tmp_path / "copied.yaml"
+    copied.write_text(out, encoding="utf-8")
+    assert load_domain(copied) == load_domain("medical") and out.startswith("# Medicines")
+    assert run("domain", "show", "medicall")[0] == 2
 
 
 def test_an_unknown_domain_names_the_nearest_and_the_known(run):
@@ -218,7 +230,7 @@ def test_new_leaves_an_existing_file_alone_and_refuses_names_that_lead_elsewhere
     path = tmp_path / "configs" / "domains" / "mine.yaml"
     path.write_text("# my work\n")
     code, _, err = run("domain", "new", "mine")
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "exists already" in err
     assert path.read_text() == "# my work\n"
     for name in ("../mine", "-mine", "a b", "x" * 65, "a\nb"):
         code, _, err = run("domain", "new", "--", name)

@@ -242,7 +242,7 @@ def test_it_needs_evaluations_checkpoints_and_test_pairs(policy: Path, tmp_path:
         with pytest.raises(ConfigError, match=f"{name} must be 'epoch' or 'steps', not 'no'"):
             TrainConfig.parse({"model": "m"} | CHANGES | {name: "no"}, where="run.yaml: train")
     dataset = write_dataset(tmp_path / "dataset", num_test=0)
-    with pytest.raises(ConfigError, match=r"early_stopping_patience measures on the test split"):
+    with pytest.raises(ConfigError, match=r"early_stopping_patience needs a test split"):
         train(policy, dataset, tmp_path / "out", **CHANGES)
 
 

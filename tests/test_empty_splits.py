@@ -71,12 +71,11 @@ def test_when_train_repeats_test_the_filter_is_named(tmp_path: Path) -> None:
 def test_when_all_topics_fall_to_test_the_share_is_named(tmp_path: Path) -> None:
     message = refusal(tmp_path, questions(3), test_share=0.999999)
     assert (
-        "topics of all 3 questions fell to the split 'test' (test_share=0.999999, seed=0)"
-        in message
+        "topics of all 3 questions are in the split 'test' (test_share=0.999999, seed=0)" in message
     )
     assert "lower build.test_share, set another build.seed" in message
     message = refusal(tmp_path, in_split(Split.TEST, 2))
-    assert "topics of all 2 questions fell to the split 'test' (test_share=0.1" in message
+    assert "topics of all 2 questions are in the split 'test' (test_share=0.1" in message
 
 
 def test_when_training_questions_give_nothing_their_reason_is_named(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_when_training_questions_give_nothing_their_reason_is_named(tmp_path: Pa
 def test_merge_refuses_it_and_one_shard_may_be_empty(tmp_path: Path) -> None:
     rows = in_split(Split.TEST, 3)
     shards = [build(tmp_path, rows, Shard(index=index, count=2)).output for index in (1, 2)]
-    with pytest.raises(InputError, match="the topics of all 3 questions fell to the split 'test'"):
+    with pytest.raises(InputError, match="the topics of all 3 questions are in the split 'test'"):
         run_merge(shards, output=tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 
@@ -105,7 +104,7 @@ def test_the_note_on_an_empty_test_split_is_true(tmp_path: Path) -> None:
     train = in_split(Split.TRAIN, 4)
     note = build(tmp_path, train).notes[0]
     assert (
-        "split 'test' of 'pairs' is empty and not written: no question fell to it (4 topics" in note
+        "split 'test' of 'pairs' is empty and not written: no question is in it (4 topics" in note
     )
     tied = [
         annotation_row(row["id"], [BAD], question=row["question_id"], topic=row["topic"])
@@ -113,7 +112,7 @@ def test_the_note_on_an_empty_test_split_is_true(tmp_path: Path) -> None:
     ]
     result = build(tmp_path, [*train, *tied])
     assert (
-        "2 questions fell to it (test_share=0.1, seed=0), and none of them gave a pair"
+        "2 questions are in it (test_share=0.1, seed=0), and none of them gave a pair"
         in (result.notes[0])
     )
     assert "2 x nothing_correct" in result.notes[0]

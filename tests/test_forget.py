@@ -229,13 +229,13 @@ def test_calls_of_a_judge_that_is_no_longer_in_the_config_are_found(world, run):
 def test_a_text_that_another_response_has_stays_and_is_reported(world):
     stored = (world.folder / "store.sqlite").read_bytes()
     _, err = world("forget", "--response", "q2-0")
-    assert "the text of 'q2-0' is also that of 'q2-1': it stays there" in err
+    assert "'q2-1' has the same text as 'q2-0': that text stays" in err
     assert b"Person 2 came from Karsted-2" in stored
     world("sample")
     world("annotate")
     assert world.asked == [] and "q2-1" in {row["id"] for row in world.rows("annotations.jsonl")}
     out, err = world("forget", "--response", "q2-1")
-    assert "it stays there" not in err and "judge 1, reply 1" in out
+    assert "that text stays" not in err and "judge 1, reply 1" in out
     assert b"Person 2 came from Karsted-2" not in (world.folder / "store.sqlite").read_bytes()
 
 
@@ -323,9 +323,9 @@ def test_an_unknown_name_changes_nothing(world, given, hint):
 
 def test_nothing_to_forget_is_a_mistake(world, tmp_path):
     assert "--who NAME or --response ID" in world("forget", code=2)[1]
-    assert "is no name" in world("forget", "--who", " ", code=2)[1]
+    assert "is not a name" in world("forget", "--who", " ", code=2)[1]
     nowhere = f"run.dir={tmp_path / 'nowhere'}"
-    assert "is no folder of a run" in world("forget", "--who", "x", "--set", nowhere, code=2)[1]
+    assert "is not a run folder" in world("forget", "--who", "x", "--set", nowhere, code=2)[1]
 
 
 def test_the_same_command_finishes_a_run_that_was_killed(world, monkeypatch):
@@ -341,7 +341,7 @@ def test_the_same_command_finishes_a_run_that_was_killed(world, monkeypatch):
     assert world.holders() == []
     done = world.files()
     out, err = world(*given)
-    assert "nothing is left to remove" in out and "was forgotten before" in err
+    assert "nothing is left to remove" in out and "was removed before" in err
     assert {k: v for k, v in world.files().items() if "sqlite" not in k} == {
         k: v for k, v in done.items() if "sqlite" not in k
     }
@@ -405,7 +405,7 @@ def test_other_places_are_listed_and_left_as_they_are(world):
         archive.writestr("xl/sharedStrings.xml", "<t>Dr. Li</t>" + "<t>x</t>" * 1000)
     before = {path: path.read_bytes() for path in sheets.iterdir()}
     out, err = world("forget", "--who", "Dr. Li")
-    listed = out.split("still holding a name or id:\n")[1].splitlines()[:3]
+    listed = out.split("but still containing a name or id:\n")[1].splitlines()[:3]
     names = ["reviews.jsonl", "sheets/book.xlsx", "sheets/utf16.csv"]
     assert [line.strip() for line in listed] == [str(folder / name) for name in names]
     assert "other.csv" not in out

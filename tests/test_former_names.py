@@ -73,7 +73,7 @@ def test_a_former_name_is_read_and_a_note_gives_the_present_one(
     assert load(case.former) == now != case.model()
     assert now == case.model.parse({case.present: case.value}, where=case.section)
     names = f"{case.section}.{case.former} is now {case.section}.{case.present}"
-    note = f"note: {names}; the former name is still read\n"
+    note = f"note: {names}; the former name still works\n"
     assert capsys.readouterr().err == note
     assert case.former not in now.model_dump()
 
@@ -131,5 +131,5 @@ def test_data_sets_with_the_former_name_are_read(tmp_path: Path) -> None:
     manifest = json.loads((parts[1] / "manifest.json").read_text(encoding="utf-8"))
     manifest["config"]["label_policy"] = POLICY
     (parts[1] / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(InputError, match=r"is of another build than .*'config' differ"):
+    with pytest.raises(InputError, match=r"is from another build than .*'config' differ"):
         merge_datasets(parts, output=tmp_path / "merged")

@@ -1,6 +1,6 @@
 """The whole command under FSDP2, two processes on CPUs: trained, resumed, published as by one.
 
-`tests/fsdp_main.py` starts it. Checkpoints are sharded, as in configs/accelerate/fsdp2.yaml.
+`tests/fsdp_main.py` starts it. Checkpoints are sharded, as in the recipe fsdp2 for accelerate.
 """
 
 from __future__ import annotations

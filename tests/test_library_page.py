@@ -1,7 +1,8 @@
-"""docs/library.md is true: its code runs, in order, and prints what the page shows."""
+"""docs/python.md and docs/library.md are true: their code runs and prints what they show."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structure
 from judge_server import ScriptedJudge
 from sample_server import Answer, ChatServer, completion
+from tiny_models import save_model_folder
 
 import maskdpo
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("python", "library")
+}
 SERVER = "http://127.0.0.1:8000/v1"
 TRUTHS = {
     "Mira Tolvan was born in Karsted in 1902.": (
@@ -43,10 +49,20 @@ def reply(body: dict[str, Any]) -> Answer:
     return ScriptedJudge(TRUTHS)(body)
 
 
-def test_the_code_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "num_blocks", "num_calls"),
+    # library: each sentence and each response once; python: the four sentences of two texts.
+    [("python", 8, 4), ("library", 7, 4 + 2)],
+)
+def test_the_code_of_the_page_prints_what_it_shows(
+    name: str, num_blocks: int, num_calls: int, tmp_path: Path
+) -> None:
     """As one script in a process of its own: worker processes import it."""
-    parts = list(blocks(PAGE))
-    assert len(parts) >= 7
+    page = PAGES[name].replace(trl_section(PAGES[name]), "")  # tests/test_api_trl.py runs that
+    parts = list(blocks(page))
+    assert len(parts) >= num_blocks
+    if name == "python":
+        save_model_folder(tmp_path / "my-model")
     marks = [f"\nprint('== block {number}')\n" for number in range(len(parts))]
     with ChatServer(reply) as server:
         script = "".join(mark + code for mark, (code, _) in zip(marks, parts, strict=True))
@@ -59,6 +75,7 @@ def test_the_code_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
         result = subprocess.run(
             [sys.executable, program.name],
             cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
@@ -72,7 +89,35 @@ def test_the_code_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
     assert [sorted(text.splitlines()) for text in printed] == [
         sorted(output.splitlines()) for _, output in parts
     ]
-    assert num_asked == 4 + 2  # each sentence and each response once; the rest is stored
+    assert num_asked == num_calls  # the rest is stored
+
+
+def test_the_code_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+    parts = [part for part in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if part[1]]
+    assert parts
+    for code, output in parts:
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.stdout, result.stderr) == (output, "")
+
+
+def trl_section(page: str) -> str:
+    """The section on TRL, without its heading; a text that is nowhere, where there is none."""
+    _, found, rest = page.partition("\n## TRL in ten lines\n")
+    return rest.split("\n## ")[0] if found else "\0"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_code_of_the_page_imports_ours_from_maskdpo_alone(name: str) -> None:
+    code = "".join(code for code, _ in blocks(PAGES[name]))
+    found = re.findall(r"^(?:from|import) ([\w.]+)", code, re.MULTILINE)
+    assert {one for one in found if one.split(".")[0] in structure.PACKAGES} == {"maskdpo"}
 
 
 def indent(code: str) -> str:
@@ -81,8 +126,8 @@ def indent(code: str) -> str:
 
 @pytest.mark.parametrize("name", maskdpo.__all__)
 def test_every_public_name_is_on_the_page_and_can_be_imported(name: str) -> None:
-    assert f"`{name}`" in PAGE
-    assert getattr(maskdpo, name).__name__ == name
+    assert any(f"`{name}`" in page for page in PAGES.values())
+    assert getattr(maskdpo, name) is not None
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -93,6 +138,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_the_package_imports_nothing_else() -> None:
     script = "import sys, maskdpo; print([name for name in sys.modules if 'annotator' in name])"
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert result.stdout.strip() == "[]"

@@ -115,7 +115,7 @@ def test_the_seed_draws_the_adapter_and_nothing_else_is_drawn() -> None:
     ("targets", "said"),
     [
         (["q_prog"], "does not fit this model"),
-        (["q_proj", "lm_head"], "names the output matrix"),
+        (["q_proj", "lm_head"], "names the LM head"),
         (["embed_tokens"], "names the embedding"),
     ],
 )
@@ -181,7 +181,7 @@ def test_the_merged_model_is_whole_and_the_adapter_alone_gives_the_same(
         train(policy, dataset, tmp_path / "alone", lora={"rank": 2})
     fresh = train(policy, dataset, tmp_path / "alone", resume=False, max_steps=1)
     assert not (fresh.output / "adapter_model.safetensors").exists()  # its own files, so deleted
-    with pytest.raises(InputError, match="holds an adapter"):
+    with pytest.raises(InputError, match="holds only an adapter"):
         (fresh.output / "adapter_config.json").write_text("{}", encoding="utf-8")
         train(fresh.output, dataset, tmp_path / "next")
 

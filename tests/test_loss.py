@@ -243,7 +243,7 @@ def test_rewards_are_beta_times_the_ratios_that_the_loss_compares() -> None:
     ("changes", "said"),
     [
         ({"loss": "robust"}, "robust needs a label_smoothing"),
-        ({"loss": "ipo", "label_smoothing": 0.1}, "ipo takes no label_smoothing"),
+        ({"loss": "ipo", "label_smoothing": 0.1}, "ipo does not use label_smoothing"),
         ({"label_smoothing": 0.5}, "label_smoothing"),
         ({"loss": "hinge"}, "hinge"),
     ],

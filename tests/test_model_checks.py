@@ -108,7 +108,7 @@ def test_rotary_positions_past_their_end_are_a_note(tmp_path: Path, dataset: Pat
     model = tiny_llama(48)  # 512 positions
     assert check_positions(model, max_length=1024, lengths=[400, 512], where="m") == []
     (note,) = check_positions(model, max_length=1024, lengths=[400, 512, 513, 700], where="m")
-    assert "made for 512 positions, and 2 of 4 sequences are longer" in note
+    assert "trained for 512 positions, and 2 of 4 sequences are longer" in note
     # Through the command: a model of 32 positions, and pairs of more tokens than that.
     policy = save_model_folder(tmp_path / "policy")
     path = policy / "config.json"
@@ -150,7 +150,7 @@ def test_a_router_with_a_loss_of_its_own_is_refused(dataset: Path, tmp_path: Pat
 def test_an_adapter_at_the_rate_of_all_weights_is_a_note(dataset: Path, tmp_path: Path) -> None:
     policy = save_model_folder(tmp_path / "policy")
     low = train(policy, dataset, tmp_path / "low", lora={}, learning_rate=5e-7, max_steps=1)
-    assert any("learning_rate is 5e-07, at which an adapter hardly" in note for note in low.notes)
+    assert any("learning_rate is 5e-07: too low for an adapter" in note for note in low.notes)
     high = train(policy, dataset, tmp_path / "high", lora={}, learning_rate=5e-6, max_steps=1)
     plain = train(policy, dataset, tmp_path / "plain", learning_rate=5e-7, max_steps=1)
     for result in (high, plain):

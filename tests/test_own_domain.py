@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +26,12 @@ JUDGE_WORDS = {
     "unverifiable": "not_mentioned",
     "no_fact": "no_fact",
 }
+
+STAGES = [
+    *("doctor", "ingest", "questions", "sample", "annotate", "export", "import", "agreement"),
+    *("build", "validate"),
+]
+NAMES = [{"id": name, "root": name} for name in ("my-writer", "my-policy", "my-judge")]
 
 # A word of each document; its questions, each with the quote, a right answer and a wrong one.
 WORLD = {
@@ -108,32 +113,25 @@ class Models:
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch):
-    """Run a command line of the guide in a folder with our Makefile and this interpreter."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    binaries = tmp_path / ".venv" / "bin"
-    binaries.mkdir(parents=True)
-    (binaries / "python").symlink_to(sys.executable)
+def run_line(tmp_path, monkeypatch):
+    """Run a command line of the guide as it is printed, in a folder outside the clone."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
     call = "from maskdpo.cli.main import main; main()"
     script = f"#!/bin/sh\nexec '{sys.executable}' -c '{call}' \"$@\"\n"
     (binaries / "maskdpo").write_text(script)
     (binaries / "maskdpo").chmod(0o755)
-    (tmp_path / ".venv" / ".train").touch()  # newer than what it depends on: nothing is installed
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for name in ("OPENAI_API_KEY", "MAKEFLAGS", "MAKELEVEL", "VENV", "CONFIG", "ARGS"):
-        environment.pop(name, None)
+    folder = tmp_path / "my-domain"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    environment.pop("OPENAI_API_KEY", None)
 
     def run(line):
-        assert line.startswith("make ")
+        assert line.startswith("maskdpo ")
         done = subprocess.run(
-            line,
-            shell=True,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            line, shell=True, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         return done.stdout
@@ -156,27 +154,28 @@ def fill_sheet(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("make") is None, reason="the guide is written for make")
-def test_the_guide_from_a_folder_of_pdf_html_and_chinese_to_a_data_set(make, tmp_path):
-    write_papers(tmp_path / "papers")
-    lines = re.findall(r"^\$ (make .*)$", GUIDE, re.M)
+@pytest.mark.skipif(os.name == "nt", reason="the guide is written for a POSIX shell")
+def test_the_guide_from_a_folder_of_pdf_html_and_chinese_to_a_data_set(run_line):
+    folder = Path.cwd()
+    write_papers(folder / "papers")
+    lines = re.findall(r"^\$ (maskdpo .*)$", GUIDE, re.M)
+    lines = [line for line in lines if not line.startswith("maskdpo forget ")]
     verbs = [line.split()[1] for line in lines]
-    stages = ["ingest", "questions", "sample", "annotate", "export", "import", "agreement", "build"]
-    assert [verb for verb in verbs if verb != "domain"] == stages
-    outputs = {lines[0]: make(lines[0])}
-    domain = load_domain(tmp_path / "configs" / "domains" / "mine.yaml")
+    assert [verb for verb in verbs if verb != "domain"] == STAGES
+    outputs = {lines[0]: run_line(lines[0])}
+    domain = load_domain(folder / "configs" / "domains" / "mine.yaml")
     models = Models(domain.examples)
-    with ChatServer(models) as server:
+    with ChatServer(models, models=as_json(200, {"data": NAMES})) as server:
         settings = re.search(r"```yaml\n(.*?)```", GUIDE, re.S)[1]
         settings = re.sub(r"http://127\.0\.0\.1:800[01]/v1", server.base_url, settings)
-        (tmp_path / "mine.yaml").write_text(settings)
+        (folder / "mine.yaml").write_text(settings)
         num_rows = 0
         for line in lines[1:]:
             if " import " in line:
-                num_rows = fill_sheet(tmp_path)
-            outputs[line] = make(line)
+                num_rows = fill_sheet(folder)
+            outputs[line] = run_line(line)
         judged = [a.body for a in server.asked if a.body["model"] == "my-judge"]
-    run = tmp_path / "runs" / "mine"
+    run = folder / "runs" / "mine"
     documents = read_records(run / "documents.jsonl", Document)
     assert sorted(item.language for item in documents) == ["en", "en", "zh"]
     assert {Path(item.source).suffix for item in documents} == {".pdf", ".html", ".txt"}
@@ -207,10 +206,15 @@ def check_annotations(run, texts):
 
 
 def check_outputs(outputs, run):
-    """What the commands said, and the data set at the end."""
+    """What the commands printed, and the data set at the end."""
     said = {line.split()[1]: text for line, text in outputs.items()}
     assert "3 of 3 as the examples say" in said["domain"]
     assert re.search(r"annotations +1\.000|my-judge +1\.000", said["agreement"]), said["agreement"]
     assert "label_no_hallucination 12" in said["annotate"]
     assert "label_contradictory 12" in said["annotate"]
     assert (run / "dataset" / "manifest.json").exists()
+    assert "(rows: pairs/train" in said["validate"]
+    card = (run / "dataset" / "README.md").read_text(encoding="utf-8")
+    section = card.split("## Agreement with people")[1].split("\n## ")[0]
+    assert "was not measured" not in section
+    assert "my-judge" in section

@@ -116,7 +116,7 @@ def test_what_was_pushed_is_sound_and_trains(
     push(client, dataset)
     done = client.run("validate", REPO, token=GOOD_TOKEN)
     assert done.code == 0, done.err
-    assert f"{REPO} is sound" in done.out
+    assert f"{REPO} is valid" in done.out
 
 
 def test_pushing_again_changes_nothing(hub: LoopbackHub, client: HubProcess, dataset: Path) -> None:
@@ -561,7 +561,7 @@ def test_a_model_that_is_not_whole_is_not_sent(
     hub: LoopbackHub, client: HubProcess, model: Path
 ) -> None:
     (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-3])
-    assert "is no whole safetensors file" in push(client, model, code=2).err
+    assert "is not a complete safetensors file" in push(client, model, code=2).err
     (model / "training.json").write_text(json.dumps(TRAINING | {"finished": False}))
     assert "is not finished" in push(client, model, code=2).err
     assert hub.requests == []

@@ -170,7 +170,7 @@ def test_an_input_that_is_called_after_a_reviewer_is_refused(tmp_path: Path) -> 
     manifest = json.loads(path.read_text())
     manifest["inputs"]["checked_dr_LI (2).csv"] = {"bytes": 3}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=r"'checked_dr_LI \(2\)\.csv' is called after .*'Dr\. Li'"):
+    with pytest.raises(InputError, match=r"'checked_dr_LI \(2\)\.csv' contains .*'Dr\. Li'"):
         collect(folder)
     set_config(folder, publish_names=True)
     collect(folder)
@@ -205,7 +205,7 @@ def test_every_file_and_every_batch_is_read(
 
 def test_a_data_set_without_the_column_names_nobody(tmp_path: Path) -> None:
     found = people_of(tmp_path, [{"text": "x"}])
-    assert found == People() and found.describe() == ["people: no reviewer is named"]
+    assert found == People() and found.describe() == ["people: no reviewer"]
 
 
 def people_of(folder: Path, *tables: list[dict[str, Any]]) -> People:
@@ -223,7 +223,7 @@ def test_a_file_outside_the_folder_is_never_sent(tmp_path: Path) -> None:
     manifest = json.loads(path.read_text())
     manifest["files"]["../dataset.conflicts.jsonl"] = {"bytes": 3, "sha256": "ab" * 32}
     path.write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="no plain path inside the folder"):
+    with pytest.raises(InputError, match="not a plain path inside the folder"):
         collect(folder)
 
 

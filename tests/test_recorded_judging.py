@@ -88,7 +88,7 @@ def test_without_a_record_the_card_names_no_prompts(tmp_path):
     manifest, card = build(tmp_path, path)
     assert manifest["judging"] == []
     assert "| protocol of the judge | sentences |" in card
-    assert "hash" not in card.split("## What it holds")[0] and "how it was asked" not in card
+    assert "hash" not in card.split("## Content")[0] and "| judge | settings |" not in card
 
 
 def test_two_judges_are_two_entries_and_equal_ones_are_one(tmp_path):

@@ -39,7 +39,7 @@ def share_of(index: int, count: int, folder: Path, patch: pytest.MonkeyPatch) ->
     patch.setattr(trainer.reference, "process_index", lambda: index)
     patch.setattr(trainer.reference, "count_processes", lambda: count)
     config = TrainConfig(model="m", progress=False)
-    with pytest.raises(ConfigError, match="lacks log-probabilities that another process stored"):
+    with pytest.raises(ConfigError, match="that another process stored are missing"):
         reference_logps(  # what the others would have stored is not there
             tiny_llama(VOCABULARY),
             PAIRS,

@@ -55,7 +55,7 @@ def parse(model: str, **changes: Any) -> TrainConfig:
 def test_by_default_nothing_of_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKER", str(tmp_path / "marker"))
     model, dataset = own_model(tmp_path / "own"), write_dataset(tmp_path / "dataset")
-    with pytest.raises(InputError, match=r"only train\.trust_remote_code=true runs") as caught:
+    with pytest.raises(InputError, match=r"runs only with train\.trust_remote_code=true") as caught:
         train(model, dataset, tmp_path / "out")
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "marker").exists()

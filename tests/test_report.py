@@ -20,9 +20,10 @@ from evaluation_support import (
     make_questions,
 )
 
-from maskdpo.report.examples import choose_questions, make_examples, mark_sentences
+from maskdpo.report.examples import choose_questions, make_examples
 from maskdpo.report.page import ReportInputs, render_report
 from maskdpo.report.training_plots import read_training_log
+from maskdpo.show.marks import cut, marks_of
 from schemas.records import Document, Sentence, Verdict
 
 
@@ -213,10 +214,12 @@ def test_the_page_says_what_is_not_known(tmp_path: Path) -> None:
 
 
 def test_marked_sentences_and_gaps_are_the_response() -> None:
-    pieces = mark_sentences(annotation("q", 0, [GOOD, BAD, OPEN]))
+    item = annotation("q", 0, [GOOD, BAD, OPEN])
+    pieces = cut(item.text, marks_of(item))
     assert "".join(piece.text for piece in pieces) == "Aa. Aa. Aa."
-    assert [piece.kind for piece in pieces if piece.kind] == ["correct", "hallucinated", "neutral"]
-    assert pieces[-1].hint == "undetermined: test"
+    marks = [piece.mark for piece in pieces if piece.mark]
+    assert [mark.kind for mark in marks] == ["correct", "hallucinated", "neutral"]
+    assert marks[-1].description == "undetermined: test"
 
 
 def test_training_log_reads_past_rubbish_and_a_torn_end(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_reviews_of_the_run_are_used_where_they_are_of_these_responses(
     settings = ("--set", f"run.dir={run_dir}", "--set", "build.test_share=0")
     assert run(*arguments, *settings, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().err
-    assert f"{run_dir / 'reviews.jsonl'} is not used: it reviews none of these responses" in shown
+    assert f"{run_dir / 'reviews.jsonl'} is not used: it has no review of these responses" in shown
     text = rows[0]["text"]
     span = ReviewSpan(start=0, end=len(text), label=Label.NO_FACT)
     place = {"response_id": rows[0]["id"], "text_sha256": text_sha256(text), "end": len(text)}

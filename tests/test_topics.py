@@ -286,7 +286,7 @@ def test_near_topics_are_a_note_of_build_merge_and_validate(
     assert not found.num_faults and noted in found.notes[0]
     run, report = make_run(monkeypatch, capsys), tmp_path / "report.json"
     code, out, error = run("validate", result.output, "--json", report)
-    assert (code, "is sound" in out, f"note: {noted}" in error) == (0, True, True)
+    assert (code, "is valid" in out, f"note: {noted}" in error) == (0, True, True)
     assert noted in json.loads(report.read_text())["notes"][0]
     shards = []
     for index in (1, 2):

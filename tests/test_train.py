@@ -345,7 +345,7 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
         make_pair_values(0),
         bad_span,
         make_pair_values(0),
-        {"id": "text", "prompt": "Who?", "chosen": "She.", "rejected": "He."},
+        {"id": "text", "chosen": "She.", "rejected": "He."},
         [1, 2],
         make_pair_values(2) | {"rejected": [{"role": "user", "content": "Hm"}]},
         make_pair_values(3) | {"rejected_spans": None},
@@ -364,7 +364,7 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
         (
             "ends past the text",
             "duplicate id 'pair-0'",
-            "'chosen' must be a list of messages",
+            "has no 'prompt'",
             "must be an object",
             "must be 'assistant'",
             "spans on both sides",
@@ -379,7 +379,7 @@ def test_bad_rows_are_failures_and_good_rows_train(model_folder: Path, tmp_path:
 
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{\n", encoding="utf-8")
-    with pytest.raises(InputError, match="no training pair is left of 1") as caught:
+    with pytest.raises(InputError, match="none of 1 training pairs can be used") as caught:
         train(model_folder, broken, tmp_path / "none")
     assert str(caught.value).count(f"{broken}:1: ") == 1  # the place is told once
 
@@ -397,7 +397,7 @@ def test_dropped_pairs_are_counted_and_listed(model_folder: Path, tmp_path: Path
     assert [json.loads(line)["id"] for line in listed] == ["pair-1", "pair-2"]
 
     nothing = write_rows(tmp_path / "nothing.jsonl", [control, masked])
-    with pytest.raises(InputError, match=r"no training pair is left of 2 .*control_token 1"):
+    with pytest.raises(InputError, match=r"none of 2 training pairs can be used .*control_token 1"):
         train(model_folder, nothing, tmp_path / "none")
 
 
@@ -426,12 +426,12 @@ def test_unusable_data_is_one_sentence(model_folder: Path, tmp_path: Path) -> No
     (future / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert "format version 2.0, newer" in refused(future)
     (future / "manifest.json").write_text("{}", encoding="utf-8")
-    assert "no data set manifest" in refused(future)
+    assert "not a data set manifest" in refused(future)
 
 
 def test_unusable_models_are_one_sentence(model_folder: Path, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "dataset")
-    with pytest.raises(InputError, match="is no model folder"):
+    with pytest.raises(InputError, match="is not a model folder"):
         train(tmp_path / "nowhere", dataset, tmp_path / "model")
     (tmp_path / "bare").mkdir()
     with pytest.raises(InputError, match=r"no config\.json"):

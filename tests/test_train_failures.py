@@ -400,7 +400,7 @@ def test_a_checkpoint_runs_nothing(
             torch.save(Payload(marker), path)
         else:
             path.write_bytes(pickle.dumps(Payload(marker)))
-        with pytest.raises(InputError, match=r"checkpoint-2: is not what a run.*resume=false"):
+        with pytest.raises(InputError, match=r"checkpoint-2: was not written by.*resume=false"):
             train(policy, dataset, output)
         assert not marker.exists()
         path.write_bytes(before)

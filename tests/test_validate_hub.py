@@ -55,7 +55,7 @@ def test_a_sound_repository_is_sound_and_a_changed_one_is_not(
 ) -> None:
     done = client.run("validate", REPO, token=GOOD_TOKEN)
     assert done.code == 0, done.out + done.err
-    assert f"{REPO} is sound" in done.out
+    assert f"{REPO} is valid" in done.out
     sound = published.head("main")
 
     files = dict(published.files())

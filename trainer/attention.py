@@ -1,21 +1,21 @@
-"""Attention over segments: one rule of who sees whom, computed by whatever suits the device.
+"""Attention over segments: one visibility rule, computed by the kernel that suits the device.
 
 The rule, for tokens q and k of a row (see `trainer.layouts`):
 
-    q sees k   if k lies in q's segment and not after q, or in the prefix of q's segment
+    q sees k   if k is in q's segment and not after q, or in the prefix of q's segment
 
-Written differently: give each segment a copy of the keys of its prefix in front of its own, and it
-is causal attention whose last query sees all its keys. What a mask would hide is never computed.
+Equivalently: put a copy of the prefix's keys in front of each segment's own keys. The result is
+causal attention in which the last query sees all keys. What a mask would hide is never computed.
 
     GPU, 16 bits   one call of FlashAttention for all segments (PyTorch's `varlen_attn`)
     otherwise      a call of PyTorch's fused attention for each segment
 
 Batches with an ordinary padding mask go to transformers' own SDPA. (FlexAttention with a block mask
-was measured beside these and is no longer here: docs/training.md has the figures.)
+was measured too and was removed: docs/training.md has the figures.)
 
-Models reach this through transformers' attention interface, under the name `maskdpo`. The segments
-travel as the 4D attention mask, which transformers hands on untouched, so that a checkpointed layer
-that is computed again in the backward pass still has them.
+Models call this through transformers' attention interface, under the name `maskdpo`. The segments
+are passed as the 4D attention mask, which transformers does not change, so that a checkpointed
+layer that is recomputed in the backward pass still has them.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -39,7 +39,7 @@ LARGEST_HEAD = 256  # of FlashAttention
 
 
 def register() -> None:
-    """Make the name `maskdpo` known to transformers; harmless when done again."""
+    """Register the name `maskdpo` with transformers; calling it again is harmless."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
@@ -77,7 +77,7 @@ def attend(  # noqa: PLR0917 (the order of transformers' interface)
             raise NotImplementedError(f"attention over segments with {name}")
     dtype = computing_dtype(query)
     if _suits_flash(query, value, dtype):
-        # Behind float32 positions queries and keys are float32 under autocast, too.
+        # After float32 position embeddings, queries and keys are float32 even under autocast.
         query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
         return attend_at_once(query, key, value, attention_mask, scaling=scaling), None
     return attend_segments(query, key, value, attention_mask, scaling=scaling), None
@@ -129,11 +129,11 @@ def attend_segments(
     lengths = [segment.end - segment.start for segment in segments]
     num_groups = query_1HTD.shape[1] // key_1KTD.shape[1]
     if num_groups > 1 and query_1HTD.is_cuda:
-        # In float32 no fused kernel of a GPU takes grouped heads.
+        # No fused GPU kernel accepts grouped heads in float32.
         key_1KTD = key_1KTD.repeat_interleave(num_groups, dim=1)
         value_1KTD = value_1KTD.repeat_interleave(num_groups, dim=1)
         num_groups = 1
-    # One split and not slices: the gradient of a slice is a row of zeros as long as the batch.
+    # One split instead of slices: the gradient of a slice is a full-length tensor of zeros.
     queries = torch.split(query_1HTD, lengths, dim=2)
     keys = torch.split(key_1KTD, lengths, dim=2)
     values = torch.split(value_1KTD, lengths, dim=2)
@@ -168,12 +168,12 @@ def _lower_right(num_queries: int, num_keys: int, device: torch.device) -> Tenso
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Segments, with what one call for all of them takes: each segment's keys, end to end.
+    """Segments, with the indices for one call for all of them: the segments' keys, end to end.
 
     query_ends, key_ends    int32 [S + 1]: where each segment's queries and keys end, from 0
-    keys                    [K]: the token whose key stands at each place
-    own                     [T]: the place of each token's key in its own segment
-    prefixes, copies        [K - T]: tokens that are keys in another segment too, and those places
+    keys                    [K]: the token whose key is at each position
+    own                     [T]: the position of each token's key in its own segment
+    prefixes, copies        [K-T]: tokens that are keys in another segment too, and their positions
     """
 
     segments: Sequence[Segment]
@@ -236,8 +236,11 @@ def take_keys(tokens_TKD: Tensor, plan: Plan) -> Tensor:
 
 
 class _TakeKeys(torch.autograd.Function):
-    """`tokens[plan.keys]`. A token is in at most one prefix, so its gradient is a sum of two at
-    most: two gathers and an addition, where the gradient of indexing sorts."""
+    """`tokens[plan.keys]`, with a faster gradient than that of indexing.
+
+    The gradient of indexing needs a sort. Here a token is in at most one prefix, so its gradient is
+    two gathers and an addition.
+    """
 
     @staticmethod
     def forward(ctx: Any, tokens_TKD: Tensor, plan: Plan) -> Tensor:
@@ -257,7 +260,7 @@ _PLANS: Any = WeakTensorKeyDictionary()
 
 
 def _plan(segments_11S4: Tensor) -> Plan:
-    """The plan of encoded segments, made once for all layers: reading them waits for a GPU."""
+    """The plan of encoded segments, made once for all layers: reading them waits for the GPU."""
     plan: Plan | None = _PLANS.get(segments_11S4)
     if plan is None:
         segments = [
@@ -269,7 +272,7 @@ def _plan(segments_11S4: Tensor) -> Plan:
 
 
 def computing_dtype(tensor: Tensor) -> torch.dtype:
-    """The precision in which PyTorch multiplies this tensor: under autocast, not its own."""
+    """The precision in which PyTorch multiplies this tensor: under autocast, autocast's."""
     kind = tensor.device.type
     if tensor.dtype != torch.float64 and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
@@ -277,7 +280,7 @@ def computing_dtype(tensor: Tensor) -> torch.dtype:
 
 
 def _suits_flash(query: Tensor, value: Tensor, dtype: torch.dtype) -> bool:
-    """Whether FlashAttention's kernels take these heads, as `dtype`."""
+    """Whether FlashAttention's kernels accept these heads in `dtype`."""
     size = query.shape[-1]
     return (
         query.is_cuda

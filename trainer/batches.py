@@ -1,8 +1,9 @@
 """Batches: examples laid out as tensors, with every scored token in one flat list.
 
-The rule: no token id is special. What trains, what is padding and what is prompt is said by the
-list of scored tokens alone, so id 0, or a padding id that is also end-of-text, trains like any
-other. The list has the tokens with weight first, so that a training step scores a prefix of it.
+The rule: no token id is special. The list of scored tokens alone decides what trains, what is
+padding and what is prompt, so id 0, or a padding id that is also end-of-text, trains like any
+other. The list has the active tokens (those with non-zero weight) first, so that a training step
+scores a prefix of it.
 
 Keys of a batch (R rows of width T, S segments, N scored tokens, B pairs):
 
@@ -10,14 +11,14 @@ Keys of a batch (R rows of width T, S segments, N scored tokens, B pairs):
     rows [N]          index in R x T of the hidden state that predicts the token
     targets [N]       its id
     weights [N]       its weight, float32
-    reference [N]     the reference's log-probability of it; absent when computed as it trains
+    reference [N]     the reference's log-probability of it; absent when computed during training
     pairs [N]         which pair of the batch, 0 to B-1
     sides [N]         0 chosen, 1 rejected
-    num_active        how many of the N have weight; they come first
-    counted [B]       whether the pair counts, or only fills up the batch of a process
+    num_active        how many of the N are active; they come first
+    counted [B]       whether the pair counts; false for padding of a process's last batch
     ids               of the pairs that count
     num_pairs, num_completion    B, and the completion tokens of the pairs that count
-    work              `trainer.flops.Work`: what the batch costs
+    work              `trainer.flops.Work`: the operations of the batch
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReferencedExample:
-    """An example with the reference's log-probabilities, one a completion token of each side.
+    """An example with the reference's log-probabilities, one per completion token of each side.
 
-    They are None where the reference is computed with each step. `counts` is false for the
-    stand-in that fills up the last batch of a process: nothing of it is scored.
+    They are None where the reference is computed in each step. `counts` is false for the
+    placeholder that pads the last batch of a process: none of its tokens is scored.
     """
 
     example: Example
@@ -72,13 +73,13 @@ def stand_in(item: ReferencedExample) -> ReferencedExample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairCollator:
-    """Items of a data loader to a batch, in one layout."""
+    """Collator: turns items of a data loader into a batch, in one layout."""
 
     layout: Layout
     scored: Scored = "active"
 
     def __call__(self, items: Sequence[ReferencedExample]) -> dict[str, Any]:
-        """The batch of at least one pair."""
+        """The batch of `items`, which has at least one pair."""
         return collate_pairs(items, self.layout, self.scored)
 
 
@@ -87,8 +88,8 @@ def collate_pairs(
 ) -> dict[str, Any]:
     """A batch as the module describes it.
 
-    `scored="active"` lists, behind the active tokens, those masked ones before each side's last
-    active one: their hidden states are at hand, for the monitors.
+    `scored="active"` also lists, after the active tokens, the masked tokens before each side's last
+    active one: their hidden states are computed anyway, and the monitors use them.
     """
     import torch
 
@@ -111,7 +112,7 @@ def _sides(items: Sequence[ReferencedExample]) -> list[TokenSequence]:
 
 
 def lay_tensors(arrangement: Arrangement) -> dict[str, Any]:
-    """What the model takes: token ids, and who sees whom."""
+    """The model's arguments: token ids, positions, and which token sees which."""
     import torch
 
     input_ids = torch.zeros((len(arrangement.rows), arrangement.width), dtype=torch.int64)

@@ -1,6 +1,6 @@
-"""What accompanies the training loop: its log file, its bar, and when it stops early.
+"""Callbacks of the training loop: log file, progress bar, stop on a signal, early stopping.
 
-The rule: a callback holds nothing that a resumed run would miss. What it must know of earlier
+The rule: a callback keeps no state that a resumed run would lack. What it must know about earlier
 steps it reads from the trainer's state, which is part of every checkpoint.
 """
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class LogFile(TrainerCallback):  # type: ignore[misc]
-    """Writes every logged line to a JSONL file, and forgets lines past a resumed checkpoint."""
+    """Writes every logged line to a JSONL file, and removes lines after a resumed checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start from what the checkpoint had logged: what came after it is trained again."""
+        """Start from the checkpoint's log: later steps are trained again."""
         if state.is_world_process_zero:
             with atomic_writer(self.path) as handle:
                 handle.writelines(json.dumps(line) + "\n" for line in state.log_history)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Log the first and the last step too: a run shorter than `logging_steps` has a curve."""
+        """Log the first and last step too, so that a run below `logging_steps` has a curve."""
         if state.global_step in (1, state.max_steps):
             control.should_log = True
 
@@ -47,10 +47,11 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
 
 
 class StepTimer(TrainerCallback):  # type: ignore[misc]
-    """Reports to a monitor how long each step took, from its first forward pass to the optimiser.
+    """Reports the time of each step to a monitor, from its first forward pass to the optimiser.
 
-    Evaluation, checkpoints and logging are not included. On a GPU a step that is not logged is
-    timed to its launch; the next one waits for it, so that sums over several are right.
+    Evaluation, checkpoints and logging are not included. On a GPU, a step that is not logged is
+    timed until its kernels are launched; the next step waits for it, so that sums over several
+    steps are correct.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -67,7 +68,7 @@ class StepTimer(TrainerCallback):  # type: ignore[misc]
 
 
 class ProgressBar(ProgressCallback):  # type: ignore[misc]
-    """transformers' bar, with the newest loss, margin and speed on it instead of printed lines."""
+    """transformers' progress bar, with the newest loss, margin and speed; prints no lines."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Show loss, margin and tokens per second of a training line."""
@@ -79,11 +80,11 @@ class ProgressBar(ProgressCallback):  # type: ignore[misc]
 
 
 class StopBetweenSteps(TrainerCallback):  # type: ignore[misc]
-    """Grants a signal's wish to stop: a checkpoint, whole, then StoppedError.
+    """Stops after a signal: writes a complete checkpoint, then raises StoppedError.
 
-    An evaluation that is due at that step comes before the checkpoint, because a resumed run
-    would not make up for it. The last step of an epoch therefore waits for the epoch's end, and
-    after the last step of all there is nothing left to save for: the run ends as it would have.
+    An evaluation that is due at that step runs before the checkpoint, because a resumed run would
+    not repeat it. Therefore the last step of an epoch waits for the epoch's end. After the last
+    step of the run there is no need to stop: the run ends normally.
     """
 
     def __init__(self, signals: StopSignals) -> None:
@@ -91,20 +92,20 @@ class StopBetweenSteps(TrainerCallback):  # type: ignore[misc]
         self._stopping = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask, except where the epoch's end comes next."""
+        """Check for a signal, unless the epoch ends next."""
         if state.epoch != int(state.epoch):
             self._ask(args, state, control)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask, once whatever is due at the epoch's end has been put down for it."""
+        """Check for a signal, after what is due at the epoch's end has been scheduled."""
         self._ask(args, state, control)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask: an evaluation can take long."""
+        """Check for a signal: an evaluation can take long."""
         self._ask(args, state, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop: the checkpoint is whole."""
+        """Stop: the checkpoint is complete."""
         if self._stopping:
             name = self._signals.asked or "a signal to another process"
             raise StoppedError(
@@ -122,9 +123,9 @@ class StopBetweenSteps(TrainerCallback):  # type: ignore[misc]
 
 
 def best_evaluation(log: Sequence[Mapping[str, Any]]) -> tuple[int, float] | None:
-    """Step and `eval_loss` of the lowest evaluation in a log, the first of equal ones.
+    """Step and `eval_loss` of the lowest evaluation in a log; of equal ones the first.
 
-    None where nothing was evaluated.
+    None when nothing was evaluated.
     """
     found = [(line["eval_loss"], line["step"]) for line in log if "eval_loss" in line]
     if not found:
@@ -134,31 +135,31 @@ def best_evaluation(log: Sequence[Mapping[str, Any]]) -> tuple[int, float] | Non
 
 
 class StopWithoutProgress(TrainerCallback):  # type: ignore[misc]
-    """Stops after `patience` evaluations without a better `eval_loss`, and keeps each one's state.
+    """Stops after `patience` evaluations without a lower `eval_loss`; saves each evaluated state.
 
-    Count and best step are derived from the log, which is part of every checkpoint. The base's own
-    bookkeeping misses an evaluation that a resumed run makes up for, so that it would publish
-    another step than an uninterrupted run.
+    Count and best step are derived from the log, which is part of every checkpoint. The base
+    class's own bookkeeping misses an evaluation that a resumed run repeats, so it would publish the
+    weights of a different step than an uninterrupted run.
     """
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Find the best checkpoint again, and stop where the run had stopped already.
+        """Find the best checkpoint again; stop if the run had already stopped.
 
-        Raises InputError when the best weights are gone: going on would silently lose them.
+        Raises InputError when the best weights are missing: to continue would silently lose them.
         """
         self._decide(args, state, control)
         if state.best_global_step and not Path(state.best_model_checkpoint).is_dir():
             raise InputError.of(
                 state.best_model_checkpoint,
-                "the weights of the best evaluation are not there any more; set "
+                "the weights of the best evaluation are missing; set "
                 "train.resume=false to start over",
             )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Keep these weights, which may prove the best, and stop when patience is at its end."""
+        """Save these weights, which may be the best, and stop when patience is used up."""
         control.should_save = True
         self._decide(args, state, control)
 

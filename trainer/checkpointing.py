@@ -1,13 +1,12 @@
-"""Checkpoints on top of `transformers.Trainer`: whole or absent, and with adapters.
+"""Checkpoints on top of `transformers.Trainer`: complete or absent, also for adapters.
 
-The rule: a checkpoint that is complete is never written over, and never replaced by a spoilt one.
-Its step is known, and weights, optimiser and random state of a step are what they are; only the
-log that goes with them can have grown (an evaluation after the save), and that file is replaced by
-a rename.
+The rule: a complete checkpoint is never overwritten, and never replaced by a damaged one. The
+weights, optimiser and random state of a step do not change after the step; only its log can grow
+(an evaluation after the save), and that file is replaced by a rename.
 
 transformers 5.23 loads optimiser, scheduler and random state with `weights_only=True`: a pickle
-that would run code is refused. Weights are read from safetensors; under FSDP from the file torch
-writes for it, weights-only as well.
+that would run code is refused. Weights are read from safetensors; under FSDP from the file that
+torch writes, also with `weights_only=True`.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from trainer.run_folder import STATE_FILE
 
 
 class CheckpointingTrainer(Trainer):  # type: ignore[misc]
-    """`Trainer`, with this project's rule for checkpoints.
+    """`transformers.Trainer` with this module's rule for checkpoints.
 
-    `saved_step` is the step of the newest whole checkpoint; set it to the one that is resumed.
-    `step_ids` are the pairs of the step under way; `saving_seconds` is what each checkpoint of this
-    process took. Weights that a step has made infinite or not a number are not saved:
-    NonFiniteLossError instead.
+    `saved_step` is the step of the newest complete checkpoint; set it to the step that is resumed.
+    `step_ids` are the ids of the pairs of the current step; `saving_seconds` holds the seconds that
+    each checkpoint of this process took. Raises NonFiniteLossError instead of saving weights that
+    are infinite or not a number.
     """
 
     saved_step: int | None = None
@@ -47,11 +46,11 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         return super().train(*args, **kwargs)
 
     def is_spoilt(self) -> bool:
-        """Whether training has made weights infinite or no number; every process must ask."""
+        """Whether weights are infinite or not a number; every process must call this."""
         return any_process(self._count_bad() > self._bad_before, self.args.device)
 
     def _count_bad(self) -> int:
-        """Weights of this process that are infinite or no number."""
+        """Names of this process's weights that are infinite or not a number."""
         count = 0
         for parameter in self.model.parameters():
             mine = getattr(parameter, "ds_tensor", parameter)  # DeepSpeed's shard
@@ -60,7 +59,10 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
         return count
 
     def save_now(self) -> Path:
-        """Write the state as it is, unless it is saved already; returns the checkpoint."""
+        """Write the current state, unless it is already saved; returns the checkpoint folder.
+
+        Every process must call this. Raises NonFiniteLossError when weights are not finite.
+        """
         self._save_checkpoint(self.model, None)
         return self._checkpoint(self.state.global_step)
 
@@ -76,9 +78,9 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
             super()._save_checkpoint(model, trial)
             if self.args.should_save:
                 for path in self._checkpoint(step).glob("*.safetensors"):
-                    follow_umask(path)  # safetensors writes files for their owner alone
+                    follow_umask(path)  # safetensors makes files that only their owner can read
             self.saved_step = step
-            wait_for_all()  # whole before any process may stop for good
+            wait_for_all()  # complete before any process may exit
             self.saving_seconds.append(time.monotonic() - started)
             return
         if self.args.should_save:
@@ -88,7 +90,7 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
             temporary.replace(path)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """No step once training is to stop: a resumed run may have taken its last step already."""
+        """Skip the step once training is to stop: a resumed run may have taken its last step."""
         is_over = self.control.should_training_stop or (
             self.state.global_step >= self.state.max_steps
         )
@@ -97,7 +99,7 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
-        wait_for_all()  # the state file, which comes next, says that all is there
+        wait_for_all()  # the state file, written next, marks the checkpoint as complete
 
     def _determine_best_metric(self, *_: Any, **__: Any) -> bool:
         """`StopWithoutProgress` derives the best step from the log; nothing else is kept of it."""

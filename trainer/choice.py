@@ -1,23 +1,25 @@
-"""Choosing a layout, and proving the choice on the first pairs.
+"""Choosing a layout, and checking the choice on the first pairs.
 
-The rule: a layout that computes less must compute the same. Before anything is spent, the first
-pairs go through the model in the padded layout and in the candidate, and their log-probabilities
-are compared. A model that fails (it ignores positions, mixes tokens without attention, caps or
-biases its scores) gets the next layout, down to padded. A window of attention shorter than
-`max_length` is read from the configuration, since the first pairs may be too short to show it.
+The rule: a layout that computes less must give the same values. Before training, the first pairs go
+through the model in the padded layout and in the candidate, and their log-probabilities are
+compared. If a model fails the check (it ignores positions, mixes tokens without attention, caps or
+biases its attention scores), the next layout is tried, down to padded. An attention window shorter
+than `max_length` is read from the configuration, because the first pairs may be too short to reveal
+it.
 
-Two comparisons, because training in 16 bits runs other kernels than float32 does:
+Two comparisons, because training in 16 bits runs other kernels than float32:
 
-    float32           is it the same function? Every log-probability within `TOLERANCE`, or within
-                      `MARGIN` times the rounding that is measured by computing the padded layout
-                      with other numbers of rows at a time, up to `MOST_TOLERANCE`. (GEMMs of
-                      another height sum in another order; 32 layers, 4,096 wide, exceed 1e-4.)
-                      Frozen 16-bit weights are widened to float32 one module at a time.
-    training dtype    do the kernels that will train compute it? The error against the float32
+    float32           is it the same function? Each log-probability differs by `TOLERANCE` or less,
+                      or by `MARGIN` times the measured rounding, up to `MOST_TOLERANCE`. Rounding
+                      is measured by computing the padded layout with other batch sizes (GEMMs of
+                      another height sum in another order; 32 layers, 4,096 wide, exceed 1e-4).
+                      Frozen 16-bit weights are converted to float32 one module at a time.
+    training dtype    do the training kernels compute it? The error relative to the float32
                       values, as a norm over all tokens, is at most `LOW_MARGIN` times that of
-                      padded rows; and the gradient in the input embeddings, by which the backward
-                      kernels run too, is that of padded rows to `LOW_GRADIENT` of its norm (a
-                      wrong one is off by all of it). Skipped where training is in float32.
+                      padded rows; and the gradient of the input embeddings, which runs the backward
+                      kernels too, differs from that of padded rows by at most `LOW_GRADIENT` of its
+                      norm (a wrong kernel is off by about the whole norm). Skipped when training is
+                      in float32.
 """
 
 from __future__ import annotations
@@ -48,14 +50,14 @@ MARGIN = 10
 LOW_MARGIN = 2
 LOW_GRADIENT = 0.5
 PROOF_PAIRS = 4
-PROOF_TOKENS = 64  # of each answer: enough to see the prompt and itself
+PROOF_TOKENS = 64  # of each answer: enough to attend to the prompt and to itself
 
 LayoutSetting = Literal["auto", "padded", "packed", "shared"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How to compute: the layout, how log-probabilities are made, and why not a better layout."""
+    """How to compute: the layout, the way to log-probabilities, why no better layout is used."""
 
     layout: Layout
     head: Head
@@ -71,10 +73,10 @@ def choose_layout(
     max_bytes: int,
     dtype: torch.dtype | None = None,
 ) -> Choice:
-    """The best layout this model can do, of those `setting` allows; `examples` are not empty.
+    """The best layout for this model among those that `setting` allows.
 
-    `dtype` is the precision of training, float32 by default. Leaves the model with our attention
-    where the layout needs it.
+    `examples` must not be empty. `dtype` is the precision of training, float32 by default. Sets
+    this project's attention on the model where the layout needs it.
     """
     from trainer.head import Head
 
@@ -86,9 +88,9 @@ def choose_layout(
         model.train(was_training)
         if is_out_of_memory(error) or not has_narrow_weights(model):
             raise
-        # Its code reads weights of modules that it does not call: there is nothing to compare with.
+        # Its code reads weights of modules that it does not call, so there is nothing to compare.
         why = f"{type(model).__name__} cannot be checked in float32: {_describe(error)}"
-        notes = [] if setting == "padded" else [f"it trains in the padded layout, since {why}"]
+        notes = [] if setting == "padded" else [f"it trains in the padded layout, because {why}"]
         return Choice(layout="padded", head=Head(inside=False, max_bytes=max_bytes), notes=notes)
     try:
         inside = proof.find_fault("padded", Head(inside=True)) is None
@@ -126,7 +128,7 @@ def _choose(
 
 
 def _describe_choice(model: Any, layout: Layout, reasons: Sequence[str]) -> list[str]:
-    """Why it is no better layout, as a note; none where it is the best."""
+    """A note that says why no better layout is used; empty for the best layout."""
     if not reasons:
         return []
     name, why = type(model).__name__, "; ".join(reasons)
@@ -134,7 +136,7 @@ def _describe_choice(model: Any, layout: Layout, reasons: Sequence[str]) -> list
 
 
 def find_obstacle(model: Any, max_length: int) -> str | None:
-    """Why a model cannot do another layout than padded; None when only a proof can tell."""
+    """Why a model can use only the padded layout; None when only the check can decide."""
     config = model.config.get_text_config()
     if config._attn_implementation != "sdpa":
         return f"its attention is {config._attn_implementation}, not sdpa"
@@ -158,7 +160,7 @@ def find_obstacle(model: Any, max_length: int) -> str | None:
 
 
 class _Proof:
-    """The first pairs, and what the padded layout makes of them."""
+    """The first pairs, and the values that the padded layout gives for them."""
 
     def __init__(self, model: Any, examples: Sequence[Example], dtype: torch.dtype | None) -> None:
         import torch
@@ -177,14 +179,15 @@ class _Proof:
             self._low_gradient = self._differentiate("padded", self._plain, self._low)
 
     def find_fault(self, layout: Layout, head: Head) -> str | None:
-        """What is wrong with a candidate; None when it computes what padded rows give."""
+        """What is wrong with a candidate; None when it gives the values of the padded layout."""
         try:
             return (
                 self._differs(self._score(layout, head))
                 or self._errs_in_low(layout, head)
                 or self._differs_in_gradient(layout, head)
             )
-        except Exception as error:  # a model's own code may fail in any way on a mask it never met
+        # A model's own code may fail in any way on an unknown kind of mask.
+        except Exception as error:
             return _describe(error)
 
     def _differs(self, found: Tensor) -> str | None:
@@ -205,7 +208,7 @@ class _Proof:
         if self._low is None:
             return None
         error = float((self._score(layout, head, self._low) - self._exact).norm())
-        # A model so small that 16 bits hardly round it still needs some room.
+        # A model so small that 16 bits hardly round it still needs some tolerance.
         allowed = max(LOW_MARGIN * self._low_error, TOLERANCE * len(self._exact) ** 0.5)
         if error <= allowed:
             return None
@@ -233,9 +236,9 @@ class _Proof:
         )
 
     def _measure_rounding(self) -> float:
-        """How far padded log-probabilities move when other numbers of rows are computed at a time.
+        """How much padded log-probabilities change with the number of rows computed at a time.
 
-        0 where there is no memory to measure it.
+        0 when there is not enough memory to measure it.
         """
         import torch
 
@@ -291,7 +294,7 @@ def _narrow() -> set[torch.dtype]:
 
 @contextmanager
 def widened(model: Any) -> Iterator[None]:
-    """Within the block 16-bit weights compute as float32, one module's copy at a time."""
+    """Within the block, 16-bit weights compute in float32, one module's copy at a time."""
     narrow = _narrow()
     kept: dict[Any, Tensor] = {}
 
@@ -322,7 +325,7 @@ def widened(model: Any) -> Iterator[None]:
 
 def _describe(error: Exception) -> str:
     if is_out_of_memory(error):
-        raise error  # says nothing of the layout
+        raise error  # a lack of memory shows nothing about the layout
     lines = str(error).strip().splitlines()
     return f"it fails ({lines[0] if lines else type(error).__name__})"
 

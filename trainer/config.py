@@ -1,7 +1,7 @@
 """The settings of the trainer: section `train` of a run config.
 
-Defaults are the published ones of Mask-DPO (arXiv 2503.02846, appendix; 4 GPUs x 8 pairs), less
-where a field says otherwise. `RUN_KEY_EXCLUDED` decides what makes two runs the same.
+Defaults are those published for Mask-DPO (arXiv 2503.02846, appendix; 4 GPUs x 8 pairs), unless a
+field says otherwise. `RUN_KEY_EXCLUDED` decides what makes two runs the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Reporter = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 class LoraSettings(Section):
-    """Train small matrices added to frozen ones. There is no dropout: see `trainer.lora`."""
+    """Train small matrices that are added to frozen ones; without dropout (see `trainer.lora`)."""
 
     rank: int = Field(default=16, ge=1, description="inner size of the added matrices")
     alpha: int = Field(
@@ -32,13 +32,13 @@ class LoraSettings(Section):
     )
     target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
         default="all-linear",
-        description="linear layers to adapt, by the ends of their names; all-linear is all but "
-        "the output matrix",
+        description="linear layers to adapt, by the ends of their names; all-linear: all except "
+        "the LM head",
     )
     merge: bool = Field(
         default=True,
-        description="write the whole model with the adapter merged in, which every command loads; "
-        "false writes the adapter alone",
+        description="write the whole model with the adapter merged in, which every command "
+        "loads; false: write only the adapter",
     )
 
 
@@ -49,7 +49,7 @@ class TrainConfig(Section):
     revision: str | None = Field(default=None, description="branch, tag or commit of a Hub id")
     trust_remote_code: bool = Field(
         default=False,
-        description="run Python code that comes with the model; a Hub id then needs `revision`, "
+        description="run Python code that comes with the model; a Hub id then needs `revision` "
         "as a full commit hash",
     )
     chat_template_kwargs: dict[str, Any] = Field(
@@ -57,46 +57,54 @@ class TrainConfig(Section):
     )
     template_date: datetime.date | None = Field(
         default=None,
-        description="date (YYYY-MM-DD) that a chat template prints which prints the current one "
-        "[the date recorded by an earlier run with the same output or reference_dir, else today]",
+        description="date (YYYY-MM-DD) for a chat template that prints the current date [the "
+        "date recorded by an earlier run with the same output or reference_dir, else today]",
     )
 
     use_spans: bool = Field(
         default=True,
-        description="train on the spans' weights; false trains every answer token (stock DPO)",
+        description="weight tokens by the spans; false: train every answer token (stock DPO)",
     )
     eos: EosPolicy | None = Field(
         default=None,
-        description="sides whose end-of-text and template trailer train: neither, chosen or both "
-        "[neither; both for pairs that train without spans, which is stock DPO]",
+        description="sides whose end-of-text token and template trailer train: neither, chosen "
+        "or both [neither; both for pairs that train without spans, which is stock DPO]",
     )
     loss: LossKind = Field(
         default="sigmoid",
-        description="sigmoid (DPO; with label_smoothing cDPO), robust (needs one) or ipo",
+        description="sigmoid (DPO; with label_smoothing: cDPO), robust (needs label_smoothing) "
+        "or ipo",
     )
-    beta: float = Field(default=0.1, gt=0, description="strength of the pull to the reference")
+    beta: float = Field(
+        default=0.1,
+        gt=0,
+        description="strength of the pull to the reference; a larger beta keeps the policy "
+        "closer to it",
+    )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=0.5, description="how often a preference is taken to be wrong"
+        default=0.0, ge=0, lt=0.5, description="assumed share of wrong preferences"
     )
     length_normalize: bool = Field(
         default=False,
-        description="average log-ratios over a side's active tokens (ipo always does)",
+        description="average log-ratios over a side's active tokens instead of their sum (ipo "
+        "always does)",
     )
     nll_weight: float = Field(
         default=0.0,
         ge=0,
-        description="weight of the chosen side's masked negative log-likelihood, added to the loss "
-        "against likelihood displacement",
+        description="weight of the chosen side's masked negative log-likelihood, which is added "
+        "to the loss against likelihood displacement",
     )
     max_length: int = Field(
         default=1024,
         ge=2,
-        description="most tokens of prompt and answer; longer answers are cut at the right",
+        description="maximum number of tokens of prompt and answer; longer answers are cut at "
+        "the end",
     )
 
     epochs: float = Field(default=3.0, gt=0, description="passes over the training pairs")
     max_steps: int | None = Field(
-        default=None, ge=1, description="stop after this many optimiser steps, whatever epochs says"
+        default=None, ge=1, description="stop after this many optimiser steps, regardless of epochs"
     )
     batch_size: int = Field(default=8, ge=1, description="pairs per device per micro-batch")
     gradient_accumulation: int = Field(
@@ -104,57 +112,66 @@ class TrainConfig(Section):
     )
     learning_rate: float = Field(default=5e-7, gt=0, description="peak learning rate")
     lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
-        default="cosine", description="shape of the learning rate after warm-up"
+        default="cosine", description="schedule of the learning rate after warm-up"
     )
     warmup_ratio: float = Field(
-        default=0.03, ge=0, lt=1, description="share of the steps in which the rate rises"
+        default=0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises"
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay")
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW's first decay rate")
-    adam_beta2: float = Field(default=0.999, ge=0, lt=1, description="AdamW's second decay rate")
-    adam_epsilon: float = Field(default=1e-8, gt=0, description="AdamW's denominator floor")
-    max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping; 0 for none")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay of AdamW")
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="beta1 of AdamW")
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1, description="beta2 of AdamW")
+    adam_epsilon: float = Field(default=1e-8, gt=0, description="epsilon of AdamW")
+    max_grad_norm: float = Field(
+        default=1.0,
+        ge=0,
+        description="largest norm of the gradient, above which it is clipped; 0: no clipping",
+    )
     gradient_checkpointing: bool = Field(
-        default=False, description="recompute activations: less memory, about a third more time"
+        default=False,
+        description="gradient checkpointing: recompute activations; less memory, about a third "
+        "more time",
     )
     seed: int = Field(
-        default=42, ge=0, description="seed of the order of the pairs, and of a fresh adapter"
+        default=42, ge=0, description="seed of the order of the pairs and of a new adapter"
     )
     lora: LoraSettings | None = Field(
         default=None,
-        description="train an adapter (keys: rank, alpha, target_modules, merge; {} takes their "
-        "defaults) [all weights]",
+        description="train an adapter (keys: rank, alpha, target_modules, merge; {} uses their "
+        "defaults) [train all weights]",
     )
 
     layout: Literal["auto", "padded", "packed", "shared"] = Field(
         default="auto",
-        description="how a batch lies in memory: shared (prompts once, no padding), packed (no "
-        "padding), padded; auto takes the first the model is proved to compute the same with",
+        description="layout of a batch: shared (prefix sharing, no padding), packed "
+        "(padding-free) or padded; auto: the first of these that is shown to give the same "
+        "values with this model",
     )
     head_megabytes: int | None = Field(
         default=None,
         ge=1,
-        description="MiB of logits held at a time; more are computed in chunks [512 on a CPU, "
-        "2048 on a GPU, 4096 on a GPU of 64 GB or more]",
+        description="most MiB of logits in memory at a time; more are computed in chunks [512 on "
+        "a CPU, 2048 on a GPU, 4096 on a GPU of 64 GB or more]",
     )
     group_by_length: bool = Field(
         default=False,
-        description="batches of pairs of like length: pays with padded rows or several processes",
+        description="make batches of pairs of similar length; useful with padded rows or several "
+        "processes",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="precision of the forward pass (weights that train, and the optimiser, are "
-        "float32; with lora the frozen weights have this precision); auto: bfloat16 on a GPU that "
-        "has it, else float32",
+        description="precision of the forward pass (trained weights and the optimiser are "
+        "float32; with lora the frozen weights have this precision); auto: bfloat16 on a GPU "
+        "that supports it, else float32",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="where to train; auto takes a GPU when there is one"
+        default="auto", description="where to train (auto: a GPU if there is one)"
     )
 
     precompute: bool = Field(
         default=True,
-        description="compute the reference once and keep it; false computes it with every step, "
-        "from a second copy of the model (with lora, from the model without its adapter)",
+        description="compute the reference log-probs once and store them; false: compute them in "
+        "every step, with a second copy of the model (with lora, with the model without its "
+        "adapter)",
     )
     reference_batch_size: int = Field(
         default=8, ge=1, description="pairs per forward pass of the reference"
@@ -165,7 +182,7 @@ class TrainConfig(Section):
     )
 
     evaluate: Literal["no", "epoch", "steps"] = Field(
-        default="epoch", description="when to measure the loss on the test split, if there is one"
+        default="epoch", description="when to compute the loss on the test split, if there is one"
     )
     eval_steps: int = Field(
         default=100, ge=1, description="optimiser steps between evaluations, for evaluate: steps"
@@ -173,28 +190,31 @@ class TrainConfig(Section):
     early_stopping_patience: int | None = Field(
         default=None,
         ge=1,
-        description="stop after this many evaluations without a lower eval_loss, and take the "
+        description="stop after this many evaluations without a lower eval_loss, and use the "
         "weights of the lowest",
     )
     save: Literal["no", "epoch", "steps"] = Field(
-        default="epoch", description="when to keep a checkpoint that a killed run resumes from"
+        default="epoch", description="when to write a checkpoint, from which a killed run resumes"
     )
     save_steps: int = Field(
         default=100, ge=1, description="optimiser steps between checkpoints, for save: steps"
     )
     keep_checkpoints: bool = Field(
         default=False,
-        description="keep the newest checkpoint of a finished run (with early stopping the best)",
+        description="keep the newest checkpoint of a finished run (with early stopping: the best "
+        "one)",
     )
     resume: bool = Field(
-        default=True, description="continue a killed run; false starts over and deletes it"
+        default=True, description="continue a killed run; false: delete it and start over"
     )
-    logging_steps: int = Field(default=10, ge=1, description="optimiser steps per line of the log")
+    logging_steps: int = Field(
+        default=10, ge=1, description="optimiser steps between lines of the log"
+    )
     peak_tflops: float | None = Field(
         default=None,
         gt=0,
-        description="peak of a device in 1e12 operations per second, for mfu [known GPUs: their "
-        "bfloat16 peak; a CPU: no mfu]",
+        description="peak speed of a device in TFLOP/s, for mfu [known GPUs: their bfloat16 "
+        "peak; CPU: no mfu]",
     )
     max_failed: float = Field(
         default=DEFAULT_MAX_FAILED,
@@ -204,19 +224,20 @@ class TrainConfig(Section):
     )
     progress: bool = Field(default=True, description="show progress bars")
     report_to: tuple[Reporter, ...] = Field(
-        default=(), description="trackers to report to, in addition to training_log.jsonl"
+        default=(),
+        description="experiment trackers to report to, in addition to training_log.jsonl",
     )
 
     @property
     def template_values(self) -> dict[str, Any]:
-        """What the chat template is rendered with: the user's values, and the frozen date."""
+        """Variables for the chat template: the user's values, and the frozen date."""
         if self.template_date is None:
             return dict(self.chat_template_kwargs)
         return self.chat_template_kwargs | {FROZEN_DATE: self.template_date}
 
     @property
     def loss_settings(self) -> LossSettings:
-        """The loss, as `trainer.loss` takes it."""
+        """The loss settings, as `trainer.loss` takes them."""
         return LossSettings(
             kind=self.loss,
             beta=self.beta,
@@ -245,10 +266,10 @@ class TrainConfig(Section):
     def _smoothing_has_its_loss(self) -> Self:
         if self.loss == "robust" and not self.label_smoothing:
             raise ValueError(
-                "loss robust needs a label_smoothing above 0; without it, it is sigmoid"
+                "loss robust needs a label_smoothing above 0; with 0 it is the same as sigmoid"
             )
         if self.loss == "ipo" and self.label_smoothing:
-            raise ValueError("loss ipo takes no label_smoothing; sigmoid and robust do")
+            raise ValueError("loss ipo does not use label_smoothing; sigmoid and robust do")
         return self
 
     @model_validator(mode="after")
@@ -263,16 +284,16 @@ class TrainConfig(Section):
         return self
 
 
-# What does not count for the identity of a run: a setting that cannot change the trained weights by
-# more than rounding does. How the pairs of an optimiser step are split is excluded too; their
-# number is not (`pairs_per_step`).
+# What is not part of a run's identity: settings that change the trained weights by no more than
+# rounding. How the pairs of an optimiser step are split is excluded too; their number
+# (`pairs_per_step`) is not.
 RUN_KEY_EXCLUDED: Mapping[str, str] = {
-    "model": "the hash of its weights stands for it",
-    "revision": "the hash of the weights stands for it",
+    "model": "the hash of its weights replaces it",
+    "revision": "the hash of the weights replaces it",
     "batch_size": "counts as pairs_per_step; with group_by_length as block",
     "gradient_accumulation": "counts as pairs_per_step",
     "gradient_checkpointing": "memory for time; results agree up to rounding",
-    "layout": "how rows lie in memory; results agree up to rounding",
+    "layout": "how rows are laid out; results agree up to rounding",
     "head_megabytes": "how many logits at a time; results agree up to rounding",
     "device": "where, not what; results agree up to rounding",
     "precompute": "when, not what; results agree up to rounding",
@@ -297,16 +318,16 @@ def run_settings(config: TrainConfig, *, num_processes: int = 1) -> dict[str, An
     values = config.model_dump(mode="json")
     excluded = set(RUN_KEY_EXCLUDED)
     if config.early_stopping_patience is not None:
-        excluded -= {"evaluate", "eval_steps"}  # then they choose which weights are kept
+        excluded -= {"evaluate", "eval_steps"}  # with it, they choose which weights are kept
     block = config.batch_size * num_processes
     counted = {"pairs_per_step": block * config.gradient_accumulation}
-    if config.group_by_length:  # pairs of like length are grouped into blocks of this many
+    if config.group_by_length:  # pairs of similar length are grouped into blocks of this size
         counted["block"] = block
     return {name: value for name, value in values.items() if name not in excluded} | counted
 
 
 def compute_settings(config: TrainConfig, *, num_processes: int = 1) -> dict[str, Any]:
-    """How a run was computed, for the record: settings that move its weights by rounding only."""
+    """How a run was computed, as a record: settings that change its weights only by rounding."""
     names = (
         "batch_size",
         "gradient_accumulation",

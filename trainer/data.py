@@ -1,77 +1,92 @@
 """Reading preference pairs: a built data set folder, or any conversational preference file.
 
-The rule: good rows are never lost to bad ones. A row that is no pair becomes a `Failure` naming
-file and row; only what makes every row unreadable (no file, a format from the future, columns
-missing) stops the run.
+The rule: good rows are never lost because of bad ones. An invalid row becomes a `Failure` that
+names file and row; only what makes every row unreadable (no file, an unknown format version,
+missing columns) stops the run.
 
-What is read, the first that exists:
+What is read (the first that exists):
 
-    FOLDER/manifest.json          our own data set: its format version is checked
+    FOLDER/manifest.json          a data set of `maskdpo build`: its format version is checked
     FOLDER/pairs/, FOLDER/data/, FOLDER/    files named train*, test*: .parquet or .jsonl
     FILE.parquet, FILE.jsonl      training pairs only
 
-Foreign data needs `chosen` and `rejected` as lists of messages; the prompt is in `prompt`, inside
-both, or both ways (`schemas.preference_rows`). Columns that are no field of `Pair` are left alone.
+Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
+data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
+prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are
+ignored; without spans also those that have a name of a field of `Pair`, such as `topic`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
 from schemas.errors import InputError
-from schemas.files.jsonl import read_lines
 from schemas.files.sidecar import check_format, describe_file
+from schemas.files.tables import COLUMNAR, Table, column_names, scan_values
 from schemas.hashing import content_key
 from schemas.messages import is_text
 from schemas.preference_rows import split_row
-from schemas.records import Failure, Pair
+from schemas.records import Failure, FinishReason, Pair
 from schemas.validation import describe_errors, show_value
 
 Split = Literal["train", "test"]
 SUFFIXES = (".parquet", ".jsonl")
+_FINISH_REASONS = ("chosen_finish_reason", "rejected_finish_reason")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairFiles:
-    """The files of a data set, in reading order."""
+    """The files of a data set, in reading order.
+
+    root     the folder or file they are in, which a run must not write into
+    name     of the data set, for messages
+    labels   names of files for messages; a file without one is called by its path
+    origin   of a data set from elsewhere: its name, commit, configuration and splits
+    """
 
     train: Sequence[Path]
     test: Sequence[Path]
+    root: Path
+    name: str
+    labels: Mapping[Path, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """Key of the training pairs: what of the data decides the trained weights."""
+        """Key of the training pairs: the part of the data that decides the trained weights."""
         return content_key([describe_file(path)["sha256"] for path in self.train])
 
     def test_fingerprint(self) -> str:
-        """Key of the test pairs, which decide the weights only where training stops by them."""
+        """Key of the test pairs, which decide the weights only with early stopping."""
         return content_key([describe_file(path)["sha256"] for path in self.test])
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSet:
-    """The pairs of one split, and the rows that are none."""
+    """The pairs of one split, and its invalid rows."""
 
     pairs: Sequence[Pair]
     failures: Sequence[Failure]
 
     @property
     def num_rows(self) -> int:
-        """Rows read, good and bad."""
+        """Number of rows read, valid and invalid."""
         return len(self.pairs) + len(self.failures)
 
 
 def find_pair_files(dataset: Path) -> PairFiles:
-    """The files to read; InputError when there are none or their format is too new."""
+    """The files to read. Raises InputError when there are none or their format is too new."""
     if dataset.is_file():
         if dataset.suffix not in SUFFIXES:
-            raise InputError.of(dataset, f"is no data set; a file must end in {_listed(SUFFIXES)}")
-        return PairFiles(train=[dataset], test=[])
+            raise InputError.of(
+                dataset, f"is not a data set; a file must end in {_listed(SUFFIXES)}"
+            )
+        return PairFiles(train=[dataset], test=[], root=dataset, name=str(dataset))
     if not dataset.is_dir():
         raise InputError.of(dataset, "not found; maskdpo build makes a data set folder")
     manifest = dataset / "manifest.json"
@@ -80,7 +95,8 @@ def find_pair_files(dataset: Path) -> PairFiles:
     for folder in (dataset / "pairs", dataset / "data", dataset):
         train = _split_files(folder, "train")
         if train:
-            return PairFiles(train=train, test=_split_files(folder, "test"))
+            test = _split_files(folder, "test")
+            return PairFiles(train=train, test=test, root=dataset, name=str(dataset))
     raise InputError.of(
         dataset,
         f"holds no training pairs; pairs/train*, data/train* or train* with {_listed(SUFFIXES)} "
@@ -88,14 +104,36 @@ def find_pair_files(dataset: Path) -> PairFiles:
     )
 
 
-def read_pairs(paths: Sequence[Path]) -> PairSet:
+def pair_files_of(train: Table, test: Table | None) -> PairFiles:
+    """The files of two splits of one data set. Raises InputError where columns are missing."""
+    tables = [train, *([test] if test else [])]
+    for table in tables:
+        table.require(("chosen", "rejected"), what="preference pairs")
+    splits = {
+        f"{name}_split": table.origin["split"]
+        for name, table in zip(("train", "test"), tables, strict=False)
+    }
+    origin = {key: value for key, value in train.origin.items() if key != "split"}
+    return PairFiles(
+        train=train.files,
+        test=test.files if test else [],
+        root=train.folder,
+        name=train.origin.get("dataset", str(train.folder)),
+        labels={path: table.label(path) for table in tables for path in table.files},
+        origin=origin | splits,
+    )
+
+
+def read_pairs(paths: Sequence[Path], labels: Mapping[Path, str] | None = None) -> PairSet:
     """All pairs of some files, in order. Raises InputError for a file that cannot be read."""
     pairs: list[Pair] = []
     failures: list[Failure] = []
     first_place_of: dict[str, str] = {}
     for path in paths:
-        for row, values in _read_values(path):
-            place = f"{path}:{row}"
+        label = (labels or {}).get(path, str(path))
+        _require_sides(path, label)
+        for row, values in scan_values(path, name=label):
+            place = f"{label}:{row}"
             identifier = _row_id(values, path, row)
             if identifier in first_place_of:
                 detail = (
@@ -108,7 +146,7 @@ def read_pairs(paths: Sequence[Path]) -> PairSet:
                 if isinstance(values, ValueError):
                     raise values
                 pairs.append(parse_pair(values, identifier))
-            except (ValueError, RecursionError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 failures.append(_failure(identifier, "bad_row", f"{place}: {error}"))
     return PairSet(pairs=pairs, failures=failures)
 
@@ -120,19 +158,26 @@ def parse_pair(values: object, identifier: str) -> Pair:
             f"a row must be an object with 'chosen' and 'rejected', found {show_value(values)}"
         )
     for side in ("chosen", "rejected"):
-        if not isinstance(values.get(side), list):
+        if not isinstance(values.get(side), (list, str)):
             raise ValueError(
-                f"{side!r} must be a list of messages with role and content, "
+                f"{side!r} must be a list of messages with role and content, or a text, "
                 f"found {show_value(values.get(side))}"
             )
-    known = {name: values[name] for name in Pair.model_fields if name in values}
+    known = {name: values[name] for name in _names_of_ours(values)}
     known |= split_row(values.get("prompt"), values["chosen"], values["rejected"])
     known["id"] = identifier
     try:
-        # Through JSON, where strict types read label names; Parquet's null is a field left out.
+        # Through JSON, where strict types read label names; a null of Parquet is an absent field.
         return Pair.model_validate_json(json.dumps(_without_nulls(known)))
     except ValidationError as error:
         raise ValueError("; ".join(describe_errors(error, Pair))) from None
+
+
+def _names_of_ours(values: Mapping[str, object]) -> list[str]:
+    """The columns that mean what ours mean. Without spans, only those that decide the training."""
+    if values.get("chosen_spans") is None and values.get("rejected_spans") is None:
+        return [name for name in _FINISH_REASONS if values.get(name) in get_args(FinishReason)]
+    return [name for name in Pair.model_fields if name in values]
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +185,7 @@ def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row_id(values: object, path: Path, row: int) -> str:
-    """The row's own id where it is text, else its place."""
+    """The row's own id if it is text, else its place."""
     given = values.get("id") if isinstance(values, dict) else None
     return given if given and is_text(given) else f"{path.name}:{row}"
 
@@ -149,41 +194,14 @@ def _failure(identifier: str, reason: str, detail: str) -> Failure:
     return Failure(id=identifier[:512], stage="train", reason=reason, detail=detail)
 
 
-def _read_values(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows as plain values, counted from 1 (a line of JSONL, a row of Parquet).
-
-    What is no row is the ValueError that says why.
-    """
-    if path.suffix == ".parquet":
-        yield from _read_parquet(path)
+def _require_sides(path: Path, label: str) -> None:
+    """Raise InputError for a table without the columns of a pair; JSON is checked row by row."""
+    if path.suffix not in COLUMNAR:
         return
-    for line, text in read_lines(path):
-        try:
-            yield line, json.loads(text)
-        except (ValueError, RecursionError) as error:
-            yield line, ValueError(f"not valid JSON: {error}")
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, object]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError.of(path, f"cannot be read as Parquet: {reason}") from None
-    missing = {"chosen", "rejected"} - set(table.column_names)
+    found = column_names(path, name=label)
+    missing = [name for name in ("chosen", "rejected") if name not in found]
     if missing:
-        raise InputError.of(
-            path,
-            f"has no column {_listed(sorted(missing))}; columns: {_listed(table.column_names)}",
-        )
-    row = 0
-    for batch in table.to_batches(max_chunksize=1000):
-        for values in batch.to_pylist():
-            row += 1
-            yield row, values
+        raise InputError.of(label, f"has no column {_listed(missing)}; columns: {_listed(found)}")
 
 
 def _check_manifest(path: Path) -> None:
@@ -191,7 +209,9 @@ def _check_manifest(path: Path) -> None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         name, version = manifest["format"], manifest["version"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError.of(path, "is no data set manifest with 'format' and 'version'") from None
+        raise InputError.of(
+            path, "is not a data set manifest with 'format' and 'version'"
+        ) from None
     check_format(path, str(name), str(version), expected="pairs")
 
 

@@ -1,8 +1,8 @@
 """Examples: a preference pair as token ids and weights, or the reason why it cannot train.
 
-The rule: text and tokens are made once a side, whole, with offsets and no added special tokens,
-so that the model trains on exactly the ids it would see; and a pair that cannot train is a
-counted drop, never an exception and never a pair with a silent mask.
+The rule: each side is rendered and tokenised once, as a whole, with offsets and without added
+special tokens, so that the model trains on exactly the ids it would see in use; and a pair that
+cannot train is a counted drop, never an exception and never a pair with a silent mask.
 
 Reasons for a drop:
 
@@ -10,8 +10,8 @@ Reasons for a drop:
     template_refused   the chat template raised an error for this conversation
     answer_not_placed, answer_rewritten    the answer is not in what the template wrote
     prompt_too_long    the prompt alone fills max_length
-    no_active_token    a side has no token with weight: nothing on it may train
-    truncated          a side had tokens with weight, all of them cut off by max_length
+    no_active_token    a side has no active token: nothing on it may train
+    truncated          a side had active tokens, but max_length cut all of them off
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TokenSequence:
 
     token_ids    all tokens, prompt first
     weights      one per token; 0 = masked. Prompt tokens weigh 0
-    first        index of the first completion token: what the reference is computed from
+    first        index of the first completion token; the reference is computed from here on
     """
 
     token_ids: list[int]
@@ -48,12 +48,12 @@ class TokenSequence:
 
     @property
     def num_completion(self) -> int:
-        """Tokens of the answer and the trailer."""
+        """Number of tokens of the answer and the trailer."""
         return len(self.token_ids) - self.first
 
     @property
     def num_active(self) -> int:
-        """Tokens with weight."""
+        """Number of active tokens (non-zero weight)."""
         return sum(weight > 0 for weight in self.weights)
 
 
@@ -67,7 +67,7 @@ class Example:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of both sides, the prompt counted twice."""
+        """Number of tokens of both sides; the prompt counts twice."""
         return len(self.chosen.token_ids) + len(self.rejected.token_ids)
 
 
@@ -80,7 +80,10 @@ class Prepared:
 
 
 def prepare_examples(pairs: Iterable[Pair], tokenizer: Any, config: TrainConfig) -> Prepared:
-    """Tokenise and mask every pair. `tokenizer` has passed `render.check_tokenizer`."""
+    """Tokenise and mask every pair; a pair that cannot train is dropped with its reason.
+
+    `tokenizer` must have passed `render.check_tokenizer`.
+    """
     encoder = Encoder(tokenizer, config)
     examples: list[Example] = []
     dropped: list[Failure] = []
@@ -133,7 +136,7 @@ class Encoder:
         answer = (pair.chosen if side is Side.CHOSEN else pair.rejected)[0].content
         self._refuse_control_text(answer, f"the {side} answer")
         rendered = render_answer(self._tokenizer, pair.prompt, answer, frame, self._template_values)
-        was_cut = finish_reason == "length"  # the model never ended here: there is no end to train
+        was_cut = finish_reason == "length"  # the answer has no end to train
         spans = spans if self._config.use_spans else None
         # Stock DPO trains the end of an answer; sentence masks do not, unless `eos` is set.
         eos = self._config.eos or ("both" if spans is None else "neither")
@@ -150,7 +153,7 @@ class Encoder:
     def _refuse_control_text(self, text: str, where: str) -> None:
         """Raise RenderError when `text`, alone, holds a control token.
 
-        An unknown token is special too, yet an unknown character is no control text.
+        The unknown token is special too, but an unknown character is not control text.
         """
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         unknown = self._tokenizer.unk_token
@@ -169,10 +172,10 @@ def _template_ids(tokenizer: Any, kwargs: Mapping[str, Any]) -> set[int]:
     """Added tokens that the template itself writes around messages.
 
     Some tokenizers hold their turn markers as added tokens that are not flagged special; in a
-    message they would start a turn all the same.
+    message they would still start a turn.
     """
     user, reply = Message(role="user", content="Yes?"), Message(role="assistant", content="Yes.")
-    # White space and plain words may be added tokens too, and are no markers.
+    # White space and plain words may also be added tokens; they are not markers.
     added = {
         index
         for index, token in tokenizer.added_tokens_decoder.items()
@@ -212,9 +215,9 @@ def encode_rendered(
 
 
 def _truncate(sequence: TokenSequence, max_length: int, side: Side) -> TokenSequence:
-    """Cut the answer at the right; the prompt stays whole. Raises RenderError."""
+    """Cut the answer at its end; the prompt stays whole. Raises RenderError."""
     if sequence.num_active == 0:
-        raise RenderError("no_active_token", f"nothing on the {side} side has weight")
+        raise RenderError("no_active_token", f"no token of the {side} side has a non-zero weight")
     if sequence.first >= max_length:
         raise RenderError(
             "prompt_too_long", f"the prompt has {sequence.first} tokens, max_length is {max_length}"
@@ -226,6 +229,7 @@ def _truncate(sequence: TokenSequence, max_length: int, side: Side) -> TokenSequ
     )
     if kept.num_active == 0:
         raise RenderError(
-            "truncated", f"what trains on the {side} side lies past {max_length} tokens"
+            "truncated",
+            f"all active tokens of the {side} side are after the first {max_length} tokens",
         )
     return kept

@@ -1,8 +1,8 @@
-"""What ends a run before its time: a signal, a loss that is no number, a full disk.
+"""What ends a run early: a signal, a loss that is not finite, a full disk, no memory.
 
-The rule: whatever ends a run, the folder holds a state from which the same command goes on, and
-the error says where. A signal never interrupts a step: it is a wish, which is granted between two
-steps, on all processes after the same one. Before the first step it ends the run at once.
+The rule: whatever ends a run, the folder holds a state from which the same command continues, and
+the error names it. Signals are deferred: training stops between two steps, after the same step in
+every process. Before the first step a signal ends the run at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.errors import BackendError, MaskDpoError
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What torch, safetensors and pyarrow make of those numbers.
+# How torch, safetensors and pyarrow report those error numbers.
 _FULL_TEXT = re.compile(
     r"No space left|File too large|quota exceeded|\(os error (28|27|122)\)"
     r"|PytorchStreamWriter failed|file write failed|unexpected pos",
@@ -32,11 +32,11 @@ SHOWN_IDS = 4
 
 
 class StoppedError(BackendError):
-    """The run was asked to stop, by a signal, and did; the same command continues."""
+    """The run was stopped by a signal; the same command continues."""
 
 
 class NonFiniteLossError(BackendError):
-    """A loss, or a step's gradient or update, is infinite or no number; `ids` are its pairs."""
+    """A loss, a gradient or an update is infinite or not a number; `ids` are its pairs."""
 
     def __init__(self, ids: Sequence[str], *, what: str = "loss", kept: str = "") -> None:
         self.ids, self.what = list(ids), what
@@ -47,15 +47,15 @@ class NonFiniteLossError(BackendError):
 
 
 class _Interrupt(BaseException):
-    """A signal before the first step. No `except Exception` on its way may take it for its own."""
+    """A signal before the first step; a BaseException, so that no `except Exception` catches it."""
 
 
 class StopSignals:
-    """Takes SIGTERM and SIGINT while entered.
+    """Handles SIGTERM and SIGINT while entered.
 
     Outside of `deferred` they end the block at once, which raises StoppedError; inside they only
-    leave their name in `asked`. A second SIGINT there is the user's last word: KeyboardInterrupt.
-    In a thread other than the main one nothing is taken, since Python lets only that one handle
+    store their name in `asked`. A second SIGINT there raises KeyboardInterrupt. In a thread other
+    than the main one nothing is handled, because Python allows only the main thread to handle
     signals.
     """
 
@@ -70,7 +70,7 @@ class StopSignals:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._deferred = True  # what comes now, comes too late
+        self._deferred = True  # a signal from here on is too late
         for name, handler in self._before.items():
             signal.signal(name, handler)
         if isinstance(error, _Interrupt):
@@ -80,7 +80,7 @@ class StopSignals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within the block a signal is a wish."""
+        """Within the block a signal does not interrupt; it is stored in `asked`."""
         self._deferred = True
         try:
             yield
@@ -97,15 +97,15 @@ class StopSignals:
 
 
 def any_process(flag: bool, device: Any) -> bool:
-    """Whether `flag` holds on any process of the run: the same value on all of them.
+    """Whether `flag` is true in any process of the run; the same value in all of them.
 
-    Every process must call it at the same place. With one process this costs nothing.
+    Every process must call this at the same place. With one process it costs nothing.
     """
     return bool(max_of_processes(int(flag), device))
 
 
 def max_of_processes(value: int, device: Any) -> int:
-    """The largest `value` of all processes of the run, under the terms of `any_process`."""
+    """The largest `value` of all processes of the run; every process must call this too."""
     import torch
     import torch.distributed as dist
 
@@ -117,7 +117,7 @@ def max_of_processes(value: int, device: Any) -> int:
 
 
 def gather_lists(mine: list[str]) -> list[str]:
-    """The lists of all processes, one after the other. Every process must ask."""
+    """The lists of all processes, one after the other. Every process must call this."""
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()):
@@ -129,9 +129,9 @@ def gather_lists(mine: list[str]) -> list[str]:
 
 @contextmanager
 def explain_full_disk(folder: Path, *, doing: str, needed: int | None = None) -> Iterator[None]:
-    """Turn what libraries raise when a file cannot grow into a BackendError about `folder`.
+    """Turn errors of libraries for a full disk into a BackendError about `folder`.
 
-    `needed` is the room in bytes that the files to be written take, where that is known.
+    `needed` is the size in bytes of the files to be written, if it is known.
     """
     try:
         yield
@@ -141,15 +141,15 @@ def explain_full_disk(folder: Path, *, doing: str, needed: int | None = None) ->
         room = f" (about {_size(needed)} are needed)" if needed else ""
         free = _size(_free_bytes(folder))
         raise BackendError(
-            f"{folder}: the disk is full, or a limit on the size of files or on your quota is "
-            f"met, while {doing}{room}; {free} are free there. What was complete before is kept: "
-            "make room, and the same command continues"
+            f"{folder}: the disk is full, or a limit on file size or your quota is reached, while "
+            f"{doing}{room}; {free} are free there. What was complete before is kept: make room, "
+            "and the same command continues"
         ) from None
 
 
 @contextmanager
 def explain_out_of_memory(device: Any, *, doing: str, remedy: str) -> Iterator[None]:
-    """Turn what torch raises when a device's memory is used up into a BackendError."""
+    """Turn torch's out-of-memory errors into a BackendError."""
     try:
         yield
     except RuntimeError as error:
@@ -159,7 +159,7 @@ def explain_out_of_memory(device: Any, *, doing: str, remedy: str) -> Iterator[N
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was used up: CUDA has a class for it, the CPU's allocator only a message."""
+    """Whether memory was exhausted: CUDA has an error class, the CPU's allocator only a message."""
     text = str(error)
     return "out of memory" in text or "can't allocate memory" in text
 
@@ -168,7 +168,7 @@ def is_full_disk(error: Exception) -> bool:
     """Whether the error says that a file could not grow."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    if isinstance(error, MaskDpoError):  # said already
+    if isinstance(error, MaskDpoError):  # already reported
         return False
     return bool(_FULL_TEXT.search(str(error)))
 

@@ -1,8 +1,8 @@
-"""Fitting: our settings as transformers' arguments, and one training run.
+"""Fitting: the settings as transformers' arguments, and one training run.
 
-The rule: checkpoints, which hold optimiser state as pickles, are written to and read from the
-run's own folder only (and read weights-only, by transformers). What leaves the run is written by
-`trainer.publish`.
+The rule: checkpoints, which hold optimiser state as pickles, are written to and read from the run's
+own folder only (transformers reads them with `weights_only=True`). The published model is written
+by `trainer.publish`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MOST_SAVING_SHARE, _LEAST_SAVING_SECONDS = 0.05, 60.0
 class Fitted:
     """Optimiser steps taken, and the step whose weights early stopping chose.
 
-    weights    whole on the main process, where the model's own are sharded; else None
+    weights    whole, on the main process, if the model's own are sharded; else None
     notes      for the user
     """
 
@@ -68,11 +68,11 @@ def fit(
     choice: Choice,
     reference: Any = None,
 ) -> Fitted:
-    """Train `model` in place, from the run's last checkpoint if there is one.
+    """Train `model` in place, from the run's newest checkpoint if there is one.
 
-    Raises BackendError when the loss is not finite, the device runs out of memory, the disk is
-    full or a signal asks to stop; docs/training.md says what is kept in each case. InputError for
-    a checkpoint that cannot be loaded.
+    Raises BackendError when the loss is not finite, the device runs out of memory, the disk is full
+    or a signal stops the run; docs/training.md says what is kept in each case. Raises InputError
+    for a checkpoint that cannot be loaded.
     """
     device = next(model.parameters()).device
     arguments = _training_arguments(
@@ -123,7 +123,7 @@ def _make_trainer(
     choice: Choice,
     reference: Any,
 ) -> Any:
-    """Our trainer, which prints nothing but its bar."""
+    """The trainer, which prints only its progress bar."""
     from transformers import PrinterCallback, ProgressCallback
 
     from trainer.callbacks import ProgressBar
@@ -144,7 +144,7 @@ def _make_trainer(
         callbacks=callbacks,
     )
     keep_full_precision(trainer.accelerator)
-    # Both print every logged line to stdout; the log file has those, and stdout is the command's.
+    # Both print every logged line to stdout; the log file has them, and stdout is for results.
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     if config.progress:
@@ -155,7 +155,7 @@ def _make_trainer(
 def _find_checkpoint(
     trainer: Any, config: TrainConfig, output: Path, *, evaluates: bool
 ) -> Path | None:
-    """The checkpoint to continue from, with the trainer set to do what is due at its step."""
+    """The checkpoint to continue from; sets the trainer to do what is due at its step."""
     with main_first():
         checkpoint = last_checkpoint(output)
     if checkpoint is not None:
@@ -174,7 +174,7 @@ def _train_explained(
     device: torch.device,
     checkpoint_size: int,
 ) -> Any:
-    """`_train_saving`; what stops it is an error that names the remedy."""
+    """`_train_saving`; whatever stops it is raised as an error that names the remedy."""
     in_memory = explain_out_of_memory(device, doing="training", remedy=_MEMORY_OF_TRAINING)
     on_disk = explain_full_disk(
         output, doing="writing a checkpoint or the log", needed=checkpoint_size
@@ -184,42 +184,43 @@ def _train_explained(
             return _train_saving(trainer, checkpoint, output)
     except BackendError:
         if is_main():
-            last_checkpoint(output)  # a checkpoint that was cut off gives its room back
+            last_checkpoint(output)  # free the space of an incomplete checkpoint
         raise
-    except Exception as error:  # any: torch and safetensors have no common class for it
+    except Exception as error:  # any: torch and safetensors have no common error class
         if checkpoint is None or not _is_unreadable(error):
             raise
         raise InputError.of(
             checkpoint,
-            f"is not what a run writes, and was not loaded ({str(error).splitlines()[0]}); "
+            f"was not written by a run, or is damaged: not loaded ({str(error).splitlines()[0]}); "
             "delete it, or set train.resume=false to start over",
         ) from None
 
 
 def _refuse_other_shards(checkpoint: Path, *, is_sharded: bool) -> None:
-    """Raise ConfigError for a checkpoint of FSDP in a run without it, or the other way round."""
+    """Raise ConfigError for a checkpoint of FSDP in a run without FSDP, or the reverse."""
     was_sharded = any(checkpoint.glob("pytorch_model_fsdp*"))
     if was_sharded == is_sharded:
         return
     wanted, other = ("with", "without") if was_sharded else ("without", "with")
+    name = "fsdp2" if was_sharded else "ddp"
     raise ConfigError(
         f"{checkpoint}: was written {wanted} FSDP, and this run was started {other}; start it "
-        f"{wanted} FSDP (accelerate launch --config_file configs/accelerate/"
-        f"{'fsdp2' if was_sharded else 'ddp'}.yaml), or set train.resume=false to start over"
+        f"{wanted} FSDP (accelerate launch --config_file {name}.yaml; the file: maskdpo recipes "
+        f"{name} > {name}.yaml), or set train.resume=false to start over"
     )
 
 
 def saving_notes(
     saving_seconds: Sequence[float], seconds: float, *, save_steps: int | None
 ) -> list[str]:
-    """A note where checkpoints took over 5% of the time, and more than a minute of it."""
+    """A note if checkpoints took over 5% of the time and more than one minute."""
     total = sum(saving_seconds)
     share = total / seconds if seconds else 0.0
     if total < _LEAST_SAVING_SECONDS or share <= _MOST_SAVING_SHARE:
         return []
     remedy = "save less often"
     if save_steps is not None:
-        # Saving may take 1/19 of the time that the other work takes.
+        # 5% of the total is 1/19 of the time of all other work.
         factor = total * (1 - _MOST_SAVING_SHARE) / (seconds - total) / _MOST_SAVING_SHARE
         remedy = f"train.save_steps={math.ceil(save_steps * factor)} would bring that under 5%"
     return [
@@ -229,7 +230,7 @@ def saving_notes(
 
 
 def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
-    """Whole weights on the main process, each once: tied ones under their first name."""
+    """Whole weights on the main process, each once: tied weights under their first name."""
     from torch.distributed.tensor import DTensor
 
     if trainer.is_deepspeed_enabled:
@@ -247,14 +248,15 @@ def _gather_weights(trainer: Any) -> Mapping[str, Any] | None:
     for name, value in model.state_dict().items():
         if name in again:
             continue
-        whole = value.full_tensor() if isinstance(value, DTensor) else value  # all take part
+        # All processes take part in `full_tensor`.
+        whole = value.full_tensor() if isinstance(value, DTensor) else value
         if is_main():
             weights[name] = whole.cpu()
     return weights
 
 
 def _train_saving(trainer: Any, checkpoint: Path | None, output: Path) -> Any:
-    """`Trainer.train`; what is not finite leaves the state before it on disk, if that was."""
+    """`Trainer.train`; after a non-finite loss the state before it is saved, if it was finite."""
     try:
         return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except NonFiniteLossError as error:
@@ -264,14 +266,14 @@ def _train_saving(trainer: Any, checkpoint: Path | None, output: Path) -> Any:
         else:
             with main_first():
                 last = last_checkpoint(output)
-            kept = "; weights are not finite any more, and " + (
+            kept = "; weights are not finite, and " + (
                 f"{last} is the newest checkpoint" if last else "there is no checkpoint"
             )
         raise NonFiniteLossError(error.ids, what=error.what, kept=kept) from None
 
 
 def _is_unreadable(error: Exception) -> bool:
-    """Whether a file is damaged, or holds what weights-only loading refuses to run."""
+    """Whether a file is damaged, or holds code that weights-only loading refuses to run."""
     from safetensors import SafetensorError
 
     return isinstance(error, (pickle.UnpicklingError, SafetensorError)) or (
@@ -290,15 +292,16 @@ def _callbacks(config: TrainConfig, output: Path, signals: StopSignals) -> list[
         from transformers.integrations import TensorBoardCallback
 
         callbacks.append(TensorBoardCallback(SummaryWriter(str(output / "tensorboard"))))
-    return [*callbacks, StopBetweenSteps(signals)]  # last: what the others decide comes first
+    return [*callbacks, StopBetweenSteps(signals)]  # last, after the decisions of the others
 
 
 def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:
-    """Whether a run ended between a checkpoint and the evaluation that was due at its step."""
+    """Whether a run ended after a checkpoint but before the evaluation due at its step."""
     step, epoch = state["global_step"], state.get("epoch") or 0
     due = {
         "no": False,
-        "epoch": epoch == int(epoch) or step >= state["max_steps"],  # at the end of a partial one
+        "epoch": epoch == int(epoch)
+        or step >= state["max_steps"],  # at the end of an incomplete accumulation
         "steps": step % config.eval_steps == 0,
     }[config.evaluate]
     done = any("eval_loss" in line and line["step"] == step for line in state["log_history"])
@@ -306,7 +309,7 @@ def _owes_evaluation(config: TrainConfig, state: Mapping[str, Any]) -> bool:
 
 
 def checkpoint_bytes(model: Any) -> int:
-    """Weights that train, and AdamW's two moments of each, in float32."""
+    """Bytes of the trained weights and of AdamW's two moments for each, in float32."""
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
     return 3 * 4 * int(trained)
 
@@ -343,7 +346,8 @@ def _training_arguments(
         use_cpu=device.type == "cpu",
         seed=config.seed,
         logging_steps=config.logging_steps,
-        logging_nan_inf_filter=False,  # ours stops at such a loss instead of averaging it away
+        # this trainer stops at such a loss instead of filtering it out
+        logging_nan_inf_filter=False,
         eval_strategy=config.evaluate if evaluates else "no",
         eval_steps=config.eval_steps,
         save_strategy=config.save,
@@ -353,17 +357,17 @@ def _training_arguments(
         disable_tqdm=not config.progress,
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
-        # Searching for weights that a step did not use takes time.
+        # The search for weights that a step did not use takes time.
         ddp_find_unused_parameters=has_unused,
         prediction_loss_only=True,
     )
     if config.early_stopping_patience is not None:
         arguments.metric_for_best_model = "eval_loss"
         arguments.greater_is_better = False
-        # Set here, past a check that wants `save` and `evaluate` alike: StopWithoutProgress makes
-        # a checkpoint of every evaluation, whatever else `save` keeps.
+        # Set here, after a check that requires `save` and `evaluate` to be equal:
+        # StopWithoutProgress saves a checkpoint at every evaluation, whatever `save` is.
         arguments.load_best_model_at_end = True
-    # One process, one device: several GPUs are torchrun's business. DataParallel, which
-    # transformers would choose here, splits a batch between chosen and rejected.
+    # One process, one device: several GPUs need torchrun. DataParallel, which transformers would
+    # choose here, splits a batch between chosen and rejected.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

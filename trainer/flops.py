@@ -1,14 +1,14 @@
-"""How many floating-point operations a step takes: what it must do, and what a layout makes of it.
+"""How many floating-point operations a step takes: the necessary ones, and those of a layout.
 
 The rule: a multiplication and an addition are two operations; only matrix products count. For N
-parameters between embedding and output matrix, V x H the output matrix, W the width of attention
-(heads times their size), L layers:
+parameters between embedding and LM head, V x H the size of the LM head, W the width of attention
+(heads times head size), L layers:
 
-    forward   2 N tokens + 2 V H rows + 4 W L pairs        `pairs`: (query, key) pairs that are seen
-    backward  twice that; once where only an adapter trains
+    forward   2 N tokens + 2 V H rows + 4 W L pairs        `pairs`: visible (query, key) pairs
+    backward  twice that; once if only an adapter trains
 
-Recomputing (checkpointing, chunks of the output matrix) is the implementation's affair and not
-counted, as usual for MFU (arXiv 2204.02311, appendix B).
+Recomputation (gradient checkpointing, chunks of the LM head) is not counted, as usual for MFU
+(arXiv 2204.02311, appendix B).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from trainer.layouts import Arrangement
 
-# Dense peak of the matrix units, without sparsity, in operations a second: the vendor's data
+# Dense peak of the matrix units, without sparsity, in operations per second: the vendor's data
 # sheets, bfloat16. Longer names first: "H100 PCIe" is another card than "H100".
 PEAKS = {
     "H100 PCIe": 756e12,
@@ -32,8 +32,7 @@ PEAKS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """What a batch makes the model compute: tokens through the layers, (query, key) pairs, rows
-    through the output matrix."""
+    """A batch's work: tokens through the layers, (query, key) pairs, rows through the LM head."""
 
     num_tokens: int
     num_seen: int
@@ -42,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelShape:
-    """What of a model decides its operations."""
+    """The sizes of a model that decide its number of operations."""
 
     body: int
     vocabulary: int
@@ -51,7 +50,7 @@ class ModelShape:
     layers: int
 
     def forward_flops(self, work: Work) -> int:
-        """Operations of a forward pass."""
+        """Number of operations of a forward pass."""
         return (
             2 * self.body * work.num_tokens
             + 2 * self.vocabulary * self.hidden * work.num_rows
@@ -59,7 +58,7 @@ class ModelShape:
         )
 
     def step_flops(self, work: Work, *, frozen: bool = False) -> int:
-        """Operations of forward and backward; `frozen` where only an adapter trains."""
+        """Number of operations of forward and backward; `frozen` if only an adapter trains."""
         return (2 if frozen else 3) * self.forward_flops(work)
 
 
@@ -81,7 +80,7 @@ def measure_shape(model: Any) -> ModelShape:
 
 
 def measure_work(arrangement: Arrangement, *, num_rows: int) -> Work:
-    """What a laid-out batch costs, when `num_rows` tokens are scored."""
+    """The work of a laid-out batch in which `num_rows` tokens are scored."""
     if arrangement.segments:
         lengths = [(s.end - s.start, s.first_position) for s in arrangement.segments]
     else:
@@ -94,5 +93,5 @@ def measure_work(arrangement: Arrangement, *, num_rows: int) -> Work:
 
 
 def find_peak(device_name: str) -> float | None:
-    """Peak operations a second of a GPU by its name; None when the table does not know it."""
+    """Peak operations per second of a GPU by its name; None when it is not in the table."""
     return next((peak for name, peak in PEAKS.items() if name in device_name), None)

@@ -1,15 +1,16 @@
-"""The output matrix, on the tokens that are scored and on no others.
+"""The LM head, computed only for the tokens that are scored.
 
-The rule: a hidden state meets the output matrix only where the batch lists it, and the
-log-probabilities are float32 whatever the model computes in. Two ways lead there:
+The rule: logits are computed only for the positions that the batch lists, and log-probabilities are
+float32 whatever the model computes in. There are two ways:
 
-    inside    log-probabilities are made within the matrix's own call, some rows at a time once the
-              logits would pass a byte budget (a chunk is computed again in the backward pass). What
-              leaves is one number a token, so this is for models that do nothing to their logits.
-    after     the matrix sees the listed rows, the model does to the logits what it does (soft
-              caps, scales), and log-probabilities are made of what comes out.
+    inside    log-probabilities are computed within the LM head's own call, in chunks of rows if the
+              logits would exceed a byte budget (a chunk is computed again in the backward pass).
+              The call returns one number per token, so this is for models that do not change their
+              logits.
+    after     the LM head gets the listed rows, the model changes the logits as it does (soft
+              caps, scales), and log-probabilities are computed from the result.
 
-`trainer.choice` proves on real tokens which of them a model allows.
+`trainer.choice` checks on real tokens which of them a model allows.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -35,7 +36,7 @@ _GPU_BYTES, _LARGE_GPU_BYTES, _LARGE_GPU = 2 << 30, 4 << 30, 64e9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """How log-probabilities are made: `inside` as above, and the most bytes of logits at a time."""
+    """How to compute log-probabilities: `inside` as above; the most bytes of logits at a time."""
 
     inside: bool
     max_bytes: int = DEFAULT_BYTES
@@ -46,8 +47,8 @@ def score_tokens(
 ) -> Tensor:
     """Log-probabilities of the listed tokens, float32 [N], through one forward pass.
 
-    The first `num_graded` are differentiable, all by default; the others are there to be watched
-    and cost no backward pass.
+    The first `num_graded` are differentiable, all by default; the others are only monitored and
+    cost no backward pass.
     """
     rows_N, targets_N = batch["rows"], batch["targets"]
     graded = len(rows_N) if num_graded is None else num_graded
@@ -80,14 +81,14 @@ def head_bytes(megabytes: int | None, device: torch.device) -> int:
 
 def autocast(device: torch.device, dtype: torch.dtype) -> Any:
     """The context in which a model of float32 weights computes in `dtype`."""
-    # A cast weight is met once a pass: keeping it would hold all of them at its end.
+    # A cast weight is used once per pass: a cache would hold all of them at its end.
     return torch.autocast(
         device.type, dtype=dtype, enabled=dtype != torch.float32, cache_enabled=False
     )
 
 
 def unwrap(model: Any) -> Any:
-    """The model inside DistributedDataParallel, and a model as it is."""
+    """The model inside DistributedDataParallel; any other model unchanged."""
     return getattr(model, "module", model)
 
 
@@ -105,7 +106,7 @@ def _forward(model: Any, batch: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def _selecting(matrix: Any, rows_N: Tensor) -> Iterator[None]:
-    """Within the block, the matrix sees [1, N, H] of the hidden states instead of [R, T, H]."""
+    """Within the block, the LM head gets [1, N, H] of the hidden states instead of [R, T, H]."""
     handle = matrix.register_forward_pre_hook(
         lambda _, arguments: (arguments[0].flatten(0, 1)[rows_N][None], *arguments[1:])
     )
@@ -119,12 +120,12 @@ def _selecting(matrix: Any, rows_N: Tensor) -> Iterator[None]:
 def _scoring(
     matrix: Any, rows_N: Tensor, targets_N: Tensor, graded: int, max_bytes: int
 ) -> Iterator[None]:
-    """Within the block, the matrix answers log-probabilities [1, N, 1] instead of logits."""
-    apply = matrix.forward  # with what an adapter, a quantiser or FSDP put there
+    """Within the block, the LM head returns log-probabilities [1, N, 1] instead of logits."""
+    apply = matrix.forward  # as replaced by an adapter, a quantiser or FSDP
 
     def score(hidden_RTH: Tensor) -> Tensor:
         hidden_NH = hidden_RTH.flatten(0, 1)[rows_N]
-        # Of a logit: float32, or float32 beside 16 bits.
+        # Per logit: float32, or float32 plus 16 bits.
         num_bytes = 4 if computing_dtype(hidden_NH) not in SIXTEEN_BITS else 6
         size = max(max_bytes // (num_bytes * matrix.weight.shape[0]), 1)
         scored = [_score_chunks(apply, hidden_NH[:graded], targets_N[:graded], size)]
@@ -132,15 +133,15 @@ def _scoring(
             with torch.no_grad():
                 rest = _score_chunks(apply, hidden_NH[graded:], targets_N[graded:], size)
             scored.append(rest)
-        # A copy, N floats: FSDP warns of a module that returns a view.
+        # A copy, N floats: FSDP warns about a module that returns a view.
         return torch.cat(scored)[None, :, None].clone()
 
     matrix.forward = score
     try:
         yield
     finally:
-        del matrix.forward  # an attribute of the instance; the class's own comes back
-        if matrix.forward != apply:  # it was an attribute of the instance before, too
+        del matrix.forward  # remove the instance's attribute; the class's own is used again
+        if matrix.forward != apply:  # it was an attribute of the instance before
             matrix.forward = apply
 
 
@@ -152,7 +153,7 @@ def _score_chunks(apply: Any, hidden_NH: Tensor, targets_N: Tensor, size: int) -
 
     if len(targets_N) <= size:
         return score_chunk(hidden_NH, targets_N)
-    size = -(-len(targets_N) // -(-len(targets_N) // size))  # as many chunks, of like size
+    size = -(-len(targets_N) // -(-len(targets_N) // size))  # as many chunks, of similar size
     parts = zip(torch.split(hidden_NH, size), torch.split(targets_N, size), strict=True)
     if not torch.is_grad_enabled():
         return torch.cat([score_chunk(hidden, targets) for hidden, targets in parts])

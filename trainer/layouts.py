@@ -1,17 +1,17 @@
-"""Layouts: where every token of a batch lies, and what it may see. Pure; numpy in, numpy out.
+"""Layouts: the position of every token of a batch, and what it may see. Pure; numpy in and out.
 
-The rule: all layouts score the same tokens of the same sequences, and differ in what they compute
-twice or not at all. A token is scored by the hidden state of the token before it, so a sequence is
-needed up to the token before its last scored one and no further: by causality nothing after that
-can matter, and it is not forwarded.
+The rule: all layouts score the same tokens of the same sequences, and differ only in what they
+compute twice or not at all. A token is scored by the hidden state of the token before it, so a
+sequence is needed only up to the token before its last scored one: attention is causal, so later
+tokens change nothing, and they are not forwarded.
 
-    padded    a row a sequence, padded on the right. Any causal model can do it.
+    padded    one row per sequence, padded on the right. Works with any causal model.
     packed    all sequences in one row, end to end; no padding.
-    shared    all pairs in one row; what both sides of a pair begin with (the prompt, and any first
-              words the answers share) stands there once.
+    shared    all pairs in one row; the common prefix of a pair's sides (the prompt, and any first
+              words the answers share) is there once (prefix sharing).
 
 For the pair (chosen a b c d, rejected a b e), of which d and e are scored, `shared` makes a row of
-one segment. `e` is predicted by its `b`, so the rejected side adds nothing:
+one segment. `e` is predicted at `b`, so the rejected side adds no token:
 
     tokens        a b c          segment 0: tokens 0-2 see themselves, causally
     positions     0 1 2
@@ -36,7 +36,7 @@ import numpy as np
 from trainer.examples import Example, TokenSequence
 
 Layout = Literal["padded", "packed", "shared"]
-# What is scored: the completion up to its last token with weight, or all of it.
+# What is scored: the completion up to its last active token, or all of it.
 Scored = Literal["active", "completion"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -46,7 +46,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 class Segment:
     """Tokens [start, end) of a row; each sees [prefix_start, prefix_end) and its segment so far.
 
-    Positions count on from the prefix: the first token has position prefix_end - prefix_start.
+    Positions continue from the prefix: the first token has position prefix_end - prefix_start.
     """
 
     start: int
@@ -65,7 +65,7 @@ class Placed:
     """One sequence in a batch.
 
     scored    indices of its scored tokens, ascending
-    places    for each, the index in the flattened batch of the row that predicts it
+    places    for each, the index [R x T] of the hidden state that predicts it
     """
 
     sequence: TokenSequence
@@ -78,8 +78,8 @@ class Arrangement:
     """A batch laid out.
 
     rows        token ids of each row, not padded
-    segments    of the only row; empty in the padded layout, where every row is a sequence
-    width       length of a row with its padding: `places` count in rows of this width
+    segments    of the single row; empty in the padded layout, where every row is a sequence
+    width       length T of a row with its padding; `places` are indices into rows of this width
     placed      chosen sequences, then rejected ones
     """
 
@@ -90,12 +90,15 @@ class Arrangement:
 
     @property
     def num_forwarded(self) -> int:
-        """Tokens that the model computes, padding included."""
+        """Number of tokens that the model computes, with padding."""
         return self.width * len(self.rows)
 
 
 def arrange(examples: Sequence[Example], layout: Layout, scored: Scored) -> Arrangement:
-    """Lay out a batch of at least one pair."""
+    """Lay out a batch of at least one pair.
+
+    `scored="active"` scores each completion up to its last active token, "completion" all of it.
+    """
     chosen = [_needed(example.chosen, scored) for example in examples]
     rejected = [_needed(example.rejected, scored) for example in examples]
     if layout == "padded":
@@ -106,7 +109,7 @@ def arrange(examples: Sequence[Example], layout: Layout, scored: Scored) -> Arra
 
 
 def common_prefix(left: Ints, right: Ints) -> int:
-    """How many tokens two sequences begin with in common."""
+    """Number of tokens in the common prefix of two sequences."""
     length = min(len(left), len(right))
     differing = np.flatnonzero(left[:length] != right[:length])
     return int(differing[0]) if len(differing) else length
@@ -114,7 +117,7 @@ def common_prefix(left: Ints, right: Ints) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Needed:
-    """A sequence, what of it is scored, and the tokens that takes."""
+    """A sequence, the indices of its scored tokens, and the tokens to forward."""
 
     sequence: TokenSequence
     scored: Ints
@@ -127,7 +130,7 @@ def _needed(sequence: TokenSequence, scored: Scored) -> _Needed:
         active = np.flatnonzero(np.asarray(sequence.weights))
         end = int(active[-1]) + 1 if len(active) else 0
     targets = np.arange(sequence.first, end)
-    # A pair that fills up a rank's last batch has nothing scored; one token keeps its row a row.
+    # A pair that pads a rank's last batch has no scored token; one token keeps its row non-empty.
     length = max(int(targets[-1]), 1) if len(targets) else 1
     ids = np.asarray(sequence.token_ids[:length], dtype=np.int64)
     return _Needed(sequence=sequence, scored=targets, ids=ids)

@@ -1,11 +1,12 @@
 """Log-probabilities of chosen tokens without keeping a second copy of the logits.
 
-The rule: of [N, V] there are at most two tensors, the logits and, in the backward pass, their
-gradient, and only one where the caller lets float32 logits be overwritten by log-probabilities and
-those by the gradient. 16-bit logits are replaced by float32 log-probabilities, and beside those
-stands the 16-bit gradient: 6 bytes a logit. Everything else is made some rows at a time (on a CPU
-so few that they stay in its cache). A plain gather and log-sum-exp keeps four: with V = 151,936
-that is the memory of the step. Float32 inside, whatever the model computes in.
+The rule: at most two [N, V] tensors exist at a time: the logits and, in the backward pass, their
+gradient. With `overwrite=True` and float32 logits there is one: the logits become
+log-probabilities, then the gradient, in place. For 16-bit logits the peak is 6 bytes per logit
+(float32 log-probabilities plus the 16-bit gradient). Everything else is computed for some rows at a
+time (on a CPU, few enough to fit in its cache). A plain gather and log-sum-exp keeps four such
+tensors: with V = 151,936 they dominate the memory of the step. All sums are float32, whatever the
+model computes in.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -22,10 +23,10 @@ BLOCK_FLOATS = {"cpu": 1 << 18, "cuda": 1 << 26}  # 1 MiB; 256 MiB, since launch
 
 
 def select_logps(logits_NV: Tensor, targets_N: Tensor, *, overwrite: bool = False) -> Tensor:
-    """Float32 log-probability of each target, [N]; differentiable in the logits.
+    """Float32 log-probability of each target, [N], from logits [N, V]; differentiable in them.
 
-    With `overwrite` the logits are used up: for callers who made them, and know that nothing else
-    will read them.
+    `overwrite` reuses the memory of the logits: only for callers that computed them and know that
+    nothing else reads them.
     """
     selected: Tensor = _SelectLogps.apply(logits_NV, targets_N, overwrite)  # type: ignore[no-untyped-call]
     return selected
@@ -39,7 +40,7 @@ class _SelectLogps(torch.autograd.Function):
         places = targets_N.unsqueeze(-1)
         ctx.overwrites, ctx.dtype = overwrite, logits_NV.dtype
         if overwrite:
-            # The backward pass has its exponents ready.
+            # The backward pass reuses these log-probabilities.
             logps_NV = _log_softmax(logits_NV)
             ctx.save_for_backward(logps_NV, targets_N)
             return logps_NV.gather(-1, places).squeeze(-1).float()
@@ -67,7 +68,7 @@ class _SelectLogps(torch.autograd.Function):
 
 
 def _log_softmax(logits_NV: Tensor) -> Tensor:
-    """In place, but for 16-bit logits: those get a float32 tensor."""
+    """In place, except for 16-bit logits: those get a float32 tensor."""
     logps_NV = logits_NV
     if logits_NV.dtype in SIXTEEN_BITS:
         logps_NV = torch.empty_like(logits_NV, dtype=torch.float32)

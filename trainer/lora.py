@@ -1,14 +1,15 @@
 """LoRA (arXiv 2106.09685): small matrices added to frozen ones, by peft.
 
 The rule: without its adapter the model is the reference, bit for bit. peft's layers are put into
-the model in place, so that it stays the class it was and the rest of the trainer (LM head, layouts,
+the model in place, so that its class does not change and the rest of the trainer (LM head, layouts,
 checkpoints of `Trainer`) works unchanged. There is no dropout, because policy and reference must
-agree before the first step. The first matrix is drawn from the run's seed, on the CPU, and the
+agree before the first step. The first matrix is initialised from the run's seed, on the CPU; the
 second is zero.
 
-Precision: frozen weights are held in the precision that training computes in, since autocast would
-round them to it at each use; the adapter and its optimiser state are float32. A merge starts from
-the weights as they are stored, so holding them in bfloat16 loses nothing of a float32 model.
+Precision: frozen weights are stored in the precision that training computes in, because autocast
+would round them to it at each use; the adapter and its optimiser state are float32. A merge starts
+from the weights in the model's files, so bfloat16 weights during training lose nothing of a float32
+model.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 _NAME = "default"
-_PREFIX = "base_model.model."  # of peft's names in files
+_PREFIX = "base_model.model."  # prefix of peft's names in files
 
 
 def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
-    """Freeze `model` and put a fresh float32 adapter into it, in place.
+    """Freeze `model` and add a new float32 adapter to it, in place.
 
-    Raises ConfigError when a name of `target_modules` fits no linear layer, or fits the embedding
-    or the output matrix.
+    Raises ConfigError when a name of `target_modules` matches no linear layer, or matches the
+    embedding or the LM head.
     """
     import torch
     from peft import LoraConfig
@@ -54,7 +55,7 @@ def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
         torch.manual_seed(seed)
         try:
             model.add_adapter(config, _NAME)
-        except ValueError as error:  # no layer of these names, or not a linear one
+        except ValueError as error:  # no layer with these names, or not a linear layer
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
                 f"train.lora.target_modules: {settings.target_modules!r} does not fit this model "
@@ -64,7 +65,7 @@ def add_adapter(model: Any, settings: LoraSettings, *, seed: int) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:  # peft gives an adapter the precision of its layer
             parameter.data = parameter.data.float()
-    # peft asks the Hub about a model that is named here, each time an adapter is saved.
+    # peft queries the Hub for a model named here each time an adapter is saved.
     model.peft_config[_NAME].base_model_name_or_path = None
 
 
@@ -78,7 +79,7 @@ def check_adapter(model: Any, settings: LoraSettings) -> None:
 
 
 def has_adapter(model: Any) -> bool:
-    """Whether `add_adapter` was called on the model, and `merge_adapter` has not been yet."""
+    """Whether the model has an adapter of `add_adapter` that is not merged yet."""
     return bool(getattr(model, "peft_config", None))
 
 
@@ -95,9 +96,9 @@ def without_adapter(model: Any) -> Iterator[None]:
 
 
 def load_adapter(model: Any, checkpoint: Path) -> None:
-    """Put the adapter's weights of a checkpoint into `model`; safetensors only.
+    """Load the adapter's weights of a checkpoint into `model`; safetensors only.
 
-    Raises InputError when the file is missing or broken or belongs to another adapter.
+    Raises InputError when the file is missing or damaged or belongs to another adapter.
     """
     from peft import set_peft_model_state_dict
     from safetensors import SafetensorError
@@ -117,7 +118,7 @@ def load_adapter(model: Any, checkpoint: Path) -> None:
 
 
 def name_base_model(folder: Path, model: str, revision: str | None) -> None:
-    """Write into a saved adapter's configuration which model it belongs to."""
+    """Write the name of its model into a saved adapter's configuration."""
     path = folder / ADAPTER_CONFIG
     values = json.loads(path.read_text(encoding="utf-8"))
     named = {"base_model_name_or_path": model, "revision": revision}
@@ -125,9 +126,9 @@ def name_base_model(folder: Path, model: str, revision: str | None) -> None:
 
 
 def adapter_products(model: Any) -> dict[str, Callable[[], Tensor]]:
-    """For each frozen matrix that is adapted, by its name, what the adapter adds to it (float32).
+    """For each adapted matrix, by its name, the product that the adapter adds to it (float32).
 
-    Each is computed when it is asked for: together they are as large as the model.
+    Each is computed on request: together they are as large as the adapted matrices.
     """
     return {
         f"{name}.weight": lambda module=module: module.get_delta_weight(_NAME).detach()  # type: ignore[misc]
@@ -136,7 +137,7 @@ def adapter_products(model: Any) -> dict[str, Callable[[], Tensor]]:
 
 
 def merge_into(source: Any, model: Any, settings: LoraSettings) -> None:
-    """Merge the adapter of `model` into `source`, in place: the same model without one, float32."""
+    """Merge the adapter of `model` into `source`, the same model in float32, in place."""
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     weights = get_peft_model_state_dict(model, adapter_name=_NAME)
@@ -150,19 +151,19 @@ def merge_into(source: Any, model: Any, settings: LoraSettings) -> None:
 
 
 def merge_adapter(model: Any) -> None:
-    """Add the adapter's products to the frozen matrices and take its layers out, in place."""
+    """Add the adapter's products to the frozen matrices and remove its layers, in place."""
     for _, module in _adapted_layers(model):
         module.merge()
     remove_adapter(model)
 
 
 def remove_adapter(model: Any) -> None:
-    """Take the adapter's layers out, in place: the frozen matrices stay as they are."""
-    # From the inside out: fused experts are wrapped twice, one layer of peft's in another.
+    """Remove the adapter's layers, in place: the frozen matrices do not change."""
+    # Innermost first: fused experts are wrapped twice, one peft layer in another.
     for name, module in reversed(_adapted_layers(model)):
         model.set_submodule(name, module.get_base_layer())
     del model.peft_config
-    model._hf_peft_config_loaded = False  # transformers' mark, which decides what is saved
+    model._hf_peft_config_loaded = False  # transformers' flag, which decides what is saved
 
 
 def _adapted_layers(model: Any) -> list[tuple[str, Any]]:
@@ -180,7 +181,7 @@ def _refuse_adapted_vocabulary(model: Any) -> None:
 
     for name, module in (
         ("embedding", model.get_input_embeddings()),
-        ("output matrix", model.get_output_embeddings()),
+        ("LM head", model.get_output_embeddings()),
     ):
         if isinstance(module, BaseTunerLayer):
             raise ConfigError(

@@ -4,8 +4,9 @@
     margin     = beta * (ratio_chosen - ratio_rejected)
     sigmoid    = -log sigmoid(margin)                                      mean over pairs
 
-arXiv 2503.02846, equation 4, with floats for the paper's sets of tokens; every weight one gives
-DPO (arXiv 2305.18290). Log-probabilities are float32 whatever the model computes in.
+arXiv 2503.02846, equation 4, with float weights instead of the paper's sets of tokens; with all
+weights 1 it is DPO (arXiv 2305.18290). Log-probabilities are float32 whatever the model computes
+in.
 
 Shapes: N scored tokens, B pairs. `sides` is 0 for chosen and 1 for rejected.
 """
@@ -23,7 +24,7 @@ LossKind = Literal["sigmoid", "robust", "ipo"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossSettings:
-    """Which loss; the fields of the same names in `trainer.config` describe them."""
+    """Settings of the loss; `trainer.config` describes the fields of the same names."""
 
     kind: LossKind = "sigmoid"
     beta: float = 0.1
@@ -59,7 +60,12 @@ def sum_pairs(
     *,
     num_pairs: int,
 ) -> PairSums:
-    """Sums of each side of each pair; a side without tokens sums to 0."""
+    """Sums for each side of each pair, [2, B], in nats for log-probabilities and log-ratios.
+
+    All arguments are [N], one per scored token: log-probabilities under policy and reference,
+    weights, index of the pair (0 to `num_pairs` - 1) and side (0 chosen, 1 rejected). A side
+    without tokens has sum 0.
+    """
     places_N = sides_N * num_pairs + pairs_N
 
     def add_up(values_N: Tensor) -> Tensor:
@@ -73,7 +79,11 @@ def sum_pairs(
 
 
 def preference_losses(sums: PairSums, settings: LossSettings) -> PairLosses:
-    """Loss of each pair."""
+    """The loss of each pair and its rewards, each [B], from the sums of its sides.
+
+    Equation 4 of arXiv 2503.02846 for `sigmoid`; `robust`, `ipo` and `chosen_nll` name the papers
+    of the other terms. Differentiable in the losses; rewards are detached.
+    """
     ratios_2B = sums.ratios_2B
     if settings.length_normalize or settings.kind == "ipo":
         ratios_2B = ratios_2B / _at_least_one_token(sums.weights_2B)
@@ -96,7 +106,7 @@ def preference_losses(sums: PairSums, settings: LossSettings) -> PairLosses:
 def sigmoid(margins_B: Tensor, smoothing: float = 0.0) -> Tensor:
     """DPO; with smoothing cDPO, for labels wrong with that probability (E. Mitchell 2023).
 
-    Its least value lies at the margin log((1 - smoothing) / smoothing), not at infinity.
+    Its minimum is at the margin log((1 - smoothing) / smoothing), not at infinity.
     """
     from torch.nn.functional import logsigmoid
 
@@ -129,5 +139,5 @@ def chosen_nll(sums: PairSums) -> Tensor:
 
 
 def _at_least_one_token(weights: Tensor) -> Tensor:
-    """Weights to divide by; a side without tokens, whose sum is 0, is divided by 1."""
+    """Weights to divide by; 1 for a side without tokens, whose sum is 0."""
     return weights.where(weights > 0, weights.new_ones(()))

@@ -1,12 +1,12 @@
 """Mask-DPO on `transformers.Trainer`: the loss of a batch.
 
-The rule: the loss of an optimiser step is the mean over all its pairs, however they are spread
-over micro-batches and processes. `get_batch_samples` counts them before the first backward pass,
-and each micro-batch contributes its sum divided by that count; a last, smaller batch therefore
-weighs no more than its pairs.
+The rule: the loss of an optimiser step is the mean over all its pairs, however they are split into
+micro-batches and processes. `get_batch_samples` counts them before the first backward pass, and
+each micro-batch contributes its sum divided by that count; therefore each pair of a last, smaller
+batch has the same weight as any other pair.
 
-Nothing in a micro-batch waits for other processes, and at most two things wait for the device.
-Whether losses are finite is looked at once per optimiser step, before the optimiser, and once per
+Nothing in a micro-batch waits for other processes, and at most two operations wait for the device.
+Losses are checked for finite values once per optimiser step, before the optimiser, and once per
 evaluation.
 
 What is logged: see `trainer.monitors`.
@@ -53,10 +53,10 @@ class PairDataset(torch.utils.data.Dataset[ReferencedExample]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
-    """What of a run is Mask-DPO's own.
+    """The settings of a run that are specific to Mask-DPO.
 
-    reference     a frozen model that computes the reference with each step; None where the items
-                  hold it, or where the policy without its adapter is the reference
+    reference     a frozen model that computes the reference in each step; None if the items
+                  hold its log-probs, or if the policy without its adapter is the reference
     peak_flops    peak operations per second of a device, for `mfu`
     """
 
@@ -68,12 +68,12 @@ class Method:
 
 
 class MaskDpoTrainer(CheckpointingTrainer):
-    """`transformers.Trainer` with the Mask-DPO loss. Takes the settings of its base, and `method`.
+    """`transformers.Trainer` with the Mask-DPO loss. Takes the arguments of its base, and `method`.
 
     Non-finite losses raise NonFiniteLossError with the ids of the pairs that have them.
     """
 
-    # Ours divides by the pairs of the whole step; the base must not divide again.
+    # This loss divides by the pairs of the whole step; the base must not divide again.
     loss_is_scaled_for_ga = True
 
     def __init__(
@@ -92,7 +92,8 @@ class MaskDpoTrainer(CheckpointingTrainer):
         self._monitors = {"train": Monitor(peak_flops=peak), "eval": Monitor()}
         self._sampler: PairSampler | None = None
         self._lengths = [item.example.num_tokens for item in train_items]
-        # Of each micro-batch since the last look: its ids, which pairs count, whose loss is finite.
+        # For each micro-batch since the last check: its ids, which pairs count, whose loss is
+        # finite.
         self._losses_seen: list[tuple[Sequence[str], Tensor, Tensor]] = []
         super().__init__(
             model=model,
@@ -104,7 +105,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         )
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """Batches in which every completion token is scored, masked ones too."""
+        """Batches in which every completion token is scored, including masked ones."""
         training = getattr(self, "data_collator")  # noqa: B009 (the base has no types)
         self.data_collator = PairCollator(layout=self.method.choice.layout, scored="completion")
         try:
@@ -122,7 +123,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         return samples, self.accelerator.reduce(num_pairs, reduction="sum")
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """The base's step, counted."""
+        """The base's step; its operations and tokens are counted."""
         loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         work: Work = inputs["work"]
         self._monitors["train"].add_work(
@@ -133,7 +134,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         return loss
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """The base's; what is not finite ends the run before the optimiser makes weights of it."""
+        """The base's; a non-finite loss or gradient ends the run before the optimiser step."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         is_bad = norm is not None and not math.isfinite(float(norm))
         self._refuse_non_finite(is_gradient_bad=is_bad)
@@ -217,7 +218,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         return losses
 
     def _is_logged(self) -> bool:
-        """Whether the step under way will be logged."""
+        """Whether the current step will be logged."""
         if self.args.logging_strategy == "no":
             return False
         step = self.state.global_step + 1
@@ -232,12 +233,15 @@ class MaskDpoTrainer(CheckpointingTrainer):
                 return score_tokens(model, batch, head)
 
     def _autocast(self) -> Any:
-        """The precision that trains, for whatever model: accelerate puts the policy's own forward
-        under autocast, but no model that FSDP2 shards, and no copy of it."""
+        """Autocast in the precision of training, for any model.
+
+        Accelerate runs the policy's own forward under autocast, but neither a model that FSDP2
+        shards nor a copy of it.
+        """
         return autocast(self.args.device, torch.bfloat16 if self.args.bf16 else torch.float32)
 
     def _refuse_non_finite(self, *, is_gradient_bad: bool = False) -> None:
-        """Raise NonFiniteLossError for the micro-batches since the last look, on all processes."""
+        """Raise NonFiniteLossError for the micro-batches since the last check, in all processes."""
         seen, self._losses_seen = self._losses_seen, []
         is_loss_bad = bool(seen) and not bool(torch.cat([finite_B for *_, finite_B in seen]).all())
         worst = max_of_processes(2 if is_loss_bad else int(is_gradient_bad), self.args.device)
@@ -254,7 +258,7 @@ class MaskDpoTrainer(CheckpointingTrainer):
         raise NonFiniteLossError(gather_lists(bad))
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # With several processes the library does not reach the sampler of an epoch it resumes in.
+        # With several processes the library does not set the sampler's epoch when it resumes.
         if self._sampler is not None:
             self._sampler.set_epoch(kwargs["epoch"])
         super()._run_epoch(*args, **kwargs)

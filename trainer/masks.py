@@ -1,18 +1,19 @@
-"""Masks: the weight of every token, from the weights of the sentences it lies in.
+"""Masks: the weight of every token, from the weights of the sentences that contain it.
 
 The rule: a token's weight is the smallest weight among the non-space characters it covers. So it
-trains if and only if all of them lie in spans with weight. From it follow the rest:
+trains if and only if all of them are in spans with non-zero weight. It follows that:
 
-- a character of the answer that lies in no span weighs 0;
+- a character of the answer outside all spans weighs 0;
 - white space follows the sentence before it (at the start of the answer, the sentence after it),
-  whether or not a span includes it: trimming a span, or stretching it over the white space at
-  its ends, changes no mask;
+  whether or not a span includes it: trimming a span, or extending it over the white space at its
+  ends, changes no mask;
 - a token of white space alone has the smallest weight of that white space;
-- a token that reaches from the prompt into the answer weighs 0, even if only by a space;
-- the template's trailer (end-of-text and what follows) weighs what the `eos` policy says;
-- a token without characters of its own weighs what stands before it.
+- a token that covers the end of the prompt and the start of the answer weighs 0, even if it shares
+  only a space;
+- the template's trailer (end-of-text and what follows) has the weight that `eos` sets;
+- a token without characters has the weight of the character before it.
 
-Weights are floats, and 0 is a weight like any other: no label, id or sentinel stands for "masked".
+Weights are floats, and 0 is a weight like any other: no label, id or sentinel means "masked".
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _SPACE_MARKS = "Ġ▁"
 def weigh_characters(
     rendered: Rendered, spans: Sequence[Span] | None, *, trailer_weight: float
 ) -> list[float]:
-    """One weight a character of `rendered.text`; prompt and template before the answer weigh 0.
+    """One weight per character of `rendered.text`; prompt and template before the answer weigh 0.
 
-    Span offsets count in the answer's content, of which the template may have trimmed the ends.
+    Span offsets are characters of the answer's content, whose ends the template may have trimmed.
     Without spans every character of the answer weighs 1 (stock DPO).
     """
     num_answer = rendered.end - rendered.start
@@ -45,7 +46,7 @@ def weigh_characters(
         for span in spans:
             start = max(span.start - rendered.content_start, 0)
             end = min(span.end - rendered.content_start, num_answer)
-            if start < end:  # else the template trimmed the whole span away
+            if start < end:  # else the template trimmed away the whole span
                 answer[start:end] = [span.weight] * (end - start)
         answer = _lend_to_spaces(rendered.text[rendered.start : rendered.end], answer)
     trailer = [trailer_weight] * (len(rendered.text) - rendered.end)
@@ -55,10 +56,11 @@ def weigh_characters(
 def weigh_tokens(
     rendered: Rendered, extents: Sequence[Offsets], character_weights: Sequence[float]
 ) -> list[float]:
-    """One weight per token; `extents` come from `token_extents`.
+    """One weight per token, 0 for masked; `extents` come from `token_extents`.
 
-    A token without characters lends its weight from the character before it, if that is in the
-    answer or the trailer.
+    `character_weights` has one weight per character of `rendered.text` (`weigh_characters`).
+    A token without characters takes the weight of the character before it, if that is in the answer
+    or the trailer.
     """
     text, answer_start = rendered.text, rendered.start
     weights = []
@@ -75,22 +77,22 @@ def weigh_tokens(
 
 
 def token_extents(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -> list[Offsets]:
-    """The characters each token truly covers: offsets, with what some tokenizers leave out.
+    """The characters that each token covers: its offsets, plus those that some tokenizers omit.
 
-    Byte-level BPE with `trim_offsets` (GPT-2, RoBERTa, older Llama 3 files) reports "Ġcat" at
-    "cat" alone, others at " cat". Whether a token straddles prompt and answer hangs on that
-    space, so it is given back, at either end: as many spaces as the token's own text has there,
-    as long as no other token claims them.
+    Byte-level BPE with `trim_offsets` (GPT-2, RoBERTa, older Llama 3 files) reports "Ġcat" at "cat"
+    alone, others at " cat". That space decides whether a token crosses from prompt to answer, so it
+    is added again, at both ends: as many spaces as the token's own text has there, unless another
+    token covers them.
 
     A tokenizer that composes letters (Qwen's NFC) reports "é" written as two characters at the
-    first of them; the others are given back, too.
+    first of them; the others are added again too.
 
     >>> token_extents("a cat", [(0, 1), (2, 5)], ["a", "Ġcat"])
     [(0, 1), (1, 5)]
     """
     starts = _true_starts(text, offsets, tokens)
     extents: list[Offsets] = []
-    limit = following = len(text)  # where the characters of the tokens further on begin
+    limit = following = len(text)  # where the characters of later tokens begin
     for start, (_, end), token in zip(
         reversed(starts), reversed(offsets), reversed(tokens), strict=True
     ):
@@ -102,7 +104,7 @@ def token_extents(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) 
 
 
 def first_answer_token(rendered: Rendered, extents: Sequence[Offsets]) -> int:
-    """Index of the first token that reaches past the prompt; the number of tokens if none does."""
+    """Index of the first token that ends after the prompt; the number of tokens if none does."""
     for index, (_, end) in enumerate(extents):
         if end > rendered.start:
             return index
@@ -110,7 +112,7 @@ def first_answer_token(rendered: Rendered, extents: Sequence[Offsets]) -> int:
 
 
 def end_of_answer(rendered: Rendered, extents: Sequence[Offsets]) -> int:
-    """How many tokens are left when those that lie wholly in the trailer are taken off."""
+    """The number of tokens without those that are entirely in the trailer."""
     count = len(extents)
     while count and extents[count - 1][0] >= rendered.end:
         count -= 1
@@ -129,36 +131,36 @@ def _lend_to_spaces(answer: str, weights: list[float]) -> list[float]:
 
 
 def _true_starts(text: str, offsets: Sequence[Offsets], tokens: Sequence[str]) -> list[int]:
-    """Where each token starts when it has back the spaces that no token before it claims."""
+    """Where each token starts, with the spaces before it that no earlier token covers."""
     starts = []
     reached = 0
     for (given, end), token in zip(offsets, tokens, strict=True):
         piece, start = text[given:end], given
-        owed = len(token) - len(token.lstrip(_SPACE_MARKS))
-        # Spaces alone: a token " \n" reported at "\n" is owed its space all the same.
-        owed -= len(piece) - len(piece.lstrip(" " + _SPACE_MARKS))
-        while owed > 0 and start > reached and text[start - 1].isspace():
+        missing = len(token) - len(token.lstrip(_SPACE_MARKS))
+        # Only spaces: a token " \n" reported at "\n" still needs its space.
+        missing -= len(piece) - len(piece.lstrip(" " + _SPACE_MARKS))
+        while missing > 0 and start > reached and text[start - 1].isspace():
             start -= 1
-            owed -= 1
+            missing -= 1
         starts.append(start)
         reached = max(reached, end)
     return starts
 
 
 def _true_end(text: str, start: int, given: int, limit: int, token: str) -> int:
-    """Where a token ends when it has back what stands before `limit` and is its own."""
+    """Where a token ends, with the omitted characters before `limit` that belong to it."""
     if start == given:
         return given
     piece, end = text[start:given], given
-    owed = len(token) - len(token.rstrip(_SPACE_MARKS))
-    owed -= len(piece) - len(piece.rstrip(" " + _SPACE_MARKS))
+    missing = len(token) - len(token.rstrip(_SPACE_MARKS))
+    missing -= len(piece) - len(piece.rstrip(" " + _SPACE_MARKS))
     while end < limit:
         if text[end].isspace():
-            if owed <= 0:
+            if missing <= 0:
                 break
-            owed -= 1
+            missing -= 1
         elif not _is_folded(text[start:end], text[end]):
-            break  # left out by the tokenizer, as control characters are: part of no token
+            break  # omitted by the tokenizer, like control characters: part of no token
         end += 1
     return end
 

@@ -1,9 +1,9 @@
 """Finding, naming and loading the policy.
 
-The rule: a model is its content. Whatever it was called, it is resolved to a folder of
-safetensors, hashed, and loaded from that folder without running any code that came with it, unless
-`trust_remote_code` is set; then the code is pinned by a commit, hashed with the weights, and all
-in that folder.
+The rule: a model is identified by its content. Whatever its name, it is resolved to a folder of
+safetensors, hashed, and loaded from that folder without running code that came with it, unless
+`trust_remote_code` is set; then the code must be pinned by a commit and be in that folder, and is
+hashed with the weights.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import BackendError, ConfigError, InputError, MissingPackageError
+from schemas.errors import BackendError, ConfigError, InputError
 from schemas.files.sidecar import describe_file
 from schemas.hashing import content_key
+from schemas.packages import require
 from trainer.config import TrainConfig
 from trainer.failures import is_out_of_memory
 from trainer.weights import load_narrowed, stored_weights
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
-# What of a model folder decides how text is read. Notes and generation_config.json do not.
+# The files of a model folder that decide how text is tokenised. generation_config.json does not.
 _TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -40,7 +41,7 @@ _TOKENIZER_FILES = (
     "chat_template*",
     "additional_chat_templates/*",
 )
-# Names of embeddings of positions in transformers' models: GPT-2, OPT and BART, BERT's kin.
+# Names of position embeddings in transformers' models: GPT-2, OPT and BART, BERT and similar.
 _POSITIONS = (
     "wpe",
     "embed_positions",
@@ -54,44 +55,36 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 def require_packages(config: TrainConfig) -> None:
-    """Raise MissingPackageError unless what training needs is installed."""
-    import importlib.util
-
+    """Raise MissingPackageError unless the packages that training needs are installed."""
     needed = ["torch", "transformers", "accelerate", "safetensors"]
-    for package in needed + (["peft"] if config.lora else []):
-        if importlib.util.find_spec(package) is None:
-            raise MissingPackageError(package, extra="train", needed_for="train")
-    for package in config.report_to:
-        if importlib.util.find_spec(package) is None:
-            raise ConfigError(
-                f"train.report_to names {package}, which is not installed; pip install {package}, "
-                "or leave it out"
-            )
+    require(*needed, *(["peft"] if config.lora else []), needed_for="train")
+    require(*config.report_to, needed_for="train.report_to")
 
 
 def quiet_library_bars() -> None:
-    """No bars of transformers' own for loading and saving: ours show what takes time."""
+    """Switch off transformers' own progress bars for loading and saving; maskdpo draws its own."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
 
 def resolve_model(config: TrainConfig) -> Path:
-    """The local folder of `config.model`, fetched from the Hub when it is an id."""
+    """The local folder of `config.model`; a Hub id is downloaded."""
     folder = Path(config.model)
     if not folder.is_dir():
         if folder.is_absolute() or config.model.startswith(".") or folder.exists():
             raise InputError.of(
-                folder, "is no model folder; train.model names a folder or a Hub id"
+                folder, "is not a model folder; train.model names a folder or a Hub id"
             )
         folder = _fetch(config.model, config.revision, trust=config.trust_remote_code)
     if (folder / "adapter_config.json").exists():
-        # transformers would load the model it names, which may be any, and lie anywhere
+        # transformers would load the model that it names, which may be any model anywhere
         raise InputError.of(
-            folder, "holds an adapter; train.model names a whole model, with its adapter merged"
+            folder,
+            "holds only an adapter; train.model must name a whole model, with its adapter merged",
         )
     if not (folder / "config.json").is_file():
-        raise InputError.of(folder, "holds no config.json, so it is no model folder")
+        raise InputError.of(folder, "holds no config.json, so it is not a model folder")
     if not list(folder.glob("*.safetensors")):
         raise InputError.of(
             folder,
@@ -104,7 +97,7 @@ def resolve_model(config: TrainConfig) -> Path:
 
 
 def trusted_code(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    """What of a model's own code may run, for the record: empty where none may."""
+    """The model's own code that may run, as a record; empty when none may run."""
     if not config.trust_remote_code:
         return {}
     return {
@@ -115,9 +108,9 @@ def trusted_code(config: TrainConfig, folder: Path) -> dict[str, Any]:
 
 
 def hash_weights(folder: Path, *, trust: bool = False) -> str:
-    """Key of what a model computes: its weights and its configuration, whatever its name.
+    """Key of a model: of its weights and its configuration, whatever its name.
 
-    With `trust` its own code is part of that.
+    With `trust` its own code is included.
     """
     files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
     files += _code_files(folder) if trust else []
@@ -125,7 +118,7 @@ def hash_weights(folder: Path, *, trust: bool = False) -> str:
 
 
 def hash_tokenizer(folder: Path) -> str:
-    """Key of how a model reads text: the files of its tokenizer, chat templates included."""
+    """Key of a tokenizer: of its files, including chat templates."""
     paths = {path for name in _TOKENIZER_FILES for path in folder.glob(name) if path.is_file()}
     names = sorted((str(path.relative_to(folder)), path) for path in paths)
     return content_key([[name, describe_file(path)["sha256"]] for name, path in names])
@@ -150,7 +143,7 @@ def load_model(
 ) -> Any:
     """The policy with its weights in `dtype` (float32 by default), dropout off, on `device`.
 
-    Weights are read straight to the device. Dropout is off because policy and reference must agree
+    Weights are read directly to the device. Dropout is off because policy and reference must agree
     before the first step (as in TRL).
     """
     import torch
@@ -182,9 +175,9 @@ def load_model(
 
 
 def _is_narrower(dtype: torch.dtype, folder: Path) -> bool:
-    """Whether all floating-point weights of a folder take more bytes in its files than as `dtype`.
+    """Whether every floating-point weight takes more bytes in the folder's files than in `dtype`.
 
-    Where some do not, the model keeps others on purpose in float32, as transformers will too.
+    If some do not, the model deliberately stores others in float32, and transformers keeps them so.
     """
     widths = [weight.float_bytes for weight in stored_weights(folder).values()]
     return all(width > dtype.itemsize for width in widths if width)
@@ -193,11 +186,11 @@ def _is_narrower(dtype: torch.dtype, folder: Path) -> bool:
 def check_positions(
     model: Any, *, max_length: int, lengths: Sequence[int], where: str
 ) -> list[str]:
-    """Compare `max_length` with the positions a model was made for; returns notes to the user.
+    """Compare `max_length` with the positions of the model; returns notes for the user.
 
-    Raises ConfigError where the positions are a table: past its end there is nothing to look up.
-    Rotary positions go on past the length of pre-training, with answers that get worse: a note,
-    where any of `lengths` (tokens per sequence) is longer.
+    Raises ConfigError when positions are a table and `max_length` exceeds it. Rotary positions
+    continue after the length of pre-training, but quality drops: a note if any of `lengths` (tokens
+    per sequence) is longer.
     """
     config = model.config.get_text_config()
     known = getattr(config, "max_position_embeddings", None)
@@ -212,28 +205,28 @@ def check_positions(
     if not num_longer:
         return []
     return [
-        f"{where} was made for {known} positions, and {num_longer} of {len(lengths)} sequences are "
-        f"longer (train.max_length is {max_length}); models get worse past that length, so "
+        f"{where} was trained for {known} positions, and {num_longer} of {len(lengths)} sequences "
+        f"are longer (train.max_length is {max_length}); models get worse past that length, so "
         f"consider train.max_length={known}"
     ]
 
 
 def check_router(model: Any, *, where: str) -> None:
-    """Raise ConfigError for a mixture of experts whose router is to have a loss of its own.
+    """Raise ConfigError for a mixture of experts whose router needs its own loss.
 
-    That loss (`router_aux_loss_coef`) is not computed here, and leaving it out would change what
-    the configuration asks for.
+    That loss (`router_aux_loss_coef`) is not computed here; to leave it out silently would not be
+    what the configuration asks for.
     """
     if getattr(model.config.get_text_config(), "output_router_logits", False):
         raise ConfigError(
             f"{where}: its config.json sets output_router_logits, which asks for the "
-            "load-balancing loss of the router; train does not compute it. Set "
+            "router's load-balancing loss; train does not compute it. Set "
             "output_router_logits to false there to train without that loss"
         )
 
 
 def may_leave_weights_unused(model: Any) -> bool:
-    """Whether a step of text may leave weights without a gradient: experts, a tower for images."""
+    """Whether a step on text may leave weights without a gradient: experts, an image tower."""
     config = model.config.get_text_config()
     names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     has_experts = any((getattr(config, name, None) or 0) > 1 for name in names)
@@ -241,7 +234,7 @@ def may_leave_weights_unused(model: Any) -> bool:
 
 
 def _has_position_table(model: Any) -> bool:
-    """Whether the decoder of text looks positions up: in an embedding, or (GPT-J) in a buffer."""
+    """Whether the text decoder looks positions up: in an embedding, or (GPT-J) in a buffer."""
     from torch.nn import Embedding
 
     decoder = model.get_decoder()
@@ -253,10 +246,10 @@ def _has_position_table(model: Any) -> bool:
 def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:
     """Raise ConfigError when the tokenizer has ids for which the model has no embedding.
 
-    Or when there is no output matrix to score tokens with.
+    Also when there is no LM head to score tokens with.
     """
     if model.get_output_embeddings() is None:
-        raise ConfigError(f"{where}: {type(model).__name__} has no output matrix to train with")
+        raise ConfigError(f"{where}: {type(model).__name__} has no LM head to train with")
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise ConfigError(
@@ -266,7 +259,7 @@ def check_vocabulary(model: Any, tokenizer: Any, *, where: str) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a setting. Raises ConfigError when a GPU is asked for and there is none."""
+    """The device of a setting. Raises ConfigError when a GPU is set and there is none."""
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():
@@ -279,7 +272,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The precision of the forward pass: bfloat16 where asked for, or where a GPU is good at it."""
+    """The precision of the forward pass: bfloat16 if it is set, or if a GPU supports it well."""
     import torch
 
     if name == "auto":
@@ -305,11 +298,11 @@ def _fetch(model: str, revision: str | None, *, trust: bool) -> Path:
         return Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
     except (HFValidationError, RepositoryNotFoundError):
         raise InputError.of(
-            model, "is no model folder here, and the Hub has no such model (or it needs a token)"
+            model, "is not a model folder here, and the Hub has no such model (or it needs a token)"
         ) from None
     except Exception as error:  # network, disk, authentication: many types, one meaning
         raise BackendError(
-            f"{model}: is no model folder here, and cannot be fetched from the Hub: "
+            f"{model}: is not a model folder here, and cannot be downloaded from the Hub: "
             f"{_first_line(error)}"
         ) from None
 
@@ -319,13 +312,13 @@ def _code_files(folder: Path) -> list[Path]:
 
 
 def _code_references(folder: Path) -> list[str]:
-    """What `auto_map` of a model's files names: "file.Class", or "other/repository--file.Class"."""
+    """The names in `auto_map` of a model's files: "file.Class", "other/repository--file.Class"."""
     found: list[str] = []
     for name in ("config.json", "tokenizer_config.json"):
         try:
             mapped = json.loads((folder / name).read_text(encoding="utf-8")).get("auto_map", {})
         except (OSError, ValueError, AttributeError):
-            continue  # whoever loads the file says what is wrong with it
+            continue  # the code that loads the file reports what is wrong with it
         values = mapped.values() if isinstance(mapped, dict) else [mapped]
         for value in values:
             found += [str(item) for item in (value if isinstance(value, list) else [value]) if item]
@@ -345,7 +338,7 @@ def _refuse_code_from_elsewhere(folder: Path) -> None:
 def _unloadable(folder: Path, what: str, error: Exception, *, trust: bool) -> InputError:
     hint = ""
     if not trust and _code_references(folder):
-        hint = " (it comes with code of its own, which only train.trust_remote_code=true runs)"
+        hint = " (it comes with its own code, which runs only with train.trust_remote_code=true)"
     return InputError.of(folder, f"{what} cannot be loaded{hint}: {_first_line(error)}")
 
 

@@ -1,24 +1,24 @@
-"""What a run reports of itself: sums over pairs and tokens, from which the logged means are made.
+"""What a run reports: sums over pairs and tokens, from which the logged means are computed.
 
-The rule: everything is a sum until it is logged, so that a mean is right over batches of different
-sizes and over processes. Since the last line of its kind:
+The rule: everything is a sum until it is logged, so that a mean over batches of different sizes and
+over processes is correct. Each is over the time since the last line of its kind:
 
     loss                            mean over pairs
     rewards/chosen, /rejected       beta times the weighted log-ratio of a side
     rewards/margins, /accuracies    their difference, and how often it is positive
     displaced                       share of pairs whose chosen side became less likely than it was
                                     under the reference (likelihood displacement, arXiv 2410.08847)
-    active_share                    tokens with weight / completion tokens
-    logratios/SIDE_active, _masked  mean log pi - log ref of a side's tokens with and without weight
+    active_share                    active tokens / completion tokens
+    logratios/SIDE_active, _masked  mean log pi - log ref of a side's active and masked tokens
     kl                              mean of exp(r) - 1 - r over tokens, r their log-ratio: an
-                                    estimate of KL(reference || policy) a token on answers drawn
+                                    estimate of KL(reference || policy) per token on answers drawn
                                     from the reference (J. Schulman 2020, "k3")
     tokens_per_s, pairs_per_s       through forward, backward and optimiser, of all processes
-    mfu                             operations a second over the peak of the devices, if known
+    mfu                             operations per second / peak of the devices, if known
 
-Masked tokens and `kl` are measured in the steps that are logged (they cost rows of the output
-matrix) and in evaluation. In training, masked tokens behind a side's last active one are not
-computed at all, so they are not in these means.
+Masked tokens and `kl` are measured only in logged steps (they cost rows of the LM head) and in
+evaluation. In training, masked tokens after a side's last active one are not computed, so they are
+not in these means.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -44,7 +44,7 @@ _PER_PAIR = (
 
 
 class Monitor:
-    """Sums of one kind of batches, training or evaluation."""
+    """Sums over batches of one kind, training or evaluation."""
 
     def __init__(self, *, peak_flops: float | None = None) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -59,10 +59,10 @@ class Monitor:
         *,
         whole: bool,
     ) -> None:
-        """Take in one batch; `logps_N` are all its listed tokens if `whole`, else the active."""
+        """Add one batch; `logps_N` are for all listed tokens if `whole`, else the active ones."""
         counted_B = batch["counted"]
         chosen_B, rejected_B = losses.chosen_rewards_B, losses.rejected_rewards_B
-        # Sums under a mask, never a selection by one: how many are selected waits for the device.
+        # Masked sums, not selection by a mask: the size of a selection would wait for the device.
         values = {
             "loss": losses.losses_B.detach(),
             "rewards/chosen": chosen_B,
@@ -79,19 +79,19 @@ class Monitor:
         self._add_tokens(logps_N.detach(), batch, whole=whole)
 
     def add_work(self, *, tokens: int, flops: int, pairs: int) -> None:
-        """Take in what a batch computed."""
+        """Add the work of a batch."""
         for name, value in {"tokens": tokens, "flops": flops, "trained_pairs": pairs}.items():
             self._add(f"work/{name}", torch.tensor(float(value), dtype=torch.float64))
 
     def add_seconds(self, seconds: float) -> None:
-        """Take in how long an optimiser step took."""
+        """Add the seconds of an optimiser step."""
         self._add("work/seconds", torch.tensor(seconds, dtype=torch.float64))
 
     def drain(self, accelerator: Any) -> dict[str, float]:
-        """Means since the last call, over all processes; empty when nothing came in."""
+        """Means since the last call, over all processes; empty when nothing was added."""
         if not self._sums:
             return {}
-        # Processes may have met different kinds of tokens, and must add up the same names.
+        # Processes may have seen different kinds of tokens, but must sum the same names.
         for name in _NAMES:
             self._add(name, torch.zeros(()))
         names = sorted(self._sums)
@@ -103,14 +103,14 @@ class Monitor:
         means = {name: sums[name] / sums["pairs"] for name in _PER_PAIR if sums["pairs"]}
         means["active_share"] = sums["num_active"] / max(sums["num_completion"], 1.0)
         for name in _RATIOS:
-            if sums[f"count/{name}"]:  # no masked tokens, no mean: left out, not a made-up 0
+            if sums[f"count/{name}"]:  # no masked tokens, no mean: omitted instead of 0
                 means[name] = sums[name] / sums[f"count/{name}"]
         if sums["count/kl"]:
             means["kl"] = sums["kl"] / sums["count/kl"]
         return means | self._speeds(sums, accelerator.num_processes)
 
     def _speeds(self, sums: Mapping[str, float], num_processes: int) -> dict[str, float]:
-        seconds = sums["work/seconds"] / num_processes  # processes work side by side
+        seconds = sums["work/seconds"] / num_processes  # processes work in parallel
         if not seconds:
             return {}
         speeds = {

@@ -1,8 +1,8 @@
-"""Several processes on one run: who writes, who waits.
+"""Several processes in one run: which one writes, which ones wait.
 
-The rule: one process, the main one, writes what all share (the run folder, the list of rejects, the
-log, the model); the others read it afterwards. With one process, which is the usual case, nothing
-here imports or starts anything.
+The rule: the main process writes what all share (the run folder, the list of rejects, the log, the
+model); the others read it afterwards. With one process, which is the usual case, nothing here
+imports or starts anything.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from schemas.errors import ConfigError
 
 T = TypeVar("T")
 
-# Others wait while the main one hashes or writes a model. That is no sign of a fault, so it has a
-# group of its own; the group that computes gives up as soon as transformers' would.
+# Others wait while the main process hashes or writes a model. That is not a fault, so these waits
+# have their own process group; the group for computing has transformers' timeout.
 _PATIENCE, _COMPUTING = timedelta(hours=12), timedelta(minutes=30)
 _groups: dict[str, Any] = {}
 
@@ -29,7 +29,7 @@ def count_processes() -> int:
 
 
 def process_index() -> int:
-    """Which of them this is; 0 is the main one."""
+    """The rank of this process; 0 is the main one."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -39,10 +39,10 @@ def is_main() -> bool:
 
 
 def join_processes(*, cpu: bool, has_adapter: bool) -> None:
-    """Meet the others (gloo on CPUs, nccl on GPUs); nothing to do for a single process.
+    """Join the process group (gloo on CPUs, nccl on GPUs); does nothing for a single process.
 
-    Raises ConfigError when the launcher left no address, started more processes than GPUs, or
-    would spread the weights of an adapter.
+    Raises ConfigError when the launcher gave no address, started more processes than GPUs, or would
+    shard the weights of an adapter's model.
     """
     if has_adapter:
         _refuse_sharded_adapter()
@@ -54,8 +54,8 @@ def join_processes(*, cpu: bool, has_adapter: bool) -> None:
     if "MASTER_ADDR" not in os.environ:
         raise ConfigError(
             f"WORLD_SIZE says that {count_processes()} processes were started, but MASTER_ADDR is "
-            "not set, so they cannot meet; start them with torchrun or accelerate launch, or unset "
-            "WORLD_SIZE"
+            "not set, so they cannot connect; start them with torchrun or accelerate launch, or "
+            "unset WORLD_SIZE"
         )
     gpus = torch.cuda.device_count()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -68,7 +68,7 @@ def join_processes(*, cpu: bool, has_adapter: bool) -> None:
     if not torch.distributed.is_initialized():
         raise ConfigError(
             f"{count_processes()} processes were started (WORLD_SIZE) without a LOCAL_RANK each, "
-            "so they cannot meet; start them with torchrun or accelerate launch"
+            "so they cannot connect; start them with torchrun or accelerate launch"
         )
     if "waiting" not in _groups:
         _groups["waiting"] = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
@@ -78,7 +78,7 @@ def wait_for_all() -> None:
     """Return when every process is here."""
     import sys
 
-    # A process alone has met nobody, and needs no torch for it.
+    # A single process has no group, and needs no torch for this.
     if count_processes() > 1 and "torch" in sys.modules:
         import torch.distributed as dist
 
@@ -87,19 +87,19 @@ def wait_for_all() -> None:
 
 
 def as_main_says(value: T) -> T:
-    """The main process's value, on all. Every process must ask."""
+    """The main process's value, in all processes. Every process must call this."""
     if count_processes() == 1:
         return value
     import torch.distributed as dist
 
-    said = [value]
-    dist.broadcast_object_list(said, src=0, group=_groups.get("waiting"))
-    return said[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0, group=_groups.get("waiting"))
+    return values[0]
 
 
 @contextmanager
 def main_first() -> Iterator[None]:
-    """The main process runs the block, then the others do: they find what it left."""
+    """The main process runs the block first, then the others, which find its results."""
     if not is_main():
         wait_for_all()
     yield
@@ -108,11 +108,12 @@ def main_first() -> Iterator[None]:
 
 
 def keep_full_precision(accelerator: Any) -> None:
-    """Let FSDP keep weights and outputs in float32, and autocast alone decide what to round.
+    """Make FSDP keep weights and outputs in float32, so that only autocast decides what to round.
 
-    Accelerate's own policy for bfloat16 rounds the inputs and outputs of every sharded module, the
-    log-probabilities and the stream between the layers among them. The policy would then not be
-    its reference before the first step, which was computed by autocast on whole float32 weights.
+    Accelerate's own mixed-precision policy for bfloat16 rounds the inputs and outputs of every
+    sharded module, including log-probabilities and the residual stream. Then the policy model would
+    differ from the reference before the first step, because the reference was computed by autocast
+    on whole float32 weights.
     """
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
     if plugin is not None:
@@ -120,10 +121,10 @@ def keep_full_precision(accelerator: Any) -> None:
 
 
 def reshard(model: Any) -> None:
-    """Give back what FSDP2 gathered for a forward pass without a backward pass (an evaluation).
+    """Free what FSDP2 gathered for a forward pass without a backward pass (an evaluation).
 
     accelerate keeps the last norm and the LM head gathered between the two; weights cannot be
-    loaded into a model that is whole in one part and sharded in another.
+    loaded into a model that is partly gathered and partly sharded.
     """
     from torch.distributed.fsdp import FSDPModule
 
@@ -140,11 +141,11 @@ def full_precision() -> Any:
 
 
 def _refuse_sharded_adapter() -> None:
-    """Raise ConfigError where accelerate was told to shard the weights of an adapter's model.
+    """Raise ConfigError when accelerate is configured to shard the weights of an adapter's model.
 
     FSDP2 shards groups of one dtype, and an adapter's group has two: frozen weights in the
-    precision of training, and its own in float32. A checkpoint of the adapter alone, and its merge,
-    would need the whole model besides.
+    precision of training, and its own in float32. A checkpoint of only the adapter, and its merge,
+    would also need the whole model.
     """
     for name in ("FSDP", "DeepSpeed"):
         if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false").lower() == "true":

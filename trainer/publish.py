@@ -1,7 +1,8 @@
 """The trained model as others load it: safetensors and text only.
 
-The rule: what is published is what its `config.json` says. Each weight has the dtype in which the
-source stores it, and settings that training changed (dropout, the cache) are the source's again.
+The rule: the published weights are as its `config.json` says. Each weight has the dtype in which
+the source stores it, and settings that training changed (dropout, the cache) are restored to the
+source's.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from trainer.weights import DTYPE_NAMES, main_dtype, stored_weights, write_chang
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SAMPLED_WEIGHTS = 1 << 17  # of each matrix, so that large models are not read again
-FEW_CHANGED = 0.1  # share of stored weights below which a run is said to have changed little
+_SAMPLED_WEIGHTS = 1 << 17  # of each matrix, so that large models are not read twice
+FEW_CHANGED = 0.1  # share of changed weights below which a note says that a run changed little
 
 
 def save_model(
@@ -46,7 +47,7 @@ def save_model(
 ) -> list[str]:
     """Write the model with the precision and dropout of its source; returns notes to the user.
 
-    `weights` are those of a model whose own are sharded. An adapter is merged into the model, or
+    `weights` are the gathered weights of a sharded model. An adapter is merged into the model, or
     with `lora.merge: false` written alone. Raises BackendError when a weight is not finite or the
     disk is full.
     """
@@ -95,7 +96,7 @@ def save_model(
 
 
 def cast_as_stored(weights: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
-    """Weights with the dtype that each has in the source, else that of most weights there."""
+    """Weights in the dtype that each has in the source; else in the dtype of most weights there."""
     import torch
 
     stored, main = stored_weights(source), main_dtype(source)
@@ -112,7 +113,7 @@ def cast_as_stored(weights: Mapping[str, Tensor], source: Path) -> dict[str, Ten
 
 
 def _cast_model(model: Any, source: Path) -> None:
-    """The same of a model in memory, one weight at a time."""
+    """The same for a model in memory, one weight at a time."""
     for name, weight in model.state_dict(keep_vars=True).items():
         (weight.data,) = cast_as_stored({name: weight.data}, source).values()
 
@@ -125,11 +126,11 @@ def _write_merged(
     source: Path,
     folder: Path,
 ) -> None:
-    """Write the model with its adapter merged in, and take the adapter out of `model`.
+    """Write the model with its adapter merged in, and remove the adapter from `model`.
 
-    The products are added to the weights as the source stores them, a file at a time, so that all
-    other weights are the source's own, to the bit. Where the files name weights otherwise than the
-    model does, or code comes with it, the source is loaded whole, in float32, and merged.
+    The products are added to the weights as the source stores them, one file at a time, so that all
+    other weights are bit-identical to the source's. When the files name weights differently from
+    the model, or code comes with it, the source is loaded whole, in float32, and merged.
     """
     stored = stored_weights(source)
 
@@ -157,9 +158,9 @@ def _write_merged(
 
 
 def name_dtype(folder: Path) -> None:
-    """Write the dtype of most of a folder's weights into its `config.json`, which loaders go by.
+    """Write the dtype of most of a folder's weights into its `config.json`, which loaders read.
 
-    transformers writes the dtype of the model in memory, which for sharded weights is another.
+    transformers writes the dtype of the model in memory, which differs for sharded weights.
     """
     dtype = main_dtype(folder)
     if dtype is None:
@@ -170,7 +171,7 @@ def name_dtype(folder: Path) -> None:
 
 
 def change_notes(source: Path, output: Path, adapted: Collection[str] | None = None) -> list[str]:
-    """A note where few of the stored bfloat16 weights differ from those of the source.
+    """A note if few of the stored bfloat16 weights differ from those of the source.
 
     `adapted` names the weights that could change; None for all. AdamW moves a weight by about the
     learning rate per step, and bfloat16 keeps 8 bits: a change of less than half of the last bit is

@@ -1,4 +1,4 @@
-"""The reference's log-probabilities: computed once, per token, and kept on disk.
+"""The reference's log-probabilities: computed once, per token, and stored on disk.
 
 The rule: what is stored depends on the reference model, on how it was computed and on the token
 ids, and on nothing else. Masks, labels, beta and the loss are not part of the key, so relabelling a
@@ -10,13 +10,13 @@ data set, or training on the same pairs with another setting, costs no new pass.
 |----------------------|----------------------------------------------------------------|
 | format               | what the columns mean                                          |
 | hash of the weights  | another model has other log-probabilities                      |
-| compute dtype        | bfloat16 rounds otherwise than float32                         |
+| compute dtype        | bfloat16 rounds differently from float32                         |
 | dtype of the weights | frozen weights held in bfloat16 are rounded once, norms too    |
-| device type          | a GPU's kernels round otherwise than a CPU's                   |
+| device type          | a GPU's kernels round differently from a CPU's                   |
 | torch, transformers  | major.minor: a corrected model implementation computes others  |
 
-Files appear whole (temporary file, then rename) and are never changed. A sequence may be in two of
-them after a race; both hold the same values.
+Files appear complete (temporary file, then rename) and are never changed. After a race a sequence
+may be in two of them; both hold the same values.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def sequence_key(sequence: TokenSequence) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceModel:
-    """What decides the log-probabilities of given tokens, besides the tokens."""
+    """What decides the log-probabilities of given tokens, apart from the tokens."""
 
     weights_hash: str
     compute_dtype: str
@@ -69,7 +69,7 @@ class ReferenceModel:
 
     @property
     def key(self) -> str:
-        """One hash of all of it, with the versions of the libraries that compute."""
+        """One hash of all fields and of the versions of the libraries that compute."""
         versions = installed_versions(("torch", "transformers"))
         libraries = [versions[name].split(".")[:2] for name in ("torch", "transformers")]
         return content_key([FORMAT, *asdict(self).values(), *libraries])[:32]
@@ -83,7 +83,7 @@ class ReferenceCache:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, keys: set[str]) -> dict[str, Logps]:
-        """The stored values of those keys that are there. Raises InputError for a broken file."""
+        """The values of those `keys` that are stored. Raises InputError for a damaged file."""
         import pyarrow as pa
 
         found: dict[str, Logps] = {}
@@ -94,7 +94,7 @@ class ReferenceCache:
                 names, values = table["key"].to_pylist(), table["logps"].combine_chunks()
             except (OSError, pa.ArrowInvalid, KeyError) as error:
                 reason = str(error).splitlines()[0]
-                message = f"is no readable reference cache ({reason}); delete it and rerun"
+                message = f"is not a readable reference cache ({reason}); delete it and rerun"
                 raise InputError.of(path, message) from None
             for row, key in enumerate(names):
                 if key in keys:
@@ -102,7 +102,7 @@ class ReferenceCache:
         return found
 
     def store(self, values: Mapping[str, Logps]) -> None:
-        """Write one file with these sequences; it appears whole or not at all."""
+        """Write one file with these sequences; it appears complete or not at all."""
         import pyarrow as pa
 
         keys = sorted(values)
@@ -131,8 +131,8 @@ def reference_logps(
 ) -> tuple[Mapping[str, Any], dict[str, int]]:
     """Log-probabilities by sequence key, with how many were computed and how many reused.
 
-    Each process computes and stores its part of what is missing, pairs of like length side by side.
-    Raises ConfigError where processes do not see each other's files.
+    Each process computes and stores its part of what is missing, with pairs of similar length in
+    the same batch. Raises ConfigError when processes do not see each other's files.
     """
     from tqdm import tqdm
 
@@ -141,13 +141,13 @@ def reference_logps(
     keys = [{sequence_key(example.chosen), sequence_key(example.rejected)} for example in examples]
     wanted = set().union(*keys)
     stored = cache.load(wanted)
-    # Another run may add to the cache meanwhile; all of ours must share out the same list.
+    # Another run may add to the cache meanwhile; all processes must divide the same list.
     computed = as_main_says(wanted - stored.keys())
-    owed = set(computed)
+    uncached = set(computed)
     missing: list[Example] = []
     for example, pair in zip(examples, keys, strict=True):
-        if owed & pair:
-            owed -= pair
+        if uncached & pair:
+            uncached -= pair
             missing.append(example)
     logger.info("reference: %d pairs to compute", len(missing))
     if missing:
@@ -168,7 +168,7 @@ def reference_logps(
         stored = cache.load(wanted)
         if not wanted <= stored.keys():
             raise ConfigError(
-                f"{cache.folder}: lacks log-probabilities that another process stored; the "
+                f"{cache.folder}: log-probabilities that another process stored are missing; the "
                 "processes of a run share their folders, so put the output and train.reference_dir "
                 "on a file system that all machines see"
             )
@@ -181,7 +181,7 @@ def reference_logps(
 def with_reference(
     examples: Sequence[Example], logps: Mapping[str, Any]
 ) -> list[ReferencedExample]:
-    """The examples with their log-probabilities; without where there are none."""
+    """The examples with their log-probabilities, or with None if there are none."""
     return [
         ReferencedExample(
             example=example,
@@ -202,9 +202,9 @@ def compute_missing(
     dtype: torch.dtype,
     on_progress: Callable[[int], object],
 ) -> None:
-    """Run the reference over pairs the cache lacks a side of, `batch_size` pairs at a time.
+    """Run the reference on pairs of which a side is not cached, `batch_size` pairs at a time.
 
-    Longest first: what does not fit in memory fails at once.
+    The longest come first, so that a lack of memory shows at once.
     """
     order = sorted(missing, key=lambda example: (-example.num_tokens, example.id))
     done: dict[str, Logps] = {}

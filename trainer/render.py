@@ -1,15 +1,15 @@
-"""Rendering: a conversation as the template writes it, with the answer's place in the text.
+"""Rendering: a conversation as the chat template writes it, with the answer's offsets in the text.
 
-The rule: the template is rendered on the whole conversation, once a side, and the answer is found
-by what the template puts around a stand-in for it, never by searching for the answer's own words
-(an answer "t" also occurs inside "<|im_start|>") and never by the length of a separately rendered
-prompt (templates add think blocks after it, and drop earlier reasoning).
+The rule: the template is rendered on the whole conversation, once per side, and the answer is
+located by what the template writes around a placeholder, never by a search for the answer's own
+words (an answer "t" also occurs inside "<|im_start|>") and never by the length of a separately
+rendered prompt (templates add think blocks after it, and drop earlier reasoning).
 
-    render(prompt + stand-in) = head + stand-in + tail
+    render(prompt + placeholder) = head + placeholder + tail
     render(prompt + answer)   = head + answer, perhaps trimmed + tail
 
-A template that trims the answer is followed; one that rewrites it makes the pair unusable; one
-that does not place it at all is refused before any pair is read.
+A template may trim the answer; one that rewrites it makes the pair unusable; one that does not
+contain it is refused before any pair is read.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from typing import Any
 from schemas.errors import ConfigError
 from schemas.records import Message
 
-# Letters and digits only: survives trimming, escaping, and templates that look for markup.
+# Letters and digits only: not changed by trimming, escaping, or templates that look for markup.
 STAND_IN = "answer0stand0in"
-# They differ in every part that a template could print.
+# These two moments differ in every part of a date that a template could print.
 _TWO_MOMENTS = (
     datetime.datetime(2001, 2, 3, 4, 5, 6),
     datetime.datetime(2014, 11, 26, 17, 38, 49),
 )
-# A value among the template's that is none of its variables: the date that it is to print.
+# Key under which the date to print is passed with the template's variables.
 FROZEN_DATE = "maskdpo_frozen_date"
 # Templates get the date from the function `strftime_now`, which a macro of that name replaces:
-# variables of a template are plain data, so a function cannot be handed to it. The last newline is
-# trimmed, as any after a block, and leaves the template's own first line as it was.
+# variables of a template are plain data, so a function cannot be passed. The last newline is
+# trimmed, like any after a block, so the template's own first line is unchanged.
 _FROZEN_CLOCK = (
     "{%- macro strftime_now(format) -%}"
     "{%- set frozen = namespace(text=format) -%}"
@@ -43,12 +43,12 @@ _FROZEN_CLOCK = (
     "{%- endfor -%}{{ frozen.text }}{%- endmacro %}\n"
 )
 _LETTERS = "aAbBcCdDeFfgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
-_PERCENT = "\ue000"  # stands for "%%" while directives are replaced
+_PERCENT = "\ue000"  # replaces "%%" while directives are replaced
 PROBE_ANSWER = '  First & second: 1.5 <b>é</b>, "it\'s".\n\n- 你好 '
 
 
 class RenderError(Exception):
-    """One conversation cannot be rendered usefully; `reason` is the code it is counted under."""
+    """One conversation cannot be used; `reason` is the code under which it is counted."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -68,9 +68,9 @@ class Frame:
 class Rendered:
     """A rendered conversation.
 
-    text              all of it, special tokens written out
+    text              the whole conversation, with special tokens as text
     start, end        `text[start:end]` is the answer as the template placed it
-    content_start     where that piece begins in the answer's content (a trimming template)
+    content_start     offset of that piece in the answer's content (above 0 if the template trims)
     """
 
     text: str
@@ -80,7 +80,7 @@ class Rendered:
 
 
 def frame_prompt(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str, Any]) -> Frame:
-    """The text around any answer to `prompt`. Raises RenderError."""
+    """What the template writes around any answer to `prompt`. Raises RenderError."""
     text = "\n".join(message.content for message in prompt)
     stand_in = STAND_IN
     while stand_in in text:
@@ -89,7 +89,8 @@ def frame_prompt(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str,
     count = rendered.count(stand_in)
     if count != 1:
         raise RenderError(
-            "answer_not_placed", f"the chat template writes the answer {count} times, must be once"
+            "answer_not_placed",
+            f"the chat template writes the answer {count} times; it must be once",
         )
     head, tail = rendered.split(stand_in)
     return Frame(head=head, tail=tail)
@@ -98,12 +99,12 @@ def frame_prompt(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str,
 def render_answer(
     tokenizer: Any, prompt: Sequence[Message], answer: str, frame: Frame, kwargs: Mapping[str, Any]
 ) -> Rendered:
-    """The conversation with `answer`, and where the answer stands. Raises RenderError."""
+    """The conversation with `answer`, and the answer's offsets. Raises RenderError."""
     text = _apply_template(tokenizer, prompt, answer, kwargs)
     start, end = len(frame.head), len(text) - len(frame.tail)
     placed = text[start:end]
     framed = text.startswith(frame.head) and text.endswith(frame.tail) and start <= end
-    # Trimming takes white space off the ends; equal cores leave nothing else it could have done.
+    # If both are equal without white space at their ends, the template only trimmed.
     if not framed or placed.strip() != answer.strip():
         raise RenderError("answer_rewritten", "the chat template changes the answer's words")
     content_start = _leading_space(answer) - _leading_space(placed)
@@ -129,9 +130,9 @@ def prints_date(tokenizer: Any, kwargs: Mapping[str, Any]) -> bool:
 
 
 def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) -> list[str]:
-    """Raise ConfigError unless masks can be made with this tokenizer; returns notes to the user.
+    """Raise ConfigError unless masks can be made with this tokenizer; returns notes for the user.
 
-    It needs a chat template that places the answer, and character offsets.
+    The tokenizer needs character offsets and a chat template that contains the answer.
     """
     if not tokenizer.is_fast:
         raise ConfigError(
@@ -141,8 +142,8 @@ def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) ->
         )
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"{where}: the tokenizer has no chat template, so there is no way to write a "
-            "conversation down; add chat_template.jinja to the model folder"
+            f"{where}: the tokenizer has no chat template, so no text can be made of a "
+            "conversation; add chat_template.jinja to the model folder"
         )
     question = [Message(role="user", content="Which one?")]
     try:
@@ -150,16 +151,17 @@ def check_tokenizer(tokenizer: Any, *, where: str, kwargs: Mapping[str, Any]) ->
         render_answer(tokenizer, question, PROBE_ANSWER, frame, kwargs)
     except RenderError as error:
         raise ConfigError(
-            f"{where}: answers cannot be found in what the chat template writes: {error.detail}; "
-            "the template must place the assistant's content once and unchanged (trimming is fine)"
+            f"{where}: the answer cannot be located in the output of the chat template: "
+            f"{error.detail}; the template must write the assistant's content once and unchanged "
+            "(it may trim it)"
         ) from None
     opening = _opening(tokenizer, question, kwargs)
     if opening is None or frame.head.startswith(opening):
         return []
     return [
         f"{where}: the chat template opens an answer to be generated with "
-        f"{opening[-40:]!r}, but a given answer with {frame.head[-40:]!r}; the model trains in "
-        "another context than it is sampled in (see chat_template_kwargs)"
+        f"{opening[-40:]!r}, but a given answer with {frame.head[-40:]!r}: training uses "
+        "another context than sampling (see chat_template_kwargs)"
     ]
 
 
@@ -167,7 +169,7 @@ def _opening(tokenizer: Any, prompt: Sequence[Message], kwargs: Mapping[str, Any
     messages = [message.model_dump() for message in prompt]
     try:
         return _render(tokenizer, messages, kwargs, add_generation_prompt=True)
-    except Exception:  # a template is a program; one without generation prompts still trains
+    except Exception:  # a template is a program; one without generation prompts can still train
         return None
 
 
@@ -178,9 +180,9 @@ def _apply_template(
     messages.append({"role": "assistant", "content": answer})
     try:
         return _render(tokenizer, messages, kwargs)
-    except Exception as error:  # a template is a program: what it raises is its own choice
+    except Exception as error:  # a template is a program: it may raise anything
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderError("template_refused", f"the chat template says: {detail}") from None
+        raise RenderError("template_refused", f"the chat template raises: {detail}") from None
 
 
 def _render(
@@ -190,7 +192,7 @@ def _render(
     *,
     add_generation_prompt: bool = False,
 ) -> str:
-    """The conversation as the template writes it, at the date that `kwargs` may hold."""
+    """The conversation as the template writes it, with the date in `kwargs` if there is one."""
     values = dict(kwargs)
     moment = values.pop(FROZEN_DATE, None)
     if moment is not None:
@@ -204,7 +206,7 @@ def _render(
 
 @lru_cache(maxsize=8)
 def _date_parts(moment: datetime.date) -> list[tuple[str, str]]:
-    """What each directive of `strftime` stands for at a moment; a plain date is midnight."""
+    """The value of each directive of `strftime` at a moment; a plain date means midnight."""
     if not isinstance(moment, datetime.datetime):
         moment = datetime.datetime.combine(moment, datetime.time())
     directives = [

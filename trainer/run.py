@@ -1,13 +1,13 @@
 """`run_train`: from a data set and a policy to a trained model folder.
 
-The rule: read, check and mask everything first, then spend. A data set or a setting that cannot
-train is reported before the reference pass, with the count of every reason, and before an earlier
-run's folder is deleted.
+The rule: everything is read, checked and masked before anything costs time. A data set or a setting
+that cannot train is reported before the reference pass, with the count of every reason, and before
+an earlier run's folder is deleted.
 
     OUTPUT/
         config.json, model.safetensors, tokenizer, chat template     the trained model
-        training_log.jsonl      a line per logging step
-        training.json           sidecar: key, settings, counts; `finished` once the model is whole
+        training_log.jsonl      one line per logging step
+        training.json           sidecar: key, settings, counts; `finished` once it is complete
         dropped.jsonl           pairs that could not train, each with its reason
         checkpoints/            while running; see `trainer.run_folder`
     OUTPUT/../reference/        log-probabilities of the reference; see `trainer.reference`
@@ -74,7 +74,14 @@ from trainer.run_folder import (
     refuse_undeletable,
     write_manifest,
 )
-from trainer.splits import Splits, count_splits, drop_notes, prepare_splits, write_rejects
+from trainer.splits import (
+    Splits,
+    count_splits,
+    drop_notes,
+    prepare_splits,
+    span_notes,
+    write_rejects,
+)
 from trainer.template_date import freeze_date, record_date
 
 logger = logging.getLogger(__name__)
@@ -82,15 +89,17 @@ logger = logging.getLogger(__name__)
 _MEMORY_OF_WEIGHTS = (
     "its weights take 4 bytes each, and training all of them 12 more: shard them over GPUs with "
     "FSDP2, or train an adapter (train.lora), whose frozen weights take 2 bytes each in bfloat16; "
-    "see the recipes in configs/train"
+    "the recipes show how (maskdpo recipes)"
 )
-# LoRA papers and libraries train at 1e-5 to 1e-3. AdamW moves each weight of the adapter by about
-# the rate per step, and its second matrix starts at zero.
+# LoRA papers and libraries use learning rates of 1e-5 to 1e-3. AdamW moves each weight of the
+# adapter by about the learning rate per step, and its second matrix starts at zero.
 _LEAST_LORA_RATE = 1e-6
 
 
-def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResult:
+def run_train(config: TrainConfig, *, dataset: Path | PairFiles, output: Path) -> StageResult:
     """Train `config.model` on the pairs of `dataset` into the folder `output`.
+
+    dataset    a folder or a file, or the files of a data set that was opened elsewhere
 
     Raises InputError (data or model unusable), ConfigError (a setting, or another run's folder),
     BackendError (device, Hub, non-finite loss, full disk, a signal) and MissingPackageError.
@@ -102,9 +111,9 @@ def run_train(config: TrainConfig, *, dataset: Path, output: Path) -> StageResul
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Run:
-    """What a run reads, and which run it is.
+    """The inputs of a run, and its identity.
 
-    config    as the run uses it: progress on the main process only, the template's date frozen
+    config    as the run uses it: progress only in the main process, the template's date frozen
     """
 
     config: TrainConfig
@@ -127,7 +136,9 @@ class _Policy:
     notes: list[str]
 
 
-def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSignals) -> StageResult:
+def _run(
+    config: TrainConfig, *, dataset: Path | PairFiles, output: Path, signals: StopSignals
+) -> StageResult:
     run = _plan(_join(config), dataset=dataset, output=output)
     finished = _claim_to_continue(run)
     if finished is not None:
@@ -136,8 +147,9 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
     tokenizer = load_tokenizer(run.model_folder, trust=run.config.trust_remote_code)
     where, values = str(run.model_folder), run.config.template_values
     notes += check_tokenizer(tokenizer, where=where, kwargs=values)
-    splits = prepare_splits(run.files, tokenizer, run.config, dataset)
-    _require_test_split(run.config, splits, dataset)
+    splits = prepare_splits(run.files, tokenizer, run.config)
+    _require_test_split(run.config, splits, run.files)
+    notes += span_notes(splits, run.config)
 
     started = time.monotonic()
     policy = _prepare_policy(run, tokenizer, splits)
@@ -167,22 +179,22 @@ def _run(config: TrainConfig, *, dataset: Path, output: Path, signals: StopSigna
 
 
 def _join(config: TrainConfig) -> TrainConfig:
-    """Join the other processes of the run; the settings as they are for this one."""
+    """Join the other processes of the run; returns the settings for this one."""
     require_packages(config)
     join_processes(cpu=config.device == "cpu", has_adapter=config.lora is not None)
     quiet_library_bars()
     return config.model_copy(update={"progress": config.progress and is_main()})
 
 
-def _plan(config: TrainConfig, *, dataset: Path, output: Path) -> _Run:
-    """Find what the run reads and decide which run it is, before anything is loaded."""
-    files = find_pair_files(dataset)
+def _plan(config: TrainConfig, *, dataset: Path | PairFiles, output: Path) -> _Run:
+    """Find the inputs of the run and decide its identity, before anything is loaded."""
+    files = dataset if isinstance(dataset, PairFiles) else find_pair_files(dataset)
     model_folder = resolve_model(config)
     trust = config.trust_remote_code
-    # Only the main process reads all weights for this; the others could wait on the same disk.
+    # Only the main process reads all weights for this: the others would read the same disk.
     weights_hash = as_main_says(hash_weights(model_folder, trust=trust) if is_main() else "")
     cache_folder = config.reference_dir or output.parent / "reference"
-    refuse_overlap(output, model=model_folder, dataset=dataset, reference=cache_folder)
+    refuse_overlap(output, model=model_folder, dataset=files.root, reference=cache_folder)
     config = freeze_date(config, model_folder, output=output, cache=cache_folder)
     return _Run(
         config=config,
@@ -196,7 +208,7 @@ def _plan(config: TrainConfig, *, dataset: Path, output: Path) -> _Run:
 
 
 def _claim_to_continue(run: _Run) -> FinishedRun | None:
-    """Take the folder of an equal run over; what it has to show when it is finished."""
+    """Adopt the folder of an equal run; returns its result if it is finished."""
     if not run.config.resume:
         refuse_undeletable(run.output)
         return None
@@ -215,7 +227,7 @@ def _claim_to_start_over(run: _Run) -> None:
 
 
 def _prepare_policy(run: _Run, tokenizer: Any, splits: Splits) -> _Policy:
-    """The model, which can do what is asked of it, and how it computes."""
+    """The loaded and checked model, and how it computes."""
     from trainer.head import head_bytes
 
     config, folder = run.config, run.model_folder
@@ -250,7 +262,7 @@ def _prepare_policy(run: _Run, tokenizer: Any, splits: Splits) -> _Policy:
 def _compute_reference(
     run: _Run, policy: _Policy, splits: Splits
 ) -> tuple[Mapping[str, Any], dict[str, int]]:
-    """Log-probabilities of the reference, stored or computed, and how many of each."""
+    """Log-probabilities of the reference, from the cache or computed, with the count of each."""
     config, dtype = run.config, policy.dtype
     cache = ReferenceCache(
         run.cache_folder,
@@ -286,7 +298,7 @@ def _save(run: _Run, policy: _Policy, tokenizer: Any, fitted: Fitted) -> list[st
 
 
 def _timings(started: float, referenced: float) -> dict[str, float]:
-    """Seconds up to the reference and from then on; both are readings of the monotonic clock."""
+    """Seconds before and after the reference pass, from readings of the monotonic clock."""
     return {
         "reference_seconds": referenced - started,
         "train_seconds": time.monotonic() - referenced,
@@ -294,7 +306,7 @@ def _timings(started: float, referenced: float) -> dict[str, float]:
 
 
 def _weights_dtype(config: TrainConfig, dtype: Any) -> Any:
-    """float32 for weights that train; frozen ones are held in the precision that computes."""
+    """float32 for weights that train; the precision of computing for frozen weights."""
     import torch
 
     return torch.float32 if config.lora is None else dtype
@@ -304,8 +316,8 @@ def _rate_notes(config: TrainConfig) -> list[str]:
     if config.lora is None or config.learning_rate >= _LEAST_LORA_RATE:
         return []
     return [
-        f"train.learning_rate is {config.learning_rate:g}, at which an adapter hardly changes: its "
-        "weights start at zero and move by about the rate per step. Start at ten times the rate "
+        f"train.learning_rate is {config.learning_rate:g}: too low for an adapter, because its "
+        "weights start at zero and move by about that much per step. Start at ten times the rate "
         "for all weights, 5e-6, or higher"
     ]
 
@@ -315,11 +327,11 @@ def _count_steps(fitted: Fitted) -> dict[str, int]:
     return {"steps": fitted.num_steps} | best
 
 
-def _require_test_split(config: TrainConfig, splits: Splits, dataset: Path) -> None:
+def _require_test_split(config: TrainConfig, splits: Splits, files: PairFiles) -> None:
     if config.early_stopping_patience is not None and not splits.test.examples:
         raise ConfigError(
-            f"train.early_stopping_patience measures on the test split, and {dataset} has none "
-            "that can be used; build one (build.test_share), or leave the setting out"
+            f"train.early_stopping_patience needs a test split, and {files.name} has none "
+            "that can be used; build one (build.test_share), or remove the setting"
         )
 
 
@@ -334,7 +346,7 @@ def _fit(
 ) -> Fitted:
     config, model = run.config, policy.model
     reference = _frozen_copy(model) if _needs_copy(config) else None
-    if config.lora is not None:  # only now: without its adapter the model is the reference
+    if config.lora is not None:  # after the reference, which is the model without its adapter
         add_adapter(model, config.lora, seed=config.seed)
     return fit(
         config,
@@ -364,6 +376,7 @@ def _identify(
             **tested,
         },
         trusted_code=trusted_code(config, model_folder),
+        dataset=files.origin,
     )
 
 
@@ -378,7 +391,7 @@ def _stop_notes(config: TrainConfig, fitted: Fitted) -> list[str]:
 
 
 def _trust_notes(identity: RunIdentity) -> list[str]:
-    """What of the model's own code may run; said before it does, and again with the result."""
+    """The model's own code that may run; reported before it runs, and again with the result."""
     if not identity.trusted_code:
         return []
     files = ", ".join(identity.trusted_code["files"]) or "no files"
@@ -393,12 +406,14 @@ def _finished_result(output: Path, finished: FinishedRun) -> StageResult:
         num_rows=finished.counts.get("rows", 0),
         failures=_read_failures(output),
         counts=finished.counts,
-        notes=[f"{output}: this run is finished, nothing to do (train.resume=false repeats it)"],
+        notes=[
+            f"{output}: this run is already finished, nothing to do (train.resume=false repeats it)"
+        ],
     )
 
 
 def _read_failures(output: Path) -> list[Failure]:
-    """The failed rows that a finished run left next to its folder."""
+    """The failed rows that a finished run wrote next to its folder."""
     path = failures_path(output)
     return read_records(path, Failure) if path.exists() else []
 
@@ -408,5 +423,5 @@ def _needs_copy(config: TrainConfig) -> bool:
 
 
 def _frozen_copy(model: Any) -> Any:
-    """A second model, for a reference that is computed as the policy trains."""
+    """A second model, for a reference that is computed in each step."""
     return copy.deepcopy(model).requires_grad_(False).eval()

@@ -1,8 +1,8 @@
-"""The output folder of a run: whose it is, what in it can be continued, how it is marked finished.
+"""The output folder of a run: which run owns it, what can be resumed, when it is finished.
 
 The rule: a folder belongs to one run, named by the key of everything that decides the trained
-weights. A checkpoint counts when its state file, which is written last, can be read; anything
-less was being written when the process died, and is removed.
+weights. A checkpoint is complete when its state file, which is written last, can be read; any other
+was being written when the process died, and is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.validation import show_value
 MANIFEST = "training.json"
 CHECKPOINTS = "checkpoints"
 SAVING = ".saving"  # the model while it is written; see `publish_model`
-# What a run leaves in its folder: the model with its tokenizer, and the run's own files.
+# The files of a run in its folder: the model with its tokenizer, and the run's own files.
 _WRITTEN = (
     "config.json",
     "generation_config.json",
@@ -33,7 +33,7 @@ _WRITTEN = (
     "model.safetensors.index.json",
     "adapter_model.safetensors",
     "adapter_config.json",
-    "*.py",  # of a model with code of its own, written next to its weights by transformers
+    "*.py",  # of a model with its own code, written next to its weights by transformers
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -45,14 +45,14 @@ _WRITTEN = (
     "training.json",
     "training_log.jsonl",
     "dropped.jsonl",
-    "curves.html",  # drawn by the command, from the log
+    "curves.html",  # plotted by the command, from the log
     "tensorboard",
     CHECKPOINTS,
     SAVING,
-    ".*.json*",  # temporary files of a write that was killed
+    ".*.json*",  # temporary files of an interrupted write
     ".curves.html.*",
 )
-# Without one of these a folder is no model to anybody, whatever else is in it.
+# Without one of these no library takes a folder for a model.
 _PUBLISHED_LAST = ("config.json", "adapter_config.json")
 STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 
@@ -61,14 +61,16 @@ STATE_FILE = "trainer_state.json"  # written last by transformers' Trainer
 class RunIdentity:
     """What makes two runs the same: settings that decide the result, and content hashes.
 
-    `computed` and `trusted_code` are records, and not part of the key: how the run was computed,
-    and the code that ran with the model (whose hash is part of the weights' content).
+    `computed`, `trusted_code` and `dataset` are records, and not part of the key: how the run was
+    computed, the code that ran with the model (whose hash is part of the weights' content), and
+    the name and commit of a data set whose content is in `content`.
     """
 
     settings: Mapping[str, Any]
     content: Mapping[str, str]
     computed: Mapping[str, Any] = field(default_factory=dict)
     trusted_code: Mapping[str, Any] = field(default_factory=dict)
+    dataset: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -78,15 +80,15 @@ class RunIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """The counts of a run that is already done."""
+    """The counts of a run that is already finished."""
 
     counts: Mapping[str, int]
 
 
 def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> FinishedRun | None:
-    """Make `output` this run's own; returns the finished run when there is nothing left to do.
+    """Claim `output` for this run; returns the finished run when there is nothing left to do.
 
-    Raises ConfigError when another run owns it, InputError when it is no run folder at all.
+    Raises ConfigError when another run owns it, InputError when it is not a run folder.
     """
     if output.exists() and not output.is_dir():
         raise InputError.of(output, "is a file; the output of train is a folder")
@@ -95,13 +97,13 @@ def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> Finish
     manifest = _read_manifest(output / MANIFEST)
     if manifest is None:
         if output.is_dir() and any(output.iterdir()):
-            raise ConfigError(f"{output}: holds files but no training run; choose another output")
+            raise ConfigError(f"{output}: has files but no training run; choose another output")
         output.mkdir(parents=True, exist_ok=True)
         write_manifest(output, identity, finished=False)
         return None
     if manifest.get("key") != identity.key:
         if not manifest.get("finished") and last_checkpoint(output) is None:
-            write_manifest(output, identity, finished=False)  # nothing was done yet to mix up
+            write_manifest(output, identity, finished=False)  # that run had not done anything yet
             return None
         raise ConfigError(
             f"{output}: holds another run ({_differences(manifest, identity)}); choose another "
@@ -115,8 +117,8 @@ def claim_folder(output: Path, identity: RunIdentity, *, resume: bool) -> Finish
 def refuse_overlap(output: Path, *, model: Path, dataset: Path, reference: Path | None) -> None:
     """Raise ConfigError where writing or deleting `output` could harm what the run reads.
 
-    `resume: false` deletes the output folder, and a run writes a model into it: neither may be
-    the policy's own folder, the data, a folder around them, or one inside them.
+    `resume: false` deletes the output folder, and a run writes a model into it: neither may be the
+    policy's own folder, the data, or a folder that contains them or is inside them.
     """
     mine = output.resolve()
     for name, path in (("the policy", model), ("the data set", dataset)):
@@ -129,8 +131,9 @@ def refuse_overlap(output: Path, *, model: Path, dataset: Path, reference: Path 
         other = reference.resolve()
         if mine == other or mine in other.parents:
             raise ConfigError(
-                f"{output}: the cache of reference log-probabilities ({reference}) lies in the "
-                "output folder, which resume: false deletes; choose another train.reference_dir"
+                f"{output}: the cache of reference log-probabilities ({reference}) is in the "
+                "output folder, which train.resume=false deletes; choose another "
+                "train.reference_dir"
             )
 
 
@@ -155,9 +158,9 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 @contextmanager
 def publish_model(output: Path) -> Iterator[Path]:
-    """A folder to write the model into, whose files appear in `output` when the block ends well.
+    """A folder to write the model into; its files are moved to `output` if the block succeeds.
 
-    Configurations come last, so a folder that looks like a model holds all its weights.
+    Configuration files are moved last, so a folder that looks like a model holds all its weights.
     """
     staging = output / SAVING
     shutil.rmtree(staging, ignore_errors=True)
@@ -169,10 +172,10 @@ def publish_model(output: Path) -> Iterator[Path]:
         files = sorted(staging.iterdir(), key=lambda path: (path.name in _PUBLISHED_LAST, path))
         for path in files:
             target = output / path.name
-            if path.is_dir():  # of chat templates; a folder cannot be renamed over another
+            if path.is_dir():  # of chat templates; a rename cannot replace a non-empty folder
                 shutil.rmtree(target, ignore_errors=True)
             else:
-                follow_umask(path)  # safetensors writes files for their owner alone
+                follow_umask(path)  # safetensors makes files that only their owner can read
             path.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -204,6 +207,8 @@ def write_manifest(
     }
     if identity.trusted_code:
         own["trusted_code"] = dict(identity.trusted_code)
+    if identity.dataset:
+        own["dataset"] = dict(identity.dataset)
     write_json(output / MANIFEST, sidecar.model_dump() | own)
 
 
@@ -214,19 +219,19 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         name, version = manifest["format"], manifest["version"]
     except (OSError, ValueError, KeyError, TypeError):
-        message = "is no readable training manifest; set train.resume=false to start over"
+        message = "is not a readable training manifest; set train.resume=false to start over"
         raise InputError.of(path, message) from None
     check_format(path, str(name), str(version), expected="training")
     return dict(manifest)
 
 
 def refuse_undeletable(output: Path) -> None:
-    """Raise ConfigError for a folder that starting over would not delete: it is no run's alone."""
+    """Raise ConfigError for a folder with files that no training run writes: it is not deleted."""
     if not output.is_dir() or not any(output.iterdir()):
         return
     path = output / MANIFEST
     if not path.exists() or f'"{FORMAT_PREFIX}training"' not in path.read_text(encoding="utf-8"):
-        raise ConfigError(f"{output}: holds files but no training run, so it is not deleted")
+        raise ConfigError(f"{output}: has files but no training run, so it is not deleted")
     strange = [item.name for item in output.iterdir() if not _is_ours(item.name)]
     if strange:
         raise ConfigError(
@@ -236,7 +241,7 @@ def refuse_undeletable(output: Path) -> None:
 
 
 def _start_over(output: Path) -> None:
-    """Delete a run folder, and nothing that is not one."""
+    """Delete a run folder, and no other folder."""
     refuse_undeletable(output)
     if output.is_dir():
         shutil.rmtree(output)
@@ -259,7 +264,7 @@ def _completed_step(checkpoint: Path) -> int | None:
 
 
 def _differences(manifest: Mapping[str, Any], identity: RunIdentity) -> str:
-    """What differs, by name: 'learning_rate 1e-06 is now 5e-07'."""
+    """What differs, with names: 'learning_rate 1e-06 is now 5e-07'."""
     before = manifest.get("config", {})
     changed = [
         f"{name} {show_value(before.get(name))} is now {show_value(value)}"

@@ -1,10 +1,10 @@
 """The order of the pairs, the same for one process and for many.
 
 The rule: every pair counts once per epoch. Accelerate gives each process the same number of batches
-by repeating pairs, which would weigh those twice; here the order is filled up with `STAND_IN`
-instead, for which the data set returns an example that trains nothing. The order of the real pairs
-does not depend on the number of processes (grouped by length it does: groups are as large as what
-all processes take at a time).
+by repeating pairs, which would count those twice; here the order is padded with `STAND_IN` instead,
+for which the data set returns an example that trains nothing. The order of the real pairs does not
+depend on the number of processes, except when grouped by length: the size of a group is the number
+of pairs that all processes take at a time.
 
 This module imports torch at its head: only code that already has a model imports it.
 """
@@ -20,10 +20,10 @@ _MEGABATCH = 50  # batches among which lengths are sorted, as transformers does
 
 
 class PairSampler(torch.utils.data.Sampler[int]):
-    """Indices of an epoch, in batches of `batch_size` a process and step.
+    """Indices of an epoch, in batches of `batch_size` per process per step.
 
-    With `lengths`, pairs of like length come into the same batch: less padding, and processes that
-    wait less for each other. Without a seed the order is that of the data (evaluation).
+    With `lengths`, pairs of similar length are in the same batch: less padding, and processes wait
+    less for each other. Without a seed the order is that of the data (evaluation).
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class PairSampler(torch.utils.data.Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         order = list(range(self._count))
         if self._seed is not None:
-            # The draw of accelerate's SeedableRandomSampler, and its move to the next epoch.
+            # As in accelerate's SeedableRandomSampler: the same permutation, and the step to the
+            # next epoch.
             generator = torch.Generator().manual_seed(self._seed + self.epoch)
             order = torch.randperm(self._count, generator=generator).tolist()
             if self._lengths is not None:
@@ -66,8 +67,8 @@ class PairSampler(torch.utils.data.Sampler[int]):
 def _group(order: Sequence[int], lengths: Sequence[int], block: int) -> list[int]:
     """Sort by length within megabatches; the longest pair is in the first block.
 
-    What does not fit in memory shows at once. The order of the blocks is drawn: a block comes where
-    `order` has the first of its pairs.
+    A lack of memory then shows at once. The order of the blocks is random: a block is where `order`
+    has the first of its pairs.
     """
     size = block * _MEGABATCH
     parts = [
@@ -75,7 +76,7 @@ def _group(order: Sequence[int], lengths: Sequence[int], block: int) -> list[int
         for start in range(0, len(order), size)
     ]
     blocks = [part[at : at + block] for part in parts for at in range(0, len(part), block)]
-    # At most one block, of the last megabatch, is short; it has to come last.
+    # At most one block, of the last megabatch, is short; it must be last.
     whole, short = [b for b in blocks if len(b) == block], [b for b in blocks if len(b) < block]
     if not whole:
         return [index for block_ in short for index in block_]

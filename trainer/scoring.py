@@ -1,4 +1,4 @@
-"""Scoring a few pairs without training on them: for the reference pass, and the proof of a layout.
+"""Scoring pairs without training on them: for the reference pass, and the check of a layout.
 
 Shapes and errors are those of `trainer.head.score_tokens`, which does the work.
 """
@@ -40,9 +40,9 @@ def score_completions(
 def embedding_gradients(
     model: Any, examples: Sequence[Example], *, layout: Layout, head: Head, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Gradient of all those log-probabilities' sum in the input embeddings, float32 [ids, H].
+    """Gradient of the sum of those log-probabilities in the input embeddings, float32 [ids, H].
 
-    Added up by token id, in the order of the ids, so that it is the same in every layout. No
+    Summed per token id, in the order of the ids, so that it is the same in every layout. No
     gradient of a weight is computed.
     """
     import torch

@@ -1,4 +1,4 @@
-"""Both splits of a data set: the rows read, what became of them, and where the user reads of it.
+"""Both splits of a data set: the rows read, what became of them, and the files that list it.
 
 The rule: every row that is read trains, is listed as failed, or is listed as dropped with its
 reason; counts and files are made from the same lists.
@@ -34,12 +34,12 @@ class Splits:
 
     @property
     def num_rows(self) -> int:
-        """Rows read, good and bad."""
+        """Number of rows read, valid and invalid."""
         return self.train_rows.num_rows + self.test_rows.num_rows
 
     @property
     def failures(self) -> list[Failure]:
-        """Rows that are no pairs."""
+        """Invalid rows."""
         return [*self.train_rows.failures, *self.test_rows.failures]
 
     @property
@@ -59,9 +59,10 @@ class Splits:
         return [*self.train.examples, *self.test.examples]
 
 
-def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, dataset: Path) -> Splits:
+def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig) -> Splits:
     """Read and mask both splits. Raises InputError when no training pair is left."""
-    train_rows, test_rows = read_pairs(files.train), read_pairs(files.test)
+    train_rows = read_pairs(files.train, files.labels)
+    test_rows = read_pairs(files.test, files.labels)
     splits = Splits(
         train_rows=train_rows,
         train=prepare_examples(train_rows.pairs, tokenizer, config),
@@ -71,14 +72,13 @@ def prepare_splits(files: PairFiles, tokenizer: Any, config: TrainConfig, datase
     if splits.train.examples:
         return splits
     if not train_rows.num_rows:
-        raise InputError.of(dataset, "holds no training pairs: its files have no rows")
+        raise InputError.of(files.name, "holds no training pairs: its files have no rows")
     lost = [*train_rows.failures, *splits.train.dropped]
-    first = lost[0].detail.removeprefix(
-        f"{lost[0].id}: "
-    )  # a row without an id is named by its place
+    # A row without an id is identified by its place.
+    first = lost[0].detail.removeprefix(f"{lost[0].id}: ")
     raise InputError.of(
-        dataset,
-        f"no training pair is left of {train_rows.num_rows} ({_listed_reasons(lost)}; "
+        files.name,
+        f"none of {train_rows.num_rows} training pairs can be used ({_listed_reasons(lost)}; "
         f"first: {lost[0].id}: {first})",
     )
 
@@ -100,7 +100,7 @@ def count_splits(splits: Splits) -> dict[str, int]:
 
 
 def write_rejects(splits: Splits, output: Path) -> None:
-    """Failed rows next to the folder, dropped pairs inside it."""
+    """Write failed rows next to the folder, and dropped pairs inside it."""
     write_failures(output, splits.failures)
     if splits.dropped:
         write_records(output / DROPPED, splits.dropped)
@@ -108,8 +108,19 @@ def write_rejects(splits: Splits, output: Path) -> None:
         (output / DROPPED).unlink(missing_ok=True)
 
 
+def span_notes(splits: Splits, config: TrainConfig) -> list[str]:
+    """One sentence about training pairs that have no spans, so that no sentence is masked."""
+    count = sum(pair.chosen_spans is None for pair in splits.train_rows.pairs)
+    if not count or not config.use_spans:
+        return []
+    return [
+        f"{count} of {len(splits.train_rows.pairs)} training pairs have no sentence spans: they "
+        "train as stock DPO, on every token of both answers"
+    ]
+
+
 def drop_notes(splits: Splits, output: Path) -> list[str]:
-    """One sentence about pairs that could not train, if there are any."""
+    """A note about pairs that could not train, if there are any."""
     if not splits.dropped:
         return []
     count = len(splits.dropped)

@@ -1,9 +1,9 @@
 """The date that some chat templates print: one date for all prompts of a run, recorded and reused.
 
 The rule: the same pairs give the same tokens on any day. Otherwise a run resumed tomorrow would
-train its remaining steps on other prompts, and no cached reference log-probability would be found
-again. Which date it is, in this order: `train.template_date`; the date in the manifest of the run
-that is resumed; the date recorded in the reference cache; today.
+train its remaining steps on other prompts, and no cached reference log-probability would be found.
+The date is the first of these: `train.template_date`; the date in the manifest of the run that is
+resumed; the date recorded in the reference cache; today.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def freeze_date(config: TrainConfig, model: Path, *, output: Path, cache: Path) 
 
 
 def record_date(config: TrainConfig, cache: Path) -> list[str]:
-    """Keep the date for other runs with this reference cache; returns a note to the user."""
+    """Record the date for other runs with this reference cache; returns a note for the user."""
     if config.template_date is None:
         return []
     path = cache / RECORD
@@ -59,7 +59,7 @@ def _recorded(config: TrainConfig, output: Path, cache: Path) -> datetime.date:
 
 
 def _mentions_date(model: Path) -> bool:
-    """Whether a template reads the clock at all: this is quick, loading a tokenizer is not."""
+    """Whether a template can read the clock: this test is quick, loading a tokenizer is not."""
     names = ("tokenizer_config.json", "chat_template*", "additional_chat_templates/*")
     paths = [path for name in names for path in model.glob(name) if path.is_file()]
     return any("strftime_now" in path.read_text(encoding="utf-8") for path in paths)

@@ -1,7 +1,7 @@
-"""Weights as files: read, narrowed and written one at a time.
+"""Weight files: weights are read, converted and written one at a time.
 
-The rule: no more of a model is in memory than is asked for. A mapped file counts as memory for as
-long as it is open, so each weight opens its file anew.
+The rule: only the requested part of a model is in memory. A mapped file counts as memory while it
+is open, so each weight opens its file again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ DTYPE_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "f
 class StoredWeight:
     """One weight of a safetensors file, read as `dtype` if that is given.
 
-    `dtype_name` is the file's ("F32", "BF16", ...). Raises what safetensors raises for a damaged
-    file.
+    `dtype_name` is the file's ("F32", "BF16", ...). A damaged file raises safetensors' own error.
     """
 
     def __init__(self, path: Path, name: str, *, dtype: torch.dtype | None = None) -> None:
@@ -42,7 +41,7 @@ class StoredWeight:
 
     @property
     def float_bytes(self) -> int:
-        """Bytes of one number, 0 for what is no floating-point number of 16 bits or more."""
+        """Bytes per number; 0 unless it is a floating-point number of 16 bits or more."""
         return _BYTES[self.dtype_name] if self.dtype_name in DTYPE_NAMES else 0
 
     @property
@@ -51,7 +50,7 @@ class StoredWeight:
         return math.prod(self.shape) * _BYTES.get(self.dtype_name, 1)
 
     def read(self, num_rows: int | None = None) -> Tensor:
-        """The weight, or its first rows."""
+        """The weight, or its first `rows` rows."""
         with _open(self._path) as file:
             if num_rows is None or not self.shape:
                 weight = file.get_tensor(self._name)
@@ -62,14 +61,14 @@ class StoredWeight:
         return weight  # type: ignore[no-any-return]
 
     def __getitem__(self, index: Any) -> Tensor:
-        """A part: how transformers reads a weight that it has not loaded yet."""
+        """A slice: transformers reads a weight that is not loaded yet in this way."""
         return self.read()[index]
 
 
 def stored_weights(folder: Path, *, dtype: torch.dtype | None = None) -> dict[str, StoredWeight]:
     """The weights of a model folder by name, in the order of its files.
 
-    The files are those that transformers reads: the one that `config.json` names, or
+    The files are the ones that transformers reads: the one that `config.json` names, or
     `model.safetensors`, or those of the index. A folder may hold the same weights twice.
     """
     index, single = folder / INDEX, folder / _named_file(folder)
@@ -104,9 +103,10 @@ def main_dtype(folder: Path) -> torch.dtype | None:
 def load_narrowed(
     folder: Path, config: Any, *, dtype: torch.dtype, device: torch.device, trust: bool
 ) -> Any:
-    """A causal language model with its weights in `dtype`, which is narrower than their files'.
+    """A causal language model with its weights in `dtype`, which is narrower than in their files.
 
-    As `from_pretrained`, which keeps the whole files mapped until the last weight is converted.
+    Like `from_pretrained`, but that one keeps whole files mapped until the last weight is
+    converted.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -143,7 +143,7 @@ def write_changed(
         tensors = {name: change(name, weights[name].read()).contiguous() for name in names}
         save_file(tensors, folder / path, metadata={"format": "pt"})
         placed.update(dict.fromkeys(names, path))
-        del tensors  # before the next file's are read
+        del tensors  # before the weights of the next file are read
     if len(shards) > 1:
         total = sum(weight.num_bytes for weight in weights.values())
         write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": placed})
@@ -164,7 +164,7 @@ def plan_shards(num_bytes: Mapping[str, int]) -> list[list[str]]:
 
 
 def _named_file(folder: Path) -> str:
-    # Whoever loads the model reports what is wrong with its configuration.
+    # The code that loads the model reports what is wrong with its configuration.
     return read_object(folder / "config.json").get("transformers_weights") or SINGLE
 
 

@@ -1,6 +1,7 @@
 """Reads people's labels, in any of the three forms they come in.
 
-    human labels   JSONL of labelled responses, each with its own documents (docs/dataset-format.md)
+    human labels   JSONL of labelled responses, each with its own documents
+                   (docs/dataset-format.md), or a split of a data set with the same columns
     annotations    annotations.jsonl whose verdicts are of people (`source` is "person"), as
                    `maskdpo import` writes it, with a documents.jsonl
     reviews        reviews.jsonl of checked sheets (docs/formats.md), or the corrections.jsonl of an
@@ -17,11 +18,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annotator.agreement.reviewers import PeopleFigures, decisions_by_text, measure_people
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import read_lines, read_records
+from schemas.files.sidecar import describe_files
+from schemas.files.tables import Table
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Sentence, Verdict
 
@@ -39,6 +42,7 @@ class Gold:
     """People's labels and the documents they go with; `inputs` are the files they came from.
 
     people    figures of the reviews; None where the labels do not come from reviews
+    table     the split of a data set that holds the labels; None for a file
     """
 
     annotations: Sequence[Annotation]
@@ -47,27 +51,37 @@ class Gold:
     num_not_by_people: int = 0
     num_refused: int = 0
     people: PeopleFigures | None = None
+    table: Table | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the labels, without a folder of this machine."""
+        return self.table.name if self.table else self.inputs[0].name
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """The inputs, hashed, for a sidecar."""
+        return self.table.describe() if self.table else describe_files(self.inputs)
 
     def notes(self) -> list[str]:
         """Notes for the user."""
         notes = []
         if self.num_refused:
             notes.append(
-                f"{self.num_refused:,} reviews of {self.inputs[0].name} do not belong to the "
+                f"{self.num_refused:,} reviews of {self.name} do not belong to the "
                 f"responses in {self.inputs[1].name} as they are now, and are left out."
             )
         if self.people is not None:
             notes += self.people.notes()
         if self.num_not_by_people:
             notes.append(
-                f"{self.num_not_by_people:,} verdicts of {self.inputs[0].name} are not a person's "
+                f"{self.num_not_by_people:,} verdicts of {self.name} are not a person's "
                 "and count as not labelled."
             )
         return notes
 
 
 def read_gold(
-    path: Path,
+    path: Path | Table,
     *,
     documents: Path | None,
     default_documents: Path,
@@ -81,6 +95,8 @@ def read_gold(
 
     Raises InputError with every fault of the files, and when no verdict is a person's.
     """
+    if isinstance(path, Table):
+        return _read_table(path, documents)
     if annotations is not None and _first_row_has(path, _KEY_OF_REVIEWS):
         return _read_reviews(path, annotations, documents or default_documents)
     if not _first_row_has(path, _KEY_OF_ANNOTATIONS):
@@ -100,6 +116,23 @@ def read_gold(
             f"not found; {path} holds annotations, so name the documents file: --documents FILE",
         )
     return _read_annotations(path, known)
+
+
+def _read_table(table: Table, documents: Path | None) -> Gold:
+    """Human labels of a data set, which hold their documents themselves."""
+    from formats.human_labels import read_human_labels
+
+    if documents is not None:
+        raise ConfigError(
+            f"--documents {documents}: goes with annotations; {table.name} holds its documents"
+        )
+    labels = read_human_labels(table)
+    return Gold(
+        annotations=labels.annotations,
+        documents=labels.documents,
+        inputs=list(table.files),
+        table=table,
+    )
 
 
 def _first_row_has(path: Path, key: str) -> bool:

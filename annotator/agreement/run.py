@@ -57,7 +57,8 @@ def run_agreement(
     """
     _check_files(gold, judges, files)
     replayed = [named.path for named in judges if named.path]
-    stale = find_stale_documents(replayed, gold.inputs[1:][-1:])  # documents are the last input
+    own = () if gold.table else gold.inputs[1:][-1:]  # documents are the last input
+    stale = find_stale_documents(replayed, own)
     documents = {item.id: item for item in gold.documents if item.id not in stale.ids}
     measured = measure_judges(
         gold.annotations,
@@ -74,7 +75,7 @@ def run_agreement(
     if len(reports) == 2:
         comparison = compare_judges(reports[0].sentences, reports[1].sentences)
     result = AgreementResult(
-        gold=gold.inputs[0].name,
+        gold=gold.name,
         reports=reports,
         comparison=comparison,
         disagreements={
@@ -175,7 +176,7 @@ def _write_annotations(path: Path, report: AgreementReport, gold: Gold) -> None:
     sidecar = make_sidecar(
         "annotation",
         config={"made_by": "agreement"},
-        inputs=gold.inputs,
+        inputs=gold.describe(),
         models={"judge": report.judge},
         counts={"responses": count},
     )

@@ -9,7 +9,7 @@ stops, or is killed, passes the responses without annotations again and gets the
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cached_property
 from typing import Any
@@ -101,13 +101,13 @@ class Annotator:
         self.__init__(**state)  # type: ignore[misc]
 
     async def annotate(
-        self, responses: Items[Response]
+        self, responses: Items[Response | Failure]
     ) -> AsyncGenerator[Annotation | Failure, None]:
         """Annotations in order of completion, each response exactly once.
 
-        `responses` is an iterable or asynchronous iterable of any length. The sentences of an
-        annotation have offsets in code points into the response's text. A response that cannot be
-        judged is a `Failure` with its id. Raises LimitReachedError at a
+        `responses` is an iterable or asynchronous iterable of any length. A response that cannot be
+        judged is a `Failure` with its id; a `Failure` among the responses is passed through.
+        Offsets of sentences are code points of the response's text. Raises LimitReachedError at a
         limit and BackendError when servers fail: replies received by then are in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
@@ -121,14 +121,16 @@ class Annotator:
             self.on_event(Ended(stage=STAGE))
 
     async def _annotate(
-        self, responses: Items[Response], rows: Handover[Annotation | Failure]
+        self, responses: Items[Response | Failure], rows: Handover[Annotation | Failure]
     ) -> None:
         async with aclosing(self.judge_stream(self._prepare(responses, rows))) as batches:
             async for batch in batches:
                 name = self.judge.name
                 await rows.put(finish_task(task, outcome, judge=name) for task, outcome in batch)
 
-    def annotate_now(self, responses: Iterable[Response]) -> Iterator[Annotation | Failure]:
+    def annotate_now(
+        self, responses: Iterable[Response | Failure]
+    ) -> Generator[Annotation | Failure, None, None]:
         """`annotate` for callers without an event loop; the work is done while the caller waits for
         the next one.
 
@@ -155,15 +157,22 @@ class Annotator:
             self.on_event(Advanced(stage=STAGE, count=count, usage=usage))
 
     async def _prepare(
-        self, responses: Items[Response], rows: Handover[Annotation | Failure]
+        self, responses: Items[Response | Failure], rows: Handover[Annotation | Failure]
     ) -> AsyncGenerator[JudgeTask, None]:
         async with aclosing(iterate(responses)) as source:
             async for response in source:
-                made = self.tasks.make(response)
+                made = self._make_task(response)
                 if isinstance(made, JudgeTask):
                     yield made
                 else:
-                    await rows.put([made.of(response)])
+                    self._report(1)
+                    await rows.put([made])
+
+    def _make_task(self, response: Response | Failure) -> JudgeTask | Failure:
+        if isinstance(response, Failure):
+            return response
+        made = self.tasks.make(response)
+        return made if isinstance(made, JudgeTask) else made.of(response)
 
 
 def finish_task(

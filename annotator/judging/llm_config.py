@@ -24,7 +24,8 @@ class LlmConfig(ModelConfig):
     )
     protocol: str = Field(
         default=DEFAULT,
-        description="; ".join(f"'{item.name}': {item.summary}" for item in PROTOCOLS.values()),
+        description="how the judge model is asked: "
+        + "; ".join(f"'{item.name}': {item.summary}" for item in PROTOCOLS.values()),
         json_schema_extra=lambda schema: schema.update(enum=list(PROTOCOLS)),
     )
     window: int = Field(
@@ -37,7 +38,10 @@ class LlmConfig(ModelConfig):
         default=384, ge=16, description="maximum number of tokens for the verdict of one sentence"
     )
     temperature: float = Field(
-        default=0.0, ge=0.0, le=2.0, description="0 takes the most likely token"
+        default=0.0,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; 0 takes the likeliest token",
     )
     votes: int = Field(
         default=1, ge=1, le=99, description="verdicts sampled per sentence; the majority counts"

@@ -71,7 +71,7 @@ class ModelConfig(Section):
             "the model behind the served name. A new revision means new replies."
         ),
     )
-    seed: int = Field(default=0, ge=0, description="each reply has its own seed made from this")
+    seed: int = Field(default=0, ge=0, description="seed from which each reply gets its own")
     chat_template_kwargs: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="variables for the chat template, such as {enable_thinking: false}",
@@ -83,11 +83,13 @@ class ModelConfig(Section):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="transformers: auto (CUDA where there is one), cpu, cuda or cuda:N",
+        description="transformers: device that computes: auto (CUDA where there is one), cpu, cuda "
+        "or cuda:N",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
-        description="transformers, vllm: auto is float32 on a CPU and the model's own type on CUDA",
+        description="transformers, vllm: precision of the weights; auto is float32 on a CPU and "
+        "the model's own type on CUDA",
     )
     engine: dict[str, JsonValue] = Field(
         default_factory=dict,
@@ -215,7 +217,10 @@ class SampleConfig(ModelConfig):
 
     num_responses: int = Field(default=8, ge=1, le=10_000, description="responses per question")
     temperature: float = Field(
-        default=1.0, ge=0.0, le=2.0, description="0 takes the most likely token"
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; 0 takes the likeliest token",
     )
     top_p: float = Field(
         default=1.0,

@@ -14,7 +14,10 @@ class QuestionsConfig(ModelConfig):
 
     num_questions: int = Field(default=3, ge=1, le=100, description="questions per document")
     temperature: float = Field(
-        default=0.7, ge=0.0, le=2.0, description="0 takes the most likely token"
+        default=0.7,
+        ge=0.0,
+        le=2.0,
+        description="sampling temperature; 0 takes the likeliest token",
     )
     max_tokens: int = Field(
         default=1024,

@@ -14,6 +14,7 @@ from functools import lru_cache
 from annotator.text.rules.english import NEVER_LAST
 from annotator.text.rules.languages import primary_code
 from schemas.errors import ConfigError, nearest
+from schemas.packages import require
 
 FindEnds = Callable[[str], list[int]]
 
@@ -31,11 +32,14 @@ _WINDOW_MARGIN = 256  # an end this near to a window's edge is decided again in 
 def find_splitter(name: str, language: str) -> FindEnds:
     """A function from prose to the ascending offsets at which its sentences end.
 
-    Raises ConfigError for a name that is not in SPLITTERS.
+    Raises ConfigError for a name that is not in SPLITTERS, and MissingPackageError where the
+    library is not installed.
     """
     primary = primary_code(language)
     if name == "sentencex":
         return _sentencex(primary)
+    if name in SPLITTERS:
+        require(name, needed_for=f"text.splitter: {name}")
     if name == "spacy":
         return _spacy(primary)
     if name == "nltk":

@@ -1,4 +1,4 @@
-"""Cases that were written before the rules, and not looked at again while the rules were made.
+"""Cases that were written before the rules, and not used while the rules were made.
 
 The rule: a failure here is counted and not read. A case that somebody looks at in order to change
 a rule moves to another file.

@@ -1,4 +1,4 @@
-"""Cases that were written once the rules were, to see what those do not know.
+"""Cases that were written after the rules, to find what the rules do not cover.
 
 30 of the first 170 failed with one splitter at least. Most of those were then taken care of; the
 few that two readers would cut differently were left out.

@@ -1,6 +1,6 @@
-"""What a report of `maskdpo agreement` adds to a manifest.
+"""The part of a `maskdpo agreement` report that is added to a manifest.
 
-The rule: only figures, counts and public names are taken, so nothing in it names a place.
+The rule: only figures, counts and public names are taken, so that it names no path and no host.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _INTERVAL = ("balanced_accuracy_low", "balanced_accuracy_high")
 
 
 def read_agreement(path: Path) -> dict[str, Any]:
-    """The figures of a file that `maskdpo agreement --output` wrote.
+    """The figures in a file of `maskdpo agreement --output`.
 
-    Raises InputError when the file is no such report.
+    Raises InputError when the file is not such a report.
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -32,7 +32,7 @@ def read_agreement(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = "is no agreement report; make one with: maskdpo agreement --output FILE"
+        message = "is not an agreement report; make one with: maskdpo agreement --output FILE"
         raise InputError.of(path, message) from None
     own = figures.pop("")
     return {"judge": judge, **counts, **own, "baselines": figures}

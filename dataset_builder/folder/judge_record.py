@@ -1,8 +1,8 @@
-"""How the judge of annotations was asked, as their sidecars record it, fit to be published.
+"""How the judge was called, according to the sidecars of the annotations, for publication.
 
 The rule: only settings that decide a verdict are taken, each by name, and every name is public (no
-path, no host). A sidecar is a file that anyone can edit: what is not of the expected form is left
-out. Annotations without a sidecar, or of a judge that asks no model, say nothing here.
+path, no host). Anyone can edit a sidecar, so values of an unexpected form are left out. Annotations
+without a sidecar, or of a judge without a model, add nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def read_judging(annotations: Iterable[Path]) -> list[dict[str, Any]]:
-    """What the sidecars say of the judges: one entry per different judge or setting, sorted.
+    """The judges according to the sidecars: one entry per different judge or setting, sorted.
 
     judge     the name of the judge's model
-    settings  what of the config decides a verdict
+    settings  the settings that decide a verdict
     prompts   SHA-256 of the prompts by language
-    served    what the servers reported of the model
+    served    what the servers reported about the model
     """
     found = filter(None, (_read_one(read_sidecar_values(path)) for path in annotations))
     texts = {json.dumps(entry, sort_keys=True) for entry in found}
@@ -80,7 +80,7 @@ def _read_served(value: object) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    """A number, a switch or a short word: nothing that can hold a path."""
+    """A number, a boolean or a short word: nothing that can contain a path."""
     if isinstance(value, str):
         return re.fullmatch(r"[a-z_]{1,20}", value) is not None
     return isinstance(value, bool | int | float)

@@ -1,7 +1,7 @@
 """The last files of a data set folder: statistics and the manifest.
 
-The rule: the manifest describes every file that `build` wrote, by name. Whoever adds files to a
-folder that is not yet in its place (pictures, a card) writes the manifest again.
+The rule: the manifest describes every file that `build` wrote, by name. A caller that adds files
+(pictures, a card) before the folder is moved into place writes the manifest again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make_manifest(
     counts: Mapping[str, int],
     files: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What made the folder. No timings: two builds of one input are the same, byte for byte."""
+    """What made the folder. Without timings: two builds of one input are equal, byte for byte."""
     sidecar = make_sidecar(
         PAIRS_FORMAT,
         config=config.model_dump(mode="json"),
@@ -40,9 +40,9 @@ def make_manifest(
 
 
 def write_statistics_and_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write statistics.json and manifest.json of a folder that holds its Parquet files.
+    """Write statistics.json and manifest.json of a folder that has its Parquet files.
 
-    `manifest["files"]` names the Parquet files with their rows; the bytes are added here.
+    `manifest["files"]` names the Parquet files with their numbers of rows; sizes are added here.
     """
     write_statistics(folder)
     files = {

@@ -1,8 +1,8 @@
-"""`merge`: the shards of one build put together, the same bytes as the build in one piece.
+"""`merge`: joins the shards of one build into the same bytes as a build in one piece.
 
-The rule: every question is in one shard, and each shard holds its questions in order; so rows
-are merged by question, counts are added, and nothing is decided again. What was not built of the
-same input by the same settings is refused.
+The rule: every question is in one shard, and each shard has its questions in order; so rows are
+merged by question, counts are added, and nothing is decided again. Shards of different inputs or
+settings are refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from schemas.files.sidecar import describe_file
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path, write_failures
 
-# What shards of one build have in common; the rest of a manifest is their own.
+# What the shards of one build have in common; the rest of a manifest differs.
 _COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging", "reviewers")
 
 
@@ -60,8 +60,8 @@ def staged_merge(
 ) -> Iterator[StagedDataset]:
     """The merged folders `shards` (all parts of one build, in any order), as `staged_build` does.
 
-    Raises InputError when a part is missing, damaged or of another build, and when all parts
-    together hold no pair of the split `train`; nothing is written then.
+    Raises InputError when a part is missing, damaged or from another build, and when all parts
+    together have no pair in the split `train`. Then nothing is written.
     """
     check_replaceable(output, replaces=replaces)
     manifests = {path: load_manifest(path) for path in shards}
@@ -96,7 +96,7 @@ def staged_merge(
 def _write_rows(
     manifests: Mapping[Path, Mapping[str, Any]], folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Write the Parquet files of `folder`; returns what the manifest says of them."""
+    """Write the Parquet files of `folder`; returns their entries for the manifest."""
     with DataWriter(folder) as writer:
         for split in Split:
             for name in (PAIRS, SENTENCES):
@@ -106,7 +106,7 @@ def _write_rows(
 
 
 def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Raise InputError unless these are all parts of one build, each whole."""
+    """Raise InputError unless these are all parts of one build, each complete."""
     faults = [fault for path, manifest in manifests.items() for fault in _faults(path, manifest)]
     if faults:
         raise InputError([Fault(path=str(path), line=None, message=text) for path, text in faults])
@@ -114,7 +114,7 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     for path, manifest in manifests.items():
         for key in _COMMON:
             if _common(manifest, key, path) != _common(first, key, first_path):
-                message = f"is of another build than {first_path}: their {key!r} differ"
+                message = f"is from another build than {first_path}: their {key!r} differ"
                 raise InputError.of(path, message)
     parts = {path: Shard.parse(manifest["shard"]) for path, manifest in manifests.items()}
     count = parts[first_path].count
@@ -124,7 +124,7 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
             message = f"is part {part}, but {first_path} is part {parts[first_path]}"
             raise InputError.of(path, message)
         if found.setdefault(part.index, path) != path:
-            message = f"is part {part}, and so is {found[part.index]}"
+            message = f"is part {part}, like {found[part.index]}"
             raise InputError.of(path, message)
     missing = [str(Shard(index=i, count=count)) for i in range(1, count + 1) if i not in found]
     if missing:
@@ -133,20 +133,23 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
 
 
 def _common(manifest: Mapping[str, Any], key: str, path: Path) -> Any:
-    """What must be equal in all shards; settings are compared by their present names."""
+    """What must be equal in all shards; settings are compared by their current names."""
     value = manifest.get(key)
     return BuildConfig.parse(value, where=str(path)) if key == "config" and value else value
 
 
 def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     if "shard" not in manifest:
-        yield path, "is a whole data set, no part of one; make parts with: maskdpo build --shard"
+        yield path, "is a whole data set, not a part of one; make parts with: maskdpo build --shard"
     for name, entry in manifest["files"].items():
         file = path / name
         if not file.is_file():
             yield file, "is missing; build this shard again"
         elif describe_file(file)["sha256"] != entry["sha256"]:
-            yield file, "is not as build wrote it (its hash differs); build this shard again"
+            yield (
+                file,
+                "was changed after build wrote it (its hash differs); build this shard again",
+            )
 
 
 def _merge_rows(manifests: Mapping[Path, Mapping[str, Any]], name: str) -> Iterator[dict[str, Any]]:
@@ -155,7 +158,7 @@ def _merge_rows(manifests: Mapping[Path, Mapping[str, Any]], name: str) -> Itera
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, a row group's worth in memory at a time."""
+    """The rows of a Parquet file; one row group is in memory at a time."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

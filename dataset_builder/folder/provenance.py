@@ -1,7 +1,7 @@
-"""Where the responses of a data set come from: counts of who wrote and judged them, and how.
+"""The origin of a data set's responses: counts of who wrote and judged them, and how.
 
-The rule that makes them safe to publish and to merge: every value is a count, and every name is
-public (no path, no host). The counts of two shards add up to those of the whole.
+The rule: every value is a count, and every name is public (no path, no host), so the counts can be
+published; and the counts of two shards add up to those of the whole.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dataset_builder.pairs import public_name
 from schemas.records import Annotation
 
 NUM_HASH_CHARS = 16
-# What differs from response to response, or names a machine, and says nothing of the settings.
+# Fields that differ from response to response, or name a machine; they are not settings.
 NOT_SETTINGS = frozenset({"seed", "base_url", "device", "api_key", "url", "host"})
 
 
 @dataclass(kw_only=True)
 class Provenance:
-    """Counts by name; fed question by question, so that memory stays with the names.
+    """Counts by name, added question by question; memory grows only with the number of names.
 
-    policies                 responses by who wrote them
-    judges, protocols        sentences by who judged them, and how
+    policies                 responses by the model that wrote them
+    judges, protocols        sentences by judge, and by protocol
     languages                responses by language
     sampling                 responses by sampling settings (JSON, without the seed)
     system_prompts           responses by SHA-256 of their system message; "" without one
     responses_per_question   questions by how many responses they have (K)
-    quoted                   pieces of evidence whose text is given, by the document's licence
+    quoted                   pieces of evidence with text, by the document's licence
     """
 
     policies: Counter[str] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Provenance:
 
 
 def add_provenance(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """The counts of several manifests, added up: those of the shards of one build."""
+    """The sums of the counts of several manifests: those of the shards of one build."""
     total = Provenance()
     for part in parts:
         for name, counted in vars(total).items():

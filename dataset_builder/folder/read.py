@@ -1,4 +1,4 @@
-"""Reading a data set folder back: its manifest, and its pairs as records."""
+"""Reading a data set folder: its manifest, and its pairs as records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_pairs(folder: str | Path, split: str) -> list[Pair]:
     name = f"{PAIRS}/{split}-00000-of-00001.parquet"
     if name not in manifest["files"]:
         known = sorted(key for key in manifest["files"] if key.startswith(f"{PAIRS}/"))
-        raise InputError.of(folder, f"has no split {split!r}; it holds {', '.join(known)}")
+        raise InputError.of(folder, f"has no split {split!r}; it has {', '.join(known)}")
     try:
         rows = pq.read_table(folder / name).to_pylist()
     except (OSError, pa.ArrowException) as error:
@@ -47,13 +47,13 @@ def load_pairs(folder: str | Path, split: str) -> list[Pair]:
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a data set folder of ours; InputError when it is none, or too new."""
+    """The manifest of a data set folder. Raises InputError when there is none, or it is too new."""
     path = folder / MANIFEST_NAME
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         check_format(path, manifest["format"], manifest["version"], expected=PAIRS_FORMAT)
         files = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        message = f"is no data set of ours: {MANIFEST_NAME} is missing or unreadable"
+        message = f"is not a data set of maskdpo: {MANIFEST_NAME} is missing or unreadable"
         raise InputError.of(folder, message) from None
     return {**manifest, "files": files}

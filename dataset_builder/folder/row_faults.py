@@ -1,8 +1,8 @@
 """What can be wrong with one row of a data set: pure functions from a row to its faults.
 
-The rule: a row is taken as it is in the file (a dict from Parquet, nulls and all), never
-through a record class, because a record stops at its first fault and these functions name all.
-What concerns several rows is in `dataset_builder.folder.seen_rows`.
+The rule: a row is read as it is in the file (a dict from Parquet, with its nulls), never through a
+record class, because a record stops at its first fault and these functions report all. Faults that
+involve several rows are in `dataset_builder.folder.seen_rows`.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def sentence_faults(row: Row) -> Iterator[RowFault]:
     if start is None or end is None:
         yield FaultKind.NULL, "'start' or 'end' is null"
     elif start < 0 or end <= start:
-        yield FaultKind.SPAN_EMPTY, f"[{start}, {end}) is no span; 0 <= start < end is needed"
+        yield FaultKind.SPAN_EMPTY, f"[{start}, {end}) is not a span; 0 <= start < end is needed"
     elif text is not None and len(text) != end - start:
         yield (
             FaultKind.TEXT_LENGTH,
@@ -127,7 +127,7 @@ def sentence_faults(row: Row) -> Iterator[RowFault]:
 
 
 def content_of(row: Row, side: Side) -> str | None:
-    """The text of a side, where the row has exactly one message there."""
+    """The text of a side, if the row has exactly one message there."""
     messages = row[side]
     if messages is None or len(messages) != 1 or messages[0] is None:
         return None
@@ -183,7 +183,7 @@ def _side_faults(row: Row, side: Side) -> Iterator[RowFault]:
 
 
 def _span_faults(text: str, spans: Sequence[Row], column: str) -> Iterator[RowFault]:
-    """Faults of one side's spans; the cover is judged only where the places are sound."""
+    """Faults of one side's spans; coverage is checked only if the offsets are valid."""
     previous_end, sound = 0, True
     for index, span in enumerate(spans):
         place = f"{column}[{index}]"
@@ -212,7 +212,7 @@ def _place_faults(
     if start < 0 or end > len(text):
         yield (
             FaultKind.SPAN_BOUNDS,
-            f"'{place}' [{start}, {end}) lies outside the text of {len(text)} characters",
+            f"'{place}' [{start}, {end}) is outside the text of {len(text)} characters",
         )
     if 0 <= start < previous_end:
         yield (
@@ -282,7 +282,7 @@ def _evidence_faults(index: int, item: Row | None) -> Iterator[RowFault]:
         return
     start, end = item["start"], item["end"]
     if start is None or end is None or not 0 <= start <= end:
-        yield FaultKind.EVIDENCE, f"'evidence[{index}]' [{start}, {end}) is no place"
+        yield FaultKind.EVIDENCE, f"'evidence[{index}]' [{start}, {end}) is not a span"
         return
     text, permit = item.get("text"), item.get("license")
     if text is not None and (len(text) != end - start or not permit):

@@ -1,7 +1,7 @@
-"""What the rows of a data set folder say of each other: ids, splits, pairs and their sentences.
+"""Faults between the rows of a data set folder: ids, splits, pairs and their sentences.
 
-The rule: what is kept for the whole run is small: the ids of pairs and responses, the split of each
-topic (in any spelling) and question, and a digest of each response that is in a pair.
+The rule: little is kept in memory: the ids of pairs and responses, the split of each topic (in any
+spelling) and question, and a digest of each response that is in a pair.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(kw_only=True)
 class SeenRows:
-    """What one validation remembers from row to row."""
+    """What one validation keeps in memory about earlier rows."""
 
     pair_ids: dict[str, Place] = field(default_factory=dict)
     topics: dict[str, tuple[str, Place]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class SeenRows:
     seen_responses: set[str] = field(default_factory=set)
 
     def check_pair(self, row: Row, place: Place) -> Iterator[RowFault]:
-        """The faults of a pair, alone and with the pairs before it."""
+        """The faults of a pair, also in comparison with earlier pairs."""
         yield from pair_faults(row)
         if row["id"]:
             first = self.pair_ids.setdefault(row["id"], place)
@@ -63,12 +63,12 @@ class SeenRows:
             if known != digest:
                 yield (
                     FaultKind.PAIR_AND_SENTENCES,
-                    f"'{side}' is response {row[f'{side}_id']!r}, which has another text or other "
+                    f"'{side}' is response {row[f'{side}_id']!r}, which has different text or "
                     f"spans in {first}",
                 )
 
     def notes(self) -> list[str]:
-        """What to look at, once all rows have been read."""
+        """Notes for the user, after all rows were read."""
         topics: dict[str, list[str]] = {}
         for spelling, place in self.topics.values():
             topics.setdefault(place.split, []).append(spelling)
@@ -76,12 +76,12 @@ class SeenRows:
         return [near] if near is not None else []
 
     def split_faults(self, row: Row, place: Place) -> Iterator[RowFault]:
-        """A topic, in any spelling, or a question that an earlier row has in another split."""
+        """Faults of a topic (in any spelling) or a question that is also in another split."""
         topic, question_id = row["topic"], row["question_id"]
         if topic:
             spelling, first = self.topics.setdefault(topic_key(topic), (topic, place))
             if first.split != place.split:
-                named = f"as {spelling!r}, the same topic by our rule" if spelling != topic else ""
+                named = f"as {spelling!r}, which is the same topic" if spelling != topic else ""
                 yield (
                     FaultKind.TOPIC_IN_TWO_SPLITS,
                     f"topic {topic!r} is also in split {first.split!r}"
@@ -99,12 +99,12 @@ class SeenRows:
         if in_pair is not None and in_pair[0] != digest:
             yield (
                 FaultKind.PAIR_AND_SENTENCES,
-                f"the sentences of response {response_id!r} differ in place or text from those "
+                f"the sentences of response {response_id!r} differ in offsets or text from those "
                 f"of its pair, {in_pair[1]}",
             )
 
     def missing_sentences(self) -> Iterator[Finding]:
-        """Responses that are in a pair and have no sentences, once all rows have been read."""
+        """Responses that are in a pair but have no sentences, after all rows were read."""
         for response_id, (_, place) in self.responses_of_pairs.items():
             if response_id not in self.seen_responses:
                 yield Finding(
@@ -117,7 +117,7 @@ class SeenRows:
 
 @dataclass(kw_only=True)
 class OpenResponse:
-    """The response whose sentences are being read; its rows follow each other, in order."""
+    """The response whose sentences are being read; its rows are consecutive and in order."""
 
     seen: SeenRows
     id: str = ""
@@ -127,7 +127,7 @@ class OpenResponse:
     found: list[Finding] = field(default_factory=list)
 
     def check_row(self, row: Row, place: Place) -> Iterator[RowFault]:
-        """The faults of a sentence, alone and with the sentences before it."""
+        """The faults of a sentence, also in comparison with earlier sentences."""
         yield from sentence_faults(row)
         yield from self.seen.split_faults(row, place)
         response_id, start, end = row["response_id"], row["start"], row["end"]
@@ -151,7 +151,7 @@ class OpenResponse:
         _hash_span(self.hasher, start, end, row["text"])
 
     def close(self) -> list[Finding]:
-        """Faults that only the end of a response shows, once the file has ended."""
+        """Faults that show only at the end of a response, for the last response of the file."""
         self._finish()
         return self.found
 

@@ -1,8 +1,8 @@
-"""What a data set folder holds, in numbers: labels, scores, margins, lengths, active text, topics.
+"""Statistics of a data set folder: labels, scores, margins, lengths, active text, topics.
 
-The rule that makes it correct: every figure is taken from counted whole numbers (characters,
-sentences, scores in steps of 1 / SCORE_STEPS). So the figures do not depend on the order of rows
-or files, and memory grows with the different values, not with the rows.
+The rule: every figure is computed from counts of whole numbers (characters, sentences, scores in
+steps of 1 / SCORE_STEPS). So the figures do not depend on the order of rows or files, and memory
+grows with the number of different values, not with the rows.
 
     compute_statistics(folder) -> {
         "format", "version",
@@ -26,10 +26,10 @@ or files, and memory grows with the different values, not with the rows.
     languages       {name: the same counts as a topic's}
 
 A summary is {"count", "mean", "min", "p10", "median", "p90", "max", "edges", "counts"}: `counts[i]`
-values are in [edges[i], edges[i + 1]), the last bin with its end; the outer bins also hold what
-is beyond them. All but `count` are null, and
-the lists empty, where there is no value. A length bias above one half is not wrong by itself: a
-model may only learn from it that longer is better (arXiv 2403.19159).
+values are in [edges[i], edges[i + 1]), the last bin with its end; the outer bins also count the
+values beyond them. Without values, all except `count` are null and the lists are empty. A length
+bias above one half is not wrong by itself: a model may only learn from it that longer is better
+(arXiv 2403.19159).
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ MAX_TOPICS = 50
 
 
 def compute_statistics(folder: Path) -> dict[str, Any]:
-    """The statistics of a data set folder, as plain JSON values; the module says which.
+    """The statistics of a data set folder, as plain JSON values; see the module's docstring.
 
-    Raises InputError when a file is no Parquet or lacks a column.
+    Raises InputError when a file is not Parquet or has no such column.
     """
     splits = {split: count_split(Path(folder), split) for split in Split}
     total = SplitCounts()
@@ -104,14 +104,14 @@ def _describe(counts: SplitCounts) -> dict[str, Any]:
 
 
 def _in_order(counted: Mapping[str, int]) -> dict[str, int]:
-    """Known labels in their order; whatever else a file holds is counted as `other`."""
+    """Known labels in their order; any other label of a file is counted as `other`."""
     shown = {str(label): counted[label] for label in Label if counted.get(label)}
     others = sum(counted.values()) - sum(shown.values())
     return {**shown, "other": others} if others else shown
 
 
 def _by_least_spelling(counts: SplitCounts) -> dict[str, GroupCounts]:
-    """The counts of each topic, its spellings together under the least of them."""
+    """The counts of each topic; its spellings are together under the least of them."""
     least: dict[str, str] = {}
     for topic in sorted(counts.named):
         least.setdefault(topic_key(topic), topic)

@@ -1,8 +1,8 @@
-"""The counts that the statistics of a data set are made of, read from its Parquet files.
+"""The counts from which a data set's statistics are computed, read from its Parquet files.
 
 The rule: everything is counted as whole numbers (characters, sentences, scores in steps of
-1 / SCORE_STEPS), so counts of two splits add up and memory grows with the different values, not
-with the rows.
+1 / SCORE_STEPS), so counts of two splits add up and memory grows with the number of different
+values, not with the rows.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ SUMMARIES: Mapping[str, Scale] = {
 
 
 def count_split(folder: Path, split: Split) -> SplitCounts:
-    """The counts of one split of a data set folder; InputError for a file that cannot be read."""
+    """The counts of one split of a data set folder. Raises InputError for an unreadable file."""
     counts = SplitCounts()
     for rows in _batches(folder / "pairs", split, _PAIR_COLUMNS):
         for row in rows.to_pylist():
@@ -190,7 +190,7 @@ def _add_bias(counts: SplitCounts, row: Mapping[str, Any], lengths: Mapping[str,
 
 
 def _add_sentences(counts: SplitCounts, rows: Any) -> None:
-    """Counted by Arrow: there are many sentences and few different rows of these columns."""
+    """Counted by Arrow: there are many sentences, but few different values of these columns."""
     counted = rows.group_by(_SENTENCE_COLUMNS).aggregate([([], "count_all")])
     for row in counted.to_pylist():
         count, label = row["count_all"], row["label"] or ""

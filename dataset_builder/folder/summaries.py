@@ -1,7 +1,6 @@
 """Summaries of counted whole numbers: mean, quantiles, histogram, correlation.
 
-The rule: all sums are of whole numbers, so a summary does not depend on the order in which they
-were counted.
+The rule: all sums are of whole numbers, so a summary does not depend on the order of counting.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ NUM_BINS = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """How a summary's whole numbers are read: value = number / steps; and its histogram's span."""
+    """The scale of a summary's whole numbers (value = number / steps) and its histogram's range."""
 
     steps: int
     low: float | None = None
@@ -36,7 +35,7 @@ def summarise(counted: Mapping[int, int], scale: Scale) -> dict[str, Any]:
         cumulative.append((cumulative[-1] if cumulative else 0) + counted[number])
 
     def quantile(share: float) -> float:
-        """The least value that this share of all values does not exceed."""
+        """The least value such that this share of all values is at most as large."""
         rank = max(1, math.ceil(share * count))
         return numbers[bisect_right(cumulative, rank - 1)] / scale.steps
 
@@ -59,7 +58,7 @@ def summarise(counted: Mapping[int, int], scale: Scale) -> dict[str, Any]:
 
 
 def _edges(numbers: Sequence[int], scale: Scale) -> list[float]:
-    """Even bins over the scale's span; lengths in two bins a doubling: ... 32, 48, 64, 96 ..."""
+    """Equal bins over the scale's range; lengths: two bins per doubling (32, 48, 64, 96 ...)."""
     if scale.low is not None and scale.high is not None:
         width = (scale.high - scale.low) / NUM_BINS
         return [round(scale.low + width * index, 6) for index in range(NUM_BINS + 1)]
@@ -72,7 +71,7 @@ def _edges(numbers: Sequence[int], scale: Scale) -> list[float]:
 
 
 def correlate(counted: Mapping[tuple[int, int], int]) -> float | None:
-    """Pearson's, in whole numbers up to the last step; None where one side does not vary."""
+    """Pearson's correlation, in whole numbers up to the last step; None if one side is constant."""
     count = sum(counted.values())
     sum_x = sum(x * n for (x, _), n in counted.items())
     sum_y = sum(y * n for (_, y), n in counted.items())

@@ -1,6 +1,6 @@
-"""What can be wrong with a data set folder as files: manifest, hashes, card, columns.
+"""What can be wrong with the files of a data set folder: manifest, hashes, card, columns.
 
-Nothing here reads rows (`dataset_builder.folder.validate` does), and no name that a manifest gives
+Nothing here reads rows (`dataset_builder.folder.validate` does), and no file that a manifest names
 is opened before it is known to be inside the folder.
 """
 
@@ -20,13 +20,13 @@ from schemas.files.sidecar import check_format, describe_file
 from schemas.files.yaml_files import YamlFault, parse_yaml
 
 PAIRS, SENTENCES = "pairs", "sentences"
-# What a sound data set may lack: empty in most, and not in the data sets of other makers.
+# Columns that a valid data set may lack: mostly empty, and absent in data sets of other tools.
 OPTIONAL = frozenset({"correction", "evidence.text", "evidence.license"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One fault: where it is, what kind, and a sentence. `row` counts from 0; None: the file."""
+    """One fault: its place, its kind, and a sentence. `row` counts from 0; None: the whole file."""
 
     kind: FaultKind
     file: str
@@ -50,7 +50,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[Finding]]:
     except FileNotFoundError:
         return {}, [Finding(kind=FaultKind.MANIFEST, file=MANIFEST_NAME, message="is missing")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"is no manifest with 'format', 'version' and 'files' ({type(error).__name__})"
+        message = f"is not a manifest with 'format', 'version' and 'files' ({type(error).__name__})"
         return {}, [Finding(kind=FaultKind.MANIFEST, file=MANIFEST_NAME, message=message)]
     try:
         check_format(path, name, version, expected=PAIRS_FORMAT)
@@ -73,24 +73,24 @@ def data_files(folder: Path) -> list[str]:
 def file_faults(
     folder: Path, files: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> Iterator[Finding]:
-    """The manifest against the files: absent, changed, not listed, or listed by a foul name."""
+    """Compare the manifest with the files: missing, changed, not listed, or with an unsafe name."""
     for name, described in files.items():
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-            message = f"names {name!r}, which is no plain path inside the folder"
+            message = f"names {name!r}, which is not a plain path inside the folder"
             yield Finding(kind=FaultKind.FILE_NAME, file=MANIFEST_NAME, message=message)
             continue
         path = folder / name
         if not path.is_file():
-            message = f"is named by {MANIFEST_NAME} and missing"
+            message = f"is named by {MANIFEST_NAME} but missing"
             yield Finding(kind=FaultKind.FILE_MISSING, file=name, message=message)
             continue
         found = describe_file(path)
         if found["sha256"] != described.get("sha256"):
             message = (
-                f"is not the file {MANIFEST_NAME} describes: SHA-256 {found['sha256'][:12]}... "
-                f"({found['bytes']} bytes), expected {str(described.get('sha256'))[:12]}... "
-                f"({described.get('bytes')} bytes)"
+                f"is not the file that {MANIFEST_NAME} describes: SHA-256 "
+                f"{found['sha256'][:12]}... ({found['bytes']} bytes), expected "
+                f"{str(described.get('sha256'))[:12]}... ({described.get('bytes')} bytes)"
             )
             yield Finding(kind=FaultKind.HASH_DIFFERS, file=name, message=message)
     if files:
@@ -103,7 +103,7 @@ def file_faults(
 def row_count_faults(
     files: Mapping[str, Mapping[str, Any]], rows: Mapping[str, int]
 ) -> Iterator[Finding]:
-    """The manifest's row counts against the rows that were read."""
+    """Compare the manifest's row counts with the rows that were read."""
     for name, count in rows.items():
         expected = files.get(name, {}).get("rows")
         if expected is not None and expected != count:
@@ -112,7 +112,7 @@ def row_count_faults(
 
 
 def card_faults(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
-    """The card's configurations against the files: `load_dataset` reads what the card names."""
+    """Compare the card's configurations, which `load_dataset` reads, with the files."""
 
     def fault(message: str) -> Finding:
         return Finding(kind=FaultKind.CARD, file=CARD_NAME, message=message)
@@ -141,7 +141,9 @@ def card_faults(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
     for config_name, paths in patterns.items():
         for pattern in paths:
             if not any(fnmatch(name, pattern) for name in names):
-                yield fault(f"configuration {config_name!r} names {pattern!r}, which no file is")
+                yield fault(
+                    f"configuration {config_name!r} names {pattern!r}, which matches no file"
+                )
     for name in names:
         named = patterns.get(name.split("/", maxsplit=1)[0], [])
         if not any(fnmatch(name, pattern) for pattern in named):
@@ -149,7 +151,7 @@ def card_faults(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
 
 
 def column_faults(name: str, found: Any, expected: Any) -> Iterator[Finding]:
-    """Columns that are missing or hold another type; further columns are no fault."""
+    """Columns that are missing or have another type; additional columns are not a fault."""
     for column in expected:
         index = found.get_field_index(column.name)
         if index < 0 and column.name in OPTIONAL:
@@ -164,7 +166,7 @@ def column_faults(name: str, found: Any, expected: Any) -> Iterator[Finding]:
 
 
 def _is_like(found: Any, expected: Any, name: str) -> bool:
-    """Equal but for widths, list flavour, the order of a struct's fields and optional ones."""
+    """Equal except for widths, kinds of lists, order of struct fields and optional fields."""
     from pyarrow import types
 
     if types.is_null(found):

@@ -1,9 +1,9 @@
 """The files of a data set folder: Parquet under an explicit schema, and the swap into place.
 
 Two rules. The same rows give the same bytes: the schema and every writer option that decides bytes
-are fixed here. A folder appears whole or not at all: it is written next to its place and renamed,
-and only a folder that this program wrote, with nothing else in it, is ever replaced. What a caller
-adds to the folder (a card) is replaced only where the caller lists it.
+are fixed here. A folder appears complete or not at all: it is written next to its final place and
+renamed, and only a folder that this program wrote, with no other files in it, is ever replaced.
+Files that a caller adds to the folder (a card) are replaced only if the caller lists them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAIRS, SENTENCES = "pairs", "sentences"  # the configurations
 
 
 def parquet_name(config_name: str, split: Split) -> str:
-    """The place of one split of one configuration inside a data set folder."""
+    """The path of one split of one configuration inside a data set folder."""
     return f"{config_name}/{split}-00000-of-00001.parquet"
 
 
@@ -100,7 +100,7 @@ def sentence_schema() -> Any:
 class DataWriter:
     """The Parquet files of a data set folder, all splits of both configurations at once.
 
-    Use it as a context manager; `files` describes them once it has closed.
+    Use it as a context manager; `files` describes them after it has closed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class DataWriter:
             table.close()
 
     def add(self, config_name: str, split: Split, row: Mapping[str, Any]) -> None:
-        """Append a row to `pairs` or `sentences`; rows come in the order of their questions."""
+        """Append a row to `pairs` or `sentences`; rows must be in the order of their questions."""
         self._tables[parquet_name(config_name, split)].add(row)
 
     def files(self) -> dict[str, dict[str, Any]]:
@@ -133,11 +133,11 @@ class DataWriter:
 
 @contextmanager
 def new_folder(output: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
-    """An empty folder that takes the place of `output` when the block ends well.
+    """An empty folder that replaces `output` when the block ends without an error.
 
-    A folder that was there is put back when the swap fails, and removed when it succeeds.
+    The previous folder is restored when the replacement fails, and removed when it succeeds.
 
-    replaces   files in it that its manifest does not list and that may go
+    replaces   files in it that its manifest does not list and that may be removed
     """
     output = output.resolve()
     check_replaceable(output, replaces=replaces)
@@ -150,7 +150,7 @@ def new_folder(output: Path, *, replaces: Collection[str] = ()) -> Iterator[Path
         raise ConfigError(f"output {output} cannot be written: {error.strerror or error}") from None
     try:
         yield fresh
-        # The build took a while; someone may have put files there.
+        # The build took some time; a user may have added files in the meantime.
         check_replaceable(output, replaces=replaces)
         if output.exists():
             output.rename(old)
@@ -166,7 +166,7 @@ def new_folder(output: Path, *, replaces: Collection[str] = ()) -> Iterator[Path
 
 
 def check_replaceable(output: Path, *, replaces: Collection[str] = ()) -> None:
-    """Raise ConfigError unless `output` is absent, empty, or a data set folder and no more."""
+    """Raise ConfigError unless `output` is absent, empty, or only a data set folder."""
     if not output.exists():
         return
     if not output.is_dir():
@@ -177,20 +177,20 @@ def check_replaceable(output: Path, *, replaces: Collection[str] = ()) -> None:
     ours = _files_of_manifest(output / MANIFEST_NAME)
     if ours is None:
         raise ConfigError(
-            f"output {output} holds files and no {MANIFEST_NAME} of maskdpo, so it is not "
+            f"output {output} has files but no {MANIFEST_NAME} of maskdpo, so it is not "
             "replaced; name another folder or empty this one"
         )
     strange = sorted(found - ours - set(replaces))
     if strange:
         raise ConfigError(
-            f"output {output} holds {strange[0]!r}, which maskdpo did not write"
+            f"output {output} has {strange[0]!r}, which maskdpo did not write"
             + (f" (and {len(strange) - 1} more)" if len(strange) > 1 else "")
             + "; move it away or name another folder"
         )
 
 
 def _files_of_manifest(path: Path) -> set[str] | None:
-    """What a data set folder of ours holds; None when the manifest is not ours."""
+    """Names of the files of a data set folder; None when the manifest is not from maskdpo."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -17,7 +17,7 @@ from dataset_builder.unused import EXPLANATIONS, Unused
 
 OF_TEST = "questions_of_test"
 
-# What helps where a reason is the commonest; the values of settings are filled in.
+# The advice when a reason is the most frequent one; values of settings are filled in.
 _HELP: dict[Unused, str] = {
     Unused.TOPICS_DIFFER: "give all responses to one question one topic",
     Unused.PROMPTS_DIFFER: "give all responses to one question the same prompt",
@@ -25,9 +25,9 @@ _HELP: dict[Unused, str] = {
     Unused.PROMPT_ROLES: "give each prompt user and assistant messages in turns",
     Unused.NEAR_DUPLICATE: "if these are different questions, raise build.near_duplicate "
     "({near_duplicate:g}), or set it to 0 to keep them all",
-    Unused.IN_EVALUATION: "if these are other questions than the evaluation's, raise "
+    Unused.IN_EVALUATION: "if these questions differ from the evaluation's, raise "
     "build.decontaminate_words ({decontaminate_words}), or leave out --evaluation-questions",
-    Unused.NOTHING_DECIDED: "label the responses with maskdpo annotate first",
+    Unused.NOTHING_DECIDED: "first label the responses with maskdpo annotate",
     Unused.BLANK_TEXT: "sample responses with text",
     Unused.DUPLICATE_TEXT: "sample responses that differ: raise sample.temperature",
     Unused.LANGUAGE_DIFFERS: "set build.check_language to false to keep them",
@@ -53,7 +53,7 @@ _HELP: dict[Unused, str] = {
 
 
 def find_empty(counts: Mapping[str, int], config: BuildConfig) -> str | None:
-    """Why the data set cannot be trained on, as the end of a sentence; None when it can."""
+    """Why there is nothing to train on, as the end of a sentence; None when there is."""
     if not counts["pairs"]:
         return (
             f"gives no pair: of {counts['questions']} questions with {counts['responses']} "
@@ -64,7 +64,7 @@ def find_empty(counts: Mapping[str, int], config: BuildConfig) -> str | None:
     start = f"the split '{Split.TRAIN}' has no pair: "
     if not _num_of_train(counts):
         return (
-            f"{start}the topics of all {counts[OF_TEST]} questions fell to the split "
+            f"{start}the topics of all {counts[OF_TEST]} questions are in the split "
             f"'{Split.TEST}' ({_share(config)}); lower build.test_share, set another build.seed, "
             "or give more topics"
         )
@@ -76,18 +76,18 @@ def find_empty(counts: Mapping[str, int], config: BuildConfig) -> str | None:
 
 
 def note_on_test(counts: Mapping[str, int], config: BuildConfig) -> str | None:
-    """Why the split `test` is empty though a share was asked for; None when it is not."""
+    """Why the split `test` is empty although test_share is above 0; None when it is not."""
     if not config.test_share or counts[f"{PAIRS}_{Split.TEST}"]:
         return None
     start = f"the split '{Split.TEST}' of '{PAIRS}' is empty and not written: "
     num_questions = counts.get(OF_TEST, 0)
     if not num_questions:
         return (
-            f"{start}no question fell to it ({counts['topics']} topics, {_share(config)}); raise "
+            f"{start}no question is in it ({counts['topics']} topics, {_share(config)}); raise "
             "build.test_share or set another build.seed"
         )
     return (
-        f"{start}{num_questions} questions fell to it ({_share(config)}), and none of them gave a "
+        f"{start}{num_questions} questions are in it ({_share(config)}), and none of them gave a "
         f"pair (dropped in all splits: {', '.join(_reasons(counts))})"
     )
 
@@ -106,7 +106,7 @@ def _reasons(counts: Mapping[str, int]) -> list[str]:
 
 
 def _help(counts: Mapping[str, int], config: BuildConfig) -> str:
-    """What helps against the commonest reason."""
+    """The advice for the most frequent reason."""
     commonest = max(EXPLANATIONS, key=lambda reason: counts.get(f"dropped_{reason}", 0))
     return _HELP[commonest].format_map(config.model_dump(mode="json"))
 

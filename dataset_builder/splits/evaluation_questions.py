@@ -1,15 +1,16 @@
-"""Training questions that share their words with a question kept for evaluation.
+"""Training questions that share words with an evaluation question.
 
 The rule: a training question that has a run of n words in common with one (13 in arXiv
-2005.14165, appendix C) is dropped; an evaluation question of fewer words must be contained whole,
-and one of fewer than MIN_CONTAINED words must be the whole question. A training question of the
-same words as an evaluation question is dropped in any case.
+2005.14165, appendix C) is dropped; an evaluation question with fewer words must be contained whole,
+and one with fewer than MIN_CONTAINED words must be the whole question. A training question with the
+same words as an evaluation question is always dropped.
 
-A run that is all template is no evidence: it shows only that both were asked in one form. Neither
-is one that is template but for the beginning or end of what the evaluation question puts into it,
-of fewer than MIN_CONTAINED words (a Chinese or Japanese character is half a word): "... on the
-life of the poet", of all poets. And what names no one topic, a number or what several topics put
-into the template ("type 3", "in children"), is no evidence next to something that does.
+A run of only template words is not evidence: it shows only that both questions have the same form.
+The same holds for a run of template words that includes only the beginning or end of the evaluation
+question's own words, if these are fewer than MIN_CONTAINED (a Chinese or Japanese character is half
+a word): "... on the life of the poet" matches all poets. Words that identify no single topic, such
+as a number or words of several topics ("type 3", "in children"), are not evidence if the question
+also has words that do.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MIN_CONTAINED = 4
 class EvaluationQuestions:
     """Runs of words of evaluation questions, in a scratch database.
 
-    shared    what several topics put into the template (`prompt_template.shared_contents`)
+    shared    words that several topics put into the template (`prompt_template.shared_contents`)
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class EvaluationQuestions:
         self._is_empty = True
 
     def add(self, text: str) -> None:
-        """Keep the runs of one evaluation question; a text without words has none."""
+        """Store the runs of one evaluation question; a text without words has none."""
         flat = flatten(text)
         marked = open_words(flat, self._template)
         if not marked:
@@ -76,7 +77,7 @@ class EvaluationQuestions:
             self._run("INSERT OR IGNORE INTO evaluation_runs VALUES (?)", (key,))
 
     def has(self, text: str) -> bool:
-        """Whether a question of this text is, holds or shares a run with an evaluation question."""
+        """Whether a text is, contains or shares a run with an evaluation question."""
         if self._is_empty:
             return False
         flat = flatten(text)
@@ -92,7 +93,7 @@ class EvaluationQuestions:
         ]
         if not known:
             return False
-        # Of this question, too: "... of Ada Ling" is the beginning of "... of Ada Ling Hall".
+        # Also for this question: "... of Ada Ling" is the beginning of "... of Ada Ling Hall".
         is_evidence = _Evidence(open_words(flat, self._template), self._shared)
         return any(is_evidence(*run) for run in known)
 
@@ -102,7 +103,7 @@ class EvaluationQuestions:
 
 
 class _Evidence:
-    """Which runs of a question show more than that its template was used."""
+    """Which runs of a question show more than the use of its template."""
 
     def __init__(
         self, marked: Sequence[tuple[re.Match[str], bool]], shared: Collection[Content]
@@ -137,6 +138,6 @@ def _runs(found: Sequence[str], length: int) -> Iterator[tuple[int, Sequence[str
 
 
 def _key(run: Sequence[str], *, is_whole: bool) -> bytes:
-    """A whole question's key is of another kind than a run's."""
+    """The key of a whole question; it differs in kind from that of a run."""
     text = "\x1f".join(["whole" if is_whole else "run", *run])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -1,7 +1,7 @@
 """The prompts and topics of the input, in the scratch database of the input index.
 
-The rule: a topic has one name, the least of its spellings in the whole input, and no other part
-of the builder decides by a spelling. So it is known only when all files have been read.
+The rule: a topic has one name, the least of its spellings in the whole input, and no other part of
+the builder uses a spelling. So the name is known only after all files were read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataset_builder.splits.topics import topic_key
 
 
 class IndexedPrompts:
-    """Fill it with `add`, then call `name_topics`. Reads the index's table `rows` as well."""
+    """Fill it with `add`, then call `name_topics`. Also reads the index's table `rows`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
@@ -26,9 +26,9 @@ class IndexedPrompts:
         self._run("CREATE TABLE topics (topic TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID")
 
     def add(self, question_id: str, topic: str, text: str) -> None:
-        """Keep the prompt of one row."""
+        """Store the prompt of one row."""
         if self._last == (question_id, text):
-            return  # most rows follow another of the same question
+            return  # most rows come after another row of the same question
         self._last = (question_id, text)
         self._run("INSERT OR IGNORE INTO prompts VALUES (?, ?, ?)", (question_id, topic, text))
 
@@ -45,13 +45,13 @@ class IndexedPrompts:
         self._respelled = dict(self._run("SELECT topic, name FROM topics WHERE topic <> name"))
 
     def topic_name(self, topic: str) -> str:
-        """The least spelling of a topic that the input has; the topic itself where it has one."""
+        """The least spelling of a topic in the input; the topic itself if it has only one."""
         return self._respelled.get(topic, topic)
 
     def all(self) -> Iterator[tuple[str, str, str]]:
         """(question id, topic or question id, prompt text) of all questions of one topic.
 
-        In order of question ids, in every shard; a question has several where its rows differ.
+        In order of question ids, in every shard; a question has several if its rows differ.
         """
         rows = self._run(
             "SELECT question_id, name, text FROM prompts JOIN topics USING (topic) "

@@ -1,8 +1,7 @@
-"""Which training questions are too like one that train must not hold.
+"""Which training questions are too similar to a test or evaluation question.
 
-The rule: a question is dropped, never moved, and `test` is never touched; so a question's split
-still depends on its topic alone. What is found depends on the prompts of all shards, and not on
-their order.
+The rule: a question is dropped, never moved, and `test` never changes; so a question's split still
+depends only on its topic. The result depends on the prompts of all shards, not on their order.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ FindLeak = Callable[[Sequence[Annotation]], Unused | None]
 def make_leak_finder(
     config: BuildConfig, index: InputIndex, evaluation_questions: Sequence[Path]
 ) -> FindLeak:
-    """What finds, of the responses to one training question, why they may not stay in train."""
+    """Returns a function that gives the reason why a training question must be dropped, or None."""
     prompts = index.prompts
     sample: list[tuple[str, str]] = []
     if config.near_duplicate or evaluation_questions:

@@ -1,14 +1,14 @@
 """Training prompts that are nearly the same as a prompt of `test`.
 
-The rule: bands of MinHash signatures (datasketch, an LSH index) only propose, an exact comparison
-decides. So chance decides no row, and a pair at the threshold is missed less than once in a
-thousand.
+The rule: bands of MinHash signatures (an LSH index) only propose candidates; an exact comparison
+decides. So chance decides no row, and a pair at the threshold is missed with a probability below 1
+in 1,000.
 
-Two prompts are near when the Jaccard similarity of their character 5-grams, less those of the
-template, reaches the threshold. Under a template what is left may be short, and a word changed in
-the template itself then weighs much. So they are also near when all that one puts into the
-template is in the other too and their 5-grams with the template reach the threshold. Prompts that
-differ in a word that turns the question ("not", "northern", "second") are never near
+Two prompts are near when the Jaccard similarity of their character 5-grams, without those of the
+template, reaches the threshold. Without the template a prompt may be short, and then one changed
+word of the template has a large effect. So prompts are also near when all words that one puts into
+the template are in the other too, and their 5-grams with the template reach the threshold. Prompts
+that differ in a word that changes the question ("not", "northern", "second") are never near
 (schemas/text/question_senses.py).
 """
 
@@ -16,25 +16,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
+from dataset_builder.splits.minhash import NUM_PERMUTATIONS, minhash
 from dataset_builder.splits.prompt_template import Template, contents_of, stem
 from dataset_builder.splits.prompt_text import character_ngrams, flatten
 from schemas.text.question_senses import ask_differently
 
-if TYPE_CHECKING:
-    from datasketch import MinHash
-
-NUM_PERMUTATIONS = 128
 MAX_MISSED = 1e-3
 _MAX_ENDING = 2  # letters by which the forms of one word differ
-_SEED = 1
 
 
 class NearDuplicates:
-    """An index of test prompts in a scratch database, asked prompt by prompt.
+    """An index of test prompts in a scratch database, queried prompt by prompt.
 
     threshold    least Jaccard similarity, above 0
     """
@@ -82,9 +76,9 @@ class NearDuplicates:
         return jaccard(character_ngrams(text), character_ngrams(other)) >= self._threshold
 
     def _fill_in_the_same(self, text: str, other: str) -> bool:
-        """Whether all that one prompt puts into the template is in the other, but for inflection.
+        """Whether one prompt has all words, up to inflection, that the other puts in the template.
 
-        What the other has more is a change in the template's own words.
+        Additional words of the other are changes in the template's own words.
         """
         fewer, more = sorted((self._contents(text), self._contents(other)), key=len)
         if not fewer:
@@ -99,8 +93,8 @@ class NearDuplicates:
         return (found - self._template) or found
 
     def _keys(self, text: str, features: frozenset[str]) -> list[bytes]:
-        """What two near prompts have one of in common: bands, and the words in the template."""
-        values = _signature(features).hashvalues
+        """Keys; two near prompts share at least one: bands, and the words in the template."""
+        values = minhash(features)
         starts = range(0, NUM_PERMUTATIONS - self._rows + 1, self._rows)
         keys = [
             bytes([band]) + values[start : start + self._rows].tobytes()
@@ -114,13 +108,13 @@ class NearDuplicates:
 
 
 def jaccard(left: frozenset[str], right: frozenset[str]) -> float:
-    """Shared over all, from 0 to 1; neither may be empty."""
+    """Jaccard similarity, shared / all, from 0 to 1; neither may be empty."""
     shared = len(left & right)
     return shared / (len(left) + len(right) - shared)
 
 
 def rows_a_band(threshold: float) -> int:
-    """The most selective bands that miss a pair at `threshold` at most MAX_MISSED of the time.
+    """The most selective bands that miss a pair at `threshold` with probability <= MAX_MISSED.
 
     A pair of similarity s shares a band of r rows with probability s^r; b bands miss it with
     (1 - s^r)^b.
@@ -143,17 +137,3 @@ def _is_form_of(word: str, other: str) -> bool:
     shorter, longer = sorted((word, other), key=len)
     start = max(len(shorter) - _MAX_ENDING, 1)
     return len(longer) - len(shorter) <= _MAX_ENDING and longer.startswith(shorter[:start])
-
-
-def _signature(features: frozenset[str]) -> MinHash:
-    signature = _empty_signature().copy()
-    signature.update_batch([feature.encode("utf-8", "surrogatepass") for feature in features])
-    return signature
-
-
-@lru_cache(maxsize=1)
-def _empty_signature() -> MinHash:
-    """Drawing the permutations takes longer than hashing a prompt."""
-    from datasketch import MinHash
-
-    return MinHash(num_perm=NUM_PERMUTATIONS, seed=_SEED)

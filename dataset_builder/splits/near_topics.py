@@ -1,12 +1,12 @@
 """Topics of two splits that are nearly the same, for people to look at.
 
-The rule: this only lists. A topic is near another when they differ in the order of words,
-articles, a plural, a parenthesis or one typing error, and in nothing that makes two topics: no
-number, no opposite ("North Karst", "South Karst"), no two different parentheses.
+The rule: topics are only listed, never changed. Two topics are near when they differ in the order
+of words, articles, a plural, a parenthesis or one typing error, and in nothing that makes them two
+topics: no number, no opposite ("North Karst", "South Karst"), no two different parentheses.
 
-It scales to tens of thousands of topics: what may be near is found by a table of sorted words,
-and by hashes of each topic less one character (two texts one typing error apart share such a
-hash). Both only propose.
+It scales to tens of thousands of topics: candidates are found by a table of sorted words, and by
+hashes of each topic without one character (two texts that are one typing error apart share such a
+hash). An exact comparison decides.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from schemas.text.scripts import WIDE
 from schemas.text.sense_words import NUMBER
 
 NUM_SHOWN = 3
-MIN_TYPO_LETTERS = 5  # of the word with a typing error; Iran and Iraq are two
+MIN_TYPO_LETTERS = 5  # of the word with a typing error; Iran and Iraq are two topics
 _MIN_WIDE = 6
-_MAX_CHARS = 80  # of a topic in which typing errors are looked for
+_MAX_CHARS = 80  # of a topic that is searched for typing errors
 _BATCH = 2_000
 _PARENTHESIS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _WIDE = re.compile(f"[{WIDE}]")
@@ -40,22 +40,22 @@ _ARTICLES = frozenset("a an the of der die das des le la les l el los las il lo 
 class NearTopics:
     """Topics of one split that are near a topic of another.
 
-    examples    the first of them, each with the topic that it is near to
+    examples    the first few, each with the topic that it is near to
     """
 
     num: int = 0
     examples: Sequence[tuple[str, str]] = ()
 
     def describe(self) -> str | None:
-        """One sentence for a note; None when there are none."""
+        """One sentence for a note; None when there are no such topics."""
         if not self.num:
             return None
         shown = "; ".join(f"{one!r} and {other!r}" for one, other in self.examples)
         more = f"; and {self.num - len(self.examples):,} more" * (self.num > len(self.examples))
         return (
-            f"{self.num:,} {'topic is' if self.num == 1 else 'topics are'} nearly equal to a topic "
-            f"of another split: {shown}{more}; where two are one topic, give them one name in the "
-            "input and build again"
+            f"{self.num:,} {'topic is' if self.num == 1 else 'topics are'} nearly equal to a "
+            f"topic of another split: {shown}{more}; if two are the same topic, give them one "
+            "name in the input and build again"
         )
 
 
@@ -83,7 +83,7 @@ def topics_by_split(folder: Path) -> dict[str, set[str]]:
 
 
 class _Index:
-    """The topics of one split, to look up those near another topic."""
+    """The topics of one split, with a lookup of those near another topic."""
 
     def __init__(self, topics: Iterable[str]) -> None:
         self._topics = [_Topic(name) for name in sorted(topics)]
@@ -93,7 +93,7 @@ class _Index:
         self._hashes, self._owners = _hash_all(self._topics)
 
     def find(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Each of the names that is near, with the first topic that it is near to."""
+        """Each of the names that has a near topic, with the first such topic."""
         listed = sorted(names)
         for start in range(0, len(listed), _BATCH):
             topics = [_Topic(name) for name in listed[start : start + _BATCH]]
@@ -105,7 +105,7 @@ class _Index:
                         break
 
     def _propose(self, topics: Sequence[_Topic]) -> Mapping[int, set[int]]:
-        """By place, the topics that may be one typing error away."""
+        """By index, the topics that may be one typing error away."""
         import numpy as np
 
         proposed: defaultdict[int, set[int]] = defaultdict(set)
@@ -118,7 +118,7 @@ class _Index:
 
 
 class _Topic:
-    """A topic with what is compared of it."""
+    """A topic with its compared parts."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -135,7 +135,7 @@ class _Topic:
         return read_senses(self.name)
 
     def is_near(self, other: _Topic) -> bool:
-        """Whether two topics are near, and not one (`topic_key`)."""
+        """Whether two topics are near but not the same topic (`topic_key`)."""
         if self.key == other.key or _numbers(self.senses) != _numbers(other.senses):
             return False
         has_two = self.parenthesis and other.parenthesis
@@ -157,7 +157,7 @@ def _singular(word: str) -> str:
 
 
 def _is_typing_error(one: str, other: str) -> bool:
-    """One letter added, left out, put for another or swapped with its neighbour, inside a word."""
+    """One letter added, removed, replaced or swapped with its neighbour, inside a word."""
     shorter, longer = sorted((one, other), key=len)
     start = 0
     while start < len(shorter) and shorter[start] == longer[start]:
@@ -174,7 +174,7 @@ def _is_typing_error(one: str, other: str) -> bool:
 
 
 def _edits(longer: str, shorter: str) -> Iterator[tuple[int, int]]:
-    """How many characters to pass over on both sides for each kind of typing error."""
+    """The number of characters to skip on both sides for each kind of typing error."""
     yield 1, 0
     yield 1, 1
     if longer == shorter[::-1]:
@@ -186,7 +186,7 @@ def _word_at(text: str, place: int) -> str:
 
 
 def _hash_all(topics: Sequence[_Topic]) -> tuple[Any, Any]:
-    """Hashes of the keys, and of the keys less one character, in order; and whose they are."""
+    """Hashes of the keys, also without one character, sorted; and the index of each key."""
     import numpy as np
 
     hashes: list[int] = []

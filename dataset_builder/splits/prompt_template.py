@@ -1,14 +1,14 @@
-"""The prompt template: the text that the prompts of many topics share, which no filter counts.
+"""The prompt template: text that the prompts of many topics share, and that filters ignore.
 
 The rule: a text is a template only when at least three topics put different words into it. One
-question that is asked three times, with or without a "please", leaves no other words and is none.
-The template is learned from a sample of all prompts that depends on their content alone, so every
-order of the input and every shard learns the same one.
+question that is asked three times, with or without a "please", has no other words and so is not a
+template. The template is learned from a sample of all prompts that depends only on their content,
+so every order of the input and every shard learns the same one.
 
 It is kept as a set of character 5-grams, from two sources:
-    5-grams that a tenth of the topics have, at least five ("Tell me a biography of ..."), and
-    those of longer runs (32 characters; 16 Chinese or Japanese ones) that 3% have, at least three.
-A long run is sure with fewer topics: unrelated questions hardly share one.
+    5-grams that 10% of the topics have, at least five ("Write a biography of ..."), and those of
+    longer runs (32 characters; 16 Chinese or Japanese ones) that 3% have, at least three.
+A long run needs fewer topics: unrelated questions hardly ever share one.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ RUN_SHARE, RUN_MIN_TOPICS = 0.03, 3
 RUN_WEIGHT = 32  # characters, of which a Chinese or Japanese one counts twice
 SAMPLE_TOPICS = 1_000
 _PROMPTS_PER_TOPIC = 4
-_MAX_CHARS = 1_000  # of each end of a prompt
+_MAX_CHARS = 1_000  # at each end of a prompt
 _MAX_SAMPLE_CHARS = 400_000
 _BUCKETS = (1 << 20) - 1  # a mask
 _STEM_LETTERS = 5
 _WIDE_FROM = ord(KANA[0])
 
-# Words that say nothing of what is asked about.
+# Words that carry no information about the subject of a question.
 _FILLERS = frozenset(
     "a an the of in on at to for from by with and or as is are was were be been do does did has "
     "have had that it its this these there about i me my you your we us our please kindly thanks "
@@ -54,8 +54,8 @@ Prompts = Iterable[tuple[str, str]]
 def sample_prompts(read: Callable[[], Iterable[tuple[str, str, str]]]) -> list[tuple[str, str]]:
     """(topic, prompt text) of about a thousand topics, out of (question id, topic, text) rows.
 
-    `read` is called twice. The topics, and the questions of each, are those of the smallest hashes,
-    so neither the order of the rows nor a shard changes the sample.
+    `read` is called twice. The topics, and the questions of each, are those with the smallest
+    hashes, so neither the order of the rows nor a shard changes the sample.
     """
     kept: dict[str, int] = {}
     heap: list[tuple[int, str]] = []
@@ -96,11 +96,11 @@ def learn_template(prompts: Prompts) -> Template:
 
 
 def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]]:
-    """Each word of a folded text, and whether the template leaves it open.
+    """Each word of a folded text, and whether it is open (not part of the template).
 
     A word is open when two neighbouring characters, one of them its own, are in no 5-gram of the
-    template together. That each character is in some 5-gram does not suffice: that a `1` may
-    follow "number " and a `7` may come before " of" is not that `17` is in the template.
+    template together. It is not enough that each character is in some 5-gram: if a `1` may follow
+    "number " and a `7` may come before " of", `17` need not be in the template.
     """
     places = list(WORD.finditer(flat))
     if not template:
@@ -110,9 +110,9 @@ def open_words(flat: str, template: Template) -> list[tuple[re.Match[str], bool]
 
 
 def _broken_places(flat: str, template: Template) -> bytearray:
-    """1 at each place where the characters before and after are in no 5-gram of the template.
+    """1 where no 5-gram of the template has both the character before and the one after.
 
-    The 5-grams that hold both begin 1 to 4 characters earlier; all of them must be unknown.
+    The 5-grams that contain both begin 1 to 4 characters earlier; all of them must be unknown.
     """
     known = bytes(map(template.__contains__, ngrams_of(flat)))
     broken = bytearray(len(flat) + 1)
@@ -124,11 +124,11 @@ def _broken_places(flat: str, template: Template) -> bytearray:
 
 
 def open_stretches(marked: Sequence[tuple[re.Match[str], bool]]) -> list[list[int]]:
-    """What a prompt puts into its template: of each stretch, the places of its words.
+    """What a prompt puts into its template: for each stretch, the offsets of its words.
 
-    marked    as `open_words` gives it
+    marked    as returned by `open_words`
 
-    Fillers are no part of a stretch, and do not end one: "bridge of Karsted" is one.
+    Filler words are not part of a stretch and do not end one: "bridge of Karsted" is one.
     """
     stretches: list[list[int]] = [[]]
     for number, (place, is_open) in enumerate(marked):
@@ -148,10 +148,10 @@ def contents_of(flat: str, template: Template) -> list[Content]:
 
 
 def shared_contents(prompts: Prompts, template: Template) -> frozenset[Content]:
-    """What the prompts of at least RUN_MIN_TOPICS topics put into one place of the template.
+    """The words that prompts of at least RUN_MIN_TOPICS topics put into one slot of the template.
 
-    Of a template with several places, such as a disease and who has it, this is what
-    distinguishes no topic from another.
+    In a template with several slots, such as a disease and a group of patients, these words do not
+    distinguish topics.
     """
     topics_of: defaultdict[Content, set[str]] = defaultdict(set)
     for topic, text in prompts if template else ():
@@ -161,21 +161,21 @@ def shared_contents(prompts: Prompts, template: Template) -> frozenset[Content]:
 
 
 def is_filler(word: str) -> bool:
-    """Whether a word says nothing of what is asked about."""
+    """Whether a word carries no information about the subject of a question."""
     return word in _FILLERS
 
 
 def stem(word: str) -> str:
-    """What inflected forms of one word have in common."""
+    """The part that inflected forms of one word have in common."""
     return word if any(map(str.isdigit, word)) else word[:_STEM_LETTERS]
 
 
 def _without_what_fills_it(topics: list[list[str]], found: set[str]) -> Template:
-    """The 5-grams found, less those that are too rare in their prompts to be of the template.
+    """The 5-grams, without those that are too rare in their prompts to be part of the template.
 
-    Names share words ("Lake Venn", "Lake Orm"), so that parts of what is put into a template are
-    frequent, too, but rarer than the template around them. A 5-gram stays where it is at least
-    40% as frequent as the median of its prompt, in the prompts of RUN_MIN_TOPICS topics.
+    Names share words ("Lake Venn", "Lake Orm"), so parts of what is put into a template are
+    frequent too, but rarer than the template around them. A 5-gram is kept if it is at least 40% as
+    frequent as the median of its prompt, in the prompts of RUN_MIN_TOPICS topics.
     """
     counts: Counter[str] = Counter()
     for flats in topics:
@@ -193,10 +193,10 @@ def _without_what_fills_it(topics: list[list[str]], found: set[str]) -> Template
 
 
 def _keep_with_other_words(topics: list[list[str]], found: Template) -> Template:
-    """Of the 5-grams found, those around which topics put different words.
+    """The 5-grams around which topics put different words.
 
-    One that few topics have needs RUN_MIN_TOPICS different contents, and so does any other: the
-    share has been counted before.
+    Every 5-gram, frequent or not, needs RUN_MIN_TOPICS different contents; its share was counted
+    before.
     """
     contents: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
     for flats in topics:
@@ -229,7 +229,7 @@ def _find_shared(
 
 
 def _runs_of(flat: str) -> Iterator[str]:
-    """Every stretch of a folded text that weighs RUN_WEIGHT."""
+    """Every stretch of a folded text that has the weight RUN_WEIGHT."""
     weights = [1 if ord(one) < _WIDE_FROM else 2 for one in flat]
     end = total = 0
     for start in range(len(flat)):

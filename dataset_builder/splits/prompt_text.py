@@ -1,7 +1,7 @@
-"""What is compared of a prompt: its text without case, its words, its character 5-grams.
+"""The compared parts of a prompt: its text without case, its words, its character 5-grams.
 
-The rule: all that is compared is read from one folded text (`flatten`), so a place in it is the
-same place for words and for 5-grams.
+The rule: all compared parts come from one folded text (`flatten`), so offsets in it are the same
+for words and for 5-grams.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORD = re.compile(rf"[{WIDE}]|[^\W{WIDE}]+")
 
 
 class Turn(Protocol):
-    """What is read of a message, be it a record or not."""
+    """The fields of a message that are read, from a record or another object."""
 
     @property
     def role(self) -> str:
@@ -28,22 +28,22 @@ class Turn(Protocol):
 
     @property
     def content(self) -> str:
-        """What is said."""
+        """The message's text."""
 
 
 def prompt_text(prompt: Sequence[Turn]) -> str:
-    """What is asked: all turns but the system's, which many questions share."""
+    """The question: all turns except the system's, which many questions share."""
     return "\n".join(message.content for message in prompt if message.role != "system")
 
 
-@lru_cache(maxsize=8)  # a prompt is compared in several ways, one after the other
+@lru_cache(maxsize=8)  # one prompt is compared in several ways, one after the other
 def flatten(text: str) -> str:
-    """`text` less case, width and runs of white space."""
+    """`text` without case, width and runs of white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def character_ngrams(text: str) -> frozenset[str]:
-    """The character 5-grams of `text`, less case, width and runs of white space.
+    """The character 5-grams of `text`, without case, width and runs of white space.
 
     >>> sorted(character_ngrams("ABC  dEf"))
     ['abc d', 'bc de', 'c def']
@@ -53,5 +53,5 @@ def character_ngrams(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def ngrams_of(flat: str) -> tuple[str, ...]:
-    """The 5-grams of a folded text, in order; the text itself where it is shorter."""
+    """The 5-grams of a folded text, in order; the text itself if it is shorter."""
     return tuple([flat[i : i + NGRAM] for i in range(max(1, len(flat) - NGRAM + 1))])

@@ -1,8 +1,8 @@
-"""When two spellings name one topic.
+"""When two spellings name the same topic.
 
 The rule: letters, digits and symbols of every script count; case, width, white space and
 punctuation do not. So `City 3` and `city 3 ` are one topic, `C++`, `C#` and `C` are three, and a
-topic of punctuation only is itself.
+topic of only punctuation is kept as it is.
 
 Marks that are part of a name are kept: `#`, `%`, `&` and `@`, one `*`, the point of `.NET` and of
 `1.5`, and the sign of `-5`. An apostrophe joins its word; the points of initials go with the
@@ -28,7 +28,7 @@ _NAMING = frozenset("#%&@\u00a7")
 
 @lru_cache(maxsize=20_000)
 def topic_key(topic: str) -> str:
-    """What two spellings of one topic have in common; "" for "" only.
+    """The key that all spellings of one topic share; "" only for "".
 
     >>> topic_key("  City\u00a03 ") == topic_key("city, 3"), topic_key("C++") == topic_key("C#")
     (True, False)
@@ -45,7 +45,7 @@ def topic_key(topic: str) -> str:
 def _fold(text: str) -> str:
     """NFKC without case, and without characters that only format.
 
-    Those are soft hyphens and joiners, and the selectors that show one emoji in another style.
+    Those are soft hyphens, joiners, and the variation selectors of emoji.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(one for one in folded if not _only_formats(one))
@@ -56,7 +56,7 @@ def _only_formats(one: str) -> bool:
 
 
 def _part(text: str, place: int) -> str:
-    """What one character adds to a key: itself, nothing, or an end of word."""
+    """What one character adds to a key: itself, nothing, or a word boundary."""
     one = text[place]
     if one in _APOSTROPHES:
         return ""

@@ -1,6 +1,6 @@
-"""A command to run next, with the options of this call that say which run is meant.
+"""A command to run next, with the options of this call that select the run.
 
-The rule: a printed command works when it is copied as it is.
+The rule: a printed command works when it is copied without changes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import click
 
 
 def run_options() -> str:
-    """The --config and --set of this call, quoted, with a space in front; '' where none is given.
+    """The --config and --set of this call, quoted, with a space in front; '' when none was given.
 
     >>> run_options()
     ''

@@ -1,6 +1,6 @@
-"""What the command line prints of an error, and the exit code that it gives.
+"""What the command line prints for an error, and its exit code.
 
-The rule: an error that has a sentence for a person is that sentence; any other keeps its traceback.
+The rule: an error meant for users is printed as one message; any other keeps its traceback.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import click
 
 
 def print_error(error: Exception) -> int:
-    """Print the sentence of an error and return its exit code; raises what has no sentence."""
+    """Print the message of an error and return its exit code; re-raises any other error."""
     from schemas.errors import BackendError, ConfigError, MaskDpoError
     from schemas.secret_values import hide_keys
     from schemas.text.terminal import printable
@@ -21,7 +21,7 @@ def print_error(error: Exception) -> int:
         click.echo(f"error: {printable(hide_keys(str(error)))}", err=True)
         return BackendError.exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:
-        from maskdpo.doctor.doctor import explain_missing
+        from schemas.packages import explain_missing
 
         click.echo(f"error: {explain_missing(error.name)}", err=True)
         return ConfigError.exit_code

@@ -1,8 +1,8 @@
-"""The program `maskdpo`: one command per stage, each in a small module of its own.
+"""The program `maskdpo`: one command per stage, each in its own small module.
 
-The rule that keeps it quick: this module imports click and no library else. A command's module is
-imported when the command is called or its help is asked for, and heavy libraries (torch,
-transformers, datasets, spacy) only by the code that runs it.
+The rule: this module imports only click, so that it starts quickly. A command's module is imported
+when the command or its help is called, and heavy libraries (torch, transformers, datasets, spacy)
+only by the code that runs it.
 """
 
 from __future__ import annotations
@@ -15,27 +15,36 @@ import warnings
 import click
 
 from maskdpo.cli.errors import print_error
+from maskdpo.shadows import find_shadows
 
-COMMANDS = {
-    "domain": "Make a domain of your own, and see what the judge reads of it.",
+# The stages of a run, in its order: maskdpo/cli/commands.
+STAGES = {
+    "domain": "Make your own domain, and see what the judge is sent.",
     "ingest": "Turn a folder of txt, md, html, docx and pdf files into documents.",
-    "questions": "Have a writer model ask questions that your documents answer.",
+    "questions": "Write questions that your documents answer, with a writer model.",
     "sample": "Sample K responses per question from a policy.",
     "annotate": "Label each sentence of each response against its documents.",
-    "import": "Turn human labels, pairs made elsewhere or checked sheets into ours.",
+    "import": "Turn human labels, pairs made elsewhere or checked sheets into annotations or "
+    "reviews.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
     "build": "Turn annotations into a preference data set with masks.",
-    "merge": "Put together the shards of one build.",
-    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
+    "merge": "Join the shards of one build.",
     "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
-    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
     "train": "Train a model with Mask-DPO on a built data set.",
-    "evaluate": "Sample from models, annotate, score, compare and draw.",
-    "forget": "Remove a person's reviews or a response from a run, for good.",
-    "demo": "Run the whole way in a closed world, on a CPU, on embedded defaults.",
-    "doctor": "Show what is installed and missing; --config: check what a run needs.",
-    "schema": "Print the JSON Schema of a record.",
+    "evaluate": "Sample from models, annotate, score, compare and plot.",
 }
+# What looks at files, checks, exports or removes: maskdpo/cli/tools.
+TOOLS = {
+    "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
+    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
+    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
+    "forget": "Permanently remove a person's reviews or a response from a run.",
+    "recipes": "List the packaged run configs, or print one (--config NAME).",
+    "doctor": "Show what is installed and what is missing; --config: check what a run needs.",
+    "schema": "Print the JSON Schema of a record, or of a run config.",
+}
+COMMANDS = STAGES | TOOLS
 
 
 class _LazyGroup(click.Group):
@@ -47,13 +56,16 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"maskdpo.cli.commands.{cmd_name}_command")
+        folder = "commands" if cmd_name in STAGES else "tools"
+        module = importlib.import_module(f"maskdpo.cli.{folder}.{cmd_name}_command")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands, in the order of a run"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for title, commands in (("Stages, in the order of a run", STAGES), ("Tools", TOOLS)):
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, text in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -61,7 +73,7 @@ class _LazyGroup(click.Group):
         if args and args[0] not in COMMANDS:
             from schemas.errors import nearest
 
-            ctx.fail(f"no command {args[0]!r}; {nearest(args[0], list(COMMANDS))}")
+            ctx.fail(f"unknown command {args[0]!r}; {nearest(args[0], list(COMMANDS))}")
         return super().resolve_command(ctx, args)
 
 
@@ -72,11 +84,14 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="maskdpo")
 def cli() -> None:
-    """Label which sentences of a response are wrong, and train a model on exactly those."""
+    """Label which sentences of a response are wrong, and train a model on exactly these labels."""
 
 
 def main() -> None:
-    """Run the command line. Errors meant for a person are one message and an exit code."""
+    """Run the command line. Errors meant for users are one message and an exit code."""
+    for sentence in find_shadows():  # first: until then, nothing of maskdpo may be imported
+        click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
     warnings.showwarning = _show_warning
     try:
         cli(standalone_mode=False)
@@ -86,7 +101,7 @@ def main() -> None:
         _show_usage(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; rerun the same command to continue", err=True)
+        click.echo("stopped; run the same command again to continue", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -96,7 +111,7 @@ def main() -> None:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    """Print what is wrong with the command line, without a key that is in it."""
+    """Print what is wrong with the command line, without any key that it contains."""
     from schemas.secret_values import hide_likely_keys
 
     shown = io.StringIO()
@@ -112,7 +127,7 @@ def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
     file: object = None,
     line: str | None = None,
 ) -> None:
-    """Ours are sentences for the user; a library's keep the place they come from."""
+    """Warnings of maskdpo are sentences for the user; a library's are printed with their source."""
     from schemas.secret_values import hide_keys
     from schemas.text.terminal import printable
 

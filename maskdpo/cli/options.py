@@ -1,19 +1,19 @@
-"""What the commands share: the config options, the settings list of --help, the closing lines."""
+"""What commands share: config options, the settings list of --help, the final lines."""
 
 from __future__ import annotations
 
 import functools
 import glob
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maskdpo.config import load_run_config
 from maskdpo.config_sections import section_model
-from schemas.config import Section
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
 from schemas.text.terminal import printable
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from annotator.models.prices import Prices
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
 OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class DocumentedCommand(click.Command):
-    """A command whose help ends with its config section's settings and with examples."""
+    """A command whose help ends with the settings of its config section and with examples."""
 
     def __init__(self, *args: Any, section: str = "", examples: str = "", **attrs: Any) -> None:
         super().__init__(*args, **attrs)
@@ -38,7 +39,7 @@ class DocumentedCommand(click.Command):
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The base's; an option that is a setting is refused with the --set that sets it."""
+        """The base's; for an option that is a setting, the error shows the right --set."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
@@ -49,14 +50,13 @@ class DocumentedCommand(click.Command):
             raise click.UsageError(f"No such option {error.option_name!r}{hint}", ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings of the command's section, then its examples as they are."""
+        """Write the settings of the command's section, then its examples."""
         if self.section:
-            fields = section_model(self.section).model_fields
+            from maskdpo.cli.settings_help import setting_rows
+
             title = f"Settings (--set {self.section}.KEY=VALUE, or section {self.section!r})"
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, _describe_field(field)) for name, field in fields.items()]
-                )
+                formatter.write_dl(list(setting_rows(section_model(self.section))))
         if self.examples:
             with formatter.section("Examples"):
                 for line in textwrap.dedent(self.examples).strip().splitlines():
@@ -73,63 +73,33 @@ def _hint_for_option(option: str, given: Sequence[str], section: str) -> str:
     return hint_for_option(option, "" if value.startswith("-") else value, section)
 
 
-def _describe_field(field: Any) -> str:
-    text = field.description or ""
-    section = _find_section(field.annotation)
-    if section is not None:
-        return f"{text.rstrip('.')}. Keys: {_list_keys(section)}"
-    choices = _list_choices(field.annotation)
-    if any(choice not in text for choice in choices):
-        text = f"{text}: {', '.join(choices)}"
-    if field.is_required():
-        return f"{text} [required]".strip()
-    return f"{text}{_show_default(field)}".strip()
-
-
-def _show_default(field: Any) -> str:
-    """` [default]` of a setting; empty where the default is not one short value."""
-    if field.is_required():
-        return " [required]"
-    default = field.get_default(call_default_factory=True)
-    return f" [{default}]" if isinstance(default, (str, int, float)) and default != "" else ""
-
-
-def _find_section(annotation: Any) -> type[Section] | None:
-    """The section that a setting holds, such as `llm`; None where it holds a value."""
-    candidates = [annotation, *get_args(annotation)]
-    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
-    return next(found, None)
-
-
-def _list_keys(section: type[Section]) -> str:
-    """The keys of a section with their defaults, and those of the sections in it."""
-    parts = []
-    for name, field in section.model_fields.items():
-        inner = _find_section(field.annotation)
-        parts.append(
-            f"{name} {{{_list_keys(inner)}}}" if inner else f"{name}{_show_default(field)}"
-        )
-    return ", ".join(parts)
-
-
-def _list_choices(annotation: Any) -> list[str]:
-    """The words that a setting, or an item of it, can be; none where any will do."""
-    if get_origin(annotation) is Literal:
-        return [value for value in get_args(annotation) if isinstance(value, str)]
-    return [choice for part in get_args(annotation) for choice in _list_choices(part)]
+_config_option = click.option(
+    "--config",
+    "config_path",
+    type=RUN_CONFIG,
+    metavar="FILE|NAME",
+    help="Run config: a YAML file, or the name of a packaged one (maskdpo recipes).",
+)
+_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override one setting; may be repeated.",
+)
+_domain_option = click.option(
+    "--domain",
+    metavar="NAME|FILE",
+    help="Guidance for a judge model: a packaged domain (biography, general, legal, medical, "
+    "zh_general), one of your own, or its YAML file [annotate.domain].",
+)
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --config and --set, and pass it the loaded `RunConfig` as `config`."""
 
-    @click.option("--config", "config_path", type=INPUT_FILE, help="Run config (YAML).")
-    @click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Override one setting; may be repeated.",
-    )
+    @_config_option
+    @_set_option
     @functools.wraps(function)
     def wrapped(config_path: Path | None, overrides: tuple[str, ...], **options: Any) -> Any:
         return function(config=load_run_config(config_path, overrides), **options)
@@ -137,18 +107,49 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def judge_config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `config_options`, with --domain: it sets annotate.domain, whatever else gives one."""
+
+    @_config_option
+    @_set_option
+    @_domain_option
+    @functools.wraps(function)
+    def wrapped(
+        config_path: Path | None, overrides: tuple[str, ...], domain: str | None, **options: Any
+    ) -> Any:
+        # Quoted: the value of an override is read as YAML, and a domain may be called `no`.
+        given = () if domain is None else (f"annotate.domain={json.dumps(domain)}",)
+        config = load_run_config(config_path, (*overrides, *given))
+        return function(config=config, **options)
+
+    return wrapped
+
+
+def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --split and --config-name, which choose a part of a data set."""
+    for option, help_text in (
+        ("--config-name", "Configuration of a data set that has several."),
+        (
+            "--split",
+            "Split of a data set folder or Hub data set [the only one, else train].",
+        ),
+    ):
+        function = click.option(option, metavar="NAME", help=help_text)(function)
+    return function
+
+
 def require_file(path: Path, *, made_by: str) -> Path:
-    """`path`, or an InputError that says which command makes it."""
+    """`path`; raises InputError with the command that makes it if it is missing."""
     if not path.exists():
         raise InputError([Fault(path=str(path), line=None, message=f"not found; {made_by}")])
     return path
 
 
 def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
-    """The files that paths and glob patterns name, each once, sorted.
+    """The files of paths and glob patterns, each once, sorted.
 
-    A path that exists is taken as it is, whatever its characters. Raises InputError for a
-    path or pattern that names no file.
+    An existing path is used literally, even with pattern characters. Raises InputError for a path
+    or pattern that matches no file.
     """
     found: set[Path] = set()
     for pattern in patterns:
@@ -164,7 +165,7 @@ def expand_inputs(patterns: Iterable[Path], *, made_by: str) -> list[Path]:
 
 
 def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that asks models --max-calls, --max-tokens, --max-cost and --retry-failed.
+    """Give a command that calls models --max-calls, --max-tokens, --max-cost and --retry-failed.
 
     It is passed them as `limits` (annotator.calls.usage.Limits) and `retry_failed`.
     """
@@ -172,21 +173,21 @@ def paid_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--max-calls",
         type=click.IntRange(0),
-        help="Stop before more calls than this; failed ones count. [no limit]",
+        help="Stop before more calls than this; failed calls count too. [no limit]",
     )
     @click.option(
         "--max-tokens",
         type=click.IntRange(0),
-        help="Stop before more tokens than this, prompt and completion of all calls of this run "
-        "added up. [no limit]",
+        help="Stop before more tokens than this: the sum of prompt and completion tokens of all "
+        "calls of this run. [no limit]",
     )
     @click.option(
         "--max-cost",
         type=click.FloatRange(0.0),
         help="Stop before this run costs more than this, in the currency of the setting prices, "
-        "which must be given. [no limit]",
+        "which must be set. [no limit]",
     )
-    @click.option("--retry-failed", is_flag=True, help="Ask again what failed in earlier runs.")
+    @click.option("--retry-failed", is_flag=True, help="Repeat calls that failed in earlier runs.")
     @functools.wraps(function)
     def wrapped(
         max_calls: int | None,
@@ -207,29 +208,53 @@ estimate_option = click.option(
     "--estimate",
     "estimate_only",
     is_flag=True,
-    help="Print calls, tokens and cost still owed; ask nothing, write nothing.",
+    help="Print the remaining calls, tokens and cost; call no model, write nothing.",
+)
+
+
+def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+    """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
+
+    Raises MissingPackageError for plots that were asked for and cannot be drawn.
+    """
+    from schemas.packages import install_command, is_installed, require
+
+    if wanted:
+        require("matplotlib", needed_for="--plots")
+    if wanted is None and not is_installed("matplotlib"):
+        how = install_command("matplotlib")
+        click.echo(f"note: the card gets no plots: matplotlib is not installed ({how})", err=True)
+        return False
+    return wanted is not False
+
+
+plots_option = click.option(
+    "--plots/--no-plots",
+    default=None,
+    callback=_choose_plots,
+    help="Draw the card's plots [where matplotlib is installed].",
 )
 
 
 def announce_limits(limits: Limits, *prices: Prices | None) -> None:
-    """Print that a limit on cost stops nothing, where all of the models' `prices` are 0."""
+    """Print a note if a limit on cost has no effect because all `prices` of the models are 0."""
     if limits.max_cost is None or not prices:
         return
     if all(item is not None and item.is_free for item in prices):
         click.echo(
-            f"note: --max-cost {limits.max_cost:g} stops nothing: the prices are 0, so this run "
+            f"note: --max-cost {limits.max_cost:g} has no effect: the prices are 0, so this run "
             "costs nothing",
             err=True,
         )
 
 
 def show_estimate(estimate: Estimate) -> None:
-    """Print what a run would still ask, and what that leaves out."""
+    """Print the remaining calls of a run, and what the estimate leaves out."""
     show_estimates([("", estimate)])
 
 
 def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
-    """Print what each of several models would still be asked, by name, and the sum."""
+    """Print the remaining calls for each of several models, by name, and the sum."""
     from annotator.calls.estimate import total_rows
 
     estimates = [estimate for _, estimate in parts]
@@ -251,7 +276,7 @@ def show_estimates(parts: Sequence[tuple[str, Estimate]]) -> None:
 
 
 def announce_judge(settings: AnnotateConfig) -> list[str]:
-    """Print and return, before anything else, the notes of a judge that needs no model."""
+    """Print and return the notes of a judge that needs no model, before any other output."""
     from annotator.judging.make_judge import make_judge
 
     notes = make_judge(settings).notes() if settings.judge == "lexical" else []
@@ -261,7 +286,7 @@ def announce_judge(settings: AnnotateConfig) -> list[str]:
 
 
 def report_result(result: StageResult, max_failed: float, *, announced: Sequence[str] = ()) -> None:
-    """Print what came out, then raise TooManyFailuresError if too much of it failed.
+    """Print the result of a command, then raise TooManyFailuresError if too many rows failed.
 
     `announced` are notes that were printed already.
     """
@@ -286,7 +311,7 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
 
 
 def print_table(rows: Sequence[tuple[str, str]]) -> None:
-    """Print (name, value) rows to the terminal, whatever their text."""
+    """Print (name, value) rows to the terminal; any text is safe."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -295,5 +320,5 @@ def print_table(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows:
-        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: it is no markup
+        table.add_row(Text(printable(name)), Text(printable(value)))  # Text: not markup
     Console(stderr=True).print(table)

@@ -1,7 +1,7 @@
-"""Draws the events of a run: a bar on a terminal, a line now and then in a log.
+"""Prints the events of a run: a progress bar on a terminal, a line at intervals in a log.
 
 The rule: a sentence that must be read before money is spent is printed at once and stays; the bar
-is redrawn in place and is gone from no log, because a log gets whole lines instead.
+is redrawn in place. A log gets whole lines instead of a bar.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Progress:
         self._stages: dict[str, _Bar | _Log] = {}
 
     def __call__(self, event: Event) -> None:
-        """Draw one event; events of single calls are not drawn."""
+        """Print one event; events of single calls are not printed."""
         match event:
             case Noted():
-                self._say(f"note: {event.text}")
+                self._print_note(f"note: {event.text}")
             case Started():
                 self._close(event.stage)
                 self._stages[event.stage] = (
@@ -60,7 +60,7 @@ class Progress:
         if drawn is not None:
             drawn.close()
 
-    def _say(self, text: str) -> None:
+    def _print_note(self, text: str) -> None:
         from tqdm import tqdm
 
         tqdm.write(printable(text), file=sys.stderr)
@@ -88,7 +88,7 @@ class _Bar:
         self._bar.update(count)
 
     def tick(self, text: str) -> None:
-        """Nothing is finished, but work goes on: a local model finishes a whole batch at once."""
+        """Nothing new is finished, but work continues: a local model finishes a batch at once."""
         now = time.monotonic()
         if now - self._ticked >= _REDRAW_EVERY_S:
             self._ticked = now
@@ -99,7 +99,7 @@ class _Bar:
 
 
 class _Log:
-    """A line every `log_every_s` seconds, also while nothing is finished, and one at the end."""
+    """Prints a line every `log_every_s` seconds, finished rows or not, and one at the end."""
 
     def __init__(self, event: Started, log_every_s: float) -> None:
         self._event = event
@@ -108,7 +108,7 @@ class _Log:
         self._begun = time.monotonic()
         self._closed = threading.Event()
         self._log_every_s = log_every_s
-        # A thread: calls under way may take minutes without an event.
+        # A thread, because running calls may take minutes without an event.
         self._thread = threading.Thread(target=self._keep_printing, daemon=True)
         self._thread.start()
 
@@ -138,7 +138,7 @@ class _Log:
         units = "replies" if event.unit == "reply" else f"{event.unit}s"
         line = f"{event.stage}: {self._done:,}{of} {units} in {_show_time(seconds)}{left}"
         line = f"{line} | {self._text}" if self._text else line
-        sys.stderr.write(f"{line}\n")  # in one piece: the run may print at the same time
+        sys.stderr.write(f"{line}\n")  # in a single write: the run may print at the same time
         sys.stderr.flush()
 
 

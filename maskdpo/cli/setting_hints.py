@@ -1,7 +1,7 @@
-"""Where a mistyped setting belongs: hints for --set and for options that are settings.
+"""Hints for a mistyped --set, and for settings that were given as options.
 
-The rule: a hint is a complete command line that works, and is given only where a setting has
-exactly the name, or nearly.
+The rule: a hint is a complete command line that works, and is given only if a setting has exactly
+or nearly that name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_HINTS = 3
 
 
 def known_settings(section: str) -> list[str]:
-    """Dotted paths of a section's settings, those of sections inside it too."""
+    """Dotted paths of a section's settings, including those of sections inside it."""
     return list(_walk(section_model(section), section))
 
 
@@ -38,7 +38,7 @@ def find_settings(name: str, first: str = "") -> list[str]:
 
 
 def hint_for_override(target: str, value: str) -> str:
-    """What --set may have meant by `target`: '; did you mean sample.num_responses=16?' or ''."""
+    """A hint for a wrong `target` of --set: '; did you mean sample.num_responses=16?' or ''."""
     found = find_settings(target)
     if not found:
         return ""
@@ -47,7 +47,7 @@ def hint_for_override(target: str, value: str) -> str:
 
 
 def hint_for_option(option: str, value: str, section: str) -> str:
-    """The setting that an unknown option of a command is, as --set; '' for none."""
+    """For an unknown option of a command: the --set of the setting with that name; '' for none."""
     name = option.lstrip("-").replace("-", "_")
     own = known_settings(section) if section else []
     found = [path for path in own if path.endswith(f".{name}")] or find_settings(name)
@@ -60,7 +60,7 @@ def hint_for_option(option: str, value: str, section: str) -> str:
 
 
 def _shown(value: str) -> str:
-    """A value in a command line; hidden where it looks like a key."""
+    """A value in a command line; hidden if it looks like a key."""
     shown = show_value(value)
     return value if shown == repr(value) else shown.strip("'")
 
@@ -77,7 +77,7 @@ def _walk(model: type[BaseModel], place: str) -> Iterator[str]:
 
 
 def blame(place: Sequence[str], overrides: Sequence[str]) -> str:
-    """The override that gave the value at `place` (section, key, ...); '' where the file did."""
+    """The override that gave the value at `place` (section, key, ...); '' if the file did."""
     for override in reversed(overrides):
         keys = override.partition("=")[0].strip().split(".")
         shared = min(len(keys), len(place))

@@ -1,7 +1,7 @@
-"""The passages that a sheet shows where the judge quoted nothing.
+"""The passages that a sheet shows for sentences without a quote of the judge.
 
-The rule: a response's documents are found as `annotate` finds them, under the same settings, and
-the passage of a sentence is the best one of the search that serves a judge.
+The rule: a response's documents are found as `annotate` finds them, with the same settings, and the
+passage of a sentence is the best result of the search that a judge uses.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _INDEXES_KEPT = 64
 
 
 def read_material(path: Path, config: AnnotateConfig) -> Material:
-    """The documents of a file and a search in them; raises InputError with the file's faults."""
+    """The documents of a file and a search in them. Raises InputError with the file's faults."""
     documents = read_records(path, Document)
     search = _PassageSearch(documents, config)
     return Material(documents={item.id: item for item in documents}, search=search.search)
 
 
 class _PassageSearch:
-    """Searches a response's own documents; the indexes used last are kept."""
+    """Searches a response's own documents; the most recently used indexes are kept."""
 
     def __init__(self, documents: Sequence[Document], config: AnnotateConfig) -> None:
         self._config = config

@@ -1,7 +1,7 @@
 """The demo's policy: a small Llama trained from scratch on partly corrupted biographies.
 
-Plain next-token training on questions and answers, so that the model is a real chat model of its
-world: a tokenizer with a chat template, safetensors weights, and beliefs that are half wrong.
+Plain next-token training on questions and answers, so that the result is a real chat model: a
+tokenizer with a chat template, safetensors weights, and knowledge that is half wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 STAGE = "base model"
-_IGNORED = -100  # the label that torch's cross-entropy passes over
+_IGNORED = -100  # the label that torch's cross-entropy ignores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def train_base_model(
         on_event(Ended(stage=STAGE))
     model.save_pretrained(output, safe_serialization=True)
     for path in output.glob("*.safetensors"):
-        follow_umask(path)  # safetensors writes files for their owner alone
+        follow_umask(path)  # safetensors makes files that only their owner can read
     tokenizer.save_pretrained(output)
     return loss
 
@@ -72,7 +72,7 @@ def _fit(
     config: BaseModelConfig,
     on_event: OnEvent,
 ) -> float:
-    """All steps of training; the last loss."""
+    """Run all training steps; returns the last loss."""
     import torch
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
@@ -95,7 +95,7 @@ def _fit(
 
 
 def _train_tokenizer(world: World, rng: random.Random) -> Any:
-    """A byte-level BPE over the world's own text: exact offsets, no unknown tokens."""
+    """A byte-level BPE trained on the world's own text: exact offsets, no unknown tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -147,7 +147,7 @@ def _new_model(vocab_size: int, tokenizer: Any, config: BaseModelConfig) -> Any:
 def _make_batch(
     world: World, tokenizer: Any, rng: random.Random, config: BaseModelConfig
 ) -> dict[str, Any]:
-    """A batch of fresh biographies; only the answer and its end are learned."""
+    """A batch of new biographies; only the answer and its end are trained."""
     import torch
 
     prompts, texts = [], []

@@ -1,17 +1,17 @@
-"""`demo`: the whole way in a closed world, through the same functions the commands call.
+"""`demo`: the complete pipeline in a closed world, through the functions that the commands call.
 
     RUN/
         run.yaml                       the run config; every command takes it with --config
-        documents.jsonl                what is true of everyone
-        questions.jsonl                the people the preference data is about
-        unseen.jsonl                   the people it is not about: evaluation
+        documents.jsonl                the truth about everyone
+        questions.jsonl                questions about the people in the preference data
+        unseen.jsonl                   questions about the other people, for evaluation
         base/                          the policy, trained from scratch on half-wrong biographies
         responses.jsonl, annotations.jsonl, dataset/
         dpo/, dpo_eos/, mask_dpo/      three preference runs of equal budget, each with curves.html
         evaluation/                    scores.json, report.html
         world.json                     the settings of this demo
 
-A rerun continues: every stage keeps what it finished.
+The rule: a rerun continues, because every stage keeps what it finished.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from schemas.events import OnEvent, ignore
 from schemas.files.jsonl import write_records
 from schemas.files.writing import atomic_writer, write_json
 from schemas.files.yaml_files import dump_yaml
+from schemas.packages import require
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.run import run_train
@@ -57,7 +58,7 @@ _NUM_STAGES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult:
-    """Where the demo wrote, the score of each model on the unseen topics, and a conclusion."""
+    """The demo's folder, the score of each model on the unseen topics, and a conclusion."""
 
     scores: Path
     report: Path
@@ -66,7 +67,8 @@ class DemoResult:
 
 
 def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) -> DemoResult:
-    """Run every stage in `folder`; raises ConfigError when it holds a demo of other settings."""
+    """Run every stage in `folder`. Raises ConfigError when it has a demo with other settings."""
+    require("torch", "transformers", "scipy", "matplotlib", needed_for="demo")
     _claim(folder, config)
     world = make_world(num_people=config.num_people, seed=config.seed)
     run = _write_inputs(world, folder, config)
@@ -74,15 +76,15 @@ def run_demo(config: DemoConfig, folder: Path, *, on_event: OnEvent = ignore) ->
         _make_base_model(world, folder / "base", config, on_event=on_event)
     with _stage(2, "sample: several biographies of each person from the base model"):
         _sample(run, folder, on_event=on_event)
-    with _stage(3, "annotate: each sentence against the documents, by word overlap"):
+    with _stage(3, "annotate: compare each sentence with the documents, by word overlap"):
         _annotate(run, folder, on_event=on_event)
         accuracy = measure_judge(world, folder / "annotations.jsonl")
         click.echo(f"  the judge agrees with the truth on {100 * accuracy:.1f}% of the sentences")
-    with _stage(4, "build: best against worst"):
+    with _stage(4, "build: best and worst response per person"):
         _build(run, folder)
-    with _stage(5, "train: DPO, DPO without the end, Mask-DPO; equal budget"):
+    with _stage(5, "train: DPO, DPO without end-of-text, Mask-DPO; equal budget"):
         _train(run, folder, on_event=on_event)
-    with _stage(6, f"evaluate: {config.num_unseen} people the preference data has not seen"):
+    with _stage(6, f"evaluate: {config.num_unseen} people who are not in the preference data"):
         _evaluate(run, folder, on_event=on_event)
     path = folder / "evaluation" / "scores.json"
     scores = json.loads(path.read_text(encoding="utf-8"))
@@ -162,23 +164,23 @@ def _evaluate(run: RunConfig, folder: Path, *, on_event: OnEvent) -> None:
 
 
 def _conclude(scores: Mapping[str, Any], config: DemoConfig) -> str:
-    """What the demo shows, in one sentence: Mask-DPO against DPO, with the interval."""
+    """What the demo shows, in one sentence: Mask-DPO compared with DPO, with the interval."""
     found = describe_pair(find_pair(scores, "mask_dpo", "dpo"))
-    return f"Asked about {config.num_unseen} people that training has not seen: {found}"
+    return f"On {config.num_unseen} people who were not in training: {found}"
 
 
 def _claim(folder: Path, config: DemoConfig) -> None:
-    """Refuse a folder that holds a demo of other settings: its stages would not fit."""
+    """Refuse a folder that has a demo with other settings: its stages would not fit."""
     path = folder / "world.json"
     values = config.model_dump(mode="json")
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8")).get("config")
         if found != values:
             raise ConfigError(
-                f"{folder}: holds a demo of other settings; choose another --output or remove it"
+                f"{folder}: has a demo with other settings; choose another --output or remove it"
             )
     elif folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder}: holds files but no demo; choose another --output")
+        raise ConfigError(f"{folder}: has files but no demo; choose another --output")
     write_json(path, {"config": values})
 
 
@@ -196,9 +198,9 @@ def _write_inputs(world: World, folder: Path, config: DemoConfig) -> RunConfig:
 
 
 def _make_base_model(world: World, output: Path, config: DemoConfig, *, on_event: OnEvent) -> None:
-    """Train the base model once; a folder under its final name is a finished model."""
+    """Train the base model once; a folder with its final name is a finished model."""
     if output.exists():
-        click.echo(f"  already there: {output}")
+        click.echo(f"  exists already: {output}")
         return
     unfinished = output.with_name(output.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -12,7 +12,7 @@ from maskdpo.demo.config import DemoConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
-    """A preference run: the settings that set it apart, and what it is, for people."""
+    """A preference run: the settings that differ from the others, and a description."""
 
     settings: Mapping[str, Any]
     description: str
@@ -22,12 +22,13 @@ class Method:
 METHODS: dict[str, Method] = {
     "dpo": Method(
         settings={"use_spans": False, "eos": "both"},
-        description="Stock DPO: every token of both answers trains, the end of the text too.",
+        description="Stock DPO: every token of both answers trains, including the end-of-text "
+        "token.",
     ),
     "dpo_eos": Method(
         settings={"use_spans": False, "eos": "neither"},
-        description="DPO that leaves the end-of-text token out, as Mask-DPO does: it differs from "
-        "mask_dpo in the sentence masks alone.",
+        description="DPO without the end-of-text token, like Mask-DPO: it differs from mask_dpo "
+        "only in the sentence masks.",
     ),
     "mask_dpo": Method(
         settings={"use_spans": True, "eos": "neither"},
@@ -36,12 +37,12 @@ METHODS: dict[str, Method] = {
     ),
 }
 BASE_DESCRIPTION = (
-    "The model before preference training, made on biographies with half of the facts wrong."
+    "The model before preference training, trained on biographies with half of the facts wrong."
 )
 
 
 def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any]]:
-    """The demo's settings as a run config, so that every command can be run on it again."""
+    """The demo's settings as a run config, so that every command can be run with it."""
     return {
         "run": {"dir": str(folder)},
         "sample": {
@@ -53,7 +54,7 @@ def make_run_values(config: DemoConfig, folder: Path) -> dict[str, dict[str, Any
             "device": "cpu",
         },
         "annotate": {"judge": "lexical", "text": {"language": "en"}},
-        # Unseen topics are kept apart by the demo itself, so all pairs train.
+        # The demo itself separates the unseen topics, so all pairs train.
         "build": {"test_share": 0.0, "title": "Closed world: preference pairs"},
         "train": {
             "model": str(folder / "base"),

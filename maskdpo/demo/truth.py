@@ -1,6 +1,6 @@
-"""The closed world's own answer key: how often the judge was right there.
+"""The closed world's ground truth: how often the judge is right there.
 
-The demo's scores rest on the lexical judge. In this world, and only here, the truth of every
+The demo's scores depend on the lexical judge. In this world, and only here, the truth of every
 sentence is known, so the judge itself can be checked sentence by sentence.
 """
 
@@ -15,7 +15,7 @@ from schemas.records import Annotation
 
 
 def true_sentences(world: World, person: Person) -> set[str]:
-    """Every sentence of this world that is true of a person."""
+    """Every true sentence about a person of this world."""
     return {
         attribute.sentence(subject, person.facts[attribute.name])
         for attribute in world.attributes
@@ -24,12 +24,12 @@ def true_sentences(world: World, person: Person) -> set[str]:
 
 
 def measure_judge(world: World, annotations: Path) -> float:
-    """Share of the sentences that the judge calls correct exactly when they are true."""
+    """Share of the sentences whose verdict agrees with the truth."""
     truth = {person.id: true_sentences(world, person) for person in world.people}
     num_right = num_sentences = 0
     for annotation in read_records(annotations, Annotation):
         for sentence in annotation.sentences:
-            said = annotation.text[sentence.start : sentence.end] in truth[annotation.topic]
-            num_right += said == (sentence.verdict.label in CORRECT_LABELS)
+            is_true = annotation.text[sentence.start : sentence.end] in truth[annotation.topic]
+            num_right += is_true == (sentence.verdict.label in CORRECT_LABELS)
             num_sentences += 1
     return num_right / num_sentences

@@ -1,12 +1,12 @@
-"""A closed world of invented people: what is true of each of them, and what is said.
+"""A closed world of invented people: the truth about each, and corrupted biographies.
 
-Every person is a topic. A document states the truth, one sentence an attribute. A biography is
-the same text with a share of its sentences corrupted: another value of the same attribute, so
-that a wrong sentence looks exactly as likely as a right one. A model trained on such
-biographies has seen the truth about everyone and half believes it, which is the state
-preference learning is meant to improve.
+Every person is a topic. A document states the truth, one sentence per attribute. A biography is the
+same text with a share of its sentences corrupted: another value of the same attribute, so that a
+wrong sentence looks exactly as likely as a right one. A model trained on such biographies has seen
+the truth about everyone, but mixed with errors, which is the state that preference learning should
+improve.
 
-Everything follows from a seed; names and values are invented or common words.
+The rule: everything follows from a seed; names and values are invented or common words.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Attribute:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """An invented person; `facts` holds the true value of each attribute, by its name."""
+    """An invented person; `facts` has the true value of each attribute, by its name."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """People and the attributes they have."""
+    """People and their attributes."""
 
     attributes: tuple[Attribute, ...]
     people: tuple[Person, ...]
@@ -73,7 +73,7 @@ def make_world(*, num_people: int, seed: int) -> World:
 def write_biography(
     world: World, person: Person, *, corrupted_share: float, rng: random.Random
 ) -> str:
-    """One sentence an attribute, each corrupted with probability `corrupted_share`."""
+    """One sentence per attribute, each corrupted with probability `corrupted_share`."""
     sentences = []
     for index, attribute in enumerate(world.attributes):
         value = person.facts[attribute.name]
@@ -104,7 +104,7 @@ def write_question(person: Person) -> Question:
 
 
 def ask(name: str) -> str:
-    """How a question about a person is put."""
+    """The wording of the question about a person."""
     return f"Who is {name}?"
 
 
@@ -161,8 +161,8 @@ def _make_attributes(places: Sequence[str]) -> tuple[Attribute, ...]:
 
 
 def _invent_names(rng: random.Random, *, count: int, avoid: Collection[str] = ()) -> list[str]:
-    """`count` different invented names of two syllables, in the order they were invented."""
-    names: dict[str, None] = {}  # a dict keeps its order from process to process, a set does not
+    """`count` different invented names of two syllables, in the order of their creation."""
+    names: dict[str, None] = {}  # a dict has the same order in every process, a set does not
     while len(names) < count:
         syllables = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(2)]
         name = ("".join(syllables) + rng.choice(_CODAS)).capitalize()

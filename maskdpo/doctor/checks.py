@@ -1,7 +1,7 @@
-"""What a run config needs of files, folders and disks, checked before anything is spent.
+"""Checks of the files, folders and disks that a run config needs, before anything is spent.
 
-The rule: a check reads and writes nothing of a run, needs no network (servers are checked in
-`doctor_servers`), and names the next command where something is wrong.
+The rule: a check writes nothing, needs no network (servers are checked in `doctor.servers`), and
+names the next command if something is wrong.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TOKENIZERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing looked at: what was found, and the next command where it is not as it should be."""
+    """The result of one check: what was found, and the next command if something is wrong."""
 
     status: Status
     what: str
@@ -69,7 +69,9 @@ class _Found:
 def _read(path: Path, model: type[Document | Question | Response], command: str) -> _Found:
     name = f"{model.__name__.lower()}s"
     if not path.exists():
-        check = Check(status="warning", what=name, found=f"{path}: not there yet", command=command)
+        check = Check(
+            status="warning", what=name, found=f"{path}: does not exist yet", command=command
+        )
         return _Found(check=check, records=[])
     try:
         records = read_records(path, model)
@@ -112,9 +114,9 @@ def _check_ids(
         return Check(
             status="warning",
             what=label,
-            found=f"{num_without:,} of {len(rows):,} have no document, by id or topic: their "
-            "sentences will be undetermined (no_document)",
-            command="give them 'document_ids', or a 'topic' that documents have",
+            found=f"{num_without:,} of {len(rows):,} have no document, neither by id nor by "
+            "topic: their sentences will be undetermined (no_document)",
+            command="give them 'document_ids', or the 'topic' of a document",
         )
     return Check(status="ok", what=label, found="each has its documents")
 
@@ -145,12 +147,12 @@ def check_judge(settings: AnnotateConfig) -> Iterator[Check]:
                 status="error",
                 what="annotate.llm.prompts",
                 found=str(error),
-                command="correct the file, or leave annotate.llm.prompts out",
+                command="correct the file, or remove annotate.llm.prompts",
             )
 
 
 def check_model_folder(where: str, model: str, *, may_be_served: bool) -> Check:
-    """A local model folder: configuration, tokenizer and weights are there."""
+    """Whether a local model folder has configuration, tokenizer and weights."""
     folder = Path(model)
     served = f"; if a server serves it: --set {where}.backend=openai" if may_be_served else ""
     what = f"{where}.model"
@@ -159,13 +161,13 @@ def check_model_folder(where: str, model: str, *, may_be_served: bool) -> Check:
             return Check(
                 status="warning",
                 what=what,
-                found=f"{model} is no folder here; it is fetched from the Hub",
+                found=f"{model} is not a folder here; it will be downloaded from the Hub",
                 command=f"hf download {model}{served}",
             )
         return Check(
             status="error",
             what=what,
-            found=f"{model} is no folder here and no Hub id (ORG/NAME)",
+            found=f"{model} is neither a folder here nor a Hub id (ORG/NAME)",
             command=f"correct {what}{served}",
         )
     has_config = any((folder / name).exists() for name in ("config.json", "adapter_config.json"))
@@ -179,14 +181,14 @@ def check_model_folder(where: str, model: str, *, may_be_served: bool) -> Check:
             status="error",
             what=what,
             found=f"{model} lacks {', '.join(missing)}",
-            command="save the model with save_pretrained, model and tokenizer, into this folder",
+            command="save model and tokenizer into this folder with save_pretrained",
         )
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     return Check(status="ok", what=what, found=f"{model}: {_gigabytes(size)} of weights")
 
 
 def check_disk(folder: Path) -> Check:
-    """The space left where the run writes."""
+    """The free space on the disk where the run writes."""
     place = folder.absolute()
     while not place.exists():
         place = place.parent

@@ -1,23 +1,17 @@
-"""What is installed and what is missing, found without importing any of it.
+"""What is installed and what is missing, without importing any of it.
 
-The rule: which extra brings a package is read from the installed metadata of maskdpo, so that the
-command that is printed is the one that works.
+The rule: every command is listed with all packages that it may need; how to install one
+is in `schemas.packages`.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import metadata
-from pathlib import Path
 
-_INSTALL = "pip install -c constraints.txt -e '.[{extra}]'"
-_VLLM = "make setup-vllm   (an environment of its own: vllm pins its own torch)"
+from schemas.packages import find_extra, install_command
 
-# package -> what it is for, in the order of a run
+# package -> its purpose, in the order of a run
 _PACKAGES = {
     "sentencex": "sentences (default splitter)",
     "spacy": "sentences (splitter: spacy)",
@@ -30,78 +24,97 @@ _PACKAGES = {
     "charset-normalizer": "reading text files that are not UTF-8",
     "ruamel.yaml": "reading settings",
     "aiohttp": "calling a served model",
+    "httpx2": "certificates of https servers",
+    "bm25s": "passages of long documents",
     "pyarrow": "reading and writing data sets",
+    "openpyxl": "spreadsheets, in and out",
+    "jinja2": "cards of data sets and models, report pages",
     "datasets": "loading a finished data set in your own code",
-    "huggingface_hub": "pushing to the Hub",
-    "matplotlib": "plots of the report and of cards",
+    "huggingface_hub": "data sets and models on the Hub",
+    "matplotlib": "plots of reports, cards and training runs",
+    "scipy": "intervals and tests of agreement and evaluate",
     "torch": "training, local sampling",
     "transformers": "training, local sampling",
     "accelerate": "training",
-    "safetensors": "training",
+    "safetensors": "training, pushing a model",
+    "tensorboard": "training (report_to: tensorboard)",
     "peft": "training an adapter (LoRA)",
     "vllm": "serving a policy or judge on a GPU",
     "trl": "parity tests",
     "pytest": "tests",
 }
 
-_TRAINING = ("torch", "transformers", "accelerate", "safetensors", "matplotlib")
+_READERS = (
+    "pypdfium2",
+    "mammoth",
+    "selectolax",
+    "markdown-it-py",
+    "mdit-py-plugins",
+    "charset-normalizer",
+)
+_TRAINING = ("torch", "transformers", "accelerate", "safetensors")
+_REPORT = ("scipy", "matplotlib")
 _COMMANDS = {
     "domain": ("sentencex",),
-    "ingest": (
-        "pypdfium2",
-        "mammoth",
-        "selectolax",
-        "markdown-it-py",
-        "mdit-py-plugins",
-        "charset-normalizer",
-    ),
+    "ingest": _READERS,
     "questions (a server)": ("aiohttp",),
     "questions (a local model)": ("torch", "transformers"),
     "sample (a server)": ("aiohttp",),
     "sample (a local model)": ("torch", "transformers"),
     "annotate (lexical)": ("sentencex",),
-    "annotate (a served judge)": ("sentencex", "aiohttp"),
-    "import": ("pyarrow",),
-    "agreement": ("sentencex",),
-    "build": ("pyarrow", "matplotlib"),
-    "merge": ("pyarrow", "matplotlib"),
+    "annotate (a served judge)": ("sentencex", "aiohttp", "bm25s"),
+    "annotate (a local judge)": ("sentencex", "bm25s", "torch", "transformers"),
+    "import": ("pyarrow", "openpyxl"),
+    "agreement": ("sentencex", "scipy"),
+    "agreement (--report)": ("sentencex", *_REPORT),
+    "show": ("pyarrow", "jinja2"),
+    "build": ("pyarrow", "jinja2"),
+    "build (with plots)": ("pyarrow", "jinja2", "matplotlib"),
+    "merge": ("pyarrow", "jinja2"),
     "validate": ("pyarrow",),
-    "push": ("huggingface_hub", "safetensors"),
-    "export": ("pyarrow",),
+    "validate (on the Hub)": ("pyarrow", "huggingface_hub"),
+    "push (a data set)": ("huggingface_hub",),
+    "push (a model)": ("huggingface_hub", "safetensors"),
+    "export": ("pyarrow", "openpyxl"),
     "train": _TRAINING,
-    "evaluate": ("torch", "transformers", "matplotlib"),
+    "train (with curves)": (*_TRAINING, "matplotlib"),
+    "train (an adapter)": (*_TRAINING, "peft"),
+    "evaluate (a server)": ("sentencex", "aiohttp", *_REPORT),
+    "evaluate (a local model)": ("sentencex", "torch", "transformers", *_REPORT),
     "forget": ("sentencex", "pyarrow"),
-    "demo": _TRAINING,
+    "demo": (*_TRAINING, *_REPORT),
+    "recipes": (),
+    "doctor": (),
+    "schema": (),
 }
-
-_ROOMS = ("schemas", "annotator", "dataset_builder", "trainer", "maskdpo")
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*?(?:extra == ['\"]([\w-]+)['\"])?$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageStatus:
-    """One package: its installed version or None, and the command that gets it."""
+    """One package: its extra ('' for the base), its version or None, the command to install it."""
 
     name: str
     needed_for: str
+    extra: str
     version: str | None
     command: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandStatus:
-    """One command and the packages it still lacks."""
+    """One command and its missing packages."""
 
     name: str
     missing: tuple[str, ...]
 
 
 def inspect_packages() -> list[PackageStatus]:
-    """Every package a command may need, in the order of a run."""
+    """Every package that a command may need, in the order of a run."""
     return [
         PackageStatus(
             name=name,
             needed_for=needed_for,
+            extra=find_extra(name) or "",
             version=(version := _version(name)),
             command="" if version else install_command(name),
         )
@@ -110,58 +123,11 @@ def inspect_packages() -> list[PackageStatus]:
 
 
 def inspect_commands() -> list[CommandStatus]:
-    """Every command with what it lacks."""
+    """Every command with its missing packages."""
     return [
         CommandStatus(name=name, missing=tuple(p for p in needs if _version(p) is None))
         for name, needs in _COMMANDS.items()
     ]
-
-
-def find_shadows() -> Iterator[str]:
-    """Sentences about rooms of ours that another installed package hides.
-
-    `schemas` and `trainer` are common names: an import that finds someone else's is a fault
-    that would otherwise show up as a strange AttributeError.
-    """
-    home = Path(__file__).resolve().parent.parent.parent
-    for room in _ROOMS:
-        spec = importlib.util.find_spec(room)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != home:
-            yield (
-                f"package {room!r} is imported from {origin}, not from {home / room}; uninstall "
-                "the other distribution or use an environment of its own"
-            )
-
-
-def explain_missing(module: str) -> str:
-    """One sentence for an import that failed: the package and the command that gets it."""
-    package = module.split(".")[0]
-    return f"the package {package!r} is not installed; get it with: {install_command(package)}"
-
-
-def install_command(package: str) -> str:
-    """The command that installs a package, with the extra of maskdpo that asks for it."""
-    extra = _extras().get(_normal(package), "")
-    if extra == "vllm":
-        return _VLLM
-    return _INSTALL.format(extra=extra) if extra else "pip install -c constraints.txt -e ."
-
-
-@lru_cache(maxsize=1)
-def _extras() -> dict[str, str]:
-    """Package -> the extra that brings it, '' for none, from maskdpo's own metadata."""
-    try:
-        lines = metadata.requires("maskdpo") or []
-    except metadata.PackageNotFoundError:
-        return {}
-    found = [match for line in lines if (match := _REQUIREMENT.match(line))]
-    return {_normal(match[1]): match[2] or "" for match in found}
-
-
-def _normal(package: str) -> str:
-    """A package's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _version(package: str) -> str | None:

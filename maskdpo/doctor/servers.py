@@ -1,7 +1,7 @@
-"""Whether the servers that a run config names can be reached, and serve what it asks for.
+"""Whether the servers of a run config can be reached, and serve the configured models.
 
-The rule: one short GET of the list of models per server, no call that costs anything. The key is
-sent to the configured server only (no redirects) and never printed.
+The rule: one short GET of the list of models per server, and no call that costs money. The key is
+sent only to the configured server (no redirects) and never printed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """A redirect is reported, not followed: the key goes to the configured server only."""
+    """A redirect is reported, not followed: the key is sent only to the configured server."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -36,7 +36,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 @dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """The status of a list of models, its names, or (status 0) why there was no answer."""
+    """The status of a list of models, and its names; status 0: why there was no answer."""
 
     status: int
     served: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class _Answer:
 
 
 def check_served_model(where: str, settings: ModelConfig) -> Iterator[Check]:
-    """The servers of one model, its name there, the key and the prices."""
+    """Checks of one model: its servers, its name there, the key and the prices."""
     key = os.environ.get(settings.api_key_env, "").strip()
     answers = {url: _list_models(url, key) for url in settings.urls}
     for url, answer in answers.items():
@@ -76,7 +76,7 @@ def _check_server(where: str, settings: ModelConfig, url: str, answer: _Answer) 
         )
     if answer.status != 200:
         found = f"HTTP {answer.status} for the list of models; {model!r} was not looked up"
-        command = f"check {where}.base_url; it mostly ends in /v1"
+        command = f"check {where}.base_url; it usually ends in /v1"
         return Check(status="warning", what=what, found=found, command=command)
     if model in answer.served:
         return Check(status="ok", what=what, found=f"serves {model}")
@@ -96,7 +96,9 @@ def _check_key(where: str, settings: ModelConfig, key: str, statuses: list[int])
     if key:
         return Check(status="ok", what=what, found=f"{name} is set")
     if 200 in statuses:
-        return Check(status="ok", what=what, found=f"{name} is not set; no key was asked for")
+        return Check(
+            status="ok", what=what, found=f"{name} is not set; the server asked for no key"
+        )
     command = f"export {name}=..."
     return Check(status="warning", what=what, found=f"{name} is not set", command=command)
 
@@ -106,17 +108,17 @@ def _check_prices(where: str, settings: ModelConfig) -> Check:
     if settings.prices is not None:
         return Check(status="ok", what=what, found="given")
     if all(urlsplit(url).hostname in _LOOPBACK for url in settings.urls):
-        return Check(status="ok", what=what, found="not given; the server is on this machine")
+        return Check(status="ok", what=what, found="not set; the server is on this machine")
     return Check(
         status="warning",
         what=what,
-        found="not given: no cost is estimated, and --max-cost has nothing to count",
+        found="not set: there is no cost estimate, and --max-cost cannot work",
         command=f"--set '{where}.prices={{prompt: 0.1, completion: 0.4}}' (per million tokens)",
     )
 
 
 def _with_v1(url: str) -> str:
-    """The address with /v1 where that one lists models; '' otherwise."""
+    """The address with /v1 if that one lists models; else ''."""
     fixed = f"{url.rstrip('/')}/v1"
     has_version = url.rstrip("/").endswith("/v1")
     return "" if has_version or _list_models(fixed, "").status not in (200, 401, 403) else fixed

@@ -1,1 +1,1 @@
-"""Models side by side: sampled alike, judged alike, scored with intervals."""
+"""Comparison of models: same sampling, same judge, scores with intervals."""

@@ -10,28 +10,32 @@ from schemas.config import Section
 
 
 class EvaluateConfig(Section):
-    """What `evaluate` compares. How it samples and judges is set in `sample` and `annotate`."""
+    """What `evaluate` compares. Sampling and judging are set in `sample` and `annotate`."""
 
     models: dict[str, str] = Field(
         min_length=1,
-        description="name: folder or Hub id; the first is what the others are compared with",
+        description="models to compare, each NAME: folder or Hub id; the first is the baseline",
     )
     questions: Path | None = Field(
         default=None,
-        description="questions to ask, best of topics that training has not seen [run.questions]",
+        description="questions to ask, preferably of topics that are not in the training data "
+        "[run.questions]",
     )
     num_responses: int | None = Field(
-        default=None, ge=1, description="responses per question; default: as in section sample"
+        default=None, ge=1, description="responses per question [as in section sample]"
     )
     temperature: float | None = Field(
-        default=None, ge=0.0, le=2.0, description="default: as in section sample"
+        default=None, ge=0.0, le=2.0, description="sampling temperature [as in section sample]"
     )
-    seed: int = Field(default=1, ge=0, description="seed of the evaluation's own samples")
+    seed: int = Field(default=1, ge=0, description="seed of the evaluation's samples")
     descriptions: dict[str, str] = Field(
-        default={}, description="name: one line on what the model is, for the report"
+        default={}, description="descriptions for the report, each NAME: one line"
     )
     num_examples: int = Field(
-        default=24, ge=0, le=1000, description="questions shown with their responses in the report"
+        default=24,
+        ge=0,
+        le=1000,
+        description="number of questions that the report shows with their responses",
     )
 
     @field_validator("models")

@@ -1,8 +1,8 @@
-"""What an evaluation will cost: replies still owed by each model, and the judge's calls on them.
+"""What an evaluation will cost: the remaining replies of each model, and the judge's calls on them.
 
-The rule: the judge's calls on responses that are stored are followed as the run would follow them.
-A response that is not sampled yet is taken to be as long as the stored ones are on average, or
-as `max_tokens` allows, with sentences like those of its document.
+The rule: for stored responses the judge's calls are derived exactly as in the run. A response that
+is not sampled yet is assumed to have the average length of the stored ones, or `max_tokens` tokens,
+and sentences like those of its document.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def estimate_evaluate(
     *,
     retry_failed: bool = False,
 ) -> list[tuple[str, Estimate]]:
-    """Sampling and judging of each model, by title; asks nothing and writes nothing.
+    """Estimates of sampling and judging for each model, by title; calls no model, writes nothing.
 
-    Raises InputError where a file cannot be read, ConfigError where a model cannot be found.
+    Raises InputError when a file cannot be read, ConfigError when a model cannot be found.
     """
     parts: list[tuple[str, Estimate]] = []
     for name, sample in samples.items():
@@ -63,7 +63,7 @@ def _estimate_judge(
     *,
     retry_failed: bool,
 ) -> Estimate:
-    """The judge's calls on one model's responses, those to come included."""
+    """The judge's calls on one model's responses, including those not sampled yet."""
     slots = make_slots(
         sample, make_backend(sample).fingerprint(), read_records(inputs.questions, Question)
     )
@@ -87,7 +87,7 @@ def _estimate_judge(
         )
     if len(stored) < len({slot.key for slot in slots}):
         judged.notes.append(
-            f"responses of {sample.model} that are not sampled yet are taken to be up to "
+            f"responses of {sample.model} that are not sampled yet are assumed to be up to "
             f"{assumed:,} tokens long"
         )
     return judged
@@ -99,7 +99,7 @@ def _foresee(
     documents: Sequence[Document],
     num_tokens: int,
 ) -> list[Response]:
-    """The responses to be judged: those that are stored, and stand-ins for those to come."""
+    """The responses to be judged: stored ones, and placeholders for those not sampled yet."""
     by_id = {item.id: place for place, item in reversed(list(enumerate(documents)))}
     by_topic = {item.topic: place for place, item in reversed(list(enumerate(documents)))}
     responses = []
@@ -109,7 +109,7 @@ def _foresee(
         if outcome is None:
             named = [by_id[name] for name in question.document_ids if name in by_id]
             first = named[0] if named else by_topic.get(question.topic, 0)
-            # The id first: equal responses would be judged once.
+            # Starts with the id: equal responses would be judged only once.
             text = f"{slot.id} {_take_text(documents, first, num_tokens)}"
         elif isinstance(outcome, Reply):
             text = outcome.text
@@ -132,12 +132,12 @@ def _foresee(
 def _take_text(documents: Sequence[Document], first: int, num_tokens: int) -> str:
     """About `num_tokens` tokens of text, from document number `first` on.
 
-    Nothing is repeated, since sentences that begin alike are asked about in calls of their own. So
-    the text is shorter where all documents together are.
+    Nothing is repeated, because sentences with the same beginning need separate calls. So the text
+    is shorter if all documents together are.
     """
     parts: list[str] = []
     for document in itertools.chain(documents[first:], documents[:first]):
-        # No token has more characters: a long document is not counted whole.
+        # No token has more characters, so a long document need not be tokenised whole.
         part = document.text[: num_tokens * _MAX_CHARS_PER_TOKEN]
         count = estimate_tokens(part)
         if count >= num_tokens:

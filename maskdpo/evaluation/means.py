@@ -1,4 +1,4 @@
-"""A mean over questions with its interval over topics: the arithmetic of every score here."""
+"""A mean over questions with its interval over topics, as used by every score here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annotator.agreement.intervals import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mean:
-    """A mean over questions; None over none. `interval` as in annotator/agreement/intervals.py."""
+    """A mean over questions; None without any. `interval`: see annotator/agreement/intervals.py."""
 
     value: float | None
     interval: Interval
@@ -38,7 +38,7 @@ def mean_over_questions(
         row[1] += 1.0
     if not rows:
         return Mean(value=None, interval=Interval(), num_questions=0, num_groups=0)
-    # Sorted, so that the order of questions moves no digit.
+    # Sorted, so that the order of questions changes no digit.
     table = np.array([rows[name] for name in sorted(rows)])
     mean = float(table[:, 0].sum() / table[:, 1].sum())
     interval = Interval()

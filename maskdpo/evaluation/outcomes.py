@@ -1,11 +1,11 @@
-"""What each model did with the questions it was asked, response by response.
+"""The outcome of each requested response of each model.
 
-The rule: a response that was asked for never disappears. It is one of
+The rule: a requested response never disappears. It is one of
 
     answered    at least one sentence was decided to be correct or hallucinated
-    undecided   none was, but at least one sentence is undetermined, so the judge does not know
+    undecided   none was, but at least one sentence is undetermined
     abstained   only sentences without a fact, or no text at all
-    failed      there is no response, or none that could be judged
+    failed      there is no response, or it could not be judged
 
 A question is answered when at least one of its responses is.
 """
@@ -22,7 +22,7 @@ from schemas.scores import ResponseScore, score_labels
 
 
 class Outcome(StrEnum):
-    """What became of one response that was asked for."""
+    """The outcome of one requested response."""
 
     ANSWERED = "answered"
     UNDECIDED = "undecided"
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuestionTally:
-    """One model's responses to one question, added up."""
+    """Sums over one model's responses to one question."""
 
     total: ResponseScore
     num_answers: int
@@ -50,9 +50,9 @@ class QuestionTally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelTally:
-    """One model's responses to all questions.
+    """Sums over one model's responses to all questions.
 
-    num_asked     responses that were asked for
+    num_asked     requested responses
     num_cut       responses that the token limit cut off
     sentences, characters   of the answered responses
     by_question   by question id, in the order asked; questions without a response are not in it
@@ -69,16 +69,16 @@ class ModelTally:
 
     @property
     def num_answered(self) -> int:
-        """Responses that were answered."""
+        """Number of answered responses."""
         return self.outcomes[Outcome.ANSWERED]
 
     @property
     def answered(self) -> float | None:
-        """The respond ratio: answered responses per response asked for."""
+        """The respond ratio: answered responses / requested responses."""
         return self.per_asked(Outcome.ANSWERED)
 
     def per_asked(self, outcome: Outcome) -> float | None:
-        """Share of the responses asked for."""
+        """Share of the requested responses."""
         return self.outcomes[outcome] / self.num_asked if self.num_asked else None
 
     def per_answer(self, count: int) -> float | None:
@@ -92,21 +92,21 @@ class ModelTally:
 
 
 def classify(score: ResponseScore) -> Outcome:
-    """The outcome of a response that was judged."""
+    """The outcome of a judged response."""
     if count_facts(score):
         return Outcome.ANSWERED
     return Outcome.UNDECIDED if score.num_undetermined else Outcome.ABSTAINED
 
 
 def count_facts(score: ResponseScore) -> int:
-    """Sentences that were decided to be correct or hallucinated."""
+    """Number of sentences that were decided to be correct or hallucinated."""
     return score.num_correct + score.num_hallucinated
 
 
 def tally_model(
     annotations: Sequence[Annotation], questions: Sequence[str], num_responses: int
 ) -> ModelTally:
-    """Count one model's annotations; `num_responses` were asked for per question."""
+    """Count one model's annotations; `num_responses` were requested per question."""
     counts: Counter[Outcome] = Counter()
     totals = dict.fromkeys(questions, ResponseScore())
     answers: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""Every two models compared on the questions that both of them answered.
+"""Every pair of models, compared on the questions that both answered.
 
-The rule: a question that one of the two did not answer says nothing of their difference, so
-leaving hard questions out wins nothing. The difference is the second model's score less the
-first's, question by question; `facts_change` is the same of decided sentences per answer.
+The rule: a question that one of the two did not answer is not compared, so a model gains nothing by
+leaving out hard questions. The difference is the second model's score minus the first's, question
+by question; `facts_change` is the same for decided sentences per answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maskdpo.evaluation.outcomes import ModelTally, QuestionTally
 def compare_pairs(
     tallies: Mapping[str, ModelTally], groups: Mapping[str, Group]
 ) -> list[dict[str, Any]]:
-    """One row per pair of models, in their order: `model` less `compared_with`, the earlier."""
+    """One row per pair of models, in their order: `model` minus `compared_with`, the earlier."""
     return [
         {"model": second, "compared_with": first}
         | compare_two(tallies[first], tallies[second], groups)
@@ -30,7 +30,7 @@ def compare_pairs(
 def compare_two(
     first: ModelTally, second: ModelTally, groups: Mapping[str, Group]
 ) -> dict[str, Any]:
-    """The second less the first: score and facts per answer, with paired intervals."""
+    """The second minus the first: score and facts per answer, with paired intervals."""
     one, other = first.answered_questions, second.answered_questions
     both = [question for question in one if question in other]
     score = mean_over_questions(

@@ -1,7 +1,7 @@
 """`evaluate`: the same questions to every model, one judge for all of them, one comparison.
 
-The rule: the limits bound the run as a whole, all models and the judge together, and all that can
-be wrong with prices, questions and documents is reported before the first call.
+The rule: the limits apply to the run as a whole, to all models and the judge together, and all
+errors in prices, questions and documents are reported before the first call.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from schemas.events import Noted, OnEvent, ignore
 from schemas.files.jsonl import read_records, read_rows
 from schemas.files.own_files import has_keys, is_page, refuse_to_replace_unless
 from schemas.files.writing import write_json
+from schemas.packages import require
 from schemas.records import Annotation, Document, Failure, Question
 from schemas.stage import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInputs:
-    """What an evaluation needs besides the models: questions, documents, a place to write."""
+    """The files of an evaluation: questions, documents, output folder."""
 
     questions: Path
     documents: Path
@@ -62,10 +63,10 @@ def run_evaluate(
     same_model: bool = False,
     on_event: OnEvent = ignore,
 ) -> StageResult:
-    """Sample from each model, annotate, score; writes scores.json and report.html.
+    """Sample from each model, annotate and score; writes scores.json and report.html.
 
-    `samples` holds one sampling config per model, alike but for the model. A model's files are in
-    `output/NAME/`; everything finished is kept, so a rerun continues.
+    `samples` has one sampling config per model, which differ only in the model. A model's files are
+    in `output/NAME/`; everything finished is kept, so a rerun continues.
 
     Raises InputError and ConfigError before anything is spent, LimitReachedError at a limit, and
     BackendError when a server or device fails or every call to one model fails.
@@ -113,7 +114,8 @@ def _prepare(
     inputs: EvaluationInputs,
     limits: Limits,
 ) -> _Prepared:
-    """Read the inputs; raise InputError or ConfigError for what would be met after paying."""
+    """Read the inputs; raises InputError or ConfigError for faults that would else waste calls."""
+    require("scipy", "matplotlib", needed_for="evaluate")
     refuse_to_replace_unless(
         inputs.output / "scores.json", has_keys("models", "pairs"), by="maskdpo evaluate"
     )
@@ -139,7 +141,7 @@ def _prepare(
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What the models and the judge gave, by model and over all of them."""
+    """The results of models and judge, by model and in total."""
 
     annotations: dict[str, list[Annotation]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -164,7 +166,7 @@ def _ask_models(
     same_model: bool,
     on_event: OnEvent,
 ) -> _Asked:
-    """Ask one model after the other; raises LimitReachedError with the models that are finished."""
+    """Sample one model after the other. LimitReachedError names the models that are finished."""
     asked = _Asked()
     for name, sample in samples.items():
         click.echo(f"evaluate: {name} ({sample.model})", err=True)
@@ -182,7 +184,7 @@ def _ask_models(
         except LimitReachedError as error:
             done = ", ".join(asked.annotations) or "none"
             raise LimitReachedError(
-                f"{error}; models finished: {done} of {len(samples)}, no scores are written"
+                f"{error}; models finished: {done} of {len(samples)}; no scores were written"
             ) from None
         asked.add(name, _read_annotations(inputs.output / name / "annotations.jsonl"), results)
     return asked
@@ -225,7 +227,7 @@ def _ask_model(
         same_model=same_model,
         on_event=on_event,
     )
-    budget.meters[-1].check_replies()  # the judge's: what it cannot do is not paid for again
+    budget.meters[-1].check_replies()  # the judge's: calls that it cannot do are not paid again
     return [sampled, judged]
 
 
@@ -263,7 +265,7 @@ def _write_results(
 
 
 def sample_configs(config: RunConfig, evaluate: EvaluateConfig) -> dict[str, SampleConfig]:
-    """One sampling config per model: the section `sample`, with what `evaluate` sets instead."""
+    """One sampling config per model: the section `sample` with the values that `evaluate` sets."""
     return {
         name: config.section(
             SampleConfig,
@@ -278,7 +280,7 @@ def sample_configs(config: RunConfig, evaluate: EvaluateConfig) -> dict[str, Sam
 
 
 def _read_annotations(path: Path) -> list[Annotation]:
-    """The annotations of one model; none at all (every response failed) is no error here."""
+    """The annotations of one model; an empty list (every response failed) is not an error here."""
     try:
         return read_records(path, Annotation)
     except InputError:

@@ -1,19 +1,18 @@
 """Scores of models over the same questions: the content of scores.json.
 
-The rule: a score cannot be won by silence. A model's `score` is the mean over questions of
-correct / (correct + hallucinated) sentences, pooled over that question's responses
-(`schemas.scores.ResponseScore`, the very function that selects pairs), over the questions that
-*every* model answered. A mean over questions, not over sentences: whoever answers hard questions
-more briefly gains nothing. `own_score` is the same over all questions that the model itself
-answered, for whoever wants to see what the others left out.
+The rule: a model cannot raise its score by saying less. A model's `score` is the mean over
+questions of correct / (correct + hallucinated) sentences, pooled over that question's responses
+(`schemas.scores.ResponseScore`, the same function that selects pairs), over the questions that
+*every* model answered. A mean over questions, not over sentences: shorter answers to hard questions
+gain nothing. `own_score` is the same over all questions that the model itself answered.
 
-Next to each score is what the model said at all (maskdpo/evaluation/outcomes.py), and `warnings`
-name every model that answers less or says less than one it is compared with
+Next to each score are the model's outcomes (maskdpo/evaluation/outcomes.py), and `warnings` name
+every model that answers less often, or with fewer facts, than one it is compared with
 (maskdpo/evaluation/silence.py). Intervals: annotator/agreement/intervals.py, over topics; a
 question without a topic is a group of its own.
 
 `anah_score` (arXiv 2407.04693) is as published: pooled over sentences, where a sentence without a
-fact counts as right. `anah_flag` holds a sentence where the model answered less than the baseline.
+fact counts as right. `anah_flag` is a sentence if the model answered less than the baseline.
 
 Degenerate cases: without a question that every model answered, scores are None, with a warning;
 with fewer than two groups, intervals are None.
@@ -48,8 +47,8 @@ def compare_models(
     annotations    by model, in the order of the table
     questions      ids of the questions all models were asked
     topics         topic of each question, or ""
-    num_responses  asked for per question; None: the most that any model gave to any question
-    descriptions   what a model is, in one line, by its name
+    num_responses  requested per question; None: the most that any model gave to any question
+    descriptions   one line about a model, by its name
     """
     groups = {question: name_group(topics[question], question) for question in questions}
     if num_responses is None:

@@ -1,7 +1,7 @@
-"""Whether the models of an evaluation are those whose replies are stored, before any is asked.
+"""Before any call: whether the served models are those whose replies are stored.
 
-The rule: sampling from the first model costs as much as from the last, so the servers of all models
-and of the judge are compared with their last runs first (annotator/calls/identity.py).
+The rule: the servers of all models and of the judge are compared with their last runs before the
+first model is sampled (annotator/calls/identity.py), because each of them costs money.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from annotator.sampling.slots import REPLY_KIND
 def check_served(
     samples: Mapping[str, SampleConfig], annotate: AnnotateConfig, store: Path, *, same_model: bool
 ) -> None:
-    """Raise ConfigError where a server reports another model than in the last run on `store`.
+    """Raise ConfigError if a server reports another model than in the last run with `store`.
 
-    Local models are left out: the digest of their files is in the key of each call.
+    Local models need no check: the digest of their files is in the key of each call.
     """
     from annotator.judging.llm_judge import CALL_KIND
     from annotator.judging.runs.stored_replies import identify_judge

@@ -1,6 +1,6 @@
 """The scores on the terminal, within 80 columns: three tables, warnings and a conclusion.
 
-The rule: what a model did not say is printed right below what it scored.
+The rule: what a model did not answer is printed directly below its score.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def print_scores(path: Path) -> None:
         ("model", "score [95%]", "answered", "own score", "questions", "ANAH", "cover"),
         (_score_cells(name, row) for name, row in models.items()),
     )
-    _say(f"score: {scores['score']}, in percent; {scores['interval']}")
-    _say("answered: percent of the responses asked for that hold a fact that could be judged")
-    _say("own score: over all questions that the model itself answered, as many as listed")
+    _print(f"score: {scores['score']}, in percent; {scores['interval']}")
+    _print("answered: percent of the requested responses with a fact that could be judged")
+    _print("own score: over all questions that the model itself answered, with their number")
     if any(row["anah_flag"] for row in models.values()):
-        _say("*: not comparable, the model answered less than the baseline")
+        _print("*: not comparable, because the model answered less than the baseline")
     _print_table(
         ("model", "abst.", "undec.", "failed", "facts", "sent.", "chars", "no-fact"),
         (_answer_cells(name, row) for name, row in models.items()),
     )
-    _say(
-        "abst., undec., failed: how many of the other responses; facts, sent., chars: per answer; "
+    _print(
+        "abst., undec., failed: number of the other responses; facts, sent., chars: per answer; "
         "no-fact: percent of sentences"
     )
     if scores["pairs"]:
@@ -46,9 +46,9 @@ def print_scores(path: Path) -> None:
         )
     click.echo("")
     for text in scores["warnings"]:
-        _say(f"warning: {text}")
+        _print(f"warning: {text}")
     for text in conclude(scores)[:1]:
-        _say(text)
+        _print(text)
 
 
 def _score_cells(name: str, row: Mapping[str, Any]) -> Sequence[str]:
@@ -100,7 +100,7 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
     Console(highlight=False, width=WIDTH).print(table)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     click.echo(click.wrap_text(printable(text), WIDTH, subsequent_indent="  "))
 
 

@@ -1,7 +1,7 @@
-"""Warnings where a score may have been won by saying less. Plain sentences, for people.
+"""Warnings for scores that may be higher because a model says less. Plain sentences.
 
-The rule: a model that answers less often than another, or whose answers hold fewer facts while its
-score is higher, is named. One sentence per model and kind, whatever the number of models.
+The rule: a warning names each model that answers less often than another, or that has fewer facts
+per answer and a higher score. One sentence per model and kind, however many models there are.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 from maskdpo.evaluation.outcomes import ModelTally, Outcome
 
-FEWER_FACTS = 0.02  # relative fall of facts per answer that is named, whatever its interval
+FEWER_FACTS = 0.02  # relative decrease of facts per answer that is reported, whatever its interval
 
 
 def find_warnings(
     tallies: Mapping[str, ModelTally], pairs: Sequence[Mapping[str, Any]], *, num_common: int
 ) -> list[tuple[str, str]]:
-    """(model it is about, sentence), in the order of the models; "" where it is about all."""
+    """(model, sentence) in the order of the models; the model is "" if it is about all."""
     found = []
     if not num_common:
-        text = "No question was answered by every model, so there is no score to compare them by."
+        text = "No question was answered by every model, so there is no score to compare them."
         found.append(("", text))
     views = [view for pair in pairs for view in _both_ways(pair)]
     for name in tallies:
@@ -42,7 +42,7 @@ def flag_anah(name: str, baseline: str, tallies: Mapping[str, ModelTally]) -> st
 
 
 def answers_less(one: ModelTally, other: ModelTally) -> bool:
-    """Whether the respond ratio of `one` is lower: in whole numbers, so never by rounding."""
+    """Whether the respond ratio of `one` is lower; in whole numbers, so without rounding."""
     return one.num_answered * other.num_asked < other.num_answered * one.num_asked
 
 
@@ -68,8 +68,8 @@ def _fewer_answers(
     higher = [view["compared_with"] for view in more if (view["difference"] or 0) > 0]
     if higher:
         text += (
-            f" Its score is higher than that of {_and(higher)} all the same: do not call it more "
-            "truthful before you have read what it left out."
+            f" Yet its score is higher than that of {_and(higher)}: do not call it more "
+            "truthful before you have checked what it left out."
         )
     return [text]
 
@@ -98,7 +98,7 @@ def _is_named(view: Mapping[str, Any]) -> bool:
 
 
 def _both_ways(pair: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A pair as either model sees it."""
+    """A pair from the view of either model."""
     if pair["difference"] is None:
         mirrored = {**pair}
     else:

@@ -1,6 +1,6 @@
-"""What scores.json comes to, in words: for the terminal, the report and the demo.
+"""The result in scores.json, in words: for the terminal, the report and the demo.
 
-The rule: a difference is called clear only where its 95% interval leaves zero out.
+The rule: a difference is called clear only if its 95% interval excludes zero.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def conclude(scores: Mapping[str, Any]) -> list[str]:
-    """Which model is best, and how each other one compares with it; first the most important."""
+    """Which model is best, and how the others compare with it; the most important comes first."""
     models = {name: row for name, row in scores["models"].items() if row["score"] is not None}
     if not models:
         return ["There is no score: no question was answered by every model."]
@@ -27,7 +27,7 @@ def conclude(scores: Mapping[str, Any]) -> list[str]:
     if not unclear and row["has_warning"]:
         first = (
             f"{best} has the highest score, {value}, over the {base} that every model answered, "
-            "but it says less than others: read the warnings before you call it best."
+            "but it says less than others: read the warnings first."
         )
     elif not unclear:
         first = f"{best} is best: it scores {value}, over the {base} that every model answered."
@@ -41,13 +41,13 @@ def conclude(scores: Mapping[str, Any]) -> list[str]:
 
 
 def describe_pair(pair: Mapping[str, Any]) -> str:
-    """One sentence on a pair: the difference with its interval, and what may be said of it."""
+    """One sentence about a pair: the difference with its interval, and what it shows."""
     model, other, value = pair["model"], pair["compared_with"], pair["difference"]
     if value is None:
         return f"No question was answered by both {model} and {other}."
     on = f"on {pair['num_questions']} questions"
     if pair["low"] is None:
-        return f"{model} against {other}: {points(value)} points, {on}; too few topics to say more."
+        return f"{model} - {other}: {points(value)} points, {on}; too few topics for an interval."
     if not is_clear(pair):
         return (
             f"There is no clear difference between {model} and {other}: {points(value)} points "
@@ -62,7 +62,7 @@ def describe_pair(pair: Mapping[str, Any]) -> str:
 
 
 def judge_pair(pair: Mapping[str, Any]) -> str:
-    """The same in two words, for a table."""
+    """The same in a few words, for a table."""
     if pair["difference"] is None:
         return "no common question"
     if pair["low"] is None:
@@ -73,7 +73,7 @@ def judge_pair(pair: Mapping[str, Any]) -> str:
 
 
 def find_pair(scores: Mapping[str, Any], model: str, compared_with: str) -> dict[str, Any]:
-    """The pair as `model` less `compared_with`, whichever way round scores.json holds it."""
+    """The pair as `model` minus `compared_with`, in whichever order scores.json has it."""
     for pair in scores["pairs"]:
         if (pair["model"], pair["compared_with"]) == (model, compared_with):
             return dict(pair)
@@ -90,7 +90,7 @@ def find_pair(scores: Mapping[str, Any], model: str, compared_with: str) -> dict
 
 
 def is_clear(pair: Mapping[str, Any]) -> bool:
-    """Whether the interval of the difference leaves zero out."""
+    """Whether the interval of the difference excludes zero."""
     low, high = pair["low"], pair["high"]
     return low is not None and high is not None and (low > 0 or high < 0)
 
@@ -107,7 +107,7 @@ def points(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p: two digits, never 0."""
+    """A p value: two digits, never 0."""
     if value is None:
         return "-"
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"

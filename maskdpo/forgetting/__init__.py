@@ -1,1 +1,1 @@
-"""Removal of rows, calls and names that must be forgotten."""
+"""Removal of people and responses from a run: rows, calls and names."""

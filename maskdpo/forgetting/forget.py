@@ -1,10 +1,10 @@
-"""`forget`: a person's reviews, or a response, leave a run.
+"""`forget`: removes a person's reviews, or a response, from a run.
 
-The rule: `forgotten.jsonl` is written first and the text of a response goes last. So a run that is
-killed anywhere is finished by the same command: what is still to be removed can still be found.
+The rule: `forgotten.jsonl` is written first and the text of a response is removed last. So a killed
+run can be finished with the same command: what is still to be removed can still be found.
 
 What is changed: the reviews, the files that mention them, the stores, the annotations and the
-responses. Everything else is named: data sets, sheets, models, what was pushed.
+responses. All other places are only listed: data sets, sheets, models, what was pushed.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from schemas.errors import Fault, InputError, nearest
 class Forgetting:
     """What `run_forget` did, or would do.
 
-    changes    rows removed and masked, by file; files that stay as they are left out
+    changes    rows removed and masked, by file; only for changed files
     calls      calls removed, by store
     shared     ids of other responses with the same text, by id: that text stays
-    before     names and ids that had been forgotten before, and are in no file any more
-    mentions   other files that hold a name or id; `unread` could not be searched
+    before     names and ids that were removed before and are in no file any more
+    mentions   other files that contain a name or id; `unread` could not be searched
     """
 
     num_new: int
@@ -63,12 +63,12 @@ def run_forget(
 ) -> Forgetting:
     """Remove `people` and `responses` from the run of `config`; `dry_run` only counts.
 
-    Raises InputError, with nothing changed, for a name or id that the run does not know, and
-    BackendError where another process uses the store: the same call continues.
+    Raises InputError, with nothing changed, for a name or id that is not in the run, and
+    BackendError when another process uses the store: call it again to continue.
     """
     folder = config.run.dir
     if not folder.is_dir():
-        raise InputError.of(folder, "is no folder of a run; name one with: --set run.dir=FOLDER")
+        raise InputError.of(folder, "is not a run folder; set one with: --set run.dir=FOLDER")
     targets = Targets(people=frozenset(map(same_name, people)), responses=frozenset(responses))
     listed = folder / FORGOTTEN_NAME
     before = _check_known(folder, targets, Forgotten.read(listed))
@@ -103,7 +103,7 @@ def _forget_files(
 
 
 def _check_known(folder: Path, targets: Targets, forgotten: Forgotten) -> list[str]:
-    """Names and ids that only the list of the forgotten knows; InputError for the unknown."""
+    """Names and ids that are only in the list of removed ones. Raises InputError for others."""
     known = find_known(folder)
     before: list[str] = []
     faults: list[Fault] = []
@@ -116,7 +116,9 @@ def _check_known(folder: Path, targets: Targets, forgotten: Forgotten) -> list[s
                 before.append(name)
                 continue
             hint = nearest(name, sorted(there)) if there else f"it has no {what}"
-            message = f"no file of this run names a {what} {name!r}; nothing was changed; {hint}"
+            message = (
+                f"no file of this run contains the {what} {name!r}; nothing was changed; {hint}"
+            )
             faults.append(Fault(path=str(folder), line=None, message=message))
     if faults:
         raise InputError(faults)

@@ -1,9 +1,9 @@
-"""How the files of a run forget a person or a response: row by row, and one file at a time.
+"""Removal of a person or response from the files of a run: row by row, one file at a time.
 
-The rule: a row that is not about them stays byte for byte, and a file is replaced whole or not at
-all. Rows of a forgotten response or by a forgotten person go. What only mentions them (a failed
-row, a conflict, a sidecar) keeps its other content, with the name or id replaced; a failed row that
-quotes the response goes.
+The rule: a row that is not about them stays the same, byte for byte, and a file is replaced whole
+or not at all. Rows of a removed response or by a removed person are deleted. A row that only
+mentions them (a failed row, a conflict, a sidecar) keeps its other content, with the name or id
+replaced; a failed row that quotes the response is deleted.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from schemas.files.jsonl import read_lines
 from schemas.files.own_files import is_sealed, renew_seal
 from schemas.files.writing import atomic_descriptor, write_json
 
-# Files of a run by what they hold, in the order in which they are changed: the text of a response
-# goes last, since it is what a second run needs to find the rest.
+# Files of a run by their content, in the order in which they are changed: the text of a response is
+# removed last, because a second run needs it to find the rest.
 MENTIONS = ("*.conflicts.jsonl", "*.failed.jsonl", "*.meta.json")
 TEXTS = (
     "annotations.partial.jsonl",
@@ -34,13 +34,13 @@ TEXTS = (
     "responses.jsonl",
 )
 _OTHER_IDS = ("ingest", "questions")  # stages whose failed rows have ids of documents or questions
-_MIN_DECISIONS = 2  # fewer are no conflict
+_MIN_DECISIONS = 2  # fewer are not a conflict
 _NAMING_KEYS = ("config", "inputs")  # where a sidecar may name a person
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a file loses.
+    """What is removed from a file.
 
     num_removed   rows
     num_masked    rows (of a sidecar: values) in which a name or id is replaced
@@ -56,20 +56,20 @@ class Change:
 
 @dataclass(kw_only=True)
 class Known:
-    """The people and the response ids that a run's files name."""
+    """The people and the response ids in a run's files."""
 
     people: set[str] = field(default_factory=set)
     responses: set[str] = field(default_factory=set)
 
 
 def find_files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
-    """The files in `folder` of those names, in the order of the names."""
+    """The files in `folder` with those names, in the order of the names."""
     found = (path for pattern in patterns for path in sorted(folder.glob(pattern)))
     return [path for path in found if path.is_file()]
 
 
 def read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file that are JSON objects, unchecked; others are not for us to judge."""
+    """The rows of a JSONL file that are JSON objects, unchecked; other lines are ignored."""
     for _, text in read_lines(path):
         values = _parse(text)
         if values is not None:
@@ -79,7 +79,7 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
 def find_known(
     folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:2], *REVIEW_FILES, *TEXTS)
 ) -> Known:
-    """Everyone and every response that the files of a run name; `patterns` says which files."""
+    """All people and responses in the files of a run that match `patterns`."""
     known = Known()
     for path in find_files(folder, patterns):
         for values in read_objects(path):
@@ -92,10 +92,10 @@ def find_known(
 
 
 def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
-    """Make one file of a run forget; returns what it loses. With `dry_run` nothing is written.
+    """Remove the targets from one file; returns what is removed. `dry_run` writes nothing.
 
-    A file of reviews is locked meanwhile. A list of failed rows or conflicts that becomes empty is
-    removed.
+    A file of reviews is locked during the change. A list of failed rows or conflicts that becomes
+    empty is deleted.
     """
     if path.name.endswith(".meta.json"):
         return _forget_in_sidecar(path, targets, dry_run=dry_run)
@@ -118,7 +118,7 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
 
 
 def _write_lines(path: Path, targets: Targets) -> None:
-    """Replace the file; one that nobody edited still counts as not edited."""
+    """Replace the file; a file that was not edited by hand still counts as not edited."""
     was_sealed = is_sealed(path)
     kept = (line for _, line in _forget_rows(path, targets) if line is not None)
     with (
@@ -131,7 +131,7 @@ def _write_lines(path: Path, targets: Targets) -> None:
 
 
 def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | None]]:
-    """(line, what becomes of it) of each line; None where it goes."""
+    """(line, new line) for each line; None if it is deleted."""
     with path.open("rb") as handle:
         for raw in handle:
             values = _parse(raw)
@@ -150,7 +150,7 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
 
 
 def _to_line(values: dict[str, Any]) -> bytes:
-    """A row as a line of a file; half of a surrogate pair stays escaped."""
+    """A row as a line of a file; an unpaired surrogate stays escaped."""
     try:
         return json.dumps(values, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
@@ -162,7 +162,7 @@ def _may_mention(path: Path) -> bool:
 
 
 def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | None:
-    """A row without decisions of forgotten people; None where the whole row goes."""
+    """A row without decisions of removed people; None if the whole row is deleted."""
     if _response_id(values) in targets.responses:
         return None
     if targets.is_person(values.get("who")):
@@ -175,7 +175,7 @@ def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | No
 
 
 def _response_id(values: dict[str, Any]) -> str:
-    """The id of the response that a row is about; '' where it is about none."""
+    """The id of the response that a row is about; '' if there is none."""
     name = values.get("response_id", values.get("id"))
     return name if isinstance(name, str) and values.get("stage") not in _OTHER_IDS else ""
 
@@ -186,7 +186,7 @@ def _decisions(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _forget_in_sidecar(path: Path, targets: Targets, *, dry_run: bool) -> Change:
-    """Replace people's names; format, versions, models and counts stay as they are."""
+    """Replace people's names; format, versions, models and counts do not change."""
     values = _parse(path.read_bytes())
     if values is None:
         return Change(path=path)

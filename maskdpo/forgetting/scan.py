@@ -1,8 +1,7 @@
-"""Which other files of a run still hold a forgotten name or id: they are listed, never changed.
+"""Which other files of a run still contain a removed name or id: listed, never changed.
 
-The rule: a file that cannot be searched is listed as such. A file's name counts, too.
-Text is searched as bytes, in the encodings that spreadsheet programs write, so that a sheet of any
-of them is found.
+The rule: a file that cannot be searched is listed as such. A file's name is searched too. Text is
+searched as bytes, in all encodings that spreadsheet programs write.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _BLOCK = 1 << 20
 _OVERLAP = 1 << 12  # longer than any name or id, in any encoding
 _ZIPPED = (".xlsx", ".docx", ".ods", ".zip")
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")  # not opened
-# Numbers, pictures and calls: no text of a person's is in them, or it is dealt with elsewhere.
+# Numbers, pictures and calls: they contain no names, or are handled elsewhere.
 _PASSED_OVER = (
     ".sqlite", ".sqlite-wal", ".sqlite-shm", ".safetensors", ".bin", ".pt", ".png", ".jpg", ".lock",
 )  # fmt: skip
@@ -31,7 +30,7 @@ _PASSED_OVER = (
 def find_mentions(
     folder: Path, people: Iterable[str], responses: Iterable[str]
 ) -> tuple[list[Path], list[Path]]:
-    """The files below `folder` that hold a name or id, and those that could not be searched."""
+    """The files below `folder` that contain a name or id, and those that could not be searched."""
     names = [form for name in people for form in spellings(name)]
     pattern = _pattern(names, [*responses])
     found: list[Path] = []
@@ -77,7 +76,7 @@ def _search(handle: IO[bytes], pattern: re.Pattern[bytes]) -> bool:
 
 
 def _cells(path: Path) -> Iterator[str]:
-    """The distinct texts of a Parquet file, lists and groups of columns included."""
+    """The distinct texts of a Parquet file, including lists and nested columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -101,7 +100,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _pattern(people: list[str], responses: list[str]) -> re.Pattern[bytes]:
-    """Names and ids as bytes, each as a word of its own; short names only as a whole field."""
+    """Names and ids as bytes, each as a separate word; short names only as a whole field."""
     forms: list[bytes] = []
     edges = {True: rb"A-Za-z0-9", False: rb"A-Za-z0-9_\-"}
     for name, is_person in [*((item, True) for item in people),

@@ -1,9 +1,9 @@
-"""What of a run's stores belongs to responses that are to be forgotten.
+"""The stored calls that belong to responses to be removed.
 
-The rule: a stored call goes when its reply is the response's text, when the judge that the run
-names asks it about the response, or when its value holds a sentence that only the response has.
-A sentence that a document, a question or another response has as well is no trace of this one:
-calls are not removed for it, so that nobody else's paid replies are lost.
+The rule: a stored call is removed when its reply is the response's text, when it is a call of the
+run's judge about the response, or when its value contains a sentence that only the response has. A
+sentence that is also in a document, a question or another response does not identify this one: no
+call is removed for it, so that paid replies for other responses are not lost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find_stores(folder: Path, own: Path) -> list[Path]:
 
 
 def remove_from(stores: Mapping[Path, Traces], own: Path) -> None:
-    """Remove the calls found from each store; `own` is the run's, which took over the others."""
+    """Remove the found calls from each store; `own` is the run's, with copies of the others."""
     for path, found in stores.items():
         was_taken_over = path != own and own.exists() and is_taken_over(own, path)
         remove_calls(path, found.keys)
@@ -50,7 +50,7 @@ def remove_from(stores: Mapping[Path, Traces], own: Path) -> None:
 def find_calls(
     stores: Sequence[Path], texts: Texts, targets: Targets, config: RunConfig
 ) -> tuple[dict[Path, Traces], list[str]]:
-    """The calls of each store that go, and notes about what could not be looked for.
+    """The calls to remove from each store, and notes about what could not be searched for.
 
     The first of `stores` is the run's own, if it has one. No store is changed.
     """
@@ -65,9 +65,9 @@ def find_calls(
 
 
 def _reply_keys(targets: Targets, config: RunConfig) -> set[str]:
-    """The keys of the forgotten responses' own sampling calls, where a server is the policy.
+    """The keys of the removed responses' own sampling calls, if the policy is on a server.
 
-    A local model's key needs its files; its replies are found by their text alone.
+    A local model's key needs its files; its replies are found only by their text.
     """
     from annotator.models.config import SampleConfig
     from annotator.models.make_backend import make_backend
@@ -90,7 +90,7 @@ def _reply_keys(targets: Targets, config: RunConfig) -> set[str]:
 
 
 def _judge_keys(store: Path, texts: Texts, config: RunConfig, notes: list[str]) -> set[str]:
-    """The keys of the judge's calls about the forgotten responses, and about no other."""
+    """The keys of the judge's calls that are only about removed responses."""
     from annotator.judging.runs.asked_keys import find_asked_keys
 
     forgotten = [item for items in texts.responses.values() for item in items]
@@ -105,14 +105,14 @@ def _judge_keys(store: Path, texts: Texts, config: RunConfig, notes: list[str]) 
             kept |= find_asked_keys(settings, texts.twins, documents, store=store)
         except (MaskDpoError, ImportError) as error:
             notes.append(
-                f"the judge's calls could not be derived ({str(error).splitlines()[0]}); those "
-                "that quote a sentence of the response are removed, others may be left"
+                f"the judge's calls could not be determined ({str(error).splitlines()[0]}); those "
+                "that quote a sentence of the response are removed, others may remain"
             )
     return keys - kept
 
 
 def _judges(config: RunConfig) -> Iterator[AnnotateConfig]:
-    """The judges of the run: that of the settings, and the one that made the annotations."""
+    """The judges of the run: the one in the settings, and the one that made the annotations."""
     from annotator.judging.config import AnnotateConfig
 
     settings = [config.section(AnnotateConfig, "annotate")]
@@ -121,13 +121,13 @@ def _judges(config: RunConfig) -> Iterator[AnnotateConfig]:
         values = json.loads(path.read_text(encoding="utf-8"))["config"]
         settings.append(AnnotateConfig.model_validate(values))
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        pass  # annotations from elsewhere have no settings of ours
+        pass  # annotations of other tools have no settings of maskdpo
     return (item for number, item in enumerate(settings) if item not in settings[:number])
 
 
 @contextmanager
 def _copied(path: Path) -> Iterator[Path]:
-    """A copy of a store: to open one of an earlier version is to change it."""
+    """A copy of a store, because opening a store of an earlier version changes it."""
     with tempfile.TemporaryDirectory() as folder:
         for name in (path.name, path.name + "-wal"):
             if path.with_name(name).exists():

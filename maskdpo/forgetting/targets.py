@@ -1,7 +1,7 @@
-"""Who and what is to be forgotten, and how a text mentions them.
+"""The people and responses to remove, and how to find them in a text.
 
-The rule: a name or id is found as a word of its own, never inside another one, so that nothing that
-only looks like it is changed.
+The rule: a name or id is matched as a separate word, never inside another word, so that similar
+text is not changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BETWEEN_WORDS = r"[\s_.\-]+"  # of a name: `Dr. Li`, and `dr_li` in the name of 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """Who and what is to be forgotten: names of people, ids of responses.
+    """What to remove: names of people, ids of responses.
 
     passages    texts that only those responses have, as `schemas.text.plain_text.plain` makes them
     """
@@ -37,7 +37,7 @@ class Targets:
         return isinstance(who, str) and same_name(who) in self._names
 
     def is_quoted(self, values: dict[str, Any]) -> bool:
-        """Whether a text of a row quotes a forgotten response."""
+        """Whether a text of a row quotes a removed response."""
         texts = [plain(item) for item in values.values() if isinstance(item, str)]
         return any(passage in text for text in texts for passage in self.passages)
 
@@ -60,10 +60,10 @@ class Targets:
 
 
 def mention(name: str, *, is_id: bool = False) -> str:
-    """A regular expression for a name or id in running text, as a word of its own.
+    """A regular expression for a name or id in running text, as a separate word.
 
-    Chinese and the like have no spaces between words, so a name of theirs is found anywhere. A
-    name of one or two letters, and an id that is a number, must be in quotation marks.
+    Chinese and similar scripts have no spaces between words, so their names match anywhere. A name
+    of one or two letters, and an id that is a number, must be in quotation marks.
     """
     between = r"\s+" if is_id else BETWEEN_WORDS
     escaped = between.join(map(re.escape, name.split(" ")))

@@ -1,7 +1,7 @@
-"""The texts of responses that are to be forgotten, and what of them identifies a response.
+"""The texts of responses to remove, and the parts of them that identify a response.
 
-The rule: a sentence that a document, a question or another response has as well identifies nothing,
-so it is left out. Rows that are faulty are passed over: they must not stop anybody's request.
+The rule: a sentence that is also in a document, a question or another response identifies nothing,
+so it is left out. Faulty rows are skipped: they must not stop a removal.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from schemas.text.plain_text import plain
 RecordT = TypeVar("RecordT", bound=Record)
 _MIN_COLUMNS = 20  # of a sentence that identifies a response; a Chinese character has two
 _MIN_BEGIN_COLUMNS = 16
-_MIN_PLAIN_COLUMNS = 12  # of what is left of it without spaces and marks
+_MIN_PLAIN_COLUMNS = 12  # of the rest without spaces and punctuation
 _BEGIN_UNITS = 8
 _RESPONSE_KEYS = frozenset(Response.model_fields)
 
 
 @dataclass(kw_only=True)
 class Texts:
-    """The texts to be forgotten, and what else has them.
+    """The texts to remove, and other responses with the same text.
 
-    responses   those of each forgotten id: usually one, two where files differ
-    shared      ids of other responses with the same text, by the id of the forgotten one
+    responses   the texts of each removed id: usually one, two if files differ
+    shared      ids of other responses with the same text, by the removed id
     twins       those other responses
     passages    as `schemas.text.plain_text.plain` makes them
     """
@@ -46,14 +46,14 @@ class Texts:
 
     @property
     def whole(self) -> set[str]:
-        """Texts of forgotten responses that no other response has."""
+        """Texts of removed responses that no other response has."""
         twins = {item.text for item in self.twins}
         own = {item.text for items in self.responses.values() for item in items}
         return {text for text in own - twins if text.strip()}
 
 
 def read_texts(folder: Path, targets: Targets, config: RunConfig) -> Texts:
-    """The texts of the responses in `targets`, as the files in `folder` have them."""
+    """The texts of the responses in `targets`, from the files in `folder`."""
     found = Texts()
     files = find_files(folder, TEXTS)
     for values in _rows(files):
@@ -70,7 +70,7 @@ def read_texts(folder: Path, targets: Targets, config: RunConfig) -> Texts:
 
 
 def _set_apart(found: Texts, files: Sequence[Path], targets: Targets, config: RunConfig) -> None:
-    """Leave out the passages that documents, questions and other responses have, too."""
+    """Leave out the passages that documents, questions and other responses also have."""
     ids_of: dict[str, list[str]] = {}
     for name, items in found.responses.items():
         for item in items:
@@ -103,14 +103,14 @@ def _drop_common(passages: set[str], context: str) -> None:
 
 
 def read_documents(config: RunConfig) -> list[Document]:
-    """The run's documents, less rows that are none; empty where there is no file."""
+    """The run's documents, without invalid rows; empty if there is no file."""
     path = config.run.path("documents.jsonl")
     rows = read_objects(path) if path.is_file() else ()
     return [item for values in rows if (item := as_record(values, Document))]
 
 
 def _passages(response: Response, config: RunConfig) -> Iterator[str]:
-    """What identifies a response: its sentences, their beginnings as judges copy them, and all."""
+    """What identifies a response: its sentences, their first words (judges copy them), its text."""
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.tasks import split_response
 
@@ -122,7 +122,7 @@ def _passages(response: Response, config: RunConfig) -> Iterator[str]:
 
 
 def _begin(sentence: str) -> str:
-    """The first eight words, or characters of Chinese: a judge copies them to name a sentence."""
+    """The first eight words, or Chinese characters: a judge copies them to identify a sentence."""
     words = sentence.split()[:_BEGIN_UNITS]
     is_wide = any(_columns(char) > 1 for char in sentence[:_BEGIN_UNITS])
     return sentence[:_BEGIN_UNITS] if is_wide else " ".join(words)
@@ -142,13 +142,13 @@ def _is_forgotten(values: Mapping[str, Any], targets: Targets) -> bool:
 
 
 def _response(values: Mapping[str, Any]) -> Response | None:
-    """A row of responses or annotations as a response; None where it is neither."""
+    """A row of responses or annotations as a response; None if it is neither."""
     known = {key: value for key, value in values.items() if key in _RESPONSE_KEYS}
     return as_record(known, Response)
 
 
 def as_record(values: Mapping[str, Any], model: type[RecordT]) -> RecordT | None:
-    """A row as a record; None where it is none: a faulty row elsewhere must not stop this."""
+    """A row as a record; None for an invalid row, which must not stop the removal."""
     try:
         return model.model_validate(values)
     except ValidationError:

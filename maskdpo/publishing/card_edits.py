@@ -1,8 +1,8 @@
-"""Whether a person edited the card of a data set, which a new build would write over.
+"""Whether a person edited the card of a data set, which a new build would overwrite.
 
 The rule: the card is as it was written when its header and sections have the digests of its own
-last comment, and nothing else is in it (`maskdpo.publishing.markdown`). Where that cannot be
-found out, it counts as edited.
+last comment, and nothing else is in it (`maskdpo.publishing.markdown`). If that cannot be
+determined, it counts as edited.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from schemas.files.yaml_files import YamlFault, parse_yaml
 
 
 def is_card_edited(path: Path) -> bool:
-    """Whether the card at `path` holds a person's words; False where there is none, or no text."""
+    """Whether the card at `path` has text of a person; False without a card or text."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

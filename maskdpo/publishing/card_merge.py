@@ -1,11 +1,13 @@
-"""Our card and the one that is there already, made one: nothing a person wrote is lost.
+"""Merging the new card with the existing one, so that no text of a person is lost.
 
-The rule, for header values and sections alike: the card that is there says (in its state comment)
-what this program wrote last time. What still reads so is ours, and is replaced; what reads
-differently is a person's, and is kept; what is gone was taken away by a person, and stays away.
-Without such a comment everything that is there is a person's, and ours is added to it. Only
-`configs` and `dataset_info` are always brought up to date, entry by entry: `load_dataset` reads
-the files by them. And a licence that was given once is not taken away by a card without one.
+The rule, for header values and for sections: the existing card records (in its state comment) what
+this program wrote last time. What is unchanged belongs to the program and is replaced; what was
+changed belongs to a person and is kept; what is missing was removed by a person and is not added
+again. Without such a comment the whole existing card belongs to a person, and the new one is added
+to it. Only `configs` and `dataset_info` are always updated, entry by entry, because `load_dataset`
+uses them to read the files. So is the example, which quotes the data: a forgotten response must not
+stay in a card because a person changed a word next to it. And a card without a licence does not
+remove an existing licence.
 """
 
 from __future__ import annotations
@@ -20,19 +22,20 @@ from schemas.errors import InputError
 from schemas.files.yaml_files import YamlFault, parse_yaml
 
 LOADING_KEYS = ("configs", "dataset_info")  # lists of entries that have a `config_name`
+EXAMPLE = "example"  # the section that quotes the data
 _KEY = re.compile(r"^(?:[A-Za-z_][\w.-]*|\"[^\"]+\"|'[^']+')\s*:")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergedCard:
-    """The card to push, and what of the card that is there was kept against ours."""
+    """The card to push, and the parts of the existing card that were kept instead of new ones."""
 
     card: CardText
     kept: Sequence[str]
 
 
 def merge_cards(ours: CardText, theirs: CardText | None) -> MergedCard:
-    """`ours`, put into the card that is there (None: no card). Raises InputError for bad YAML."""
+    """`ours` merged into the existing card (None: no card). Raises InputError for bad YAML."""
     if theirs is None:
         return MergedCard(card=ours, kept=[])
     header, kept_keys = _merge_header(ours.header, theirs)
@@ -42,7 +45,7 @@ def merge_cards(ours: CardText, theirs: CardText | None) -> MergedCard:
 
 
 def read_header(text: str, *, where: str) -> dict[str, Any]:
-    """The values of a card's header; raises InputError that names `where`."""
+    """The values of a card's header. Raises InputError that names `where`."""
     try:
         values = parse_yaml(text) if text else {}
     except YamlFault as fault:
@@ -55,12 +58,14 @@ def read_header(text: str, *, where: str) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise InputError.of(where, "the header between the '---' lines must hold 'key: value'")
+        raise InputError.of(
+            where, "the header between the '---' lines must have the form 'key: value'"
+        )
     return {str(key): value for key, value in values.items()}
 
 
 def _merge_header(ours: str, theirs: CardText) -> tuple[str, list[str]]:
-    """The merged YAML text: lines of theirs that do not change keep their form and comments."""
+    """The merged YAML text: unchanged lines of the existing card keep their form and comments."""
     mine = read_header(ours, where="our README.md")
     found = read_header(theirs.header, where="README.md on the Hub")
     base = theirs.state.header if theirs.state else {}
@@ -78,7 +83,7 @@ def _merge_header(ours: str, theirs: CardText) -> tuple[str, list[str]]:
 def _merge_value(
     key: str, mine: Mapping[str, Any], found: Mapping[str, Any], base: Mapping[str, str]
 ) -> tuple[Any, bool]:
-    """The value of one key (None: no such key), and whether a person's was kept against ours."""
+    """The value of one key (None: no such key), and whether a person's value was kept."""
     if key in LOADING_KEYS and key in mine:
         return _merge_entries(mine[key], found.get(key)), False
     if key not in found:
@@ -92,7 +97,7 @@ def _merge_value(
 
 
 def _merge_entries(mine: Sequence[Mapping[str, Any]], found: Any) -> list[Any]:
-    """Our configurations, then those a person added under other names."""
+    """Our configurations, then those that a person added under other names."""
     names = {entry["config_name"] for entry in mine}
     others = [
         entry
@@ -110,7 +115,8 @@ def _unite(found: Any, mine: Any) -> Any:
 
 def _write_header(merged: Mapping[str, Any], found: Mapping[str, Any], text: str) -> str:
     chunks = _chunks(text)
-    if list(chunks) != list(found):  # flow style, anchors, odd keys: the values are what counts
+    # Flow style, anchors, unusual keys: only the values are compared.
+    if list(chunks) != list(found):
         return dump_yaml(merged)
     kept = "".join(
         chunks[key] if key in found and found[key] == value else dump_yaml({key: value})
@@ -119,7 +125,7 @@ def _write_header(merged: Mapping[str, Any], found: Mapping[str, Any], text: str
     try:
         is_sound = (parse_yaml(kept) or {}) == merged
     except YamlFault:
-        is_sound = False  # a value pointed to a line that is gone
+        is_sound = False  # a value referred to a line that was removed
     return kept if is_sound else dump_yaml(merged)
 
 
@@ -149,7 +155,8 @@ def _merge_segments(ours: CardText, theirs: CardText) -> tuple[list[Segment], li
     kept: list[str] = []
     for segment in theirs.segments:
         name = segment.name
-        if name is None or base.sections.get(name) != digest(segment.text):
+        is_ours = name == EXAMPLE or base.sections.get(name or "") == digest(segment.text)
+        if name is None or not is_ours:
             segments.append(segment)
             if name in mine and mine[name] != segment.text:
                 kept.append(f"section {name!r}")
@@ -157,13 +164,13 @@ def _merge_segments(ours: CardText, theirs: CardText) -> tuple[list[Segment], li
             segments.append(Segment(name=name, text=mine[name]))
     present = {segment.name for segment in segments if segment.name}
     gone = [name for name in mine if name in base.sections and name not in present]
-    kept += [f"section {name!r} (taken away)" for name in gone]
+    kept += [f"section {name!r} (removed)" for name in gone]
     _insert_new(segments, ours, skip={*present, *gone}, is_ours=theirs.state is not None)
     return segments, kept
 
 
 def _insert_new(segments: list[Segment], ours: CardText, *, skip: set[str], is_ours: bool) -> None:
-    """Put what only our card has after the section it follows there; else at the end."""
+    """Insert what only our card has after the same section as there; else at the end."""
     texts = [segment.text for segment in segments if segment.name is None]
     place = None
     for segment in ours.segments:

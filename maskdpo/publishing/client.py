@@ -1,8 +1,8 @@
-"""The edge to the Hub: a few calls of huggingface_hub, and every error of theirs as a sentence.
+"""The Hub client: a few calls of huggingface_hub, with every error as one sentence.
 
-Two rules. A change is one commit on top of the one that was read: when someone else committed
-meanwhile, the Hub refuses and nothing is overwritten. And the token goes to the library and
-nowhere else: no message of a server is shown unless the token is cut out of it.
+Two rules. A change is one commit on top of the commit that was read: if someone else committed in
+the meantime, the Hub refuses and nothing is overwritten. And the token is passed only to the
+library: it is removed from every message of a server before that is shown.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MAX_MESSAGE_CHARS = 300
 class RepoState:
     """What is on the Hub.
 
-    head     the commit that a push goes on top of; None in a repository that does not exist
+    head     the parent commit for a push; None if the repository does not exist
     files    names at that commit
-    has_branch  False: the branch is yet to be made, from the head of main
+    has_branch  False: the branch must be created from the head of main
     """
 
     exists: bool
@@ -42,23 +42,23 @@ class RepoState:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """What a push came to; `changed` is False when everything was there already."""
+    """The result of a push; `changed` is False when the Hub already had everything."""
 
     url: str
     changed: bool
 
 
 class OfflineError(ConfigError):
-    """The user said that the Hub must not be reached."""
+    """The user set that the Hub must not be contacted."""
 
 
 class HubClient:
-    """One repository on the Hub. Nothing is asked before the first call."""
+    """One repository on the Hub. It contacts the Hub only when a method is called."""
 
     def __init__(self, repo_id: str, repo_type: RepoType) -> None:
         from huggingface_hub import HfApi, get_token
 
-        # Its warnings of retries quote signed addresses.
+        # Its warnings about retries contain signed URLs.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self.repo_id = repo_id
         self.repo_type = repo_type
@@ -66,7 +66,7 @@ class HubClient:
         self._api = HfApi(token=self._token or False)
 
     def require_token(self) -> None:
-        """Raise ConfigError when there is no token to write with."""
+        """Raise ConfigError when there is no token for writing."""
         if not self._token:
             raise ConfigError(
                 "pushing needs a token: set HF_TOKEN in the environment, or log in with: "
@@ -74,7 +74,7 @@ class HubClient:
             )
 
     def read_state(self, branch: str) -> RepoState:
-        """What is there now."""
+        """The current state of the repository."""
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
         from huggingface_hub.hf_api import KernelInfo
 
@@ -87,7 +87,7 @@ class HubClient:
             except RevisionNotFoundError:
                 has_branch = False
                 info = self._api.repo_info(self.repo_id, repo_type=self.repo_type)
-        assert not isinstance(info, KernelInfo)  # asked for data sets and models only
+        assert not isinstance(info, KernelInfo)  # used only for data sets and models
         return RepoState(
             exists=True,
             private=bool(info.private),
@@ -97,7 +97,7 @@ class HubClient:
         )
 
     def read_text(self, name: str, state: RepoState) -> str | None:
-        """A text file at the commit of `state`; None where there is none."""
+        """A text file at the commit of `state`; None if there is none."""
         if name not in state.files or state.head is None:
             return None
         with tempfile.TemporaryDirectory() as folder, self._errors(f"reading {name} of"):
@@ -110,7 +110,7 @@ class HubClient:
                 raise ConfigError(f"{name} of {self.repo_id} is not UTF-8 text") from None
 
     def make_ready(self, state: RepoState, branch: str) -> RepoState:
-        """Create the repository, private, and the branch, where they are missing."""
+        """Create the repository (private) and the branch, if they are missing."""
         if not state.exists:
             with self._errors("creating"):
                 self._api.create_repo(
@@ -120,7 +120,7 @@ class HubClient:
             if not state.exists:
                 raise BackendError(f"{self.repo_id} was created but cannot be read; rerun")
         if not state.has_branch:
-            with self._errors(f"making the branch {branch!r} of"):
+            with self._errors(f"creating the branch {branch!r} of"):
                 self._api.create_branch(
                     self.repo_id, repo_type=self.repo_type, branch=branch, exist_ok=True
                 )
@@ -201,7 +201,7 @@ class HubClient:
 
         assert isinstance(error, HfHubHTTPError)
         status = error.response.status_code
-        said = self._clean(error.server_message or "")
+        reply = self._clean(error.server_message or "")
         if isinstance(error, RepositoryNotFoundError):
             return ConfigError(
                 f"{doing} {self.repo_id} failed: there is no such {self.repo_type} repository, or "
@@ -209,13 +209,13 @@ class HubClient:
             )
         if status == 401:
             return ConfigError(
-                f"the Hub does not accept the token ({self._token_origin()}); make one with write "
-                "access in your account's settings, then set HF_TOKEN or run: hf auth login"
+                f"the Hub does not accept the token ({self._token_origin()}); create one with "
+                "write access in your account's settings, then set HF_TOKEN or run: hf auth login"
             )
         if status == 403:
             return ConfigError(
                 f"{doing} {self.repo_id} is forbidden: the token ({self._token_origin()}) needs "
-                f"write access to it{': ' + said if said else ''}"
+                f"write access to it{': ' + reply if reply else ''}"
             )
         if status in (409, 412):
             return BackendError(
@@ -223,7 +223,7 @@ class HubClient:
                 "the same command to push on top of the change"
             )
         text = f"{doing} {self.repo_id} failed: the Hub answered {status}"
-        text += f" ({said})" if said else ""
+        text += f" ({reply})" if reply else ""
         if status == 429 or status >= 500:
             return BackendError(f"{text}; nothing was committed, rerun the same command")
         return ConfigError(text)
@@ -235,7 +235,7 @@ class HubClient:
         )
 
     def _clean(self, text: str) -> str:
-        """A server's words on one line, cut short, without the token."""
+        """A server's message on one line, shortened, without the token."""
         hidden = text.replace(self._token, "***") if self._token else text
         return one_line(hidden, MAX_MESSAGE_CHARS)
 

@@ -1,8 +1,8 @@
-"""A data set folder as it is published: what `build` or `merge` wrote, with pictures and a card.
+"""A data set folder for publication: the output of `build` or `merge`, with pictures and a card.
 
-The rule: data, pictures and card appear together or not at all. The builder leaves its folder next
-to its place; pictures and card are made of what is in that folder, and then it is renamed. A card
-that a person edited is never replaced.
+The rule: data, pictures and card appear together or not at all. The builder writes a temporary
+folder next to the output; pictures and card are made from its content, and then it is renamed. A
+card that a person edited is never replaced.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataset_builder.folder.statistics import STATISTICS_NAME
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, check_replaceable
 from dataset_builder.shard import Shard
 from maskdpo.publishing.card_edits import is_card_edited
+from maskdpo.publishing.card_example import find_example
 from maskdpo.publishing.dataset_card import render_card
 from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
@@ -43,7 +44,7 @@ def build_dataset(
 ) -> StageResult:
     """`dataset_builder.build.run_build`, with a card and, with `plots`, its pictures.
 
-    Raises ConfigError where a person edited the card of the folder that would be replaced.
+    Raises ConfigError if a person edited the card of the folder that would be replaced.
     """
     inputs = make_inputs(
         annotations=annotations,
@@ -65,9 +66,10 @@ def merge_datasets(shards: Sequence[Path], *, output: Path, plots: bool = False)
 
 
 def add_card(folder: Path, *, plots: bool = False) -> None:
-    """Write README.md into a data set folder and, with `plots`, pictures that it shows.
+    """Write README.md into a data set folder and, with `plots`, the pictures that it shows.
 
-    Both are made of the folder's manifest and statistics; the manifest then lists the pictures.
+    Both are made from the folder's manifest and statistics; the card also quotes one pair. The
+    manifest then lists the pictures.
     """
     manifest = load_manifest(folder)
     statistics = json.loads((folder / STATISTICS_NAME).read_text(encoding="utf-8"))
@@ -77,26 +79,26 @@ def add_card(folder: Path, *, plots: bool = False) -> None:
         manifest["files"] |= {name: describe_file(folder / name) for name, _ in pictures}
         manifest["pictures"] = [{"file": name, "alt": text} for name, text in pictures]
         write_json(folder / MANIFEST_NAME, manifest)
-    card = render_card(manifest, config, statistics)
+    card = render_card(manifest, config, statistics, find_example(folder, manifest))
     (folder / CARD_NAME).write_text(card, encoding="utf-8")
 
 
 def _publish(
     staged: AbstractContextManager[StagedDataset], output: Path, *, plots: bool
 ) -> StageResult:
-    """Add the card to a staged data set, which then takes its place."""
+    """Add the card to a staged data set, which is then moved into place."""
     check_replaceable(output, replaces=[CARD_NAME])
     _keep_edited_card(output)
     with staged as dataset:
         add_card(dataset.folder, plots=plots)
-        _keep_edited_card(output)  # the build took a while; someone may have edited it
+        _keep_edited_card(output)  # the build took some time; a user may have edited it
     return dataset.result
 
 
 def _keep_edited_card(output: Path) -> None:
-    """Raise ConfigError where the card of the data set at `output` was edited by hand."""
+    """Raise ConfigError if the card of the data set at `output` was edited by hand."""
     if output.is_dir() and is_card_edited(output / CARD_NAME):
         raise ConfigError(
-            f"output {output}: its card {CARD_NAME} was edited by hand and is not written over; "
+            f"output {output}: its card {CARD_NAME} was edited by hand and is not overwritten; "
             "move the card away, or name another folder"
         )

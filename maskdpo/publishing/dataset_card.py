@@ -1,7 +1,8 @@
 """The data set's card: README.md with the YAML header that `datasets` and the Hub read.
 
-The rule: the card says nothing that the manifest and the statistics do not hold, and a name or
-setting is a value, never markup (`maskdpo.publishing.markdown`).
+The rule: everything in the card comes from the manifest and the statistics, except for one pair
+that it quotes; and a name, a setting or a sentence is a value, never markup
+(`maskdpo.publishing.markdown`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataset_builder.folder.provenance import NUM_HASH_CHARS
 from dataset_builder.folder.write import pair_schema, parquet_name, sentence_schema
 from dataset_builder.splits.splits import Split
 from dataset_builder.unused import EXPLANATIONS
+from maskdpo.publishing.card_example import CardExample
+from maskdpo.publishing.card_merge import EXAMPLE
 from maskdpo.publishing.markdown import (
     Trusted,
     code,
@@ -29,6 +32,7 @@ from maskdpo.publishing.markdown import (
 TEMPLATE = Path(__file__).parent / "templates" / "dataset.md.jinja"
 SECTIONS = (
     "summary",
+    EXAMPLE,
     "use",
     "splits",
     "source",
@@ -61,16 +65,16 @@ SUMMARIES = (
     ("active_share_rejected", "share of rejected that trains"),
 )
 STRATEGIES = {
-    Strategy.BEST_WORST: "Of each question's responses the highest score is chosen and the lowest "
-    "rejected (Mask-DPO, arXiv 2503.02846).",
-    Strategy.MIRRORED: "A question's responses, ordered by score, are paired from both ends: best "
-    "with worst, second with second worst, and so on.",
-    Strategy.ABOVE_MARGIN: "All pairs of a question's responses above the least margin are taken, "
-    "widest first, up to `max_pairs`.",
-    Strategy.TWO_SIGMA: "Of each question's responses the highest score is chosen; rejected is the "
-    "one nearest to two standard deviations below the mean (arXiv 2502.16825).",
-    Strategy.LENGTH_MATCHED: "Of each question's responses the widest pair of nearly equal length "
-    "is taken (`max_length_ratio`), against length bias.",
+    Strategy.BEST_WORST: "For each question, the response with the highest score is chosen and "
+    "the one with the lowest is rejected (Mask-DPO, arXiv 2503.02846).",
+    Strategy.MIRRORED: "A question's responses, ordered by score, are paired from both ends: "
+    "best with worst, second best with second worst, and so on.",
+    Strategy.ABOVE_MARGIN: "All pairs of a question's responses above the smallest margin are "
+    "used, widest first, up to `max_pairs`.",
+    Strategy.TWO_SIGMA: "For each question, the response with the highest score is chosen; the "
+    "one nearest to two standard deviations below the mean is rejected (arXiv 2502.16825).",
+    Strategy.LENGTH_MATCHED: "For each question, the widest pair of nearly equal length is used "
+    "(`max_length_ratio`), against length bias.",
 }
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
@@ -79,14 +83,16 @@ def render_card(
     manifest: Mapping[str, Any],
     config: BuildConfig,
     statistics: Mapping[str, Any] | None = None,
+    example: CardExample | None = None,
 ) -> str:
-    """The card of the data set that `manifest` describes."""
+    """The card of the data set that `manifest` describes; `example` is one of its pairs."""
     counts = manifest["counts"]
     explained = {Trusted(reason): Trusted(text) for reason, text in EXPLANATIONS.items()}
     values = {
         "title": config.title,
         "license": config.license,
         "counts": counts,
+        "example": example,
         "splits": _splits(manifest),
         "labels": _labels(counts),
         "unused": _reasons(counts, "unused_", explained),
@@ -123,7 +129,7 @@ def render_card(
 
 
 def yaml_features(schema: Any) -> list[dict[str, Any]]:
-    """The columns of an Arrow schema as `datasets` writes them under `dataset_info.features`."""
+    """The columns of an Arrow schema, in the form of `dataset_info.features` of `datasets`."""
     return [{"name": field.name, **_yaml_type(field.type)} for field in schema]
 
 
@@ -139,7 +145,7 @@ def _yaml_type(kind: Any) -> dict[str, Any]:
 
 
 def _header(manifest: Mapping[str, Any], config: BuildConfig) -> dict[str, Any]:
-    """The YAML between the `---` lines, as values."""
+    """The values of the YAML between the `---` lines."""
     num_pairs = manifest["counts"]["pairs"]
     languages = sorted(name for name in manifest["languages"] if _LANGUAGE.match(name))
     size = next((name for limit, name in SIZES if num_pairs < limit), "n>100M")
@@ -225,12 +231,12 @@ def _reasons(
 
 
 def _named(counted: Mapping[str, int]) -> Mapping[str, int]:
-    """Without the rows that have no such thing; none at all where none has."""
+    """Without the rows that lack the value; empty if all lack it."""
     return {name: count for name, count in counted.items() if name}
 
 
 def _judging(entries: Sequence[Mapping[str, Any]]) -> list[tuple[Trusted, Trusted]]:
-    """(judge, its settings and what its servers reported), from the annotations' sidecars."""
+    """(judge, its settings and its servers' reports), from the annotations' sidecars."""
     return [
         (
             code(entry["judge"]),
@@ -247,13 +253,13 @@ def _judging(entries: Sequence[Mapping[str, Any]]) -> list[tuple[Trusted, Truste
 
 
 def _prompts(entries: Sequence[Mapping[str, Any]]) -> list[tuple[Trusted, Trusted]]:
-    """(hash, language) of the judges' prompts; none where none is recorded."""
+    """(hash, language) of the judges' prompts; empty if none is recorded."""
     found = {(digest, name) for entry in entries for name, digest in entry["prompts"].items()}
     return [(code(digest[:NUM_HASH_CHARS]), code(name)) for digest, name in sorted(found)]
 
 
 def _range(counted: Mapping[str, int]) -> Trusted:
-    """How many responses a question has: '8', or '3 to 8'; '' where it was not counted."""
+    """Number of responses per question: '8' or '3 to 8'; '' if it was not counted."""
     numbers = sorted(int(number) for number in counted)
     if not numbers:
         return Trusted("")
@@ -262,7 +268,7 @@ def _range(counted: Mapping[str, int]) -> Trusted:
 
 
 def _agreement(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What `maskdpo agreement` measured, as a table: the judge's line, then the baselines'."""
+    """The figures of `maskdpo agreement` as a table: the judge's line, then the baselines'."""
     if not report:
         return None
     lines = [(report["judge"], report), *report.get("baselines", {}).items()]

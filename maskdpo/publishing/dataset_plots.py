@@ -1,7 +1,7 @@
-"""Pictures of a data set for its card, as PNG files: the Hub's cards show no inline SVG.
+"""Pictures of a data set for its card, as PNG files, because cards on the Hub show no inline SVG.
 
-The rule that makes them safe to publish: only numbers, names of labels and language codes are
-drawn. Names of topics come from data (any script, any markup), so topics appear as a
+The rule: only numbers, names of labels and language codes are drawn, so pictures are safe to
+publish. Names of topics come from data (any script, any markup), so topics appear only as a
 distribution. The same statistics give the same bytes, with one version of matplotlib.
 """
 
@@ -25,7 +25,7 @@ def draw_dataset_plots(statistics: Mapping[str, Any], folder: Path) -> list[tupl
     """Write `folder/plots/*.png`; returns (path relative to `folder`, text alternative) of each.
 
     `statistics` is what `dataset_builder.folder.statistics.compute_statistics` returns. A picture
-    with nothing to show is not drawn, and one of an earlier run is removed.
+    without data is not drawn, and one of an earlier run is removed.
     """
     values = statistics["all"]
     drawn: list[tuple[str, str]] = []
@@ -42,7 +42,7 @@ def draw_dataset_plots(statistics: Mapping[str, Any], folder: Path) -> list[tupl
 
 
 def plot_labels(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
-    """Share of each label among all sentences, and in either side of the pairs."""
+    """Share of each label among all sentences, and on each side of the pairs."""
     groups = [(name, counted) for name, counted in values["labels"].items() if counted]
     labels = list(dict.fromkeys(label for _, counted in groups for label in counted))
     if not labels:
@@ -79,7 +79,7 @@ def plot_scores(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
 
 
 def plot_margins(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
-    """Score of the chosen response less that of the rejected one."""
+    """Score of the chosen response minus that of the rejected one."""
     margin = values["margin"]
     text = f"Margin of score between chosen and rejected: median {_show(margin['median'])}"
     return _plot_one(margin, "chosen score - rejected score", "pairs", text)
@@ -99,7 +99,7 @@ def plot_lengths(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:,.0f}")
 
-    return draw_log, f"{text}; the chosen one is the longer in {longer:.0%} of pairs"
+    return draw_log, f"{text}; the chosen response is longer in {longer:.0%} of pairs"
 
 
 def plot_active_shares(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
@@ -113,14 +113,14 @@ def plot_topics(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
     """Hallucinated share of each topic's decided sentences."""
     rates = values["topic_rates"]
     text = (
-        f"Hallucinated share of sentences, topic by topic ({rates['count']:,} topics): "
+        f"Hallucinated share of sentences per topic ({rates['count']:,} topics): "
         f"median {_show(rates['median'])}"
     )
     return _plot_one(rates, "hallucinated share of a topic's sentences", "topics", text)
 
 
 def plot_languages(values: Mapping[str, Any]) -> tuple[Draw, str] | None:
-    """Pairs by language; nothing where there is one language only."""
+    """Pairs by language; no picture if there is only one language."""
     counted: dict[str, int] = {}
     for name, group in values["languages"].items():
         known = name if _LANGUAGE.match(name) else "other"
@@ -155,7 +155,7 @@ _PLOTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Draw, str] | None]] = {
 def _plot_sides(
     values: Mapping[str, Any], name: str, axis: str, title: str
 ) -> tuple[Draw, str] | None:
-    """Both sides' histograms in one picture: filled steps, which differ by line style too."""
+    """The histograms of both sides in one picture: filled steps with different line styles."""
     sides = [(side, values[f"{name}_{side}"], *style) for side, *style in _SIDES]
     sides = [row for row in sides if row[1]["count"]]
     if not sides:
@@ -196,7 +196,7 @@ def _plot_one(
 
 
 def _save(draw: Draw, path: Path) -> None:
-    """One axes as PNG at twice a card's resolution, without date or version in the file."""
+    """One axes as PNG at twice the resolution of a card, without date or version in the file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

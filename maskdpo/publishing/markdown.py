@@ -1,9 +1,9 @@
-"""Cards as text: values made safe for Markdown, and sections that a later push can find again.
+"""Cards as text: values are escaped for Markdown, and a later push can find each section.
 
-Two rules. Whatever comes from data or settings is a value, never part of a template, and is
-escaped on its way out unless the program itself made the text (`Trusted`). And a card is a
-person's text first: every section this program writes is between two markers, the digest of
-each is in a last comment, so that whoever updates the card knows what a person changed.
+Two rules. Everything from data or settings is a value, never part of a template, and is escaped on
+output unless the program itself made the text (`Trusted`). And people may edit a card: every
+section of this program is between two markers, and a comment at the end has the digest of each, so
+that an update knows what a person changed.
 
     ---
     license: cc-by-4.0                      the header, YAML
@@ -11,8 +11,8 @@ each is in a last comment, so that whoever updates the card knows what a person 
     <!-- maskdpo:begin splits -->
     | split | pairs |                       a section
     <!-- maskdpo:end splits -->
-    Anything else is a person's.
-    <!-- maskdpo:state {"header": {"license": "0a1b..."}, "sections": {"splits": "2c3d..."}} -->
+    All other text belongs to a person. <!-- maskdpo:state {"header": {"license": "0a1b..."},
+    "sections": {"splits": "2c3d..."}} -->
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _HEADER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MU
 
 
 class Trusted(str):
-    """Text this program made, or has escaped already; it goes into a card as it is."""
+    """Text that this program made or already escaped; it is written to a card unchanged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A stretch of a card's body: a section of ours by its name, or (None) a person's text."""
+    """A part of a card's body: a section of this program by its name, or (None) a person's text."""
 
     name: str | None
     text: str
@@ -53,7 +53,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class CardState:
-    """Digests of what this program wrote: header values by key, sections by name."""
+    """Digests of the text of this program: header values by key, sections by name."""
 
     header: Mapping[str, str] = field(default_factory=dict)
     sections: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class CardState:
 
 @dataclass(frozen=True, kw_only=True)
 class CardText:
-    """A card taken apart. `state` is None where no program of ours has written to it."""
+    """A parsed card. `state` is None if this program never wrote to it."""
 
     header: str
     segments: Sequence[Segment]
@@ -71,7 +71,7 @@ class CardText:
 def render_sections(
     template: Path, names: Sequence[str], values: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The blocks `names` of a template by name; a block that renders to nothing is left out."""
+    """The blocks `names` of a template by name; a block that renders empty is left out."""
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
@@ -79,7 +79,7 @@ def render_sections(
         loader=FileSystemLoader(template.parent),
         undefined=StrictUndefined,
         finalize=escape_markdown,
-        autoescape=False,  # the output is Markdown; `finalize` escapes for it
+        autoescape=False,  # the output is Markdown, which `finalize` escapes
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -90,7 +90,7 @@ def render_sections(
 
 
 def compose_card(header: Mapping[str, Any], sections: Mapping[str, str]) -> str:
-    """A new card, with the state that lets it be merged later."""
+    """A new card, with the state that a later merge needs."""
     state = CardState(
         header={key: digest(value) for key, value in header.items()},
         sections={name: digest(text) for name, text in sections.items()},
@@ -119,8 +119,8 @@ def join_card(card: CardText) -> str:
 
 
 def split_card(text: str) -> CardText:
-    """Take a card apart. Markers count on a line of their own; a begin without its end is text."""
-    # A lone carriage return ends a line too, and must not become one with a line feed after it.
+    """Parse a card. A marker must be alone on its line; a begin without its end is text."""
+    # A lone carriage return also ends a line, and must not merge with a following line feed.
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = _HEADER.match(text)
     header, body = (found[1], text[found.end() :]) if found else ("", text)
@@ -146,19 +146,19 @@ def split_card(text: str) -> CardText:
 
 
 def digest(value: Any) -> str:
-    """A short key of a header value or of a section's text."""
+    """A short digest of a header value or of a section's text."""
     if isinstance(value, str):
         return content_key(value.strip())[:DIGEST_CHARS]
     return content_key(json.loads(json.dumps(value, default=str)))[:DIGEST_CHARS]  # YAML has dates
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
-    """YAML in the order of the keys, one line per value; '' for no values."""
+    """YAML in the order of the keys, one line per value; '' without values."""
     return yaml_files.dump_yaml(json.loads(json.dumps(dict(values), default=str)))
 
 
 def escape_markdown(value: object) -> object:
-    """What goes into a card for each expression of a template: safe text, readable counts."""
+    """The card text for each expression of a template: escaped text, readable counts."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, Trusted) or not isinstance(value, str):
@@ -167,13 +167,30 @@ def escape_markdown(value: object) -> object:
 
 
 def code(value: str, max_chars: int = MAX_NAME_CHARS) -> Trusted:
-    """A value as a code span that nothing inside can end, on one line, also within a table."""
+    """A value as a code span that its content cannot end, on one line, also safe in a table."""
     flat = " ".join(value.split()).replace("`", "'").replace("|", "/")
     if not flat:
         return Trusted("not named")
     if len(flat) > max_chars:
         flat = flat[: max_chars - 3] + "..."
     return Trusted(f"`{flat}`")
+
+
+def is_plain_code(value: str) -> bool:
+    """Whether `code` shows a value letter by letter, so that a search for it finds it."""
+    return bool(value) and code(value, len(value)) == f"`{value}`"
+
+
+def section_lines(text: str, name: str) -> range:
+    """The lines (from 1) of the section `name` in the text of a card; none where it is not there.
+
+    Counted as `str.splitlines` counts them.
+    """
+    lines = text.splitlines()
+    begin = f"<!-- maskdpo:begin {name} -->"
+    first = next((index for index, line in enumerate(lines) if line.rstrip() == begin), None)
+    last = _find(lines, _END.format(name), first) if first is not None else None
+    return range(first + 2, last + 1) if first is not None and last is not None else range(0)
 
 
 def counted_names(counted: Mapping[str, int]) -> list[tuple[Trusted, int]]:
@@ -201,7 +218,7 @@ def _find(lines: Sequence[str], wanted: str, start: int) -> int | None:
 
 
 def _read_state(text: str) -> CardState | None:
-    """The state, or None when a person has broken it: then nothing is known of it."""
+    """The state, or None when a person has damaged it."""
     try:
         values = json.loads(text)
         return CardState(header=dict(values["header"]), sections=dict(values["sections"]))

@@ -1,7 +1,7 @@
-"""The card of a trained model: what it was made from, how, and how it scored.
+"""The card of a trained model: its sources, settings and scores.
 
-The rule: figures and settings come from training.json and scores.json; what those do not hold
-(names on the Hub, a licence) is given by whoever pushes, and is said to be missing otherwise.
+The rule: figures and settings come from training.json and scores.json; what is not there (names on
+the Hub, a licence) is given with the push, and otherwise the card says that it is missing.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What a push says of a model beyond training.json.
+    """What a push adds about a model to training.json.
 
-    base, dataset   names; those that look like ORG/NAME go into the header too
-    license         as the Hub names it
+    base, dataset   names; those of the form ORG/NAME are also in the header
+    license         by its Hub id
     scores          scores.json of maskdpo evaluate
     """
 
@@ -43,14 +43,14 @@ class ModelFacts:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """The scores that `maskdpo evaluate` wrote; InputError when the file holds none."""
+    """The scores that `maskdpo evaluate` wrote. Raises InputError when the file has none."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         for row in scores["models"].values():
             row["score"], row["low"], row["high"], row["num_responses"]
         return dict(scores)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        message = "is no scores.json; make one with: maskdpo evaluate"
+        message = "is not a scores.json; make one with: maskdpo evaluate"
         raise InputError.of(path, message) from None
 
 

@@ -1,8 +1,8 @@
-"""What a push sends: the files of a folder by name, the card, and what is wrong with them.
+"""What a push sends: the files of a folder by name, the card, and faults in them.
 
-The rule: a file goes out because a list names it, never because it is there. A data set sends
-what its manifest names; a model sends safetensors, JSON and tokenizer text, so that nothing that
-runs code on loading, no checkpoint and no optimiser state leaves this machine.
+The rule: a file is sent because a list names it, never because it exists. For a data set these are
+the files in its manifest; for a model they are safetensors, JSON and tokenizer text, so that no
+file that runs code on loading, no checkpoint and no optimiser state leaves this machine.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ MODEL_FILES = (
     "chat_template.jinja",
     TRAINING_NAME,
 )
-# Where libraries write down the folder a model was loaded from.
+# Keys under which libraries store the folder from which a model was loaded.
 PLACE_KEYS = ("_name_or_path", "name_or_path")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Payload:
-    """A folder, ready to be sent.
+    """The content of a folder, ready to be sent.
 
     files      content by name in the repository, without the card
-    card       the card as it is or was made here
-    faults     what names this machine; a push stops at any
-    left       names that are in the folder and stay here
-    people     whom a data set names; None for a model
+    card       the card, from the folder or made here
+    faults     texts that name this machine; a push stops if there are any
+    left       files of the folder that are not sent
+    people     the people that a data set names; None for a model
     """
 
     repo_type: RepoType
@@ -66,20 +66,23 @@ class Payload:
 
 
 def collect_payload(folder: Path, *, model: ModelFacts, allowed: frozenset[str]) -> Payload:
-    """The payload of a data set or model folder of ours.
+    """The payload of a data set or model folder of maskdpo.
 
-    model      what the model card says beyond training.json; of no use for a data set
+    model      additions to the model card; not used for a data set
+
     Raises InputError when the folder is neither, is unfinished or has faults.
     """
     if not folder.is_dir():
-        raise InputError.of(folder, "is no folder; push takes what build or train wrote")
+        raise InputError.of(
+            folder, "is not a folder; push takes the output folder of build or train"
+        )
     if (folder / MANIFEST_NAME).exists():
         return _collect_dataset(folder, allowed)
     if (folder / TRAINING_NAME).exists():
         return _collect_model(folder, model, allowed)
     raise InputError.of(
         folder,
-        f"holds neither {MANIFEST_NAME} (maskdpo build) nor {TRAINING_NAME} (maskdpo train), so "
+        f"has neither {MANIFEST_NAME} (maskdpo build) nor {TRAINING_NAME} (maskdpo train), so "
         "it is not pushed",
     )
 
@@ -109,7 +112,7 @@ def _collect_dataset(folder: Path, allowed: frozenset[str]) -> Payload:
 def _collect_model(folder: Path, facts: ModelFacts, allowed: frozenset[str]) -> Payload:
     training = _read_json(folder / TRAINING_NAME)
     if not training.get("finished"):
-        raise InputError.of(folder, "holds a training run that is not finished; run maskdpo train")
+        raise InputError.of(folder, "has a training run that is not finished; run maskdpo train")
     names = sorted(
         path.name
         for path in folder.iterdir()
@@ -117,7 +120,7 @@ def _collect_model(folder: Path, facts: ModelFacts, allowed: frozenset[str]) -> 
     )
     weights = [name for name in names if name.endswith(".safetensors")]
     if "config.json" not in names or not weights:
-        raise InputError.of(folder, "holds no model: config.json and *.safetensors are needed")
+        raise InputError.of(folder, "has no model: config.json and *.safetensors are needed")
     for name in weights:
         _check_weights(folder / name)
     files: dict[str, Path | bytes] = {name: folder / name for name in names}
@@ -160,14 +163,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(path: Path) -> None:
-    """Read the header of a safetensors file: a torn one is refused before it is sent."""
+    """Read the header of a safetensors file: an incomplete file is refused before it is sent."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as tensors:
             num_tensors = len(list(tensors.keys()))
     except (SafetensorError, OSError) as error:
-        message = f"is no whole safetensors file ({str(error).splitlines()[0]}); train again"
+        message = f"is not a complete safetensors file ({str(error).splitlines()[0]}); train again"
         raise InputError.of(path, message) from None
     if not num_tensors:
-        raise InputError.of(path, "holds no tensors; train again")
+        raise InputError.of(path, "has no tensors; train again")

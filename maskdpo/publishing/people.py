@@ -1,8 +1,8 @@
-"""Whom a data set names: the reviewers in `sentences.correction.who`, and how.
+"""The people that a data set names: the reviewers in `sentences.correction.who`.
 
-The rule: a name leaves this machine only where the manifest says `publish_names: true`. The rows
-decide, not the manifest's count, so a data set of an earlier version or one that was edited is
-found out. Rows are streamed, and only the columns that can name a person are read.
+The rule: a name leaves this machine only if the manifest has `publish_names: true`. The rows
+decide, not the manifest's count, so that a data set of an earlier version or an edited one is
+detected. Rows are streamed, and only the columns that can name a person are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.errors import Fault, InputError
 
 _BATCH_ROWS = 65_536
 _MAX_SHOWN = 5
-_MIN_NAME_CHARS = 3  # of a reviewer's name that is looked for in file names
+_MIN_NAME_CHARS = 3  # of a reviewer's name that is searched for in file names
 _WHO, _SOURCE, _JUDGE = "correction.who", "source", "judge"
 _OUR_JUDGES = frozenset({"", "person"})
 _PSEUDONYM = re.compile(PSEUDONYM)
@@ -33,8 +33,8 @@ class People:
     """The people that a data set names.
 
     pseudonyms    reviewer-1, reviewer-2, ...
-    names         everyone else that `correction.who` holds
-    label_sets    what marks labels that people gave elsewhere (the rows' `judge`)
+    names         all other values of `correction.who`
+    label_sets    names of labels that people gave elsewhere (the rows' `judge`)
     """
 
     pseudonyms: frozenset[str] = frozenset()
@@ -42,9 +42,9 @@ class People:
     label_sets: frozenset[str] = frozenset()
 
     def describe(self) -> list[str]:
-        """Lines for the terminal: how many people, and whether by name."""
+        """Lines for the terminal: the number of people, and whether they are named."""
         if not self.pseudonyms and not self.names:
-            lines = ["people: no reviewer is named"]
+            lines = ["people: no reviewer"]
         elif self.names:
             listed = ", ".join(sorted(self.names | self.pseudonyms))
             lines = [f"people: {len(self.names | self.pseudonyms):,}, by name: {listed}"]
@@ -56,7 +56,7 @@ class People:
 
 
 def find_people(folder: Path, manifest: Mapping[str, Any]) -> People:
-    """Whom the data set in `folder` names; its files are those of the manifest."""
+    """The people that the data set in `folder` names; its files are those of the manifest."""
     who: set[str] = set()
     label_sets: set[str] = set()
     for name in manifest["files"]:
@@ -84,9 +84,9 @@ def refuse_names(folder: Path, manifest: Mapping[str, Any], people: People) -> N
         more = len(people.names) - _MAX_SHOWN
         listed = f"{shown} and {more:,} more" if more > 0 else shown
         message = (
-            f"its sentences give the names of reviewers ({listed}), and its manifest does not say "
+            f"its sentences give the names of reviewers ({listed}), but its manifest does not have "
             "publish_names: true. Nothing was sent. Build it again with maskdpo build: "
-            "people become reviewer-1, reviewer-2, ...; where they agreed to be named, with --set "
+            "people become reviewer-1, reviewer-2, ...; if they agreed to be named, add --set "
             "build.publish_names=true"
         )
         faults.append(Fault(path=str(folder), line=None, message=message))
@@ -94,7 +94,7 @@ def refuse_names(folder: Path, manifest: Mapping[str, Any], people: People) -> N
         Fault(
             path=str(folder / MANIFEST_NAME),
             line=None,
-            message=f"its input {name!r} is called after the reviewer {person!r}. Nothing was "
+            message=f"the name of its input {name!r} contains the reviewer {person!r}. Nothing was "
             "sent. Rename that file and build again",
         )
         for name, person in _named_inputs(folder, manifest)
@@ -104,9 +104,9 @@ def refuse_names(folder: Path, manifest: Mapping[str, Any], people: People) -> N
 
 
 def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(input, reviewer) of the manifest's inputs whose file name holds a reviewer's name.
+    """(input, reviewer) for the manifest's inputs whose file name contains a reviewer's name.
 
-    The reviewers are those of the files next to the data set: its run's.
+    The reviewers are those in the files next to the data set, which belong to its run.
     """
     inputs = manifest.get("inputs")
     if not isinstance(inputs, dict) or not inputs:
@@ -122,7 +122,7 @@ def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _read_columns(path: Path) -> Iterator[tuple[set[str], set[str]]]:
-    """(cells of `who`, judges of people's labels) of each batch of one Parquet file."""
+    """(cells of `who`, judges of people's labels) for each batch of one Parquet file."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -146,7 +146,7 @@ def _read_columns(path: Path) -> Iterator[tuple[set[str], set[str]]]:
 
 
 def _columns(schema: Any) -> list[str]:
-    """Those of the columns that can name a person that a file has."""
+    """Those columns of a file that can name a person."""
     import pyarrow as pa
 
     found = [name for name in (_SOURCE, _JUDGE) if name in schema.names]

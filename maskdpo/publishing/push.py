@@ -1,10 +1,9 @@
 """`push`: a data set or model folder as one commit on the Hub.
 
-The rule, in the order of the steps: everything that can be wrong is found before anything is
-written; a new repository is private until its commit is there; all changes are one commit on top
-of the one that was read; and whoever can read the repository changes only when that was asked
-for. So a push that breaks off anywhere leaves what the repository held as it was, and running the
-same command again finishes it.
+The rule, in the order of the steps: every fault is found before anything is written; a new
+repository is private until its commit exists; all changes are one commit on top of the one that was
+read; and visibility changes only on request. So an interrupted push leaves the content of the
+repository unchanged, and the same command finishes it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME
-from maskdpo.publishing.card_merge import merge_cards, read_header
+from maskdpo.publishing.card_merge import EXAMPLE, merge_cards, read_header
 from maskdpo.publishing.client import MAIN, Commit, HubClient, OfflineError, RepoState
 from maskdpo.publishing.markdown import (
     CardState,
@@ -23,6 +22,7 @@ from maskdpo.publishing.markdown import (
     Segment,
     digest,
     join_card,
+    section_lines,
     split_card,
 )
 from maskdpo.publishing.model_card import ModelFacts
@@ -36,9 +36,9 @@ PLACEHOLDER = "FOLDER_OR_HUB_ID"
 
 @dataclass(frozen=True, kw_only=True)
 class PushOptions:
-    """Where to, and for whom.
+    """The target of a push, and its visibility.
 
-    public   a new repository is shown to all after its commit, an existing one may be public
+    public   a new repository is made public after its commit; an existing one may be public
     gated    readers must share their details; takes effect after the commit, before `public`
     """
 
@@ -56,10 +56,10 @@ class PushOptions:
 class PushPlan:
     """What a push sends, as a dry run prints it.
 
-    kept     what of the card on the Hub is a person's and stays
+    kept     parts of the card on the Hub that a person wrote and that are kept
     delete   files of an earlier push that are no longer part of the folder
-    unread   why the Hub could not be read, in a dry run; '' where it was
-    people   whom a data set names; None for a model
+    unread   why the Hub could not be read, in a dry run; '' if it was read
+    people   the people that a data set names; None for a model
     """
 
     repo: str
@@ -76,19 +76,19 @@ class PushPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PushResult:
-    """What was planned, and the commit; None after a dry run."""
+    """The plan and the commit; the commit is None after a dry run."""
 
     plan: PushPlan
     commit: Commit | None
 
 
 def run_push(folder: Path, options: PushOptions, model: ModelFacts) -> PushResult:
-    """Push `folder`. Raises InputError, ConfigError (nothing was written) and BackendError."""
+    """Push `folder`. Raises InputError or ConfigError (nothing was written), or BackendError."""
     _check_options(options)
     namespace = frozenset(part.lower() for part in options.repo.split("/"))
     payload = collect_payload(folder, model=model, allowed=namespace)
     ours = _our_card(payload, options)
-    _refuse_faults(payload, join_card(ours), namespace)  # before a network is needed
+    _refuse_faults(payload, join_card(ours), namespace)  # before the network is used
     client = HubClient(options.repo, payload.repo_type)
     if not options.dry_run:
         client.require_token()
@@ -141,21 +141,23 @@ def _check_options(options: PushOptions) -> None:
         raise ConfigError(f"--repo {options.repo!r}: must look like ORG/NAME")
     if options.pull_request and options.branch != MAIN:
         raise ConfigError(
-            "--branch and --pull-request exclude each other: a pull request is a branch of its "
-            "own, opened against main"
+            "--branch and --pull-request exclude each other: a pull request has its own branch, "
+            "and is opened against main"
         )
 
 
 def _check_visibility(state: RepoState, options: PushOptions) -> None:
     if state.exists and not state.private and not options.public:
         raise ConfigError(
-            f"{options.repo} is public: everyone could read what is pushed. Say --public to push "
+            f"{options.repo} is public: everyone could read what is pushed. Give --public to push "
             "there, or name another repository"
         )
 
 
 def _refuse_faults(payload: Payload, card: str, namespace: frozenset[str]) -> None:
-    faults = [*payload.faults, *text_faults(CARD_NAME, card, allowed=namespace)]
+    quoted = section_lines(card, EXAMPLE)
+    found = text_faults(CARD_NAME, card, allowed=namespace, data_lines=quoted)
+    faults = [*payload.faults, *found]
     if faults:
         raise InputError(faults)
 
@@ -183,7 +185,7 @@ def _plan_unread(
 
 
 def _our_card(payload: Payload, options: PushOptions) -> CardText:
-    """The folder's card, with the repository's name and the licence that was given."""
+    """The folder's card, with the repository's name and the given licence."""
     ours = _name_repo(payload.card, options.repo)
     return _with_license(ours, options.license) if options.license else ours
 
@@ -191,7 +193,7 @@ def _our_card(payload: Payload, options: PushOptions) -> CardText:
 def _merge_card(
     ours: CardText, options: PushOptions, client: HubClient, state: RepoState
 ) -> tuple[str, Sequence[str]]:
-    """The text of the card to send, and what of the one there was kept. A licence is required."""
+    """The text of the card to send, and the kept parts of the existing one. Needs a licence."""
     text = client.read_text(CARD_NAME, state)
     merged = merge_cards(ours, split_card(text) if text and text.strip() else None)
     _require_license(merged.card, options)
@@ -201,13 +203,13 @@ def _merge_card(
 def _require_license(card: CardText, options: PushOptions) -> None:
     if not read_header(card.header, where=CARD_NAME).get("license"):
         raise ConfigError(
-            f"the card of {options.repo} names no licence, and nobody may use what has none: give "
+            f"the card of {options.repo} names no licence, and without one no one may use it: give "
             "--license ID (cc-by-4.0, apache-2.0, other, ...), or set build.license and build again"
         )
 
 
 def _name_repo(card: CardText, repo: str) -> CardText:
-    """The card with the repository's name in its examples; sections unedited here stay so."""
+    """The card with the repository's name in its examples; unedited sections stay unedited."""
     segments, digests = [], dict(card.state.sections) if card.state else {}
     for segment in card.segments:
         named = segment
@@ -220,7 +222,7 @@ def _name_repo(card: CardText, repo: str) -> CardText:
 
 
 def _with_license(card: CardText, license_id: str) -> CardText:
-    """The card under another licence, as if it had been built so."""
+    """The card with another licence, as if it had been built with it."""
     from maskdpo.publishing.markdown import dump_yaml
 
     header = read_header(card.header, where=CARD_NAME) | {"license": license_id}
@@ -232,12 +234,12 @@ def _with_license(card: CardText, license_id: str) -> CardText:
 
 
 def _stale_files(client: HubClient, state: RepoState, files: dict[str, Path | bytes]) -> list[str]:
-    """Files that the manifest on the Hub names and ours does not; a person's files are none."""
+    """Files that the manifest on the Hub names and ours does not; people's files are not listed."""
     text = client.read_text(MANIFEST_NAME, state)
     try:
         named = set(json.loads(text)["files"]) if text else set()
     except (ValueError, KeyError, TypeError):
-        return []  # someone else's manifest.json names nothing of ours
+        return []  # a manifest.json of another program names none of our files
     return sorted((named & state.files) - set(files))
 
 

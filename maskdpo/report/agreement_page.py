@@ -1,7 +1,7 @@
 """The page of `agreement`: how judges agree with people, on one HTML page that opens offline.
 
-As in `page`: everything a model, a document or a person said is escaped by the template engine,
-and the page forbids scripts and outside loads.
+The rule, as in `page`: all text of a model, a document or a person is escaped by the template
+engine, and the page forbids scripts and external resources.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Slices = Sequence[tuple[str, Sequence[tuple[str, AgreementSlice]]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeSection:
-    """What the page shows of one judge; `letter` is its name in the pictures."""
+    """What the page shows for one judge; `letter` is its name in the pictures."""
 
     letter: str
     report: AgreementReport
@@ -104,6 +104,6 @@ def _draw(
 
 
 def _list_slices(report: AgreementReport) -> Slices:
-    """(source or language, its slices from large to small), where there is more than one."""
+    """(source or language, its slices from large to small), if there is more than one slice."""
     kinds = (("source", report.by_source), ("language", report.by_language))
     return [(kind, largest_first(slices)[:MAX_SLICES]) for kind, slices in kinds if len(slices) > 1]

@@ -1,8 +1,8 @@
 """Pictures of how judges agree with people, as inline SVG.
 
-The rule of `plots`: numbers in, SVG text out, and a caption that says the same in words. Judges
-are drawn under the letters that the page gives them, never under names from data, which may hold
-any script and any markup.
+The rule, as in `plots`: from numbers to SVG text, and a caption that gives the same in words.
+Judges are labelled with the letters that the page gives them, never with names from data, which may
+contain any script and any markup.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def plot_agreement(judges: Mapping[str, Agreement], baselines: Mapping[str, Agre
 
 
 def plot_reliability(judges: Mapping[str, Calibration]) -> Figure:
-    """Share of right verdicts against confidence, bin by bin; larger marks hold more sentences."""
+    """Share of correct verdicts by confidence, in bins; larger marks mean more sentences."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=_BASELINE, linestyle=":", linewidth=1)
@@ -85,12 +85,12 @@ def plot_reliability(judges: Mapping[str, Calibration]) -> Figure:
     )
     return Figure(
         svg=draw_svg(draw, width=5.2),
-        caption=f"Reliability, on the dotted line where confidence is the share right: {listed}.",
+        caption=f"Reliability; on the dotted line confidence equals the share right: {listed}.",
     )
 
 
 def plot_risk_coverage(judges: Mapping[str, Calibration]) -> Figure:
-    """Share of wrong verdicts among the surest, against how many of them are kept."""
+    """Share of wrong verdicts among those with the highest confidence, by the share kept."""
 
     def draw(axes: Any) -> None:
         for index, (name, found) in enumerate(judges.items()):
@@ -104,7 +104,7 @@ def plot_risk_coverage(judges: Mapping[str, Calibration]) -> Figure:
             )
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("share of verdicts kept, the surest first")
+        axes.set_xlabel("share of verdicts kept, highest confidence first")
         axes.set_ylabel("share wrong")
         axes.legend(frameon=False, fontsize="small")
 
@@ -117,7 +117,7 @@ def plot_risk_coverage(judges: Mapping[str, Calibration]) -> Figure:
 
 
 def _thin(curve: Sequence[float]) -> Points:
-    """At most _MAX_POINTS of a curve over k = 1..N, the last of them always."""
+    """At most _MAX_POINTS points of a curve over k = 1..N, always with the last one."""
     total = len(curve)
     step = max(1, total // _MAX_POINTS)
     kept = [*range(step - 1, total, step)]

@@ -1,7 +1,7 @@
-"""What `agreement` came to, on the terminal, within 80 columns.
+"""The result of `agreement` on the terminal, within 80 columns.
 
-The rule: names, sentences and rationales are data. They are printed without what a terminal or
-rich would obey.
+The rule: names, sentences and rationales are data. They are printed without control characters and
+without rich markup.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
     click.echo(
         f"{first.num_sentences} sentences of {first.num_responses} responses in "
         f"{first.num_groups} groups; people call {first.num_hallucinated} hallucinated\n"
-        f"hall.: hallucinated, fact.: all else; {first.interval}"
+        f"hall.: hallucinated, fact.: others; {first.interval}"
     )
     if first.has_few_groups:
-        click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals say little of other texts")
+        click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals may not hold for other texts")
     for report in reports:
         _print_abstentions(report)
     for report in reports:
@@ -64,7 +64,7 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
 
 
 def print_notes(notes: Sequence[str]) -> None:
-    """Print what a user must know before reading a figure, each once, on standard error."""
+    """Print the notes that a user must read before the figures, each once, on standard error."""
     for note in dict.fromkeys(notes):
         click.echo(f"note: {one_line(note, MAX_NOTE_CHARS)}", err=True)
 
@@ -98,11 +98,11 @@ def _print_abstentions(report: AgreementReport) -> None:
     num_open = report.num_sentences - line.num_decided
     if num_open:
         reasons = ", ".join(f"{_name(name)} {count}" for name, count in line.abstentions.items())
-        _say(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
+        _print(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
 
 
 def _print_slices(report: AgreementReport) -> None:
-    """A table by source and one by language, where there is more than one."""
+    """A table by source and one by language, if there is more than one."""
     parts: Mapping[str, Mapping[str, AgreementSlice]] = {
         "source": report.by_source,
         "language": report.by_language,
@@ -123,29 +123,31 @@ def _print_slices(report: AgreementReport) -> None:
             ],
         )
         if len(largest) > len(shown):
-            click.echo(f"... and {len(largest) - len(shown)} more; --output FILE holds all")
+            click.echo(f"... and {len(largest) - len(shown)} more; --output FILE has all of them")
         if any(part.is_small for _, part in shown):
-            click.echo(f"!: fewer than {MIN_SLICE_SENTENCES} sentences, which say little")
+            click.echo(
+                f"!: fewer than {MIN_SLICE_SENTENCES} sentences, so the figures are uncertain"
+            )
 
 
 def _print_comparison(first: str, second: str, found: Comparison) -> None:
     click.echo(f"\nA = {_name(first)}, B = {_name(second)}")
-    _say(
+    _print(
         f"Both decided {found.num_compared} sentences in {found.num_groups} groups; A alone "
         f"{found.num_first_only}, B alone {found.num_second_only}, neither {found.num_neither}."
     )
-    _say(
+    _print(
         f"Balanced accuracy on those of both: A {_show(found.first_balanced_accuracy)}, B "
         f"{_show(found.second_balanced_accuracy)}; A - B = {_signed(found.difference)} "
         f"[{_signed(found.low)}, {_signed(found.high)}], p = {_show_p(found.p)} "
         "(paired, over groups)."
     )
-    _say(
+    _print(
         f"Sentences that A alone has right {found.num_first_better}, B alone "
         f"{found.num_second_better}, both {found.num_both_right}, neither "
         f"{found.num_both_wrong}; p = {_show_p(found.mcnemar_p)} (exact McNemar)."
     )
-    _say(f"Note: {CLUSTER_NOTE}.")
+    _print(f"Note: {CLUSTER_NOTE}.")
 
 
 def _print_calibration(judge: str, found: Calibration | None) -> None:
@@ -163,9 +165,9 @@ def _print_calibration(judge: str, found: Calibration | None) -> None:
         f"{_show(1 - found.share_right)})"
     )
     if found.is_ranking:
-        _say(f"It ranks verdicts and is no probability: {ranking}.")
+        _print(f"It ranks verdicts and is not a probability: {ranking}.")
         return
-    _say(
+    _print(
         f"expected calibration error {_show(found.expected_calibration_error)}, Brier score "
         f"{_show(found.brier_score)}, {ranking}"
     )
@@ -192,18 +194,18 @@ def _print_disagreements(
         )
         quotes = [evidence.text for evidence in row.evidence if evidence.text]
         for title, text in (
-            ("said", row.text),
-            ("because", row.rationale),
+            ("sentence", row.text),
+            ("reason", row.rationale),
             ("evidence", quotes[0] if quotes else ""),
         ):
             if text:
-                _say(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
+                _print(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
     if len(found) > num_shown:
-        click.echo("  --disagreements FILE.jsonl writes all of them, the surest first")
+        click.echo("  --disagreements FILE.jsonl writes all of them, highest confidence first")
 
 
-def _say(text: str, *, indent: int = 2) -> None:
-    """One paragraph, wrapped, with its later lines further in."""
+def _print(text: str, *, indent: int = 2) -> None:
+    """One wrapped paragraph with a hanging indent."""
     lines = click.wrap_text(
         text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
     )

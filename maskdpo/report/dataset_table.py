@@ -84,7 +84,7 @@ def _language_pairs(language: str) -> Callable[[Values], str]:
 
 
 def _shown(text: str) -> str:
-    """A name from data without what a terminal or rich would obey."""
+    """A name from data without control characters and without rich markup."""
     from rich.markup import escape
 
     return escape(one_line(text, MAX_NAME_CHARS))

@@ -1,7 +1,7 @@
 """What `domain check` prints: the domain, the messages a judge gets, tokens, sentences, verdicts.
 
-The rule: domains, documents and verdicts are data. They are printed without what a terminal would
-obey; line ends stay, everything else that is no printable letter becomes '?'.
+The rule: domains, documents and verdicts are data. They are printed without control characters:
+line ends stay, every other unprintable character becomes '?'.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ MAX_MESSAGE_CHARS = 20_000
 
 
 def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]) -> None:
-    """Print what the domain sets, the lines for the run config, and what looks unintended.
+    """Print the domain's settings, the lines for the run config, and what looks unintended.
 
-    `name` is what the user calls it by: a name or a path.
+    `name` is what the user gave: a name or a path.
     """
     from annotator.judging.domains.domain import render_guidance
     from annotator.text.token_estimate import estimate_tokens
@@ -42,8 +42,8 @@ def print_domain(domain: Domain, *, name: str, path: Path, doubts: Sequence[str]
         f"{len(domain.examples)} examples; guidance about {num_tokens} tokens per call"
     )
     click.echo("  use it, in the run config:")
-    said = json.dumps(name, ensure_ascii=False)
-    click.echo(f"    annotate:\n      domain: {escape(said)}")
+    shown = json.dumps(name, ensure_ascii=False)
+    click.echo(f"    annotate:\n      domain: {escape(shown)}")
     click.echo(f"    build:\n      {policy_line(domain)}")
     for doubt in doubts:
         click.echo(f"note: {escape(doubt)}", err=True)
@@ -90,7 +90,7 @@ def print_trials(
     *,
     judge: str,
 ) -> None:
-    """Print the verdict of each tried sentence, and the owner's label where there is one."""
+    """Print the verdict of each tested sentence, with the domain owner's label if there is one."""
     click.echo(f"\n=== dry run: {len(trials)} sentences judged by {_one_line(judge)}")
     num_known = num_same = 0
     for trial, outcome in zip(trials, outcomes, strict=True):

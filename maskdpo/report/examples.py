@@ -1,7 +1,7 @@
-"""Answers side by side, cut into sentences with their verdicts.
+"""Answers of several models, cut into sentences with their verdicts.
 
-The rule: which questions are shown depends on the questions alone, never on what a model answered,
-and of every model the first response is shown. A model that gave none is shown as such.
+The rule: the shown questions depend only on the questions, never on the answers, and for every
+model the first response is shown. A model without a response is shown as such.
 """
 
 from __future__ import annotations
@@ -10,32 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
-from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
-from schemas.records import Annotation, Document, Question, Verdict
-from schemas.scores import score_labels
-from schemas.spans import gaps
-
-CUT_NOTE = "cut off at the token limit"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
-    """A stretch of a response as the page shows it: a marked sentence, or text between."""
-
-    text: str
-    kind: str = ""
-    label: str = ""
-    reason: str = ""
-
-    @property
-    def hint(self) -> str:
-        """Label and reason on one line."""
-        return f"{self.label}: {self.reason}" if self.reason else self.label
+from maskdpo.show.marks import Mark, Piece, cut, marks_of
+from maskdpo.show.summary import note_on, summarise
+from schemas.records import Annotation, Document, Question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One model's first response to a question, cut into pieces; `note` where it is not whole."""
+    """One model's first response to a question, cut into pieces; `note` if it is incomplete."""
 
     model: str
     pieces: Sequence[Piece] = ()
@@ -43,9 +25,9 @@ class Answer:
     note: str = ""
 
     @property
-    def sentences(self) -> list[Piece]:
-        """The pieces with a verdict."""
-        return [piece for piece in self.pieces if piece.kind]
+    def sentences(self) -> list[Mark]:
+        """The marks of the sentences, in order."""
+        return [piece.mark for piece in self.pieces if piece.mark]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +46,7 @@ def make_examples(
     documents: Mapping[str, Document],
     count: int,
 ) -> list[Example]:
-    """The first response of every model to `count` questions, spread over topics."""
+    """The first response of every model to `count` questions of different topics."""
     first: dict[str, dict[str, Annotation]] = {}
     for model, items in annotations.items():
         for item in items:
@@ -91,7 +73,7 @@ def make_examples(
 def choose_questions(questions: Sequence[Question], count: int) -> list[Question]:
     """At most `count` questions, in the order asked: one of every topic, then a second of each.
 
-    A round that is too large for what is left is thinned evenly.
+    If a round has more questions than are still needed, some are taken at even distances.
     """
     rounds: list[list[int]] = []
     seen: dict[Group, int] = {}
@@ -110,59 +92,21 @@ def choose_questions(questions: Sequence[Question], count: int) -> list[Question
 
 
 def show_answer(model: str, annotation: Annotation | None) -> Answer:
-    """A response with its counts; without one, that there is none."""
+    """A response with its counts; a note if there is none."""
     if annotation is None:
         return Answer(model=model, summary="no response", note="no response")
-    if not annotation.text.strip():
-        return Answer(model=model, summary="empty", note="an empty response")
-    score = score_labels(item.verdict.label for item in annotation.sentences)
-    facts = score.num_correct + score.num_hallucinated
     return Answer(
         model=model,
-        pieces=mark_sentences(annotation),
-        summary=f"{score.num_correct} of {facts} correct" if facts else "no facts",
-        note=CUT_NOTE if annotation.finish_reason == "length" else "",
+        pieces=cut(annotation.text, marks_of(annotation)),
+        summary=summarise(annotation),
+        note=note_on(annotation),
     )
 
 
-def mark_sentences(annotation: Annotation) -> list[Piece]:
-    """The response cut at its sentences; each carries its label and why it was given."""
-    text = annotation.text
-    pieces: list[tuple[int, Piece]] = []
-    for sentence in annotation.sentences:
-        verdict = sentence.verdict
-        piece = Piece(
-            text=text[sentence.start : sentence.end],
-            kind=_kind(verdict.label),
-            label=verdict.label.value.replace("_", " "),
-            reason=_reason(verdict),
-        )
-        pieces.append((sentence.start, piece))
-    spans = [(item.start, item.end) for item in annotation.sentences]
-    pieces += [(start, Piece(text=text[start:end])) for start, end in gaps(len(text), spans)]
-    return [piece for _, piece in sorted(pieces, key=lambda item: item[0])]
-
-
-def _reason(verdict: Verdict) -> str:
-    parts = []
-    if verdict.confidence is not None:
-        parts.append(f"confidence {verdict.confidence:.2f} ({verdict.confidence_kind})")
-    parts += [part for part in (verdict.reason, verdict.rationale) if part]
-    return ", ".join(parts)
-
-
 def _document_ids(annotation: Annotation) -> list[str]:
-    """The documents a response names; where it names none, those its verdicts rest on."""
+    """The documents that a response names; if it names none, those that its verdicts cite."""
     return list(annotation.document_ids) or [
         evidence.document_id
         for sentence in annotation.sentences
         for evidence in sentence.verdict.evidence
     ]
-
-
-def _kind(label: Label) -> str:
-    if label in CORRECT_LABELS:
-        return "correct"
-    if label in HALLUCINATED_LABELS:
-        return "hallucinated"
-    return "neutral"

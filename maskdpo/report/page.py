@@ -1,8 +1,8 @@
 """The report: one self-contained HTML page that opens without a network.
 
-Everything a model or a document says is escaped by the template engine; the page forbids
-scripts and outside loads altogether, so that nothing in a response can run. Nothing is shown on
-hover alone: verdicts are lists that unfold by touch and keyboard, and are open in print.
+The rule: all text of a model or a document is escaped by the template engine, and the page forbids
+scripts and external resources, so that nothing in a response can run. Nothing is shown only on
+hover: verdicts are lists that open by touch and keyboard, and are open in print.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The report's pictures, as inline SVG: the only module that draws.
 
-Pure functions from numbers to SVG text. Colours differ in lightness too, and every
+The rule: pure functions from numbers to SVG text. Colours also differ in lightness, and every
 picture has a text alternative, which the page prints as the figure's caption.
 """
 
@@ -54,7 +54,7 @@ def plot_scores(models: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def plot_sentences(models: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Correct and hallucinated sentences per response: a model may score by saying less."""
+    """Correct and hallucinated sentences per response: a model may score higher by saying less."""
     names = [name for name, row in models.items() if row["num_responses"]]
     correct = [models[name]["correct_per_response"] for name in names]
     wrong = [models[name]["hallucinated_per_response"] for name in names]
@@ -135,8 +135,8 @@ def plot_curves(
     """One panel of training curves: each key of each run against optimiser steps.
 
     A line is the training split, dots are the test split (the key with `eval_` before it). `keys`
-    gives each key the name it goes by; `models` names all models of the page, so that a run has one
-    colour in every picture; `reading` says what the panel shows. None when no run has any of the
+    gives each key its display name; `models` names all models of the page, so that a run has one
+    colour in every picture; `reading` states what the panel shows. None when no run has any of the
     keys.
     """
     drawn = [
@@ -162,7 +162,7 @@ def plot_curves(
                 [step for step, _ in points],
                 [value for _, value in points],
                 color=_colour(models.index(run)),
-                # One point makes no line, but has to be seen.
+                # One point makes no line, but must be visible.
                 marker="osv^"[index % 4] if split else "." if len(points) == 1 else None,
                 markerfacecolor="white" if split and index else None,
                 markersize=5,
@@ -189,18 +189,18 @@ def _ends(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, and never an exponent for large numbers."""
+    """Three digits, without an exponent for large numbers."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _name_curve(run: str, key: str, split: str) -> str:
-    """A curve by what distinguishes it from the others of its panel."""
+    """The name of a curve: what distinguishes it from the others of its panel."""
     parts = [part for part in (run, key) if part] + (["test split"] if split else [])
     return ", ".join(parts) or "training split"
 
 
 def draw_svg(draw: Callable[[Any], None], *, width: float, height: float = 3.2) -> str:
-    """SVG text of one axes, without a date, with text as outlines (no font is needed)."""
+    """SVG text of one axes, without a date, with text as outlines (needs no font)."""
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "maskdpo", "svg.fonttype": "path"}):

@@ -1,6 +1,6 @@
 """Judged responses on the terminal: each sentence with its label, its evidence and the rationale.
 
-The rule: texts come from data. They are printed without what a terminal would obey.
+The rule: texts come from data. They are printed without control characters.
 """
 
 from __future__ import annotations

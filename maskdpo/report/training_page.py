@@ -1,7 +1,7 @@
 """The page of a training run: its curves, on one HTML page that opens offline.
 
-As in `page`: whatever a file said is escaped by the template engine, and the page forbids scripts
-and outside loads.
+The rule, as in `page`: all text of files is escaped by the template engine, and the page forbids
+scripts and external resources.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MANIFEST = "training.json"
 
 
 def write_training_page(folder: Path) -> Path | None:
-    """Draw the run in `folder` into its `curves.html`, atomically; None where nothing was logged.
+    """Write `curves.html` for the run in `folder`, atomically; None if nothing was logged.
 
-    A run that was drawn and has logged nothing since is left as it is.
+    If nothing was logged after the page was written, it is not written again.
     """
     log, page = folder / LOG_FILE, folder / CURVES_FILE
     if not log.exists():
@@ -39,7 +39,7 @@ def write_training_page(folder: Path) -> Path | None:
 
 
 def render_training_page(folder: Path) -> str | None:
-    """The page as HTML text; None where the log holds nothing to draw."""
+    """The page as HTML text; None if the log has nothing to plot."""
     name = folder.resolve().name
     figures = draw_training_curves({name: folder / LOG_FILE}, [name])
     if not figures:

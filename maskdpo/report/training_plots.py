@@ -1,7 +1,7 @@
 """The curves of training runs, from their training_log.jsonl: panels for any page, and a page.
 
-The rule: a missing picture is no reason to lose a page. Lines that cannot be read, keys a run did
-not log and values that are not finite are left out; a log without any gives no picture.
+The rule: a missing picture must not prevent the page. Unreadable lines, keys that a run did not log
+and values that are not finite are left out; a log without values gives no picture.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from schemas.files.jsonl import read_lines
 class Panel:
     """A picture: the title of its axis, and the names of the keys drawn in it.
 
-    hint   what the figure is, true whatever the values are
+    hint   what the figure means, whatever the values are
     read   what the values show
     """
 
@@ -51,7 +51,7 @@ PANELS = (
     Panel(
         title="reward margin",
         keys={"rewards/margins": "margin"},
-        hint="How far chosen and rejected have come apart, times beta.",
+        hint="How far chosen and rejected differ, times beta.",
     ),
     Panel(
         title="accuracy",
@@ -104,7 +104,7 @@ def read_training_log(path: Path) -> Curves:
     """Curves of a training_log.jsonl: for each numeric key, its (step, value) points."""
     curves: dict[str, list[tuple[float, float]]] = {}
     with warnings.catch_warnings():
-        # A run still writing has a torn last line; the curves so far are what is wanted.
+        # A run that is still writing may have an incomplete last line.
         warnings.simplefilter("ignore")
         for _, line in read_lines(path):
             try:

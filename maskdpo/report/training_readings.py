@@ -1,8 +1,8 @@
-"""What training curves show, in words made of their values.
+"""What training curves show, in sentences computed from their values.
 
-The rule: a caption states what the data of its panel are, never what they ought to be, so that it
-cannot contradict the picture above it. One reading takes the runs of a panel and returns
-sentences; runs that show the same share one.
+The rule: a caption states what the data of its panel show, never what is expected, so that it
+cannot contradict the picture above it. A reading takes the runs of a panel and returns sentences;
+runs with the same result share one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read_displaced(runs: Mapping[str, Curves]) -> str:
 
 
 def read_masked(side: str) -> Reading:
-    """Of `chosen` or `rejected`: whether tokens without weight moved less than those with it."""
+    """For `chosen` or `rejected`: whether masked tokens moved less than active ones."""
 
     def read(runs: Mapping[str, Curves]) -> str:
         return _collect(runs, lambda curves: _masked(curves, side))
@@ -47,7 +47,7 @@ def read_masked(side: str) -> Reading:
 
 
 def read_speed(runs: Mapping[str, Curves]) -> str:
-    """The median, as single steps vary widely."""
+    """The median, because single steps vary widely."""
     return _collect(runs, _speed)
 
 
@@ -73,8 +73,8 @@ def _accuracy(curves: Curves) -> str | None:
     if len(points) < 2 or points[0][1] < 1:
         return None
     return (
-        "every pair had a margin above zero from the first logged step: either the rate is too "
-        "high, or length alone separates the sides"
+        "every pair had a margin above zero from the first logged step: either the learning "
+        "rate is too high, or length alone separates the sides"
     )
 
 
@@ -96,7 +96,10 @@ def _displaced(curves: Curves) -> str | None:
     if last is None:
         return None
     if last > 0.5:
-        return "most chosen sides fell below the reference; a lower rate or nll_weight may help"
+        return (
+            "most chosen sides fell below the reference; a lower learning rate or nll_weight "
+            "may help"
+        )
     return "at the end, at most half of the chosen sides were below the reference"
 
 
@@ -107,9 +110,9 @@ def _masked(curves: Curves, side: str) -> str | None:
         return None
     values = f"({masked:+.3g} against {active:+.3g})"
     if abs(masked) <= abs(active):
-        return f"masked tokens, which have no weight, moved less than active ones {values}"
+        return f"masked tokens, which have weight 0, moved less than active ones {values}"
     return (
-        f"masked tokens, which have no weight, moved further than active ones {values}: training "
+        f"masked tokens, which have weight 0, moved further than active ones {values}: training "
         "on some sentences changed the others"
     )
 
@@ -125,7 +128,7 @@ def _last(curves: Curves, key: str) -> float | None:
 
 
 def _collect(runs: Mapping[str, Curves], read: Callable[[Curves], str | None]) -> str:
-    """One sentence per finding, with the runs that share it where there are several runs."""
+    """One sentence per finding, with the runs that share it if there are several runs."""
     found: dict[str, list[str]] = {}
     for run, curves in runs.items():
         text = read(curves)

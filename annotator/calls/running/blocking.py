@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,7 +21,7 @@ ItemT = TypeVar("ItemT")
 _END: Any = object()
 
 
-def block_on(items: AsyncGenerator[ItemT, None]) -> Iterator[ItemT]:
+def block_on(items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]:
     """The items of `items`; closed with the iterator."""
 
     steps: set[asyncio.Task[Any]] = set()

@@ -50,7 +50,8 @@ _HEADINGS = {
         "colon": "：",
     },
 }
-FOLDER = Path("configs") / "domains"
+FOLDER = Path("configs") / "domains"  # a user's own, in the folder where the command runs
+SHIPPED = Path(__file__).resolve().parent / "shipped"
 _SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"\w[\w-]{0,63}")
 
@@ -176,10 +177,8 @@ _LABEL_NAMES = [label.value for label in JUDGED_LABELS]
 
 
 def domain_folders() -> list[Path]:
-    """The folders where a domain is looked up by name: the working directory, then the
-    installation."""
-    shipped = Path(__file__).resolve().parents[3] / FOLDER
-    return [FOLDER] if FOLDER.resolve() == shipped else [FOLDER, shipped]
+    """The folders where a domain is looked up by name: the user's first, then the packaged ones."""
+    return [FOLDER, SHIPPED]
 
 
 def known_domains() -> list[str]:

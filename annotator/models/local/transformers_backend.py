@@ -38,7 +38,8 @@ from annotator.models.local.model_loading import (
 from annotator.models.local.row_noise import RowNoise
 from annotator.models.reasoning import split_reasoning
 from annotator.models.served_model import ServedModel
-from schemas.errors import BackendError, MissingPackageError
+from schemas.errors import BackendError
+from schemas.packages import missing_packages
 
 if TYPE_CHECKING:
     import torch
@@ -247,6 +248,5 @@ def _require_packages() -> None:
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            error.name or "transformers", extra="train", needed_for="sampling from a local model"
-        ) from None
+        missing = [error.name or "transformers"]
+        raise missing_packages(missing, needed_for="sampling from a local model") from None

@@ -9,7 +9,6 @@ Nothing of a model folder is executed (`trust_remote_code` off) and only safeten
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -33,7 +32,8 @@ from annotator.models.local.model_loading import choose_device, choose_dtype
 from annotator.models.openai.completion import FINISH_REASONS
 from annotator.models.reasoning import split_reasoning
 from annotator.models.served_model import ServedModel
-from schemas.errors import BackendError, ConfigError, MissingPackageError
+from schemas.errors import BackendError, ConfigError
+from schemas.packages import require
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -297,6 +297,4 @@ def _reason(error: Exception) -> str:
 
 def _require_vllm() -> None:
     """MissingPackageError where vllm is not installed; found without the slow import."""
-    spec = importlib.util.find_spec("vllm")
-    if spec is None or spec.origin is None:  # a plain folder of that name has no origin
-        raise MissingPackageError("vllm", extra="vllm", needed_for="backend: vllm")
+    require("vllm", needed_for="backend: vllm")

@@ -14,12 +14,12 @@ from maskdpo.cli.options import (
     OUTPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
-    require_file,
     show_estimates,
+    table_options,
 )
 from maskdpo.config import RunConfig
 from maskdpo.run_store import STORE_NAME, find_run_store, same_model_option
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from maskdpo.named_judges import PaidCalls
 
 
+_MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME on the Hub"
+
+
 @click.command(
     "agreement",
     cls=DocumentedCommand,
@@ -42,19 +45,22 @@ if TYPE_CHECKING:
     maskdpo agreement --gold labels.jsonl --judge judge.yaml --output agreement.json \\
         --disagreements disagreements.jsonl --report agreement.html
     maskdpo agreement --gold labels.jsonl --compare lexical judge.yaml
+    maskdpo agreement --gold org/labels@main --split test
     maskdpo agreement --gold people.jsonl --documents documents.jsonl --judge annotations.jsonl
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option(
     "--gold",
-    type=INPUT_FILE,
+    metavar="GOLD",
     required=True,
-    help="People's labels: human-label JSONL, annotations of people, or the reviews of "
-    "RUN/annotations.jsonl (RUN/reviews.jsonl).",
+    help="People's labels: human-label JSONL, annotations of people, the reviews of "
+    "RUN/annotations.jsonl (RUN/reviews.jsonl); or human labels in a folder of the library "
+    "datasets, or in ORG/NAME[@REVISION] on the Hub.",
 )
+@table_options
 @click.option(
     "--documents", type=INPUT_FILE, help="Documents, with annotations [RUN/documents.jsonl]."
 )
@@ -62,19 +68,14 @@ if TYPE_CHECKING:
     "--judge",
     metavar="JUDGE",
     help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
-    "annotations made earlier (.jsonl) [annotate.judge].",
+    "existing annotations (.jsonl) [annotate.judge].",
 )
-@click.option(
-    "--compare",
-    nargs=2,
-    metavar="JUDGE JUDGE",
-    help="Measure two judges and test their difference.",
-)
+@click.option("--compare", nargs=2, metavar="JUDGE JUDGE", help="Measure and compare two judges.")
 @click.option(
     "--store",
     type=OUTPUT_FILE,
-    help="File of finished calls of judges that ask a model [RUN/store.sqlite; store.sqlite next "
-    "to the output where run.dir is not set].",
+    help="File of finished calls of judges that use a model [RUN/store.sqlite; store.sqlite next "
+    "to the output if run.dir is not set].",
 )
 @same_model_option
 @click.option("--output", type=OUTPUT_FILE, help="Also write the result to this file.")
@@ -86,22 +87,24 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Disagreements to print of each judge, the surest first.",
+    help="Number of disagreements to print per judge, highest confidence first.",
 )
 @click.option(
     "--annotations-output",
     type=OUTPUT_FILE,
-    help="Write the judge's verdicts as annotations, to be named by --judge again.",
+    help="Write the judge's verdicts as annotations, which --judge can read later.",
 )
 @click.option("--report", type=OUTPUT_FILE, help="Write an HTML page with pictures.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, not tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def command(
     config: RunConfig,
     *,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
-    gold: Path,
+    gold: str,
+    split: str | None,
+    config_name: str | None,
     documents: Path | None,
     judge: str | None,
     compare: tuple[str, str] | None,
@@ -116,21 +119,18 @@ def command(
 ) -> None:
     """Measure a judge against people's sentence labels, with baselines, or compare two judges.
 
-    A judge that asks a model keeps its calls in the store, so a rerun continues.
+    Calls of a judge that uses a model are kept in the store, so a rerun continues.
     """
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
+    from maskdpo.data_sets.inputs import find_input
     from maskdpo.named_judges import PaidCalls
 
-    if compare and judge:
-        raise ConfigError("--judge and --compare: give either one judge or two to compare")
-    require_file(gold, made_by="--gold takes labelled responses, or annotations of people")
-    run_store = find_run_store(
-        config,
-        (output.parent if output else config.run.dir) / "agreement.json",
-        given=store,
-        names=(STORE_NAME, "agreement.sqlite"),
-    )
+    names = _judge_names(judge, compare)
+    if not estimate_only:
+        _require_packages(report)
+    target = (output.parent if output else config.run.dir) / "agreement.json"
+    run_store = find_run_store(config, target, given=store, names=(STORE_NAME, "agreement.sqlite"))
     paid = PaidCalls(
         path=run_store.path,
         formers=run_store.formers,
@@ -143,15 +143,28 @@ def command(
         output=output, disagreements=disagreements, annotations=annotations_output, report=report
     )
     labels = read_gold(
-        gold,
+        find_input(gold, split=split, config_name=config_name, made_by=_MADE_BY),
         documents=documents,
         default_documents=config.run.path("documents.jsonl"),
         annotations=config.run.path("annotations.jsonl"),
     )
-    result = _measure(config, compare or [judge], labels, files, paid)
+    result = _measure(config, names, labels, files, paid)
     if result is not None:
         _print_costs(paid)
         _print_result(result, files, num_shown=show, as_json=as_json)
+
+
+def _judge_names(judge: str | None, compare: tuple[str, str] | None) -> Sequence[str | None]:
+    """The judges to run; None is the one of the run config."""
+    if compare and judge:
+        raise ConfigError("--judge and --compare: give either one judge or two to compare")
+    return compare or [judge]
+
+
+def _require_packages(report: Path | None) -> None:
+    from schemas.packages import require
+
+    require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
 
 
 def _measure(
@@ -161,7 +174,7 @@ def _measure(
     files: AgreementFiles,
     paid: PaidCalls,
 ) -> AgreementResult | None:
-    """Run the judges and write the files; None where only an estimate is wanted and printed."""
+    """Run the judges and write the files; returns None if only an estimate is printed."""
     from annotator.agreement.run import estimate_agreement, run_agreement
     from maskdpo.cli.progress import Progress
     from maskdpo.named_judges import find_judges
@@ -194,7 +207,8 @@ def _print_result(
     from maskdpo.report.agreement_show import print_agreement, print_notes
 
     if as_json:
-        # Escaped to ASCII: names come from data, and a terminal would obey some of their letters.
+        # Escaped to ASCII: names come from data and could contain control characters for the
+        # terminal.
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print_agreement(result, num_shown=num_shown)

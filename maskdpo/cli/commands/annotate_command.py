@@ -17,8 +17,8 @@ from maskdpo.cli.options import (
     DocumentedCommand,
     announce_judge,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     print_table,
     report_result,
@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl
     maskdpo annotate --config run.yaml --set annotate.text.language=zh
+    maskdpo annotate --config run.yaml --domain medical
     maskdpo annotate --config run.yaml --preview 5
     maskdpo annotate --responses responses.jsonl --documents documents.jsonl \\
         --output annotations.jsonl --set annotate.judge=llm --set annotate.llm.model=my-judge \\
         --set annotate.llm.base_url=http://127.0.0.1:8000/v1 --max-calls 1000
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
@@ -62,10 +63,10 @@ if TYPE_CHECKING:
     "--preview",
     type=click.IntRange(1),
     metavar="N",
-    help="Judge N responses, spread over topics and lengths, print them and what the rest would "
-    "cost, and go on only after a yes at the terminal, or with --yes.",
+    help="First judge N responses, spread over topics and lengths, print them and the cost of "
+    "the rest, and continue only after a yes at the terminal or with --yes.",
 )
-@click.option("--yes", "is_agreed", is_flag=True, help="With --preview: go on without a question.")
+@click.option("--yes", "is_agreed", is_flag=True, help="With --preview: continue without asking.")
 @store_option
 @same_model_option
 def command(
@@ -104,7 +105,7 @@ def command(
         with run_store.to_read() as calls:
             show_estimate(_estimate(run, calls))
         return
-    refuse_labels(output)  # before a preview is paid for
+    refuse_labels(output)  # before the preview costs anything
     run = replace(run, store=run_store.take_over())
     announced = _announce(settings, source, limits)
     meter = judge_meter(settings, limits)
@@ -126,7 +127,7 @@ def command(
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateRun:
-    """What estimate, preview and the run itself share: inputs, settings and the store."""
+    """What estimate, preview and run share: inputs, settings and the store."""
 
     settings: AnnotateConfig
     responses: Path
@@ -139,7 +140,7 @@ class AnnotateRun:
 def _find_inputs(
     config: RunConfig, responses: Path | None, documents: Path | None, output: Path
 ) -> tuple[Path, Path]:
-    """The files of responses and of documents, checked as far as that is cheap."""
+    """The files of responses and documents, after the checks that cost little."""
     from formats.forgotten import Forgotten, refuse_forgotten_rows
 
     source = responses or config.run.path("responses.jsonl")
@@ -152,7 +153,7 @@ def _find_inputs(
 
 
 def _announce(settings: AnnotateConfig, responses: Path, limits: Limits) -> list[str]:
-    """Print what a user must read before anything is spent; returns the judge's own notes."""
+    """Print the notes that a user must read before any cost; returns the judge's own notes."""
     from annotator.judging.domains.language_notes import language_notes
     from annotator.judging.make_judge import judge_prices
 
@@ -176,7 +177,7 @@ def _estimate(run: AnnotateRun, store: Path) -> Estimate:
 
 
 def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: bool) -> bool:
-    """Judge and print `count` responses; whether the user wants the rest judged."""
+    """Judge and print `count` responses; returns whether the user wants the rest judged."""
     from annotator.judging.runs.preview import preview_annotate
     from maskdpo.cli.progress import Progress
 
@@ -203,7 +204,7 @@ def _is_rest_wanted(
     *,
     is_agreed: bool,
 ) -> bool:
-    """Print a preview and the price of the rest; whether the user wants the rest judged."""
+    """Print a preview and the cost of the rest; returns whether the user wants the rest judged."""
     from maskdpo.report.preview_show import print_preview
     from schemas.files.jsonl import read_records
     from schemas.records import Document
@@ -215,14 +216,16 @@ def _is_rest_wanted(
     if is_agreed:
         return True
     if not sys.stdin.isatty():
-        line = f"judged {len(judged)} responses and wrote no file; add --yes to judge the rest"
+        line = (
+            f"judged {len(judged)} responses and wrote no annotations; add --yes to judge the rest"
+        )
         click.echo(line, err=True)
         return False
     return click.confirm("Judge the rest?", err=True)
 
 
 def _refuse_labels(responses: Path) -> None:
-    """Say what labelled responses are for: the first row of such a file has 'sentences'."""
+    """Refuse labelled responses (the first row has 'sentences'), and name the right command."""
     line, text = next(iter(read_lines(responses)), (1, b""))
     try:
         is_labelled = "sentences" in json.loads(text)
@@ -230,7 +233,7 @@ def _refuse_labels(responses: Path) -> None:
         return
     if is_labelled:
         message = (
-            "the rows have labels already ('sentences'); measure a judge against them with: "
+            "the rows already have labels ('sentences'); to measure a judge with them: "
             f"maskdpo agreement --gold {responses}"
         )
         raise InputError.of(responses, message, line=line)

@@ -15,6 +15,7 @@ from maskdpo.cli.options import (
     DocumentedCommand,
     config_options,
     expand_inputs,
+    plots_option,
     report_result,
 )
 from maskdpo.config import RunConfig
@@ -45,26 +46,30 @@ from schemas.errors import ConfigError
     "reviews",
     type=INPUT_FILE,
     multiple=True,
-    help="What people decided, which beats the annotations' verdicts; a file or pattern; may be "
-    "repeated [reviews.jsonl next to the annotations and in RUN].",
+    help="Reviews, which replace the annotations' verdicts; a file or pattern; may be repeated "
+    "[reviews.jsonl next to the annotations and in RUN].",
 )
-@click.option("--no-reviews", is_flag=True, help="Build from the judge's verdicts alone.")
+@click.option("--no-reviews", is_flag=True, help="Use only the judge's verdicts, no reviews.")
 @click.option(
     "--evaluation-questions",
     type=INPUT_FILE,
     multiple=True,
-    help="Questions kept for evaluation: training questions like them are dropped.",
+    help="Questions for evaluation: training questions that share words with them are dropped.",
 )
 @click.option(
     "--documents",
     type=INPUT_FILE,
     multiple=True,
-    help="Documents to quote as evidence, where their own licence permits it; a file or pattern.",
+    help="Documents to quote as evidence if their licence permits it; a file or pattern.",
 )
-@click.option("--shard", metavar="I/N", help="Build part I of N; put them together with merge.")
+@click.option(
+    "--shard", metavar="I/N", help="Build part I of N; join the parts with maskdpo merge."
+)
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
-@click.option("--agreement", type=INPUT_FILE, help="Output of maskdpo agreement, for the card.")
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+@click.option(
+    "--agreement", type=INPUT_FILE, help="Output file of maskdpo agreement, for the card."
+)
+@plots_option
 def command(
     config: RunConfig,
     *,
@@ -80,9 +85,9 @@ def command(
 ) -> None:
     """Turn annotations into preference pairs with spans, weights, a card and a manifest.
 
-    What people decided (maskdpo import of a sheet) is in reviews.jsonl next to the annotations and
-    is used without an option. Where several people disagree, build.conflicts decides, and
-    each conflict is listed in OUTPUT.conflicts.jsonl.
+    Reviews (maskdpo import of a sheet) in reviews.jsonl next to the annotations are used without an
+    option. When people disagree, build.conflicts decides, and each conflict is listed in
+    OUTPUT.conflicts.jsonl.
     """
     from dataset_builder.config import BuildConfig
     from dataset_builder.folder.statistics import STATISTICS_NAME
@@ -103,10 +108,10 @@ def command(
         reviews=_find_reviews(config, sources, given=reviews, refused=no_reviews),
         evaluation_questions=expand_inputs(
             evaluation_questions,
-            made_by="--evaluation-questions wants JSONL; see: maskdpo schema question",
+            made_by="--evaluation-questions must be JSONL; see: maskdpo schema question",
         ),
         documents=expand_inputs(
-            documents, made_by="--documents wants JSONL; see: maskdpo schema document"
+            documents, made_by="--documents must be JSONL; see: maskdpo schema document"
         ),
         forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
@@ -120,15 +125,15 @@ def command(
 def _find_reviews(
     config: RunConfig, annotations: Sequence[Path], *, given: tuple[Path, ...], refused: bool
 ) -> list[Path]:
-    """The files of reviews: those given, else those that belong to the annotations.
+    """The files of reviews: the given ones, else those that belong to the annotations.
 
-    They are next to the annotations, or in the run directory where they review a response of the
-    annotations. Each that is used or left out is printed.
+    These are next to the annotations, or in the run directory if they review a response of the
+    annotations. Each file is printed, used or not.
     """
     if given and refused:
         raise ConfigError("--reviews and --no-reviews exclude each other")
     if given:
-        made_by = "maskdpo import makes it of a sheet; the rows: maskdpo schema review"
+        made_by = "maskdpo import makes it from a sheet; for the rows see: maskdpo schema review"
         return expand_inputs(given, made_by=made_by)
     folders = dict.fromkeys([*(path.parent for path in annotations), config.run.dir])
     places = {folder / name: folder for folder in folders for name in REVIEW_FILES}
@@ -139,15 +144,15 @@ def _find_reviews(
         if refused:
             click.echo(f"note: {path} is not used (--no-reviews)", err=True)
         elif is_elsewhere and not _reviews_any(path, annotations):
-            click.echo(f"note: {path} is not used: it reviews none of these responses", err=True)
+            click.echo(f"note: {path} is not used: it has no review of these responses", err=True)
         else:
-            click.echo(f"note: the reviews of {path} are used", err=True)
+            click.echo(f"note: the reviews in {path} are used", err=True)
             used.append(path)
     return used
 
 
 def _reviews_any(path: Path, annotations: Sequence[Path]) -> bool:
-    """Whether a file of reviews has one of a response in these annotations."""
+    """Whether a file of reviews has a review of a response in these annotations."""
     from formats.reviews.log import read_reviews
     from schemas.files.jsonl import read_ids
 

@@ -1,4 +1,4 @@
-"""`maskdpo domain new` and `maskdpo domain check`."""
+"""`maskdpo domain new`, `show` and `check`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ProtocolChoice(click.ParamType[str]):
-    """A protocol of the table, as it is when the option is read, or `all` of them."""
+    """A protocol of the table, read when the option is parsed, or `all` of them."""
 
     name = "protocol"
 
@@ -39,7 +39,7 @@ class ProtocolChoice(click.ParamType[str]):
         return click.Choice([*PROTOCOLS, "all"])
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """The names, as help lists them."""
+        """The names, as --help lists them."""
         return self._choice().get_metavar(param, ctx)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -49,10 +49,10 @@ class ProtocolChoice(click.ParamType[str]):
 
 @click.group("domain", epilog="The guide: docs/own-domain.md")
 def command() -> None:
-    """Make a domain of your own, and see what the judge reads of it.
+    """Make your own domain, and see what the judge is sent.
 
     A domain is one YAML file: what counts as a checkable fact, what the labels mean, terms,
-    examples. `annotate` uses the one that annotate.domain names.
+    examples. `annotate` uses the domain in annotate.domain.
     """
 
 
@@ -70,11 +70,11 @@ def command() -> None:
     "--language",
     default="auto",
     show_default=True,
-    help="ISO code of the responses; auto: detect it response by response.",
+    help="ISO code of the responses' language; auto: detect it for each response.",
 )
 @click.option("--output", type=OUTPUT_FILE, help="File to write [configs/domains/NAME.yaml].")
 def new(*, name: str, language: str, output: Path | None) -> None:
-    """Write a commented domain NAME that works unchanged. An existing file is left alone."""
+    """Write a commented domain NAME that works unchanged. An existing file is not changed."""
     from annotator.judging.domains.domain import FOLDER
     from annotator.judging.domains.templates import new_domain
     from schemas.errors import ConfigError
@@ -87,11 +87,31 @@ def new(*, name: str, language: str, output: Path | None) -> None:
             file.write(text)
     except FileExistsError:
         raise ConfigError(
-            f"{path} is there already and is left alone; choose another name, or --output"
+            f"{path} exists already and is not changed; choose another name or --output"
         ) from None
     click.echo(f"wrote {path}")
     called = path if output else name
-    click.echo(f"edit it, then look at it: maskdpo domain check {called}", err=True)
+    click.echo(f"edit it, then check it: maskdpo domain check {called}", err=True)
+
+
+@command.command(
+    "show",
+    cls=DocumentedCommand,
+    examples="""
+    maskdpo domain show
+    maskdpo domain show medical > my_medical.yaml
+    """,
+)
+@click.argument("name", required=False)
+def show(name: str | None) -> None:
+    """Print the file of the domain NAME, to copy from; without NAME, list all domains."""
+    from annotator.judging.domains.domain import find_domain, known_domains
+
+    if name is None:
+        for known in known_domains():
+            click.echo(f"{known}: {find_domain(known)}")
+        return
+    click.echo(find_domain(name).read_bytes(), nl=False)
 
 
 @command.command(
@@ -107,17 +127,23 @@ def new(*, name: str, language: str, output: Path | None) -> None:
 @config_options
 @paid_options
 @click.argument("name")
-@click.option("--documents", type=INPUT_FILE, help="Show these documents, not the examples'.")
-@click.option("--responses", type=INPUT_FILE, help="Show the first of these responses.")
+@click.option(
+    "--documents", type=INPUT_FILE, help="Show these documents instead of the examples' documents."
+)
+@click.option(
+    "--responses", type=INPUT_FILE, help="Show the first of these responses instead of an example."
+)
 @click.option(
     "--protocol",
     type=ProtocolChoice(),
     default="all",
     show_default=True,
-    help="Whose messages to print in full; token counts are of all.",
+    help="Protocol whose messages are printed in full; token counts are given for all.",
 )
-@click.option("--dry-run", is_flag=True, help="Have the configured judge label three sentences.")
-@click.option("--store", type=OUTPUT_FILE, help="Calls of a dry run [RUN/domain_check.sqlite].")
+@click.option("--dry-run", is_flag=True, help="Run the configured judge on three sentences.")
+@click.option(
+    "--store", type=OUTPUT_FILE, help="File for the calls of a dry run [RUN/domain_check.sqlite]."
+)
 def check(
     config: RunConfig,
     *,
@@ -130,11 +156,11 @@ def check(
     dry_run: bool,
     store: Path | None,
 ) -> None:
-    """Show what the judge is sent under the domain NAME (or file): prompts, tokens, sentences.
+    """Show what the judge is sent with the domain NAME (or file): prompts, tokens, sentences.
 
-    Nothing is spent without --dry-run, and no model is needed. With --dry-run, three sentences are
-    judged by the judge of section annotate: the domain's own examples, which are left out of the
-    guidance meanwhile, or the first three of --responses.
+    Without --dry-run it costs nothing and needs no model. With --dry-run, the judge of section
+    annotate labels three sentences: the domain's own examples, which are then left out of the
+    guidance, or the first three of --responses.
     """
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.domains.defaults import with_domain
@@ -168,7 +194,7 @@ def check(
 
 
 def _read_tasks(config: AnnotateConfig, documents: Path, responses: Path) -> Sequence[JudgeTask]:
-    """The tasks of a user's own files. Raises InputError when no response can be judged."""
+    """The tasks from a user's own files. Raises InputError when no response can be judged."""
     from annotator.judging.tasks import prepare_tasks
     from schemas.errors import InputError
     from schemas.files.jsonl import read_records, read_rows
@@ -196,7 +222,7 @@ def _try(
     limits: Limits,
     retry_failed: bool,
 ) -> None:
-    """Judge the sentences and print what came out. Without a judge model nothing is stored."""
+    """Judge the sentences and print the verdicts. Without a judge model nothing is stored."""
     from annotator.calls.store import Store
     from annotator.judging.make_judge import asks_a_model, judge_meter, judge_prices, make_judge
     from maskdpo.cli.options import print_table
@@ -210,7 +236,7 @@ def _try(
             calls = stack.enter_context(Store(store, retry_failed=retry_failed))
             calls.begin_run("domain check", {})
         else:
-            click.echo("note: this judge reads no guidance, so its labels are not the domain's")
+            click.echo("note: this judge does not use the domain's guidance for its labels")
         announce_judge(config)
         announce_limits(limits, *judge_prices(config))
         judge = make_judge(config, store=calls, meter=meter, domain=domain)

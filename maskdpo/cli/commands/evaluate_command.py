@@ -13,8 +13,8 @@ from maskdpo.cli.options import (
     INPUT_FILE,
     DocumentedCommand,
     announce_limits,
-    config_options,
     estimate_option,
+    judge_config_options,
     paid_options,
     report_result,
     require_file,
@@ -25,7 +25,11 @@ from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from annotator.calls.usage import Limits
+    from annotator.judging.config import AnnotateConfig
+    from annotator.models.config import SampleConfig
     from maskdpo.evaluation.run import EvaluationInputs
 
 
@@ -39,15 +43,21 @@ if TYPE_CHECKING:
         --questions unseen.jsonl --documents documents.jsonl --output evaluation
     """,
 )
-@config_options
+@judge_config_options
 @paid_options
 @estimate_option
-@click.option("--model", "models", multiple=True, metavar="NAME=MODEL", help="May be repeated.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME=MODEL",
+    help="Model to evaluate; may be repeated; the first is the baseline [evaluate.models].",
+)
 @click.option(
     "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
-@click.option("--output", type=FOLDER, help="Folder of scores.json, report.html [RUN/evaluation].")
+@click.option("--output", type=FOLDER, help="Folder for scores and report [RUN/evaluation].")
 @store_option
 @same_model_option
 def command(
@@ -63,38 +73,38 @@ def command(
     store: Path | None,
     same_model: bool,
 ) -> None:
-    """Ask every model the same questions, run one judge on all answers, compare and draw.
+    """Ask every model the same questions, run one judge on all answers, compare and plot.
 
-    Scores are over the questions that every model answered; the terminal, scores.json and
-    report.html warn of a model that answers less or says less than another (docs/evaluation.md).
+    Scores are over the questions that every model answered; scores.json, report.html and the
+    terminal warn about models that answer less often or with fewer facts (docs/evaluation.md).
 
-    How models are asked, how they are judged and what both cost (prices) is set in the sections
-    sample and annotate. The limits are on the sum over all models and the judge. A rerun continues.
+    Sampling, judging and prices are set in the sections sample and annotate. Limits apply to the
+    sum over all models and the judge. A rerun continues.
     """
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_prices
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
-    from maskdpo.evaluation.estimate import estimate_evaluate
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
+    given = {"models": _parse_models(models), "questions": questions}
+    settings = config.section(EvaluateConfig, "evaluate", **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
-        questions=questions or settings.questions or config.run.path("questions.jsonl"),
+        questions=settings.questions or config.run.path("questions.jsonl"),
         documents=documents or config.run.path("documents.jsonl"),
         output=output,
         run_store=run_store.path,
     )
-    _check_files(inputs, is_chosen=bool(questions or settings.questions))
+    _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
         with run_store.to_read() as calls:
-            seen = replace(inputs, run_store=calls)
-            show_estimates(estimate_evaluate(samples, annotate, seen, retry_failed=retry_failed))
+            inputs = replace(inputs, run_store=calls)
+            _show_estimates(samples, annotate, inputs, retry_failed=retry_failed)
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
     run_store.take_over()
@@ -108,18 +118,30 @@ def command(
         same_model=same_model,
         on_event=Progress(),
     )
-    print_scores(inputs.output / "scores.json")
+    print_scores(output / "scores.json")
     report_result(result, annotate.max_failed)
 
 
+def _show_estimates(
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool,
+) -> None:
+    from maskdpo.evaluation.estimate import estimate_evaluate
+
+    show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+
+
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
-    """Raise InputError for a missing file; a note where nobody chose questions for evaluation."""
+    """Raise InputError for a missing file; print a note if no questions for evaluation are set."""
     require_file(inputs.questions, made_by="give --questions FILE, or set run.questions")
     require_file(inputs.documents, made_by="give --documents FILE, or set run.documents")
     if not is_chosen:
         click.echo(
-            f"note: asking {inputs.questions}, which the preference data may be made of; "
-            "--questions or evaluate.questions names questions of unseen topics",
+            f"note: using {inputs.questions}, which the preference data may be based on; "
+            "give questions of unseen topics with --questions or evaluate.questions",
             err=True,
         )
 

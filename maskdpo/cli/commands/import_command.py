@@ -11,15 +11,15 @@ import click
 from formats.reviews import REVIEWS_NAME
 from maskdpo.cli.command_line import run_options
 from maskdpo.cli.options import (
-    INPUT_FILE,
     OUTPUT_FILE,
     DocumentedCommand,
     config_options,
     report_result,
-    require_file,
+    table_options,
 )
 from maskdpo.config import RunConfig
 from schemas.errors import InputError
+from schemas.files.tables import Table
 from schemas.stage import DEFAULT_MAX_FAILED, StageResult
 
 SHEETS = ("csv", "xlsx", "parquet")
@@ -28,6 +28,7 @@ _FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
 _SHEET_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
 _NO_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _HEAD_BYTES = 4_096
+_MADE_BY = "give SOURCE: the file to import, a folder of datasets, or ORG/NAME on the Hub"
 
 
 @click.command(
@@ -37,51 +38,56 @@ _HEAD_BYTES = 4_096
     maskdpo import labels.jsonl --set run.dir=runs/mine
     maskdpo import labels.jsonl --output annotations.jsonl --documents-output documents.jsonl
     maskdpo import --format published pairs.json --output annotations.jsonl
+    maskdpo import org/preferences@main --format trl --split train_prefs --output annotations.jsonl
     maskdpo import checked.xlsx --who "A. Reader" --set run.dir=runs/mine
     """,
 )
 @config_options
-@click.argument("source", type=INPUT_FILE)
+@click.argument("source")
+@table_options
 @click.option(
     "--format",
     "format_name",
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="What SOURCE is: labels of people, pairs made elsewhere, or a checked sheet. A name that "
-    "ends in .csv or .xlsx is a sheet.",
+    help="Format of SOURCE: labels of people, pairs made elsewhere, or a checked sheet. A file "
+    "name that ends in .csv or .xlsx means a sheet.",
 )
 @click.option(
     "--output",
     type=OUTPUT_FILE,
-    help="Annotations [RUN/annotations.jsonl]; of a sheet: the reviews it is added to "
-    "[RUN/reviews.jsonl].",
+    help="File for annotations [RUN/annotations.jsonl]; for a sheet: file to which its reviews "
+    "are added [RUN/reviews.jsonl].",
 )
 @click.option(
     "--documents-output",
     type=OUTPUT_FILE,
-    help="Documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
+    help="File for documents [documents.jsonl next to --output, else RUN/documents.jsonl].",
 )
-@click.option("--who", default="", help="Who checked a sheet, for rows that do not say it.")
+@click.option("--who", default="", help="Who checked a sheet, for rows that do not name a person.")
 @click.option(
     "--round",
     "round_number",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Sheet: a second look of the same person has a higher number, and counts instead.",
+    help="Sheet: number of the review round; a higher number of the same person replaces lower "
+    "ones.",
 )
 @click.option(
     "--max-failed",
     type=click.FloatRange(0.0, 1.0),
     default=DEFAULT_MAX_FAILED,
     show_default=True,
-    help="Share of rows that may be bad before the exit code is 1.",
+    help="Largest share of invalid rows; above it the exit code is 1.",
 )
 def command(
     config: RunConfig,
     *,
-    source: Path,
+    source: str,
+    split: str | None,
+    config_name: str | None,
     format_name: str,
     output: Path | None,
     documents_output: Path | None,
@@ -89,24 +95,28 @@ def command(
     round_number: int,
     max_failed: float,
 ) -> None:
-    """Turn what others made (SOURCE) into annotations and documents, or into reviews.
+    """Turn other data (SOURCE) into annotations and documents, or into reviews.
+
+    SOURCE is a file; for the formats human_labels, published and trl also a folder of the library
+    datasets (save_to_disk, Parquet) or ORG/NAME[@REVISION] on the Hub.
 
     Formats: human_labels (JSONL, the default), published (Mask-DPO's JSON), trl (preference rows,
     .jsonl or .parquet), and xlsx, csv or parquet (a sheet of maskdpo export that people have filled
-    in). What nobody labelled becomes `undetermined: not_labelled`. Reviews are added to those that
-    are there. A bad row is recorded next to the output; the rest are imported. With --output, the
-    documents are written next to it. The formats: docs/formats.md.
+    in). Sentences without a label become `undetermined: not_labelled`. Reviews are added to the
+    existing ones. An invalid row is recorded next to the output; the rest are imported. With
+    --output, the documents are written next to it. The formats: docs/formats.md.
     """
-    require_file(source, made_by="SOURCE is the file to import")
-    format_name = _sheet_format(source) or format_name
-    _check_format(source, format_name)
+    from maskdpo.data_sets.inputs import find_input
+
+    found = find_input(source, split=split, config_name=config_name, made_by=_MADE_BY)
+    format_name = _format_of(found, format_name)
     annotations = output or config.run.path("annotations.jsonl")
     if format_name == "human_labels":
         from formats.import_human_labels import run_import
 
         documents = documents_output or _documents_path(config, output)
         result = run_import(
-            source=source,
+            source=found,
             annotations=annotations,
             documents=documents,
             replace_documents=documents_output is not None,
@@ -115,9 +125,10 @@ def command(
     elif format_name in ("published", "trl"):
         from formats.import_pairs import run_import_pairs
 
-        result = run_import_pairs(source=source, annotations=annotations, format_name=format_name)
+        result = run_import_pairs(source=found, annotations=annotations, format_name=format_name)
     else:
-        result = _import_sheet(config, source, output, who=who, round_number=round_number)
+        assert isinstance(found, Path)  # see _format_of
+        result = _import_sheet(config, found, output, who=who, round_number=round_number)
     report_result(result, max_failed)
 
 
@@ -141,7 +152,7 @@ def _import_sheet(
 
 
 def _sheet_format(source: Path) -> str | None:
-    """The format of a sheet, by its name, or by its head as a program's "Unicode text" has it."""
+    """The format of a sheet, by its name, or by its first bytes for a program's "Unicode text"."""
     if source.suffix.lower() in _SHEET_SUFFIXES:
         return _SHEET_SUFFIXES[source.suffix.lower()]
     with source.open("rb") as handle:
@@ -150,10 +161,23 @@ def _sheet_format(source: Path) -> str | None:
     return "csv" if is_table and not head.startswith((b"PAR1", b"PK")) else None
 
 
+def _format_of(source: Path | Table, format_name: str) -> str:
+    """The format to read, which must be one that the source can have."""
+    if isinstance(source, Path):
+        format_name = _sheet_format(source) or format_name
+        _check_format(source, format_name)
+    elif format_name in SHEETS:
+        tables = ", ".join(name for name in FORMATS if name not in SHEETS)
+        raise InputError.of(
+            source.name, f"--format {format_name} reads a file; of a data set, {tables} are read"
+        )
+    return format_name
+
+
 def _check_format(source: Path, format_name: str) -> None:
-    """Refuse a file whose name says that it is of another format, in one sentence."""
+    """Refuse a file whose name belongs to another format, in one sentence."""
     if source.suffix.lower() in _NO_SHEETS:
-        message = "is a spreadsheet of another kind; save it as .xlsx or as 'CSV UTF-8' first"
+        message = "is another kind of spreadsheet; first save it as .xlsx or as 'CSV UTF-8'"
         raise InputError.of(source, message)
     fitting = _FORMATS_OF_SUFFIX.get(source.suffix.lower())
     if format_name == FORMATS[0] and fitting:
@@ -165,5 +189,5 @@ def _check_format(source: Path, format_name: str) -> None:
 
 
 def _documents_path(config: RunConfig, output: Path | None) -> Path:
-    """Where the documents go: next to an output that is given, else into the run."""
+    """Where documents are written: next to the given output, else into the run."""
     return output.parent / "documents.jsonl" if output else config.run.path("documents.jsonl")

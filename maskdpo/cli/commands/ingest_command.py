@@ -25,9 +25,11 @@ TOPIC_RULES = ("file", "folder", "title")
 @config_options
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--output", type=OUTPUT_FILE, help="Documents [RUN/documents.jsonl].")
-@click.option("--topic", type=click.Choice(TOPIC_RULES), help="What names a document's topic.")
-@click.option("--language", help="ISO code of the documents, where it need not be detected.")
-@click.option("--license", "license_name", help="Licence of files that do not name their own.")
+@click.option(
+    "--topic", type=click.Choice(TOPIC_RULES), help="What a document's topic is taken from."
+)
+@click.option("--language", help="ISO code of the documents' language, if it need not be detected.")
+@click.option("--license", "license_name", help="Licence for files that do not name one.")
 def command(
     config: RunConfig,
     *,
@@ -37,10 +39,10 @@ def command(
     language: str | None,
     license_name: str | None,
 ) -> None:
-    """Turn a FOLDER of txt, md, html, docx and pdf files into documents, subfolders included.
+    """Turn a FOLDER of txt, md, html, docx and pdf files, with subfolders, into documents.
 
-    A file that gives no text (encrypted, broken, scanned, too large) is recorded next to the
-    output with its reason, and the others are read. What a document is made of: docs/ingest.md.
+    A file without readable text (encrypted, damaged, scanned, too large) is recorded next to the
+    output with its reason, and the others are read. Details: docs/ingest.md.
     """
     from annotator.documents.ingest import run_ingest
     from annotator.documents.ingest_config import IngestConfig

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from maskdpo.cli.options import FOLDER, DocumentedCommand, config_options, report_result
+from maskdpo.cli.options import (
+    FOLDER,
+    DocumentedCommand,
+    config_options,
+    plots_option,
+    report_result,
+)
 from maskdpo.config import RunConfig
 
 
@@ -22,13 +28,13 @@ from maskdpo.config import RunConfig
 @config_options
 @click.argument("shards", type=FOLDER, nargs=-1, required=True)
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
-@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the card's plots.")
+@plots_option
 def command(
     config: RunConfig, *, shards: tuple[Path, ...], output: Path | None, plots: bool
 ) -> None:
-    """Put together the parts of one build (SHARDS, in any order).
+    """Join the parts of one build (SHARDS, in any order).
 
-    What comes out is, byte for byte, what the build in one piece would have written.
+    The result is byte for byte the same as a build in one piece.
     """
     from dataset_builder.config import BuildConfig
     from maskdpo.publishing.dataset import merge_datasets

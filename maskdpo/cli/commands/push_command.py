@@ -29,14 +29,20 @@ if TYPE_CHECKING:
 @config_options
 @click.argument("folder", type=FOLDER)
 @click.option("--repo", required=True, metavar="ORG/NAME", help="Repository on the Hub.")
-@click.option("--public", is_flag=True, help="Show it to everyone [private].")
-@click.option("--gated", is_flag=True, help="Readers must log in and share their details.")
-@click.option("--branch", default="main", show_default=True, help="Branch; made when missing.")
+@click.option("--public", is_flag=True, help="Make it public [private].")
+@click.option(
+    "--gated", is_flag=True, help="Gated: readers must log in and share their contact details."
+)
+@click.option("--branch", default="main", show_default=True, help="Branch; created if missing.")
 @click.option("--pull-request", is_flag=True, help="Open a pull request instead of a commit.")
-@click.option("--dry-run", is_flag=True, help="Check all, say what would be sent, send nothing.")
-@click.option("--license", "license_id", default="", help="Licence as the Hub names it.")
-@click.option("--message", default="", help="Summary of the commit.")
-@click.option("--base", help="Model: its base [train.model].")
+@click.option(
+    "--dry-run", is_flag=True, help="Check everything, print what would be sent, send nothing."
+)
+@click.option(
+    "--license", "license_id", default="", help="Licence by its Hub id, such as cc-by-4.0."
+)
+@click.option("--message", default="", help="Message of the commit.")
+@click.option("--base", help="Model: its base model [train.model].")
 @click.option("--dataset", help="Model: the data set it was trained on.")
 @click.option("--scores", type=INPUT_FILE, help="Model: scores.json of maskdpo evaluate.")
 def command(
@@ -57,9 +63,9 @@ def command(
 ) -> None:
     """Push a data set or model FOLDER to the Hub: one commit, private unless you give --public.
 
-    A card that is there is merged with ours, and what people wrote in it is kept. The token is
-    that of HF_TOKEN or of your login. A data set with reviewers' names is refused unless it was
-    built with build.publish_names=true.
+    An existing card is merged with the new one, and what people wrote in it is kept. The token is
+    taken from HF_TOKEN or from your login. A data set with reviewers' names is refused unless it
+    was built with build.publish_names=true.
     """
     from maskdpo.publishing.model_card import ModelFacts, read_scores
     from maskdpo.publishing.push import PushOptions, run_push
@@ -89,7 +95,7 @@ def command(
     elif result.commit.changed:
         click.echo(f"pushed: {result.commit.url}")
     else:
-        click.echo("nothing to change: the Hub holds all of it already")
+        click.echo("nothing to change: the Hub already has all of it")
 
 
 def _print_plan(plan: PushPlan, public: bool) -> None:
@@ -103,9 +109,9 @@ def _print_plan(plan: PushPlan, public: bool) -> None:
     for line in plan.people.describe() if plan.people is not None else ():
         click.echo(printable(line))
     for text in plan.kept:
-        click.echo(f"note: kept as it is on the Hub's card: {printable(text)}", err=True)
+        click.echo(f"note: not changed on the Hub's card: {printable(text)}", err=True)
     if plan.unread:
-        text = "the Hub was not read, so this is not compared with what may be there"
+        text = "the Hub was not read, so there is no comparison with its content"
         click.echo(f"note: {text}: {printable(plan.unread)}", err=True)
     if plan.left:
         listed = ", ".join(plan.left[:5]) + (", ..." if len(plan.left) > 5 else "")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @paid_options
 @estimate_option
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
-@click.option("--model", help="Writer: model folder, Hub id, or the name a server gives it.")
+@click.option("--model", help="Writer model: model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
 @store_option
 @same_model_option
@@ -57,7 +57,7 @@ def command(
     store: Path | None,
     same_model: bool,
 ) -> None:
-    """Have a writer model ask questions that your documents answer. A rerun continues."""
+    """Write questions that your documents answer, with a writer model. A rerun continues."""
     from annotator.sampling.questions import estimate_questions, run_questions
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.cli.progress import Progress
@@ -65,7 +65,9 @@ def command(
     settings = config.section(QuestionsConfig, "questions", model=model)
     source = documents or config.run.path("documents.jsonl")
     output = output or config.run.path("questions.jsonl")
-    require_file(source, made_by="give --documents FILE, a JSON object per line, or run.documents")
+    require_file(
+        source, made_by="give --documents FILE (one JSON object per line), or set run.documents"
+    )
     run_store = find_run_store(config, output, given=store)
     if estimate_only:
         with run_store.to_read() as calls:

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 @click.option(
     "--documents",
     type=INPUT_FILE,
-    help="Documents of the questions, checked before sampling [RUN/documents.jsonl, if there].",
+    help="Documents of the questions, checked before sampling [RUN/documents.jsonl, if it exists].",
 )
-@click.option("--model", help="Model folder, Hub id, or the name a server gives it.")
+@click.option("--model", help="Model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @store_option
 @same_model_option
@@ -65,7 +65,7 @@ def command(
 ) -> None:
     """Sample K responses per question from the policy. A rerun continues.
 
-    Questions that name a document which is not there are refused before a model is asked.
+    Questions that name an unknown document are refused before any call.
     """
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import estimate_sample, run_sample
@@ -75,7 +75,9 @@ def command(
     settings = config.section(SampleConfig, "sample", model=model)
     output = output or config.run.path("responses.jsonl")
     source = questions or config.run.path("questions.jsonl")
-    require_file(source, made_by="give --questions FILE, a JSON object per line, or run.questions")
+    require_file(
+        source, made_by="give --questions FILE (one JSON object per line), or set run.questions"
+    )
     known = _find_documents(config, documents, is_of_run=questions is None)
     if known is not None:
         _check_documents(config, source, known)
@@ -109,10 +111,10 @@ def command(
 
 
 def _find_documents(config: RunConfig, given: Path | None, *, is_of_run: bool) -> Path | None:
-    """The documents of the questions; None where none are known to be of these questions.
+    """The documents of the questions; None when no documents are known to belong to them.
 
-    RUN/documents.jsonl belongs to questions of the run (`is_of_run`), and to others where the
-    config says which run it is.
+    RUN/documents.jsonl belongs to questions of the run (`is_of_run`), and to other questions if the
+    config sets run.dir.
     """
     if given is not None:
         return require_file(given, made_by="make it with: maskdpo ingest")

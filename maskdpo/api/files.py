@@ -1,0 +1,80 @@
+"""Annotations in files, as the command line reads and writes them.
+
+The rule: no row is lost silently. One error lists every faulty row of a file; responses that
+could not be judged are in a file of their own (`NAME.failed.jsonl`); and a file that holds other
+work, or what a person decided, is not overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from maskdpo.api.inputs import Documents, read_documents
+from maskdpo.api.results import JudgedResponse
+from schemas.errors import ConfigError
+from schemas.files.jsonl import read_records, write_records
+from schemas.files.own_files import has_keys, refuse_labels_of_people
+from schemas.files.sidecar import make_sidecar, write_sidecar
+from schemas.records import Annotation, Failure
+from schemas.stage import failures_path, write_failures
+
+
+def load_annotations(path: str | Path, documents: Documents = ()) -> list[JudgedResponse]:
+    """The judged responses of an annotations.jsonl, in the order of the file.
+
+    documents   as in `maskdpo.annotate`; evidence of other documents has its place and no text
+
+    Raises InputError with every fault of the file.
+    """
+    known = {document.id: document for document in read_documents(documents)}
+    return [
+        JudgedResponse.with_documents(record, known) for record in read_records(path, Annotation)
+    ]
+
+
+def load_failures(path: str | Path) -> list[Failure]:
+    """The responses that `maskdpo annotate` could not judge while it wrote `path`; often none."""
+    failed = failures_path(path)
+    return read_records(failed, Failure) if failed.exists() else []
+
+
+def save_annotations(
+    path: str | Path, annotations: Iterable[JudgedResponse | Annotation | Failure]
+) -> int:
+    """Write judged responses to `path`, as `maskdpo build` reads them; returns their number.
+
+    Results are written as they come, so `annotations` may be what `annotate` returns. A `Failure`
+    goes to `NAME.failed.jsonl`. The file has its name when it is whole. Raises ConfigError where
+    `path` holds something else than annotations, or what a person decided.
+    """
+    path = Path(path)
+    _refuse_other_work(path)
+    failures: list[Failure] = []
+    count = write_records(path, _records(annotations, failures))
+    write_failures(path, failures)
+    counts = {"responses": count + len(failures), "failed": len(failures)}
+    write_sidecar(path, make_sidecar("annotation", config={}, inputs={}, counts=counts))
+    return count
+
+
+def _records(
+    annotations: Iterable[JudgedResponse | Annotation | Failure], failures: list[Failure]
+) -> Iterator[Annotation]:
+    for row in annotations:
+        if isinstance(row, Failure):
+            failures.append(row)
+        else:
+            yield row.record if isinstance(row, JudgedResponse) else row
+
+
+def _refuse_other_work(path: Path) -> None:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return
+    kept = f"{path} {{}}, so it is not overwritten; move it away or give another name"
+    if not has_keys("id", "sentences")(path):
+        raise ConfigError(kept.format("holds no annotations"))
+    try:
+        refuse_labels_of_people(path, lambda _: False, by="maskdpo.save_annotations")
+    except ConfigError:
+        raise ConfigError(kept.format("holds what people decided")) from None

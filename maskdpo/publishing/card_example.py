@@ -1,0 +1,138 @@
+"""The pair that a data set's card shows: marked sentences, what trains and what is masked.
+
+The rule: the choice is a function of the data set alone, and its text is data that went through
+no editor. So the pair must be short, name both of its responses (so that `forget` finds the card
+by their ids), and hold nothing that a push would refuse in a card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.folder.write import PAIRS, parquet_name
+from dataset_builder.splits.splits import Split
+from maskdpo.publishing.markdown import Trusted, code, is_plain_code
+from maskdpo.publishing.privacy import holds_private
+from maskdpo.show.marks import Mark, cut, marks_of_pair_side
+from schemas.records import Message, Pair, Span
+
+MAX_QUESTION_CHARS = 300
+MAX_SIDE_CHARS = 900
+MAX_SIDE_SENTENCES = 10
+_MAX_ID_CHARS = 512
+_NUM_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSide:
+    """One side: its sentences as (symbol, text, label, what becomes of it)."""
+
+    name: Trusted
+    response: Trusted
+    score: Trusted
+    num_active: int
+    rows: Sequence[tuple[Trusted, str, Trusted, Trusted]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardExample:
+    """A pair as a reader of the card sees it."""
+
+    question: str
+    sides: Sequence[ExampleSide]
+
+
+def find_example(folder: Path, manifest: Mapping[str, Any]) -> CardExample | None:
+    """The example of the data set in `folder`; None where no pair will do.
+
+    Of the first pairs it is the first in which both sides have sentences that train and some
+    that are masked; else one in which either has; else the first that is short.
+    """
+    found: dict[int, Pair] = {}
+    for pair in islice(_read_pairs(folder, manifest), _NUM_LOOKED_AT):
+        if not _is_fit(pair):
+            continue
+        found.setdefault(sum(map(_is_mixed, (pair.chosen_spans, pair.rejected_spans))), pair)
+        if 2 in found:
+            break
+    return _show(found[max(found)]) if found else None
+
+
+def _read_pairs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Pair]:
+    import pyarrow.parquet as pq
+
+    from trainer.data import parse_pair
+
+    for split in (Split.TRAIN, Split.TEST):
+        name = parquet_name(PAIRS, split)
+        if name in manifest["files"]:
+            with pq.ParquetFile(folder / name) as file:
+                for batch in file.iter_batches(batch_size=100):
+                    for values in batch.to_pylist():
+                        yield parse_pair(values, values["id"])
+
+
+def _is_fit(pair: Pair) -> bool:
+    question = pair.prompt[-1].content
+    texts = [pair.chosen[0].content, pair.rejected[0].content]
+    spans = [pair.chosen_spans or [], pair.rejected_spans or []]
+    return (
+        len(question) <= MAX_QUESTION_CHARS
+        and all(text.strip() and len(text) <= MAX_SIDE_CHARS for text in texts)
+        and all(0 < len(items) <= MAX_SIDE_SENTENCES for items in spans)
+        and all(is_plain_code(name) for name in (pair.chosen_id, pair.rejected_id))
+        and not any(map(holds_private, (question, *texts, pair.chosen_id, pair.rejected_id)))
+    )
+
+
+def _is_mixed(spans: Sequence[Span] | None) -> bool:
+    weights = [span.weight > 0 for span in spans or ()]
+    return any(weights) and not all(weights)
+
+
+def _show(pair: Pair) -> CardExample:
+    return CardExample(
+        question=pair.prompt[-1].content,
+        sides=[
+            _side("Chosen", pair.chosen, pair.chosen_spans, pair.chosen_id, pair.chosen_score),
+            _side(
+                "Rejected",
+                pair.rejected,
+                pair.rejected_spans,
+                pair.rejected_id,
+                pair.rejected_score,
+            ),
+        ],
+    )
+
+
+def _side(
+    name: str,
+    messages: Sequence[Message],
+    spans: Sequence[Span] | None,
+    identifier: str,
+    score: float | None,
+) -> ExampleSide:
+    text = messages[0].content
+    marks = marks_of_pair_side(text, spans)
+    return ExampleSide(
+        name=Trusted(name),
+        response=code(identifier, _MAX_ID_CHARS),
+        score=Trusted("-" if score is None else f"{score:.2f}"),
+        num_active=sum(not mark.masked for mark in marks),
+        rows=[
+            (Trusted(piece.mark.symbol), piece.text, Trusted(piece.mark.label), _weight(piece.mark))
+            for piece in cut(text, marks)
+            if piece.mark
+        ],
+    )
+
+
+def _weight(mark: Mark) -> Trusted:
+    if mark.masked:
+        return Trusted("masked")
+    return Trusted("trains" if mark.weight == 1 else f"trains, weight {mark.weight:g}")

@@ -1,0 +1,37 @@
+"""What a type checker sees of the Python API. Read by mypy (test_api_types.py), never run."""
+
+from collections.abc import Iterator
+from typing import assert_type
+
+import maskdpo
+from maskdpo import Failure, JudgedResponse, Pair, Pairs, ResponseScore
+
+one = maskdpo.annotate("a", documents=["b"])
+assert_type(one, JudgedResponse)
+assert_type(one.sentences[0].text, str)
+assert_type(one.sentences[0].label, maskdpo.Label)
+assert_type(maskdpo.annotate({"text": "a"}, "b"), JudgedResponse)
+judge = maskdpo.Judge(model="m", protocol="response")
+rows = maskdpo.annotate(["a"], {"x": "y"}, judge=judge, store="store.sqlite", max_cost=5)
+assert_type(rows, Iterator[JudgedResponse | Failure])
+assert_type(
+    maskdpo.annotate(({"text": text} for text in "ab"), "d"), Iterator[JudgedResponse | Failure]
+)
+
+
+async def serve() -> None:
+    assert_type(await maskdpo.aannotate("a", "b"), JudgedResponse)
+    async for row in maskdpo.aannotate(["a"], "b"):
+        assert_type(row, JudgedResponse | Failure)
+
+
+pairs = maskdpo.build_pairs(rows)
+assert_type(pairs, Pairs)
+assert_type(pairs[0], Pair)
+assert_type(pairs[:1], Pairs)
+assert_type(maskdpo.score(rows), ResponseScore)
+assert_type(maskdpo.score(one), ResponseScore)
+assert_type(maskdpo.token_weights(pairs[0], None).chosen.weights, list[float])
+assert_type(maskdpo.__version__, str)
+maskdpo.Judge(model="m", protocl="x")  # wrong: a keyword
+maskdpo.annotte("a")  # wrong: a name
