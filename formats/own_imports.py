@@ -15,13 +15,21 @@ def refuse_other_work(
 ) -> None:
     """Raise ConfigError where `path` holds `what` that was not written by an import of `source`."""
 
-    # Of a data set, any file: a later commit may hold others.
-    names = set(source.labels) if isinstance(source, Table) else {source.name}
-
     def is_own(values: Mapping[str, Any]) -> bool:
         inputs = values.get("inputs")
-        is_of_source = isinstance(inputs, dict) and bool(names & set(inputs))
+        is_of_source = isinstance(inputs, dict) and _is_of(inputs, source)
         return is_of_source and values.get("config") == {"format": format_name}
 
     by = f"an import of {source.name}"
     refuse_to_replace(path, is_own, what=what, by=by, option=option)
+
+
+def _is_of(inputs: Mapping[str, Any], source: Path | Table) -> bool:
+    """Whether a sidecar names the source: a file by its name, a split at whatever commit."""
+    if isinstance(source, Path):
+        return source.name in inputs
+    split = {key: value for key, value in source.origin.items() if key != "revision"}
+    return any(
+        isinstance(entry, dict) and {key: entry.get(key) for key in split} == split
+        for entry in inputs.values()
+    )

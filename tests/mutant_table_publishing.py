@@ -78,7 +78,7 @@ PUBLISHED = [
         ),
     ),
     *mutants_of(
-        "maskdpo/cli/commands/validate_command.py",
+        "maskdpo/cli/tools/validate_command.py",
         (
             "terminal-obeys-findings",
             "click.echo(printable(str(finding)))",

@@ -83,7 +83,7 @@ SHOWN = [
          ">{{ number }}{% else %}", PAGE),
     ),
     *mutants_of(
-        "maskdpo/cli/commands/show_command.py",
+        "maskdpo/cli/tools/show_command.py",
         ("page-of-others-replaced", "        _refuse_to_replace(page)\n", "        pass\n", PAGE),
     ),
     *mutants_of(

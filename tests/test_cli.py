@@ -324,7 +324,7 @@ def test_help_is_quick() -> None:
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert "Commands, in the order of a run" in result.stdout
+    assert "Stages, in the order of a run" in result.stdout
     assert result.stderr.strip() == "[]"
 
 

@@ -477,7 +477,7 @@ def test_useless_replies_end_a_run_and_not_the_annotator(tmp_path: Path) -> None
 
     with ChatServer(moody) as server, Store(tmp_path / "store.sqlite") as store:
         annotator = Annotator(judge_config(server.base_url), documents=documents, store=store)
-        with pytest.raises(BackendError, match="in a row were of no use"):
+        with pytest.raises(BackendError, match="in a row could not be used"):
             annotate_all(annotator, responses)
         is_mended = True
         assert len(annotate_all(annotator, responses)) == 12

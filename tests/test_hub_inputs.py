@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from maskdpo.data_sets.opening import open_data_set
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.files.sidecar import read_sidecar_values
-from schemas.files.tables import scan_values
+from schemas.files.tables import column_names, scan_values
 from schemas.records import Annotation
 
 PREFERENCES, LABELS, OURS = "some-org/preferences", "some-org/labels", "some-org/pairs"
@@ -273,8 +274,13 @@ def test_import_reads_pairs_and_records_where_they_are_from(
     entry = inputs[f"{PREFERENCES}/data/train_prefs-00000-of-00001.parquet"]
     assert entry["revision"] == preferences.head("main")
     assert entry["split"] == "train_prefs" and len(entry["sha256"]) == 64
-    # A rerun replaces its own output; another source does not.
+    # A rerun replaces its own output, also of another commit; another source does not.
+    files = dict(preferences.files())
+    files["data/train_prefs-0.parquet"] = files.pop("data/train_prefs-00000-of-00001.parquet")
+    preferences.commit("main", "renamed", files)
     assert clean(client.run(*arguments, "--split", "train_prefs")).code == 0
+    entry = read_sidecar_values(output)["inputs"][f"{PREFERENCES}/data/train_prefs-0.parquet"]
+    assert entry["revision"] == preferences.head("main")
     refused = clean(client.run(*arguments, "--config-name", "other"))
     assert refused.code == 2 and "is not written over" in refused.err
     output.unlink()
@@ -374,6 +380,38 @@ def test_rows_are_read_in_batches_and_not_as_a_whole(tmp_path: Path, suffix: str
             assert values == {"text": f"{count - 1:0>200}"}
     assert count == 200_000
     assert most < size / 4
+
+
+@pytest.mark.parametrize("kind", ["stream.arrow", "file.arrow", "rows.ndjson", "array.json"])
+def test_each_layout_holds_the_same_rows(tmp_path: Path, kind: str) -> None:
+    rows = [{"id": "a", "day": "2020-01-01", "none": None}, {"id": "b", "day": "", "none": None}]
+    path = tmp_path / kind
+    table = pa.Table.from_pylist(rows)
+    if kind == "rows.ndjson":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif kind == "array.json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        new = pa.ipc.new_file if kind == "file.arrow" else pa.ipc.new_stream
+        with pa.OSFile(str(path), "wb") as out, new(out, table.schema) as writer:
+            writer.write_table(table)
+    assert list(scan_values(path)) == [(1, rows[0]), (2, rows[1])]
+    assert column_names(path) == ["id", "day", "none"]
+    path.write_bytes(path.read_bytes()[:20])
+    if kind != "rows.ndjson":  # where it is a bad row
+        with pytest.raises(InputError, match="org/set: "):
+            list(scan_values(path, name="org/set"))
+
+
+def test_a_package_that_is_missing_is_named_with_its_command(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.parquet").write_bytes(parquet([label_row()]))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    code, _, err = run("import", "set", "--output", "annotations.jsonl")
+    assert code == 2
+    assert "the package 'datasets' is not installed; get it with: pip install" in err
 
 
 # --- validate -----------------------------------------------------------------------------------

@@ -415,7 +415,7 @@ def test_a_small_run_without_a_useful_reply_ends_with_3(
     allowed = ["--set", "questions.max_failed=1"] if verb == "questions" else []
     code, out, err = world.run(verb, *allowed)
     assert code == 3, err
-    assert re.search(r"none of the \d+ replies was of use; the last one: 'I am happy", err)
+    assert re.search(r"none of the \d+ replies could be used; the last one: 'I am happy", err)
     assert "wrote" not in out
     assert not world.path(f"new-{verb}").exists() or verb == "questions"
 
@@ -487,7 +487,7 @@ def test_a_writer_that_never_writes_questions_is_stopped_early(world: World) -> 
     world.answer = lambda body: completion("I am happy to help!")
     code, _, err = world.run("questions", "--set", "questions.concurrency=1")
     assert code == 3
-    assert "30 replies in a row were of no use; the last one: 'I am happy to help!'" in err
+    assert "30 replies in a row could not be used; the last one: 'I am happy to help!'" in err
     assert world.asked["writer"] == 30
     before = world.asked.total()
     assert world.run("questions", "--set", "questions.concurrency=1")[0] == 3

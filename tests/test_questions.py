@@ -123,7 +123,7 @@ def test_sound_questions_are_kept_with_their_document_and_topic(write):
     assert result.counts["topics"] == 1 and result.counts["short"] == 0
     assert any("3 questions over 1 topics; more topics help more" in note for note in result.notes)
     assert any("69.03" in note for note in result.notes)
-    assert ("calls asked", "1") in result.table
+    assert ("calls made", "1") in result.table
 
 
 def test_documents_of_two_languages_keep_their_order_and_language(write):

@@ -265,7 +265,7 @@ def test_what_is_under_way_when_a_server_refuses_comes_in_and_is_kept(sample):
         time.sleep(0.05)
         return echo(body)
 
-    with ChatServer(answer) as server, pytest.raises(BackendError, match="7 of 20 owed"):
+    with ChatServer(answer) as server, pytest.raises(BackendError, match="7 of 20 missing replies"):
         sample(server, concurrency=8)
     with ChatServer() as server:
         sample(server, concurrency=8)

@@ -41,7 +41,7 @@ def test_a_run_stops_after_useless_replies_in_a_row_and_shows_one(tmp_path, prot
             annotate(tmp_path, server, protocol=protocol)
         num_asked = len(server.asked)
         assert PATIENCE <= num_asked <= PATIENCE + 4  # those under way come in
-        assert "replies in a row were of no use" in str(stop.value)
+        assert "replies in a row could not be used" in str(stop.value)
         # A rerun serves what is stored and stops again, after as many new replies.
         with pytest.raises(BackendError):
             annotate(tmp_path, server, protocol=protocol)

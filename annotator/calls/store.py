@@ -188,6 +188,10 @@ class Store:
         The future gives the values that are stored under the keys of `values`, which may be those
         of an earlier writer, once they are safely on disk. It raises what `put_many` raises. Its
         callbacks run in the thread that commits. A cancelled future does not undo a submission.
+
+        `kind` names the type of call, such as a policy's or a judge's; `values` maps a content
+        key (64 hex digits) to a JSON object; `failed` are the keys of `values` that count as
+        failures. Raises sqlite3.ProgrammingError when the store is closed.
         """
         self._check_process()
         batch = _Batch.of(kind, values, failed)
@@ -263,6 +267,8 @@ class Store:
         """Those of `keys` that the caller must make; the rest are under way elsewhere.
 
         A key is given out once: not again to this store either, until it is stored or released.
+        Pass every returned key to `submit`, `put_many` or `release`. Raises BackendError when the
+        disk is full or another process holds the file too long; InputError when it is damaged.
         """
         with self._writing():
             with self._leases.changing():

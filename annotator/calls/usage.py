@@ -27,8 +27,12 @@ _TOKENS_A_MESSAGE = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Limits at which a run stops; None means no limit. They apply to this run, not to what the
-    store holds."""
+    """Limits at which a run stops; None means no limit. They do not count stored calls.
+
+    max_calls   calls made
+    max_tokens  prompt and completion tokens together
+    max_cost    money in the currency of the model's `prices`, which must then be set
+    """
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -91,8 +95,11 @@ class Budget:
         self.meters.append(meter)
 
     def admits(self, meter: Meter, requests: Sequence[Request]) -> bool:
-        """Whether `requests`, counted by `meter`, fit the limits together with all calls under
-        way."""
+        """Whether `requests`, counted by `meter`, fit the limits together with all calls under way.
+
+        A call under way counts at its maximum: its prompt and `max_tokens`. The caller must hold
+        `lock`. After False, `describe_stop` says which limit was the reason.
+        """
         limits = self.limits
         exceeded = []
         self._needed = ""
@@ -152,7 +159,7 @@ class Budget:
         tokens = self.tokens
         about = "about " if any(item.is_estimated for item in self.meters) else ""
         rows = [
-            ("calls asked", f"{self.num_asked:,}"),
+            ("calls made", f"{self.num_asked:,}"),
             ("answers from the store", f"{sum(item.num_served for item in self.meters):,}"),
             ("prompt tokens", f"{about}{tokens.prompt:,}"),
             ("completion tokens", f"{about}{tokens.completion:,}"),
@@ -374,7 +381,7 @@ class Meter:
         if self.tokens.cached:
             prompt += f", {self.tokens.cached:,} of them cached"
         rows = [
-            ("calls asked", f"{self.num_asked:,}"),
+            ("calls made", f"{self.num_asked:,}"),
             ("answers from the store", f"{self.num_served:,}"),
             ("prompt tokens", prompt),
             ("completion tokens", f"{about}{self.tokens.completion:,}"),

@@ -64,8 +64,8 @@ class UselessReplies:
     def describe(self) -> str:
         """Why the run stops: how many replies, and one of them."""
         if self.is_hopeless:
-            return f"{self.in_a_row} replies in a row were of no use; the last one: {self.last}"
-        return f"none of the {self.num_useless} replies was of use; the last one: {self.last}"
+            return f"{self.in_a_row} replies in a row could not be used; the last one: {self.last}"
+        return f"none of the {self.num_useless} replies could be used; the last one: {self.last}"
 
 
 def show_reply(reply: Outcome) -> str:

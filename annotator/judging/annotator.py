@@ -105,9 +105,10 @@ class Annotator:
     ) -> AsyncGenerator[Annotation | Failure, None]:
         """Annotations in order of completion, each response exactly once.
 
-        A response that cannot be judged is a `Failure` with its id; a `Failure` among the responses
-        is passed through. Raises LimitReachedError at a limit and BackendError when servers fail:
-        replies received by then are in the store.
+        `responses` is an iterable or asynchronous iterable of any length. A response that cannot be
+        judged is a `Failure` with its id; a `Failure` among the responses is passed through.
+        Offsets of sentences are code points of the response's text. Raises LimitReachedError at a
+        limit and BackendError when servers fail: replies received by then are in the store.
         Several calls may run at once. Closing it cancels the calls under way.
         """
         rows: Handover[Annotation | Failure] = Handover()

@@ -34,6 +34,7 @@ _WORKER_JUDGES: dict[str, Judge] = {}
 class JudgeProcesses:
     """Worker processes for judges that compute (the lexical one). Use it as a context manager.
 
+    `count` is the number of processes, at least 1; ValueError for fewer.
     Several annotators may share one; a judge is sent to a worker with each batch, so it must be
     small and picklable. The processes start with the first batch. Where one of them is killed, the
     batches under way end with BackendError, and later batches get new processes.

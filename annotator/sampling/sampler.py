@@ -101,9 +101,11 @@ class Sampler:
     async def sample(self, questions: Items[Question]) -> AsyncGenerator[Response | Failure, None]:
         """Responses in order of completion, each exactly once.
 
-        A request that failed is a `Failure` with the response's id. Raises LimitReachedError at a
-        limit and BackendError when servers fail: replies received by then are in the store.
-        Closing it cancels the calls under way.
+        `questions` is an iterable or asynchronous iterable of any length; each gives
+        `num_responses` responses (K of the paper), named `QUESTION_ID-NUMBER`. A request that
+        failed is a `Failure` with the response's id. Raises LimitReachedError at a limit and
+        BackendError when servers fail: replies received by then are in the store. Closing it
+        cancels the calls under way.
         """
         pending: dict[str, Slot] = {}  # by number: a source may contain a question twice
         window = self.config.batch_size * _BATCHES_A_WINDOW

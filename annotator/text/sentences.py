@@ -25,7 +25,9 @@ from schemas.spans import Offsets, trim
 
 
 def split_sentences(text: str, *, language: str, splitter: str = "sentencex") -> list[Offsets]:
-    """The sentences of `text` as (start, end) code points; [] for blank text.
+    """The sentences of `text` as (start, end) offsets in code points; [] for blank text.
+
+    They are sorted and disjoint, have no outer white space, and cover every other character.
 
     `language` is an ISO code; with an unknown one, or '', the English rules and a library's
     defaults apply.

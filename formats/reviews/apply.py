@@ -78,7 +78,12 @@ def apply_reviews(
 ) -> Reviewed:
     """The responses to one question with their `reviews` (by response id) applied.
 
-    A pure function; the order of the reviews does not matter.
+    rows      annotations of one question
+    reviews   by response id; those of other responses are ignored
+    rule      what a place gets where people disagree (formats/reviews/conflicts.py)
+
+    A pure function; the order of the reviews does not matter. A review that cannot be applied
+    raises nothing: it is in `refused`, as a `Failure`.
     """
     if not any(reviews.get(row.id) for row in rows):
         return Reviewed(rows=rows)

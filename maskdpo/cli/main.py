@@ -17,7 +17,8 @@ import click
 from maskdpo.cli.errors import print_error
 from maskdpo.shadows import find_shadows
 
-COMMANDS = {
+# The stages of a run, in its order: maskdpo/cli/commands.
+STAGES = {
     "domain": "Make your own domain, and see what the judge is sent.",
     "ingest": "Turn a folder of txt, md, html, docx and pdf files into documents.",
     "questions": "Write questions that your documents answer, with a writer model.",
@@ -26,20 +27,24 @@ COMMANDS = {
     "import": "Turn human labels, pairs made elsewhere or checked sheets into annotations or "
     "reviews.",
     "agreement": "Measure a judge against human sentence labels, or compare two.",
-    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
     "build": "Turn annotations into a preference data set with masks.",
     "merge": "Join the shards of one build.",
-    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
     "push": "Push a data set or model to the Hub: one commit, private unless you give --public.",
-    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
     "train": "Train a model with Mask-DPO on a built data set.",
     "evaluate": "Sample from models, annotate, score, compare and plot.",
-    "forget": "Permanently remove a person's reviews or a response from a run.",
+}
+# What looks at files, checks, exports or removes: maskdpo/cli/tools.
+TOOLS = {
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
+    "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
+    "validate": "Check a data set folder or Hub data set, file by file and row by row.",
+    "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",
+    "forget": "Permanently remove a person's reviews or a response from a run.",
     "recipes": "List the packaged run configs, or print one (--config NAME).",
     "doctor": "Show what is installed and what is missing; --config: check what a run needs.",
     "schema": "Print the JSON Schema of a record, or of a run config.",
 }
+COMMANDS = STAGES | TOOLS
 
 
 class _LazyGroup(click.Group):
@@ -51,13 +56,16 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"maskdpo.cli.commands.{cmd_name}_command")
+        folder = "commands" if cmd_name in STAGES else "tools"
+        module = importlib.import_module(f"maskdpo.cli.{folder}.{cmd_name}_command")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands, in the order of a run"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for title, commands in (("Stages, in the order of a run", STAGES), ("Tools", TOOLS)):
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, text in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

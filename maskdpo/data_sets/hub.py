@@ -121,9 +121,9 @@ def hub_errors(name: str, revision: str | None) -> Iterator[None]:
         yield
     except OfflineModeIsEnabled:
         message = (
-            "is not a folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub, or fetch it "
-            f"where there is a network, hf download --repo-type dataset {name} --local-dir FOLDER, "
-            "and give FOLDER"
+            "is not a folder here, and HF_HUB_OFFLINE is set; unset it to reach the Hub, or fetch "
+            f"it where there is a network, hf download --repo-type dataset {name} --local-dir "
+            "FOLDER, and give FOLDER"
         )
         raise InputError.of(name, message) from None
     except GatedRepoError:

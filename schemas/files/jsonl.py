@@ -50,7 +50,7 @@ class Row(Generic[RecordT]):
 def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
     """All records of a file, or an InputError with every fault in it.
 
-    An empty file, a missing file and a duplicate `id` are faults.
+    An empty file, a missing file and a duplicate `id` are faults. The order is that of the file.
     """
     return [row.record for row in read_rows(path, model)]
 
@@ -139,7 +139,10 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
-    """Write one record per line, atomically; returns the number of rows."""
+    """Write one record per line, atomically; returns the number of rows.
+
+    Raises OSError where the file cannot be written; an earlier file at `path` is then unchanged.
+    """
     count = 0
     with atomic_writer(path) as handle:
         for record in records:

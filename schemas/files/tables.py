@@ -50,11 +50,6 @@ class Table:
         data_set = self.origin.get("dataset") or self.folder.name
         return f"{data_set}/{path.relative_to(self.folder).as_posix()}"
 
-    @property
-    def labels(self) -> list[str]:
-        """The names of all files."""
-        return [self.label(path) for path in self.files]
-
     def describe(self) -> dict[str, dict[str, Any]]:
         """Hash, size and origin of each file, as the inputs of a sidecar."""
         return {self.label(path): {**describe_file(path), **self.origin} for path in self.files}

@@ -68,7 +68,10 @@ class QuoteFinder:
         return list(findings[0]) if findings else []
 
     def find_all(self, quote: str, texts: Sequence[str]) -> list[tuple[Place, ...]]:
-        """The findings of `quote` in `texts`, in order, at most MAX_FINDINGS.
+        """The findings of `quote` in `texts`, in order, at most MAX_FINDINGS; [] without one.
+
+        Offsets are code points into the unchanged texts; `document` is an index into `texts`. The
+        rules of a match are those of annotator/text/quote_places.py.
 
         A finding is one place, or for a quote with an elision (`...`) one per part: every part must
         occur, in one text, in order. Where it occurs word for word, only such places are returned;

@@ -21,7 +21,12 @@ _RETRIED = frozenset({408, 409, 429})  # time-out, conflict, too many requests; 
 
 
 def is_retried(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a call that got this HTTP status should be sent again."""
+    """Whether a call that got this HTTP status should be sent again.
+
+    True for 408, 409, 429 and every status from 500. The server's headers (lower-case names) take
+    precedence: `x-should-retry`, and a `Retry-After` above LONGEST_RETRY_AFTER_S seconds, which
+    means no.
+    """
     asked = retry_after(headers)
     if asked is not None and asked > LONGEST_RETRY_AFTER_S:
         return False

@@ -1,1 +1,1 @@
-"""One module per command."""
+"""One module per command that is a stage of a run."""

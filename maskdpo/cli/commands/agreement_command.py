@@ -130,17 +130,13 @@ def command(
     from annotator.agreement.run import AgreementFiles
     from maskdpo.data_sets.inputs import find_input
     from maskdpo.named_judges import PaidCalls
-    from schemas.packages import require
 
+    names = _judge_names(judge, compare)
     if not estimate_only:
-        require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
-    if compare and judge:
-        raise ConfigError("--judge and --compare: give either one judge or two to compare")
+        _require_packages(report)
+    output_or_default = output or config.run.dir / "agreement.json"
     run_store = find_run_store(
-        config,
-        (output.parent if output else config.run.dir) / "agreement.json",
-        given=store,
-        names=(STORE_NAME, "agreement.sqlite"),
+        config, output_or_default, given=store, names=(STORE_NAME, "agreement.sqlite")
     )
     paid = PaidCalls(
         path=run_store.path,
@@ -159,10 +155,23 @@ def command(
         default_documents=config.run.path("documents.jsonl"),
         annotations=config.run.path("annotations.jsonl"),
     )
-    result = _measure(config, compare or [judge], labels, files, paid)
+    result = _measure(config, names, labels, files, paid)
     if result is not None:
         _print_costs(paid)
         _print_result(result, files, num_shown=show, as_json=as_json)
+
+
+def _judge_names(judge: str | None, compare: tuple[str, str] | None) -> Sequence[str | None]:
+    """The judges to run; None is the one of the run config."""
+    if compare and judge:
+        raise ConfigError("--judge and --compare: give either one judge or two to compare")
+    return compare or [judge]
+
+
+def _require_packages(report: Path | None) -> None:
+    from schemas.packages import require
+
+    require("scipy", *(["matplotlib"] if report else []), needed_for="agreement")
 
 
 def _measure(

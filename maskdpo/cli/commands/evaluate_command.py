@@ -25,7 +25,11 @@ from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from annotator.calls.usage import Limits
+    from annotator.judging.config import AnnotateConfig
+    from annotator.models.config import SampleConfig
     from maskdpo.evaluation.run import EvaluationInputs
 
 
@@ -84,26 +88,26 @@ def command(
     from annotator.judging.make_judge import judge_prices
     from maskdpo.cli.progress import Progress
     from maskdpo.evaluation.config import EvaluateConfig
-    from maskdpo.evaluation.estimate import estimate_evaluate
     from maskdpo.evaluation.run import EvaluationInputs, run_evaluate, sample_configs
     from maskdpo.evaluation.show import print_scores
 
-    settings = config.section(EvaluateConfig, "evaluate", models=_parse_models(models))
+    given = {"models": _parse_models(models), "questions": questions}
+    settings = config.section(EvaluateConfig, "evaluate", **given)
     annotate = config.section(AnnotateConfig, "annotate")
     output = output or config.run.path("evaluation")
     run_store = find_run_store(config, output / "scores.json", given=store)
     inputs = EvaluationInputs(
-        questions=questions or settings.questions or config.run.path("questions.jsonl"),
+        questions=settings.questions or config.run.path("questions.jsonl"),
         documents=documents or config.run.path("documents.jsonl"),
         output=output,
         run_store=run_store.path,
     )
-    _check_files(inputs, is_chosen=bool(questions or settings.questions))
+    _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
         with run_store.to_read() as calls:
-            seen = replace(inputs, run_store=calls)
-            show_estimates(estimate_evaluate(samples, annotate, seen, retry_failed=retry_failed))
+            inputs = replace(inputs, run_store=calls)
+            _show_estimates(samples, annotate, inputs, retry_failed=retry_failed)
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
     run_store.take_over()
@@ -117,8 +121,20 @@ def command(
         same_model=same_model,
         on_event=Progress(),
     )
-    print_scores(inputs.output / "scores.json")
+    print_scores(output / "scores.json")
     report_result(result, annotate.max_failed)
+
+
+def _show_estimates(
+    samples: Mapping[str, SampleConfig],
+    annotate: AnnotateConfig,
+    inputs: EvaluationInputs,
+    *,
+    retry_failed: bool,
+) -> None:
+    from maskdpo.evaluation.estimate import estimate_evaluate
+
+    show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:

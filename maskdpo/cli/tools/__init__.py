@@ -1,0 +1,1 @@
+"""One module per command that looks, checks or exports: no stage of a run."""
