@@ -46,7 +46,8 @@ SHOWN = [
     ),
     *mutants_of(
         "maskdpo/show/sources.py",
-        ("show-any-version", "        check_sidecar(path,", "        str((path,", SHOW),
+        ("show-any-version", "if kind is not Kind.PAIRS:\n        check", "if False:\n        check",
+         SHOW),
         ("show-split-ignored", 'if split in ("", name)]', "if True]", SHOW),
     ),
     *mutants_of(

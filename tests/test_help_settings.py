@@ -48,7 +48,9 @@ def test_every_setting_has_a_description(model: type[Section]) -> None:
 
 @pytest.mark.parametrize("section", SECTION_NAMES)
 def test_every_setting_that_can_be_set_has_a_row(section: str) -> None:
-    names = [f"{section}.{name.strip()}" for name, _ in setting_rows(section_model(section))]
+    rows = list(setting_rows(section_model(section)))
+    assert not [name for name, text in rows if "\n" in text], "a description of several paragraphs"
+    names = [f"{section}.{name.strip()}" for name, _ in rows]
     assert sorted(names) == sorted(known_settings(section))
 
 

@@ -132,6 +132,7 @@ def test_numbers_link_to_what_explains_them() -> None:
 
 
 def test_wrong_words_are_underlined_and_cut_at_the_sentence() -> None:
+    assert marks_of(sample())[0].wrong == ((24, 29),)
     assert 'in <span class="wrong">1950.</span><sup' in html_of(TEXT, marks_of(sample()))
 
 

@@ -132,7 +132,7 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "two" / "d.jsonl", [document_row(), {"id": 3}])
     _, out, err = run("show", path, "--documents", elsewhere)
     assert '"She was born in 1948"' in out
-    assert "1 rows are no documents" in err
+    assert "1 rows are not documents" in err
     write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
     _, out, _ = run("show", path, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
@@ -163,6 +163,13 @@ def test_of_two_documents_files_the_one_that_was_read_is_taken(
     _, out, err = run("show", annotated, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
     assert "changed" not in err
+
+
+def test_decisions_that_are_kept_apart_are_mentioned(run: Run, annotated: Path) -> None:
+    assert "people decided" not in run("show", annotated)[2]
+    write(annotated.with_name("reviews.jsonl"), [{"id": "v1"}])
+    _, _, err = run("show", annotated)
+    assert "reviews.jsonl holds what people decided, which is not shown here" in err
 
 
 def test_a_pair_shows_what_trains(
@@ -292,7 +299,7 @@ def test_rows_with_faults_are_reported_and_the_others_shown(run: Run, tmp_path: 
     assert "note: not shown: " in err
     assert "annotations.jsonl:2: " in err
     assert len([line for line in err.splitlines() if "not shown: " in line]) == 3
-    assert "5 rows of 7 have faults" in err
+    assert "note: 5 rows of 7 have faults" in err
     code, _, err = run("show", write(tmp_path / "bad.jsonl", bad))
     assert code == 2
     assert "no row can be shown" in err

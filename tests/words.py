@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import json
 import re
 import tokenize
 from collections import Counter
@@ -28,18 +29,9 @@ PACKAGES = (
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 KINDS = ("pages", "docstrings", "comments", "messages", "settings files")
 
-# Not read, each with its reason. A folder ends with a slash.
-EXCLUDED = {
-    **dict.fromkeys(
-        (f"annotator/judging/protocols/prompts/{language}.yaml" for language in ("en", "zh")),
-        "prompts: their text is part of content keys",
-    ),
-    **dict.fromkeys(
-        (f"annotator/judging/domains/templates/{language}.yaml" for language in ("en", "zh")),
-        "domains: their text is part of prompts",
-    ),
-}
-# Files whose strings are data or are sent to a model; their comments and docstrings are read.
+# Files whose strings are data or are sent to a model, each with its reason: only their comments and
+# docstrings are read. Of YAML files, which hold prompts and domains, only comments are read.
+# A folder ends with a slash.
 ONLY_COMMENTS = {
     "schemas/text/sense_words.py": "words that questions are compared by",
     "annotator/text/function_words.py": "words without content",
@@ -390,11 +382,14 @@ def read_texts(root: Path) -> Iterator[Text]:
     """Every piece of prose below `root` that this check covers."""
     pages = [root / page for page in PAGES] + sorted((root / "docs").glob("*.md"))
     for path in pages:
-        yield from _paragraphs(path, root)
+        yield from _paragraphs(path.read_text(encoding="utf-8"), path, root)
+    for path in sorted((root / "docs").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                yield from _paragraphs("".join(cell["source"]), path, root)
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
-            if not _is_excluded(path, root):
-                yield from _python(path, root)
+            yield from _python(path, root)
         for path in sorted((root / package).rglob("*.jinja")):
             yield from _template(path, root)
     for path in (root / "Makefile", root / ".ci/run", *_yaml_files(root)):
@@ -403,17 +398,12 @@ def read_texts(root: Path) -> Iterator[Text]:
 
 def _yaml_files(root: Path) -> list[Path]:
     folders = ("configs", *PACKAGES)
-    found = (path for folder in folders for path in (root / folder).rglob("*.yaml"))
-    return sorted(path for path in found if not _is_excluded(path, root))
+    return sorted(path for folder in folders for path in (root / folder).rglob("*.yaml"))
 
 
-def _is_excluded(path: Path, root: Path) -> bool:
-    return path.relative_to(root).as_posix().startswith(tuple(EXCLUDED))
-
-
-def _paragraphs(path: Path, root: Path) -> Iterator[Text]:
-    """The prose of a Markdown page; fenced and indented code is left out, lines keep numbers."""
-    text = _FENCE.sub(lambda match: "\n" * match[0].count("\n"), path.read_text(encoding="utf-8"))
+def _paragraphs(source: str, path: Path, root: Path) -> Iterator[Text]:
+    """The prose of Markdown text; fenced and indented code is left out, lines keep numbers."""
+    text = _FENCE.sub(lambda match: "\n" * match[0].count("\n"), source)
     text = re.sub(r"(?m)^ {4,}(?![-*\d]).*$", "", text) if path.name != "CHANGELOG.md" else text
     yield from _blocks(text.splitlines(), path, root, kind="pages")
 
@@ -437,7 +427,7 @@ def _text(words: str, path: Path, root: Path, line: int, kind: str) -> Text:
 
 
 def _hash_comments(path: Path, root: Path) -> Iterator[Text]:
-    """The comments of YAML, shell and make files, and the help texts of a Makefile's targets."""
+    """The comments of YAML, shell and make files, with the help texts of a Makefile's targets."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = [
         match[1] if (match := re.search(r"(?:^|\s)#+\s(.*)", line)) else "" for line in lines

@@ -57,7 +57,6 @@ class IngestConfig(Section):
         except LookupError:
             raise ValueError(
                 f"{value!r} is not a text encoding that Python knows; allowed are 'auto' and names "
-                "such "
-                "as 'utf-8', 'gb18030', 'big5' or 'latin-1'"
+                "such as 'utf-8', 'gb18030', 'big5' or 'latin-1'"
             ) from None
         return codecs.lookup(value).name

@@ -162,8 +162,8 @@ def _notes_on_reviews(appended: Appended) -> list[str]:
     if appended.num_disagreeing:
         notes.append(
             "sentences for which another person decided differently: "
-            f"{appended.num_disagreeing:,}; "
-            "build lists them, and build.conflicts decides which label counts"
+            f"{appended.num_disagreeing:,}; build lists them, and build.conflicts decides which "
+            "label counts"
         )
     return notes
 

@@ -139,8 +139,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
             path,
             "its first row is not the header of a sheet (it has "
             f"{', '.join(map(repr, names[:3]))}); remove rows above the header, or restore the "
-            "names of the columns that maskdpo export "
-            f"wrote: {', '.join(COLUMNS)}",
+            f"names of the columns that maskdpo export wrote: {', '.join(COLUMNS)}",
         )
     named = ", ".join(repr(name) for name in missing)
     hint = f" (others: {', '.join(map(repr, others[:5]))})" if others else ""

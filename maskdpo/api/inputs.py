@@ -244,5 +244,5 @@ class ResponseMaker:
 
 
 def _bad_response(identifier: str, detail: str) -> Failure:
-    """The failure of what is no response; an id that is too long is cut."""
+    """The failure of a row that is not a response; an id that is too long is cut."""
     return Failure(id=identifier[:_MAX_ID], stage="annotate", reason="bad_response", detail=detail)

@@ -197,8 +197,7 @@ def find_doubts(domain: Domain, config: AnnotateConfig) -> list[str]:
         if count != 1:
             doubts.append(
                 f"example {number}: the splitter divides its sentence into {count} sentences; give "
-                "one, "
-                "or another text.splitter"
+                "one, or another text.splitter"
             )
     num_tokens = estimate_tokens(render_guidance(domain))
     if num_tokens > _LONG_GUIDANCE_TOKENS:

@@ -68,8 +68,7 @@ class HeldFailures:
             return None
         return (
             f"the first {len(failures)} requests all failed for the same reason "
-            f"({failures[-1].reason}: "
-            f"{failures[-1].detail})"
+            f"({failures[-1].reason}: {failures[-1].detail})"
         )
 
     def release(self) -> list[Finished]:

@@ -70,12 +70,7 @@ _MADE_BY = "--gold takes labelled responses, annotations of people, or ORG/NAME 
     help="Judge to measure: its name, a run config (.yaml) whose section annotate names it, or "
     "existing annotations (.jsonl) [annotate.judge].",
 )
-@click.option(
-    "--compare",
-    nargs=2,
-    metavar="JUDGE JUDGE",
-    help="Measure two judges and test the difference between them.",
-)
+@click.option("--compare", nargs=2, metavar="JUDGE JUDGE", help="Measure and compare two judges.")
 @click.option(
     "--store",
     type=OUTPUT_FILE,
@@ -134,10 +129,8 @@ def command(
     names = _judge_names(judge, compare)
     if not estimate_only:
         _require_packages(report)
-    output_or_default = output or config.run.dir / "agreement.json"
-    run_store = find_run_store(
-        config, output_or_default, given=store, names=(STORE_NAME, "agreement.sqlite")
-    )
+    target = (output.parent if output else config.run.dir) / "agreement.json"
+    run_store = find_run_store(config, target, given=store, names=(STORE_NAME, "agreement.sqlite"))
     paid = PaidCalls(
         path=run_store.path,
         formers=run_store.formers,

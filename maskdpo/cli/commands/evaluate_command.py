@@ -57,9 +57,7 @@ if TYPE_CHECKING:
     "--questions", type=INPUT_FILE, help="Questions [evaluate.questions, else RUN/questions.jsonl]."
 )
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
-@click.option(
-    "--output", type=FOLDER, help="Folder for scores.json and report.html [RUN/evaluation]."
-)
+@click.option("--output", type=FOLDER, help="Folder for scores and report [RUN/evaluation].")
 @store_option
 @same_model_option
 def command(
@@ -77,9 +75,8 @@ def command(
 ) -> None:
     """Ask every model the same questions, run one judge on all answers, compare and plot.
 
-    Scores are over the questions that every model answered; the terminal, scores.json and
-    report.html warn about a model that answers less often or with fewer facts than another
-    (docs/evaluation.md).
+    Scores are over the questions that every model answered; scores.json, report.html and the
+    terminal warn about models that answer less often or with fewer facts (docs/evaluation.md).
 
     Sampling, judging and prices are set in the sections sample and annotate. Limits apply to the
     sum over all models and the judge. A rerun continues.

@@ -28,7 +28,7 @@ _FORMATS_OF_SUFFIX = {".parquet": ("parquet", "trl"), ".json": ("published",)}
 _SHEET_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
 _NO_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _HEAD_BYTES = 4_096
-_MADE_BY = "SOURCE is the file to import, a folder of datasets, or ORG/NAME on the Hub"
+_MADE_BY = "give SOURCE: the file to import, a folder of datasets, or ORG/NAME on the Hub"
 
 
 @click.command(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "config_path",
     type=RUN_CONFIG,
     metavar="FILE|NAME",
-    help="Check what this run config needs to run.",
+    help="Also check what this run config needs.",
 )
 @click.option(
     "--set",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from formats.reviews import REVIEW_FILES
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -166,7 +167,7 @@ def _show(
     from maskdpo.show.terminal import print_rows
 
     if not path.exists() and not path.suffix:
-        from maskdpo.publishing.fetch import find_dataset
+        from maskdpo.data_sets.checking import find_dataset
 
         path = find_dataset(str(path))
     found = find_source(path, split=split)
@@ -178,7 +179,7 @@ def _show(
         of_run=config.run.path("documents.jsonl"),
     )
     _print_faults(chosen)
-    for note in library.notes:
+    for note in [*library.notes, *_reviews_aside(found)]:
         click.echo(f"note: {printable(note)}", err=True)
     counts = _describe(found, chosen, is_filter=choice.is_filter)
     if page is None:
@@ -187,6 +188,20 @@ def _show(
         return
     size = write_page(page, PageInputs(source=found, chosen=chosen, library=library))
     click.echo(f"wrote {page} ({size / 1e6:.2f} MB): {counts}")
+
+
+def _reviews_aside(source: Source) -> list[str]:
+    """A note on decisions of people that are kept apart from the annotations."""
+    from maskdpo.show.sources import Kind
+
+    if source.kind is not Kind.ANNOTATIONS:
+        return []
+    there = [source.path.with_name(name) for name in REVIEW_FILES]
+    return [
+        f"{path} holds what people decided, which is not shown here; maskdpo build uses it"
+        for path in there
+        if path.is_file()
+    ]
 
 
 def _describe(source: Source, chosen: Chosen, *, is_filter: bool) -> str:
