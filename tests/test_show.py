@@ -280,6 +280,18 @@ def test_other_folders_and_parquet_files_are_refused(run: Run, tmp_path: Path) -
     assert "not found; it can be: annotations" in run("show", "nothing.jsonl")[2]
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("responses.jsonl", "sample"), ("annotations.jsonl", "annotate")],
+)
+def test_what_a_run_has_not_made_yet_is_named_with_its_command(
+    run: Run, name: str, command: str
+) -> None:
+    code, _, err = run("show", f"runs/mine/{name}")
+    assert code == 2
+    assert f"runs/mine/{name}: does not exist yet; make it with: maskdpo {command}\n" in err
+
+
 def test_a_file_of_a_later_format_is_refused(run: Run, annotated: Path) -> None:
     from schemas.files.sidecar import make_sidecar, write_sidecar
 
@@ -353,11 +365,11 @@ def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotated: P
     assert (code, out) == (2, "")
     assert "no row matches; 1 rows were read" in err
     assert "labels: contradictory, no_hallucination, undetermined" in err
-    assert "topics: painters (of 'paintrs': did you mean 'painters'?)" in err
+    assert "topics: painters ('paintrs' is none of them: did you mean 'painters'?)" in err
     _, _, err = run("show", annotated, "--reason", "no_repli")
     assert "did you mean 'no_reply'?" in err
     _, _, err = run("show", annotated, "--id", "r9")
-    assert "ids: r1 (of 'r9'" in err
+    assert "ids: r1 ('r9' is none of them)" in err
 
 
 def test_a_sample_depends_on_seed_and_ids_alone(tmp_path: Path) -> None:

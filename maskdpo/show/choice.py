@@ -229,7 +229,9 @@ def _hint(wanted: frozenset[str], there: Counter[str]) -> str:
     unknown = sorted(wanted - set(names))
     if not names or not unknown:
         return _listed(there)
-    return f"{_listed(there)} (of {unknown[0]!r}: {nearest(unknown[0], names)})"
+    hint = nearest(unknown[0], names)
+    hint = "" if hint.startswith("known: ") else f": {hint}"  # they are listed already
+    return f"{_listed(there)} ({unknown[0]!r} is none of them{hint})"
 
 
 def _listed(counted: Counter[str]) -> str:

@@ -51,6 +51,10 @@ _OTHER_ROWS: Sequence[tuple[frozenset[str], str]] = (
 )
 
 
+# Which command writes a file with the name that it has in a run.
+_MADE_BY = {"responses.jsonl": "sample", "annotations.jsonl": "annotate"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A file or folder whose rows can be shown; `files` with the split of each ('' for none)."""
@@ -75,7 +79,7 @@ def find_source(path: Path, *, split: str = "") -> Source:
     split   of a data set folder: show this one alone
     """
     if not path.exists():
-        raise InputError.of(path, f"not found; it can be: {SHOWN}")
+        raise InputError.of(path, _why_not_there(path))
     if path.is_dir():
         return _find_dataset(path, split)
     if split:
@@ -104,6 +108,14 @@ def read_source(source: Source) -> Iterator[Shown | Fault]:
 
 def _with_split(item: Shown | Fault, split: str) -> Shown | Fault:
     return item if isinstance(item, Fault) else replace(item, split=split)
+
+
+def _why_not_there(path: Path) -> str:
+    """The command that writes a file of this name, else what could be shown."""
+    made_by = _MADE_BY.get(path.name)
+    if made_by is None:
+        return f"not found; it can be: {SHOWN}"
+    return f"does not exist yet; make it with: maskdpo {made_by}"
 
 
 def _find_dataset(folder: Path, split: str) -> Source:
