@@ -159,7 +159,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
     assert "the card gets no plots: matplotlib is not installed" in said
     assert (base.folder / "dataset" / "README.md").exists()
     assert not list((base.folder / "dataset").rglob("*.png"))
-    assert "dataset is sound" in base("validate", "dataset", "--statistics")
+    assert "dataset is valid" in base("validate", "dataset", "--statistics")
     base("export", "dataset", "--format", "trl", "--output", "trl")
     base("domain", "check", "medical", "--dry-run")
     base("recipes")
