@@ -580,6 +580,17 @@ def test_the_work_of_others_is_not_written_over(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == of_person
 
 
+def test_sentences_are_split_as_annotate_splits_them() -> None:
+    text = f"{RIGHT} She kept two cats."
+    result = maskdpo.annotate(text, DOCUMENT)
+    expected = [(sentence.start, sentence.end) for sentence in result.sentences]
+    assert maskdpo.split_sentences(text) == expected
+    assert maskdpo.split_sentences("他走了。他回来了。", language="zh") == [(0, 4), (4, 9)]
+    for settings in ({"language": "xx1"}, {"splitter": "regex"}):
+        with pytest.raises(maskdpo.ConfigError, match=r"maskdpo\.split_sentences: "):
+            maskdpo.split_sentences(text, **settings)
+
+
 # The package
 
 
