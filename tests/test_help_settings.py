@@ -57,7 +57,7 @@ def test_every_setting_that_can_be_set_has_a_row(section: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "row"),
     [
-        ("annotate", "    llm.window  maximum number of sentences per call, .* call \\[12\\]"),
+        ("annotate", "    llm.window  maximum number of sentences per call, .* \\[12\\]"),
         ("annotate", "    llm.timeout_s  openai: timeout of one request, in seconds \\[600.0\\]"),
         ("annotate", "      llm.prices.prompt  price of a million prompt tokens \\[required\\]"),
         ("annotate", "    retrieval.overlap  sentences that a passage shares .* \\[1\\]"),
