@@ -132,7 +132,7 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "two" / "d.jsonl", [document_row(), {"id": 3}])
     _, out, err = run("show", path, "--documents", elsewhere)
     assert '"She was born in 1948"' in out
-    assert "1 rows are not documents" in err
+    assert "rows that are not documents, left out: 1" in err
     write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
     _, out, _ = run("show", path, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
@@ -250,7 +250,7 @@ def test_the_runs_annotations_are_the_default(run: Run, tmp_path: Path) -> None:
         ([{"id": "r", "stage": "s", "reason": "x"}], "holds rows that failed"),
         ([{"response_id": "r", "action": "label"}], "holds reviews of people"),
         ([{"a": 1, "b": 2}], "the first row has the keys 'a', 'b'. It can be: annotations"),
-        (["[1]"], "its first line is no JSON object. It can be: annotations"),
+        (["[1]"], "its first line is not a JSON object. It can be: annotations"),
         (["a,b,c", "1,2,3"], "a table (CSV), not JSON"),
         ([], "holds no rows; it can be: annotations"),
     ],
@@ -357,13 +357,13 @@ def test_labels_are_named_as_in_the_file_or_as_shown(run: Run, annotated: Path) 
         assert run("show", annotated, "--label", name)[0] == 0
     code, _, err = run("show", annotated, "--label", "contradictry")
     assert code == 2
-    assert "'contradictry' is no label; did you mean 'contradictory'?" in err
+    assert "'contradictry' is not a label; did you mean 'contradictory'?" in err
 
 
 def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotated: Path) -> None:
     code, out, err = run("show", annotated, "--label", "no_fact", "--topic", "paintrs")
     assert (code, out) == (2, "")
-    assert "no row matches; 1 rows were read" in err
+    assert "no row matches, of 1 row read" in err
     assert "labels: contradictory, no_hallucination, undetermined" in err
     assert "topics: painters ('paintrs' is none of them: did you mean 'painters'?)" in err
     _, _, err = run("show", annotated, "--reason", "no_repli")

@@ -19,6 +19,7 @@ from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Annotation, Pair
+from schemas.text.counted import count_of
 from schemas.text.terminal import one_line
 
 STAGE = "show"
@@ -219,7 +220,8 @@ def _nothing(source: Source, choice: Choice, chosen: Chosen, seen: _Seen) -> Fau
         parts.append(f"topics: {_hint(choice.topics, seen.topics)}")
     if choice.ids:
         parts.append(f"ids: {_hint(choice.ids, seen.ids)}")
-    message = f"no row matches; {chosen.num_rows:,} rows were read. There are " + "; ".join(parts)
+    read = count_of(chosen.num_rows, "row")
+    message = f"no row matches, of {read} read. There are {'; '.join(parts)}"
     return Fault(path=str(source.path), line=None, message=message)
 
 
