@@ -235,7 +235,7 @@ def test_import_reads_pairs_and_records_where_they_are_from(
     entry = read_sidecar_values(output)["inputs"][f"{PREFERENCES}/data/train_prefs-0.parquet"]
     assert entry["revision"] == preferences.head("main")
     refused = clean(client.run(*arguments, "--config-name", "other"))
-    assert refused.code == 2 and "is not written over" in refused.err
+    assert refused.code == 2 and "it is not overwritten" in refused.err
     output.unlink()
     assert clean(client.run(*arguments, "--config-name", "other")).code == 0
     assert len(read_records(output, Annotation)) == 6
@@ -389,7 +389,7 @@ def test_validate_checks_a_saved_folder_row_by_row(tmp_path: Path, run: Run) -> 
     datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "saved")
     code, out, err = run("validate", "saved")
     assert code == 0, out + err
-    assert "saved is sound (rows: saved/data-00000-of-00001.arrow" in out
+    assert "saved is valid (rows: saved/data-00000-of-00001.arrow" in out
     assert "without a manifest" in err
     rows[1]["chosen_spans"][0]["end"] = 4_000
     rows[2]["id"] = rows[0]["id"]
