@@ -81,7 +81,7 @@ def count_rows(path: Path, *, name: str = "") -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with _readable(path, name):
+        with readable(path, name=name):
             if path.suffix == ".parquet":
                 return int(pq.read_metadata(path).num_rows)
             with pa.memory_map(str(path)) as source:
@@ -124,7 +124,7 @@ def scan_batches(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with _readable(path, name):
+    with readable(path, name=name):
         if path.suffix == ".parquet":
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)
@@ -141,7 +141,7 @@ def arrow_schema(path: Path, *, name: str = "") -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with _readable(path, name):
+    with readable(path, name=name):
         if path.suffix == ".parquet":
             return pq.read_schema(path)
         with pa.memory_map(str(path)) as source:
@@ -185,7 +185,7 @@ def _open_arrow(source: Any) -> Any:
 
 
 @contextmanager
-def _readable(path: Path, name: str) -> Iterator[None]:
+def readable(path: Path, *, name: str = "") -> Iterator[None]:
     """Raise InputError for a Parquet or Arrow file that cannot be read, with its reason."""
     import pyarrow as pa
 
