@@ -57,8 +57,10 @@ QUESTION_KEY_CHARS = 12
 
 
 class HumanSpan(Record):
-    """A labelled place: `response[start:end]`. A null label is a value that does not correspond to
-    one of our labels."""
+    """A labelled place: `response[start:end]`.
+
+    A null label is a value that does not correspond to one of our labels.
+    """
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)

@@ -13,8 +13,10 @@ ROWS_PER_GROUP = 1_000
 
 
 class TableWriter:
-    """One Parquet file, row by row, in row groups of ROWS_PER_GROUP. Without rows no file is
-    written."""
+    """One Parquet file, row by row, in row groups of ROWS_PER_GROUP.
+
+    Without rows no file is written.
+    """
 
     def __init__(self, path: Path, schema: Any) -> None:
         self.path = path
@@ -57,8 +59,10 @@ class TableWriter:
 
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: Any) -> int:
-    """Write rows in row groups of ROWS_PER_GROUP; returns how many. Without rows no file is
-    written."""
+    """Write rows in row groups of ROWS_PER_GROUP; returns how many.
+
+    Without rows no file is written.
+    """
     writer = TableWriter(path, schema)
     try:
         for row in rows:

@@ -170,8 +170,10 @@ def _widen(text: str, sentence: str, start: int, stop: int, least: int) -> Offse
 
 
 def published_row(pair: Pair, *, lossy: bool = False) -> dict[str, Any]:
-    """A pair in the published format, with our ids; ValueError where it cannot represent the
-    pair."""
+    """A pair in the published format, with our ids.
+
+    ValueError where it cannot represent the pair.
+    """
     items = {}
     for side, messages, spans in (
         (Side.CHOSEN, pair.chosen, pair.chosen_spans),

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from maskdpo.api.results import EvidenceQuote as EvidenceQuote
     from maskdpo.api.results import JudgedResponse as JudgedResponse
     from maskdpo.api.results import JudgedSentence as JudgedSentence
+    from maskdpo.api.sentences import split_sentences as split_sentences
     from maskdpo.api.tokens import SideTokens as SideTokens
     from maskdpo.api.tokens import TokenWeigher as TokenWeigher
     from maskdpo.api.tokens import TokenWeights as TokenWeights
     from maskdpo.api.tokens import token_weights as token_weights
     from maskdpo.api.trl import TrlCollator as TrlCollator
+    from maskdpo.publishing.dataset import build_dataset as build_dataset
     from schemas import errors as errors
     from schemas import events as events
     from schemas.errors import BackendError as BackendError
@@ -72,8 +74,10 @@ _NAMES_IN = {
     "maskdpo.api.loss": "mask_dpo_loss",
     "maskdpo.api.pairs": "Pairs build_pairs score",
     "maskdpo.api.results": "EvidenceQuote JudgedResponse JudgedSentence",
+    "maskdpo.api.sentences": "split_sentences",
     "maskdpo.api.tokens": "SideTokens TokenWeigher TokenWeights token_weights",
     "maskdpo.api.trl": "TrlCollator",
+    "maskdpo.publishing.dataset": "build_dataset",
     "schemas.errors": "BackendError ConfigError InputError LimitReachedError MaskDpoError",
     "schemas.labels": "Label",
     "schemas.records": "Annotation Document Failure Message Pair Question Response",

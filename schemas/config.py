@@ -27,8 +27,10 @@ _OLD_BOOLEANS = frozenset("y yes n no on off".split())
 
 
 class Section(BaseModel):
-    """A frozen group of settings, none of which is an API key. Build it with `parse` from a
-    user's values."""
+    """A frozen group of settings, none of which is an API key.
+
+    Build it with `parse` from a user's values.
+    """
 
     # Attribute docstrings are the settings' descriptions in every command's --help.
     model_config = ConfigDict(

@@ -60,8 +60,10 @@ def find_stale_documents(annotations: Iterable[Path], documents: Iterable[Path])
 def _ids_since(
     history: Sequence[Mapping[str, Any]], hashes: Collection[str]
 ) -> frozenset[str] | None:
-    """Ids that changed since the documents had one of `hashes`; None when they never had one of
-    them."""
+    """Ids that changed since the documents had one of `hashes`.
+
+    None when they never had one of them.
+    """
     ids: set[str] = set()
     for entry in reversed(history):
         ids |= {str(item) for key in CHANGED for item in entry.get(key) or ()}

@@ -47,8 +47,10 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Advanced:
-    """`count` more units are done, 0 where only `usage` changed; `usage` is None for work
-    without calls."""
+    """`count` more units are done, 0 where only `usage` changed.
+
+    `usage` is None for work without calls.
+    """
 
     stage: str
     count: int

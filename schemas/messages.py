@@ -19,10 +19,10 @@ ROLES_RULE = (
 )
 
 
-def says_nothing(value: object) -> bool:
+def is_empty(value: object) -> bool:
     """Whether a value is null or empty, or holds only such values.
 
-    >>> says_nothing([{"name": None, "parts": []}]), says_nothing(0), says_nothing(False)
+    >>> is_empty([{"name": None, "parts": []}]), is_empty(0), is_empty(False)
     (True, False, False)
     """
     left = [value]  # no recursion: JSON may be nested deeply
@@ -61,9 +61,7 @@ def tidy_message(values: Any) -> Any:
     if len(values) == len(MESSAGE_KEYS) and isinstance(content, str):
         return values
     kept = {
-        name: value
-        for name, value in values.items()
-        if name in MESSAGE_KEYS or not says_nothing(value)
+        name: value for name, value in values.items() if name in MESSAGE_KEYS or not is_empty(value)
     }
     if isinstance(content, list) and content:
         kept["content"] = "".join(_read_part(part, index) for index, part in enumerate(content))
@@ -85,7 +83,7 @@ def ends_with_user(roles: Sequence[str]) -> bool:
 def _read_part(part: object, index: int) -> str:
     """The text of one part of a content, such as {"type": "text", "text": "Who?"}."""
     known = part if isinstance(part, dict) else {}
-    names = {name for name in known if name in ("type", "text") or not says_nothing(known[name])}
+    names = {name for name in known if name in ("type", "text") or not is_empty(known[name])}
     text = known.get("text")
     if names != {"type", "text"} or known["type"] != "text" or not isinstance(text, str):
         raise ValueError(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.messages import says_nothing, tidy_message
+from schemas.messages import is_empty, tidy_message
 from schemas.validation import show_value
 
 SIDES = ("chosen", "rejected")
@@ -72,7 +72,7 @@ def _read_side(name: str, side: object) -> Messages:
 
 def _read_prompt(prompt: object) -> Messages:
     """The prompt as messages; [] where it is empty."""
-    if says_nothing(prompt):
+    if is_empty(prompt):
         return []
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]

@@ -15,7 +15,7 @@ from schemas.labels import Label
 from schemas.messages import (
     ROLES_RULE,
     ends_with_user,
-    says_nothing,
+    is_empty,
     tidy_message,
     turns_alternate,
 )
@@ -91,7 +91,7 @@ class Question(Record):
         if not isinstance(values, dict):
             return values
         given = {
-            name: value for name, value in values.items() if name == "id" or not says_nothing(value)
+            name: value for name, value in values.items() if name == "id" or not is_empty(value)
         }
         if "messages" in given or "question" not in values:
             if "question" in given:

@@ -36,7 +36,7 @@ PYTHON_API = [
         ),
         (
             "the-id-of-the-question-is-lost",
-            'return f"{self._question.id}-{number}" if self._question else str(number)',
+            'return f"{self._question.id[:_MAX_STEM]}-{number}" if self._question else str(number)',
             "return str(number)",
             f"{API} -k names_documents_too",
         ),
@@ -99,8 +99,8 @@ PYTHON_API = [
         ),
         (
             "evidence-without-its-text",
-            "JudgedResponse.with_documents(row, known)",
-            "JudgedResponse.with_documents(row, {})",
+            "JudgedResponse.of(row, self.documents)",
+            "JudgedResponse.of(row, {})",
             f"{API} -k judged_at_once",
         ),
     ),

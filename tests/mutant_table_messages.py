@@ -17,7 +17,7 @@ MESSAGES = [
         ("zero-says-nothing", 'elif not (item is None or item == ""):', "elif item:", ROWS),
         (
             "unknown-keys-are-lost",
-            "if name in MESSAGE_KEYS or not says_nothing(value)",
+            "if name in MESSAGE_KEYS or not is_empty(value)",
             "if name in MESSAGE_KEYS",
             ROWS,
         ),

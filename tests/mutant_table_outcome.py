@@ -126,7 +126,7 @@ OUTCOMES = [
         ),
         (
             "useless-run-ends-well",
-            "if meter.came_to_nothing:",
+            "if meter.total_failure:",
             "if False:",
             OUTCOME,
         ),
@@ -141,7 +141,7 @@ OUTCOMES = [
         ),
         (
             "useless-run-overwrites",
-            "if meter.came_to_nothing and output.exists():",
+            "if meter.total_failure and output.exists():",
             "if False:",
             OUTCOME,
         ),

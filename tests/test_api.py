@@ -192,6 +192,9 @@ def test_a_question_names_documents_too() -> None:
     (row,) = maskdpo.annotate([RIGHT], documents, question=question)
     assert (row.id, row.record.question_id) == ("q7-1", "q7")
     assert row.record.document_ids == ["b"]
+    longest = maskdpo.Question(id="q" * 512, question=QUESTION)
+    rows = list(maskdpo.annotate([RIGHT, {"id": "x" * 513, "txt": 1}], DOCUMENT, question=longest))
+    assert {row.id[-2:] for row in rows} == {"-1", "-2"}
 
 
 def test_a_response_may_bring_a_question_of_its_own() -> None:
@@ -270,7 +273,7 @@ def test_a_service_awaits_one_and_iterates_over_many() -> None:
         async for row in stream:
             assert labels(row) == ["no_hallucination"]
             break
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         assert is_closed
         with pytest.raises(maskdpo.InputError, match="empty_response"):
             await maskdpo.aannotate("", DOCUMENT)
@@ -575,6 +578,17 @@ def test_the_work_of_others_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(maskdpo.ConfigError, match="holds what people decided"):
         maskdpo.save_annotations(path, rows)
     assert path.read_text(encoding="utf-8") == of_person
+
+
+def test_sentences_are_split_as_annotate_splits_them() -> None:
+    text = f"{RIGHT} She kept two cats."
+    result = maskdpo.annotate(text, DOCUMENT)
+    expected = [(sentence.start, sentence.end) for sentence in result.sentences]
+    assert maskdpo.split_sentences(text) == expected
+    assert maskdpo.split_sentences("他走了。他回来了。", language="zh") == [(0, 4), (4, 9)]
+    for settings in ({"language": "xx1"}, {"splitter": "regex"}):
+        with pytest.raises(maskdpo.ConfigError, match=r"maskdpo\.split_sentences: "):
+            maskdpo.split_sentences(text, **settings)
 
 
 # The package

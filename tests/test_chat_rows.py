@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from formats.import_pairs import run_import_pairs
 from formats.trl import trl_pair
-from schemas.messages import says_nothing
+from schemas.messages import is_empty
 from schemas.preference_rows import split_row
 from schemas.records import Message, Question, Response
 from schemas.stage import write_failures
@@ -115,8 +115,8 @@ def test_text_parts_are_one_text_and_other_parts_are_refused(
     )
 )
 def test_empty_at_any_depth_is_nothing(value: Any) -> None:
-    assert says_nothing(value)
-    assert not says_nothing([value, 0]) and not says_nothing({"a": value, "b": " "})
+    assert is_empty(value)
+    assert not is_empty([value, 0]) and not is_empty({"a": value, "b": " "})
 
 
 def test_columns_of_a_question_that_say_nothing_are_left_out() -> None:

@@ -57,13 +57,13 @@ def test_every_setting_that_can_be_set_has_a_row(section: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "row"),
     [
-        ("annotate", "    llm.window  most sentences in one call, .* several \\[12\\]"),
-        ("annotate", "    llm.timeout_s  openai: seconds one request may take \\[600.0\\]"),
+        ("annotate", "    llm.window  maximum number of sentences per call, .* \\[12\\]"),
+        ("annotate", "    llm.timeout_s  openai: timeout of one request, in seconds \\[600.0\\]"),
         ("annotate", "      llm.prices.prompt  price of a million prompt tokens \\[required\\]"),
         ("annotate", "    retrieval.overlap  sentences that a passage shares .* \\[1\\]"),
-        ("annotate", "    lexical.threshold  A sentence scored .* \\[0.5\\]"),
+        ("annotate", "    lexical.threshold  A sentence with this score .* \\[0.5\\]"),
         ("annotate", "    cascade.min_confidence  A verdict of the first .* \\[0.9\\]"),
-        ("annotate", "    text.splitter  What finds sentence ends .* \\[sentencex\\]"),
+        ("annotate", "    text.splitter  The library that finds sentence ends .* \\[sentencex\\]"),
         ("train", "    lora.rank  inner size of the added matrices \\[16\\]"),
         ("train", "    lora.merge  write the whole model .* \\[true\\]"),
         ("train", "  max_steps  stop after this many optimiser steps, .* \\[none\\]"),

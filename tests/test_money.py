@@ -579,6 +579,6 @@ def test_the_bar_moves_within_a_batch_of_a_local_model(
 def test_the_page_on_judging_lists_every_key_of_the_judge_model() -> None:
     from annotator.judging.llm_config import LlmConfig
 
-    page = (Path(__file__).parent.parent / "docs" / "judging.md").read_text("utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "judge-settings.md").read_text("utf-8")
     tables = page.split("## Settings of annotate.llm", 1)[1].split("\n## ", 1)[0]
     assert [name for name in LlmConfig.model_fields if f"`{name}`" not in tables] == []

@@ -99,3 +99,12 @@ def test_a_hub_that_hangs_up_is_told_and_a_rerun_succeeds(
         assert "rerun to try again" in done.err
         hub.mend()
         assert client.run("validate", REPO, token=GOOD_TOKEN).code == 0
+
+
+def test_a_data_set_on_the_hub_is_shown(client: HubProcess, published: Repo) -> None:
+    done = client.run("show", REPO, "--split", "train", "--limit", "1", token=GOOD_TOKEN)
+    assert done.code == 0, done.out + done.err
+    assert "question: What of q" in done.out
+    assert "1 ✓ no hallucination: trains" in done.out
+    done = client.run("show", "none/here.jsonl", token=GOOD_TOKEN)
+    assert (done.code, "not found; it can be: " in done.err) == (2, True)  # no name of the Hub's

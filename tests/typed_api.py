@@ -1,6 +1,6 @@
 """What a type checker sees of the Python API. Read by mypy (test_api_types.py), never run."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import assert_type
 
 import maskdpo
@@ -13,9 +13,10 @@ assert_type(one.sentences[0].label, maskdpo.Label)
 assert_type(maskdpo.annotate({"text": "a"}, "b"), JudgedResponse)
 judge = maskdpo.Judge(model="m", protocol="response")
 rows = maskdpo.annotate(["a"], {"x": "y"}, judge=judge, store="store.sqlite", max_cost=5)
-assert_type(rows, Iterator[JudgedResponse | Failure])
+assert_type(rows, Generator[JudgedResponse | Failure, None, None])
 assert_type(
-    maskdpo.annotate(({"text": text} for text in "ab"), "d"), Iterator[JudgedResponse | Failure]
+    maskdpo.annotate(({"text": text} for text in "ab"), "d"),
+    Generator[JudgedResponse | Failure, None, None],
 )
 
 

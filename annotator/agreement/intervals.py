@@ -98,8 +98,10 @@ class Interval:
 
 
 def name_group(topic: str, question_id: str) -> Group:
-    """The group of a question: its topic, else itself. The names of the two kinds are always
-    different."""
+    """The group of a question: its topic, else itself.
+
+    The names of the two kinds are always different.
+    """
     return ("topic", topic) if topic else ("question", question_id)
 
 

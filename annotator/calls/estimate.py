@@ -103,8 +103,10 @@ class Estimator:
         self.num_stored = 0
 
     def follow(self, dialogue: Dialogue[ResultT], assume: Assume | None) -> ResultT | None:
-        """The dialogue's result; without `assume` it stops at the first call that is not stored:
-        None."""
+        """The dialogue's result.
+
+        Without `assume` it stops at the first call that is not stored: None.
+        """
         try:
             ask = next(dialogue)
             while True:
@@ -181,8 +183,10 @@ def _num_shared(one: str, other: str) -> int:
 
 @contextmanager
 def look_into(path: Path, *, retry_failed: bool = False) -> Iterator[Store]:
-    """The store at `path`; where none exists, an empty temporary one, so that no file is made
-    there."""
+    """The store at `path`.
+
+    Where none exists, an empty temporary one, so that no file is made there.
+    """
     if path.exists():
         with Store(path, retry_failed=retry_failed) as store:
             yield store

@@ -139,8 +139,10 @@ def _is_compared(item: AskedModel, now: Sequence[ServedModel]) -> bool:
 
 
 def _find_difference(last: Sequence[ServedModel], now: Sequence[ServedModel]) -> str | None:
-    """A description of the difference; None where it is the model of the last run, or in a first
-    run."""
+    """A description of the difference.
+
+    None where it is the model of the last run, or in a first run.
+    """
     known = [_compared(model) for model in last or now[:1]]
     new = [model for model in now if _compared(model) not in known]
     if new:

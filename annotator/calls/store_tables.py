@@ -151,8 +151,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def find_calls(
     connection: sqlite3.Connection, keys: Iterable[str], *, columns: str = "key", first_run: int = 0
 ) -> Iterator[tuple[Any, ...]]:
-    """Those of `keys` that are stored; calls that failed before the run `first_run` are left
-    out."""
+    """Those of `keys` that are stored.
+
+    Calls that failed before the run `first_run` are left out.
+    """
     for batch in batches(keys):
         yield from connection.execute(
             f"SELECT {columns} FROM calls WHERE key IN ({','.join('?' * len(batch))})"

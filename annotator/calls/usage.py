@@ -307,7 +307,7 @@ class Meter:
         )
 
     @property
-    def came_to_nothing(self) -> str:
+    def total_failure(self) -> str:
         """A sentence where every call failed, or no reply could be used; empty otherwise."""
         if self.all_failed or not self.useless.is_all or self.num_served:
             return self.all_failed
@@ -318,8 +318,8 @@ class Meter:
 
     def check_replies(self) -> None:
         """Raise BackendError where every call failed or no reply could be used."""
-        if self.came_to_nothing:
-            raise BackendError(self.came_to_nothing)
+        if self.total_failure:
+            raise BackendError(self.total_failure)
 
     @property
     def is_priced(self) -> bool:

@@ -48,8 +48,10 @@ class EstimatingJudge:
     def judge(
         self, tasks: Sequence[JudgeTask]
     ) -> Iterator[list[tuple[JudgeTask, list[Verdict] | JudgeFailure]]]:
-        """Follow every task's dialogues; do not use the verdicts: they come from assumed
-        replies."""
+        """Follow every task's dialogues.
+
+        Do not use the verdicts: they come from assumed replies.
+        """
         for task in tasks:
             verdicts: list[Verdict] = []
             inputs = self._judge.prepare(task)

@@ -69,5 +69,7 @@ class StreamingJudge(Protocol):
     """A judge that waits for servers and can do so in the caller's event loop."""
 
     def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
-        """`judge` for any number of tasks, pulled when they can be judged; in order of
-        completion."""
+        """`judge` for any number of tasks, pulled when they can be judged.
+
+        In order of completion.
+        """

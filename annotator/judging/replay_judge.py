@@ -31,8 +31,10 @@ NOT_IN_FILE, TEXT_DIFFERS, NO_MATCHING_SPAN = "not_in_file", "text_differs", "no
 
 
 class ReplayJudge:
-    """Reads its verdicts from annotations; named after the judge or people who made them, else the
-    file."""
+    """Reads its verdicts from annotations.
+
+    Named after the judge or people who made them, else the file.
+    """
 
     def __init__(
         self,

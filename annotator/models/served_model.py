@@ -81,8 +81,10 @@ def find_served(
 
 
 def _text(value: Any) -> str | None:
-    """A reported text in the form that may be shown; where a part is hidden, with a digest of
-    all."""
+    """A reported text in the form that may be shown.
+
+    Where a part is hidden, with a digest of all.
+    """
     if not isinstance(value, str) or not value:
         return None
     shown = detail_line(value)

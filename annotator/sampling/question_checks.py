@@ -133,10 +133,10 @@ def _quote_fault(draft: Draft, source: Source) -> str | None:
     if not any(find_stretches(quote, source.text)):
         is_there = fold(quote.raw) in fold(source.window)
         return "quote_cut" if is_there else "quote_not_found"
-    return "answer_in_question" if _says_nothing_new(draft, source.language) else None
+    return "answer_in_question" if _adds_nothing(draft, source.language) else None
 
 
-def _says_nothing_new(draft: Draft, language: str) -> bool:
+def _adds_nothing(draft: Draft, language: str) -> bool:
     """Whether the question contains what its quote says, or the number that it asks for."""
     asked, said = _content(draft.question, language), _content(draft.quote, language)
     if not said - asked:

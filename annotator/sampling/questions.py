@@ -100,7 +100,7 @@ def run_questions(
             kept = write_partial(output, so_far, what="questions")
             raise type(error)(f"{error}; {kept}") from None
     questions, num_repeated = _collect(known, written)
-    is_kept = bool(meter.came_to_nothing) and output.exists()
+    is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
     failures = _list_failures(known, written)
@@ -118,7 +118,7 @@ def run_questions(
         counts=counts,
         notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
-        fatal=meter.came_to_nothing,
+        fatal=meter.total_failure,
     )
 
 

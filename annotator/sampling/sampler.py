@@ -125,8 +125,10 @@ class Sampler:
             self.on_event(Ended(stage=STAGE))
 
     def sample_now(self, questions: Iterable[Question]) -> Iterator[Response | Failure]:
-        """`sample` for callers without an event loop; the work is done while the caller waits for
-        the next one."""
+        """`sample` for callers without an event loop.
+
+        The work is done while the caller waits for the next one.
+        """
         return block_on(self.sample(questions))
 
     def fetch(self, slots: Sequence[Slot]) -> dict[str, RequestFailure]:

@@ -188,8 +188,10 @@ class _Scanner:
         return after, False
 
     def _read_markers(self, index: int) -> int:
-        """Record the list markers at the beginning of a line ("- 1. "); returns where its content
-        begins."""
+        """Record the list markers at the beginning of a line ("- 1. ").
+
+        Returns where its content begins.
+        """
         line = self.lines[index]
         if _RULE.match(line.text):
             return 0

@@ -84,8 +84,10 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
 
 
 def find_but_for_articles(quote: Quote, text: QuoteText, bare: QuoteText) -> Iterator[Stretch]:
-    """The places where `text` contains the quote with articles missing or added; `bare` is the text
-    without them."""
+    """The places where `text` contains the quote with articles missing or added.
+
+    `bare` is the text without them.
+    """
     for bare_first, bare_last in _find_tokens(quote.bare, bare):
         first = bisect_left(text.starts, bare.starts[bare_first])
         last = bisect_right(text.ends, bare.ends[bare_last]) - 1

@@ -106,7 +106,7 @@ def apply_reviews(
             describe_conflict(first_row[text], place, group, taken, rule)
             for place, group, taken in resolved[text].conflicts
         ]
-    found = {row.id: _lay_over(row, resolved[row.text].decided) for row in rows}
+    found = {row.id: _apply_decisions(row, resolved[row.text].decided) for row in rows}
     own = {row.id: {entry.review.id for entry in reviews.get(row.id, ())} for row in rows}
     counts["labels_carried_over"] = sum(
         not any(entry.review.id in own[row.id] for entry in item.by)
@@ -156,7 +156,7 @@ def _count(
     return counts
 
 
-def _lay_over(
+def _apply_decisions(
     row: Annotation, decided: Sequence[Decided]
 ) -> tuple[Annotation, Mapping[Offsets, Replaced]]:
     """The annotation with people's labels, and the sentences that they replaced."""

@@ -29,7 +29,7 @@ _DATE_LIKE = re.compile(
     r"\d{0,2}[-. ]*[^\W\d_]{3,9}[-. ]+\d{1,4}|\d{1,2}[-. ]+[^\W\d_]{3,9}|\d+月\d+日"
 )
 _NUMBER_LIKE = re.compile(r"[+-]?[0-9.,]+(E[+-]?[0-9]+)?%?", re.I)
-_HOW_TO_MEND = (
+_HOW_TO_FIX = (
     "copy 'response_id', 'start', 'end', 'text_sha256' and 'check' of this row from the sheet that "
     "was exported, or export again as .xlsx and fill the row in there"
 )
@@ -83,7 +83,7 @@ def read_row(row: Row, asked: Asked, *, has_check: bool) -> RowRead:
     if has_check and check is None:
         shown = show_value(as_text(row.raw("check")))
         raise RowError(
-            "check", f"'check' is {shown}, which is not what was exported; {_HOW_TO_MEND}"
+            "check", f"'check' is {shown}, which is not what was exported; {_HOW_TO_FIX}"
         )
     place = _place(row, check)
     is_blind = check is not None and check.blind
@@ -152,7 +152,7 @@ def _place(row: Row, check: Check | None) -> Place:
     found = find_place(row, check)
     if found is None:
         kind, what = _explain(row)
-        raise RowError(f"place:{kind}", f"{what}; {_HOW_TO_MEND}")
+        raise RowError(f"place:{kind}", f"{what}; {_HOW_TO_FIX}")
     return found
 
 

@@ -147,8 +147,10 @@ def _keep(answer: Answer, choice: Choice, reviewed: Collection[Offsets]) -> list
 
 
 def _seeded_order(seed: int) -> Callable[[Answer], object]:
-    """An order that does not depend on labels; topics, and the responses to a question, stay
-    together."""
+    """An order that does not depend on labels.
+
+    Topics, and the responses to a question, stay together.
+    """
 
     def order(answer: Answer) -> tuple[tuple[float, str], ...]:
         names = (answer.topic, answer.question_id, answer.id)
@@ -197,8 +199,10 @@ def share_out(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratu
 
 
 def _proportions(sizes: Mapping[Stratum, int], size: int, seed: int) -> dict[Stratum, int]:
-    """Give places one by one to the stratum furthest below its share; the seed decides between
-    equal ones."""
+    """Give places one by one to the stratum furthest below its share.
+
+    The seed decides between equal ones.
+    """
     total = sum(sizes.values())
     size = min(size, total)
     given = dict.fromkeys(sizes, 0)

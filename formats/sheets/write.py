@@ -37,8 +37,10 @@ _LABEL_TITLES = {"en": ("label", "meaning"), "zh": ("标签", "含义")}
 
 
 def expand_columns(columns: Sequence[str], parts: Mapping[str, int]) -> list[str]:
-    """The columns, with those for further parts; `parts` is the largest number of parts by
-    column."""
+    """The columns, with those for further parts.
+
+    `parts` is the largest number of parts by column.
+    """
     return [
         part_name(name, number) for name in columns for number in range(1, parts.get(name, 1) + 1)
     ]

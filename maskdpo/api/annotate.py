@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Coroutine,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
-    Sequence,
     Sized,
 )
 from contextlib import ExitStack, aclosing, closing, contextmanager
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from annotator.judging.judge import Judge as AnyJudge
 
 OneResponse = str | Response | JudgedResponse | Mapping[str, Any]
+Results = Generator[JudgedResponse | Failure, None, None]
+AsyncResults = AsyncGenerator[JudgedResponse | Failure, None]
 _ONE = (str, Response, JudgedResponse, Mapping)
 # Reasons for which a response was refused before anybody judged it.
 _INPUT_REASONS = frozenset(
@@ -62,7 +63,7 @@ class _Run:
 
     config: AnnotateConfig
     judge: AnyJudge | None
-    documents: Sequence[Document]
+    documents: Mapping[str, Document]
     maker: ResponseMaker
     store: str | Path | Store | None
     limits: Limits
@@ -74,7 +75,7 @@ class _Run:
         with ExitStack() as stack:
             yield Annotator(
                 self.config,
-                documents=self.documents,
+                documents=self.documents.values(),
                 store=self._open_store(stack),
                 limits=self.limits,
                 on_event=self.on_event,
@@ -91,31 +92,26 @@ class _Run:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="maskdpo-"))
         return stack.enter_context(Store(Path(folder) / "store.sqlite"))
 
-    def show(
-        self, row: Annotation | Failure, known: Mapping[str, Document]
-    ) -> JudgedResponse | Failure:
-        """A row as the caller gets it."""
-        return row if isinstance(row, Failure) else JudgedResponse.with_documents(row, known)
-
-    def now(self, responses: Iterable[ResponseLike]) -> Iterator[JudgedResponse | Failure]:
+    def now(self, responses: Iterable[ResponseLike]) -> Results:
         """Results for callers without an event loop, and inside a running one."""
-        known = {document.id: document for document in self.documents}
         with (
             self.opened() as annotator,
             closing(annotator.annotate_now(self.maker.each(responses))) as rows,
         ):
             for row in rows:
-                yield self.show(row, known)
+                yield self._show(row)
 
     async def soon(
         self, responses: Iterable[ResponseLike] | AsyncIterable[ResponseLike]
-    ) -> AsyncGenerator[JudgedResponse | Failure, None]:
+    ) -> AsyncResults:
         """Results in the caller's event loop."""
-        known = {document.id: document for document in self.documents}
         with self.opened() as annotator:
             async with aclosing(annotator.annotate(self.maker.each_async(responses))) as rows:
                 async for row in rows:
-                    yield self.show(row, known)
+                    yield self._show(row)
+
+    def _show(self, row: Annotation | Failure) -> JudgedResponse | Failure:
+        return row if isinstance(row, Failure) else JudgedResponse.of(row, self.documents)
 
     def one_now(self, response: OneResponse) -> JudgedResponse:
         """The result of one response; a failure is raised."""
@@ -159,7 +155,7 @@ def annotate(
     language: str = "auto",
     progress: bool = False,
     on_event: OnEvent = ignore,
-) -> Iterator[JudgedResponse | Failure]: ...
+) -> Results: ...
 def annotate(
     responses: OneResponse | Iterable[ResponseLike] | Path,
     documents: Documents = (),
@@ -174,7 +170,7 @@ def annotate(
     language: str = "auto",
     progress: bool = False,
     on_event: OnEvent = ignore,
-) -> JudgedResponse | Iterator[JudgedResponse | Failure]:
+) -> JudgedResponse | Results:
     """Judge each sentence of one response (a text), or of many (an iterable), against documents.
 
     responses   a text, a mapping with `text`, or a Response: its result is returned at once. Any
@@ -243,7 +239,7 @@ def aannotate(
     language: str = "auto",
     progress: bool = False,
     on_event: OnEvent = ignore,
-) -> AsyncIterator[JudgedResponse | Failure]: ...
+) -> AsyncResults: ...
 def aannotate(
     responses: OneResponse | Iterable[ResponseLike] | AsyncIterable[ResponseLike] | Path,
     documents: Documents = (),
@@ -258,7 +254,7 @@ def aannotate(
     language: str = "auto",
     progress: bool = False,
     on_event: OnEvent = ignore,
-) -> Coroutine[Any, Any, JudgedResponse] | AsyncIterator[JudgedResponse | Failure]:
+) -> Coroutine[Any, Any, JudgedResponse] | AsyncResults:
     """`annotate` in the caller's event loop: `await` it for one response, `async for` for many.
 
     The same arguments and errors; `responses` may also be an asynchronous iterable.
@@ -297,7 +293,7 @@ def _prepare(
     return _Run(
         config=checked,
         judge=own,
-        documents=records,
+        documents={document.id: document for document in records},
         maker=ResponseMaker(records, checked, read_question(question)),
         store=store,
         limits=limits,

@@ -28,9 +28,7 @@ def load_annotations(path: str | Path, documents: Documents = ()) -> list[Judged
     Raises InputError with every fault of the file.
     """
     known = {document.id: document for document in read_documents(documents)}
-    return [
-        JudgedResponse.with_documents(record, known) for record in read_records(path, Annotation)
-    ]
+    return [JudgedResponse.of(record, known) for record in read_records(path, Annotation)]
 
 
 def load_failures(path: str | Path) -> list[Failure]:

@@ -34,6 +34,7 @@ among more."""
 
 _MAX_FILE_NAME = 255
 _MAX_ID = 512
+_MAX_STEM = 480  # of an id that gets a number
 
 
 def read_documents(given: Documents) -> list[Document]:
@@ -126,7 +127,7 @@ def read_question(given: str | Question | None) -> Question | None:
             f"question is {show_value(given)}, but it must be a text that is not empty, or a "
             "maskdpo.Question"
         )
-    return Question.model_validate({"id": f"q-{content_key(given)[:8]}", "question": given})
+    return Question.model_validate({"id": f"q-{content_key(given)[:12]}", "question": given})
 
 
 class ResponseMaker:
@@ -177,28 +178,25 @@ class ResponseMaker:
         values: object = {"text": given} if isinstance(given, str) else given
         identifier = self._id_of(values, number)
         if not isinstance(values, Mapping):
-            detail = (
-                f"response {number} is {show_value(given)}, but it must be a text, a "
-                "maskdpo.Response, or a mapping with 'text'"
+            fault = (
+                f"is {show_value(given)}, but it must be a text, a maskdpo.Response, or a mapping "
+                "with 'text'"
             )
-            return Failure(id=identifier, stage="annotate", reason="bad_response", detail=detail)
+            return _bad_response(identifier, f"response {number} {fault}")
         try:
             response = Response.model_validate(self._complete(values, identifier))
-        except (ValidationError, ValueError) as error:
-            faults = (
-                describe_errors(error, Response)
-                if isinstance(error, ValidationError)
-                else [str(error)]
-            )
-            detail = f"response {number}: {'; '.join(faults)}"
-            return Failure(id=identifier, stage="annotate", reason="bad_response", detail=detail)
+        except ValidationError as error:
+            faults = "; ".join(describe_errors(error, Response))
+            return _bad_response(identifier, f"response {number}: {faults}")
+        except ValueError as error:
+            return _bad_response(identifier, f"response {number}: {error}")
         return self._with_documents(response)
 
     def _id_of(self, values: object, number: int) -> str:
         given = values.get("id") if isinstance(values, Mapping) else None
         if isinstance(given, str) and 0 < len(given) <= _MAX_ID:
             return given
-        return f"{self._question.id}-{number}" if self._question else str(number)
+        return f"{self._question.id[:_MAX_STEM]}-{number}" if self._question else str(number)
 
     def _complete(self, values: Mapping[str, Any], identifier: str) -> dict[str, Any]:
         """A response with what a plain text leaves out. Raises ValueError for a bad question."""
@@ -243,3 +241,8 @@ class ResponseMaker:
             self._finder = DocumentFinder(self._documents, searching)
         sentences = split_response(response, self._config)
         return [document.id for document in self._finder.find(response, sentences)]
+
+
+def _bad_response(identifier: str, detail: str) -> Failure:
+    """The failure of a row that is not a response; an id that is too long is cut."""
+    return Failure(id=identifier[:_MAX_ID], stage="annotate", reason="bad_response", detail=detail)

@@ -6,8 +6,8 @@ file holds it; the text of a sentence or of evidence is cut out of the untouched
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from schemas.labels import Label
@@ -71,21 +71,12 @@ class JudgedResponse:
 
     record: Annotation
     sentences: tuple[JudgedSentence, ...]
-    _documents: Mapping[str, Document] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, record: Annotation, documents: Iterable[Document] = ()) -> JudgedResponse:
+    def of(cls, record: Annotation, documents: Mapping[str, Document]) -> JudgedResponse:
         """The result that shows `record`; evidence has its text where its document is given."""
-        known = {document.id: document for document in documents}
-        return cls.with_documents(record, known)
-
-    @classmethod
-    def with_documents(cls, record: Annotation, known: Mapping[str, Document]) -> JudgedResponse:
-        """`of` with the documents by id."""
-        sentences = tuple(_sentence(record.text, item, known) for item in record.sentences)
-        named = [item.document_id for sentence in sentences for item in sentence.evidence]
-        kept = {name: known[name] for name in named if name in known}
-        return cls(record=record, sentences=sentences, _documents=kept)
+        sentences = tuple(_sentence(record.text, item, documents) for item in record.sentences)
+        return cls(record=record, sentences=sentences)
 
     @property
     def id(self) -> str:

@@ -56,7 +56,7 @@ def find_library(
         notes.append(f"{path} has changed since {shown.name} was made; evidence may not fit")
     documents, num_bad = _read(path, wanted)
     if num_bad:
-        notes.append(f"{path}: {num_bad:,} rows are not documents and are left out")
+        notes.append(f"{path}: {num_bad:,} rows are not documents and were left out")
     if missing := len(wanted) - len(documents):
         notes.append(f"{path} lacks {missing:,} of {len(wanted):,} documents")
     return Library(documents=documents, path=path, notes=notes)

@@ -32,7 +32,7 @@ mark.maskdpo.correct { background: #d5ecef; color: #10353b; border-bottom: 2px s
 mark.maskdpo.hallucinated { background: #f8e0ca; color: #4a2008;
   border-bottom: 2px dashed #b3541e; }
 mark.maskdpo.neutral { background: #eceff4; color: #2b313b; border-bottom: 2px dotted #6b7280; }
-mark.maskdpo.masked { background: transparent; color: #59616e; border-bottom-width: 1px; }
+mark.maskdpo.masked { background: #fafbfc; color: #59616e; border-bottom-width: 1px; }
 .maskdpo-text sup a { color: inherit; }
 mark.maskdpo .wrong { text-decoration: underline wavy #b3541e; text-underline-offset: .15em; }
 ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
@@ -40,7 +40,7 @@ ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
   mark.maskdpo.correct { background: #123f47; color: #dff3f5; border-bottom-color: #5cc0cf; }
   mark.maskdpo.hallucinated { background: #54290f; color: #fdeadb; border-bottom-color: #f0955a; }
   mark.maskdpo.neutral { background: #2c323c; color: #e3e7ee; border-bottom-color: #98a1b0; }
-  mark.maskdpo.masked { background: transparent; color: #a7afbc; }
+  mark.maskdpo.masked { background: #181b20; color: #a7afbc; }
   mark.maskdpo .wrong { text-decoration-color: #f0955a; }
 }
 @media print { mark.maskdpo { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }

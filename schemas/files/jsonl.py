@@ -101,8 +101,10 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
 
 
 def read_ids(path: str | Path) -> Iterator[str]:
-    """The ids of a file's rows, streamed; a row without an id is skipped, and reported where the
-    file is read in full."""
+    """The ids of a file's rows, streamed.
+
+    A row without an id is skipped, and reported where the file is read in full.
+    """
     for _, text in read_lines(path):
         with suppress(ValidationError):
             yield _Named.model_validate_json(text).id

@@ -20,8 +20,10 @@ _BY_START = (
 
 
 def advise_on_format(path: Path, text: bytes) -> str:
-    """One sentence about a file whose first line `text` is not a row; '' where nothing is
-    certain."""
+    """One sentence about a file whose first line `text` is not a row.
+
+    '' where nothing is certain.
+    """
     start = b"[{" if text.strip() == b"[" else text.strip()
     for begins, what, command in _BY_START:
         if start.startswith(begins):

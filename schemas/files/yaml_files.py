@@ -45,8 +45,10 @@ _UNFOLDED = 1_000_000_000  # columns; no value is folded over lines
 
 
 class YamlFault(ValueError):
-    """Text that is not valid YAML; `problem` is the reason, `line` counts from 1 (None: not
-    known)."""
+    """Text that is not valid YAML.
+
+    `problem` is the reason, `line` counts from 1 (None: not known).
+    """
 
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
@@ -106,8 +108,10 @@ def _load(yaml: YAML, text: str) -> Any:
 
 
 def _yaml(kind: str) -> YAML:
-    """The one set-up: 'safe' reads scalars by the core schema, 'base' as text; both write the
-    same."""
+    """The one set-up: 'safe' reads scalars by the core schema, 'base' as text.
+
+    Both write the same.
+    """
     from ruamel.yaml import YAML
 
     resolver, constructor, representer = _classes()

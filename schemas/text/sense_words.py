@@ -106,8 +106,10 @@ _LARGE_ZH = {"万": 10_000, "亿": 10**8}
 
 
 def sign_of(word: str) -> str:
-    """The sign of a folded word that changes a question's meaning or is a number; else the word
-    itself."""
+    """The sign of a folded word that changes a question's meaning or is a number.
+
+    Else the word itself.
+    """
     number = _number(word)
     if number:
         return f"{NUMBER}{number}"

@@ -70,9 +70,9 @@ def decode(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> tuple[
     """
     for mark, name in _MARKS:
         if data.startswith(mark):
-            return _decode(data[len(mark) :], name, told="its first bytes say")
+            return _decode(data[len(mark) :], name, source="its first bytes say")
     if encoding != AUTO:
-        return _decode(data, encoding, told="the setting 'encoding' says")
+        return _decode(data, encoding, source="the setting 'encoding' says")
     if data.count(0) <= _MAX_NUL_SHARE * len(data):
         try:
             return data.decode("utf-8"), ""
@@ -87,7 +87,7 @@ def decode_page(data: bytes, *, encoding: str = AUTO, language: str = AUTO) -> t
     if encoding == AUTO and named and not _is_utf8(data):
         name = named[1].decode("ascii").lower()
         try:
-            return _decode(data, _WEB_NAMES.get(name, name), told="it says")
+            return _decode(data, _WEB_NAMES.get(name, name), source="it says")
         except (LookupError, UnreadableError):
             pass  # the page names a wrong encoding, as pages often do
     return decode(data, encoding=encoding, language=language)
@@ -101,13 +101,13 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _decode(data: bytes, name: str, *, told: str) -> tuple[str, str]:
+def _decode(data: bytes, name: str, *, source: str) -> tuple[str, str]:
     canonical = codecs.lookup(name).name
     try:
         text = data.decode(name)
     except UnicodeDecodeError as error:
         raise UnreadableError(
-            "undecodable", f"{told} {canonical}, but byte {error.start} is not: {error.reason}"
+            "undecodable", f"{source} {canonical}, but byte {error.start} is not: {error.reason}"
         ) from None
     text = text.removeprefix("\ufeff")
     return text, "" if canonical == "utf-8" else canonical

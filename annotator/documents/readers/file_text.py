@@ -111,8 +111,10 @@ def _space_for(match: re.Match[str]) -> str:
 
 
 def field_text(value: object) -> str:
-    """A title, licence or the like as one line of bounded length; '' for a value that is not a
-    scalar."""
+    """A title, licence or the like as one line of bounded length.
+
+    '' for a value that is not a scalar.
+    """
     if value is None or isinstance(value, (dict, list, tuple, set, bytes)):
         return ""
     line = " ".join(_part_at_controls(_LINE_ENDS.sub(" ", str(value))).split())

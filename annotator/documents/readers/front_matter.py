@@ -73,8 +73,10 @@ def _find_block(text: str, *, plain: bool) -> tuple[re.Match[str] | None, dict[s
 
 
 def _read_values(block: str) -> dict[str, str]:
-    """The values of a YAML mapping as typed, '' for a list or mapping; {} where it is not a
-    mapping."""
+    """The values of a YAML mapping as typed, '' for a list or mapping.
+
+    {} where it is not a mapping.
+    """
     try:
         loaded = parse_yaml_texts(block)
     except YamlFault:

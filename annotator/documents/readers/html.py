@@ -80,8 +80,10 @@ def _main_part(tree: LexborHTMLParser) -> LexborNode:
 
 
 def _find_title(tree: LexborHTMLParser, root: LexborNode) -> str:
-    """The only first heading, which names the text; the page's title often contains the site's name
-    too."""
+    """The only first heading, which names the text.
+
+    The page's title often contains the site's name too.
+    """
     title = tree.css_first("head > title")
     return _only_heading(root) or field_text(title.text(deep=True) if title is not None else "")
 

@@ -113,8 +113,10 @@ class InlineText:
         self._top().append(mark)
 
     def take(self) -> str:
-        """The line, and an empty one after it. A mark that contains blocks ends with its first
-        block."""
+        """The line, and an empty one after it.
+
+        A mark that contains blocks ends with its first block.
+        """
         ignored, self._num_ignored = self._num_ignored + len(self._frames), 0
         while self._frames:
             self.close_mark()
@@ -169,8 +171,10 @@ def _join(pieces: Iterable[_Piece]) -> str:
 
 
 def _merge(pieces: Iterable[_Piece]) -> list[_Piece]:
-    """The pieces without empty ones; adjacent borders are merged, and so is a list of citations
-    that was raised part by part."""
+    """The pieces without empty ones.
+
+    Adjacent borders are merged, and so is a list of citations that was raised part by part.
+    """
     merged: list[_Piece] = []
     for piece in pieces:
         last = merged[-1] if merged else None

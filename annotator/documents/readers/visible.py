@@ -106,10 +106,10 @@ def _attribute(node: LexborNode, name: str) -> str:
 def _is_content(button: LexborNode) -> bool:
     """Whether a button's text is text of the page, and not the name of an action."""
     text = " ".join(button.text(deep=True)[:_MAX_BUTTON_CHARS].split())
-    return bool(text) and (_says_something(text) or _stands_as_content(button, text))
+    return bool(text) and (_is_prose(text) or _is_content_by_place(button, text))
 
 
-def _says_something(text: str) -> bool:
+def _is_prose(text: str) -> bool:
     """Whether a button's text is a sentence, or too long for a name."""
     wide = not text.isascii() and " " not in text
     return (
@@ -119,7 +119,7 @@ def _says_something(text: str) -> bool:
     )
 
 
-def _stands_as_content(button: LexborNode, text: str) -> bool:
+def _is_content_by_place(button: LexborNode, text: str) -> bool:
     """Whether a button's position makes it a heading, a value or a word of a sentence."""
     parents = _find_parents(button)
     in_cell = not parents.isdisjoint({"td", "dd"})
@@ -127,7 +127,7 @@ def _stands_as_content(button: LexborNode, text: str) -> bool:
         not _HEADING_PARENTS.isdisjoint(parents)
         or (_switches_panel(button) and parents.isdisjoint({"header", "nav"}))
         or (in_cell and any(character.isdigit() for character in text))
-        or _stands_in_text(button)
+        or _is_in_text(button)
     )
 
 
@@ -158,7 +158,7 @@ def _switches_panel(button: LexborNode) -> bool:
     )
 
 
-def _stands_in_text(button: LexborNode) -> bool:
+def _is_in_text(button: LexborNode) -> bool:
     """Whether there are words before or after it in the same line."""
     for forwards in (False, True):
         node = button

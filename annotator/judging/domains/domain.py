@@ -136,7 +136,7 @@ class Domain(Section):
         return guidance
 
     @model_validator(mode="after")
-    def _says_the_language_once(self) -> Self:
+    def _has_one_language(self) -> Self:
         if "language" in self.text.model_fields_set:
             raise ValueError("text.language: give the language once, as the key 'language'")
         return self

@@ -62,8 +62,10 @@ class QuoteFinder:
         self._lock = threading.Lock()  # a judge may work in several event loops
 
     def locate(self, quote: str, texts: Sequence[str]) -> list[Place]:
-        """The first finding of `quote` in `texts`, one place for each of its parts; [] without
-        one."""
+        """The first finding of `quote` in `texts`, one place for each of its parts.
+
+        [] without one.
+        """
         findings = self.find_all(quote, texts)
         return list(findings[0]) if findings else []
 

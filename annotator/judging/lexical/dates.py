@@ -112,8 +112,10 @@ def _decade(match: re.Match[str]) -> float:
 
 
 def _numeric_date(match: re.Match[str]) -> Quantity | None:
-    """12.05.1999: the day first, unless that is impossible; both readings where both are
-    possible."""
+    """12.05.1999: the day first, unless that is impossible.
+
+    Both readings where both are possible.
+    """
     first, second = int(match["n1"]), int(match["n2"])
     if first > 12 and second > 12:
         return None

@@ -136,7 +136,7 @@ class LexicalJudge:
             confidence=round(found.score if is_hallucinated else 1.0 - found.score, 4),
             confidence_kind="lexical",
             evidence=self._evidence(found.place, overlap, corpus, documents),
-            rationale=found.rationale if is_hallucinated else _say_covered(overlap),
+            rationale=found.rationale if is_hallucinated else _describe_covered(overlap),
             judge=self.name,
         )
 
@@ -212,7 +212,7 @@ def _judge(overlap: Overlap, corpus: Corpus) -> _Finding:
     label = Label.UNVERIFIABLE
     if any(item.contradicts for item in objections):
         label = Label.CONTRADICTORY
-    reasons = [_say_covered(overlap), *(item.text for item in objections)]
+    reasons = [_describe_covered(overlap), *(item.text for item in objections)]
     score = _SCORE_IF_OBJECTED if objections else overlap_score(overlap)
     return _Finding(score=score, label=label, rationale="; ".join(reasons))
 
@@ -231,5 +231,5 @@ def uncovered_share(overlap: Overlap) -> float:
     return 1.0 - overlap.share + _ABSENT_NAME * min(2, len(absent_names(overlap)))
 
 
-def _say_covered(overlap: Overlap) -> str:
+def _describe_covered(overlap: Overlap) -> str:
     return f"{overlap.share:.0%} of the words covered"

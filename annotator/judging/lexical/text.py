@@ -83,8 +83,10 @@ def _remembered(text: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=4096)
 def read_keys(passage: str) -> frozenset[str]:
-    """The keys of a passage's words; cached, because many sentences are compared with one
-    passage."""
+    """The keys of a passage's words.
+
+    Cached, because many sentences are compared with one passage.
+    """
     return frozenset(token.key for token in read_tokens(passage))
 
 

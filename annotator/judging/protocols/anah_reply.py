@@ -75,8 +75,10 @@ def read_points(text: str, inputs: ProtocolInput, number: int) -> list[str] | Re
 def _read_list(
     text: str, points: list[str], inputs: ProtocolInput, number: int
 ) -> list[str] | ReplyFault:
-    """The points of a reply that is not only a tag; [] where it says in plain words that none
-    exist."""
+    """The points of a reply that is not only a tag.
+
+    [] where it says in plain words that none exist.
+    """
     said = (find_answer(text) or "").strip(" \t\r\n*\"'<>-").rstrip(".!。！")
     found = find_evidence(points, inputs, number)
     if (_NONE.fullmatch(said) or _NONE_CHINESE.fullmatch(said)) and not found.evidence:

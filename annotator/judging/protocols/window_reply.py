@@ -71,8 +71,10 @@ def read_window(
 def _fault_of_id(
     items: Sequence[Mapping[str, Any]], inputs: ProtocolInput, number: int
 ) -> ReplyFault | None:
-    """Why the verdicts with a sentence's id are not exactly one verdict on it; None where they
-    are."""
+    """Why the verdicts with a sentence's id are not exactly one verdict on it.
+
+    None where they are.
+    """
     sentence = inputs.sentence(number)
     echoing = [item for item in items if begins_alike(item.get("begins"), sentence)]
     if len(items) == 1 and echoing:

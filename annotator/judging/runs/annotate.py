@@ -166,8 +166,8 @@ class _Clock:
 def _keep_former(meter: Meter, output: Path) -> None:
     """Raise BackendError where no reply was usable and `output` holds verdicts of an earlier
     run."""
-    if meter.came_to_nothing and output.exists():
-        raise BackendError(f"{meter.came_to_nothing}. {output} of an earlier run is not changed")
+    if meter.total_failure and output.exists():
+        raise BackendError(f"{meter.total_failure}. {output} of an earlier run is not changed")
 
 
 def _count(

@@ -66,8 +66,8 @@ def assess_run(
 def _find_trouble(
     tally: VerdictTally, meter: Meter, output: Path, max_undetermined_share: float
 ) -> MaskDpoError | None:
-    if meter.came_to_nothing:
-        return BackendError(f"{meter.came_to_nothing}. The sentences are undetermined in {output}")
+    if meter.total_failure:
+        return BackendError(f"{meter.total_failure}. The sentences are undetermined in {output}")
     share = tally.share_undetermined(but=LEFT_OPEN)
     if share > max_undetermined_share:
         return TooManyFailuresError(

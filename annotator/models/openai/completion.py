@@ -148,8 +148,10 @@ class _Logprobs(BaseModel):
 
 
 def _read_logprobs(value: Any) -> tuple[tuple[str, float], ...]:
-    """The reply's tokens with their log-probabilities; () where the server reports none in a known
-    form."""
+    """The reply's tokens with their log-probabilities.
+
+    () where the server reports none in a known form.
+    """
     if value is None:
         return ()
     try:

@@ -36,8 +36,10 @@ class Endpoint:
 
 
 class EndpointPool:
-    """The servers of a model. `patience` is the number of failures in a row after which one is set
-    aside."""
+    """The servers of a model.
+
+    `patience` is the number of failures in a row after which one is set aside.
+    """
 
     def __init__(self, urls: Sequence[str], *, patience: int) -> None:
         self.endpoints = [Endpoint(url=url) for url in urls]

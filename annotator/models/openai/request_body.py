@@ -80,8 +80,10 @@ class RequestBody:
         return replace(self, folds_system=True)
 
     def without(self, complaint: str, sent: Mapping[str, Any]) -> RequestBody | None:
-        """The body without the field of `sent` that `complaint`, a refusal, names; None without
-        one."""
+        """The body without the field of `sent` that `complaint`, a refusal, names.
+
+        None without one.
+        """
         said = complaint.lower()
         for name in _REFUSABLE:
             if name not in sent or name in self.refused or name in self._of_the_user:

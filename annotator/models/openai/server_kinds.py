@@ -54,8 +54,10 @@ NEUTRAL_NAMES = tuple(dict.fromkeys(name for values in _NEUTRAL.values() for nam
 
 
 def kind_of(model: ServedModel | None, entries: Sequence[Mapping[str, Any]]) -> str:
-    """The kind of a server by the owner that its list names; UNKNOWN where the owner is not a known
-    one."""
+    """The kind of a server by the owner that its list names.
+
+    UNKNOWN where the owner is not a known one.
+    """
     owner = model.owned_by if model else (entries[0].get("owned_by") if entries else None)
     return _KIND_OF_OWNER.get(owner, UNKNOWN) if isinstance(owner, str) else UNKNOWN
 

@@ -161,8 +161,7 @@ def _judge_before_capital(stop: Stop) -> Verdict:
 
 
 def _judge_dotted(stop: Stop) -> bool:
-    """Medical abbreviations (p.o., b.i.d.) are in small letters and come last; U.S. and J.R.R.
-    continue."""
+    """Medical ones (p.o., b.i.d.) are in small letters and come last; U.S. and J.R.R. continue."""
     if stop.low in ("a.m", "p.m"):
         return stop.next_word.lower() not in _NAMED_ZONES
     return stop.word.islower() or (stop.low in _ERAS and stop.previous.isdigit())

@@ -206,10 +206,10 @@ def _gap_after(ordered: Sequence[Segment], place: int) -> tuple[float, float, in
     segment = ordered[place]
     best: tuple[float, float, int] | None = None
     for other in range(max(place - _LOOK_AHEAD, 0), min(place + _LOOK_AHEAD, len(ordered))):
-        beside = ordered[other]
-        near = abs(beside.base - segment.base) < 0.6 * max(segment.size, beside.size)
-        if near and beside.left >= segment.right and (best is None or beside.left < best[1]):
-            best = (segment.right, beside.left, other)
+        neighbour = ordered[other]
+        near = abs(neighbour.base - segment.base) < 0.6 * max(segment.size, neighbour.size)
+        if near and neighbour.left >= segment.right and (best is None or neighbour.left < best[1]):
+            best = (segment.right, neighbour.left, other)
     return best
 
 
