@@ -1,4 +1,4 @@
-"""What `train --dataset` and `show` name: a folder of pairs of ours or of `datasets`, or ORG/NAME.
+"""What `train --dataset` and `show` name: a folder of pairs, or a data set on the Hub.
 
 The rule: a folder that `maskdpo build` wrote, or whose files are named train* and test*, is read
 as it is; splits of other names and other places are opened as `load_dataset` would.
