@@ -29,6 +29,7 @@ from maskdpo.show.choice import Choice, choose
 from maskdpo.show.sources import find_source, read_source
 from schemas.errors import Fault
 from schemas.files import tables
+from trainer.data import find_pair_files, read_pairs
 
 OURS = "some-org/pairs"
 NO_SPANS = "no spans: all of it trains (stock DPO)"
@@ -93,6 +94,9 @@ def test_each_kind_of_file_is_counted_and_shown(tmp_path: Path, name: str) -> No
     kept = [item for item in found if not isinstance(item, Fault)]
     assert [(item.record.id, item.row) for item in kept] == [(f"{name}:1", 1), (f"{name}:2", 2)]
     assert [(item.path, item.line) for item in found if isinstance(item, Fault)] == [(str(path), 3)]
+    read = read_pairs(find_pair_files(path).train)  # as train does
+    assert [pair.id for pair in read.pairs] == [item.record.id for item in kept]
+    assert [failure.detail.partition(" ")[0] for failure in read.failures] == [f"{path}:3:"]
 
 
 def test_pairs_of_others_are_shown_as_texts_without_spans(run: Run, tmp_path: Path) -> None:
