@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +59,6 @@ def label_row(index: int = 0, **changes: Any) -> dict[str, Any]:
         ],
     }
     return row | changes
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

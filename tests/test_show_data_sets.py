@@ -6,7 +6,6 @@ The Hub is a server on loopback, the client the real libraries.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +39,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
     return make_run(monkeypatch, capsys)
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
-        yield process
 
 
 @pytest.fixture
