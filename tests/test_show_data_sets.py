@@ -94,6 +94,23 @@ def test_pairs_of_others_are_shown_as_texts_without_spans(run: Run, tmp_path: Pa
     assert "She was born in Karsted." in out and "He was born in 1903." in out
     assert out.count(NO_SPANS) == 2
     assert "1 of 1 pairs" in err
+    assert "published" not in err
+    code, _, err = run("show", "pairs.json", "--label", "no_fact")
+    assert code == 2
+    assert "There are labels: none, as its pairs have no sentence spans" in err
+
+
+def test_labels_in_the_published_form_are_mentioned(run: Run, tmp_path: Path) -> None:
+    items = {"sents": ["She was born in Karsted."], "type": ["hallucination"]}
+    row = preference(1, chosen_item=items, rejected_item=items)
+    write(tmp_path / "file.jsonl", [row])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "train.parquet").write_bytes(parquet([row]))
+    for name, label in (("file.jsonl", "file.jsonl"), ("folder", "folder/train.parquet")):
+        code, _, err = run("show", name)
+        assert code == 0
+        assert f"note: {label} has sentence labels in the published form" in err
+        assert "maskdpo import --format published" in err
 
 
 def test_a_bad_row_of_a_json_array_is_named_with_its_number(run: Run, tmp_path: Path) -> None:

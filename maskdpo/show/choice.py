@@ -214,7 +214,8 @@ def _nothing(source: Source, choice: Choice, chosen: Chosen, seen: _Seen) -> Fau
         return Fault(path=source.name, line=None, message=message)
     parts = []
     if choice.labels or choice.reasons:
-        parts.append(f"labels: {_listed(seen.labels)}")
+        no_spans = ", as its pairs have no sentence spans" if source.kind is Kind.PAIRS else ""
+        parts.append(f"labels: {_listed(seen.labels)}{'' if seen.labels else no_spans}")
     if choice.reasons:
         parts.append(f"reasons: {_hint(choice.reasons, seen.reasons)}")
     if choice.topics:

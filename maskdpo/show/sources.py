@@ -31,6 +31,7 @@ SHOWN = (
     "or .arrow), data set folders, and data sets on the Hub (ORG/NAME)"
 )
 _STAGE_FILES = ("annotations.jsonl", "dataset", "responses.jsonl")
+_PUBLISHED = {"chosen_item", "rejected_item"}
 _ARRAY = b"[{"  # how a JSON array of rows begins
 
 
@@ -100,7 +101,9 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
     if path.is_dir() or (not path.exists() and is_hub_id(name)):
         _refuse_run_folder(path)
         pairs, notes = find_pairs(name, split=split, config_name=config_name)
-        return Source(name=name, kind=Kind.PAIRS, files=_files_of(pairs), notes=notes)
+        files = _files_of(pairs)
+        notes = [*notes, *_published_notes(files[0])]
+        return Source(name=name, kind=Kind.PAIRS, files=files, notes=notes)
     if not path.exists():
         raise InputError.of(path, f"not found; it can be: {SHOWN}")
     if split or config_name:
@@ -108,7 +111,9 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
     kind = _kind_of_file(path)
     if kind is not Kind.PAIRS:
         check_sidecar(path, "Annotation" if kind is Kind.ANNOTATIONS else "Response")
-    return Source(name=name, kind=kind, files=[ShownFile(path=path, label=str(path))])
+    file = ShownFile(path=path, label=str(path))
+    notes = _published_notes(file) if kind is Kind.PAIRS else ()
+    return Source(name=name, kind=kind, files=[file], notes=notes)
 
 
 def count_rows(source: Source) -> int:
@@ -145,6 +150,17 @@ def _files_of(pairs: PairFiles) -> list[ShownFile]:
         )
         for split, paths in (("train", pairs.train), ("test", pairs.test))
         for path in paths
+    ]
+
+
+def _published_notes(file: ShownFile) -> list[str]:
+    """A note on sentence labels in a form that is neither shown nor trained on."""
+    if not set(tables.column_names(file.path, name=file.label)) >= _PUBLISHED:
+        return []
+    return [
+        f"{file.label} has sentence labels in the published form (chosen_item, rejected_item), "
+        "which are not shown and not used by maskdpo train; read them with: maskdpo import "
+        "--format published"
     ]
 
 
