@@ -68,7 +68,7 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
         == "    pip install -c constraints.txt -e '.[hub]'"
     )
     assert lines[lines.index("to install torch, peft:") + 1] == f"    {install_command('torch')}"
-    assert lines[lines.index("to get pytest:") + 1] == f"    {install_command('trl')}"
+    assert lines[lines.index("to install pytest:") + 1] == f"    {install_command('trl')}"
     lacking = {verb.name: verb.missing for verb in inspect_commands()}
     assert lacking["train"] == ("torch",) and lacking["build"] == ()
 
