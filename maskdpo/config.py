@@ -151,7 +151,7 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
     if hide_keys(target) != target:
-        raise ConfigError(f"--set: contains what looks like a key; {ADVICE}")
+        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
         hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""
