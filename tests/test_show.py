@@ -218,7 +218,7 @@ def test_a_data_set_is_shown_split_by_split(run: Run, tmp_path: Path) -> None:
     _, out, _ = run("show", folder / "pairs" / "train-00000-of-00001.parquet")
     assert "1 of 1  train" in out
     code, _, err = run("show", folder / "pairs" / "train-00000-of-00001.parquet", "--split", "test")
-    assert (code, "--split test is for data set folders" in err) == (2, True)
+    assert (code, "is a file: --split and --config-name choose a part" in err) == (2, True)
 
 
 def test_responses_are_shown_without_labels(run: Run, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_runs_annotations_are_the_default(run: Run, tmp_path: Path) -> None:
         ([{"id": "r", "stage": "s", "reason": "x"}], "holds rows that failed"),
         ([{"response_id": "r", "action": "label"}], "holds reviews of people"),
         ([{"a": 1, "b": 2}], "the first row has the keys 'a', 'b'. It can be: annotations"),
-        (["[1]"], "its first line is not a JSON object. It can be: annotations"),
+        (["[1]"], "its first row is not a JSON object. It can be: annotations"),
         (["a,b,c", "1,2,3"], "a table (CSV), not JSON"),
         ([], "holds no rows; it can be: annotations"),
     ],
@@ -274,7 +274,8 @@ def test_other_folders_and_parquet_files_are_refused(run: Run, tmp_path: Path) -
     assert "run/annotations.jsonl" in err
     pq.write_table(pa.table({"response_id": ["r"], "text": ["x"]}), tmp_path / "s.parquet")
     _, _, err = run("show", tmp_path / "s.parquet")
-    assert "holds no pairs: it has the columns response_id, text; show the annotations" in err
+    assert "has no column 'chosen', 'rejected'; pairs need " in err
+    assert "and it has 'response_id', 'text'; show the annotations they were built from" in err
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     assert "cannot be read as Parquet" in run("show", tmp_path / "broken.parquet")[2]
     assert "not found; it can be: annotations" in run("show", "nothing.jsonl")[2]

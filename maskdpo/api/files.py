@@ -32,7 +32,10 @@ def load_annotations(path: str | Path, documents: Documents = ()) -> list[Judged
 
 
 def load_failures(path: str | Path) -> list[Failure]:
-    """The responses that `maskdpo annotate` could not judge while it wrote `path`; often none."""
+    """The responses that `maskdpo annotate` could not judge while it wrote `path`; often none.
+
+    Raises InputError with every fault of their file.
+    """
     failed = failures_path(path)
     return read_records(failed, Failure) if failed.exists() else []
 

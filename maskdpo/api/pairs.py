@@ -28,9 +28,9 @@ AnnotationLike = JudgedResponse | Annotation | Failure
 class Pairs(Sequence[Pair]):
     """Preference pairs in the order of their questions; a slice has the same type.
 
-    unused         why a response is in no pair, by its id
-    num_responses  judged responses that were given
-    num_failures   failures that were given, which nobody judged
+    unused         the reason why a response is in no pair, by its id (docs/dataset-format.md)
+    num_responses  number of judged responses that were given
+    num_failures   number of failures that were given, which were not judged
     """
 
     pairs: tuple[Pair, ...]
@@ -40,7 +40,7 @@ class Pairs(Sequence[Pair]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many responses are in no pair, by reason; the commonest reason first."""
+        """How many responses are in no pair, by reason; the most frequent first."""
         return dict(Counter(self.unused.values()).most_common())
 
     def explain(self) -> list[str]:
@@ -114,8 +114,8 @@ def build_pairs(
 def score(annotations: AnnotationLike | Iterable[AnnotationLike]) -> ResponseScore:
     """Counts of sentences over one response or many, with `score`, `coverage` and `anah`.
 
-    `score` is correct / (correct + hallucinated): None, not 0, where no sentence was decided. A
-    `Failure` has no sentences and counts nothing.
+    `score` is correct / (correct + hallucinated), 0 to 1: None, not 0, where no sentence was
+    decided. A `Failure` has no sentences and is not counted. Raises InputError for anything else.
     """
     one = isinstance(annotations, JudgedResponse | Annotation | Failure)
     rows, _ = _split([annotations] if one else annotations)  # type: ignore[list-item, arg-type]

@@ -126,17 +126,15 @@ def judge_config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+config_name_option = click.option(
+    "--config-name", metavar="NAME", help="Configuration of a data set that has several."
+)
+
+
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --split and --config-name, which choose a part of a data set."""
-    for option, help_text in (
-        ("--config-name", "Configuration of a data set that has several."),
-        (
-            "--split",
-            "Split of a data set folder or Hub data set [the only one, else train].",
-        ),
-    ):
-        function = click.option(option, metavar="NAME", help=help_text)(function)
-    return function
+    help_text = "Split of a data set folder or Hub data set [the only one, else train]."
+    return click.option("--split", metavar="NAME", help=help_text)(config_name_option(function))
 
 
 def require_file(path: Path, *, made_by: str) -> Path:
