@@ -58,6 +58,10 @@ _OTHER_ROWS: Sequence[tuple[frozenset[str], str]] = (
 )
 
 
+# Which command writes a file with the name that it has in a run.
+_MADE_BY = {"responses.jsonl": "sample", "annotations.jsonl": "annotate"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShownFile:
     """A file with the name that messages give it, and its split, '' for none."""
@@ -105,7 +109,7 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
         notes = [*notes, *_published_notes(files[0])]
         return Source(name=name, kind=Kind.PAIRS, files=files, notes=notes)
     if not path.exists():
-        raise InputError.of(path, f"not found; it can be: {SHOWN}")
+        raise InputError.of(path, _why_not_there(path))
     if split or config_name:
         refuse_part_of_file(path)
     kind = _kind_of_file(path)
@@ -139,6 +143,14 @@ def _read_pairs(file: ShownFile) -> Iterator[Shown | Fault]:
             yield Fault(path=file.label, line=row.number, message=row.fault)
         else:
             yield Shown(record=row.pair, row=row.number, split=file.split)
+
+
+def _why_not_there(path: Path) -> str:
+    """The command that writes a file of this name, else what could be shown."""
+    made_by = _MADE_BY.get(path.name)
+    if made_by is None:
+        return f"not found; it can be: {SHOWN}"
+    return f"does not exist yet; make it with: maskdpo {made_by}"
 
 
 def _files_of(pairs: PairFiles) -> list[ShownFile]:
