@@ -306,8 +306,14 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(world):
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (("--who", "Mirra"), "contains the reviewer 'Mirra'; nothing was changed; did you mean 'Mira'?"),
-        (("--response", "q1-7"), "contains the response 'q1-7'; nothing was changed; did you mean 'q1-"),
+        (
+            ("--who", "Mirra"),
+            "contains the reviewer 'Mirra'; nothing was changed; did you mean 'Mira'?",
+        ),
+        (
+            ("--response", "q1-7"),
+            "contains the response 'q1-7'; nothing was changed; did you mean 'q1-",
+        ),
         (
             ("--who", "Mira", "--response", "zzz"),
             "response 'zzz'; nothing was changed; known: q0-0",

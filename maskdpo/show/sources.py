@@ -1,8 +1,8 @@
 """What a file or folder holds that can be shown, and its rows one after another.
 
 The rule: rows are streamed, and a row that cannot be read is a `Fault` next to the others. What a
-file holds is decided by its sidecar, else by the keys of its first row; what cannot be shown is
-refused with one sentence that names what can, and the command that makes it.
+file holds is decided by its sidecar, else by the keys of its first row that is a JSON object; what
+cannot be shown is refused with one sentence that names what can, and the command that makes it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
+from schemas.files.writing import is_special_file
 from schemas.records import Annotation, Pair, Response
 
 SHOWN = (
@@ -26,6 +28,7 @@ SHOWN = (
 )
 _STAGE_FILES = ("annotations.jsonl", "dataset", "responses.jsonl")
 _BATCH_ROWS = 500
+_MAX_BROKEN_ROWS = 20  # read at the start of a file for one that decides its kind
 
 
 class Kind(StrEnum):
@@ -78,6 +81,8 @@ def find_source(path: Path, *, split: str = "") -> Source:
         raise InputError.of(path, f"not found; it can be: {SHOWN}")
     if path.is_dir():
         return _find_dataset(path, split)
+    if is_special_file(path):
+        raise InputError.of(path, "is a device or a pipe, and what is shown must be a file")
     if split:
         raise InputError.of(path, f"is a file; --split {split} is for data set folders")
     kind = Kind.PAIRS if path.suffix == ".parquet" else _kind_of_rows(path)
@@ -129,20 +134,27 @@ def _kind_of_rows(path: Path) -> Kind:
     by_sidecar = known.get(str(read_sidecar_values(path).get("format")))
     if by_sidecar is not None:
         return by_sidecar
-    text = next((text for _, text in read_lines(path)), None)
-    if text is None:
+    lines = list(islice(read_lines(path), _MAX_BROKEN_ROWS))
+    if not lines:
         raise InputError.of(path, f"holds no rows; it can be: {SHOWN}")
+    advice = advise_on_format(path, lines[0][1])
+    for line, text in [] if advice else lines:
+        if (row := _object_of(text)) is not None:
+            return _kind_of_row(path, row, line)
+    line = lines[0][0]
+    advice = advice or "its first lines are not JSON objects"
+    raise InputError.of(path, f"{advice}. It can be: {SHOWN}", line=line)
+
+
+def _object_of(text: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        advice = advise_on_format(path, text) or "its first line is not a JSON object"
-        raise InputError.of(path, f"{advice}. It can be: {SHOWN}", line=1)
-    return _kind_of_row(path, row)
+        return None
+    return row if isinstance(row, dict) else None
 
 
-def _kind_of_row(path: Path, row: Mapping[str, Any]) -> Kind:
+def _kind_of_row(path: Path, row: Mapping[str, Any], line: int) -> Kind:
     if {"chosen", "rejected"} <= row.keys():
         return Kind.PAIRS
     if {"text", "sentences"} <= row.keys():
@@ -153,8 +165,8 @@ def _kind_of_row(path: Path, row: Mapping[str, Any]) -> Kind:
     if what is None:
         keys = ", ".join(map(repr, sorted(row)[:8])) or "none"
         message = f"cannot be shown: the first row has the keys {keys}. It can be: {SHOWN}"
-        raise InputError.of(path, message, line=1)
-    raise InputError.of(path, f"holds {what.format(path=path)}", line=1)
+        raise InputError.of(path, message, line=line)
+    raise InputError.of(path, f"holds {what.format(path=path)}", line=line)
 
 
 def _count(path: Path) -> int:
