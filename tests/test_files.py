@@ -93,7 +93,7 @@ def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n  \n"])
 def test_an_empty_file_says_what_it_should_hold(tmp_path: Path, content: str) -> None:
     assert (
-        "holds no rows; it should hold one Question a line"
+        "holds no rows; it should hold one Question per line"
         in faults_of(write(tmp_path, content))[0]
     )
 
