@@ -287,7 +287,7 @@ def test_a_null_of_parquet_is_a_field_left_out(tmp_path: Path, run: Run) -> None
     assert code == 0, err
     found = read_records(tmp_path / "annotations.jsonl", Annotation)
     assert [row.model for row in found] == ["", "m"]
-    assert "1 responses have no question" in err
+    assert "responses without a question: 1;" in err
 
 
 def test_json_lines_of_a_folder_are_read_as_they_are(tmp_path: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tracemalloc
 from pathlib import Path
@@ -132,7 +133,7 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "two" / "d.jsonl", [document_row(), {"id": 3}])
     _, out, err = run("show", path, "--documents", elsewhere)
     assert '"She was born in 1948"' in out
-    assert "1 rows are not documents" in err
+    assert "rows that are not documents, left out: 1" in err
     write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
     _, out, _ = run("show", path, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
@@ -250,7 +251,7 @@ def test_the_runs_annotations_are_the_default(run: Run, tmp_path: Path) -> None:
         ([{"id": "r", "stage": "s", "reason": "x"}], "holds rows that failed"),
         ([{"response_id": "r", "action": "label"}], "holds reviews of people"),
         ([{"a": 1, "b": 2}], "the first row has the keys 'a', 'b'. It can be: annotations"),
-        (["[1]"], "its first row is not a JSON object. It can be: annotations"),
+        (["[1]"], "its first lines are not JSON objects. It can be: annotations"),
         (["a,b,c", "1,2,3"], "a table (CSV), not JSON"),
         ([], "holds no rows; it can be: annotations"),
     ],
@@ -279,6 +280,51 @@ def test_other_folders_and_parquet_files_are_refused(run: Run, tmp_path: Path) -
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     assert "cannot be read as Parquet" in run("show", tmp_path / "broken.parquet")[2]
     assert "not found; it can be: annotations" in run("show", "nothing.jsonl")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("responses.jsonl", "sample"), ("annotations.jsonl", "annotate")],
+)
+def test_what_a_run_has_not_made_yet_is_named_with_its_command(
+    run: Run, name: str, command: str
+) -> None:
+    code, _, err = run("show", f"runs/mine/{name}")
+    assert code == 2
+    assert f"runs/mine/{name}: does not exist yet; make it with: maskdpo {command}\n" in err
+
+
+def test_a_broken_first_line_does_not_hide_the_rows_below(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", ["[1]", '{"id": "x", "text":', one_sentence(1)])
+    code, out, err = run("show", path)
+    assert code == 0
+    assert "1 of 1  r1" in out
+    assert "2 rows of 3 have faults" in err
+
+
+def test_pipes_and_devices_are_refused(run: Run, annotated: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code, _, err = run("show", pipe)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "pipe: is a device or a pipe, and what is shown must be a file" in err
+    code, _, err = run("show", annotated, "--html", pipe)
+    assert code == 2
+    assert "is a device or a pipe, and the output must be a file" in err
+    assert pipe.is_fifo()
+
+
+def test_an_empty_name_of_a_page_is_refused(run: Run, annotated: Path) -> None:
+    code, _, err = run("show", annotated, "--html", "")
+    assert code == 2
+    assert "Invalid value for '--html': the name of the file is empty" in err
+
+
+def test_a_terminal_without_a_size_shows_everything(
+    run: Run, annotated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "question: Who is Mira Tolvan?" in run("show", annotated)[1]
 
 
 def test_a_file_of_a_later_format_is_refused(run: Run, annotated: Path) -> None:
@@ -352,13 +398,13 @@ def test_labels_are_named_as_in_the_file_or_as_shown(run: Run, annotated: Path) 
 def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotated: Path) -> None:
     code, out, err = run("show", annotated, "--label", "no_fact", "--topic", "paintrs")
     assert (code, out) == (2, "")
-    assert "no row matches; 1 rows were read" in err
+    assert "no row matches, of 1 row read" in err
     assert "labels: contradictory, no_hallucination, undetermined" in err
-    assert "topics: painters (of 'paintrs': did you mean 'painters'?)" in err
+    assert "topics: painters ('paintrs' is none of them: did you mean 'painters'?)" in err
     _, _, err = run("show", annotated, "--reason", "no_repli")
     assert "did you mean 'no_reply'?" in err
     _, _, err = run("show", annotated, "--id", "r9")
-    assert "ids: r1 (of 'r9'" in err
+    assert "ids: r1 ('r9' is none of them)" in err
 
 
 def test_a_sample_depends_on_seed_and_ids_alone(tmp_path: Path) -> None:

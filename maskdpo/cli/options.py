@@ -15,7 +15,9 @@ import click
 from maskdpo.config import load_run_config
 from maskdpo.config_sections import section_model
 from schemas.errors import Fault, InputError
+from schemas.files.writing import is_special_file
 from schemas.stage import StageResult, check_failures, failures_path
+from schemas.text.counted import count_of
 from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
@@ -26,7 +28,23 @@ if TYPE_CHECKING:
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
-OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _OutputFile(click.Path):
+    """A file to write: no folder, no device, no pipe, and not the empty name of an unset variable.
+
+    Refused here, before anything is paid for; what writes refuses it once more.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("the name of the file is empty", param, ctx)
+        if is_special_file(value):
+            self.fail(f"{value} is a device or a pipe, and the output must be a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -302,7 +320,8 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
             reasons[failure.reason] = reasons.get(failure.reason, 0) + 1
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         click.echo(
-            f"{len(result.failures)} rows failed ({listed}); see {failures_path(result.output)}",
+            f"{count_of(len(result.failures), 'row')} failed ({listed}); see "
+            f"{failures_path(result.output)}",
             err=True,
         )
     check_failures(result, max_failed)

@@ -19,6 +19,7 @@ from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Annotation, Pair
+from schemas.text.counted import count_of
 from schemas.text.terminal import one_line
 
 STAGE = "show"
@@ -222,7 +223,8 @@ def _nothing(source: Source, choice: Choice, chosen: Chosen, seen: _Seen) -> Fau
         parts.append(f"topics: {_hint(choice.topics, seen.topics)}")
     if choice.ids:
         parts.append(f"ids: {_hint(choice.ids, seen.ids)}")
-    message = f"no row matches; {chosen.num_rows:,} rows were read. There are " + "; ".join(parts)
+    read = count_of(chosen.num_rows, "row")
+    message = f"no row matches, of {read} read. There are {'; '.join(parts)}"
     return Fault(path=source.name, line=None, message=message)
 
 
@@ -232,7 +234,9 @@ def _hint(wanted: frozenset[str], there: Counter[str]) -> str:
     unknown = sorted(wanted - set(names))
     if not names or not unknown:
         return _listed(there)
-    return f"{_listed(there)} (of {unknown[0]!r}: {nearest(unknown[0], names)})"
+    hint = nearest(unknown[0], names)
+    hint = "" if hint.startswith("known: ") else f": {hint}"  # they are listed already
+    return f"{_listed(there)} ({unknown[0]!r} is none of them{hint})"
 
 
 def _listed(counted: Counter[str]) -> str:
