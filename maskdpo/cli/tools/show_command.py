@@ -16,7 +16,7 @@ from maskdpo.cli.options import (
     require_file,
 )
 from maskdpo.config import RunConfig
-from schemas.errors import nearest
+from schemas.errors import InputError, nearest
 from schemas.labels import Label
 from schemas.text.terminal import printable
 
@@ -167,9 +167,7 @@ def _show(
     from maskdpo.show.terminal import print_rows
 
     if not path.exists() and not path.suffix:
-        from maskdpo.data_sets.checking import find_dataset
-
-        path = find_dataset(str(path))
+        path = _fetch(str(path))
     found = find_source(path, split=split)
     chosen = choose(found, choice, on_event=Progress())
     library = find_library(
@@ -188,6 +186,20 @@ def _show(
         return
     size = write_page(page, PageInputs(source=found, chosen=chosen, library=library))
     click.echo(f"wrote {printable(str(page))} ({size / 1e6:.2f} MB): {counts}")
+
+
+def _fetch(name: str) -> Path:
+    """The folder of a data set on the Hub. Raises InputError for one of another layout."""
+    from maskdpo.data_sets.checking import find_dataset
+
+    found = find_dataset(name)
+    if not isinstance(found, Path):
+        raise InputError.of(
+            name,
+            "does not have the layout of maskdpo build, and only such data sets are shown; check "
+            f"it with: maskdpo validate {name}",
+        )
+    return found
 
 
 def _reviews_aside(source: Source) -> list[str]:
