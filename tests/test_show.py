@@ -237,7 +237,7 @@ def test_responses_are_shown_without_labels(run: Run, tmp_path: Path) -> None:
 def test_the_runs_annotations_are_the_default(run: Run, tmp_path: Path) -> None:
     code, _, err = run("show", "--set", "run.dir=mine")
     assert code == 2
-    assert "mine/annotations.jsonl: not found; maskdpo annotate makes it" in err
+    assert "mine/annotations.jsonl: not found; make it with: maskdpo annotate" in err
     write(tmp_path / "mine" / "annotations.jsonl", [annotation_row()])
     assert "1 of 1  r1" in run("show", "--set", "run.dir=mine")[1]
 
@@ -291,7 +291,7 @@ def test_what_a_run_has_not_made_yet_is_named_with_its_command(
 ) -> None:
     code, _, err = run("show", f"runs/mine/{name}")
     assert code == 2
-    assert f"runs/mine/{name}: does not exist yet; make it with: maskdpo {command}\n" in err
+    assert f"runs/mine/{name}: not found; make it with: maskdpo {command}\n" in err
 
 
 def test_a_broken_first_line_does_not_hide_the_rows_below(run: Run, tmp_path: Path) -> None:

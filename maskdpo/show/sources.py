@@ -154,7 +154,7 @@ def _why_not_there(path: Path) -> str:
     made_by = _MADE_BY.get(path.name)
     if made_by is None:
         return f"not found; it can be: {SHOWN}"
-    return f"does not exist yet; make it with: maskdpo {made_by}"
+    return f"not found; make it with: maskdpo {made_by}"
 
 
 def _files_of(pairs: PairFiles) -> list[ShownFile]:

@@ -128,7 +128,7 @@ def command(
     docs/formats.md.
     """
     name = "dataset" if format_name in _OF_PAIRS else "annotations.jsonl"
-    made_by = "maskdpo build makes it" if format_name in _OF_PAIRS else "maskdpo annotate makes it"
+    made_by = f"make it with: maskdpo {'build' if format_name in _OF_PAIRS else 'annotate'}"
     given = require_file(source or config.run.path(name), made_by=made_by)
     if format_name in SHEETS:
         from formats.sheets.export import run_export_sheet

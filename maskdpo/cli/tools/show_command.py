@@ -145,7 +145,7 @@ def command(
         require_file(documents, made_by="--documents names the documents of the responses")
     if source is None:
         path = config.run.path("annotations.jsonl")
-        source = str(require_file(path, made_by="maskdpo annotate makes it"))
+        source = str(require_file(path, made_by="make it with: maskdpo annotate"))
     choice = Choice(
         labels=labels,
         topics=frozenset(topics),
