@@ -89,7 +89,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         write_config(sample=model, annotate=judge)
         code, out, err = run("doctor", "--config", "run.yaml")
     assert code == 0, out + err
-    assert line_of(out, "documents:") == "ok       documents: documents.jsonl: 1 rows"
+    assert line_of(out, "documents:") == "ok       documents: documents.jsonl: 1 row"
     assert line_of(out, "documents of questions").startswith("ok ")
     assert line_of(out, f"sample at {server.base_url}").endswith("serves policy")
     assert line_of(out, "annotate.llm.api_key_env").endswith("OPENAI_API_KEY is set")

@@ -203,7 +203,7 @@ def test_what_was_forgotten_does_not_come_back(world):
     kept = (world.folder / "responses.jsonl").read_bytes()
     out, err = world("sample")
     assert (world.folder / "responses.jsonl").read_bytes() == kept and world.asked == []
-    assert "forgotten 1" in out and "1 responses were forgotten" in err
+    assert "forgotten 1" in out and "responses left out because of maskdpo forget: 1" in err
     out, _ = world("sample", "--estimate")
     assert "calls to make: 0" in out
     (world.folder / "responses.jsonl").write_bytes(rows)

@@ -18,6 +18,7 @@ from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, InputError
 from schemas.records import Annotation, Failure, Pair
 from schemas.scores import ResponseScore, score_labels
+from schemas.text.counted import count_of
 from schemas.validation import show_value
 
 AnnotationLike = JudgedResponse | Annotation | Failure
@@ -63,9 +64,10 @@ class Pairs(Sequence[Pair]):
     def summary(self) -> str:
         """How many pairs there are, from how many responses, and why the rest are in none."""
         left = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
-        pairs = "1 pair" if len(self) == 1 else f"{len(self):,} pairs"
         rest = f"; in no pair: {left}" if left else ""
-        return f"{pairs} from {self.num_responses:,} responses{rest}"
+        return (
+            f"{count_of(len(self), 'pair')} from {count_of(self.num_responses, 'response')}{rest}"
+        )
 
     def __repr__(self) -> str:
         return f"Pairs({self.summary})"
@@ -73,7 +75,7 @@ class Pairs(Sequence[Pair]):
     def __str__(self) -> str:
         from maskdpo.api.shown import text_of_pairs
 
-        return text_of_pairs(self.pairs)
+        return text_of_pairs(self.pairs) if self.pairs else self.summary
 
     def _repr_html_(self) -> str:
         from maskdpo.api.shown import html_of_pairs
@@ -93,6 +95,11 @@ def build_pairs(
     setting, InputError where two responses have one id.
     """
     settings = _read_config(config)
+    if not isinstance(annotations, Iterable):
+        raise ConfigError(
+            f"annotations is {show_value(annotations)}, but it must be a list of what "
+            "maskdpo.annotate returns: a pair is made of two responses to one question"
+        )
     rows, failures = _split(annotations)
     _refuse_equal_ids(rows)
     built = build(rows, settings)

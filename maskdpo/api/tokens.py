@@ -125,7 +125,7 @@ def read_pair(given: Pair | Mapping[str, Any]) -> Pair:
     identifier = name if isinstance(name, str) and name else "1"
     try:
         return parse_pair(values, identifier)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:  # TypeError: an array, a date
         raise InputError.of(f"pair {identifier!r}", str(error)) from None
 
 

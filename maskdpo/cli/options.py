@@ -16,6 +16,7 @@ from maskdpo.config import load_run_config
 from maskdpo.config_sections import section_model
 from schemas.errors import Fault, InputError
 from schemas.stage import StageResult, check_failures, failures_path
+from schemas.text.counted import count_of
 from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
@@ -302,7 +303,8 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
             reasons[failure.reason] = reasons.get(failure.reason, 0) + 1
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         click.echo(
-            f"{len(result.failures)} rows failed ({listed}); see {failures_path(result.output)}",
+            f"{count_of(len(result.failures), 'row')} failed ({listed}); see "
+            f"{failures_path(result.output)}",
             err=True,
         )
     check_failures(result, max_failed)
