@@ -54,7 +54,7 @@ def read_documents(given: Documents) -> list[Document]:
             faults.extend(made)
     if faults:
         raise InputError(faults)
-    _refuse_equal_ids(documents)
+    refuse_equal_ids(documents, name="documents", advice="ids must be unique")
     return documents
 
 
@@ -95,16 +95,16 @@ def _read_document(place: str, values: Any, *, number: int) -> Document | list[F
         ]
 
 
-def _refuse_equal_ids(documents: Sequence[Document]) -> None:
+def refuse_equal_ids(records: Sequence[Document | Response], *, name: str, advice: str) -> None:
+    """Raise InputError where two records have one id; `name` is that of the argument."""
     first: dict[str, int] = {}
-    for at, document in enumerate(documents):
-        if document.id in first:
+    for at, record in enumerate(records):
+        if record.id in first:
             raise InputError.of(
-                f"documents[{at}]",
-                f"has the id {document.id!r}, and so has documents[{first[document.id]}]; ids must "
-                "be unique",
+                f"{name}[{at}]",
+                f"has the id {record.id!r}, and so has {name}[{first[record.id]}]; {advice}",
             )
-        first[document.id] = at
+        first[record.id] = at
 
 
 def refuse_file_name(name: str, text: str) -> None:

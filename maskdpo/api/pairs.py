@@ -14,6 +14,7 @@ from typing import Any, overload
 from dataset_builder.build import build_pairs as build
 from dataset_builder.config import BuildConfig
 from dataset_builder.unused import EXPLANATIONS
+from maskdpo.api.inputs import refuse_equal_ids
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, InputError
 from schemas.records import Annotation, Failure, Pair
@@ -101,7 +102,12 @@ def build_pairs(
             "maskdpo.annotate returns: a pair is made of two responses to one question"
         )
     rows, failures = _split(annotations)
-    _refuse_equal_ids(rows)
+    refuse_equal_ids(
+        rows,
+        name="annotations",
+        advice="give each response an id of its own: "
+        'annotate([{"id": ..., "text": ...}, ...], ...)',
+    )
     built = build(rows, settings)
     return Pairs(
         pairs=tuple(built.pairs),
@@ -153,15 +159,3 @@ def _split(given: Iterable[AnnotationLike]) -> tuple[list[Annotation], list[Fail
                 "maskdpo.Annotation",
             )
     return rows, failures
-
-
-def _refuse_equal_ids(rows: Sequence[Annotation]) -> None:
-    first: dict[str, int] = {}
-    for at, row in enumerate(rows):
-        if row.id in first:
-            raise InputError.of(
-                f"annotations[{at}]",
-                f"has the id {row.id!r}, and so has annotations[{first[row.id]}]; give each "
-                'response an id of its own: annotate([{"id": ..., "text": ...}, ...], ...)',
-            )
-        first[row.id] = at
