@@ -184,8 +184,8 @@ PYTHON_API = [
         ),
         (
             "equal-ids-of-responses",
-            "        if row.id in first:\n",
-            "        if False:\n",
+            "    if identifier in first:\n",
+            "    if False:\n",
             f"{API} -k cannot_be_paired",
         ),
     ),

@@ -62,8 +62,8 @@ PACKAGING = [
         ),
         (
             "a-command-per-package",
-            "list(dict.fromkeys(map(install_command, modules)))",
-            "list(map(install_command, modules)) * 2",
+            "_of_extras(\",\".join(together))",
+            "_of_extras(together[0])",
             f"{PACKAGES} -k sentence",
         ),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from schemas.files.jsonl import (
     write_records,
 )
 from schemas.files.sidecar import make_sidecar, sidecar_path, write_sidecar
+from schemas.files.writing import atomic_descriptor
 from schemas.records import Document, Question
 from schemas.stage import failures_path
 
@@ -93,7 +95,7 @@ def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n  \n"])
 def test_an_empty_file_says_what_it_should_hold(tmp_path: Path, content: str) -> None:
     assert (
-        "holds no rows; it should hold one Question a line"
+        "holds no rows; it should hold one Question per line"
         in faults_of(write(tmp_path, content))[0]
     )
 
@@ -169,6 +171,22 @@ def with_sidecar(tmp_path: Path, **changed: object) -> Path:
     meta = json.loads(sidecar_path(path).read_text())
     sidecar_path(path).write_text(json.dumps(meta | changed))
     return path
+
+
+@pytest.mark.parametrize("as_link", [False, True])
+def test_a_pipe_or_device_is_refused_and_stays(tmp_path: Path, as_link: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    given = pipe
+    if as_link:
+        given = tmp_path / "link"
+        given.symlink_to(pipe)
+    with pytest.raises(InputError, match="is a device or a pipe, and the output must be a file"):
+        write_records(given, [Question(id="q", question="Who?")])
+    with pytest.raises(InputError, match="is a device or a pipe"), atomic_descriptor(given):
+        pass
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_sidecar_describes_without_naming_folders(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tracemalloc
 from pathlib import Path
@@ -250,7 +251,7 @@ def test_the_runs_annotations_are_the_default(run: Run, tmp_path: Path) -> None:
         ([{"id": "r", "stage": "s", "reason": "x"}], "holds rows that failed"),
         ([{"response_id": "r", "action": "label"}], "holds reviews of people"),
         ([{"a": 1, "b": 2}], "the first row has the keys 'a', 'b'. It can be: annotations"),
-        (["[1]"], "its first row is not a JSON object. It can be: annotations"),
+        (["[1]"], "its first lines are not JSON objects. It can be: annotations"),
         (["a,b,c", "1,2,3"], "a table (CSV), not JSON"),
         ([], "holds no rows; it can be: annotations"),
     ],
@@ -291,6 +292,39 @@ def test_what_a_run_has_not_made_yet_is_named_with_its_command(
     code, _, err = run("show", f"runs/mine/{name}")
     assert code == 2
     assert f"runs/mine/{name}: does not exist yet; make it with: maskdpo {command}\n" in err
+
+
+def test_a_broken_first_line_does_not_hide_the_rows_below(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", ["[1]", '{"id": "x", "text":', one_sentence(1)])
+    code, out, err = run("show", path)
+    assert code == 0
+    assert "1 of 1  r1" in out
+    assert "2 rows of 3 have faults" in err
+
+
+def test_pipes_and_devices_are_refused(run: Run, annotated: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code, _, err = run("show", pipe)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "pipe: is a device or a pipe, and what is shown must be a file" in err
+    code, _, err = run("show", annotated, "--html", pipe)
+    assert code == 2
+    assert "is a device or a pipe, and the output must be a file" in err
+    assert pipe.is_fifo()
+
+
+def test_an_empty_name_of_a_page_is_refused(run: Run, annotated: Path) -> None:
+    code, _, err = run("show", annotated, "--html", "")
+    assert code == 2
+    assert "Invalid value for '--html': the name of the file is empty" in err
+
+
+def test_a_terminal_without_a_size_shows_everything(
+    run: Run, annotated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert "question: Who is Mira Tolvan?" in run("show", annotated)[1]
 
 
 def test_a_file_of_a_later_format_is_refused(run: Run, annotated: Path) -> None:

@@ -28,6 +28,7 @@ from annotator.judging.annotator import Annotator
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.llm_config import LlmConfig
 from annotator.judging.make_judge import asks_a_model, judge_prices
+from maskdpo.api.given import check_limit, read_iterable, read_path
 from maskdpo.api.inputs import (
     Documents,
     ResponseLike,
@@ -287,6 +288,10 @@ def _prepare(
     language: str,
     on_event: OnEvent,
 ) -> _Run:
+    if not callable(on_event):
+        raise ConfigError(f"on_event is {show_value(on_event)}, but it must be a function")
+    if store is not None and not isinstance(store, Store):
+        store = read_path("store", store)
     config, own = resolve_judge(judge, domain=domain, language=language)
     _check_limits(limits, config)
     records = read_documents(documents)
@@ -305,9 +310,7 @@ def _prepare(
 
 def _check_limits(limits: Limits, config: AnnotateConfig) -> None:
     for name in ("max_calls", "max_tokens", "max_cost"):
-        value = getattr(limits, name)
-        if value is not None and not (isinstance(value, int | float) and value >= 0):
-            raise ConfigError(f"{name} is {show_value(value)}, but it must be a number from 0")
+        check_limit(name, getattr(limits, name))
     if limits.max_cost is not None and None in judge_prices(config):
         raise ConfigError(
             f"max_cost is {limits.max_cost:g}, but the cost is not known: the judge has no prices. "
@@ -325,12 +328,11 @@ def _checked(response: OneResponse) -> OneResponse:
 
 def _many(responses: object) -> Iterable[ResponseLike]:
     if isinstance(responses, Path):
-        return read_records(responses, Response)
-    if isinstance(responses, Iterable) and not isinstance(responses, bytes):
-        return responses
-    raise ConfigError(
-        f"responses is {show_value(responses)}, but it must be a text, a maskdpo.Response, a "
-        "mapping with 'text', or an iterable of these"
+        return read_records(read_path("responses", responses), Response)
+    return read_iterable(
+        "responses",
+        responses,
+        wanted="a text, a maskdpo.Response, a mapping with 'text', or an iterable of these",
     )
 
 

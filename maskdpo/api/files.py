@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from maskdpo.api.given import read_path
 from maskdpo.api.inputs import Documents, read_documents
+from maskdpo.api.pairs import read_annotations, refuse_equal_id
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError
 from schemas.files.jsonl import read_records, write_records
@@ -27,6 +29,7 @@ def load_annotations(path: str | Path, documents: Documents = ()) -> list[Judged
 
     Raises InputError with every fault of the file.
     """
+    path = read_path("path", path)
     known = {document.id: document for document in read_documents(documents)}
     return [JudgedResponse.of(record, known) for record in read_records(path, Annotation)]
 
@@ -36,7 +39,7 @@ def load_failures(path: str | Path) -> list[Failure]:
 
     Raises InputError with every fault of their file.
     """
-    failed = failures_path(path)
+    failed = failures_path(read_path("path", path))
     return read_records(failed, Failure) if failed.exists() else []
 
 
@@ -47,26 +50,28 @@ def save_annotations(
 
     Results are written as they come, so `annotations` may be what `annotate` returns. A `Failure`
     goes to `NAME.failed.jsonl`. The file has its name when it is whole. Raises ConfigError where
-    `path` holds something else than annotations, or what a person decided.
+    `path` holds something else than annotations, or what a person decided; InputError where a row
+    is none, or two have one id.
     """
-    path = Path(path)
+    path = read_path("path", path)
+    rows = read_annotations(annotations)
     _refuse_other_work(path)
     failures: list[Failure] = []
-    count = write_records(path, _records(annotations, failures))
+    count = write_records(path, _records(rows, failures))
     write_failures(path, failures)
     counts = {"responses": count + len(failures), "failed": len(failures)}
     write_sidecar(path, make_sidecar("annotation", config={}, inputs={}, counts=counts))
     return count
 
 
-def _records(
-    annotations: Iterable[JudgedResponse | Annotation | Failure], failures: list[Failure]
-) -> Iterator[Annotation]:
-    for row in annotations:
+def _records(rows: Iterable[Annotation | Failure], failures: list[Failure]) -> Iterator[Annotation]:
+    first: dict[str, int] = {}
+    for at, row in enumerate(rows):
         if isinstance(row, Failure):
             failures.append(row)
-        else:
-            yield row.record if isinstance(row, JudgedResponse) else row
+            continue
+        refuse_equal_id(at, row.id, first)
+        yield row
 
 
 def _refuse_other_work(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from maskdpo.api.given import fault_of_record, fault_of_text, read_iterable, read_path
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records
@@ -43,7 +44,7 @@ def read_documents(given: Documents) -> list[Document]:
     Raises InputError with every fault, and ConfigError for what holds no documents at all.
     """
     if isinstance(given, Path):
-        return read_records(given, Document)
+        return read_records(read_path("documents", given), Document)
     documents: list[Document] = []
     faults: list[Fault] = []
     for place, values in _each_document(given):
@@ -54,7 +55,7 @@ def read_documents(given: Documents) -> list[Document]:
             faults.extend(made)
     if faults:
         raise InputError(faults)
-    refuse_equal_ids(documents, name="documents", advice="ids must be unique")
+    _refuse_equal_ids(documents)
     return documents
 
 
@@ -70,41 +71,44 @@ def _each_document(given: Documents) -> Iterator[tuple[str, Any]]:
             whole = {"text": values} if isinstance(values, str) else values
             is_named = isinstance(whole, Mapping) and isinstance(name, str)
             yield f"documents[{name!r}]", {"id": name, **whole} if is_named else whole
-    elif isinstance(given, Iterable):
-        yield from ((f"documents[{at}]", values) for at, values in enumerate(given))
     else:
-        raise ConfigError(
-            f"documents is {show_value(given)}, but it must be a text, a maskdpo.Document, a list "
-            "of these, or a mapping of ids to texts"
-        )
+        wanted = "a text, a maskdpo.Document, a list of these, or a mapping of ids to texts"
+        items = read_iterable("documents", given, wanted=wanted)
+        yield from ((f"documents[{at}]", values) for at, values in enumerate(items))
 
 
 def _read_document(place: str, values: Any, *, number: int) -> Document | list[Fault]:
     if isinstance(values, Document):
-        return values
+        return _refuse_half_characters(place, values)
     if isinstance(values, str):
         values = {"text": values}
     if not isinstance(values, Mapping):
         message = f"is {show_value(values)}, but it must be a text or have 'id' and 'text'"
         return [Fault(path=place, line=None, message=message)]
     try:
-        return Document.model_validate({"id": f"d{number}", **values})
+        document = Document.model_validate({"id": f"d{number}", **values})
     except ValidationError as error:
         return [
             Fault(path=place, line=None, message=text) for text in describe_errors(error, Document)
         ]
+    return _refuse_half_characters(place, document)
 
 
-def refuse_equal_ids(records: Sequence[Document | Response], *, name: str, advice: str) -> None:
-    """Raise InputError where two records have one id; `name` is that of the argument."""
+def _refuse_half_characters(place: str, document: Document) -> Document | list[Fault]:
+    fault = fault_of_record(document)
+    return [Fault(path=place, line=None, message=fault)] if fault else document
+
+
+def _refuse_equal_ids(documents: Sequence[Document]) -> None:
     first: dict[str, int] = {}
-    for at, record in enumerate(records):
-        if record.id in first:
+    for at, document in enumerate(documents):
+        if document.id in first:
             raise InputError.of(
-                f"{name}[{at}]",
-                f"has the id {record.id!r}, and so has {name}[{first[record.id]}]; {advice}",
+                f"documents[{at}]",
+                f"has the id {document.id!r}, and so has documents[{first[document.id]}]; ids must "
+                "be unique",
             )
-        first[record.id] = at
+        first[document.id] = at
 
 
 def refuse_file_name(name: str, text: str) -> None:
@@ -127,6 +131,8 @@ def read_question(given: str | Question | None) -> Question | None:
             f"question is {show_value(given)}, but it must be a text that is not empty, or a "
             "maskdpo.Question"
         )
+    if fault := fault_of_text(given):
+        raise ConfigError(f"question {fault}")
     return Question.model_validate({"id": f"q-{content_key(given)[:12]}", "question": given})
 
 
@@ -174,7 +180,7 @@ class ResponseMaker:
         if isinstance(given, JudgedResponse):
             given = given.record
         if isinstance(given, Response):
-            return self._with_documents(given)
+            return self._checked(given, number)
         values: object = {"text": given} if isinstance(given, str) else given
         identifier = self._id_of(values, number)
         if not isinstance(values, Mapping):
@@ -190,6 +196,12 @@ class ResponseMaker:
             return _bad_response(identifier, f"response {number}: {faults}")
         except ValueError as error:
             return _bad_response(identifier, f"response {number}: {error}")
+        return self._checked(response, number)
+
+    def _checked(self, response: Response, number: int) -> Response | Failure:
+        """The response with its documents, or a failure where no file could hold it."""
+        if fault := fault_of_record(response):
+            return _bad_response(response.id, f"response {number}: {fault}")
         return self._with_documents(response)
 
     def _id_of(self, values: object, number: int) -> str:
@@ -244,5 +256,6 @@ class ResponseMaker:
 
 
 def _bad_response(identifier: str, detail: str) -> Failure:
-    """The failure of a row that is not a response; an id that is too long is cut."""
-    return Failure(id=identifier[:_MAX_ID], stage="annotate", reason="bad_response", detail=detail)
+    """The failure of a row that is not a response; its id is made one that a file can hold."""
+    identifier = identifier[:_MAX_ID].encode(errors="replace").decode()
+    return Failure(id=identifier, stage="annotate", reason="bad_response", detail=detail)

@@ -7,14 +7,14 @@ response is in a pair or counted under a reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from dataset_builder.build import build_pairs as build
 from dataset_builder.config import BuildConfig
 from dataset_builder.unused import EXPLANATIONS
-from maskdpo.api.inputs import refuse_equal_ids
+from maskdpo.api.given import read_iterable
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, InputError
 from schemas.records import Annotation, Failure, Pair
@@ -102,12 +102,7 @@ def build_pairs(
             "maskdpo.annotate returns: a pair is made of two responses to one question"
         )
     rows, failures = _split(annotations)
-    refuse_equal_ids(
-        rows,
-        name="annotations",
-        advice="give each response an id of its own: "
-        'annotate([{"id": ..., "text": ...}, ...], ...)',
-    )
+    _refuse_equal_ids(rows)
     built = build(rows, settings)
     return Pairs(
         pairs=tuple(built.pairs),
@@ -123,8 +118,7 @@ def score(annotations: AnnotationLike | Iterable[AnnotationLike]) -> ResponseSco
     `score` is correct / (correct + hallucinated), 0 to 1: None, not 0, where no sentence was
     decided. A `Failure` has no sentences and is not counted. Raises InputError for anything else.
     """
-    one = isinstance(annotations, JudgedResponse | Annotation | Failure)
-    rows, _ = _split([annotations] if one else annotations)  # type: ignore[list-item, arg-type]
+    rows, _ = _split(annotations)
     total = ResponseScore()
     for row in rows:
         total += score_labels(sentence.verdict.label for sentence in row.sentences)
@@ -142,20 +136,54 @@ def _read_config(config: BuildConfig | Mapping[str, Any] | None) -> BuildConfig:
     )
 
 
-def _split(given: Iterable[AnnotationLike]) -> tuple[list[Annotation], list[Failure]]:
+def _split(given: object) -> tuple[list[Annotation], list[Failure]]:
     rows: list[Annotation] = []
     failures: list[Failure] = []
-    for at, item in enumerate(given):
-        if isinstance(item, JudgedResponse):
-            rows.append(item.record)
-        elif isinstance(item, Annotation):
-            rows.append(item)
-        elif isinstance(item, Failure):
+    for item in read_annotations(given):
+        if isinstance(item, Failure):
             failures.append(item)
+        else:
+            rows.append(item)
+    return rows, failures
+
+
+def read_annotations(given: object) -> Iterator[Annotation | Failure]:
+    """The records of judged responses, one at a time.
+
+    Raises ConfigError at once for what holds none, InputError for an item that is none.
+    """
+    wanted = "a list of results of maskdpo.annotate, or what it returns for many responses"
+    if isinstance(given, JudgedResponse | Annotation | Failure):
+        given = [given]
+    return _read_each(read_iterable("annotations", given, wanted=wanted))
+
+
+def _read_each(items: Iterable[object]) -> Iterator[Annotation | Failure]:
+    for at, item in enumerate(items):
+        if isinstance(item, JudgedResponse):
+            yield item.record
+        elif isinstance(item, Annotation | Failure):
+            yield item
         else:
             raise InputError.of(
                 f"annotations[{at}]",
                 f"is {show_value(item)}, but it must be a result of maskdpo.annotate or a "
                 "maskdpo.Annotation",
             )
-    return rows, failures
+
+
+def _refuse_equal_ids(rows: Sequence[Annotation]) -> None:
+    first: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        refuse_equal_id(at, row.id, first)
+
+
+def refuse_equal_id(at: int, identifier: str, first: dict[str, int]) -> None:
+    """Raise InputError for an id in `first`, which holds the place of each; else add it."""
+    if identifier in first:
+        raise InputError.of(
+            f"annotations[{at}]",
+            f"has the id {identifier!r}, and so has annotations[{first[identifier]}]; give each "
+            'response an id of its own: annotate([{"id": ..., "text": ...}, ...], ...)',
+        )
+    first[identifier] = at

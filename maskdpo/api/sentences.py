@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from annotator.text.config import TextConfig
 from annotator.text.sentences import split_sentences as split
+from schemas.errors import ConfigError
 from schemas.text.language import resolve_language
+from schemas.validation import show_value
 
 if TYPE_CHECKING:
     from annotator.text.config import SplitterName
@@ -23,8 +25,10 @@ def split_sentences(
     language   an ISO code such as "de"; "auto" detects it
     splitter   "sentencex", "spacy" or "nltk"
 
-    Raises ConfigError for an unknown language or splitter.
+    Raises ConfigError for an unknown language or splitter, and for a value that is not a text.
     """
+    if not isinstance(text, str):
+        raise ConfigError(f"text is {show_value(text)}, but it must be a text")
     settings = TextConfig.parse(
         {"language": language, "splitter": splitter}, where="maskdpo.split_sentences"
     )

@@ -15,6 +15,7 @@ import click
 from maskdpo.config import load_run_config
 from maskdpo.config_sections import section_model
 from schemas.errors import Fault, InputError
+from schemas.files.writing import is_special_file
 from schemas.stage import StageResult, check_failures, failures_path
 from schemas.text.counted import count_of
 from schemas.text.terminal import printable
@@ -27,7 +28,23 @@ if TYPE_CHECKING:
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
-OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _OutputFile(click.Path):
+    """A file to write: no folder, no device, no pipe, and not the empty name of an unset variable.
+
+    Refused here, before anything is paid for; what writes refuses it once more.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("the name of the file is empty", param, ctx)
+        if is_special_file(value):
+            self.fail(f"{value} is a device or a pipe, and the output must be a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 

@@ -1,9 +1,9 @@
 """What a file, a folder or a data set on the Hub holds that can be shown, and its rows.
 
 The rule: rows are streamed, and a row that cannot be read is a `Fault` next to the others. What a
-file holds is decided by its sidecar, else by the keys of its first row; what cannot be shown is
-refused with one sentence that names what can, and the command that makes it. Pairs are read as
-`train` reads them.
+file holds is decided by its sidecar, else by the keys of its first row that is a JSON object; what
+cannot be shown is refused with one sentence that names what can, and the command that makes it.
+Pairs are read as `train` reads them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from maskdpo.data_sets.hub import is_hub_id
@@ -22,6 +22,7 @@ from schemas.files import tables
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
+from schemas.files.writing import is_special_file
 from schemas.preference_rows import SIDES
 from schemas.records import Annotation, Pair, Response
 from trainer.data import PairFiles, scan_pairs
@@ -33,6 +34,7 @@ SHOWN = (
 _STAGE_FILES = ("annotations.jsonl", "dataset", "responses.jsonl")
 _PUBLISHED = {"chosen_item", "rejected_item"}
 _ARRAY = b"[{"  # how a JSON array of rows begins
+_MAX_BROKEN_ROWS = 20  # read at the start of a file for one that decides its kind
 
 
 class Kind(StrEnum):
@@ -110,6 +112,8 @@ def find_source(name: str, *, split: str | None = None, config_name: str | None 
         return Source(name=name, kind=Kind.PAIRS, files=files, notes=notes)
     if not path.exists():
         raise InputError.of(path, _why_not_there(path))
+    if is_special_file(path):
+        raise InputError.of(path, "is a device or a pipe, and what is shown must be a file")
     if split or config_name:
         refuse_part_of_file(path)
     kind = _kind_of_file(path)
@@ -196,26 +200,33 @@ def _kind_of_file(path: Path) -> Kind:
     by_sidecar = known.get(str(read_sidecar_values(path).get("format")))
     if by_sidecar is not None:
         return by_sidecar
-    kind = _kind_of_row(path, _first_row(path))
+    line, row = _first_row(path)
+    kind = _kind_of_row(path, row, line)
     if kind is not Kind.PAIRS and tables.is_array(path):
         raise InputError.of(path, advise_on_format(path, _ARRAY))
     return kind
 
 
-def _first_row(path: Path) -> Mapping[str, object]:
-    """The first row of a file of JSON lines, or of one JSON array."""
-    number, row = next(tables.scan_values(path), (0, None))
-    if isinstance(row, dict):
-        return row
-    if not number:
+def _first_row(path: Path) -> tuple[int, Mapping[str, object]]:
+    """The first object of a file of JSON lines, or of one JSON array, with its number."""
+    rows = list(islice(tables.scan_values(path), _MAX_BROKEN_ROWS))
+    if not rows:
         raise InputError.of(path, f"holds no rows; it can be: {SHOWN}")
-    what = "its first row is not a JSON object"
-    text = b"" if tables.is_array(path) else next(text for _, text in read_lines(path))
-    advice = advise_on_format(path, text) if text else ""
-    raise InputError.of(path, f"{advice or what}. It can be: {SHOWN}", line=1)
+    line, row = rows[0]
+    advice = "" if isinstance(row, dict) or tables.is_array(path) else _advice(path)
+    for number, row in [] if advice else rows:
+        if isinstance(row, dict):
+            return number, row
+    advice = advice or "its first lines are not JSON objects"
+    raise InputError.of(path, f"{advice}. It can be: {SHOWN}", line=line)
 
 
-def _kind_of_row(path: Path, row: Mapping[str, object]) -> Kind:
+def _advice(path: Path) -> str:
+    """What the first line shows of another format; empty for JSON lines."""
+    return advise_on_format(path, next(text for _, text in read_lines(path)))
+
+
+def _kind_of_row(path: Path, row: Mapping[str, object], line: int) -> Kind:
     if row.keys() >= set(SIDES):
         return Kind.PAIRS
     if {"text", "sentences"} <= row.keys():
@@ -226,5 +237,5 @@ def _kind_of_row(path: Path, row: Mapping[str, object]) -> Kind:
     if what is None:
         listed = ", ".join(map(repr, sorted(row)[:8])) or "none"
         message = f"cannot be shown: the first row has the keys {listed}. It can be: {SHOWN}"
-        raise InputError.of(path, message, line=1)
-    raise InputError.of(path, f"holds {what.format(path=path)}", line=1)
+        raise InputError.of(path, message, line=line)
+    raise InputError.of(path, f"holds {what.format(path=path)}", line=line)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NO_SPANS = "no spans: all of it trains (stock DPO)"
 _MIN_COLUMNS_WIDTH = 88  # narrower terminals show the two sides of a pair one below the other
 _MAX_LINE_CHARS = 300
+_UNKNOWN_WIDTH = 80
 
 
 def print_rows(rows: Sequence[Shown], documents: Mapping[str, Document]) -> None:
@@ -60,7 +61,10 @@ def _console() -> Console:
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    return Console(highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.width < 1:  # a terminal that reports no size, or COLUMNS=0: nothing would be printed
+        console.width = _UNKNOWN_WIDTH
+    return console
 
 
 def _title(place: str, identifier: str) -> Text:

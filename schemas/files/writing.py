@@ -1,7 +1,8 @@
 """Writing files all or nothing: a file has its name only when it is complete.
 
 The rule: a temporary file in the target's folder, flushed to the disk, then a rename. Its mode is
-what the umask gives to any new file, so the same users may read it as other new files.
+what the umask gives to any new file, so the same users may read it as other new files. A device or
+a pipe is refused: the rename would put a file in its place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from schemas.errors import InputError
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -29,6 +32,7 @@ def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
     The temporary file is in the target's folder, so that the rename stays on one file system; it
     is removed when the block raises. Symbolic links are written through, not replaced.
     """
+    refuse_special_file(path)
     target = Path(os.path.realpath(path))
     with (
         atomic_descriptor(target) as descriptor,
@@ -40,6 +44,7 @@ def atomic_writer(path: str | Path) -> Iterator[IO[str]]:
 @contextmanager
 def atomic_descriptor(target: Path) -> Iterator[int]:
     """The same for bytes: a descriptor open for writing, which is closed here."""
+    refuse_special_file(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = _new_file(target.parent, f".{target.name}.")
     try:
@@ -52,6 +57,18 @@ def atomic_descriptor(target: Path) -> Iterator[int]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_special_file(path: str | Path) -> bool:
+    """Whether `path` is something that is neither a file nor a folder, such as /dev/null."""
+    path = Path(path)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def refuse_special_file(path: str | Path) -> None:
+    """Raise InputError where `path` is a device or a pipe."""
+    if is_special_file(path):
+        raise InputError.of(path, "is a device or a pipe, and the output must be a file")
 
 
 def follow_umask(path: Path) -> None:

@@ -189,7 +189,7 @@ def _show(
         click.echo(f"\n{counts}", err=True)
         return
     size = write_page(page, PageInputs(source=found, chosen=chosen, library=library))
-    click.echo(f"wrote {page} ({size / 1e6:.2f} MB): {counts}")
+    click.echo(f"wrote {printable(str(page))} ({size / 1e6:.2f} MB): {counts}")
 
 
 def _reviews_aside(source: Source) -> list[str]:
