@@ -62,7 +62,7 @@ PACKAGING = [
         ),
         (
             "a-command-per-package",
-            "_of_extras(\",\".join(together))",
+            '_of_extras(",".join(together))',
             "_of_extras(together[0])",
             f"{PACKAGES} -k sentence",
         ),
