@@ -21,6 +21,7 @@ def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]
 def show_value(value: object) -> str:
     """A value for a message: its repr, without what looks like an API key, cut to one line."""
     text = hide_likely_keys(repr(value)[:_MAX_SEARCHED_CHARS])
+    text = " ".join(text.splitlines())  # tables and arrays have several
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 3] + "..."
 
 

@@ -62,8 +62,8 @@ PACKAGING = [
         ),
         (
             "a-command-per-package",
-            '_of_extras(",".join(together))',
-            "_of_extras(together[0])",
+            "extras = list(dict.fromkeys(map(find_extra, modules)))",
+            "extras = list(map(find_extra, modules)) * 2",
             f"{PACKAGES} -k sentence",
         ),
     ),

@@ -331,3 +331,42 @@ def test_a_reference_computed_in_advance_by_trl_is_refused() -> None:
     row = pairs_of()[0].model_dump(mode="json") | {"ref_chosen_logps": 0.0}
     with pytest.raises(maskdpo.ConfigError, match="precompute_ref_log_probs=False"):
         maskdpo.TrlCollator(byte_level_tokenizer())([row])
+
+
+# What nobody means
+
+
+def test_the_loss_refuses_what_is_no_batch() -> None:
+    import torch
+
+    logps, ones = -torch.rand(4, 3), torch.ones(4, 3)
+    for wrong in (None, logps.tolist(), logps.numpy()):
+        with pytest.raises(maskdpo.ConfigError, match=r"^logps is .*must be a torch\.Tensor$"):
+            maskdpo.mask_dpo_loss(wrong, logps, ones)  # type: ignore[arg-type]
+        with pytest.raises(maskdpo.ConfigError, match=r"^weights is .*must be a torch\.Tensor$"):
+            maskdpo.mask_dpo_loss(logps, logps, wrong)  # type: ignore[arg-type]
+    with pytest.raises(maskdpo.ConfigError, match=r"^the devices are logps meta, reference_logps"):
+        maskdpo.mask_dpo_loss(logps.to("meta"), logps, ones)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_the_loss_refuses_weights_that_no_span_can_have(weight: float) -> None:
+    import torch
+
+    logps, weights = -torch.rand(4, 3), torch.ones(4, 3)
+    weights[3, 1] = weight
+    with pytest.raises(maskdpo.ConfigError, match=rf"^weights has {weight:g}, but a weight must"):
+        maskdpo.mask_dpo_loss(logps, logps, weights)
+
+
+def test_the_collator_refuses_what_is_no_batch() -> None:
+    collate = maskdpo.TrlCollator(byte_level_tokenizer())
+    with pytest.raises(maskdpo.InputError, match=r"^rows: is empty, but a batch needs at least"):
+        collate([])
+    with pytest.raises(maskdpo.InputError, match=r"a row must be an object with 'chosen'"):
+        collate([5])  # type: ignore[list-item]
+    for wrong in (None, "gpt2", object()):
+        with pytest.raises(maskdpo.ConfigError, match=r"^tokenizer is .*a tokenizer of transforme"):
+            maskdpo.TrlCollator(wrong)
+    with pytest.raises(maskdpo.ConfigError, match=r"'chat_template_kwargs' is 5"):
+        maskdpo.TrlCollator(byte_level_tokenizer(), chat_template_kwargs=5)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.errors import ConfigError
 from schemas.packages import require
+from schemas.validation import show_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +38,7 @@ def mask_dpo_loss(
     All three have the shape [2B, T]: the chosen sides of B pairs, then their rejected sides in the
     same order (the layout of TRL). The loss "sigmoid" is equation 4 of arXiv 2503.02846; the
     settings are those of `maskdpo train` (docs/training.md). Sums are float32. Raises ConfigError
-    for other shapes and settings, MissingPackageError without torch.
+    for other shapes, weights and settings, MissingPackageError without torch.
     """
     require("torch", needed_for="maskdpo.mask_dpo_loss")
     import torch
@@ -45,7 +46,7 @@ def mask_dpo_loss(
     from trainer.config import TrainConfig
     from trainer.loss import preference_losses, sum_pairs
 
-    _check_shapes(logps, reference_logps, weights)
+    _check(logps, reference_logps, weights)
     given = {
         "model": "given by the caller",
         "beta": beta,
@@ -58,10 +59,12 @@ def mask_dpo_loss(
     num_pairs = len(weights) // 2
     # Only tokens with non-zero weight: 0 times the infinity of a padding token is not 0.
     rows, columns = torch.nonzero(weights, as_tuple=True)
+    active = weights[rows, columns].float()
+    _check_weights(active)
     sums = sum_pairs(
         logps[rows, columns].float(),
         reference_logps[rows, columns].float(),
-        weights[rows, columns].float(),
+        active,
         rows % num_pairs,
         rows // num_pairs,
         num_pairs=num_pairs,
@@ -74,17 +77,35 @@ def mask_dpo_loss(
     return losses.mean()
 
 
-def _check_shapes(logps: Tensor, reference_logps: Tensor, weights: Tensor) -> None:
-    shapes = {
-        "logps": tuple(logps.shape),
-        "reference_logps": tuple(reference_logps.shape),
-        "weights": tuple(weights.shape),
-    }
+def _check(logps: Tensor, reference_logps: Tensor, weights: Tensor) -> None:
+    """Raise ConfigError for what is no batch of pairs."""
+    import torch
+
+    given = {"logps": logps, "reference_logps": reference_logps, "weights": weights}
+    for name, value in given.items():
+        if not isinstance(value, torch.Tensor):
+            raise ConfigError(f"{name} is {show_value(value)}, but it must be a torch.Tensor")
+    shapes = {name: tuple(value.shape) for name, value in given.items()}
     shape = shapes["weights"]
     is_batch = len(shape) == 2 and shape[0] > 0 and shape[0] % 2 == 0
     if not is_batch or len(set(shapes.values())) > 1:
-        given = ", ".join(f"{name} {value}" for name, value in shapes.items())
+        listed = ", ".join(f"{name} {value}" for name, value in shapes.items())
         raise ConfigError(
-            f"the shapes are {given}, but all must be one shape (2 x pairs, tokens): the chosen "
+            f"the shapes are {listed}, but all must be one shape (2 x pairs, tokens): the chosen "
             "sides, then the rejected ones"
+        )
+    if len({value.device for value in given.values()}) > 1:
+        listed = ", ".join(f"{name} {value.device}" for name, value in given.items())
+        raise ConfigError(f"the devices are {listed}, but all must be one device")
+
+
+def _check_weights(active: Tensor) -> None:
+    """Raise ConfigError for a non-zero weight that is negative or not finite."""
+    import torch
+
+    wrong = active[~(torch.isfinite(active) & (active > 0))]
+    if len(wrong):
+        raise ConfigError(
+            f"weights has {wrong[0].item():g}, but a weight must be a finite number from 0; the "
+            "rejected sides have positive weights, too"
         )

@@ -65,7 +65,7 @@ class TokenWeigher:
             "max_length": max_length,
             "use_spans": use_spans,
             "eos": eos,
-            "chat_template_kwargs": dict(chat_template_kwargs or {}),
+            "chat_template_kwargs": chat_template_kwargs or {},
             "template_date": template_date,
         }
         self._encoder = _make_encoder(tokenizer, settings)
@@ -135,7 +135,7 @@ def _make_encoder(tokenizer: Any, settings: Mapping[str, Any]) -> Encoder:
     from trainer.render import check_tokenizer
 
     config: TrainConfig = TrainConfig.parse(settings, where="maskdpo.token_weights")
-    if not hasattr(tokenizer, "is_fast"):
+    if not all(hasattr(tokenizer, name) for name in ("is_fast", "chat_template")):
         raise ConfigError(
             f"tokenizer is {show_value(tokenizer)}, but it must be a tokenizer of transformers, "
             'such as AutoTokenizer.from_pretrained("ORG/NAME")'

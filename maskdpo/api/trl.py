@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from maskdpo.api.tokens import SideTokens, TokenWeigher
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, InputError
 from schemas.packages import require
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class TrlCollator:
         template_date: datetime.date | None = None,
     ) -> None:
         self.with_weights = with_weights
-        self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         self._weigh = TokenWeigher(
             tokenizer,
             max_length=max_length,
@@ -53,10 +52,13 @@ class TrlCollator:
             chat_template_kwargs=chat_template_kwargs,
             template_date=template_date,
         )
+        self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """The batch of at least one row."""
-        if "ref_chosen_logps" in rows[0]:
+        if not len(rows):
+            raise InputError.of("rows", "is empty, but a batch needs at least one pair")
+        if isinstance(rows[0], Mapping) and "ref_chosen_logps" in rows[0]:
             raise ConfigError(
                 "TRL cannot compute the reference in advance here: it keeps the result under a key "
                 "that knows nothing of weights. Set precompute_ref_log_probs=False in DPOConfig"
