@@ -56,7 +56,7 @@ def read_documents(given: Documents) -> list[Document]:
             faults.extend(made)
     if faults:
         raise InputError(faults)
-    _refuse_equal_ids(documents)
+    refuse_equal_ids(documents, name="documents", advice="ids must be unique")
     return documents
 
 
@@ -100,7 +100,8 @@ def _refuse_half_characters(place: str, document: Document) -> Document | list[F
     return [Fault(path=place, line=None, message=fault)] if fault else document
 
 
-def _refuse_equal_ids(documents: Sequence[Document]) -> None:
+def refuse_equal_ids(records: Sequence[Document | Response], *, name: str, advice: str) -> None:
+    """Raise InputError where two records have one id; `name` is that of the argument."""
     first: dict[str, int] = {}
     for at, record in enumerate(records):
         refuse_equal_id(at, record.id, first, name=name, advice=advice)
