@@ -78,7 +78,7 @@ def mask_dpo_loss(
 
 
 def _check(logps: Tensor, reference_logps: Tensor, weights: Tensor) -> None:
-    """Raise ConfigError for what is no batch of pairs."""
+    """Raise ConfigError for arguments that are not a batch of pairs."""
     import torch
 
     given = {"logps": logps, "reference_logps": reference_logps, "weights": weights}
