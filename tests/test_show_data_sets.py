@@ -127,7 +127,7 @@ def test_a_bad_row_of_a_json_array_is_named_with_its_number(run: Run, tmp_path: 
     ("rows", "message"),
     [
         ([], "holds no rows; it can be: annotations"),
-        ([[1]], "its first row is not a JSON object. It can be: "),
+        ([[1]], "are not JSON objects. It can be: "),
         ([annotation_row()], "not JSON Lines but a JSON array; one JSON object per line is needed"),
         ([{"question": "Who?"}], "holds questions; show the responses"),
     ],

@@ -15,6 +15,7 @@ from dataset_builder.build import build_pairs as build
 from dataset_builder.config import BuildConfig
 from dataset_builder.unused import EXPLANATIONS
 from maskdpo.api.given import read_iterable
+from maskdpo.api.inputs import GIVE_IDS, refuse_equal_ids
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, InputError
 from schemas.records import Annotation, Failure, Pair
@@ -102,7 +103,7 @@ def build_pairs(
             "maskdpo.annotate returns: a pair is made of two responses to one question"
         )
     rows, failures = _split(annotations)
-    _refuse_equal_ids(rows)
+    refuse_equal_ids(rows, name="annotations", advice=GIVE_IDS)
     built = build(rows, settings)
     return Pairs(
         pairs=tuple(built.pairs),
@@ -170,20 +171,3 @@ def _read_each(items: Iterable[object]) -> Iterator[Annotation | Failure]:
                 f"is {show_value(item)}, but it must be a result of maskdpo.annotate or a "
                 "maskdpo.Annotation",
             )
-
-
-def _refuse_equal_ids(rows: Sequence[Annotation]) -> None:
-    first: dict[str, int] = {}
-    for at, row in enumerate(rows):
-        refuse_equal_id(at, row.id, first)
-
-
-def refuse_equal_id(at: int, identifier: str, first: dict[str, int]) -> None:
-    """Raise InputError for an id in `first`, which holds the place of each; else add it."""
-    if identifier in first:
-        raise InputError.of(
-            f"annotations[{at}]",
-            f"has the id {identifier!r}, and so has annotations[{first[identifier]}]; give each "
-            'response an id of its own: annotate([{"id": ..., "text": ...}, ...], ...)',
-        )
-    first[identifier] = at
