@@ -177,6 +177,12 @@ PYTHON_API = [
     *mutants_of(
         "maskdpo/api/pairs.py",
         (
+            "no-pairs-print-nothing",
+            " if self.pairs else self.summary",
+            "",
+            f"{API} -k no_pairs",
+        ),
+        (
             "settings-of-build-are-ignored",
             "BuildConfig.parse(config or {}",
             "BuildConfig.parse({}",

@@ -77,6 +77,12 @@ OUTCOMES = [
     *mutants_of(
         "annotator/judging/runs/preview.py",
         (
+            "verdicts-of-a-preview-counted-twice",
+            "        meter.labels.clear()",
+            "        pass",
+            "test_run_outcome.py -k preview_without",
+        ),
+        (
             "preview-takes-the-first-topics",
             "for place in _spread(range(len(by_length)))]",
             "for place in range(len(by_length))]",

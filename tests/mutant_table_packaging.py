@@ -66,6 +66,12 @@ PACKAGING = [
             "extras = list(map(find_extra, modules)) * 2",
             f"{PACKAGES} -k sentence",
         ),
+        (
+            "vllm-together-with-other-extras",
+            'if extra and extra != "vllm"]',
+            "if extra]",
+            f"{PACKAGES} -k several_extras",
+        ),
     ),
     *mutants_of(
         "annotator/text/splitters.py",

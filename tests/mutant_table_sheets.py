@@ -17,6 +17,21 @@ IN_SHEETS = [
     *mutants_of(
         f"{FOLDER}/read_xlsx.py",
         ("sheet-bomb-opened", "    _refuse_bomb(path)\n", "", SHEETS),
+        (
+            "sheet-rows-without-the-header",
+            "enumerate(values, start=2)",
+            "enumerate(values, 1)",
+            SHEETS,
+        ),
+    ),
+    *mutants_of(
+        f"{FOLDER}/read_csv.py",
+        (
+            "csv-rows-without-the-header",
+            "enumerate(records, start=2)",
+            "enumerate(records, 1)",
+            SHEETS,
+        ),
     ),
     *mutants_of(
         f"{FOLDER}/read_row.py",

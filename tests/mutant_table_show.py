@@ -49,6 +49,7 @@ SHOWN = [
     ),
     *mutants_of(
         "maskdpo/show/sources.py",
+        ("show-no-next-command", "if made_by is None:", "if True:", SHOW),
         ("show-any-version", "if kind is not Kind.PAIRS:\n        check", "if False:\n        check",
          SHOW),
         ("show-run-folder-opened", "        _refuse_run_folder(path)\n", "", SHOW),

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
@@ -137,6 +138,18 @@ def test_a_row_filled_in_badly_is_reported_and_the_others_are_kept(
     assert words in failure.detail
     assert any(note.startswith("row 3 not imported: ") for note in result.notes)
     assert read_records(failures_path(path.with_name("reviews.jsonl")), Failure) == [failure]
+
+
+def test_a_row_of_a_workbook_has_the_number_that_the_program_shows(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])], "xlsx")
+    book = openpyxl.load_workbook(path)
+    sheet = book["sentences"]
+    label = next(cell.column for cell in sheet[1] if cell.value == "person_label")
+    sheet.cell(2, label).value, sheet.cell(3, label).value = "wrong", "maybe"
+    book.save(path)
+    _, result = bring_back(path)
+    assert any(note.startswith("row 3 not imported: ") for note in result.notes)
+    assert [row.id for row in result.failures] == ["sheet.xlsx:3"]
 
 
 def test_one_message_for_one_kind_of_fault_names_its_rows(tmp_path: Path) -> None:
