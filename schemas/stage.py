@@ -6,6 +6,7 @@ another name (`partial_path`), which the complete run removes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +97,17 @@ def check_failures(result: StageResult, max_failed: float) -> None:
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
             f"{failures_path(result.output)} (first: {first.id}: {first.reason}); "
-            + (
-                "pass --retry-failed to send them again, or allow more with max_failed"
-                if first.stage in ASKING_STAGES
-                else "correct them and run the command again, or allow more with max_failed"
-            )
+            + _how_to_continue(first.stage, num_failed / max(result.num_rows, 1))
         )
+
+
+def _how_to_continue(stage: str, share: float) -> str:
+    """What to do about this share of failed rows of a stage."""
+    again = "correct them and run the command again"
+    if stage in ASKING_STAGES:
+        again = "pass --retry-failed to send them again"
+    limit = min(math.ceil(share * 100) / 100, 1.0)
+    if stage in ("import", "export"):
+        return f"{again}, or accept them with --max-failed {limit:g}"
+    section = "build" if stage == "review" else stage
+    return f"{again}, or accept them with --set {section}.max_failed={limit:g}"

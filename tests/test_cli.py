@@ -163,6 +163,10 @@ def test_too_many_failures_end_with_1_and_keep_the_good(annotate: Run, tmp_path:
     code, _, err = annotate([response(1, GOOD), response(2, "")])
     assert code == 1
     assert "1 of 2 rows failed, more than max_failed=0.05" in err
+    assert "run the command again, or accept them with --set annotate.max_failed=0.5\n" in err
+    assert (
+        annotate([response(1, GOOD), response(2, "")], "--set", "annotate.max_failed=0.5")[0] == 0
+    )
     assert len(rows_of(tmp_path / "annotations.jsonl")) == 1
 
 
