@@ -80,8 +80,8 @@ forget: $(VENV)/.train            ## remove a person or a response from the run 
 	@$(RUN)
 recipes: $(VENV)/.train           ## the packaged run configs (ARGS=NAME prints one)
 	@$(VENV)/bin/maskdpo recipes $(ARGS)
-doctor: $(VENV)/.train            ## what is installed and what is missing
-	@$(VENV)/bin/maskdpo doctor
+doctor: $(VENV)/.train            ## what is installed and what is missing; with CONFIG: what a run needs
+	@$(RUN)
 schema: $(VENV)/.train            ## print the JSON Schema of a record or a run config (ARGS=annotation, ARGS=config)
 	@$(VENV)/bin/maskdpo schema $(ARGS)
 
