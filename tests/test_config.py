@@ -60,9 +60,7 @@ def test_a_required_key_may_come_from_an_option(tmp_path: Path) -> None:
         f"{tmp_path / 'run.yaml'}: train.model is missing; give it with --model MODEL, "
         "--set train.model=VALUE, or in the section 'train' of this file"
     )
-    with pytest.raises(
-        ConfigError, match=r"^evaluate\.models is missing; give it with --model "
-    ):
+    with pytest.raises(ConfigError, match=r"^evaluate\.models is missing; give it with --model "):
         load_run_config(None).section(EvaluateConfig, "evaluate")
     assert config.section(TrainConfig, "train", model="m").beta == 0.3
 
