@@ -59,9 +59,13 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
     help="Data set: a folder, a file of pairs (.jsonl, .json, .parquet, .arrow), a folder of the "
     "library datasets, or ORG/NAME[@REVISION] on the Hub [RUN/dataset].",
 )
-@click.option("--split", help="Split that trains, of a folder or a Hub data set [train].")
 @click.option(
-    "--test-split", help="Split on which the loss is measured [test, where there is one]."
+    "--split", metavar="NAME", help="Split that trains, of a folder or a Hub data set [train]."
+)
+@click.option(
+    "--test-split",
+    metavar="NAME",
+    help="Split on which the loss is measured [test, where there is one].",
 )
 @config_name_option
 @click.option("--model", help="Model folder or Hub id to train.")
