@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -436,7 +437,7 @@ def test_validate_checks_a_saved_folder_row_by_row(tmp_path: Path, run: Run) -> 
     datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "saved")
     code, out, err = run("validate", "saved")
     assert code == 0, out + err
-    assert "saved is sound (rows: saved/data-00000-of-00001.arrow" in out
+    assert "saved is valid (rows: saved/data-00000-of-00001.arrow" in out
     assert "without a manifest" in err
     rows[1]["chosen_spans"][0]["end"] = 4_000
     rows[2]["id"] = rows[0]["id"]
@@ -580,6 +581,93 @@ def test_nothing_outside_a_folder_is_read(tmp_path: Path) -> None:
     for folder in (card, saved):
         with pytest.raises(InputError, match="inside the folder"):
             open_data_set(str(folder))
+
+
+class Listener:
+    """A server on loopback that counts what connects to it."""
+
+    def __enter__(self) -> Listener:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.2)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    def was_called(self) -> bool:
+        try:
+            self._socket.accept()[0].close()
+        except TimeoutError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("file", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "data_files: {url}/rows.jsonl",
+        "data_files: 'zip://rows.jsonl::{url}/rows.zip'",
+        "data_files: [{{split: train, path: ['{url}/*.parquet']}}]",
+        "data_dir: {url}/data",
+    ],
+)
+def test_no_address_that_a_card_names_is_opened(tmp_path: Path, named: str, file: str) -> None:
+    (tmp_path / "train.parquet").write_bytes(parquet([preference(0)]))
+    with Listener() as listener:
+        values = f"configs:\n- config_name: default\n  {named.format(url=listener.url)}\n"
+        card = f"---\n{values}---\n" if file == "README.md" else values
+        (tmp_path / file).write_text(card, encoding="utf-8")
+        with pytest.raises(InputError, match="only files inside the data set are read") as caught:
+            open_data_set(str(tmp_path))
+        assert not listener.was_called()
+    assert f"its {file} names '" in str(caught.value)
+    assert "http://127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_no_address_that_a_card_on_the_hub_names_is_opened(
+    hub: LoopbackHub, client: HubProcess
+) -> None:
+    hub.reset()
+    with Listener() as listener:
+        card = f"---\nconfigs:\n- config_name: a\n  data_files: {listener.url}/x.jsonl\n---\n"
+        publish(
+            hub,
+            "some-org/elsewhere",
+            {"README.md": card.encode(), "train.parquet": parquet([preference(0)])},
+        )
+        done = clean(client.run("import", "some-org/elsewhere"))
+        assert done.code == 2
+        assert "some-org/elsewhere: its README.md names 'http://" in done.err
+        assert not listener.was_called()
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        b"configs: [",
+        b"configs: 5",
+        b"configs: [5]",
+        b"configs: [{data_files: 7}]",
+        b"configs: [{config_name: a, data_files: {5: 6}}]",
+        b"configs: [{config_name: a, data_files: [{split: 5, path: 6}]}]",
+        b"configs: &a [*a]",
+        b"configs: !!python/object/apply:os.getcwd []",
+        b"dataset_info: {features: 5}",
+        b"- a",
+        b"configs: \xff",
+        b"[" * 3_000,
+    ],
+)
+def test_a_card_that_is_wrong_is_one_sentence(tmp_path: Path, card: bytes) -> None:
+    (tmp_path / "train.parquet").write_bytes(parquet([preference(0)]))
+    (tmp_path / "README.md").write_bytes(b"---\n" + card + b"\n---\n")
+    with pytest.raises(InputError) as caught:
+        open_data_set(str(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert "cannot be" in str(caught.value)
 
 
 def test_a_pickle_is_no_table(tmp_path: Path) -> None:
