@@ -33,7 +33,9 @@ def test_what_holds_no_texts_is_one_sentence(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", ["responses", "documents"])
 def test_a_data_frame_is_not_taken_for_the_names_of_its_columns(name: str) -> None:
-    with pytest.raises(maskdpo.ConfigError, match=rf"^{name} is a DataFrame, whose columns") as e:
+    with pytest.raises(
+        maskdpo.ConfigError, match=rf"^{name} is a DataFrame, whose items are its columns"
+    ) as e:
         annotate(**{name: FRAME})
     assert 'give its rows with .to_dict("records")' in str(e.value)
     assert len(annotate(FRAME.to_dict("records"))) == 1

@@ -283,7 +283,7 @@ def test_import_reads_pairs_and_records_where_they_are_from(
     entry = read_sidecar_values(output)["inputs"][f"{PREFERENCES}/data/train_prefs-0.parquet"]
     assert entry["revision"] == preferences.head("main")
     refused = clean(client.run(*arguments, "--config-name", "other"))
-    assert refused.code == 2 and "is not written over" in refused.err
+    assert refused.code == 2 and "is not overwritten" in refused.err
     output.unlink()
     assert clean(client.run(*arguments, "--config-name", "other")).code == 0
     assert len(read_records(output, Annotation)) == 6

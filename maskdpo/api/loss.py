@@ -76,7 +76,7 @@ def mask_dpo_loss(
 
 
 def _check(logps: Tensor, reference_logps: Tensor, weights: Tensor) -> None:
-    """Raise ConfigError for what is no batch of pairs."""
+    """Raise ConfigError for tensors that are not a batch of pairs."""
     import torch
 
     given = {"logps": logps, "reference_logps": reference_logps, "weights": weights}

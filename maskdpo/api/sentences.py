@@ -25,7 +25,7 @@ def split_sentences(
     language   an ISO code such as "de"; "auto" detects it
     splitter   "sentencex", "spacy" or "nltk"
 
-    Raises ConfigError for an unknown language or splitter, and for what is no text.
+    Raises ConfigError for an unknown language or splitter, and for a value that is not a text.
     """
     if not isinstance(text, str):
         raise ConfigError(f"text is {show_value(text)}, but it must be a text")
