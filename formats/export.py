@@ -25,6 +25,7 @@ from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records, scan_rows
 from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
 from schemas.files.sidecar import check_sidecar, make_sidecar, read_sidecar_values, write_sidecar
+from schemas.files.tables import plain_rows
 from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Failure, Pair
 from schemas.stage import StageResult, write_failures
@@ -177,7 +178,7 @@ def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=1_024):
-                    for values in batch.to_pylist():
+                    for values in plain_rows(batch, path):
                         known = {
                             name: values[name]
                             for name in Pair.model_fields

@@ -26,7 +26,7 @@ from maskdpo.data_sets.opening import open_data_set
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.files.sidecar import read_sidecar_values
-from schemas.files.tables import column_names, scan_values
+from schemas.files.tables import column_names, plain_rows, scan_values
 from schemas.records import Annotation
 
 PREFERENCES, LABELS, OURS = "some-org/preferences", "some-org/labels", "some-org/pairs"
@@ -581,6 +581,42 @@ def test_nothing_outside_a_folder_is_read(tmp_path: Path) -> None:
     for folder in (card, saved):
         with pytest.raises(InputError, match="inside the folder"):
             open_data_set(str(folder))
+
+
+def damaged_texts() -> pa.Table:
+    """A column whose second text is not UTF-8."""
+    offsets, data = (
+        pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0])),
+        pa.py_buffer(b"a\xff\xfe"),
+    )
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, data])
+    return pa.table({"prompt": texts, "chosen": ["x", "y"], "rejected": ["p", "q"]})
+
+
+def damaged_offsets() -> pa.Table:
+    """A column whose first text ends far outside its memory."""
+    offsets = pa.py_buffer(bytes([0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0, 0]))
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    return pa.table({"prompt": texts, "chosen": ["x", "y"], "rejected": ["p", "q"]})
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_texts_that_are_not_utf8_are_one_sentence(tmp_path: Path, run: Run, suffix: str) -> None:
+    path = tmp_path / f"train{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(damaged_texts(), path)
+        assert "train.parquet: cannot be read as Parquet: " in run("show", path)[2]
+    else:
+        with pa.ipc.new_file(path, damaged_texts().schema) as file:
+            file.write_table(damaged_texts())
+    with pytest.raises(InputError, match=r"cannot be read as (Parquet|Arrow): .*UTF"):
+        list(scan_values(path))
+
+
+def test_offsets_outside_the_memory_are_one_sentence() -> None:
+    (batch,) = damaged_offsets().to_batches()
+    with pytest.raises(InputError, match=r"x\.arrow: cannot be read as Arrow: "):
+        plain_rows(batch, Path("x.arrow"))
 
 
 class Listener:

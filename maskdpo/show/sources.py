@@ -19,6 +19,7 @@ from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
+from schemas.files.tables import plain_rows
 from schemas.files.writing import is_special_file
 from schemas.records import Annotation, Pair, Response
 
@@ -218,7 +219,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, object]]:
         row = 0
         try:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for values in batch.to_pylist():
+                for values in plain_rows(batch, path):
                     row += 1
                     yield row, values
         except (OSError, pa.ArrowException) as error:

@@ -75,7 +75,7 @@ def scan_values(path: Path, *, name: str = "") -> Iterator[tuple[int, object]]:
     if path.suffix in COLUMNAR:
         number = 0
         for batch in scan_batches(path, name=name):
-            for values in batch.to_pylist():
+            for values in plain_rows(batch, path, name=name):
                 number += 1
                 yield number, values
         return
@@ -111,6 +111,21 @@ def scan_batches(
                 for start in range(0, chosen.num_rows, ROWS_A_BATCH):
                     yield chosen.slice(start, ROWS_A_BATCH)
     except (OSError, pa.ArrowException) as error:
+        raise InputError.of(name or path, _unreadable(path, error)) from None
+
+
+def plain_rows(batch: Any, path: Path, *, name: str = "") -> list[Any]:
+    """The rows of a batch as plain values.
+
+    Checked first: in a damaged file, an offset may point outside the memory, and a text may not be
+    UTF-8. Raises InputError.
+    """
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+        return batch.to_pylist()  # type: ignore[no-any-return]
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise InputError.of(name or path, _unreadable(path, error)) from None
 
 
