@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.errors import InputError
+from schemas.packages import require
 from schemas.text.terminal import one_line
 from schemas.validation import show_value
 
@@ -37,6 +38,7 @@ def check_cards(name: str, folder: Path) -> None:
 
 def _read_configs(name: str, path: Path) -> object:
     """The key `configs` of a card, read as `datasets` reads it."""
+    require("huggingface_hub", "datasets", needed_for="a data set with a card")  # they bring yaml
     import yaml
     from huggingface_hub import DatasetCard
 
