@@ -25,7 +25,7 @@ from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records, scan_rows
 from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
 from schemas.files.sidecar import check_sidecar, make_sidecar, read_sidecar_values, write_sidecar
-from schemas.files.tables import plain_rows
+from schemas.files.tables import scan_values
 from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Failure, Pair
 from schemas.stage import StageResult, write_failures
@@ -170,28 +170,18 @@ def _write_sidecar(
 
 
 def _read_pairs(paths: list[Path]) -> Iterator[Pair]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for path in paths:
-        row = 0
-        try:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1_024):
-                    for values in plain_rows(batch, path):
-                        known = {
-                            name: values[name]
-                            for name in Pair.model_fields
-                            if values.get(name) is not None
-                        }
-                        yield Pair.model_validate_json(json.dumps(known))
-                        row += 1
-        except ValidationError as error:
-            message = f"row {row}: {describe_errors(error, Pair)[0]} (see maskdpo validate)"
-            raise InputError.of(path, message) from None
-        except (OSError, pa.ArrowException) as error:
-            message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-            raise InputError.of(path, message) from None
+        for number, values in scan_values(path):
+            assert isinstance(values, dict)  # as all rows of Parquet
+            known = {
+                name: values[name] for name in Pair.model_fields if values.get(name) is not None
+            }
+            try:
+                yield Pair.model_validate_json(json.dumps(known))
+            except ValidationError as error:
+                fault = describe_errors(error, Pair)[0]
+                message = f"row {number - 1}: {fault} (see maskdpo validate)"
+                raise InputError.of(path, message) from None
 
 
 def _export_human_labels(

@@ -117,6 +117,6 @@ def _notes(counts: dict[str, int]) -> list[str]:
     if not counts["without_question"]:
         return []
     return [
-        f"{counts['without_question']} responses have no question: each is treated as a separate "
-        f"question (it cannot form a pair), with the prompt {NO_QUESTION_PROMPT!r}"
+        f"responses without a question: {counts['without_question']}; each is treated as a "
+        f"separate question (it cannot form a pair), with the prompt {NO_QUESTION_PROMPT!r}"
     ]

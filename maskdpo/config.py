@@ -25,8 +25,13 @@ from schemas.validation import describe_errors, show_value
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-# Settings for which a command also has an option.
-_OPTIONS = frozenset({("sample", "model"), ("questions", "model")})
+# Required settings for which a command also has an option.
+_OPTIONS = {
+    ("sample", "model"): "--model NAME",
+    ("questions", "model"): "--model NAME",
+    ("train", "model"): "--model MODEL",
+    ("evaluate", "models"): "--model NAME=MODEL",
+}
 
 
 class RunConfig:
@@ -55,8 +60,8 @@ class RunConfig:
             for key, field in model.model_fields.items()
             if field.is_required() and key not in values
         ]
-        if missing and self._where == "settings":
-            raise ConfigError("\n".join(_ask_for(name, key) for key in missing))
+        if missing:  # other faults were raised when the config was loaded
+            raise ConfigError("\n".join(_ask_for(self._where, name, key) for key in missing))
         return model.parse(values, where=f"{self._where}: {name}")
 
     @property
@@ -103,12 +108,14 @@ class RunConfig:
         return f"{self._where}{also}: {name}"
 
 
-def _ask_for(section: str, key: str) -> str:
+def _ask_for(where: str, section: str, key: str) -> str:
     """The message for a required setting that is not given."""
-    option = f"--{key} NAME, " if (section, key) in _OPTIONS else ""
+    option = _OPTIONS.get((section, key))
+    first = f"{option}, " if option else ""
+    start, file = ("", "a --config FILE") if where == "settings" else (f"{where}: ", "this file")
     return (
-        f"{section}.{key} is missing; give it with {option}--set {section}.{key}=VALUE, or in the "
-        f"section {section!r} of a --config FILE"
+        f"{start}{section}.{key} is missing; give it with {first}--set {section}.{key}=VALUE, or "
+        f"in the section {section!r} of {file}"
     )
 
 
@@ -151,7 +158,7 @@ def _apply(values: dict[str, dict[str, Any]], override: str) -> None:
     """Put `section.key[.key]=value` into `values`; the value is read as YAML."""
     target, equals, raw = override.partition("=")
     if hide_keys(target) != target:
-        raise ConfigError(f"--set: contains what looks like a key; {ADVICE}")
+        raise ConfigError(f"--set: holds what looks like a key; {ADVICE}")
     section, *keys = target.strip().split(".")
     if not equals or not keys:
         hint = hint_for_override(target.strip(), raw or "VALUE") if target.strip() else ""

@@ -12,12 +12,10 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from maskdpo.config_sections import SECTION_NAMES, section_model
-from schemas.config import Section
-from schemas.validation import first_model
+from schemas.config import Section, section_in
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{name}"
@@ -60,15 +58,15 @@ def _section(model: type[Section]) -> dict[str, Any]:
 
 def _models(sections: Iterable[type[Section]]) -> Iterator[type[Section]]:
     """The sections and those inside them, each once."""
-    waiting: list[type[BaseModel]] = list(sections)
-    seen: set[type[BaseModel]] = set()
+    waiting = list(sections)
+    seen: set[type[Section]] = set()
     while waiting:
         model = waiting.pop(0)
-        if model in seen or not issubclass(model, Section):
+        if model in seen:
             continue
         seen.add(model)
         yield model
-        inner = (first_model(field.annotation) for field in model.model_fields.values())
+        inner = (section_in(field.annotation) for field in model.model_fields.values())
         waiting += [found for found in inner if found is not None]
 
 

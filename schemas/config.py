@@ -88,3 +88,9 @@ class Section(BaseModel):
 def given_twice(former: str, present: str) -> str:
     """The error message for a setting that is given under both of its names."""
     return f"{former!r} is the former name of {present!r}; give {present!r} alone"
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a setting of this type holds, such as `llm`; None where it holds a value."""
+    found = first_model(annotation)
+    return found if found is not None and issubclass(found, Section) else None

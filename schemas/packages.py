@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -47,12 +47,13 @@ def require(*modules: str, needed_for: str) -> None:
 
 def missing_packages(modules: list[str], *, needed_for: str) -> MissingPackageError:
     """The error for packages that are not there, with the commands that install them."""
-    how = list(dict.fromkeys(map(install_command, modules)))
-    names = " and ".join(map(repr, modules))
+    how = " and ".join(_install_commands(modules))
+    *others, last = map(repr, modules)
+    names = f"{', '.join(others)} and {last}" if others else last
     noun, verb, it = ("package", "is", "it") if len(modules) == 1 else ("packages", "are", "them")
     return MissingPackageError(
         f"{needed_for} needs the {noun} {names}, which {verb} not installed; get {it} with: "
-        f"{' and '.join(how)}   (maskdpo doctor lists all packages)"
+        f"{how}   (maskdpo doctor lists all packages)"
     )
 
 
@@ -65,9 +66,27 @@ def explain_missing(module: str) -> str:
 def install_command(module: str) -> str:
     """The command that installs a package: with an extra of maskdpo where one brings it."""
     extra = find_extra(module)
+    return _of_package(module) if extra is None else _of_extras(extra)
+
+
+def _install_commands(modules: Sequence[str]) -> list[str]:
+    """As few commands as install all of them: one for all extras that fit in one environment."""
+    extras = list(dict.fromkeys(map(find_extra, modules)))
+    together = [extra for extra in extras if extra and extra != "vllm"]
+    commands = [_of_extras(",".join(together))] if together or "" in extras else []
+    if "vllm" in extras:
+        commands.append(_of_extras("vllm"))
+    unknown = [module for module in modules if find_extra(module) is None]
+    return [*commands, *([_of_package(*unknown)] if unknown else [])]
+
+
+def _of_package(*modules: str) -> str:
+    return f"pip install {' '.join(_PACKAGES.get(module, module) for module in modules)}"
+
+
+def _of_extras(extra: str) -> str:
+    """The command for one extra, several with commas between them, or '' for the base."""
     is_clone = _is_clone()
-    if extra is None:
-        return f"pip install {_PACKAGES.get(module, module)}"
     if extra == "vllm" and is_clone:
         return "make setup-vllm, and run this command there: .venv-vllm/bin/maskdpo"
     if is_clone:

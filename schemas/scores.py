@@ -34,20 +34,21 @@ class ResponseScore:
 
     @property
     def score(self) -> float | None:
-        """Correct / (correct + hallucinated)."""
+        """Correct / (correct + hallucinated), 0 to 1; None where no sentence was decided."""
         decided = self.num_correct + self.num_hallucinated
         return self.num_correct / decided if decided else None
 
     @property
     def coverage(self) -> float | None:
-        """Share of sentences that are not undetermined."""
+        """Share of sentences that are not undetermined, 0 to 1; None without sentences."""
         if not self.num_sentences:
             return None
         return 1.0 - self.num_undetermined / self.num_sentences
 
     @property
     def anah(self) -> float | None:
-        """1 - hallucinated / all that are not undetermined."""
+        """1 - hallucinated / all that are not undetermined, as arXiv 2407.04693 counts; a sentence
+        without a fact counts as correct. None where all are undetermined."""
         judged = self.num_sentences - self.num_undetermined
         return 1.0 - self.num_hallucinated / judged if judged else None
 

@@ -95,6 +95,10 @@ def check_failures(result: StageResult, max_failed: float) -> None:
         raise TooManyFailuresError(
             f"{num_failed} of {result.num_rows} rows failed, more than max_failed={max_failed:g} "
             f"allows; the others are in {result.output}, the failed ones in "
-            f"{failures_path(result.output)} (first: {first.id}: {first.reason})"
-            + ("; pass --retry-failed to send them again" if first.stage in ASKING_STAGES else "")
+            f"{failures_path(result.output)} (first: {first.id}: {first.reason}); "
+            + (
+                "pass --retry-failed to send them again, or allow more with max_failed"
+                if first.stage in ASKING_STAGES
+                else "correct them and run the command again, or allow more with max_failed"
+            )
         )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
+from hub_client import HubProcess
 from hypothesis import settings
+from loopback_hub import LoopbackHub
 
 # Before any test imports a Hugging Face library: nothing may be looked up on a Hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -16,3 +20,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Deadlines measure the machine, not the code.
 settings.register_profile("maskdpo", deadline=None)
 settings.load_profile("maskdpo")
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[LoopbackHub]:
+    """A Hub on loopback; `hub.reset()` empties it."""
+    with LoopbackHub() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A process that runs maskdpo's command line against `hub`."""
+    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
+        yield process

@@ -117,8 +117,8 @@ FORGOTTEN = [
         ),
         (
             "first-batch-only",
-            "                yield _texts(people), _texts(judges)\n",
-            "                yield _texts(people), _texts(judges)\n                break\n",
+            "            yield _texts(people), _texts(judges)\n",
+            "            yield _texts(people), _texts(judges)\n            break\n",
             f"{PEOPLE} every_batch",
         ),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutant_rows import mutants_of
 
+SHOWN = "test_show_data_sets.py"
 INPUTS = "test_hub_inputs.py"
 SCHEMA = "test_schema_config.py"
 HELP = "test_help_settings.py"
@@ -37,6 +38,7 @@ HUB_INPUTS = [
         "maskdpo/data_sets/training.py",
         ("test-split-lost", "test = None if test_split is None else", "test = None if True else",
          f"{INPUTS} -k preferences"),
+        ("notes-lost", "None), data.notes(split)", "None), ()", f"{SHOWN} -k save_to_disk"),
         ("origin-lost", "labels=labels, origin=origin", "labels=labels", f"{INPUTS} -k our_own"),
         slow=True,
     ),
@@ -46,8 +48,10 @@ HUB_INPUTS = [
          "file.read(columns=columns).to_batches()", f"{INPUTS} -k batches"),
         ("row-numbers-start-again", "        number = 0\n        for path in self.files:\n",
          "        for path in self.files:\n            number = 0\n", f"{INPUTS} -k gold"),
-        ("columns-not-required", "if found and name not in found", "if False",
+        ("columns-not-required", "if missing and (found or", "if False and (found or",
          f"{INPUTS} -k clear_sentence"),
+        ("array-counted-by-lines", "return sum(1 for _ in scan_values(path, name=name))",
+         "return sum(1 for _ in read_lines(path))", f"{SHOWN} -k kind"),
         ("origin-not-recorded", "{**describe_file(path), **self.origin}", "describe_file(path)",
          f"{INPUTS} -k import_reads"),
     ),

@@ -62,8 +62,8 @@ PACKAGING = [
         ),
         (
             "a-command-per-package",
-            "list(dict.fromkeys(map(install_command, modules)))",
-            "list(map(install_command, modules)) * 2",
+            "extras = list(dict.fromkeys(map(find_extra, modules)))",
+            "extras = list(map(find_extra, modules)) * 2",
             f"{PACKAGES} -k sentence",
         ),
     ),

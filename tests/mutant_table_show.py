@@ -7,6 +7,7 @@ from mutant_rows import mutants_of
 MARKS = "test_marks.py"
 SHOW = "test_show.py"
 PAGE = "test_show_page.py"
+DATA_SETS = "test_show_data_sets.py"
 EXAMPLE = "test_card_example.py"
 
 SHOWN = [
@@ -41,6 +42,8 @@ SHOWN = [
         ("show-left-out-not-counted", "return self.num_matching - len(self.rows)", "return 0", SHOW),
         ("show-faults-not-rows", "chosen.num_faults += place != (item.path, item.line)",
          "chosen.num_faults += 1", SHOW),
+        ("show-no-word-on-missing-spans", "{'' if seen.labels else no_spans}", "",
+         f"{DATA_SETS} -k without_spans"),
         ("show-pairs-not-by-response", "names | {item.chosen_id, item.rejected_id}", "names | set()",
          SHOW),
     ),
@@ -48,7 +51,18 @@ SHOWN = [
         "maskdpo/show/sources.py",
         ("show-any-version", "if kind is not Kind.PAIRS:\n        check", "if False:\n        check",
          SHOW),
-        ("show-split-ignored", 'if split in ("", name)]', "if True]", SHOW),
+        ("show-run-folder-opened", "        _refuse_run_folder(path)\n", "", SHOW),
+        ("show-array-of-annotations", "if kind is not Kind.PAIRS and tables", "if False and tables",
+         DATA_SETS),
+        ("show-published-labels-unmentioned", "column_names(file.path, name=file.label)) >= _PUBLISHED",
+         "column_names(file.path, name=file.label)) >= {0}", f"{DATA_SETS} -k published"),
+        ("show-split-not-named", 'pairs.origin.get(f"{split}_split", split)', "split", DATA_SETS),
+    ),
+    *mutants_of(
+        "maskdpo/data_sets/training.py",
+        ("show-split-ignored", "paths if split in (None, own) else ()", "paths", SHOW),
+        ("show-ours-needs-datasets", "found is None and _has_usual_names(folder)", "False",
+         f"{DATA_SETS} -k library"),
     ),
     *mutants_of(
         "maskdpo/show/documents.py",

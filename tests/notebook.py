@@ -8,6 +8,7 @@ The rule: what is stored names no machine, no time and no path, so that a run ch
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,21 @@ def tidy(notebook: Any) -> None:
 
 
 def outputs_of(notebook: Any) -> list[list[Any]]:
-    """What each code cell shows."""
+    """What each code cell shows; style sheets are left out, which change nothing that is said."""
     return [
-        [output.get("text") or output.get("data") for output in cell.outputs]
+        [_shown(output) for output in cell.outputs]
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
+
+
+def _shown(output: Any) -> Any:
+    if "text" in output:
+        return output.text
+    return {
+        kind: re.sub(r"<style>.*?</style>", "<style></style>", text, flags=re.DOTALL)
+        for kind, text in output.get("data", {}).items()
+    }
 
 
 if __name__ == "__main__":

@@ -515,6 +515,13 @@ def test_what_cannot_be_paired_is_named() -> None:
         maskdpo.build_pairs(rows, {"stratgy": "mirrored"})
     with pytest.raises(maskdpo.ConfigError, match="config is 5"):
         maskdpo.build_pairs(rows, 5)  # type: ignore[arg-type]
+    with pytest.raises(maskdpo.ConfigError, match=r"it must be a list of what maskdpo\.annotate"):
+        maskdpo.build_pairs(rows[0])  # type: ignore[arg-type]
+
+
+def test_no_pairs_are_explained_where_they_are_printed() -> None:
+    pairs = maskdpo.build_pairs([maskdpo.annotate(RIGHT, DOCUMENT, question=QUESTION)])
+    assert str(pairs) == "0 pairs from 1 response; in no pair: 1 no_other_response"
 
 
 def test_the_score_is_counted_over_all_responses() -> None:

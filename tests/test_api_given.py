@@ -33,9 +33,7 @@ def test_what_holds_no_texts_is_one_sentence(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", ["responses", "documents"])
 def test_a_data_frame_is_not_taken_for_the_names_of_its_columns(name: str) -> None:
-    with pytest.raises(
-        maskdpo.ConfigError, match=rf"^{name} is a DataFrame, whose items are its columns"
-    ) as e:
+    with pytest.raises(maskdpo.ConfigError, match=rf"^{name} is a DataFrame, whose columns") as e:
         annotate(**{name: FRAME})
     assert 'give its rows with .to_dict("records")' in str(e.value)
     assert len(annotate(FRAME.to_dict("records"))) == 1
@@ -119,9 +117,10 @@ def test_what_holds_no_judged_responses(
     assert not list(tmp_path.iterdir())
 
 
-def test_one_result_is_a_list_of_one(tmp_path: Path) -> None:
+def test_one_result_is_a_list_of_one_but_makes_no_pair(tmp_path: Path) -> None:
     one = annotate()
-    assert maskdpo.build_pairs(one).num_responses == 1  # type: ignore[arg-type]
+    with pytest.raises(maskdpo.ConfigError, match="a pair is made of two responses"):
+        maskdpo.build_pairs(one)  # type: ignore[arg-type]
     assert maskdpo.save_annotations(tmp_path / "a.jsonl", one) == 1
     with pytest.raises(maskdpo.InputError, match=r"^annotations\[1\]: is 5, but it must be a resu"):
         maskdpo.save_annotations(tmp_path / "b.jsonl", [one, 5])  # type: ignore[list-item]

@@ -81,6 +81,11 @@ def test_what_cannot_be_weighed_is_one_sentence() -> None:
         ((pair, byte_level_tokenizer(template=None)), maskdpo.ConfigError, "no chat template"),
         (({"id": "p", "chosen": 5}, tokenizer), maskdpo.InputError, "pair 'p': 'chosen' must be"),
         ((5, tokenizer), maskdpo.InputError, "pair '1': a row must be an object"),
+        (
+            ({**pair.model_dump(mode="json"), "topic": {1}}, tokenizer),
+            maskdpo.InputError,
+            "pair 'pair-0': .* is not JSON serializable",
+        ),
     ]:
         with pytest.raises(error, match=said):
             maskdpo.token_weights(*arguments)  # type: ignore[arg-type]

@@ -373,7 +373,7 @@ def test_a_build_of_mostly_failed_rows_ends_with_1(run: Run, tmp_path: Path) -> 
 def test_help_names_what_a_setting_can_be() -> None:
     """Where its description does not name all of them already."""
     text = " ".join(CliRunner().invoke(cli, ["train", "--help"]).output.split())
-    assert "after warm-up: cosine, linear, constant, constant_with_warmup [cosine]" in text
-    assert "in addition to training_log.jsonl: tensorboard, wandb, mlflow, trackio" in text
+    assert "after warm-up (values: cosine, linear, constant, constant_with_warmup) [cosine]" in text
+    assert "in addition to training_log.jsonl (values: tensorboard, wandb, mlflow, trackio)" in text
     assert "neither, chosen or both [neither; both for pairs that train without spans" in text
     assert "--num_processes 4 \\ -m maskdpo train" in text

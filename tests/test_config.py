@@ -8,6 +8,7 @@ import pytest
 
 from annotator.judging.config import AnnotateConfig
 from maskdpo.config import load_run_config
+from maskdpo.evaluation.config import EvaluateConfig
 from schemas.errors import ConfigError
 from trainer.config import TrainConfig
 
@@ -53,8 +54,14 @@ def test_sections_a_verb_does_not_use_are_checked_too(tmp_path: Path) -> None:
 
 def test_a_required_key_may_come_from_an_option(tmp_path: Path) -> None:
     config = load_run_config(config_file(tmp_path, "train: {beta: 0.3}"))
-    with pytest.raises(ConfigError, match="required key 'model' is missing"):
+    with pytest.raises(ConfigError) as error:
         config.section(TrainConfig, "train")
+    assert str(error.value) == (
+        f"{tmp_path / 'run.yaml'}: train.model is missing; give it with --model MODEL, "
+        "--set train.model=VALUE, or in the section 'train' of this file"
+    )
+    with pytest.raises(ConfigError, match=r"^evaluate\.models is missing; give it with --model "):
+        load_run_config(None).section(EvaluateConfig, "evaluate")
     assert config.section(TrainConfig, "train", model="m").beta == 0.3
 
 

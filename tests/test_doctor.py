@@ -64,11 +64,11 @@ def test_missing_packages_are_printed_with_a_command_that_can_be_copied(
     assert code == 0
     lines = out.splitlines()
     assert (
-        lines[lines.index("to get datasets:") + 1]
+        lines[lines.index("to install datasets:") + 1]
         == "    pip install -c constraints.txt -e '.[hub]'"
     )
-    assert lines[lines.index("to get torch, peft:") + 1] == f"    {install_command('torch')}"
-    assert lines[lines.index("to get pytest:") + 1] == f"    {install_command('trl')}"
+    assert lines[lines.index("to install torch, peft:") + 1] == f"    {install_command('torch')}"
+    assert lines[lines.index("to install pytest:") + 1] == f"    {install_command('trl')}"
     lacking = {verb.name: verb.missing for verb in inspect_commands()}
     assert lacking["train"] == ("torch",) and lacking["build"] == ()
 
@@ -89,7 +89,7 @@ def test_a_sound_config_is_all_ok(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         write_config(sample=model, annotate=judge)
         code, out, err = run("doctor", "--config", "run.yaml")
     assert code == 0, out + err
-    assert line_of(out, "documents:") == "ok       documents: documents.jsonl: 1 rows"
+    assert line_of(out, "documents:") == "ok       documents: documents.jsonl: 1 row"
     assert line_of(out, "documents of questions").startswith("ok ")
     assert line_of(out, f"sample at {server.base_url}").endswith("serves policy")
     assert line_of(out, "annotate.llm.api_key_env").endswith("OPENAI_API_KEY is set")

@@ -203,7 +203,7 @@ def test_what_was_forgotten_does_not_come_back(world):
     kept = (world.folder / "responses.jsonl").read_bytes()
     out, err = world("sample")
     assert (world.folder / "responses.jsonl").read_bytes() == kept and world.asked == []
-    assert "forgotten 1" in out and "1 responses were forgotten" in err
+    assert "forgotten 1" in out and "responses left out because of maskdpo forget: 1" in err
     out, _ = world("sample", "--estimate")
     assert "calls to make: 0" in out
     (world.folder / "responses.jsonl").write_bytes(rows)
@@ -495,7 +495,7 @@ def test_rows_of_a_forgotten_person_or_response_are_not_imported(world, tmp_path
     failed = world.rows("reviews.failed.jsonl")
     details = [row["detail"] for row in failed]
     assert len(failed) == 6 and all("was forgotten in this run" in text for text in details)
-    assert failed[0]["id"] == "sheet.csv:1" and "the person in 'who'" in details[0]
+    assert failed[0]["id"] == "sheet.csv:2" and "the person in 'who'" in details[0]
     assert sum("the response in 'response_id'" in text for text in details) == 3
     assert not any("Tolvan" in text or "q1-0" in text for text in details)
     fill_sheet(sheet, dict.fromkeys(REPLIES, "Mira Tolvan"))

@@ -129,7 +129,7 @@ def test_what_people_differ_on_is_a_conflict_and_not_gold(folder: Path) -> None:
     # Hallucinated or not: Ann 3 of 3, Bo 2 of 3; chance alone agrees on 2 of 3.
     assert gold.people.kappa == pytest.approx(0.0)
     notes = " ".join(gold.notes())
-    assert "people differ on 2 sentences, which are not gold" in notes
+    assert "sentences on which people differ, not used as gold: 2;" in notes
     assert "the same label to 1 of 3 sentences that both decided (0.333)" in notes
     assert "Ann" not in notes
 
@@ -165,7 +165,7 @@ def test_labels_given_with_the_judges_label_in_view_are_counted_apart(folder: Pa
     assert gold.people is not None
     assert (gold.people.num_blind, gold.people.num_in_view) == (2, 1)
     assert gold.notes()[0].startswith(
-        "3 labels of 1 people: 2 blind, 1 with the judge's label in view, which agree"
+        "3 labels of 1 person: 2 blind, 1 with the judge's label in view, which agree"
     )
 
 
@@ -207,7 +207,7 @@ def test_the_verdicts_that_were_checked_are_measured_without_asking(
         "num_agreed": 0,
         "kappa": 0.0,
     }
-    assert "people differ on 1 sentences" in printed.err
+    assert "sentences on which people differ, not used as gold: 1;" in printed.err
 
 
 def test_reviews_of_other_responses_are_an_error(folder: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from maskdpo.cli.main import COMMANDS, cli
 from maskdpo.cli.setting_hints import known_settings
-from maskdpo.cli.settings_help import find_section, setting_rows
+from maskdpo.cli.settings_help import setting_rows
 from maskdpo.config_sections import SECTION_NAMES, section_model
-from schemas.config import Section
+from schemas.config import Section, section_in
 
 WIDTH = 100
 
@@ -29,7 +30,7 @@ def sections() -> list[type[Section]]:
     def walk(model: type[Section]) -> None:
         found[model.__name__] = model
         for field in model.model_fields.values():
-            inner = find_section(field.annotation)
+            inner = section_in(field.annotation)
             if inner is not None:
                 walk(inner)
 
@@ -57,13 +58,19 @@ def test_every_setting_that_can_be_set_has_a_row(section: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "row"),
     [
-        ("annotate", "    llm.window  most sentences in one call, .* several \\[12\\]"),
-        ("annotate", "    llm.timeout_s  openai: seconds one request may take \\[600.0\\]"),
+        ("annotate", "    llm.window  maximum number of sentences per call, .* \\[12\\]"),
+        ("annotate", "    llm.timeout_s  openai: timeout of one request, in seconds \\[600.0\\]"),
         ("annotate", "      llm.prices.prompt  price of a million prompt tokens \\[required\\]"),
         ("annotate", "    retrieval.overlap  sentences that a passage shares .* \\[1\\]"),
-        ("annotate", "    lexical.threshold  A sentence scored .* \\[0.5\\]"),
+        ("annotate", "    lexical.threshold  A sentence with this score .* \\[0.5\\]"),
         ("annotate", "    cascade.min_confidence  A verdict of the first .* \\[0.9\\]"),
-        ("annotate", "    text.splitter  What finds sentence ends .* \\[sentencex\\]"),
+        ("annotate", "    text.splitter  The library that finds sentence ends .* \\[sentencex\\]"),
+        (
+            "annotate",
+            "    llm.structured  .* always validated \\(values: response_format, "
+            "structured_outputs, none\\) \\[response_format\\]",
+        ),
+        ("ingest", "  max_file_mb  Largest size of a file, in MB; .* \\[64.0\\]"),
         ("train", "    lora.rank  inner size of the added matrices \\[16\\]"),
         ("train", "    lora.merge  write the whole model .* \\[true\\]"),
         ("train", "  max_steps  stop after this many optimiser steps, .* \\[none\\]"),
@@ -96,3 +103,11 @@ def test_no_line_of_help_is_too_wide_and_no_description_has_a_gap(verb: str) -> 
     assert "\n\n" not in body, "a blank line within the settings"
     before_examples = text.partition("\nExamples:")[0]
     assert max(map(len, before_examples.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_option_says_what_it_does(verb: str) -> None:
+    command = cli.get_command(click.Context(cli), verb)
+    assert command is not None
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert [option.name for option in options if len(option.help or "") < 10] == []

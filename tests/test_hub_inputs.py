@@ -5,11 +5,9 @@ The Hub is a server on loopback, the client the real libraries.
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import Run, make_run
-from hub_client import Done, HubProcess
+from hub_client import HubProcess
+from hub_rows import (
+    CARD,
+    PREFERENCES,
+    clean,
+    parquet,
+    preference,
+    publish,
+    publish_preferences,
+)
 from loopback_hub import GOOD_TOKEN, LoopbackHub, Repo
 from tiny_models import make_pair_values, save_model_folder, write_dataset
 
@@ -29,7 +36,7 @@ from schemas.files.sidecar import read_sidecar_values
 from schemas.files.tables import column_names, plain_rows, scan_values
 from schemas.records import Annotation
 
-PREFERENCES, LABELS, OURS = "some-org/preferences", "some-org/labels", "some-org/pairs"
+LABELS, OURS = "some-org/labels", "some-org/pairs"
 TEXT = "Rome is old. Rome is new."
 TRAIN_SETTINGS = [
     "--set=train.device=cpu",
@@ -37,39 +44,6 @@ TRAIN_SETTINGS = [
     "--set=train.epochs=1",
     "--set=train.progress=false",
 ]
-CARD = """---
-configs:
-- config_name: default
-  data_files:
-  - split: train_prefs
-    path: data/train_prefs-*
-  - split: test_prefs
-    path: data/test_prefs-*
-- config_name: other
-  data_files:
-  - split: train
-    path: other/*.jsonl
----
-"""
-
-
-def parquet(rows: list[dict[str, Any]]) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), out)
-    return out.getvalue()
-
-
-def preference(index: int, **changes: Any) -> dict[str, Any]:
-    """A row as most preference data sets have it: texts, a score, no spans."""
-    row = {
-        "prompt": f"Who is number {index}?",
-        "chosen": "She was born in Karsted.",
-        "rejected": f"He was born in {1900 + index}.",
-        "score": 0.5,
-        "chosen_score": 9,  # columns of our names that mean something else
-        "topic": ["a", "b"],
-    }
-    return row | changes
 
 
 def label_row(index: int = 0, **changes: Any) -> dict[str, Any]:
@@ -89,53 +63,19 @@ def label_row(index: int = 0, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model_folder(tmp_path_factory.mktemp("policy") / "model")
 
 
-def publish(hub: LoopbackHub, name: str, files: dict[str, bytes], *, private: bool = False) -> Repo:
-    repo = hub.repos.setdefault(("datasets", name), Repo(private=private))
-    repo.private = private
-    repo.commit("main", "a data set", files)
-    return repo
-
-
 @pytest.fixture
 def preferences(hub: LoopbackHub) -> Repo:
-    hub.reset()
-    files = {
-        "README.md": CARD.encode(),
-        "data/train_prefs-00000-of-00001.parquet": parquet([preference(i) for i in range(4)]),
-        "data/test_prefs-00000-of-00001.parquet": parquet([preference(9)]),
-        "other/rows.jsonl": b"".join(json.dumps(preference(i)).encode() + b"\n" for i in range(3)),
-        "load_me.py": b"raise SystemExit('a script ran')\n",
-    }
-    return publish(hub, PREFERENCES, files)
+    return publish_preferences(hub)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
     return make_run(monkeypatch, capsys)
-
-
-def clean(done: Done) -> Done:
-    """The call, which showed no traceback and no token."""
-    assert "Traceback" not in done.err, done.err
-    assert GOOD_TOKEN not in done.out + done.err
-    return done
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -348,7 +288,7 @@ def test_a_null_of_parquet_is_a_field_left_out(tmp_path: Path, run: Run) -> None
     assert code == 0, err
     found = read_records(tmp_path / "annotations.jsonl", Annotation)
     assert [row.model for row in found] == ["", "m"]
-    assert "1 responses have no question" in err
+    assert "responses without a question: 1;" in err
 
 
 def test_json_lines_of_a_folder_are_read_as_they_are(tmp_path: Path, run: Run) -> None:

@@ -16,7 +16,14 @@ import pytest
 
 import schemas.packages
 from schemas.errors import MissingPackageError
-from schemas.packages import explain_missing, find_extra, install_command, is_installed, require
+from schemas.packages import (
+    explain_missing,
+    find_extra,
+    install_command,
+    is_installed,
+    missing_packages,
+    require,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -66,10 +73,20 @@ def test_one_sentence_names_all_packages_and_each_command_once() -> None:
         require("json", "no_such_one", "no_such_two", needed_for="evaluate")
     assert str(error.value) == (
         "evaluate needs the packages 'no_such_one' and 'no_such_two', which are not installed; get "
-        "them with: pip install no_such_one and pip install no_such_two   (maskdpo doctor lists "
-        "all packages)"
+        "them with: pip install no_such_one no_such_two   (maskdpo doctor lists all packages)"
     )
     require("json", "pyarrow", needed_for="evaluate")
+
+
+@pytest.mark.usefixtures("wheel")
+def test_packages_of_several_extras_are_installed_by_one_command() -> None:
+    text = str(missing_packages(["torch", "peft", "scipy"], needed_for="demo"))
+    assert "needs the packages 'torch', 'peft' and 'scipy', which" in text
+    assert "get them with: pip install 'maskdpo[train,report]'   (" in text
+    text = str(missing_packages(["vllm", "pyarrow", "mlflow"], needed_for="sample"))
+    assert text.count("pip install") == 3
+    assert "pip install maskdpo and pip install 'maskdpo[vllm]'   (in an environment" in text
+    assert "and pip install mlflow   (maskdpo doctor" in text
 
 
 def test_a_mere_folder_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +176,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
     assert "the card gets no plots: matplotlib is not installed" in said
     assert (base.folder / "dataset" / "README.md").exists()
     assert not list((base.folder / "dataset").rglob("*.png"))
-    assert "dataset is sound" in base("validate", "dataset", "--statistics")
+    assert "dataset is valid" in base("validate", "dataset", "--statistics")
     base("export", "dataset", "--format", "trl", "--output", "trl")
     base("domain", "check", "medical", "--dry-run")
     base("recipes")
@@ -173,7 +190,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
         ("build --annotations annotations.jsonl --output d2 --plots", "matplotlib", "report"),
         ("agreement --gold gold.jsonl", "scipy", "report"),
         ("evaluate --model a=x --questions q.jsonl --documents documents.jsonl", "scipy", "report"),
-        ("demo", "torch", "train"),
+        ("demo", "torch", "train,report"),
         ("train --dataset responses.jsonl --model x", "torch", "train"),
         ("validate org/name", "huggingface_hub", "hub"),
         (
@@ -194,5 +211,7 @@ def test_what_needs_an_extra_is_refused_with_one_sentence(
     said = base(*arguments.split(), code=2)
     assert f"'{package}'" in said and f"'.[{extra}]'" in said
     assert said.count("error:") == 1
+    # Checked by name before the import; the Hub's package is missed by the import itself.
+    assert ("needs the package" in said) == (package != "huggingface_hub")
     for name in ("d2", "runs", "o.jsonl"):
         assert not (base.folder / name).exists()

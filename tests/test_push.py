@@ -1,7 +1,6 @@
 """`push` against a Hub on loopback: what is sent, what is kept, what breaking off leaves behind."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,6 @@ from maskdpo.publishing.dataset import build_dataset
 REPO = "some-org/pairs"
 WRONG_TOKEN = "hf_" + "Wrong" * 8
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
-        yield process
 
 
 @pytest.fixture(autouse=True)
@@ -413,7 +400,7 @@ def test_a_faulty_folder_is_not_sent(hub: LoopbackHub, client: HubProcess, datas
     assert "hash_differs" in done.err
     assert hub.requests == []
     (dataset / "manifest.json").unlink()
-    assert "holds neither manifest.json" in push(client, dataset, code=2).err
+    assert "has neither manifest.json" in push(client, dataset, code=2).err
 
 
 def test_a_data_set_without_a_licence_is_not_sent(

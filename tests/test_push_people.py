@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,6 @@ from schemas.errors import ConfigError, InputError
 REPO = "some-org/pairs"
 NOTE = "the second dose is wrong, ask Professor Quill"
 NAMES = ("Dr. Li", "Mira Tolvan")
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(hub.url, tmp_path_factory.mktemp("hf_home")) as process:
-        yield process
 
 
 def reviews_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -192,7 +179,7 @@ def test_pseudonyms_that_are_none_are_names(tmp_path: Path) -> None:
 def test_every_file_and_every_batch_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maskdpo.publishing.people._BATCH_ROWS", 10)
+    monkeypatch.setattr("schemas.files.tables.ROWS_A_BATCH", 10)
     rows = [{"correction": {"who": "reviewer-1"}, "source": "person", "judge": ""}] * 95
     last = {"correction": {"who": "Mira"}, "source": "person", "judge": "clinic labels"}
     found = people_of(tmp_path, rows, [*rows, last])

@@ -174,7 +174,7 @@ def test_every_command_takes_the_name_of_a_packaged_config(run: Run) -> None:
     code, _, err = run("annotate", "--config", "example")
     assert code == 2 and "runs/example/responses.jsonl: not found" in err
     code, out, _ = run("doctor", "--config", "example")
-    assert "runs/example/documents.jsonl: not there yet" in out
+    assert "runs/example/documents.jsonl: does not exist yet" in out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The end of `annotate`: reasons, exit codes, fragments, and a preview before the rest is paid."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -105,6 +106,9 @@ def test_a_preview_without_a_terminal_writes_nothing_and_its_calls_serve_the_run
         second = annotate(server, "--preview=3", "--yes")
         assert second.exit_code == 0, second.output
         assert len(server.asked) == 48
+    # 48 sentences, those of the preview once
+    line = next(line for line in second.output.splitlines() if line.startswith("annotate: 12 of"))
+    assert sum(int(number) for number in re.findall(r"[a-z_]+ (\d+)(?=,|$)", line)) == 48
     assert len(read_labels(tmp_path / "annotations.jsonl")) == 48
 
 

@@ -15,23 +15,12 @@ from maskdpo.cli.setting_hints import known_settings
 from maskdpo.config import load_run_config
 from maskdpo.config_schema import config_schema
 from maskdpo.config_sections import SECTION_NAMES, section_model
+from maskdpo.recipes import run_configs
 from schemas.errors import ConfigError
 from schemas.files.yaml_files import parse_yaml
 from schemas.json_schemas import RECORDS
 
-ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = config_schema()
-
-
-def run_configs() -> list[Path]:
-    """The run configs that come with the program: YAML files that hold nothing but sections."""
-    places = [*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "maskdpo").rglob("*.yaml")]
-    read = {path: parse_yaml(path.read_text(encoding="utf-8")) for path in places}
-    return sorted(
-        path
-        for path, values in read.items()
-        if isinstance(values, dict) and set(values) <= set(SECTION_NAMES)
-    )
 
 
 def test_the_command_prints_it() -> None:
@@ -52,11 +41,10 @@ def test_the_names_are_listed_with_a_line_each() -> None:
 
 
 def test_the_run_configs_that_come_along_are_valid() -> None:
-    paths = run_configs()
-    assert len(paths) >= 8  # the example and the recipes
-    for path in paths:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
-        assert faults(values, SCHEMA, SCHEMA, path.name) == []
+    recipes = run_configs()
+    assert len(recipes) >= 8  # the example and the recipes
+    for recipe in recipes.values():
+        assert faults(parse_yaml(recipe.read()), SCHEMA, SCHEMA, recipe.name) == []
 
 
 def properties_at(place: str) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_a_key_is_refused_as_any_setting_and_never_echoed(run: Run, secret: str)
 @pytest.mark.parametrize("secret", CERTAIN.values(), ids=CERTAIN)
 def test_no_setting_can_be_a_key(secret: str) -> None:
     for setting in ("sample.model={}", "sample.params={{user: [{}]}}", "train.revision={}"):
-        with pytest.raises(ConfigError, match="contains what looks like a key") as caught:
+        with pytest.raises(ConfigError, match="holds what looks like a key") as caught:
             load_run_config(None, [setting.format(f"'{secret}'")])
         assert_hidden(secret, str(caught.value))
 

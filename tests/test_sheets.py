@@ -133,9 +133,9 @@ def test_a_row_filled_in_badly_is_reported_and_the_others_are_kept(
     reviews, result = bring_back(path, who=who)
     assert [row.who for row in reviews] == ["B"]
     (failure,) = result.failures
-    assert failure.id == "sheet.csv:2"
+    assert failure.id == "sheet.csv:3"
     assert words in failure.detail
-    assert any(note.startswith("row 2 not imported: ") for note in result.notes)
+    assert any(note.startswith("row 3 not imported: ") for note in result.notes)
     assert read_records(failures_path(path.with_name("reviews.jsonl")), Failure) == [failure]
 
 
@@ -146,12 +146,12 @@ def test_one_message_for_one_kind_of_fault_names_its_rows(tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         bring_back(path)
     (fault,) = caught.value.faults
-    assert fault.line == 2
-    assert fault.message.endswith("(and 7 more rows: 3, 4, 5, 6, 7 and 2 more)")
+    assert fault.line == 3
+    assert fault.message.endswith("(and 7 more rows: 4, 5, 6, 7, 8 and 2 more)")
     fill_csv(path, {0: {"person_label": "wrong"}})
     _, result = bring_back(path)
     notes = [note for note in result.notes if "not imported" in note]
-    assert len(notes) == 1 and notes[0].startswith("rows 2, 3, 4, 5, 6 and 3 more not imported")
+    assert len(notes) == 1 and notes[0].startswith("rows 3, 4, 5, 6, 7 and 3 more not imported")
 
 
 def test_a_sheet_without_labels_or_columns_is_refused(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_sheet_without_labels_or_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing to import$"):
         bring_back(path)
     fill_csv(path, {0: {"note": "I do not know"}})
-    with pytest.raises(InputError, match=r"nothing to import \(row 1 has a note and no label\)"):
+    with pytest.raises(InputError, match=r"nothing to import \(row 2 has a note and no label\)"):
         bring_back(path)
     rows = read_csv(path)
     names = {"person_label": "my label"}
@@ -212,12 +212,12 @@ def test_edited_text_is_reported_and_the_label_is_imported(tmp_path: Path) -> No
     )
     reviews, result = bring_back(path)
     assert len(reviews) == 2 and not result.failures
-    assert any(note.startswith("rows 2, 3: the sentence was edited") for note in result.notes)
+    assert any(note.startswith("rows 3, 4: the sentence was edited") for note in result.notes)
     failed = failures_path(tmp_path / "reviews.jsonl")
     edits = read_records(failed, Failure)
     assert [(row.id, row.reason) for row in edits] == [
-        ("sheet.csv:2", "edited_text"),
         ("sheet.csv:3", "edited_text"),
+        ("sheet.csv:4", "edited_text"),
     ]
     assert "Sentence one of r." in edits[0].detail
     other = tmp_path / "other.csv"
@@ -237,8 +237,8 @@ def test_notes_and_labels_in_the_wrong_column_are_reported(tmp_path: Path) -> No
     }
     fill_csv(path, changes)
     _, result = bring_back(path)
-    assert any(note.startswith("row 2: a note without") for note in result.notes)
-    assert any(note.startswith("row 3: the judge's column 'label'") for note in result.notes)
+    assert any(note.startswith("row 3: a note without") for note in result.notes)
+    assert any(note.startswith("row 4: the judge's column 'label'") for note in result.notes)
 
 
 def test_columns_of_others_are_named_and_not_read(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_csv_with_other_line_ends_quotes_and_empty_rows_is_read(tmp_path: Path
     with path.open("w", encoding="utf-8", newline="") as handle:
         csv.writer(handle).writerows([rows[0], rows[0].values(), [], rows[1].values()])
     _, result = bring_back(path, who="Z")
-    assert result.failures[0].id == "sheet.csv:3"  # as the program counts, empty rows included
+    assert result.failures[0].id == "sheet.csv:4"  # as the program counts, empty rows included
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_one_sentence_labelled_twice_by_one_person_is_reported(tmp_path: Path) -
     save_csv(path, [row | {"person_label": word} for word in ("wrong", "wrong", "no fact")])
     reviews, result = bring_back(path)
     assert [review.spans[0].label for review in reviews] == [BAD, Label.NO_FACT]
-    assert any(note.startswith("row 3: the same person gave") for note in result.notes)
+    assert any(note.startswith("row 4: the same person gave") for note in result.notes)
 
 
 def test_what_was_forgotten_is_not_imported_and_not_named(tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_an_empty_file_is_called_empty(tmp_path: Path, name: str) -> None:
 def test_labels_written_over_the_judges_are_named_where_there_are_no_others(tmp_path: Path) -> None:
     path = export(tmp_path, [annotation_row("r", [GOOD])])
     fill_csv(path, {0: {"label": "no_fact"}})
-    with pytest.raises(InputError, match=r"row 1 has another 'label' than the judge's"):
+    with pytest.raises(InputError, match=r"row 2 has another 'label' than the judge's"):
         bring_back(path)
 
 
@@ -544,4 +544,4 @@ def test_a_label_dated_in_the_future_is_reported(tmp_path: Path) -> None:
         },
     )
     _, result = bring_back(path)
-    assert any(note.startswith("row 1: 'when' is in the future.") for note in result.notes)
+    assert any(note.startswith("row 2: 'when' is in the future.") for note in result.notes)

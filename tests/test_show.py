@@ -133,7 +133,7 @@ def test_documents_are_named_found_or_missed(run: Run, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "two" / "d.jsonl", [document_row(), {"id": 3}])
     _, out, err = run("show", path, "--documents", elsewhere)
     assert '"She was born in 1948"' in out
-    assert "1 rows are not documents" in err
+    assert "rows that are not documents, left out: 1" in err
     write(tmp_path / "runs" / "x" / "documents.jsonl", [document_row()])
     _, out, _ = run("show", path, "--set", "run.dir=runs/x")
     assert '"She was born in 1948"' in out
@@ -219,7 +219,7 @@ def test_a_data_set_is_shown_split_by_split(run: Run, tmp_path: Path) -> None:
     _, out, _ = run("show", folder / "pairs" / "train-00000-of-00001.parquet")
     assert "1 of 1  train" in out
     code, _, err = run("show", folder / "pairs" / "train-00000-of-00001.parquet", "--split", "test")
-    assert (code, "--split test is for data set folders" in err) == (2, True)
+    assert (code, "is a file: --split and --config-name choose a part" in err) == (2, True)
 
 
 def test_responses_are_shown_without_labels(run: Run, tmp_path: Path) -> None:
@@ -275,10 +275,23 @@ def test_other_folders_and_parquet_files_are_refused(run: Run, tmp_path: Path) -
     assert "run/annotations.jsonl" in err
     pq.write_table(pa.table({"response_id": ["r"], "text": ["x"]}), tmp_path / "s.parquet")
     _, _, err = run("show", tmp_path / "s.parquet")
-    assert "holds no pairs: it has the columns response_id, text; show the annotations" in err
+    assert "has no column 'chosen', 'rejected'; pairs need " in err
+    assert "and it has 'response_id', 'text'; show the annotations they were built from" in err
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     assert "cannot be read as Parquet" in run("show", tmp_path / "broken.parquet")[2]
     assert "not found; it can be: annotations" in run("show", "nothing.jsonl")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("responses.jsonl", "sample"), ("annotations.jsonl", "annotate")],
+)
+def test_what_a_run_has_not_made_yet_is_named_with_its_command(
+    run: Run, name: str, command: str
+) -> None:
+    code, _, err = run("show", f"runs/mine/{name}")
+    assert code == 2
+    assert f"runs/mine/{name}: does not exist yet; make it with: maskdpo {command}\n" in err
 
 
 def test_a_broken_first_line_does_not_hide_the_rows_below(run: Run, tmp_path: Path) -> None:
@@ -385,13 +398,13 @@ def test_labels_are_named_as_in_the_file_or_as_shown(run: Run, annotated: Path) 
 def test_a_filter_that_matches_nothing_says_what_there_is(run: Run, annotated: Path) -> None:
     code, out, err = run("show", annotated, "--label", "no_fact", "--topic", "paintrs")
     assert (code, out) == (2, "")
-    assert "no row matches; 1 rows were read" in err
+    assert "no row matches, of 1 row read" in err
     assert "labels: contradictory, no_hallucination, undetermined" in err
-    assert "topics: painters (of 'paintrs': did you mean 'painters'?)" in err
+    assert "topics: painters ('paintrs' is none of them: did you mean 'painters'?)" in err
     _, _, err = run("show", annotated, "--reason", "no_repli")
     assert "did you mean 'no_reply'?" in err
     _, _, err = run("show", annotated, "--id", "r9")
-    assert "ids: r1 (of 'r9'" in err
+    assert "ids: r1 ('r9' is none of them)" in err
 
 
 def test_a_sample_depends_on_seed_and_ids_alone(tmp_path: Path) -> None:

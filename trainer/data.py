@@ -8,7 +8,7 @@ What is read (the first that exists):
 
     FOLDER/manifest.json          a data set of `maskdpo build`: its format version is checked
     FOLDER/pairs/, FOLDER/data/, FOLDER/    files named train*, test*: .parquet or .jsonl
-    FILE.parquet, FILE.jsonl      training pairs only
+    FILE                          training pairs only; every kind of `schemas.files.tables`
 
 Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
 data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
@@ -19,7 +19,7 @@ ignored; without spans also those that have a name of a field of `Pair`, such as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,15 +28,17 @@ from pydantic import ValidationError
 
 from schemas.errors import InputError
 from schemas.files.sidecar import check_format, describe_file
-from schemas.files.tables import COLUMNAR, Table, column_names, scan_values
+from schemas.files.tables import COLUMNAR, SUFFIXES, Table, require_columns, scan_values
 from schemas.hashing import content_key
 from schemas.messages import is_text
-from schemas.preference_rows import split_row
+from schemas.preference_rows import SIDES, split_row
 from schemas.records import Failure, FinishReason, Pair
 from schemas.validation import describe_errors, show_value
 
 Split = Literal["train", "test"]
-SUFFIXES = (".parquet", ".jsonl")
+SPLITS: tuple[Split, Split] = get_args(Split)
+_IN_FOLDERS = (".parquet", ".jsonl")
+_WHAT = "preference pairs"
 _FINISH_REASONS = ("chosen_finish_reason", "rejected_finish_reason")
 
 
@@ -64,6 +66,19 @@ class PairFiles:
     def test_fingerprint(self) -> str:
         """Key of the test pairs, which decide the weights only with early stopping."""
         return content_key([describe_file(path)["sha256"] for path in self.test])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairRow:
+    """A row of a file, with its number from 1: its pair, or None and the reason in `fault`.
+
+    id   the row's own id, if it has one that is text, else its place
+    """
+
+    number: int
+    id: str
+    pair: Pair | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +114,7 @@ def find_pair_files(dataset: Path) -> PairFiles:
             return PairFiles(train=train, test=test, root=dataset, name=str(dataset))
     raise InputError.of(
         dataset,
-        f"holds no training pairs; pairs/train*, data/train* or train* with {_listed(SUFFIXES)} "
+        f"holds no training pairs; pairs/train*, data/train* or train* with {_listed(_IN_FOLDERS)} "
         "is needed (maskdpo build makes them)",
     )
 
@@ -108,10 +123,9 @@ def pair_files_of(train: Table, test: Table | None) -> PairFiles:
     """The files of two splits of one data set. Raises InputError where columns are missing."""
     tables = [train, *([test] if test else [])]
     for table in tables:
-        table.require(("chosen", "rejected"), what="preference pairs")
+        table.require(SIDES, what=_WHAT)
     splits = {
-        f"{name}_split": table.origin["split"]
-        for name, table in zip(("train", "test"), tables, strict=False)
+        f"{name}_split": table.origin["split"] for name, table in zip(SPLITS, tables, strict=False)
     }
     origin = {key: value for key, value in train.origin.items() if key != "split"}
     return PairFiles(
@@ -131,24 +145,38 @@ def read_pairs(paths: Sequence[Path], labels: Mapping[Path, str] | None = None) 
     first_place_of: dict[str, str] = {}
     for path in paths:
         label = (labels or {}).get(path, str(path))
-        _require_sides(path, label)
-        for row, values in scan_values(path, name=label):
-            place = f"{label}:{row}"
-            identifier = _row_id(values, path, row)
-            if identifier in first_place_of:
-                detail = (
-                    f"{place}: duplicate id {identifier!r}, used at {first_place_of[identifier]}"
-                )
-                failures.append(_failure(identifier, "duplicate_id", detail))
+        for row in scan_pairs(path, name=label):
+            place = f"{label}:{row.number}"
+            if row.id in first_place_of:
+                detail = f"{place}: duplicate id {row.id!r}, used at {first_place_of[row.id]}"
+                failures.append(_failure(row.id, "duplicate_id", detail))
                 continue
-            first_place_of[identifier] = place
-            try:
-                if isinstance(values, ValueError):
-                    raise values
-                pairs.append(parse_pair(values, identifier))
-            except (ValueError, TypeError, RecursionError) as error:
-                failures.append(_failure(identifier, "bad_row", f"{place}: {error}"))
+            first_place_of[row.id] = place
+            if row.pair is None:
+                failures.append(_failure(row.id, "bad_row", f"{place}: {row.fault}"))
+            else:
+                pairs.append(row.pair)
     return PairSet(pairs=pairs, failures=failures)
+
+
+def scan_pairs(path: Path, *, name: str = "") -> Iterator[PairRow]:
+    """The rows of one file, streamed, valid and invalid ones in their order.
+
+    Raises InputError, which calls the file `name`, for one that cannot be read, and for a Parquet
+    or Arrow file without the columns of a pair. JSON is checked row by row.
+    """
+    if path.suffix in COLUMNAR:
+        require_columns(path, SIDES, what=_WHAT, name=name)
+    for number, values in scan_values(path, name=name):
+        identifier = _row_id(values, path, number)
+        try:
+            if isinstance(values, ValueError):
+                raise values
+            pair = parse_pair(values, identifier)
+        except (ValueError, TypeError, RecursionError) as error:
+            yield PairRow(number=number, id=identifier, pair=None, fault=str(error))
+        else:
+            yield PairRow(number=number, id=identifier, pair=pair)
 
 
 def parse_pair(values: object, identifier: str) -> Pair:
@@ -157,7 +185,7 @@ def parse_pair(values: object, identifier: str) -> Pair:
         raise ValueError(
             f"a row must be an object with 'chosen' and 'rejected', found {show_value(values)}"
         )
-    for side in ("chosen", "rejected"):
+    for side in SIDES:
         if not isinstance(values.get(side), (list, str)):
             raise ValueError(
                 f"{side!r} must be a list of messages with role and content, or a text, "
@@ -194,16 +222,6 @@ def _failure(identifier: str, reason: str, detail: str) -> Failure:
     return Failure(id=identifier[:512], stage="train", reason=reason, detail=detail)
 
 
-def _require_sides(path: Path, label: str) -> None:
-    """Raise InputError for a table without the columns of a pair; JSON is checked row by row."""
-    if path.suffix not in COLUMNAR:
-        return
-    found = column_names(path, name=label)
-    missing = [name for name in ("chosen", "rejected") if name not in found]
-    if missing:
-        raise InputError.of(label, f"has no column {_listed(missing)}; columns: {_listed(found)}")
-
-
 def _check_manifest(path: Path) -> None:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -218,7 +236,7 @@ def _check_manifest(path: Path) -> None:
 def _split_files(folder: Path, split: Split) -> list[Path]:
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    found = [path for path in folder.iterdir() if path.suffix in _IN_FOLDERS and path.is_file()]
     return sorted(path for path in found if path.name.split("-")[0].split(".")[0] == split)
 
 

@@ -10,9 +10,9 @@ data set, or training on the same pairs with another setting, costs no new pass.
 |----------------------|----------------------------------------------------------------|
 | format               | what the columns mean                                          |
 | hash of the weights  | another model has other log-probabilities                      |
-| compute dtype        | bfloat16 rounds differently from float32                         |
+| compute dtype        | bfloat16 rounds differently from float32                       |
 | dtype of the weights | frozen weights held in bfloat16 are rounded once, norms too    |
-| device type          | a GPU's kernels round differently from a CPU's                   |
+| device type          | a GPU's kernels round differently from a CPU's                 |
 | torch, transformers  | major.minor: a corrected model implementation computes others  |
 
 Files appear complete (temporary file, then rename) and are never changed. After a race a sequence

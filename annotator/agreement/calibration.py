@@ -44,8 +44,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReliabilityBin:
-    """Verdicts of confidence in [low, high) ([0.9, 1] for the last); None: those without
-    confidence."""
+    """Verdicts of confidence in [low, high) ([0.9, 1] for the last); the last two fields are None
+    for a bin without verdicts."""
 
     low: float
     high: float

@@ -15,8 +15,7 @@ Every figure but `coverage` is over the decided sentences, TP + FN + FP + TN.
 | figure              | what it is                              | not defined (None) when          |
 |---------------------|-----------------------------------------|----------------------------------|
 | balanced_accuracy   | mean of both recalls; 0.5 is chance     | people name only one class       |
-| precision_CLASS     | share of the judge's CLASS that is right   | the judge never says
-                      CLASS       |
+| precision_CLASS     | share of the judge's CLASS that is true | the judge never says CLASS       |
 | recall_CLASS        | share of people's CLASS that it finds   | people never say CLASS           |
 | f1_CLASS            | harmonic mean of the two                | neither side ever says CLASS     |
 | kappa               | Cohen's: agreement beyond chance, as a  | chance alone would agree always: |

@@ -38,8 +38,8 @@ Measured (tests/test_interval_coverage.py, 4,000 draws each): over 60 topics of 
 correlated within topics (0.3 and 0.5), the interval held the true score in 94.9% to 96.8% of draws;
 over 5 to 12 topics in 94.8% to 96.5%; the true difference of two models in 93.9% to 95.6%. The
 former method, a percentile bootstrap over questions, held it in 78.4%. For few topics of very
-unequal size the interval is still too narrow: it held the value in 88.6% with eight topics of 1 or
-6 questions (docs/evaluation.md).
+unequal size the interval is still too narrow: it held the value in as few as 88.6% of draws with
+eight topics of 1 or 6 questions (docs/evaluation.md).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from formats.reviews.decisions import (
 from formats.reviews.log import Logged
 from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation
+from schemas.text.counted import count_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +54,10 @@ class PeopleFigures:
 
     def notes(self) -> list[str]:
         """Notes for the user."""
-        labels = f"{self.num_blind + self.num_in_view:,} labels of {self.num_people} people"
+        labels = (
+            f"{count_of(self.num_blind + self.num_in_view, 'label')} of "
+            f"{count_of(self.num_people, 'person', 'people')}"
+        )
         notes = [
             f"{labels}: {self.num_blind:,} blind, {self.num_in_view:,} with the judge's label in "
             "view" + (", which agree with the judge more often" if self.num_in_view else "")
@@ -67,8 +71,8 @@ class PeopleFigures:
             )
         if self.num_conflicts:
             notes.append(
-                f"people differ on {self.num_conflicts:,} sentences, which are not gold; maskdpo "
-                "build lists them"
+                f"sentences on which people differ, not used as gold: {self.num_conflicts:,}; "
+                "maskdpo build lists them"
             )
         return notes
 

@@ -33,16 +33,20 @@ class IngestConfig(Section):
     UTF-8, then the encoding that a page declares, then a guess that is listed in a note."""
 
     max_file_mb: float = Field(default=64.0, gt=0.0, le=1024.0)
-    """A larger file is recorded as failed (`too_large`) and not read."""
+    """Largest size of a file, in MB; a larger one is recorded as failed (`too_large`) and not
+    read."""
 
     max_document_chars: int = Field(default=5_000_000, ge=1)
-    """A file with more text is recorded as failed (`too_large`)."""
+    """Largest length of a text, in characters; a file with more is recorded as failed
+    (`too_large`)."""
 
     max_seconds: float = Field(default=120.0, gt=0.0)
-    """A file that takes longer to read is recorded as failed (`too_slow`)."""
+    """Longest time to read a file, in seconds; a file that takes longer is recorded as failed
+    (`too_slow`)."""
 
     max_memory_mb: int = Field(default=2048, ge=256)
-    """A file that needs more memory to read is recorded as failed (`reader_died`)."""
+    """Most memory to read a file, in MB; a file that needs more is recorded as failed
+    (`reader_died`)."""
 
     max_failed: float = Field(default=DEFAULT_MAX_FAILED, ge=0.0, le=1.0)
     """Share of the files that may fail before the command ends with exit code 1."""

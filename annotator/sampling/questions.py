@@ -335,13 +335,13 @@ def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
     notes: list[str] = []
     if counts["failed"]:
         notes.append(
-            f"{counts['failed']:,} documents have no question; the store keeps failed calls, so a "
-            "rerun does not make them again: pass --retry-failed to make them"
+            f"documents without a question: {counts['failed']:,}; the store keeps failed calls, so "
+            "a rerun does not make them again: pass --retry-failed to make them"
         )
     if counts["short"]:
         notes.append(
-            f"{counts['short']:,} documents have fewer than num_questions={config.num_questions} "
-            "questions; those left out are counted by reason"
+            f"documents with fewer than num_questions={config.num_questions} "
+            f"questions: {counts['short']:,}; those left out are counted by reason"
         )
     if counts["cut_documents"]:
         notes.append(

@@ -297,9 +297,7 @@ def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: i
     if counts["empty"]:
         notes.append(f"{counts['empty']} replies are empty; annotate records them as failed rows")
     if counts.get("forgotten"):
-        notes.append(
-            f"{counts['forgotten']} responses were forgotten with maskdpo forget and are left out"
-        )
+        notes.append(f"responses left out because of maskdpo forget: {counts['forgotten']}")
     if counts["cut_off"]:
         notes.append(
             f"{counts['cut_off']} replies were cut off at max_tokens={config.max_tokens} "

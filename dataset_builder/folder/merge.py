@@ -36,11 +36,11 @@ from dataset_builder.review_outcome import conflicts_path, notes_on_people, writ
 from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
-from formats.parquet import ROWS_PER_GROUP
 from formats.reviews.conflicts import Conflict
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import Row, read_records, scan_rows
 from schemas.files.sidecar import describe_file
+from schemas.files.tables import scan_batches
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path, write_failures
 
@@ -158,12 +158,9 @@ def _merge_rows(manifests: Mapping[Path, Mapping[str, Any]], name: str) -> Itera
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file; one row group is in memory at a time."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
-            yield from batch.to_pylist()
+    """The rows of a Parquet file; one batch is in memory at a time."""
+    for batch in scan_batches(path):
+        yield from batch.to_pylist()
 
 
 def _failures_of(shard: Path) -> list[Failure]:

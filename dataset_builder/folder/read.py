@@ -11,34 +11,27 @@ from pydantic import ValidationError
 from dataset_builder.folder.write import MANIFEST_NAME, PAIRS, PAIRS_FORMAT
 from schemas.errors import Fault, InputError
 from schemas.files.sidecar import check_format
+from schemas.files.tables import scan_values
 from schemas.records import Pair
 from schemas.validation import describe_errors
 
 
 def load_pairs(folder: str | Path, split: str) -> list[Pair]:
     """The pairs of one split of a data set folder, checked; row numbers in errors count from 0."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     folder = Path(folder)
     manifest = load_manifest(folder)
     name = f"{PAIRS}/{split}-00000-of-00001.parquet"
     if name not in manifest["files"]:
         known = sorted(key for key in manifest["files"] if key.startswith(f"{PAIRS}/"))
         raise InputError.of(folder, f"has no split {split!r}; it has {', '.join(known)}")
-    try:
-        rows = pq.read_table(folder / name).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-        raise InputError.of(folder / name, message) from None
     pairs: list[Pair] = []
     faults: list[Fault] = []
-    for index, row in enumerate(rows):
+    for number, row in scan_values(folder / name):
         try:
             pairs.append(Pair.model_validate_json(json.dumps(row)))
         except ValidationError as error:
             faults.extend(
-                Fault(path=str(folder / name), line=None, message=f"row {index}: {message}")
+                Fault(path=str(folder / name), line=None, message=f"row {number - 1}: {message}")
                 for message in describe_errors(error, Pair)
             )
     if faults:

@@ -16,12 +16,11 @@ from typing import Any
 
 from dataset_builder.folder.summaries import Scale
 from dataset_builder.splits.splits import Split
-from schemas.errors import InputError
+from schemas.files.tables import require_columns, scan_batches
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS
 
 SCORE_STEPS = 1_000
 LOG_STEPS = 100
-ROWS_A_BATCH = 4_096
 
 Counted = Counter[int]
 
@@ -134,19 +133,11 @@ _SENTENCE_COLUMNS = ["question_id", "topic", "language", "label", "source"]
 
 def _batches(folder: Path, split: Split, columns: list[str]) -> Iterator[Any]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     for path in sorted(folder.glob(f"{split}-*.parquet")):
-        try:
-            with pq.ParquetFile(path) as file:
-                missing = [name for name in columns if name not in file.schema_arrow.names]
-                if missing:
-                    raise InputError.of(path, f"has no column {missing[0]!r}")
-                for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns):
-                    yield pa.Table.from_batches([batch])
-        except (OSError, pa.ArrowException) as error:
-            message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-            raise InputError.of(path, message) from None
+        require_columns(path, columns, what="statistics")
+        for batch in scan_batches(path, columns=columns):
+            yield pa.Table.from_batches([batch])
 
 
 def _add_pair(counts: SplitCounts, row: Mapping[str, Any]) -> None:

@@ -70,9 +70,9 @@ def _records(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _rows(path: Path, names: list[str], records: Iterator[list[str]]) -> Iterator[Row]:
-    number = 0
+    number = 1  # the head
     try:
-        for number, record in enumerate(records, start=1):
+        for number, record in enumerate(records, start=2):
             cells: dict[str, object] = dict(zip(names, record, strict=False))
             for place, cell in enumerate(record[len(names) :], start=len(names) + 1):
                 cells[f"column {place}"] = cell

@@ -132,7 +132,7 @@ def _refuse_bomb(path: Path) -> None:
 
 def _rows(path: Path, names: list[str], values: Iterator[list[Any]]) -> Iterator[Row]:
     try:
-        for number, cells in enumerate(values, start=1):
+        for number, cells in enumerate(values, start=2):
             known = {
                 name: unescape(cell) if isinstance(cell, str) else cell
                 for name, cell in zip(names, cells, strict=False)

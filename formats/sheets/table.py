@@ -26,7 +26,7 @@ _PART = re.compile(r"(.+) \((\d+)\)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row; `number` counts from 1 below the header."""
+    """One row; `number` is what a spreadsheet program shows next to it: 2 below the header."""
 
     number: int
     cells: Mapping[str, object]

@@ -184,7 +184,9 @@ def annotate(
     judge       "lexical" (a baseline, no model), a maskdpo.Judge, or a maskdpo.AnnotateConfig
     store       a file that keeps each call of a judge model, so that none is paid for twice; None
                 keeps the calls for this one call of `annotate` only
-    max_calls, max_tokens, max_cost   where calls stop; `max_cost` needs the prices of the judge
+    max_calls, max_tokens, max_cost   limits on calls, on their prompt and completion tokens
+                together, and on their cost in the currency of the judge's prices, which `max_cost`
+                needs
     domain      name or file of a domain, whose guidance a judge model reads
     language    code of the language of the responses; "auto" detects it
     progress    draw progress on standard error
@@ -192,7 +194,7 @@ def annotate(
 
     Among many, a response that cannot be judged is a `Failure` with its id and reason; a single one
     raises InputError or BackendError. Raises ConfigError for wrong settings, LimitReachedError at a
-    limit, BackendError when servers are gone: what was answered by then is in the store.
+    limit, BackendError when servers fail: replies received by then are in the store.
     """
     run = _prepare(
         documents,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maskdpo.api.given import read_path
-from maskdpo.api.inputs import Documents, read_documents
-from maskdpo.api.pairs import read_annotations, refuse_equal_id
+from maskdpo.api.inputs import GIVE_IDS, Documents, read_documents, refuse_equal_id
+from maskdpo.api.pairs import read_annotations
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError
 from schemas.files.jsonl import read_records, write_records
@@ -35,7 +35,10 @@ def load_annotations(path: str | Path, documents: Documents = ()) -> list[Judged
 
 
 def load_failures(path: str | Path) -> list[Failure]:
-    """The responses that `maskdpo annotate` could not judge while it wrote `path`; often none."""
+    """The responses that `maskdpo annotate` could not judge while it wrote `path`; often none.
+
+    Raises InputError with every fault of their file.
+    """
     failed = failures_path(read_path("path", path))
     return read_records(failed, Failure) if failed.exists() else []
 
@@ -67,7 +70,7 @@ def _records(rows: Iterable[Annotation | Failure], failures: list[Failure]) -> I
         if isinstance(row, Failure):
             failures.append(row)
             continue
-        refuse_equal_id(at, row.id, first)
+        refuse_equal_id(at, row.id, first, name="annotations", advice=GIVE_IDS)
         yield row
 
 

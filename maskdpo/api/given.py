@@ -49,8 +49,8 @@ def refuse_table(name: str, given: object) -> None:
     if hasattr(given, "columns"):
         call = rows[kind.__module__.split(".", maxsplit=1)[0]]
         raise ConfigError(
-            f"{name} is a {kind.__name__}, whose items are its columns, not its rows; give its "
-            f"rows with .{call}, or one column as a list"
+            f"{name} is a {kind.__name__}, whose columns would be read as rows; give its rows "
+            f"with .{call}, or one column as a list"
         )
 
 

@@ -33,6 +33,7 @@ MAX_COMPARED = 20
 """A response that names no documents is compared with all of up to this many; a search chooses
 among more."""
 
+GIVE_IDS = 'give each response an id of its own: annotate([{"id": ..., "text": ...}, ...], ...)'
 _MAX_FILE_NAME = 255
 _MAX_ID = 512
 _MAX_STEM = 480  # of an id that gets a number
@@ -55,7 +56,7 @@ def read_documents(given: Documents) -> list[Document]:
             faults.extend(made)
     if faults:
         raise InputError(faults)
-    _refuse_equal_ids(documents)
+    refuse_equal_ids(documents, name="documents", advice="ids must be unique")
     return documents
 
 
@@ -99,16 +100,23 @@ def _refuse_half_characters(place: str, document: Document) -> Document | list[F
     return [Fault(path=place, line=None, message=fault)] if fault else document
 
 
-def _refuse_equal_ids(documents: Sequence[Document]) -> None:
+def refuse_equal_ids(records: Sequence[Document | Response], *, name: str, advice: str) -> None:
+    """Raise InputError where two records have one id; `name` is that of the argument."""
     first: dict[str, int] = {}
-    for at, document in enumerate(documents):
-        if document.id in first:
-            raise InputError.of(
-                f"documents[{at}]",
-                f"has the id {document.id!r}, and so has documents[{first[document.id]}]; ids must "
-                "be unique",
-            )
-        first[document.id] = at
+    for at, record in enumerate(records):
+        refuse_equal_id(at, record.id, first, name=name, advice=advice)
+
+
+def refuse_equal_id(
+    at: int, identifier: str, first: dict[str, int], *, name: str, advice: str
+) -> None:
+    """Raise InputError for an id in `first`, which holds the place of each; else add it."""
+    if identifier in first:
+        raise InputError.of(
+            f"{name}[{at}]",
+            f"has the id {identifier!r}, and so has {name}[{first[identifier]}]; {advice}",
+        )
+    first[identifier] = at
 
 
 def refuse_file_name(name: str, text: str) -> None:

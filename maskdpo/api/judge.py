@@ -27,11 +27,11 @@ _METHODS = ("fingerprint", "notes", "closing_notes", "judge")
 
 
 class Judge(LlmConfig):
-    """A judge model: which one, how it is reached and asked.
+    """A judge model: which one, its server, and how it is asked.
 
-    It takes every setting of the section `annotate.llm` by keyword (docs/judging.md). The key of a
-    server is read from the environment variable that `api_key_env` names, never given here. Raises
-    ConfigError for an unknown or wrong setting.
+    It takes every setting of the section `annotate.llm` by keyword (docs/judge-settings.md). The
+    key of a server is read from the environment variable that `api_key_env` names, never given
+    here. Raises ConfigError for an unknown or wrong setting.
 
     >>> Judge(model="my-judge", protocol="response")
     Judge(model='my-judge', protocol='response')

@@ -31,11 +31,13 @@ def mask_dpo_loss(
 ) -> Tensor:
     """The loss of a batch of pairs: a scalar, or one value per pair with reduction="none".
 
-    logps, reference_logps   log-probability of each token under the model and the reference
-    weights                  weight of each token; where it is 0, the other two are not read
+    logps, reference_logps   log-probability of each token under the model and the reference, in
+                             nats
+    weights                  weight of each token, 0 to 1; where it is 0, the other two are not read
 
     All three have the shape [2B, T]: the chosen sides of B pairs, then their rejected sides in the
-    same order (the layout of TRL). The settings are those of `maskdpo train`. Raises ConfigError
+    same order (the layout of TRL). The loss "sigmoid" is equation 4 of arXiv 2503.02846; the
+    settings are those of `maskdpo train` (docs/training.md). Sums are float32. Raises ConfigError
     for other shapes, weights and settings, MissingPackageError without torch.
     """
     require("torch", needed_for="maskdpo.mask_dpo_loss")
@@ -76,7 +78,7 @@ def mask_dpo_loss(
 
 
 def _check(logps: Tensor, reference_logps: Tensor, weights: Tensor) -> None:
-    """Raise ConfigError for tensors that are not a batch of pairs."""
+    """Raise ConfigError for anything that is not a batch of pairs."""
     import torch
 
     given = {"logps": logps, "reference_logps": reference_logps, "weights": weights}

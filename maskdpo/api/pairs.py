@@ -15,10 +15,12 @@ from dataset_builder.build import build_pairs as build
 from dataset_builder.config import BuildConfig
 from dataset_builder.unused import EXPLANATIONS
 from maskdpo.api.given import read_iterable
+from maskdpo.api.inputs import GIVE_IDS, refuse_equal_ids
 from maskdpo.api.results import JudgedResponse
 from schemas.errors import ConfigError, InputError
 from schemas.records import Annotation, Failure, Pair
 from schemas.scores import ResponseScore, score_labels
+from schemas.text.counted import count_of
 from schemas.validation import show_value
 
 AnnotationLike = JudgedResponse | Annotation | Failure
@@ -28,9 +30,9 @@ AnnotationLike = JudgedResponse | Annotation | Failure
 class Pairs(Sequence[Pair]):
     """Preference pairs in the order of their questions; a slice has the same type.
 
-    unused         why a response is in no pair, by its id
-    num_responses  judged responses that were given
-    num_failures   failures that were given, which nobody judged
+    unused         the reason why a response is in no pair, by its id (docs/dataset-format.md)
+    num_responses  number of judged responses that were given
+    num_failures   number of failures that were given, which were not judged
     """
 
     pairs: tuple[Pair, ...]
@@ -40,7 +42,7 @@ class Pairs(Sequence[Pair]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many responses are in no pair, by reason; the commonest reason first."""
+        """How many responses are in no pair, by reason; the most frequent first."""
         return dict(Counter(self.unused.values()).most_common())
 
     def explain(self) -> list[str]:
@@ -64,9 +66,10 @@ class Pairs(Sequence[Pair]):
     def summary(self) -> str:
         """How many pairs there are, from how many responses, and why the rest are in none."""
         left = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
-        pairs = "1 pair" if len(self) == 1 else f"{len(self):,} pairs"
         rest = f"; in no pair: {left}" if left else ""
-        return f"{pairs} from {self.num_responses:,} responses{rest}"
+        return (
+            f"{count_of(len(self), 'pair')} from {count_of(self.num_responses, 'response')}{rest}"
+        )
 
     def __repr__(self) -> str:
         return f"Pairs({self.summary})"
@@ -74,7 +77,7 @@ class Pairs(Sequence[Pair]):
     def __str__(self) -> str:
         from maskdpo.api.shown import text_of_pairs
 
-        return text_of_pairs(self.pairs)
+        return text_of_pairs(self.pairs) if self.pairs else self.summary
 
     def _repr_html_(self) -> str:
         from maskdpo.api.shown import html_of_pairs
@@ -94,8 +97,13 @@ def build_pairs(
     setting, InputError where two responses have one id.
     """
     settings = _read_config(config)
+    if not isinstance(annotations, Iterable):
+        raise ConfigError(
+            f"annotations is {show_value(annotations)}, but it must be a list of what "
+            "maskdpo.annotate returns: a pair is made of two responses to one question"
+        )
     rows, failures = _split(annotations)
-    _refuse_equal_ids(rows)
+    refuse_equal_ids(rows, name="annotations", advice=GIVE_IDS)
     built = build(rows, settings)
     return Pairs(
         pairs=tuple(built.pairs),
@@ -108,8 +116,8 @@ def build_pairs(
 def score(annotations: AnnotationLike | Iterable[AnnotationLike]) -> ResponseScore:
     """Counts of sentences over one response or many, with `score`, `coverage` and `anah`.
 
-    `score` is correct / (correct + hallucinated): None, not 0, where no sentence was decided. A
-    `Failure` has no sentences and counts nothing.
+    `score` is correct / (correct + hallucinated), 0 to 1: None, not 0, where no sentence was
+    decided. A `Failure` has no sentences and is not counted. Raises InputError for anything else.
     """
     rows, _ = _split(annotations)
     total = ResponseScore()
@@ -163,20 +171,3 @@ def _read_each(items: Iterable[object]) -> Iterator[Annotation | Failure]:
                 f"is {show_value(item)}, but it must be a result of maskdpo.annotate or a "
                 "maskdpo.Annotation",
             )
-
-
-def _refuse_equal_ids(rows: Sequence[Annotation]) -> None:
-    first: dict[str, int] = {}
-    for at, row in enumerate(rows):
-        refuse_equal_id(at, row.id, first)
-
-
-def refuse_equal_id(at: int, identifier: str, first: dict[str, int]) -> None:
-    """Raise InputError for an id in `first`, which holds the place of each; else add it."""
-    if identifier in first:
-        raise InputError.of(
-            f"annotations[{at}]",
-            f"has the id {identifier!r}, and so has annotations[{first[identifier]}]; give each "
-            'response an id of its own: annotate([{"id": ..., "text": ...}, ...], ...)',
-        )
-    first[identifier] = at

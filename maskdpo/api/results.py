@@ -20,7 +20,7 @@ _MAX_SHOWN = 60  # characters of a text in `repr`
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvidenceQuote:
-    """A place in a document that a verdict rests on.
+    """A place in a document that supports a verdict.
 
     start, end   offsets in the document's text, in Unicode code points
     score        how well it matches the sentence, from 0 to 1, where the judge gives that
@@ -36,13 +36,14 @@ class EvidenceQuote:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedSentence:
-    """A sentence of a response with what the judge says of it.
+    """A sentence of a response with its verdict.
 
     start, end        offsets in the response's text, in Unicode code points
     label             a `Label`, which is also its name as text
     reason            why there is no verdict; None where there is one
     confidence        from 0 to 1, where the judge gives one; `confidence_kind` says what it is
-    evidence          the places in the documents that it rests on, best first
+    evidence          the places in the documents that support the verdict, best first
+    rationale         the judge's reason in words; may be empty
     source            who decided: a judge or a person
     """
 

@@ -25,7 +25,7 @@ class SideTokens:
     """One side of a pair: prompt and answer as the model reads them; the lists are equally long.
 
     input_ids        token ids, without padding
-    weights          the weight of each token; 0 is masked
+    weights          the weight of each token, 0 (masked) to 1
     completion_mask  1 for tokens of the answer and of what the template writes after it, else 0
     """
 
@@ -36,14 +36,18 @@ class SideTokens:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenWeights:
-    """Both sides of a pair."""
+    """Both sides of a pair, without padding: their lengths differ."""
 
     chosen: SideTokens
     rejected: SideTokens
 
 
 class TokenWeigher:
-    """`token_weights` for many pairs with one tokenizer, which is looked into once."""
+    """`token_weights` for many pairs with one tokenizer, which is checked once.
+
+    The settings are those of `token_weights`. Raises ConfigError for a tokenizer or setting that
+    cannot be used.
+    """
 
     def __init__(
         self,
@@ -94,7 +98,8 @@ def token_weights(
     pair       a Pair, or a row with its columns, as `datasets` gives it
     tokenizer  a fast tokenizer of transformers with a chat template
 
-    The settings are those of `maskdpo train` (docs/training.md). For many pairs, make a
+    A token has the least weight of the characters that it covers (docs/training.md); `max_length`
+    counts tokens. The settings are those of `maskdpo train`. For many pairs, make a
     `TokenWeigher` once. Raises ConfigError for a tokenizer or setting that cannot be used,
     InputError for a pair that cannot train.
     """
@@ -120,7 +125,7 @@ def read_pair(given: Pair | Mapping[str, Any]) -> Pair:
     identifier = name if isinstance(name, str) and name else "1"
     try:
         return parse_pair(values, identifier)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:  # TypeError: an array, a date
         raise InputError.of(f"pair {identifier!r}", str(error)) from None
 
 

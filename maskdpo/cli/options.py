@@ -17,6 +17,7 @@ from maskdpo.config_sections import section_model
 from schemas.errors import Fault, InputError
 from schemas.files.writing import is_special_file
 from schemas.stage import StageResult, check_failures, failures_path
+from schemas.text.counted import count_of
 from schemas.text.terminal import printable
 
 if TYPE_CHECKING:
@@ -142,17 +143,15 @@ def judge_config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+config_name_option = click.option(
+    "--config-name", metavar="NAME", help="Configuration of a data set that has several."
+)
+
+
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --split and --config-name, which choose a part of a data set."""
-    for option, help_text in (
-        ("--config-name", "Configuration of a data set that has several."),
-        (
-            "--split",
-            "Split of a data set folder or Hub data set [the only one, else train].",
-        ),
-    ):
-        function = click.option(option, metavar="NAME", help=help_text)(function)
-    return function
+    help_text = "Split of a data set folder or Hub data set [the only one, else train]."
+    return click.option("--split", metavar="NAME", help=help_text)(config_name_option(function))
 
 
 def require_file(path: Path, *, made_by: str) -> Path:
@@ -321,7 +320,8 @@ def report_result(result: StageResult, max_failed: float, *, announced: Sequence
             reasons[failure.reason] = reasons.get(failure.reason, 0) + 1
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         click.echo(
-            f"{len(result.failures)} rows failed ({listed}); see {failures_path(result.output)}",
+            f"{count_of(len(result.failures), 'row')} failed ({listed}); see "
+            f"{failures_path(result.output)}",
             err=True,
         )
     check_failures(result, max_failed)

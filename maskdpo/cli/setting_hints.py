@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from maskdpo.config_sections import SECTION_NAMES, section_model
-from schemas.config import Section
-from schemas.validation import first_model, show_value
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from schemas.config import Section, section_in
+from schemas.validation import show_value
 
 MAX_HINTS = 3
 
@@ -65,12 +61,12 @@ def _shown(value: str) -> str:
     return value if shown == repr(value) else shown.strip("'")
 
 
-def _walk(model: type[BaseModel], place: str) -> Iterator[str]:
+def _walk(model: type[Section], place: str) -> Iterator[str]:
     inner: list[tuple[type[Section], str]] = []
     for name, field in model.model_fields.items():
         yield f"{place}.{name}"
-        nested = first_model(field.annotation)
-        if nested is not None and issubclass(nested, Section):
+        nested = section_in(field.annotation)
+        if nested is not None:
             inner.append((nested, f"{place}.{name}"))
     for nested, path in inner:
         yield from _walk(nested, path)

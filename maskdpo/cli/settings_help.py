@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from schemas.config import Section
+from schemas.config import Section, section_in
 
 INDENT = "  "
 
@@ -20,7 +20,7 @@ def setting_rows(section: type[Section], prefix: str = "") -> Iterator[tuple[str
     """(name, description) of each setting; those of a section in it follow it, indented."""
     depth = prefix.count(".")
     for name, field in section.model_fields.items():
-        inner = find_section(field.annotation)
+        inner = section_in(field.annotation)
         text = describe_setting(field) if inner is None else _describe_group(field)
         yield f"{INDENT * depth}{prefix}{name}", text
         if inner is not None:
@@ -32,7 +32,7 @@ def describe_setting(field: Any) -> str:
     text = " ".join((field.description or "").split())
     choices = list_choices(field.annotation)
     if any(choice not in text for choice in choices):
-        text = f"{text.rstrip('.')}: {', '.join(choices)}"
+        text = f"{text.rstrip('.')} (values: {', '.join(choices)})"
     if field.is_required():
         return f"{text} [required]".strip()
     default = show_default(field.get_default(call_default_factory=True))
@@ -56,13 +56,6 @@ def show_default(value: object) -> str:
     if isinstance(value, (list, tuple)) and value:
         return ", ".join(map(show_default, value))
     return value if isinstance(value, str) and value else "none"
-
-
-def find_section(annotation: Any) -> type[Section] | None:
-    """The section that a setting holds, such as `llm`; None where it holds a value."""
-    candidates = [annotation, *get_args(annotation)]
-    found = (item for item in candidates if isinstance(item, type) and issubclass(item, Section))
-    return next(found, None)
 
 
 def list_choices(annotation: Any) -> list[str]:

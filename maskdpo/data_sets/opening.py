@@ -28,7 +28,7 @@ from maskdpo.data_sets.hub import (
     look_up,
     split_name,
 )
-from schemas.errors import BackendError, InputError
+from schemas.errors import BackendError, ConfigError, InputError
 from schemas.files.tables import SUFFIXES, Table
 from schemas.text.terminal import one_line
 
@@ -100,6 +100,13 @@ def open_data_set(
     if folder.exists() or not is_hub_id(name):
         raise InputError.of(name, "is a file" if folder.exists() else _NO_PATH)
     return open_on_hub(look_up(*split_name(name, revision)), config_name)
+
+
+def refuse_part_of_file(path: Path, options: str = "--split and --config-name") -> None:
+    """Raise ConfigError: a file has no splits and no configurations to choose from."""
+    raise ConfigError(
+        f"{path} is a file: {options} choose a part of a data set folder or of one on the Hub"
+    )
 
 
 def open_on_hub(found: HubDataset, config_name: str | None = None) -> DataSet:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas.errors import ConfigError, InputError, nearest
 from schemas.files.jsonl import read_records
 from schemas.records import Document, Question, Response
+from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from annotator.judging.config import AnnotateConfig
@@ -81,7 +82,7 @@ def _read(path: Path, model: type[Document | Question | Response], command: str)
         shown += f" and {more} more faults" if more > 0 else ""
         check = Check(status="error", what=name, found=shown, command=f"correct {path}")
         return _Found(check=check, records=[])
-    check = Check(status="ok", what=name, found=f"{path}: {len(records):,} rows")
+    check = Check(status="ok", what=name, found=f"{path}: {count_of(len(records), 'row')}")
     return _Found(check=check, records=records)
 
 

@@ -14,6 +14,8 @@ from typing import IO
 
 from formats.forgotten import FORGOTTEN_NAME, spellings
 from maskdpo.forgetting.targets import BETWEEN_WORDS
+from schemas.errors import InputError
+from schemas.files.tables import scan_batches
 
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030", "cp1252")
 _BETWEEN = BETWEEN_WORDS.encode("ascii")
@@ -43,7 +45,7 @@ def find_mentions(
                 path, pattern
             ):
                 found.append(path)
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (InputError, OSError, ValueError, zipfile.BadZipFile):
             unread.append(path)
     return found, unread
 
@@ -77,15 +79,8 @@ def _search(handle: IO[bytes], pattern: re.Pattern[bytes]) -> bool:
 
 def _cells(path: Path) -> Iterator[str]:
     """The distinct texts of a Parquet file, including lists and nested columns."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1_000):
-                yield from set(_texts(batch.to_pylist()))
-    except pa.ArrowException as error:
-        raise ValueError(str(error)) from None
+    for batch in scan_batches(path):
+        yield from set(_texts(batch.to_pylist()))
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -19,6 +19,7 @@ from maskdpo.publishing.markdown import Trusted, code, is_plain_code
 from maskdpo.publishing.privacy import holds_private
 from maskdpo.show.marks import Mark, cut, marks_of_pair_side
 from schemas.records import Message, Pair, Span
+from trainer.data import scan_pairs
 
 MAX_QUESTION_CHARS = 300
 MAX_SIDE_CHARS = 900
@@ -63,17 +64,11 @@ def find_example(folder: Path, manifest: Mapping[str, Any]) -> CardExample | Non
 
 
 def _read_pairs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Pair]:
-    import pyarrow.parquet as pq
-
-    from trainer.data import parse_pair
-
     for split in (Split.TRAIN, Split.TEST):
         name = parquet_name(PAIRS, split)
         if name in manifest["files"]:
-            with pq.ParquetFile(folder / name) as file:
-                for batch in file.iter_batches(batch_size=100):
-                    for values in batch.to_pylist():
-                        yield parse_pair(values, values["id"])
+            rows = scan_pairs(folder / name)
+            yield from (row.pair for row in rows if row.pair is not None)
 
 
 def _is_fit(pair: Pair) -> bool:

@@ -4,10 +4,10 @@ The rule, for header values and for sections: the existing card records (in its 
 this program wrote last time. What is unchanged belongs to the program and is replaced; what was
 changed belongs to a person and is kept; what is missing was removed by a person and is not added
 again. Without such a comment the whole existing card belongs to a person, and the new one is added
-to it. Only `configs` and `dataset_info` are always updated, entry by entry, because `load_dataset`
-uses them to read the files. So is the example, which quotes the data: a forgotten response must not
-stay in a card because a person changed a word next to it. And a card without a licence does not
-remove an existing licence.
+to it. Only three parts are always updated: `configs` and `dataset_info`, entry by entry, because
+`load_dataset` uses them to read the files; and the example, which quotes the data: a forgotten
+response must not stay in a card because a person changed a word next to it. And a card without a
+licence does not remove an existing licence.
 """
 
 from __future__ import annotations

@@ -42,9 +42,20 @@ def build_dataset(
     agreement: Path | None = None,
     plots: bool = False,
 ) -> StageResult:
-    """`dataset_builder.build.run_build`, with a card and, with `plots`, its pictures.
+    """Write a data set folder, as `maskdpo build` does, with a card; returns counts and notes.
 
-    Raises ConfigError if a person edited the card of the folder that would be replaced.
+    annotations            files of annotations; their rows are one set
+    reviews                files of people's decisions, which replace the annotations' verdicts
+    evaluation_questions   files of questions that no training question may resemble
+    documents              files of documents to quote as evidence, where their licence permits it
+    forgotten              lists of removed rows, which must not return
+    shard                  build only this part of the questions
+    agreement              the result of `maskdpo agreement`, for the card
+    plots                  draw the card's pictures (needs matplotlib)
+
+    An earlier data set in `output` is replaced. Raises InputError for invalid input and for a build
+    without training pairs; ConfigError for settings, for an `output` with other files, and if a
+    person edited the card of the folder that would be replaced.
     """
     inputs = make_inputs(
         annotations=annotations,
@@ -60,7 +71,8 @@ def build_dataset(
 
 
 def merge_datasets(shards: Sequence[Path], *, output: Path, plots: bool = False) -> StageResult:
-    """`dataset_builder.folder.merge.run_merge`, with a card and, with `plots`, its pictures."""
+    """Join the parts of one build into a data set folder, with a card and, with `plots`, its
+    pictures."""
     staged = staged_merge(shards, output=output, replaces=[CARD_NAME])
     return _publish(staged, output, plots=plots)
 

@@ -18,8 +18,8 @@ from formats.reviews import REVIEW_FILES
 from formats.reviews.names import PSEUDONYM, SEPARATOR
 from maskdpo.forgetting.rows import find_known
 from schemas.errors import Fault, InputError
+from schemas.files.tables import arrow_schema, readable, scan_batches
 
-_BATCH_ROWS = 65_536
 _MAX_SHOWN = 5
 _MIN_NAME_CHARS = 3  # of a reviewer's name that is searched for in file names
 _WHO, _SOURCE, _JUDGE = "correction.who", "source", "judge"
@@ -123,26 +123,20 @@ def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[s
 
 def _read_columns(path: Path) -> Iterator[tuple[set[str], set[str]]]:
     """(cells of `who`, judges of people's labels) for each batch of one Parquet file."""
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            there = _columns(file.schema_arrow)
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=there):
-                people: Iterable[Any] = ()
-                judges: Iterable[Any] = ()
-                if _WHO in there:
-                    column = batch.column("correction")
-                    people = pc.unique(pc.struct_field(column, "who")).to_pylist()
-                if _SOURCE in there and _JUDGE in there:
-                    is_person = pc.equal(batch.column(_SOURCE), "person")
-                    judges = pc.unique(pc.filter(batch.column(_JUDGE), is_person)).to_pylist()
-                yield _texts(people), _texts(judges)
-    except (OSError, pa.ArrowException) as error:
-        message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
-        raise InputError.of(path, message) from None
+    there = _columns(arrow_schema(path))
+    with readable(path):  # columns of a type that cannot be compared too
+        for batch in scan_batches(path, columns=there):
+            people: Iterable[Any] = ()
+            judges: Iterable[Any] = ()
+            if _WHO in there:
+                column = batch.column("correction")
+                people = pc.unique(pc.struct_field(column, "who")).to_pylist()
+            if _SOURCE in there and _JUDGE in there:
+                is_person = pc.equal(batch.column(_SOURCE), "person")
+                judges = pc.unique(pc.filter(batch.column(_JUDGE), is_person)).to_pylist()
+            yield _texts(people), _texts(judges)
 
 
 def _columns(schema: Any) -> list[str]:

@@ -21,6 +21,7 @@ from annotator.agreement.measure import (
     AgreementSlice,
     largest_first,
 )
+from schemas.text.counted import count_of
 from schemas.text.terminal import one_line
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
         f"{_name(result.gold)}: agreement with people",
         result.lines(),
     )
+    groups = count_of(first.num_groups, "group")
     click.echo(
-        f"{first.num_sentences} sentences of {first.num_responses} responses in "
-        f"{first.num_groups} groups; people call {first.num_hallucinated} hallucinated\n"
+        f"{count_of(first.num_sentences, 'sentence')} of "
+        f"{count_of(first.num_responses, 'response')} in {groups}; "
+        f"people call {first.num_hallucinated} hallucinated\n"
         f"hall.: hallucinated, fact.: others; {first.interval}"
     )
     if first.has_few_groups:

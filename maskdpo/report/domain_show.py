@@ -15,6 +15,7 @@ import click
 
 from annotator.judging.domains.preview import describe_verdict
 from annotator.judging.judge import JudgeFailure
+from schemas.text.counted import count_of
 from schemas.text.terminal import printable as escape
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def print_protocols(previews: Sequence[ProtocolPreview], *, wanted: str) -> None
 
 def print_sentences(task: JudgeTask) -> None:
     """Print the sentences that the splitter finds, with their offsets."""
-    click.echo(f"\n=== {len(task.sentences)} sentences found")
+    click.echo(f"\n=== {count_of(len(task.sentences), 'sentence')} found")
     for start, end in task.sentences:
         click.echo(f"  [{start}, {end}) {_one_line(task.response.text[start:end])}")
 
@@ -91,7 +92,7 @@ def print_trials(
     judge: str,
 ) -> None:
     """Print the verdict of each tested sentence, with the domain owner's label if there is one."""
-    click.echo(f"\n=== dry run: {len(trials)} sentences judged by {_one_line(judge)}")
+    click.echo(f"\n=== dry run: {count_of(len(trials), 'sentence')} judged by {_one_line(judge)}")
     num_known = num_same = 0
     for trial, outcome in zip(trials, outcomes, strict=True):
         click.echo(f"  {_one_line(trial.sentence)}")

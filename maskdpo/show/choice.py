@@ -19,6 +19,7 @@ from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Annotation, Pair
+from schemas.text.counted import count_of
 from schemas.text.terminal import one_line
 
 STAGE = "show"
@@ -195,32 +196,36 @@ def _refuse_impossible(source: Source, choice: Choice) -> None:
     if source.kind is Kind.RESPONSES and (choice.labels or choice.reasons):
         option = "--label" if choice.labels else "--reason"
         raise ConfigError(
-            f"{option}: {source.path} holds responses, which have no labels yet; judge them with: "
+            f"{option}: {source.name} holds responses, which have no labels yet; judge them with: "
             "maskdpo annotate"
         )
     if source.kind is Kind.PAIRS and choice.reasons:
         raise ConfigError(
-            f"--reason: {source.path} holds pairs, which keep labels and no reasons; show the "
+            f"--reason: {source.name} holds pairs, which keep labels and no reasons; show the "
             "annotations they were built from"
         )
 
 
 def _nothing(source: Source, choice: Choice, chosen: Chosen, seen: _Seen) -> Fault:
     """Why there is nothing to show: the filter that fits no row, and what there is."""
+    if not chosen.num_rows:
+        return Fault(path=source.name, line=None, message="holds no rows")
     if not choice.is_filter or chosen.num_faults == chosen.num_rows:
         message = f"no row can be shown: {chosen.num_faults:,} of {chosen.num_rows:,} have faults"
-        return Fault(path=str(source.path), line=None, message=message)
+        return Fault(path=source.name, line=None, message=message)
     parts = []
     if choice.labels or choice.reasons:
-        parts.append(f"labels: {_listed(seen.labels)}")
+        no_spans = ", as its pairs have no sentence spans" if source.kind is Kind.PAIRS else ""
+        parts.append(f"labels: {_listed(seen.labels)}{'' if seen.labels else no_spans}")
     if choice.reasons:
         parts.append(f"reasons: {_hint(choice.reasons, seen.reasons)}")
     if choice.topics:
         parts.append(f"topics: {_hint(choice.topics, seen.topics)}")
     if choice.ids:
         parts.append(f"ids: {_hint(choice.ids, seen.ids)}")
-    message = f"no row matches; {chosen.num_rows:,} rows were read. There are " + "; ".join(parts)
-    return Fault(path=str(source.path), line=None, message=message)
+    read = count_of(chosen.num_rows, "row")
+    message = f"no row matches, of {read} read. There are {'; '.join(parts)}"
+    return Fault(path=source.name, line=None, message=message)
 
 
 def _hint(wanted: frozenset[str], there: Counter[str]) -> str:
@@ -229,7 +234,9 @@ def _hint(wanted: frozenset[str], there: Counter[str]) -> str:
     unknown = sorted(wanted - set(names))
     if not names or not unknown:
         return _listed(there)
-    return f"{_listed(there)} (of {unknown[0]!r}: {nearest(unknown[0], names)})"
+    hint = nearest(unknown[0], names)
+    hint = "" if hint.startswith("known: ") else f": {hint}"  # they are listed already
+    return f"{_listed(there)} ({unknown[0]!r} is none of them{hint})"
 
 
 def _listed(counted: Counter[str]) -> str:

@@ -14,6 +14,7 @@ from schemas.errors import Fault
 from schemas.files.jsonl import scan_rows
 from schemas.files.sidecar import describe_file, read_sidecar_values
 from schemas.records import Annotation, Document, Pair, Response
+from schemas.text.counted import count_of
 
 NAME = "documents.jsonl"
 
@@ -56,9 +57,9 @@ def find_library(
         notes.append(f"{path} has changed since {shown.name} was made; evidence may not fit")
     documents, num_bad = _read(path, wanted)
     if num_bad:
-        notes.append(f"{path}: {num_bad:,} rows are not documents and were left out")
+        notes.append(f"{path}: rows that are not documents, left out: {num_bad:,}")
     if missing := len(wanted) - len(documents):
-        notes.append(f"{path} lacks {missing:,} of {len(wanted):,} documents")
+        notes.append(f"{path} lacks {missing:,} of {count_of(len(wanted), 'document')}")
     return Library(documents=documents, path=path, notes=notes)
 
 

@@ -113,11 +113,13 @@ def render_page(inputs: PageInputs) -> str:
         lstrip_blocks=True,
     )
     source, chosen = inputs.source, inputs.chosen
+    name = _short(source)
     shelf = _shelf(inputs)
     groups = list(_groups(inputs, shelf))
     counted = order_of_labels(chosen.rows)
     return environment.get_template("show.html.jinja").render(
-        title=f"{source.path.name}: {len(chosen.rows):,} {source.kind.value}",
+        name=name,
+        title=f"{name}: {len(chosen.rows):,} {source.kind.value}",
         mark_css=Markup(MARK_CSS),
         source=source,
         chosen=chosen,
@@ -129,6 +131,12 @@ def render_page(inputs: PageInputs) -> str:
         embedded=shelf.embedded,
         num_not_embedded=shelf.left_out,
     )
+
+
+def _short(source: Source) -> str:
+    """The name of a file or folder without its place, or of a data set on the Hub."""
+    path = Path(source.name)
+    return path.resolve().name if path.exists() else source.name
 
 
 def _shelf(inputs: PageInputs) -> Shelf:

@@ -1,34 +1,39 @@
-"""What a file or folder holds that can be shown, and its rows one after another.
+"""What a file, a folder or a data set on the Hub holds that can be shown, and its rows.
 
 The rule: rows are streamed, and a row that cannot be read is a `Fault` next to the others. What a
 file holds is decided by its sidecar, else by the keys of its first row that is a JSON object; what
 cannot be shown is refused with one sentence that names what can, and the command that makes it.
+Pairs are read as `train` reads them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
+from maskdpo.data_sets.hub import is_hub_id
+from maskdpo.data_sets.opening import refuse_part_of_file
+from maskdpo.data_sets.training import find_pairs
 from schemas.errors import Fault, InputError
+from schemas.files import tables
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
-from schemas.files.tables import plain_rows
 from schemas.files.writing import is_special_file
+from schemas.preference_rows import SIDES
 from schemas.records import Annotation, Pair, Response
+from trainer.data import PairFiles, scan_pairs
 
 SHOWN = (
-    "annotations (annotations.jsonl), responses (responses.jsonl), pairs (.jsonl or .parquet) and "
-    "data set folders"
+    "annotations (annotations.jsonl), responses (responses.jsonl), pairs (.jsonl, .json, .parquet "
+    "or .arrow), data set folders, and data sets on the Hub (ORG/NAME)"
 )
 _STAGE_FILES = ("annotations.jsonl", "dataset", "responses.jsonl")
-_BATCH_ROWS = 500
+_PUBLISHED = {"chosen_item", "rejected_item"}
+_ARRAY = b"[{"  # how a JSON array of rows begins
 _MAX_BROKEN_ROWS = 20  # read at the start of a file for one that decides its kind
 
 
@@ -55,13 +60,30 @@ _OTHER_ROWS: Sequence[tuple[frozenset[str], str]] = (
 )
 
 
+# Which command writes a file with the name that it has in a run.
+_MADE_BY = {"responses.jsonl": "sample", "annotations.jsonl": "annotate"}
+
+
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A file or folder whose rows can be shown; `files` with the split of each ('' for none)."""
+class ShownFile:
+    """A file with the name that messages give it, and its split, '' for none."""
 
     path: Path
+    label: str
+    split: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What can be shown, under the name that the user gave it.
+
+    notes   sentences on what of it is not shown
+    """
+
+    name: str
     kind: Kind
-    files: Sequence[tuple[Path, str]]
+    files: Sequence[ShownFile]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,61 +95,104 @@ class Shown:
     split: str = ""
 
 
-def find_source(path: Path, *, split: str = "") -> Source:
-    """What is at `path`. Raises InputError with what can be shown, where this cannot.
+def find_source(name: str, *, split: str | None = None, config_name: str | None = None) -> Source:
+    """What `name` is: a file, a folder, or ORG/NAME[@REVISION] on the Hub; a path wins.
 
-    split   of a data set folder: show this one alone
+    split, config_name   of a data set: show this part alone
+
+    Raises InputError with what can be shown, where this cannot; BackendError where the Hub does
+    not answer.
     """
+    path = Path(name)
+    if path.is_dir() or (not path.exists() and is_hub_id(name)):
+        _refuse_run_folder(path)
+        pairs, notes = find_pairs(name, split=split, config_name=config_name)
+        files = _files_of(pairs)
+        notes = [*notes, *_published_notes(files[0])]
+        return Source(name=name, kind=Kind.PAIRS, files=files, notes=notes)
     if not path.exists():
-        raise InputError.of(path, f"not found; it can be: {SHOWN}")
-    if path.is_dir():
-        return _find_dataset(path, split)
+        raise InputError.of(path, _why_not_there(path))
     if is_special_file(path):
         raise InputError.of(path, "is a device or a pipe, and what is shown must be a file")
-    if split:
-        raise InputError.of(path, f"is a file; --split {split} is for data set folders")
-    kind = Kind.PAIRS if path.suffix == ".parquet" else _kind_of_rows(path)
+    if split or config_name:
+        refuse_part_of_file(path)
+    kind = _kind_of_file(path)
     if kind is not Kind.PAIRS:
         check_sidecar(path, "Annotation" if kind is Kind.ANNOTATIONS else "Response")
-    return Source(path=path, kind=kind, files=[(path, "")])
+    file = ShownFile(path=path, label=str(path))
+    notes = _published_notes(file) if kind is Kind.PAIRS else ()
+    return Source(name=name, kind=kind, files=[file], notes=notes)
 
 
 def count_rows(source: Source) -> int:
     """How many rows there are, good or bad, counted without reading them as records."""
-    return sum(_count(path) for path, _ in source.files)
+    return sum(tables.count_rows(file.path, name=file.label) for file in source.files)
 
 
 def read_source(source: Source) -> Iterator[Shown | Fault]:
     """The rows of a source in their order, and a Fault for each that cannot be read."""
-    for path, split in source.files:
-        if source.kind is Kind.PAIRS:
-            yield from (_with_split(item, split) for item in _read_pairs(path))
-            continue
-        model = Annotation if source.kind is Kind.ANNOTATIONS else Response
-        for item in scan_rows(path, model):
-            yield item if isinstance(item, Fault) else Shown(record=item.record, row=item.line)
+    if source.kind is Kind.PAIRS:
+        return chain.from_iterable(map(_read_pairs, source.files))
+    model = Annotation if source.kind is Kind.ANNOTATIONS else Response
+    found = chain.from_iterable(scan_rows(file.path, model) for file in source.files)
+    return (
+        item if isinstance(item, Fault) else Shown(record=item.record, row=item.line)
+        for item in found
+    )
 
 
-def _with_split(item: Shown | Fault, split: str) -> Shown | Fault:
-    return item if isinstance(item, Fault) else replace(item, split=split)
+def _read_pairs(file: ShownFile) -> Iterator[Shown | Fault]:
+    for row in scan_pairs(file.path, name=file.label):
+        if row.pair is None:
+            yield Fault(path=file.label, line=row.number, message=row.fault)
+        else:
+            yield Shown(record=row.pair, row=row.number, split=file.split)
 
 
-def _find_dataset(folder: Path, split: str) -> Source:
-    from trainer.data import find_pair_files
+def _why_not_there(path: Path) -> str:
+    """The command that writes a file of this name, else what could be shown."""
+    made_by = _MADE_BY.get(path.name)
+    if made_by is None:
+        return f"not found; it can be: {SHOWN}"
+    return f"does not exist yet; make it with: maskdpo {made_by}"
 
+
+def _files_of(pairs: PairFiles) -> list[ShownFile]:
+    return [
+        ShownFile(
+            path=path,
+            label=pairs.labels.get(path, str(path)),
+            split=pairs.origin.get(f"{split}_split", split),
+        )
+        for split, paths in (("train", pairs.train), ("test", pairs.test))
+        for path in paths
+    ]
+
+
+def _published_notes(file: ShownFile) -> list[str]:
+    """A note on sentence labels in a form that is neither shown nor trained on."""
+    if not set(tables.column_names(file.path, name=file.label)) >= _PUBLISHED:
+        return []
+    return [
+        f"{file.label} has sentence labels in the published form (chosen_item, rejected_item), "
+        "which are not shown and not used by maskdpo train; read them with: maskdpo import "
+        "--format published"
+    ]
+
+
+def _refuse_run_folder(folder: Path) -> None:
     stages = [name for name in _STAGE_FILES if (folder / name).exists()]
     if stages and not (folder / "manifest.json").exists():
         listed = ", ".join(str(folder / name) for name in stages)
         raise InputError.of(folder, f"is the folder of a run; name what to show in it: {listed}")
-    found = find_pair_files(folder)
-    files = [(path, "train") for path in found.train] + [(path, "test") for path in found.test]
-    chosen = [(path, name) for path, name in files if split in ("", name)]
-    if not chosen:
-        raise InputError.of(folder, f"has no rows of the split {split!r}; it has: train")
-    return Source(path=folder, kind=Kind.PAIRS, files=chosen)
 
 
-def _kind_of_rows(path: Path) -> Kind:
+def _kind_of_file(path: Path) -> Kind:
+    if path.suffix in tables.COLUMNAR:
+        hint = "; show the annotations they were built from"
+        advice = hint if "response_id" in tables.column_names(path) else ""
+        tables.require_columns(path, SIDES, what="pairs", advice=advice)
+        return Kind.PAIRS
     known = {
         f"{FORMAT_PREFIX}annotation": Kind.ANNOTATIONS,
         f"{FORMAT_PREFIX}response": Kind.RESPONSES,
@@ -135,28 +200,34 @@ def _kind_of_rows(path: Path) -> Kind:
     by_sidecar = known.get(str(read_sidecar_values(path).get("format")))
     if by_sidecar is not None:
         return by_sidecar
-    lines = list(islice(read_lines(path), _MAX_BROKEN_ROWS))
-    if not lines:
+    line, row = _first_row(path)
+    kind = _kind_of_row(path, row, line)
+    if kind is not Kind.PAIRS and tables.is_array(path):
+        raise InputError.of(path, advise_on_format(path, _ARRAY))
+    return kind
+
+
+def _first_row(path: Path) -> tuple[int, Mapping[str, object]]:
+    """The first object of a file of JSON lines, or of one JSON array, with its number."""
+    rows = list(islice(tables.scan_values(path), _MAX_BROKEN_ROWS))
+    if not rows:
         raise InputError.of(path, f"holds no rows; it can be: {SHOWN}")
-    advice = advise_on_format(path, lines[0][1])
-    for line, text in [] if advice else lines:
-        if (row := _object_of(text)) is not None:
-            return _kind_of_row(path, row, line)
-    line = lines[0][0]
+    line, row = rows[0]
+    advice = "" if isinstance(row, dict) or tables.is_array(path) else _advice(path)
+    for number, row in [] if advice else rows:
+        if isinstance(row, dict):
+            return number, row
     advice = advice or "its first lines are not JSON objects"
     raise InputError.of(path, f"{advice}. It can be: {SHOWN}", line=line)
 
 
-def _object_of(text: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
+def _advice(path: Path) -> str:
+    """What the first line shows of another format; empty for JSON lines."""
+    return advise_on_format(path, next(text for _, text in read_lines(path)))
 
 
-def _kind_of_row(path: Path, row: Mapping[str, Any], line: int) -> Kind:
-    if {"chosen", "rejected"} <= row.keys():
+def _kind_of_row(path: Path, row: Mapping[str, object], line: int) -> Kind:
+    if row.keys() >= set(SIDES):
         return Kind.PAIRS
     if {"text", "sentences"} <= row.keys():
         return Kind.ANNOTATIONS
@@ -164,78 +235,7 @@ def _kind_of_row(path: Path, row: Mapping[str, Any], line: int) -> Kind:
         return Kind.RESPONSES
     what = next((words for keys, words in _OTHER_ROWS if keys <= row.keys()), None)
     if what is None:
-        keys = ", ".join(map(repr, sorted(row)[:8])) or "none"
-        message = f"cannot be shown: the first row has the keys {keys}. It can be: {SHOWN}"
+        listed = ", ".join(map(repr, sorted(row)[:8])) or "none"
+        message = f"cannot be shown: the first row has the keys {listed}. It can be: {SHOWN}"
         raise InputError.of(path, message, line=line)
     raise InputError.of(path, f"holds {what.format(path=path)}", line=line)
-
-
-def _count(path: Path) -> int:
-    if path.suffix == ".parquet":
-        with _parquet(path) as file:
-            return int(file.metadata.num_rows)
-    try:
-        with path.open("rb") as handle:
-            return sum(1 for line in handle if line.strip())
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror or error}") from None
-
-
-def _read_pairs(path: Path) -> Iterator[Shown | Fault]:
-    from trainer.data import parse_pair
-
-    for row, values in _read_values(path):
-        given = values.get("id") if isinstance(values, dict) else None
-        identifier = given if isinstance(given, str) and given else f"{path.name}:{row}"
-        try:
-            if isinstance(values, ValueError):
-                raise values
-            yield Shown(record=parse_pair(values, identifier), row=row)
-        except (ValueError, RecursionError) as error:
-            yield Fault(path=str(path), line=row, message=str(error))
-
-
-def _read_values(path: Path) -> Iterator[tuple[int, object]]:
-    """Rows as plain values; an invalid row is a ValueError with the reason."""
-    if path.suffix == ".parquet":
-        yield from _read_parquet(path)
-        return
-    for line, text in read_lines(path):
-        try:
-            yield line, json.loads(text)
-        except (ValueError, RecursionError) as error:
-            yield line, ValueError(f"not valid JSON: {error}")
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, object]]:
-    import pyarrow as pa
-
-    with _parquet(path) as file:
-        names = file.schema_arrow.names
-        if not {"chosen", "rejected"} <= set(names):
-            hint = "; show the annotations it was built from" if "response_id" in names else ""
-            message = f"holds no pairs: it has the columns {', '.join(names)}{hint}"
-            raise InputError.of(path, message)
-        row = 0
-        try:
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for values in plain_rows(batch, path):
-                    row += 1
-                    yield row, values
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from None
-
-
-def _parquet(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return InputError.of(path, f"cannot be read as Parquet: {reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,37 @@ class Table:
     def require(self, columns: Sequence[str], *, what: str, advice: str = "") -> None:
         """Raise InputError, before any row is read, where the split lacks columns for `what`."""
         for path in self.files:
-            found = column_names(path, name=self.label(path))
-            missing = [name for name in columns if found and name not in found]
-            if missing:
-                message = (
-                    f"has no column {_listed(missing)}; {what} need {_listed(columns)}, and it "
-                    f"has {_listed(found)}{advice}"
-                )
-                raise InputError.of(self.label(path), message)
+            require_columns(path, columns, what=what, advice=advice, name=self.label(path))
+
+
+def require_columns(
+    path: Path, columns: Sequence[str], *, what: str, advice: str = "", name: str = ""
+) -> None:
+    """Raise InputError where a file lacks columns for `what`; of JSON, its first row."""
+    found = column_names(path, name=name)
+    missing = [column for column in columns if column not in found]
+    if missing and (found or path.suffix in COLUMNAR):
+        message = (
+            f"has no column {_listed(missing)}; {what} need {_listed(columns)}, and it "
+            f"has {_listed(found)}{advice}"
+        )
+        raise InputError.of(name or path, message)
+
+
+def count_rows(path: Path, *, name: str = "") -> int:
+    """How many rows `scan_values` would give, counted without reading them, save a JSON array."""
+    if path.suffix in COLUMNAR:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with readable(path, name=name):
+            if path.suffix == ".parquet":
+                return int(pq.read_metadata(path).num_rows)
+            with pa.memory_map(str(path)) as source:
+                return sum(batch.num_rows for batch in _arrow_batches(source))
+    if is_array(path, name=name):
+        return sum(1 for _ in scan_values(path, name=name))
+    return sum(1 for _ in read_lines(path))
 
 
 def scan_values(path: Path, *, name: str = "") -> Iterator[tuple[int, object]]:
@@ -79,7 +103,7 @@ def scan_values(path: Path, *, name: str = "") -> Iterator[tuple[int, object]]:
                 number += 1
                 yield number, values
         return
-    if path.suffix == ".json" and _begins_with_array(path, name or str(path)):
+    if is_array(path, name=name):
         try:
             values = json.loads(path.read_text(encoding="utf-8-sig"))
         except (ValueError, RecursionError) as error:
@@ -100,7 +124,7 @@ def scan_batches(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with readable(path, name=name):
         if path.suffix == ".parquet":
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)
@@ -110,8 +134,6 @@ def scan_batches(
                 chosen = batch if columns is None else batch.select(columns)
                 for start in range(0, chosen.num_rows, ROWS_A_BATCH):
                     yield chosen.slice(start, ROWS_A_BATCH)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError.of(name or path, _unreadable(path, error)) from None
 
 
 def plain_rows(batch: Any, path: Path, *, name: str = "") -> list[Any]:
@@ -134,13 +156,11 @@ def arrow_schema(path: Path, *, name: str = "") -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with readable(path, name=name):
         if path.suffix == ".parquet":
             return pq.read_schema(path)
         with pa.memory_map(str(path)) as source:
             return _open_arrow(source).schema
-    except (OSError, pa.ArrowException) as error:
-        raise InputError.of(name or path, _unreadable(path, error)) from None
 
 
 def column_names(path: Path, *, name: str = "") -> list[str]:
@@ -149,6 +169,17 @@ def column_names(path: Path, *, name: str = "") -> list[str]:
         return list(arrow_schema(path, name=name).names)
     _, first = next(scan_values(path, name=name), (0, None))
     return [str(key) for key in first] if isinstance(first, dict) else []
+
+
+def is_array(path: Path, *, name: str = "") -> bool:
+    """Whether a .json file holds one JSON array; other .json files hold JSON Lines."""
+    if path.suffix != ".json":
+        return False
+    try:
+        with path.open("rb") as handle:
+            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    except OSError as error:
+        raise InputError.of(name or path, f"cannot be read: {error.strerror or error}") from None
 
 
 def _arrow_batches(source: Any) -> Iterator[Any]:
@@ -168,17 +199,17 @@ def _open_arrow(source: Any) -> Any:
     return ipc.open_file(source) if is_file else ipc.open_stream(source)
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
-    return f"cannot be read as {kind}: {(str(error) or type(error).__name__).splitlines()[0]}"
+@contextmanager
+def readable(path: Path, *, name: str = "") -> Iterator[None]:
+    """Raise InputError for a Parquet or Arrow file that cannot be read, with its reason."""
+    import pyarrow as pa
 
-
-def _begins_with_array(path: Path, name: str) -> bool:
     try:
-        with path.open("rb") as handle:
-            return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-    except OSError as error:
-        raise InputError.of(name, f"cannot be read: {error.strerror or error}") from None
+        yield
+    except (OSError, pa.ArrowException) as error:
+        kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError.of(name or path, f"cannot be read as {kind}: {reason}") from None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -171,7 +171,7 @@ def _assume(inputs: ProtocolInput, first: int, ask: Ask) -> str:
 _FACT_TAGS = ("<Fact>", "<有事实>")
 ANAH = JudgingProtocol(
     name="anah",
-    summary="the three questions of ANAH-v2 a sentence",
+    summary="the three questions of ANAH-v2 per sentence",
     texts={
         "anah_fact": Placeholders(needed={"sentence"}),
         "anah_points": Placeholders(allowed={"sentence"}),

@@ -66,6 +66,7 @@ def preview_annotate(
             meter=meter,
         )
         meter.check_replies()
+        meter.labels.clear()  # a run counts the verdicts of these responses again, from the store
         return read_records(output, Annotation)
 
 

@@ -123,7 +123,7 @@ def command(
     """
     from annotator.agreement.gold import read_gold
     from annotator.agreement.run import AgreementFiles
-    from maskdpo.data_sets.inputs import find_input
+    from maskdpo.cli.data_set_inputs import find_input
     from maskdpo.named_judges import PaidCalls
 
     names = _judge_names(judge, compare)

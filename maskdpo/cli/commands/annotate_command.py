@@ -29,6 +29,7 @@ from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.errors import InputError
 from schemas.files.jsonl import read_lines
+from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
@@ -217,7 +218,8 @@ def _is_rest_wanted(
         return True
     if not sys.stdin.isatty():
         line = (
-            f"judged {len(judged)} responses and wrote no annotations; add --yes to judge the rest"
+            f"judged {count_of(len(judged), 'response')} and wrote no annotations; add --yes to "
+            "judge the rest"
         )
         click.echo(line, err=True)
         return False

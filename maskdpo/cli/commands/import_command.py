@@ -106,7 +106,7 @@ def command(
     existing ones. An invalid row is recorded next to the output; the rest are imported. With
     --output, the documents are written next to it. The formats: docs/formats.md.
     """
-    from maskdpo.data_sets.inputs import find_input
+    from maskdpo.cli.data_set_inputs import find_input
 
     found = find_input(source, split=split, config_name=config_name, made_by=_MADE_BY)
     format_name = _format_of(found, format_name)

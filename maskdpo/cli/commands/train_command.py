@@ -13,6 +13,7 @@ from maskdpo.cli.errors import print_error
 from maskdpo.cli.options import (
     FOLDER,
     DocumentedCommand,
+    config_name_option,
     config_options,
     report_result,
     require_file,
@@ -55,14 +56,18 @@ def _ends_together(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--dataset",
     metavar="DATASET",
-    help="Data set: a folder, a .parquet or .jsonl file of pairs, a folder of the library "
-    "datasets, or ORG/NAME[@REVISION] on the Hub [RUN/dataset].",
+    help="Data set: a folder, a file of pairs (.jsonl, .json, .parquet, .arrow), a folder of the "
+    "library datasets, or ORG/NAME[@REVISION] on the Hub [RUN/dataset].",
 )
-@click.option("--split", help="Split that trains, of a folder or a Hub data set [train].")
 @click.option(
-    "--test-split", help="Split on which the loss is measured [test, where there is one]."
+    "--split", metavar="NAME", help="Split that trains, of a folder or a Hub data set [train]."
 )
-@click.option("--config-name", help="Configuration of a data set that has several.")
+@click.option(
+    "--test-split",
+    metavar="NAME",
+    help="Split on which the loss is measured [test, where there is one].",
+)
+@config_name_option
 @click.option("--model", help="Model folder or Hub id to train.")
 @click.option("--output", type=FOLDER, help="Folder for the trained model [RUN/model].")
 def command(

@@ -23,7 +23,13 @@ LEAST_GAIN = 0.05
 @click.option(
     "--output", type=FOLDER, default=Path("runs/demo"), show_default=True, help="Run folder."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the invented people, the base model and the samples.",
+)
 def command(output: Path, seed: int) -> None:
     """Run the complete pipeline in a closed world of invented people, on a CPU.
 

@@ -46,7 +46,13 @@ _OF_PAIRS = ("trl", "published")
 )
 @config_options
 @click.argument("source", type=click.Path(path_type=Path), required=False)
-@click.option("--format", "format_name", type=click.Choice(FORMATS), required=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    required=True,
+    help="Format to write: pairs (trl, published), sentences (human_labels), or a sheet.",
+)
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, help="File or folder to write."
 )

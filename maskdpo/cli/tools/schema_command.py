@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from schemas.errors import ConfigError, nearest
 
 CONFIG = "config"
 _CONFIG_LINE = "A whole run config (YAML), with every section: for editors."
+_SENTENCE_END = re.compile(r"(?<=\.) ")
 
 
 @click.command(
@@ -55,6 +57,6 @@ def _record_lines() -> list[tuple[str, str]]:
     from schemas.json_schemas import RECORDS
 
     return [
-        (name, " ".join((model.__doc__ or "").split("\n\n")[0].split()))
+        (name, _SENTENCE_END.split(" ".join((model.__doc__ or "").split()), maxsplit=1)[0])
         for name, model in RECORDS.items()
     ]

@@ -12,11 +12,12 @@ from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
     DocumentedCommand,
+    config_name_option,
     config_options,
     require_file,
 )
 from maskdpo.config import RunConfig
-from schemas.errors import InputError, nearest
+from schemas.errors import nearest
 from schemas.labels import Label
 from schemas.text.terminal import printable
 
@@ -54,7 +55,7 @@ def _read_labels(
     """,
 )
 @config_options
-@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.argument("source", required=False)
 @click.option(
     "--label",
     "labels",
@@ -94,8 +95,12 @@ def _read_labels(
     help=f"At most this many rows. [{TERMINAL_ROWS}; with --html {PAGE_ROWS}]",
 )
 @click.option(
-    "--split", type=click.Choice(["train", "test"]), help="This split of a data set folder. [both]"
+    "--split",
+    metavar="NAME",
+    help="This split of a data set. [train and test of a data set of maskdpo, else the only one, "
+    "else train]",
 )
+@config_name_option
 @click.option(
     "--documents",
     type=INPUT_FILE,
@@ -110,7 +115,7 @@ def _read_labels(
 def command(
     config: RunConfig,
     *,
-    source: Path | None,
+    source: str | None,
     labels: frozenset[Label],
     topics: tuple[str, ...],
     reasons: tuple[str, ...],
@@ -119,25 +124,28 @@ def command(
     seed: int,
     limit: int | None,
     split: str | None,
+    config_name: str | None,
     documents: Path | None,
     page: Path | None,
 ) -> None:
     """Show the rows of SOURCE: marked sentences, their verdicts, evidence, what trains.
 
     SOURCE is a file of annotations [RUN/annotations.jsonl], responses or pairs, a data set folder,
-    or a data set on the Hub (ORG/NAME). Each sentence is followed by its number and a symbol:
+    or the pairs of a data set on the Hub (ORG/NAME[@REVISION]). A path that exists wins over a Hub
+    data set. Each sentence is followed by its number and a symbol:
     ✓ correct, ✗ hallucinated, – no fact, ? undetermined. In a pair, `masked` marks what does not
     train.
     """
     from maskdpo.show.choice import Choice
+    from maskdpo.show.sources import find_source
 
     if page:
         _refuse_to_replace(page)
     if documents is not None:
         require_file(documents, made_by="--documents names the documents of the responses")
-    path = source or require_file(
-        config.run.path("annotations.jsonl"), made_by="maskdpo annotate makes it"
-    )
+    if source is None:
+        path = config.run.path("annotations.jsonl")
+        source = str(require_file(path, made_by="maskdpo annotate makes it"))
     choice = Choice(
         labels=labels,
         topics=frozenset(topics),
@@ -147,15 +155,15 @@ def command(
         seed=seed,
         limit=limit or max(sample or 0, PAGE_ROWS if page else TERMINAL_ROWS),
     )
-    _show(config, path, choice, split=split or "", documents=documents, page=page)
+    found = find_source(source, split=split, config_name=config_name)
+    _show(config, found, choice, documents=documents, page=page)
 
 
 def _show(
     config: RunConfig,
-    path: Path,
+    found: Source,
     choice: Choice,
     *,
-    split: str,
     documents: Path | None,
     page: Path | None,
 ) -> None:
@@ -163,21 +171,17 @@ def _show(
     from maskdpo.show.choice import choose
     from maskdpo.show.documents import find_library
     from maskdpo.show.page import PageInputs, write_page
-    from maskdpo.show.sources import find_source
     from maskdpo.show.terminal import print_rows
 
-    if not path.exists() and not path.suffix:
-        path = _fetch(str(path))
-    found = find_source(path, split=split)
     chosen = choose(found, choice, on_event=Progress())
     library = find_library(
-        path,
+        found.files[0].path,
         [row.record for row in chosen.rows],
         given=documents,
         of_run=config.run.path("documents.jsonl"),
     )
     _print_faults(chosen)
-    for note in [*library.notes, *_reviews_aside(found)]:
+    for note in [*found.notes, *library.notes, *_reviews_aside(found)]:
         click.echo(f"note: {printable(note)}", err=True)
     counts = _describe(found, chosen, is_filter=choice.is_filter)
     if page is None:
@@ -188,27 +192,13 @@ def _show(
     click.echo(f"wrote {printable(str(page))} ({size / 1e6:.2f} MB): {counts}")
 
 
-def _fetch(name: str) -> Path:
-    """The folder of a data set on the Hub. Raises InputError for one of another layout."""
-    from maskdpo.data_sets.checking import find_dataset
-
-    found = find_dataset(name)
-    if not isinstance(found, Path):
-        raise InputError.of(
-            name,
-            "does not have the layout of maskdpo build, and only such data sets are shown; check "
-            f"it with: maskdpo validate {name}",
-        )
-    return found
-
-
 def _reviews_aside(source: Source) -> list[str]:
     """A note on decisions of people that are kept apart from the annotations."""
     from maskdpo.show.sources import Kind
 
     if source.kind is not Kind.ANNOTATIONS:
         return []
-    there = [source.path.with_name(name) for name in REVIEW_FILES]
+    there = [source.files[0].path.with_name(name) for name in REVIEW_FILES]
     return [
         f"{path} holds what people decided, which is not shown here; maskdpo build uses it"
         for path in there

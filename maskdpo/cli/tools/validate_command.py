@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskdpo.cli.options import OUTPUT_FILE, DocumentedCommand, config_options, table_options
+from maskdpo.cli.options import (
+    OUTPUT_FILE,
+    DocumentedCommand,
+    config_name_option,
+    config_options,
+)
 from maskdpo.config import RunConfig
 from schemas.errors import InputError
 
@@ -29,7 +34,10 @@ if TYPE_CHECKING:
 @config_options
 @click.argument("dataset", required=False)
 @click.option("--revision", help="Branch, tag or commit of a data set on the Hub [main].")
-@table_options
+@click.option(
+    "--split", metavar="NAME", help="Check only this split, rows only and no hashes. [all]"
+)
+@config_name_option
 @click.option(
     "--show",
     type=click.IntRange(min=1),

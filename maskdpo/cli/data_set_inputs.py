@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from maskdpo.data_sets.hub import is_hub_id
-from maskdpo.data_sets.opening import open_data_set
-from schemas.errors import ConfigError, InputError
+from maskdpo.data_sets.opening import open_data_set, refuse_part_of_file
+from schemas.errors import InputError
 from schemas.files.tables import Table
 from schemas.text.terminal import printable
 
@@ -35,8 +35,5 @@ def find_input(
     if not path.exists():
         raise InputError.of(path, f"not found; {made_by}")
     if split or config_name:
-        raise ConfigError(
-            f"{name} is a file: --split and --config-name choose a part of a data set folder or "
-            "of one on the Hub"
-        )
+        refuse_part_of_file(path)
     return path
