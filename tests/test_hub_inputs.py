@@ -559,6 +559,12 @@ def test_offsets_outside_the_memory_are_one_sentence() -> None:
         plain_rows(batch, Path("x.arrow"))
 
 
+def test_a_time_that_python_cannot_hold_is_one_sentence() -> None:
+    (batch,) = pa.table({"when": pa.array([2**62], pa.timestamp("s"))}).to_batches()
+    with pytest.raises(InputError, match=r"x\.parquet: cannot be read as Parquet: "):
+        plain_rows(batch, Path("x.parquet"))
+
+
 class Listener:
     """A server on loopback that counts what connects to it."""
 

@@ -144,11 +144,12 @@ def plain_rows(batch: Any, path: Path, *, name: str = "") -> list[Any]:
     """
     import pyarrow as pa
 
-    try:
+    with readable(path, name=name):
         batch.validate(full=True)
-        return batch.to_pylist()  # type: ignore[no-any-return]
-    except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise InputError.of(name or path, _unreadable(path, error)) from None
+        try:
+            return batch.to_pylist()  # type: ignore[no-any-return]
+        except (ValueError, OverflowError) as error:  # a time that Python cannot hold
+            raise pa.ArrowInvalid(str(error)) from None
 
 
 def arrow_schema(path: Path, *, name: str = "") -> Any:
