@@ -6,6 +6,7 @@ The Hub is a server on loopback, the client the real libraries.
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from maskdpo.data_sets.opening import open_data_set
 from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.files.sidecar import read_sidecar_values
-from schemas.files.tables import column_names, scan_values
+from schemas.files.tables import column_names, plain_rows, scan_values
 from schemas.records import Annotation
 
 LABELS, OURS = "some-org/labels", "some-org/pairs"
@@ -520,6 +521,135 @@ def test_nothing_outside_a_folder_is_read(tmp_path: Path) -> None:
     for folder in (card, saved):
         with pytest.raises(InputError, match="inside the folder"):
             open_data_set(str(folder))
+
+
+def damaged_texts() -> pa.Table:
+    """A column whose second text is not UTF-8."""
+    offsets, data = (
+        pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0])),
+        pa.py_buffer(b"a\xff\xfe"),
+    )
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, data])
+    return pa.table({"prompt": texts, "chosen": ["x", "y"], "rejected": ["p", "q"]})
+
+
+def damaged_offsets() -> pa.Table:
+    """A column whose first text ends far outside its memory."""
+    offsets = pa.py_buffer(bytes([0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0, 0]))
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    return pa.table({"prompt": texts, "chosen": ["x", "y"], "rejected": ["p", "q"]})
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_texts_that_are_not_utf8_are_one_sentence(tmp_path: Path, run: Run, suffix: str) -> None:
+    path = tmp_path / f"train{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(damaged_texts(), path)
+        assert "train.parquet: cannot be read as Parquet: " in run("show", path)[2]
+    else:
+        with pa.ipc.new_file(path, damaged_texts().schema) as file:
+            file.write_table(damaged_texts())
+    with pytest.raises(InputError, match=r"cannot be read as (Parquet|Arrow): .*UTF"):
+        list(scan_values(path))
+
+
+def test_offsets_outside_the_memory_are_one_sentence() -> None:
+    (batch,) = damaged_offsets().to_batches()
+    with pytest.raises(InputError, match=r"x\.arrow: cannot be read as Arrow: "):
+        plain_rows(batch, Path("x.arrow"))
+
+
+def test_a_time_that_python_cannot_hold_is_one_sentence() -> None:
+    (batch,) = pa.table({"when": pa.array([2**62], pa.timestamp("s"))}).to_batches()
+    with pytest.raises(InputError, match=r"x\.parquet: cannot be read as Parquet: "):
+        plain_rows(batch, Path("x.parquet"))
+
+
+class Listener:
+    """A server on loopback that counts what connects to it."""
+
+    def __enter__(self) -> Listener:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.2)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    def was_called(self) -> bool:
+        try:
+            self._socket.accept()[0].close()
+        except TimeoutError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("file", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "data_files: {url}/rows.jsonl",
+        "data_files: 'zip://rows.jsonl::{url}/rows.zip'",
+        "data_files: [{{split: train, path: ['{url}/*.parquet']}}]",
+        "data_dir: {url}/data",
+    ],
+)
+def test_no_address_that_a_card_names_is_opened(tmp_path: Path, named: str, file: str) -> None:
+    (tmp_path / "train.parquet").write_bytes(parquet([preference(0)]))
+    with Listener() as listener:
+        values = f"configs:\n- config_name: default\n  {named.format(url=listener.url)}\n"
+        card = f"---\n{values}---\n" if file == "README.md" else values
+        (tmp_path / file).write_text(card, encoding="utf-8")
+        with pytest.raises(InputError, match="only files inside the data set are read") as caught:
+            open_data_set(str(tmp_path))
+        assert not listener.was_called()
+    assert f"its {file} names '" in str(caught.value)
+    assert "http://127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_no_address_that_a_card_on_the_hub_names_is_opened(
+    hub: LoopbackHub, client: HubProcess
+) -> None:
+    hub.reset()
+    with Listener() as listener:
+        card = f"---\nconfigs:\n- config_name: a\n  data_files: {listener.url}/x.jsonl\n---\n"
+        publish(
+            hub,
+            "some-org/elsewhere",
+            {"README.md": card.encode(), "train.parquet": parquet([preference(0)])},
+        )
+        done = clean(client.run("import", "some-org/elsewhere"))
+        assert done.code == 2
+        assert "some-org/elsewhere: its README.md names 'http://" in done.err
+        assert not listener.was_called()
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        b"configs: [",
+        b"configs: 5",
+        b"configs: [5]",
+        b"configs: [{data_files: 7}]",
+        b"configs: [{config_name: a, data_files: {5: 6}}]",
+        b"configs: [{config_name: a, data_files: [{split: 5, path: 6}]}]",
+        b"configs: &a [*a]",
+        b"configs: !!python/object/apply:os.getcwd []",
+        b"dataset_info: {features: 5}",
+        b"- a",
+        b"configs: \xff",
+        b"[" * 3_000,
+    ],
+)
+def test_a_card_that_is_wrong_is_one_sentence(tmp_path: Path, card: bytes) -> None:
+    (tmp_path / "train.parquet").write_bytes(parquet([preference(0)]))
+    (tmp_path / "README.md").write_bytes(b"---\n" + card + b"\n---\n")
+    with pytest.raises(InputError) as caught:
+        open_data_set(str(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert "cannot be" in str(caught.value)
 
 
 def test_a_pickle_is_no_table(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_functions_are_short() -> None:
     ("library", "owners"),
     [
         ("ruamel.yaml", {"schemas.files.yaml_files"}),
-        ("yaml", set()),
+        ("yaml", {"maskdpo.data_sets.cards"}),  # reads a card exactly as `datasets` does
         ("py3langid", {"schemas.text.language"}),
     ],
 )

@@ -95,12 +95,3 @@ def test_a_data_set_on_the_hub_is_shown(client: HubProcess, published: Repo) -> 
     assert "1 ✓ no hallucination: trains" in done.out
     done = client.run("show", "none/here.jsonl", token=GOOD_TOKEN)
     assert (done.code, "not found; it can be: " in done.err) == (2, True)  # no name of the Hub's
-
-
-def test_a_data_set_of_another_layout_is_not_shown(client: HubProcess, published: Repo) -> None:
-    row = b'{"prompt": "Who?", "chosen": "She paints.", "rejected": "She flies."}\n'
-    published.commit("main", "another layout", {"train.jsonl": row})
-    done = client.run("show", REPO, token=GOOD_TOKEN)
-    assert done.code == 2
-    assert f"{REPO}: does not have the layout of maskdpo build" in done.err
-    assert "Traceback" not in done.err

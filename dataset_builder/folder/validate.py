@@ -30,7 +30,14 @@ from dataset_builder.folder.validate_files import (
 )
 from dataset_builder.folder.write import pair_schema, sentence_schema
 from schemas.errors import InputError
-from schemas.files.tables import COLUMNAR, Table, arrow_schema, column_names, scan_batches
+from schemas.files.tables import (
+    COLUMNAR,
+    Table,
+    arrow_schema,
+    column_names,
+    plain_rows,
+    scan_batches,
+)
 
 MAX_FINDINGS = 10_000
 
@@ -173,7 +180,7 @@ class _Run:
             row = 0
             known = [column for column in schema.names if column in found.names]
             for batch in scan_batches(path, name=name, columns=known):
-                for values in batch.to_pylist():
+                for values in plain_rows(batch, path, name=name):
                     place = Place(split=split, file=name, row=row)
                     for kind, message in check(values, place):
                         identifier = values[id_column] or ""

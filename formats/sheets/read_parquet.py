@@ -7,6 +7,7 @@ from pathlib import Path
 
 from formats.sheets.table import Row, Table, clean_head
 from schemas.errors import InputError
+from schemas.files.tables import plain_rows
 
 ROWS_PER_BATCH = 1_000
 
@@ -33,7 +34,7 @@ def _rows(path: Path, given: list[str], names: list[str]) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
-                for values in batch.to_pylist():
+                for values in plain_rows(batch, path):
                     number += 1
                     cells = {name: values[old] for old, name in zip(given, names, strict=True)}
                     yield Row(number=number, cells=cells)

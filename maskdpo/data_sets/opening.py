@@ -6,7 +6,7 @@
 
 The rules. A path that exists always wins over a repository of the same name. `datasets` decides
 which files make which split, and `schemas.files.tables` reads them: only Parquet, Arrow and JSON,
-only files inside the data set, no scripts and no pickle.
+only files inside the data set, no scripts and no pickle, and no address that a card names.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from maskdpo.data_sets.cards import CARDS, check_cards
 from maskdpo.data_sets.hub import (
     HubDataset,
     fetch,
@@ -33,6 +35,8 @@ from schemas.text.terminal import one_line
 STATE, SPLITS = "state.json", "dataset_dict.json"
 DEFAULT_SPLIT = "train"
 MAX_REASON_CHARS = 300
+# What `datasets` raises for a card that is wrong.
+_OF_A_CARD = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError)
 _NO_PATH = "not found; give a file, a folder of a data set, or ORG/NAME of one on the Hub"
 
 
@@ -108,6 +112,8 @@ def refuse_part_of_file(path: Path, options: str = "--split and --config-name") 
 def open_on_hub(found: HubDataset, config_name: str | None = None) -> DataSet:
     """One configuration of a data set on the Hub."""
     prefix = f"hf://datasets/{found.name}@{found.commit}/"
+    if cards := found.files.intersection(CARDS):
+        check_cards(found.name, fetch(found, sorted(cards)))
     given, chosen = _resolve(found.name, found.name, config_name, commit=found.commit)
     splits = {}
     for split, places in given.items():
@@ -129,6 +135,7 @@ def _open_folder(folder: Path, config_name: str | None) -> DataSet:
         if config_name is not None:
             raise InputError.of(folder, "was written by save_to_disk and has no configurations")
         return DataSet(name=str(folder), place=folder, splits=_saved_splits(folder))
+    check_cards(str(folder), folder)
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept, as in the Hub's cache
     given, chosen = _resolve(str(folder), str(root), config_name)
     splits: dict[str, list[str]] = {}
@@ -210,7 +217,7 @@ def _resolve(
             raise InputError.of(name, f"holds no data files; it needs {wanted}") from None
         except (ConnectionError, HfHubHTTPError):
             raise
-        except (ValueError, RuntimeError, OSError) as error:
+        except _OF_A_CARD as error:
             raise InputError.of(name, _explain(error, place, config_name, commit)) from None
     found = builder.config.data_files or {}
     splits = {str(split): [str(item) for item in items] for split, items in found.items() if items}
@@ -227,9 +234,11 @@ def _explain(error: Exception, place: str, config_name: str | None, commit: str 
     if "scripts are no longer supported" in str(error):
         return "needs a Python script of its own to be read, and such scripts are never run"
     if isinstance(error, ValueError):
-        known = datasets.get_dataset_config_names(place, revision=commit)
+        known: list[str] = []
+        with suppress(*_OF_A_CARD):  # a wrong card has none
+            known = datasets.get_dataset_config_names(place, revision=commit)
         listed = ", ".join(map(repr, known))
-        if config_name is not None and config_name not in known:
+        if known and config_name is not None and config_name not in known:
             return f"has no configuration {config_name!r}; it has {listed} (--config-name)"
         if config_name is None and len(known) > 1:
             return f"has several configurations: {listed}; name one with: --config-name NAME"

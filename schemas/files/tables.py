@@ -99,7 +99,7 @@ def scan_values(path: Path, *, name: str = "") -> Iterator[tuple[int, object]]:
     if path.suffix in COLUMNAR:
         number = 0
         for batch in scan_batches(path, name=name):
-            for values in batch.to_pylist():
+            for values in plain_rows(batch, path, name=name):
                 number += 1
                 yield number, values
         return
@@ -134,6 +134,22 @@ def scan_batches(
                 chosen = batch if columns is None else batch.select(columns)
                 for start in range(0, chosen.num_rows, ROWS_A_BATCH):
                     yield chosen.slice(start, ROWS_A_BATCH)
+
+
+def plain_rows(batch: Any, path: Path, *, name: str = "") -> list[Any]:
+    """The rows of a batch as plain values.
+
+    Checked first: in a damaged file, an offset may point outside the memory, and a text may not be
+    UTF-8. Raises InputError.
+    """
+    import pyarrow as pa
+
+    with readable(path, name=name):
+        batch.validate(full=True)
+        try:
+            return batch.to_pylist()  # type: ignore[no-any-return]
+        except (ValueError, OverflowError) as error:  # a time that Python cannot hold
+            raise pa.ArrowInvalid(str(error)) from None
 
 
 def arrow_schema(path: Path, *, name: str = "") -> Any:
