@@ -197,7 +197,7 @@ def test_nobody_named_in_a_sheet_is_one_sentence(run: Run) -> None:
     write_sheet("checked.csv", [sheet("no_fact") for _ in range(76)])
     code, _, err = run("import", "--format", "csv", "checked.csv", "--output", "c.jsonl")
     assert code == 2 and len(err.splitlines()) == 1
-    assert "give --who NAME (and 75 more rows: 2, 3, 4, 5, 6 and 70 more)" in err
+    assert "give --who NAME (and 75 more rows: 3, 4, 5, 6, 7 and 70 more)" in err
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "gbk"])

@@ -115,7 +115,7 @@ def test_rotary_positions_past_their_end_are_a_note(tmp_path: Path, dataset: Pat
     values = json.loads(path.read_text(encoding="utf-8")) | {"max_position_embeddings": 32}
     path.write_text(json.dumps(values), encoding="utf-8")
     result = train(policy, dataset, tmp_path / "out", max_steps=1)
-    assert any("made for 32 positions" in note for note in result.notes)
+    assert any("trained for 32 positions" in note for note in result.notes)
 
 
 def test_a_router_with_a_loss_of_its_own_is_refused(dataset: Path, tmp_path: Path) -> None:
