@@ -33,6 +33,26 @@ HUB_INPUTS = [
         ("state-leaves-the-folder", "name != Path(name).name or", "", f"{INPUTS} -k outside"),
         ("unread-splits-are-silent", "if split is not None or not others", "if True or not others",
          f"{INPUTS} -k gold"),
+        ("card-here-opens-an-address", "    check_cards(str(folder), folder)\n", "",
+         f"{INPUTS} -k address_that_a_card_names"),
+        ("wrong-card-is-a-traceback", "ValueError, TypeError, LookupError,", "LookupError,",
+         f"{INPUTS} -k card_that_is_wrong"),
+    ),
+    *mutants_of(
+        "maskdpo/data_sets/opening.py",
+        ("card-on-the-hub-opens-an-address", "if cards := found", "if False and found",
+         f"{INPUTS} -k on_the_hub_names"),
+        slow=True,
+    ),
+    *mutants_of(
+        "maskdpo/data_sets/cards.py",
+        ("second-card-passes", "CARDS = (README, STANDALONE)", "CARDS = (README,)",
+         f"{INPUTS} -k address_that_a_card_names"),
+    ),
+    *mutants_of(
+        "schemas/files/tables.py",
+        ("damaged-offsets-are-followed", "batch.validate(full=True)", "batch.validate()",
+         f"{INPUTS} -k utf8"),
     ),
     *mutants_of(
         "maskdpo/data_sets/training.py",
