@@ -27,7 +27,12 @@ WITH_CONFIG = sorted(filter(takes_config, TARGETS))
 def test_a_command_gets_its_run_config_and_options(name: str) -> None:
     variables = (name, "CONFIG=run.yaml", "ARGS=--some-option")
     done = subprocess.run(
-        ["make", "-n", *variables], cwd=ROOT, capture_output=True, text=True, check=True
+        # Under `make test` this make would also print the folder that it enters and leaves.
+        ["make", "--no-print-directory", "-n", *variables],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     line = done.stdout.strip().splitlines()[-1]
     assert line.split()[-4:] == [name, "--config", "run.yaml", "--some-option"]

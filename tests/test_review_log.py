@@ -224,7 +224,7 @@ def test_build_takes_the_reviews_next_to_the_annotations_by_itself_and_says_so(
     fixed = ("--set", f"run.dir={folder}", "--set", "build.test_share=0", "--no-plots")
     assert run("build", *fixed, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr()
-    assert f"the reviews of {folder / 'reviews.jsonl'} are used" in shown.err
+    assert f"the reviews in {folder / 'reviews.jsonl'} are used" in shown.err
     assert "people disagree on 1 place (build.conflicts=skip)" in shown.err + shown.out
     conflicts = (folder / "dataset.conflicts.jsonl").read_text(encoding="utf-8")
     assert "Dr Li" in conflicts and "Dr Bo" in conflicts
@@ -259,5 +259,5 @@ def test_reviews_of_the_run_are_used_where_they_are_of_these_responses(
     lenient = ("--set", "build.max_failed=1")
     assert run(*arguments, *settings, *lenient, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr()
-    assert f"the reviews of {run_dir / 'reviews.jsonl'} are used" in shown.err
+    assert f"the reviews in {run_dir / 'reviews.jsonl'} are used" in shown.err
     assert "reviews_applied 1, reviews_refused 1" in shown.out

@@ -418,7 +418,7 @@ def test_a_device_that_runs_out_of_memory_keeps_what_was_finished(sample, monkey
     whole, _ = sample(folder="whole")
     with monkeypatch.context() as patch:
         patch.setattr(row_noise.RowNoise, "__call__", run_out)
-        with pytest.raises(BackendError, match=r"lower batch_size .* are kept in"):
+        with pytest.raises(BackendError, match=r"lower batch_size .* are stored in"):
             sample()
     with Store(tmp_path / "run" / "calls.db") as calls:
         num_kept = calls.count("reply")
