@@ -29,7 +29,7 @@ _PACKAGES = {
     "pyarrow": "reading and writing data sets",
     "openpyxl": "spreadsheets, in and out",
     "jinja2": "cards of data sets and models, report pages",
-    "datasets": "loading a finished data set in your own code",
+    "datasets": "data sets of the Hub, folders of datasets",
     "huggingface_hub": "data sets and models on the Hub",
     "matplotlib": "plots of reports, cards and training runs",
     "scipy": "intervals and tests of agreement and evaluate",
