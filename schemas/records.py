@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.labels import Label
+from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.messages import (
     ROLES_RULE,
     ends_with_user,
@@ -152,10 +152,23 @@ class Evidence(Record):
 
 
 class ErrorSpan(Record):
-    """Wrong words inside a sentence, in offsets of the response's text."""
+    """Wrong words inside a sentence, in offsets of the response's text.
+
+    label    the kind of hallucination, where these words were given one of their own
+    kind     what the source calls the error, in its own words
+    """
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
+    label: Label | None = Field(default=None, exclude_if=lambda label: label is None)
+    kind: str = Field(default="", exclude_if=lambda kind: not kind)
+
+    @model_validator(mode="after")
+    def _is_an_error(self) -> Self:
+        if self.label is not None and self.label not in HALLUCINATED_LABELS:
+            allowed = ", ".join(sorted(HALLUCINATED_LABELS))
+            raise ValueError(f"the label of an error span is '{self.label}', must be of {allowed}")
+        return self
 
 
 class Verdict(Record):
@@ -171,7 +184,7 @@ class Verdict(Record):
     """Quotes of the judge that are in no document."""
     error_spans: list[ErrorSpan] = Field(default=[], exclude_if=lambda spans: not spans)
     """The wrong words, as judge or person gave them: in any order, possibly past the sentence's
-    ends. Empty: the whole sentence. No weight depends on them yet."""
+    ends. Empty: the whole sentence (`schemas.error_spans`)."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""
@@ -237,12 +250,13 @@ class Failure(Record):
 
 
 class Span(Record):
-    """A sentence of one side of a pair, with the parts of its verdict that a pair keeps: label and
-    weight.
+    """A sentence of one side of a pair, or a piece of one, with its label and its weight.
 
-    sentence    its number in the response, from 0; None where it is not known. A data set of format
-                1 does not hold it: its Parquet columns are fixed, to the byte, and a pair reads
-                equal to the one that was built. `build` gives it from the next format on
+    label       of the sentence, also for a piece
+    sentence    number of the sentence in the response, from 0; None: the span is a whole sentence
+                of a data set without pieces (format 1)
+    part        of a piece: `error` for wrong words, `context` for the rest of their sentence; None
+                for a whole sentence
     """
 
     start: int = Field(ge=0)
@@ -250,6 +264,9 @@ class Span(Record):
     label: Label
     weight: float = Field(ge=0.0)
     sentence: int | None = Field(default=None, ge=0, exclude_if=lambda number: number is None)
+    part: Literal["error", "context"] | None = Field(
+        default=None, exclude_if=lambda part: part is None
+    )
 
 
 class Pair(Record):

@@ -94,10 +94,9 @@ def test_the_spool_of_a_run_keeps_them() -> None:
 
 
 def test_a_new_minor_version_that_readers_of_1_0_would_still_open() -> None:
-    assert FORMAT_VERSIONS["annotation"] == (1, 1)
-    assert make_sidecar("annotation", config={}, inputs=[]).version == "1.1"
+    assert FORMAT_VERSIONS["annotation"] == (1, 2)
+    assert make_sidecar("annotation", config={}, inputs=[]).version == "1.2"
     check_format("a.jsonl", "maskdpo.annotation", "1.0", expected="annotation")
-    assert FORMAT_VERSIONS["pairs"] == (1, 0), "Parquet has no column for `sentence`"
 
 
 def review(row: Annotation, action: str = "label", who: str = "Li", **changes: Any) -> Review:

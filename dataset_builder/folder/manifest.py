@@ -16,6 +16,8 @@ from dataset_builder.folder.write import MANIFEST_NAME, PAIRS_FORMAT
 from schemas.files.sidecar import describe_file, make_sidecar
 from schemas.files.writing import write_json
 
+WITHOUT_PIECES = (1, 0)  # the version of a folder whose spans are whole sentences
+
 
 def make_manifest(
     config: BuildConfig,
@@ -31,6 +33,7 @@ def make_manifest(
         inputs=[],
         packages=["pyarrow"],
         counts=counts,
+        version=WITHOUT_PIECES,
     )
     return {
         **sidecar.model_dump(exclude={"timings", "models", "served", "prompts"}),

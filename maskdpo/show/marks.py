@@ -8,11 +8,12 @@ verdicts. Everything that comes from data is escaped here: for HTML, and for a t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from schemas.error_spans import given_places
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Sentence, Span, Verdict
 from schemas.spans import gaps, trim
@@ -143,7 +144,7 @@ def marks_of_sentences(sentences: Sequence[Sentence]) -> list[Mark]:
             number=number,
             detail=_detail(sentence.verdict),
             source=sentence.verdict.source,
-            wrong=_wrong_words(sentence),
+            wrong=tuple(given_places(sentence)),
         )
         for number, sentence in enumerate(sentences, start=1)
     ]
@@ -264,25 +265,6 @@ def _with_wrong_words(text: str, mark: Mark) -> str:
         parts.append(f'<span class="wrong">{escape(text[first:last])}</span>')
         position = last
     return "".join([*parts, escape(text[position:])])
-
-
-def _wrong_words(sentence: Sentence) -> tuple[tuple[int, int], ...]:
-    """The verdict's error spans, cut at the sentence's ends; those that touch become one."""
-    inside = (
-        (max(span.start, sentence.start), min(span.end, sentence.end))
-        for span in sentence.verdict.error_spans
-    )
-    return tuple(_join(sorted((start, end) for start, end in inside if start < end)))
-
-
-def _join(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _detail(verdict: Verdict) -> str:

@@ -28,12 +28,13 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "document": (1, 0),
     "question": (1, 0),
     "response": (1, 0),
-    "annotation": (1, 1),  # 1.1: `error_spans` of a verdict, in rows that have any
+    # 1.1: `error_spans` of a verdict, in rows that have any; 1.2: their `label` and `kind`
+    "annotation": (1, 2),
     "correction": (1, 0),
     "review": (1, 0),
     "failure": (1, 0),
     "export": (1, 0),
-    "pairs": (1, 0),  # the next one has `sentence` in spans
+    "pairs": (2, 0),  # 2: spans may be pieces of sentences; without pieces 1.0 is written
     "training": (1, 0),
 }
 
@@ -81,12 +82,14 @@ def make_sidecar(
     prompts: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     timings: Mapping[str, float] | None = None,
+    version: tuple[int, int] | None = None,
 ) -> Sidecar:
     """A sidecar for a file of `kind` (a key of FORMAT_VERSIONS).
 
     Inputs are hashed here, unless they are given as the result of `describe_files` before the run.
+    `version` is for content that an earlier version of the format already holds.
     """
-    major, minor = FORMAT_VERSIONS[kind]
+    major, minor = version or FORMAT_VERSIONS[kind]
     described = inputs if isinstance(inputs, Mapping) else describe_files(inputs)
     return Sidecar(
         format=FORMAT_PREFIX + kind,
