@@ -40,9 +40,9 @@ def wrong_words(text: str, sentence: Sentence) -> list[Offsets]:
     for place in trimmed:
         if place is None:
             continue
-        if places and not text[places[-1][1] : place[0]].strip():
-            place = (places.pop()[0], place[1])
-        places.append(place)
+        adjoins = places and not text[places[-1][1] : place[0]].strip()
+        start = places.pop()[0] if adjoins else place[0]
+        places.append((start, place[1]))
     return places
 
 
