@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.build_counts import make_notes
+from dataset_builder.build_counts import make_notes, note_on_ignored
 from dataset_builder.build_data import BuildInputs, WrittenData, write_data
 from dataset_builder.build_question import build_question
 from dataset_builder.config import BuildConfig
@@ -144,6 +144,7 @@ def staged_build(
         notes = [
             *notes_on_people(written.counts, config, output, written.num_reviewers),
             *(make_notes(written.counts, config, folder) if is_whole else ()),
+            *note_on_ignored(written.num_marked, config),
             *notes_on_stale(stale, "is not quoted"),
         ]
         result = make_result(output, written.counts, written.failures, notes)

@@ -24,10 +24,20 @@ from dataset_builder.splits.empty_splits import OF_TEST, note_on_test
 from dataset_builder.splits.near_topics import find_near_topics, topics_by_split
 from dataset_builder.splits.splits import Split
 from dataset_builder.unused import EXPLANATIONS, FAULTY, LEAKING, Unused
+from dataset_builder.weights import lacks_wrong_words, measure_active
 from formats.reviews.conflicts import Conflict
-from schemas.labels import Label
-from schemas.records import Failure
+from schemas.labels import HALLUCINATED_LABELS, Label, Side
+from schemas.records import Annotation, Failure
+from schemas.text.counted import count_of
 
+# Only with granularity span: error spans, hallucinated sentences with and without any, and
+# responses that cannot be a rejected side because only punctuation was marked in them.
+MARKED_COUNTS = (
+    "error_spans",
+    "hallucinated_with_error_spans",
+    "hallucinated_without_error_spans",
+    "responses_without_wrong_words",
+)
 # The first counts are in every manifest, the others only where they are not 0.
 _ALWAYS = (
     "responses",
@@ -46,6 +56,7 @@ _SOMETIMES = (
     *REVIEW_COUNTS,
     "forgotten",
     OF_TEST,
+    *MARKED_COUNTS,
     *(f"label_{label}" for label in Label),
     *(f"unused_{reason}" for reason in Unused),
     *(f"dropped_{reason}" for reason in Unused),
@@ -56,12 +67,17 @@ LEAK_SHARE_TO_NOTE = 0.2
 
 @dataclass(kw_only=True)
 class BuildCounts:
-    """Counts, failed rows and conflicts between people; added question by question."""
+    """Counts, failed rows and conflicts between people; added question by question.
 
+    num_marked   sentences with error spans
+    """
+
+    config: BuildConfig
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
     num_reviewers: int = 0
+    num_marked: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one question."""
@@ -79,18 +95,31 @@ class BuildCounts:
             for sentence in row.sentences:
                 counts[f"label_{sentence.verdict.label}"] += 1
                 counts[f"verdicts_{sentence.verdict.source}"] += 1
+            self._count_marked(row)
         counts["pairs"] += len(outcome.pairs)
         counts["responses_in_pairs"] += len(outcome.rows) - len(selection.unused)
         counts["questions_in_pairs"] += selection.dropped is None
-        for pair in outcome.pairs:
-            counts["active_chosen"] += _num_active(pair.chosen_spans or ())
-            counts["active_rejected"] += _num_active(pair.rejected_spans or ())
+        for choice in selection.choices:
+            for side, chosen in ((Side.CHOSEN, choice.chosen), (Side.REJECTED, choice.rejected)):
+                num_active, _ = measure_active(chosen.annotation, side, self.config)
+                counts[f"active_{side}"] += num_active
         for reason in selection.unused.values():
             counts[f"unused_{reason}"] += 1
         if selection.dropped is not None:
             counts[f"dropped_{selection.dropped}"] += 1
         counts[OF_TEST] += outcome.split is Split.TEST
         self._add_failures(outcome)
+
+    def _count_marked(self, row: Annotation) -> None:
+        verdicts = [sentence.verdict for sentence in row.sentences]
+        self.num_marked += sum(bool(verdict.error_spans) for verdict in verdicts)
+        if not self.config.has_pieces:
+            return
+        faulty = [bool(item.error_spans) for item in verdicts if item.label in HALLUCINATED_LABELS]
+        self.counts["error_spans"] += sum(len(verdict.error_spans) for verdict in verdicts)
+        self.counts["hallucinated_with_error_spans"] += sum(faulty)
+        self.counts["hallucinated_without_error_spans"] += len(faulty) - sum(faulty)
+        self.counts["responses_without_wrong_words"] += lacks_wrong_words(row, self.config)
 
     def refuse(self, refused: Iterable[Failure]) -> None:
         """Count reviews of responses that are not in the input."""
@@ -152,7 +181,41 @@ def make_notes(counts: Mapping[str, int], config: BuildConfig, folder: Path) -> 
             f"{counts['forgotten']} responses and reviews are left out because they were removed "
             "(maskdpo forget)"
         )
-    return notes
+    return [*notes, *_notes_on_marked(counts, config)]
+
+
+def note_on_ignored(num_marked: int, config: BuildConfig) -> list[str]:
+    """One sentence about error spans in the input that the granularity does not use."""
+    if config.has_pieces or not num_marked:
+        return []
+    return [
+        f"{count_of(num_marked, 'sentence')} have error spans, which are not in the data set and "
+        f"change no weight with build.granularity '{config.granularity}'; to train on the wrong "
+        "words alone: --set build.granularity=span"
+    ]
+
+
+def _notes_on_marked(counts: Mapping[str, int], config: BuildConfig) -> Iterator[str]:
+    if not config.has_pieces:
+        return
+    marked = counts.get("hallucinated_with_error_spans", 0)
+    unmarked = counts.get("hallucinated_without_error_spans", 0)
+    if not marked:
+        yield (
+            "no hallucinated sentence has error spans, so the weights are those of granularity "
+            "'sentence'; error spans come from people (import, reviews) or from a judge "
+            "(annotate.llm.ask_spans)"
+        )
+    elif unmarked:
+        yield (
+            f"{unmarked} of {marked + unmarked} hallucinated sentences have no error spans and "
+            "train as a whole on the rejected side"
+        )
+    if without := counts.get("responses_without_wrong_words", 0):
+        yield (
+            f"{count_of(without, 'response')} cannot be a rejected side: in their hallucinated "
+            "sentences only punctuation or white space is marked"
+        )
 
 
 def _notes_on_leaks(counts: Mapping[str, int], config: BuildConfig) -> Iterator[str]:
@@ -174,7 +237,3 @@ def _notes_on_leaks(counts: Mapping[str, int], config: BuildConfig) -> Iterator[
                 f"{num_dropped} of {counts['questions']} questions were dropped from train because "
                 f"{why}; if they only look alike, raise {setting}"
             )
-
-
-def _num_active(spans: Iterable[Any]) -> int:
-    return sum(span.weight > 0.0 for span in spans)

@@ -53,6 +53,7 @@ class WrittenData:
 
     files       hash, size and rows of each file by name
     failures    failed rows and refused reviews, in order
+    num_marked  sentences with error spans
     """
 
     counts: Mapping[str, int]
@@ -61,6 +62,7 @@ class WrittenData:
     failures: Sequence[Failure]
     conflicts: Sequence[Conflict]
     num_reviewers: int
+    num_marked: int = 0
 
 
 def write_data(
@@ -75,12 +77,12 @@ def write_data(
 
     stale   ids of documents that changed after the annotation; they are not quoted
     """
-    counted, provenance = BuildCounts(), Provenance()
+    counted, provenance = BuildCounts(config=config), Provenance()
     with (
         # Next to the data: the size of the input's index; removed before the folder is moved.
         TemporaryDirectory(dir=folder, prefix=".scratch") as scratch,
         InputIndex(Path(scratch), config, shard, Forgotten.read(*inputs.forgotten)) as index,
-        DataWriter(folder) as writer,
+        DataWriter(folder, pieces=config.has_pieces) as writer,
     ):
         index.load(inputs.annotations, inputs.reviews)
         reviewers = index.reviews.reviewers()
@@ -113,6 +115,7 @@ def write_data(
         failures=sort_failures(counted.failures),
         conflicts=counted.conflicts,
         num_reviewers=counted.num_reviewers,
+        num_marked=counted.num_marked,
     )
 
 

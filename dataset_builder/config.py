@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from formats.reviews.conflicts import ConflictRule
 from schemas.config import Section
@@ -31,6 +31,14 @@ class Weighting(StrEnum):
     CONFIDENCE = "confidence"
 
 
+class Granularity(StrEnum):
+    """How much of an answer a verdict masks or trains."""
+
+    SENTENCE = "sentence"
+    SPAN = "span"
+    RESPONSE = "response"
+
+
 class BuildConfig(Section):
     """From annotations to a data set of preference pairs."""
 
@@ -38,6 +46,22 @@ class BuildConfig(Section):
 
     label_policy: LabelPolicy = LabelPolicy()
     """Which labels train on which side of a pair."""
+
+    granularity: Granularity = Granularity.SENTENCE
+    """sentence: whole sentences train. span: of a hallucinated sentence only the wrong words train.
+    response: whole answers train, as in stock DPO.
+
+    `span` needs error spans, from people (human labels, reviews) or from a judge
+    (annotate.llm.ask_spans); a hallucinated sentence without any trains as a whole.
+    """
+
+    context_weight: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Weight of the rest of a hallucinated sentence on the rejected side, times the sentence's own
+    weight (granularity span)."""
+
+    chosen_context_weight: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Weight of the rest of a hallucinated sentence on the chosen side; its wrong words weigh 0
+    (granularity span)."""
 
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Least confidence of a judge's verdict; below it, or without a confidence, it weighs 0.
@@ -137,3 +161,19 @@ class BuildConfig(Section):
 
     license: str = Field(default="", pattern=r"^[a-z0-9][a-z0-9.\-]*$|^$")
     """The data set's licence by its Hub id (`cc-by-4.0`); not in the card when empty."""
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether spans of pairs may be pieces of sentences (format 2 of a data set folder)."""
+        return self.granularity is Granularity.SPAN
+
+    @model_validator(mode="after")
+    def _context_needs_spans(self) -> Self:
+        for name in ("context_weight", "chosen_context_weight"):
+            value: float = getattr(self, name)
+            if value and self.granularity is not Granularity.SPAN:
+                raise ValueError(
+                    f"{name!r} is {value:g}, which has an effect only with granularity 'span'; "
+                    f"granularity is '{self.granularity}'"
+                )
+        return self

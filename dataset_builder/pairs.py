@@ -20,7 +20,7 @@ from formats.reviews.apply import Replaced
 from formats.reviews.names import show_names
 from schemas.hashing import content_key
 from schemas.labels import Side
-from schemas.records import Annotation, Message, Pair
+from schemas.records import Annotation, Message, Pair, Verdict
 from schemas.spans import Offsets
 
 PAIR_ID_CHARS = 32
@@ -30,15 +30,15 @@ _LOCAL_PATH = re.compile(r"^(?:[/\\~.]|[A-Za-z]:[/\\])|\\")
 
 
 def make_pair(choice: Choice, config: BuildConfig) -> Pair:
-    """The pair of a choice, with one span for every sentence of both sides."""
+    """The pair of a choice, with the spans of both sides (`weights.make_spans`)."""
     chosen, rejected = choice.chosen.annotation, choice.rejected.annotation
     return Pair(
         id=pair_id(choice),
         prompt=chosen.prompt,
         chosen=[Message(role="assistant", content=chosen.text)],
         rejected=[Message(role="assistant", content=rejected.text)],
-        chosen_spans=make_spans(chosen.sentences, Side.CHOSEN, config),
-        rejected_spans=make_spans(rejected.sentences, Side.REJECTED, config),
+        chosen_spans=make_spans(chosen, Side.CHOSEN, config),
+        rejected_spans=make_spans(rejected, Side.REJECTED, config),
         chosen_score=choice.chosen.score,
         rejected_score=choice.rejected.score,
         chosen_finish_reason=chosen.finish_reason,
@@ -102,6 +102,7 @@ def sentence_rows(
             "judge": public_name(verdict.judge),
             "protocol": verdict.protocol,
             "correction": _correction(origins.get((sentence.start, sentence.end)), pseudonyms),
+            "error_spans": _error_spans(verdict),
         }
 
 
@@ -138,6 +139,13 @@ def _correction(
             for sentence in replaced.sentences
         ],
     }
+
+
+def _error_spans(verdict: Verdict) -> list[dict[str, Any]]:
+    return [
+        {"start": span.start, "end": span.end, "label": span.label, "kind": span.kind}
+        for span in verdict.error_spans
+    ]
 
 
 def _judges(candidate: Candidate) -> set[str]:

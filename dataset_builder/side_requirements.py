@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataset_builder.config import BuildConfig
 from dataset_builder.unused import Unused
-from dataset_builder.weights import weigh
+from dataset_builder.weights import lacks_wrong_words, measure_active
 from schemas.labels import Side
 from schemas.records import Annotation
 from schemas.scores import ResponseScore
@@ -36,21 +36,13 @@ def why_not_rejected(row: Annotation, counts: ResponseScore, config: BuildConfig
     if _is_too_undetermined(counts, config):
         return Unused.UNDETERMINED_REJECTED
     num_active, num_characters = measure_active(row, Side.REJECTED, config)
+    if not num_active and lacks_wrong_words(row, config):
+        return Unused.NO_WRONG_WORDS
     if not num_active:
         return Unused.NO_ACTIVE_REJECTED
     if num_active < config.min_active_sentences or num_characters < config.min_active_characters:
         return Unused.LITTLE_ACTIVE_REJECTED
     return None
-
-
-def measure_active(row: Annotation, side: Side, config: BuildConfig) -> tuple[int, int]:
-    """Number of active sentences on this side, and of characters in them."""
-    lengths = [
-        sentence.end - sentence.start
-        for sentence in row.sentences
-        if weigh(sentence.verdict, side, config) > 0.0
-    ]
-    return len(lengths), sum(lengths)
 
 
 def _is_too_undetermined(counts: ResponseScore, config: BuildConfig) -> bool:

@@ -28,6 +28,7 @@ class Unused(StrEnum):
     LENGTHS_DIFFER = "lengths_differ"
     NO_ACTIVE_CHOSEN = "no_active_chosen"
     NO_ACTIVE_REJECTED = "no_active_rejected"
+    NO_WRONG_WORDS = "no_wrong_words"
     LITTLE_ACTIVE_CHOSEN = "little_active_chosen"
     LITTLE_ACTIVE_REJECTED = "little_active_rejected"
     UNDETERMINED_CHOSEN = "undetermined_chosen"
@@ -54,6 +55,7 @@ EXPLANATIONS: dict[Unused, str] = {
     Unused.LENGTHS_DIFFER: "no better and worse response are nearly equally long",
     Unused.NO_ACTIVE_CHOSEN: "no sentence of the better response trains",
     Unused.NO_ACTIVE_REJECTED: "no sentence of the worse response trains",
+    Unused.NO_WRONG_WORDS: "error spans of the worse response mark punctuation only",
     Unused.LITTLE_ACTIVE_CHOSEN: "too little of the better response trains",
     Unused.LITTLE_ACTIVE_REJECTED: "too little of the worse response trains",
     Unused.UNDETERMINED_CHOSEN: "too much of the better response is undetermined",

@@ -1,29 +1,124 @@
 """The only place where a verdict becomes a weight; the trainer reads only the weight.
 
-The rule: a sentence keeps its label whatever its weight is, and every sentence gets a span; weight
-0 means masked. People's reviews have already become verdicts (`reviews.apply`).
+The rule: a sentence keeps its label whatever its weight is, and every sentence gets a span, or
+pieces that are the sentence when joined; weight 0 means masked. People's reviews have already
+become verdicts (`reviews.apply`).
+
+    granularity    a hallucinated sentence               spans of a pair
+    sentence       trains as a whole                     one per sentence
+    span           trains where its words are wrong      its pieces, where error spans were given
+    response       trains as everything does             none: stock DPO
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
-from dataset_builder.config import BuildConfig, Weighting
-from schemas.labels import Side
+from dataset_builder.config import BuildConfig, Granularity, Weighting
+from schemas.error_spans import given_places, wrong_words
+from schemas.labels import HALLUCINATED_LABELS, Side
 from schemas.records import Annotation, Sentence, Span, Verdict
+from schemas.spans import Offsets
+
+Part = Literal["error", "context"]
 
 
-def make_spans(sentences: Iterable[Sentence], side: Side, config: BuildConfig) -> list[Span]:
-    """One span per sentence, in order, with its weight (0 to 1) on this side of a pair."""
+def make_spans(annotation: Annotation, side: Side, config: BuildConfig) -> list[Span] | None:
+    """The spans of a response on this side of a pair, in order, with weights from 0 to 1.
+
+    None with granularity `response`: the whole answer trains.
+    """
+    if config.granularity is Granularity.RESPONSE:
+        return None
+    if config.granularity is Granularity.SENTENCE:
+        return [
+            Span(
+                start=sentence.start,
+                end=sentence.end,
+                label=sentence.verdict.label,
+                weight=weigh(sentence.verdict, side, config),
+            )
+            for sentence in annotation.sentences
+        ]
     return [
         Span(
-            start=sentence.start,
-            end=sentence.end,
+            start=start,
+            end=end,
             label=sentence.verdict.label,
-            weight=weigh(sentence.verdict, side, config),
+            weight=_weigh_part(sentence.verdict, part, side, config),
+            sentence=number,
+            part=part,
         )
-        for sentence in sentences
+        for number, sentence in enumerate(annotation.sentences)
+        for start, end, part in cut_sentence(annotation.text, sentence)
     ]
+
+
+def cut_sentence(text: str, sentence: Sentence) -> list[tuple[int, int, Part | None]]:
+    """The sentence, or its pieces if error spans are in it: places that, joined, are the sentence.
+
+    White space between the sentence's end and its wrong words belongs to the wrong words. Where
+    only punctuation was marked, the whole sentence is context.
+    """
+    whole = (sentence.start, sentence.end)
+    if not given_places(sentence):
+        return [(*whole, None)]
+    return list(_tile(text, *whole, wrong_words(text, sentence)))
+
+
+def _tile(
+    text: str, start: int, end: int, places: Sequence[Offsets]
+) -> Iterator[tuple[int, int, Part]]:
+    for index, (first, last) in enumerate(places):
+        if text[start:first].strip():
+            yield start, first, "context"
+            start = first
+        is_last = index == len(places) - 1
+        stop = end if is_last and not text[last:end].strip() else last
+        yield start, stop, "error"
+        start = stop
+    if start < end:
+        yield start, end, "context"
+
+
+def _weigh_part(verdict: Verdict, part: Part | None, side: Side, config: BuildConfig) -> float:
+    """The weight of a sentence (`part` is None) or of a piece.
+
+    The rejected side learns from the wrong words, and from the rest of the sentence as far as
+    `context_weight` says; the chosen side never from wrong words, and from the rest of a
+    hallucinated sentence as far as `chosen_context_weight` says.
+    """
+    weight = weigh(verdict, side, config)
+    if part is None:
+        return weight
+    if side is Side.REJECTED:
+        return weight if part == "error" else weight * config.context_weight
+    if part == "error":
+        return 0.0
+    if verdict.label in HALLUCINATED_LABELS and is_sure(verdict, config.min_confidence):
+        return max(weight, config.chosen_context_weight * _trust(verdict, config.weighting))
+    return weight
+
+
+def measure_active(annotation: Annotation, side: Side, config: BuildConfig) -> tuple[int, int]:
+    """Number of active sentences of a response on this side, and of characters that train."""
+    spans = make_spans(annotation, side, config)
+    if spans is None:
+        places = [(item.start, item.end) for item in annotation.sentences]
+        return len(places), sum(end - start for start, end in places)
+    active = [span for span in spans if span.weight > 0.0]
+    sentences = {span.start if span.sentence is None else span.sentence for span in active}
+    return len(sentences), sum(span.end - span.start for span in active)
+
+
+def lacks_wrong_words(annotation: Annotation, config: BuildConfig) -> bool:
+    """Whether sentences of the response would train on the rejected side, but error spans leave
+    nothing of any of them: only punctuation or white space was marked."""
+    if config.granularity is not Granularity.SPAN:
+        return False
+    faulty = any(weigh(item.verdict, Side.REJECTED, config) for item in annotation.sentences)
+    return faulty and not measure_active(annotation, Side.REJECTED, config)[0]
 
 
 def weigh(verdict: Verdict, side: Side, config: BuildConfig) -> float:

@@ -26,7 +26,7 @@ class TableWriter:
         self._rows: list[Mapping[str, Any]] = []
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append a row whose keys are the schema's columns."""
+        """Append a row; keys that the schema has no column for are not written."""
         self._rows.append(row)
         if len(self._rows) == ROWS_PER_GROUP:
             self._flush()

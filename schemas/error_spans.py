@@ -8,11 +8,13 @@ only) trimmed. A hallucinated sentence without error spans is wrong as a whole.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from schemas.records import Sentence, Span
 from schemas.spans import Offsets
+
+SpanT = TypeVar("SpanT")
 
 # What ends a sentence or a clause: Latin, CJK, Arabic, Devanagari, Armenian, Ethiopic, Tibetan.
 _FINAL = frozenset(".,;:!?…‥。，、；：！？．｡､،؛؟۔।॥։።፣་།")
@@ -82,13 +84,23 @@ def join_places(places: Iterable[Offsets]) -> list[Offsets]:
 
 def group_pieces(spans: Sequence[Span]) -> list[list[Span]]:
     """The spans of one side by sentence: its pieces, or the one span that is the sentence."""
-    numbered = enumerate(spans)
-    groups = groupby(numbered, key=lambda item: _key_of_sentence(*item))
-    return [[span for _, span in group] for _, group in groups]
+    return _group(spans, [span.sentence for span in spans])
 
 
-def _key_of_sentence(index: int, span: Span) -> tuple[str, int]:
-    return ("alone", index) if span.sentence is None else ("sentence", span.sentence)
+def group_piece_rows(spans: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """`group_pieces` for spans as they are in a file."""
+    return _group(spans, [span.get("sentence") for span in spans])
+
+
+def _group(spans: Sequence[SpanT], numbers: Sequence[int | None]) -> list[list[SpanT]]:
+    groups: list[list[SpanT]] = []
+    last: int | None = None
+    for span, number in zip(spans, numbers, strict=True):
+        if number is None or number != last:
+            groups.append([])
+        groups[-1].append(span)
+        last = number
+    return groups
 
 
 def _is_final(text: str, start: int, end: int) -> bool:

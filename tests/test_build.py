@@ -188,7 +188,8 @@ def test_parquet_gives_the_same_pairs_back(tmp_path: Path) -> None:
 def test_columns_are_the_records_fields(tmp_path: Path) -> None:
     assert pair_schema().names == list(Pair.model_fields)
     (row,) = sentence_rows(annotation("a", [GOOD]))
-    assert sentence_schema().names == list(row)
+    assert sentence_schema(pieces=True).names == list(row)
+    assert sentence_schema().names == list(row)[:-1]
 
 
 def test_sentences_hold_every_response_with_its_text_and_evidence(tmp_path: Path) -> None:

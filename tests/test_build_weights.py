@@ -6,7 +6,7 @@ from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.weights import find_unusable_confidence, make_spans
 from schemas.errors import ConfigError
 from schemas.labels import Label, LabelPolicy, Side
-from schemas.records import Annotation, Message, Sentence, Verdict
+from schemas.records import Annotation, Message, Sentence, Span, Verdict
 
 FRACTIONS = st.floats(0.0, 1.0)
 VERDICTS = st.builds(
@@ -28,11 +28,22 @@ TRAINS = {
 }
 
 
+def spans_of(sentences: list[Sentence], side: Side, config: BuildConfig) -> list[Span]:
+    row = Annotation(
+        id="r",
+        question_id="q",
+        prompt=[Message(role="user", content="Who?")],
+        text="a " * len(sentences),
+        sentences=sentences,
+    )
+    return make_spans(row, side, config) or []
+
+
 @given(sentences=SENTENCES, side=st.sampled_from(Side), least=FRACTIONS)
 def test_a_span_for_every_sentence_weighted_by_policy_and_confidence(
     sentences: list[Sentence], side: Side, least: float
 ) -> None:
-    spans = make_spans(sentences, side, BuildConfig(min_confidence=least))
+    spans = spans_of(sentences, side, BuildConfig(min_confidence=least))
     assert [(s.start, s.end, s.label) for s in spans] == [
         (s.start, s.end, s.verdict.label) for s in sentences
     ]
@@ -50,8 +61,8 @@ def test_asking_for_more_confidence_never_adds_weight(
     sentences: list[Sentence], side: Side, low: float, high: float
 ) -> None:
     low, high = sorted((low, high))
-    lenient = make_spans(sentences, side, BuildConfig(min_confidence=low))
-    strict = make_spans(sentences, side, BuildConfig(min_confidence=high))
+    lenient = spans_of(sentences, side, BuildConfig(min_confidence=low))
+    strict = spans_of(sentences, side, BuildConfig(min_confidence=high))
     assert all(a.weight >= b.weight for a, b in zip(lenient, strict, strict=True))
 
 
@@ -60,7 +71,7 @@ def test_the_policy_decides_which_labels_train(
     sentences: list[Sentence], chosen: set[Label]
 ) -> None:
     config = BuildConfig(label_policy=LabelPolicy(chosen=tuple(chosen)))
-    for span in make_spans(sentences, Side.CHOSEN, config):
+    for span in spans_of(sentences, Side.CHOSEN, config):
         assert bool(span.weight) == (span.label in chosen)
 
 

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.config import BuildConfig
+from dataset_builder.config import BuildConfig, Granularity
 from dataset_builder.folder.statistics import STATISTICS_NAME, write_statistics
 from dataset_builder.folder.write import MANIFEST_NAME, PAIRS_FORMAT
 from schemas.files.sidecar import describe_file, make_sidecar
 from schemas.files.writing import write_json
 
-WITHOUT_PIECES = (1, 0)  # the version of a folder whose spans are whole sentences
+# A folder whose spans are whole sentences is of this version, and the settings of pieces, which did
+# not exist then, are not in its manifest: it has the same bytes as from earlier releases.
+_WITHOUT_PIECES = (1, 0)
+_OF_PIECES = {"granularity", "context_weight", "chosen_context_weight"}
 
 
 def make_manifest(
@@ -27,13 +30,14 @@ def make_manifest(
     files: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What made the folder. Without timings: two builds of one input are equal, byte for byte."""
+    is_as_before = config.granularity is Granularity.SENTENCE
     sidecar = make_sidecar(
         PAIRS_FORMAT,
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json", exclude=_OF_PIECES if is_as_before else None),
         inputs=[],
         packages=["pyarrow"],
         counts=counts,
-        version=WITHOUT_PIECES,
+        version=None if config.has_pieces else _WITHOUT_PIECES,
     )
     return {
         **sidecar.model_dump(exclude={"timings", "models", "served", "prompts"}),

@@ -71,7 +71,7 @@ def staged_merge(
     failures = sort_failures(failure for path in shards for failure in _failures_of(path))
     conflicts = [row for path in shards for row in _conflicts_of(path)]
     with new_folder(output, replaces=replaces) as folder:
-        files = _write_rows(manifests, folder)
+        files = _write_rows(manifests, folder, pieces=config.has_pieces)
         counts = order_counts(add_counts(part["counts"] for part in manifests.values()), files)
         empty = find_empty(counts, config)
         if empty is not None:
@@ -94,10 +94,10 @@ def staged_merge(
 
 
 def _write_rows(
-    manifests: Mapping[Path, Mapping[str, Any]], folder: Path
+    manifests: Mapping[Path, Mapping[str, Any]], folder: Path, *, pieces: bool
 ) -> dict[str, dict[str, Any]]:
     """Write the Parquet files of `folder`; returns their entries for the manifest."""
-    with DataWriter(folder) as writer:
+    with DataWriter(folder, pieces=pieces) as writer:
         for split in Split:
             for name in (PAIRS, SENTENCES):
                 for row in _merge_rows(manifests, parquet_name(name, split)):

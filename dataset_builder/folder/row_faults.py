@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, get_args
 
+from dataset_builder.folder.piece_faults import find_piece_faults
+from schemas.error_spans import group_piece_rows
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label, Side
 from schemas.messages import ROLES_RULE, ends_with_user, turns_alternate
 from schemas.records import FinishReason, Role
@@ -60,6 +62,7 @@ class FaultKind(StrEnum):
     SPAN_ORDER = "span_order"
     SPAN_BOUNDS = "span_bounds"
     SPAN_COVER = "span_cover"
+    PIECES = "pieces"
     WEIGHT = "weight"
     UNDETERMINED_TRAINS = "undetermined_trains"
     NOTHING_ACTIVE = "nothing_active"
@@ -72,6 +75,7 @@ class FaultKind(StrEnum):
     REASON = "reason"
     CONFIDENCE = "confidence"
     EVIDENCE = "evidence"
+    ERROR_SPAN = "error_span"
     SOURCE = "source"
     PAIR_AND_SENTENCES = "pair_and_sentences"
 
@@ -124,6 +128,8 @@ def sentence_faults(row: Row) -> Iterator[RowFault]:
         yield FaultKind.SOURCE, f"'source' is {value}, must be 'judge' or 'person'"
     for index, item in enumerate(row["evidence"] or []):
         yield from _evidence_faults(index, item)
+    for index, item in enumerate(row.get("error_spans") or []):
+        yield from _error_span_faults(index, item)
 
 
 def content_of(row: Row, side: Side) -> str | None:
@@ -199,6 +205,8 @@ def _span_faults(text: str, spans: Sequence[Row], column: str) -> Iterator[RowFa
         yield from _weight_faults(span, place)
     if sound:
         yield from _cover_faults(text, [(span["start"], span["end"]) for span in spans], column)
+        for message in find_piece_faults(spans, column):
+            yield FaultKind.PIECES, message
     weights = [span["weight"] for span in spans if span is not None]
     if not any(weight is not None and weight > 0.0 for weight in weights):
         yield FaultKind.NOTHING_ACTIVE, f"no span of '{column}' has a weight above 0"
@@ -270,10 +278,18 @@ def _score_faults(row: Row) -> Iterator[RowFault]:
 
 
 def _score_of(spans: Sequence[Row] | None) -> float | None:
-    labels = [span["label"] for span in spans or [] if span is not None]
+    known = [span for span in spans or [] if span is not None]
+    labels = [pieces[0]["label"] for pieces in group_piece_rows(known)]
     correct = sum(label in CORRECT_LABELS for label in labels)
     decided = correct + sum(label in HALLUCINATED_LABELS for label in labels)
     return correct / decided if decided else None
+
+
+def _error_span_faults(index: int, item: Row | None) -> Iterator[RowFault]:
+    start, end = (item["start"], item["end"]) if item is not None else (None, None)
+    if start is None or end is None or not 0 <= start < end:
+        message = f"'error_spans[{index}]' [{start}, {end}) is not a span; 0 <= start < end is"
+        yield FaultKind.ERROR_SPAN, f"{message} needed"
 
 
 def _evidence_faults(index: int, item: Row | None) -> Iterator[RowFault]:

@@ -22,6 +22,7 @@ from dataset_builder.folder.row_faults import (
 from dataset_builder.folder.validate_files import SENTENCES, Finding
 from dataset_builder.splits.near_topics import find_near_topics
 from dataset_builder.splits.topics import topic_key
+from schemas.error_spans import group_piece_rows
 from schemas.labels import Side
 
 
@@ -179,10 +180,11 @@ def _digest_of_side(row: Row, side: Side) -> bytes | None:
     if not row[f"{side}_id"] or content is None or spans is None:
         return None
     hasher = hashlib.sha256()
-    for span in spans:
-        if span is None or span["start"] is None or span["end"] is None:
-            return None
-        _hash_span(hasher, span["start"], span["end"], content[span["start"] : span["end"]])
+    if any(span is None or span["start"] is None or span["end"] is None for span in spans):
+        return None
+    for pieces in group_piece_rows(spans):
+        start, end = pieces[0]["start"], pieces[-1]["end"]
+        _hash_span(hasher, start, end, content[start:end])
     return hasher.digest()
 
 

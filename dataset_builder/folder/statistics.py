@@ -24,6 +24,10 @@ grows with the number of different values, not with the rows.
     topics_left_out how many smaller ones there are
     topic_rates     summary: hallucinated / (correct + hallucinated) sentences of each topic
     languages       {name: the same counts as a topic's}
+    pieces          only in data sets with pieces: {"chosen" | "rejected": {"sentences",
+                    "wrong_words", "characters", "wrong_characters", "active_wrong_characters",
+                    "active_characters", "wrong_share": summary}}, all over sentences with error
+                    spans; wrong_share is the share of a sentence's characters that are wrong
 
 A summary is {"count", "mean", "min", "p10", "median", "p90", "max", "edges", "counts"}: `counts[i]`
 values are in [edges[i], edges[i + 1]), the last bin with its end; the outer bins also count the
@@ -58,6 +62,7 @@ from schemas.labels import Label
 STATISTICS_NAME = "statistics.json"
 FORMAT = "maskdpo.statistics"
 VERSION = "1.0"
+VERSION_WITH_PIECES = "1.1"
 MAX_TOPICS = 50
 
 
@@ -72,7 +77,7 @@ def compute_statistics(folder: Path) -> dict[str, Any]:
         total.add(counts)
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION_WITH_PIECES if total.pieces else VERSION,
         "all": _describe(total),
         "splits": {str(split): _describe(counts) for split, counts in splits.items()},
     }
@@ -100,6 +105,14 @@ def _describe(counts: SplitCounts) -> dict[str, Any]:
         "topics_left_out": max(0, len(topics) - MAX_TOPICS),
         "topic_rates": summarise(_topic_rates(by_name.values()), FRACTION),
         "languages": {name: group.to_dict() for name, group in sorted(counts.languages.items())},
+        **({"pieces": _describe_pieces(counts)} if counts.pieces else {}),
+    }
+
+
+def _describe_pieces(counts: SplitCounts) -> dict[str, Any]:
+    return {
+        side: {**counted, "wrong_share": summarise(counts.wrong_shares[side], FRACTION)}
+        for side, counted in sorted(counts.pieces.items())
     }
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.folder.summaries import Scale
 from dataset_builder.splits.splits import Split
+from schemas.error_spans import group_piece_rows
 from schemas.files.tables import require_columns, scan_batches
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS
 
@@ -75,6 +76,8 @@ class SplitCounts:
     topics: dict[str, GroupCounts] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
     languages: dict[str, GroupCounts] = field(default_factory=dict)
+    pieces: dict[str, Counter[str]] = field(default_factory=dict)
+    wrong_shares: dict[str, Counted] = field(default_factory=dict)
 
     def add(self, other: SplitCounts) -> None:
         """Add the counts of another split."""
@@ -88,6 +91,10 @@ class SplitCounts:
         self.ratios.update(other.ratios)
         self.ratio_and_margin.update(other.ratio_and_margin)
         self.named |= other.named
+        for side, of_pieces in other.pieces.items():
+            self.pieces.setdefault(side, Counter()).update(of_pieces)
+        for side, shares in other.wrong_shares.items():
+            self.wrong_shares.setdefault(side, Counter()).update(shares)
         for mine, theirs in ((self.topics, other.topics), (self.languages, other.languages)):
             for name, group in theirs.items():
                 mine.setdefault(name, GroupCounts()).add(group)
@@ -156,13 +163,38 @@ def _add_pair(counts: SplitCounts, row: Mapping[str, Any]) -> None:
         spans = row[f"{side}_spans"]
         if spans is None:
             continue
-        counts.labels[side].update(span["label"] for span in spans)
-        characters = sum(span["end"] - span["start"] for span in spans)
-        active = sum(span["end"] - span["start"] for span in spans if span["weight"] > 0.0)
+        sentences = group_piece_rows(spans)
+        counts.labels[side].update(pieces[0]["label"] for pieces in sentences)
+        for pieces in sentences:
+            if any(piece.get("part") is not None for piece in pieces):
+                _add_pieces(counts, side, pieces)
+        characters = _length(spans)
+        active = _length(span for span in spans if span["weight"] > 0.0)
         if characters:
             share = round(active / characters * SCORE_STEPS)
             counts.values[f"active_share_{side}"][share] += 1
     _add_bias(counts, row, lengths)
+
+
+def _add_pieces(counts: SplitCounts, side: str, pieces: Sequence[Mapping[str, Any]]) -> None:
+    """Count a sentence with error spans: its wrong words, and what of it trains."""
+    wrong = [piece for piece in pieces if piece["part"] == "error"]
+    characters, wrong_characters = _length(pieces), _length(wrong)
+    counts.pieces.setdefault(side, Counter()).update(
+        sentences=1,
+        wrong_words=len(wrong),
+        characters=characters,
+        wrong_characters=wrong_characters,
+        active_wrong_characters=_length(item for item in wrong if item["weight"] > 0.0),
+        active_characters=_length(item for item in pieces if item["weight"] > 0.0),
+    )
+    share = round(wrong_characters / characters * SCORE_STEPS)
+    counts.wrong_shares.setdefault(side, Counter())[share] += 1
+
+
+def _length(spans: Iterable[Mapping[str, Any]]) -> int:
+    """Number of characters."""
+    return sum(span["end"] - span["start"] for span in spans)
 
 
 def _add_bias(counts: SplitCounts, row: Mapping[str, Any], lengths: Mapping[str, int]) -> None:

@@ -115,13 +115,18 @@ class _Run:
             raise InputError.of(name, f"is not checked: only {listed} have columns to check")
         if "chosen" in column_names(path, name=name):
             yield from self._check_file(
-                path, pair_schema(), self.seen.check_pair, id_column="id", name=name, split=split
+                path,
+                pair_schema(pieces=True),
+                self.seen.check_pair,
+                id_column="id",
+                name=name,
+                split=split,
             )
             return
         last = OpenResponse(seen=self.seen)
         yield from self._check_file(
             path,
-            sentence_schema(),
+            sentence_schema(pieces=True),
             last.check_row,
             id_column="response_id",
             name=name,
@@ -144,13 +149,17 @@ class _Run:
             yield Finding(kind=FaultKind.NO_PAIRS, file=PAIRS, message=message)
         for name in pairs:
             yield from self._check_file(
-                folder / name, pair_schema(), self.seen.check_pair, id_column="id", name=name
+                folder / name,
+                pair_schema(pieces=True),
+                self.seen.check_pair,
+                id_column="id",
+                name=name,
             )
         for name in sentences:
             last = OpenResponse(seen=self.seen)
             yield from self._check_file(
                 folder / name,
-                sentence_schema(),
+                sentence_schema(pieces=True),
                 last.check_row,
                 id_column="response_id",
                 name=name,

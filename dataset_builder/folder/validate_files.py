@@ -18,10 +18,14 @@ from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, PAIRS_FORMAT
 from schemas.errors import InputError
 from schemas.files.sidecar import check_format, describe_file
 from schemas.files.yaml_files import YamlFault, parse_yaml
+from schemas.labels import Side
 
 PAIRS, SENTENCES = "pairs", "sentences"
-# Columns that a valid data set may lack: mostly empty, and absent in data sets of other tools.
-OPTIONAL = frozenset({"correction", "evidence.text", "evidence.license"})
+# Columns that a valid data set may lack: mostly empty, and absent in data sets of other tools. The
+# columns of pieces are in data sets with pieces only.
+OPTIONAL = frozenset({"correction", "evidence.text", "evidence.license", "error_spans"}) | {
+    f"{side}_spans.{name}" for side in Side for name in ("sentence", "part")
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

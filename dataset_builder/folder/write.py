@@ -33,15 +33,18 @@ def parquet_name(config_name: str, split: Split) -> str:
     return f"{config_name}/{split}-00000-of-00001.parquet"
 
 
-def pair_schema() -> Any:
-    """The columns of `pairs`: the fields of `schemas.records.Pair`, in its order."""
+def pair_schema(*, pieces: bool = False) -> Any:
+    """The columns of `pairs`: the fields of `schemas.records.Pair`, in its order.
+
+    With `pieces`, spans have the number of their sentence and their part of it (format 2).
+    """
     import pyarrow as pa
 
     text, number = pa.string(), pa.float64()
     messages = pa.list_(pa.struct([("role", text), ("content", text)]))
-    spans = pa.list_(
-        pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", text), ("weight", number)])
-    )
+    span = [("start", pa.int64()), ("end", pa.int64()), ("label", text), ("weight", number)]
+    of_pieces = [("sentence", pa.int64()), ("part", text)]
+    spans = pa.list_(pa.struct([*span, *(of_pieces if pieces else ())]))
     types = {
         "prompt": messages,
         "chosen": messages,
@@ -54,11 +57,15 @@ def pair_schema() -> Any:
     return pa.schema([(name, types.get(name, text)) for name in Pair.model_fields])
 
 
-def sentence_schema() -> Any:
-    """The columns of `sentences`, one row per sentence; offsets as in `schemas.records`."""
+def sentence_schema(*, pieces: bool = False) -> Any:
+    """The columns of `sentences`, one row per sentence; offsets as in `schemas.records`.
+
+    With `pieces`, also the sentence's error spans as they were given (format 2).
+    """
     import pyarrow as pa
 
     text, whole = pa.string(), pa.int64()
+    error = pa.struct([("start", whole), ("end", whole), ("label", text), ("kind", text)])
     evidence = pa.struct(
         [
             ("document_id", text),
@@ -93,6 +100,7 @@ def sentence_schema() -> Any:
             ("judge", text),
             ("protocol", text),
             ("correction", correction),
+            *([("error_spans", pa.list_(error))] if pieces else ()),
         ]
     )
 
@@ -103,12 +111,14 @@ class DataWriter:
     Use it as a context manager; `files` describes them after it has closed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, pieces: bool = False) -> None:
+        """`pieces`: spans may be pieces of sentences, so write the columns of format 2."""
         self._folder = folder
+        schemas = {PAIRS: pair_schema(pieces=pieces), SENTENCES: sentence_schema(pieces=pieces)}
         self._tables = {
             parquet_name(name, split): TableWriter(folder / parquet_name(name, split), schema)
             for split in Split
-            for name, schema in ((PAIRS, pair_schema()), (SENTENCES, sentence_schema()))
+            for name, schema in schemas.items()
         }
 
     def __enter__(self) -> DataWriter:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.config import BuildConfig, Strategy, Weighting
+from dataset_builder.config import BuildConfig, Granularity, Strategy, Weighting
 from dataset_builder.folder.agreement_record import AGREEMENT_FIGURES
 from dataset_builder.folder.provenance import NUM_HASH_CHARS
 from dataset_builder.folder.write import pair_schema, parquet_name, sentence_schema
@@ -119,6 +119,8 @@ def render_card(
         ],
         "strategy": Trusted(STRATEGIES[config.strategy]),
         "confidence": config.weighting is Weighting.CONFIDENCE,
+        "granularity": str(config.granularity),
+        "pieces": _pieces(statistics["all"] if statistics else {}),
         "reviewed": bool(counts.get("reviews_applied") or counts.get("conflicts")),
         "named": config.publish_names,
         "num_conflicts": counts.get("conflicts", 0),
@@ -172,7 +174,8 @@ def _data_files(name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dataset_info(name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    schema = pair_schema() if name == CONFIG_NAMES[0] else sentence_schema()
+    make_schema = pair_schema if name == CONFIG_NAMES[0] else sentence_schema
+    schema = make_schema(pieces=manifest["config"].get("granularity") == Granularity.SPAN)
     files = list(_files(name, manifest))
     return {
         "config_name": name,
@@ -295,6 +298,22 @@ def _figures(statistics: Mapping[str, Any]) -> list[tuple[Trusted, list[Trusted]
             values = [summary[name] for name in ("p10", "median", "p90", "mean")]
             rows.append((Trusted(title), [Trusted(f"{value:,.4g}") for value in values]))
     return rows
+
+
+def _pieces(statistics: Mapping[str, Any]) -> list[tuple[Trusted, list[Trusted]]]:
+    """Figures of sentences with error spans: (side, cells); empty without any."""
+    return [
+        (
+            Trusted(side),
+            [
+                Trusted(f"{counted['sentences']:,}"),
+                Trusted(f"{counted['wrong_words']:,}"),
+                Trusted(f"{counted['wrong_characters'] / counted['characters']:.1%}"),
+                Trusted(f"{counted['active_characters'] / counted['characters']:.1%}"),
+            ],
+        )
+        for side, counted in statistics.get("pieces", {}).items()
+    ]
 
 
 def _longer_share(statistics: Mapping[str, Any]) -> Trusted:

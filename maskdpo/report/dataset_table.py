@@ -29,6 +29,7 @@ def print_statistics(statistics: Values) -> None:
     console.print(
         "label: share of all judged sentences; score, margin, length, active: medians; active: "
         "share of a response's text that trains; length bias: chosen longer than rejected"
+        + ("; wrong words: share of a marked sentence" if "pieces" in statistics["all"] else "")
     )
 
 
@@ -48,6 +49,8 @@ def _rows(overall: Values) -> dict[str, Callable[[Values], str]]:
         rows[f"length {side}, characters"] = _median(f"length_{side}", "{:,.0f}")
     for side in ("chosen", "rejected"):
         rows[f"active {side}"] = _median(f"active_share_{side}", "{:.2f}")
+    for side in overall.get("pieces", {}):
+        rows[f"wrong words {side}"] = _wrong_share(side)
     rows["length bias"] = _length_bias
     for language in overall["languages"]:
         rows[f"pairs in {_shown(language) or 'no named language'}"] = _language_pairs(language)
@@ -66,6 +69,14 @@ def _median(name: str, pattern: str) -> Callable[[Values], str]:
     def show(values: Values) -> str:
         median = values[name]["median"]
         return "-" if median is None else pattern.format(median)
+
+    return show
+
+
+def _wrong_share(side: str) -> Callable[[Values], str]:
+    def show(values: Values) -> str:
+        counted = values.get("pieces", {}).get(side)
+        return f"{counted['wrong_share']['median']:.2f}" if counted else "-"
 
     return show
 

@@ -1,0 +1,382 @@
+"""Pieces of sentences: weights on the wrong words alone, and everything that reads such pairs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_annotations
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_builder.build import build_pairs, load_pairs, run_build
+from dataset_builder.config import BuildConfig, Granularity
+from dataset_builder.folder.merge import run_merge
+from dataset_builder.folder.read import load_manifest
+from dataset_builder.folder.row_faults import FaultKind
+from dataset_builder.folder.statistics import compute_statistics
+from dataset_builder.folder.validate import validate_folder
+from dataset_builder.shard import Shard
+from dataset_builder.splits.splits import Split
+from dataset_builder.weights import make_spans
+from maskdpo.publishing.dataset import build_dataset
+from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
+from schemas.errors import ConfigError
+from schemas.labels import Label, Side
+from schemas.records import Annotation, Span
+from schemas.stage import StageResult
+from trainer.data import find_pair_files, read_pairs
+
+SPAN = BuildConfig(granularity=Granularity.SPAN, test_share=0.0)
+OLDER = Path(__file__).parent / "older_data_set"
+TEXT = "Rome is old. Oslo lies in Spain, they say."
+OSLO = 13  # where the second sentence begins
+
+
+def row_with(
+    errors: Sequence[tuple[int, int]], labels: Sequence[Label] = (GOOD, BAD), **changes: Any
+) -> Annotation:
+    """`TEXT` with these error spans in both verdicts."""
+    marked = {"error_spans": [{"start": start, "end": end} for start, end in errors]}
+    texts = [TEXT[:12], TEXT[OSLO:]]
+    return annotation("r", labels, texts=texts, verdict=marked, **changes)
+
+
+def shown(row: Annotation, side: Side, config: BuildConfig) -> list[tuple[str, float, int, str]]:
+    spans = make_spans(row, side, config) or []
+    return [(row.text[s.start : s.end], s.weight, s.sentence or 0, s.part or "") for s in spans]
+
+
+def test_on_the_rejected_side_only_the_wrong_words_weigh() -> None:
+    row = row_with([(26, 31)])
+    assert shown(row, Side.REJECTED, SPAN) == [
+        ("Rome is old.", 0.0, 0, ""),
+        ("Oslo lies in ", 0.0, 1, "context"),
+        ("Spain", 1.0, 1, "error"),
+        (", they say.", 0.0, 1, "context"),
+    ]
+
+
+def test_the_rest_of_a_sentence_may_weigh_something_on_either_side() -> None:
+    config = SPAN.model_copy(update={"context_weight": 0.25, "chosen_context_weight": 0.5})
+    row = row_with([(26, 31)])
+    assert [weight for _, weight, _, _ in shown(row, Side.REJECTED, config)] == [0, 0.25, 1, 0.25]
+    assert [weight for _, weight, _, _ in shown(row, Side.CHOSEN, config)] == [1, 0.5, 0, 0.5]
+    assert [weight for _, weight, _, _ in shown(row, Side.CHOSEN, SPAN)] == [1, 0, 0, 0]
+
+
+def test_wrong_words_never_train_on_the_chosen_side_whatever_their_sentence_is_called() -> None:
+    row = row_with([(26, 31)], labels=[GOOD, GOOD])
+    assert [weight for _, weight, _, _ in shown(row, Side.CHOSEN, SPAN)] == [1, 1, 0, 1]
+    assert [weight for _, weight, _, _ in shown(row, Side.REJECTED, SPAN)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "wrong"),
+    [
+        ([(26, 31)], ["Spain"]),
+        ([(25, 33)], ["Spain"]),  # outer white space and the comma go
+        ([(8, 17)], ["old", "Oslo"]),  # over two sentences: cut at their ends
+        ([(26, 31), (18, 22), (28, 36)], ["lies", "Spain, the"]),  # out of order, overlapping
+        ([(18, 22), (23, 25)], ["lies in"]),  # white space between them is no context
+        ([(13, 42)], ["Oslo lies in Spain, they say"]),
+        ([(31, 32)], []),  # the comma alone
+        ([(41, 42), (12, 13)], []),
+    ],
+)
+def test_places_are_cut_trimmed_and_joined_for_weights_alone(
+    errors: list[tuple[int, int]], wrong: list[str]
+) -> None:
+    in_first = any(start < OSLO - 1 for start, _ in errors)
+    row = row_with(errors, labels=[BAD if in_first else GOOD, BAD])
+    found = [
+        row.text[start:end]
+        for sentence in row.sentences
+        for start, end in wrong_words(row.text, sentence)
+    ]
+    assert found == wrong
+    trains = [text.strip(" .") for text, weight, _, _ in shown(row, Side.REJECTED, SPAN) if weight]
+    assert trains == wrong
+    assert [(s.start, s.end) for s in row.sentences[0].verdict.error_spans] == errors
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("in 1990.", "in 1990"),
+        ('"from Rome."', '"from Rome'),
+        ("(in 1990)", "(in 1990)"),
+        ("50%", "50%"),
+        ("%", "%"),
+        ("$", "$"),
+        ("巴黎。", "巴黎"),
+        ("巴黎。」", "巴黎"),
+        ("روما؟", "روما"),
+        ("🙂", "🙂"),
+        ("...", None),
+        (" — ", None),
+        ("”", None),
+        ("\u200b", "\u200b"),
+    ],
+)
+def test_what_is_final_punctuation(text: str, kept: str | None) -> None:
+    place = trim_words(f"ab {text} cd", 2, 4 + len(text))
+    assert (None if place is None else f"ab {text} cd"[slice(*place)]) == kept
+
+
+PLACES = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(1, 15)).map(
+        lambda item: (item[0], min(item[0] + item[1], len(TEXT)))
+    ),
+    max_size=5,
+)
+
+
+@given(errors=PLACES, labels=st.tuples(st.sampled_from(list(Label)), st.sampled_from(list(Label))))
+def test_pieces_are_the_sentence_and_weigh_character_by_character(
+    errors: list[tuple[int, int]], labels: tuple[Label, Label]
+) -> None:
+    row = row_with(errors, labels=labels)
+    marked = {at for start, end in errors for at in range(start, end)}
+    for side in Side:
+        spans = make_spans(row, side, SPAN) or []
+        groups = group_pieces(spans)
+        assert [(group[0].start, group[-1].end) for group in groups] == [(0, 12), (OSLO, 42)]
+        for number, pieces in enumerate(groups):
+            place = range(pieces[0].start, pieces[-1].end)
+            assert all(a.end == b.start for a, b in pairwise(pieces))
+            assert {(piece.label, piece.sentence) for piece in pieces} == {(labels[number], number)}
+            _check_characters(pieces, side, marked, bool(marked & {*place}))
+
+
+def _check_characters(pieces: list[Span], side: Side, marked: set[int], has_errors: bool) -> None:
+    """The expected weight of each letter, from the marks alone; punctuation may weigh 0."""
+    faulty = pieces[0].label in {"hallucinated", "contradictory", "unverifiable"}
+    correct = pieces[0].label in {"no_hallucination", "no_fact"}
+    for piece in pieces:
+        for at in range(piece.start, piece.end):
+            if TEXT[at].isalpha():
+                wrong = at in marked or not has_errors
+                expected = faulty and wrong if side is Side.REJECTED else correct
+                if side is Side.CHOSEN and has_errors and at in marked:
+                    expected = False
+                assert bool(piece.weight) == expected, (at, TEXT[at])
+            elif piece.weight and side is Side.REJECTED and not TEXT[at].isspace():
+                assert at in marked or not has_errors
+
+
+@pytest.mark.parametrize(("name", "value"), [("context_weight", 0.5), ("context_weight", 2)])
+def test_a_weight_without_effect_or_out_of_range_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=name):
+        BuildConfig.parse({name: value}, where="build")
+    with pytest.raises(ConfigError, match="'sentence', 'span' or 'response'"):
+        BuildConfig.parse({"granularity": "word"}, where="build")
+
+
+def marked_questions(num: int) -> list[dict[str, Any]]:
+    """`questions`, with the last word of each hallucinated sentence marked, and of one nothing."""
+    rows = questions(num)
+    for row in rows:
+        for sentence in row["sentences"]:
+            if sentence["verdict"]["label"] == BAD:
+                end = sentence["end"]
+                sentence["verdict"]["error_spans"] = [{"start": end - 9, "end": end}]
+    rows[-1]["sentences"][0]["verdict"].pop("error_spans")
+    return rows
+
+
+def test_a_folder_with_pieces_is_valid_and_is_read_as_it_was_built(tmp_path: Path) -> None:
+    folder, result = build(tmp_path, marked_questions(6), SPAN)
+    assert validate_folder(folder).findings == []
+    manifest = load_manifest(folder)
+    assert (manifest["version"], manifest["config"]["granularity"]) == ("2.0", "span")
+    rows = [Annotation.model_validate_json(json.dumps(row)) for row in marked_questions(6)]
+    assert load_pairs(folder, Split.TRAIN) == build_pairs(rows, SPAN).pairs
+    assert read_pairs(find_pair_files(folder).train).failures == []
+    assert result.counts["error_spans"] == 11
+    assert result.counts["hallucinated_with_error_spans"] == 11
+    assert result.counts["hallucinated_without_error_spans"] == 1
+    assert any("1 of 12 hallucinated sentences have no error spans" in x for x in result.notes)
+    (first, *_) = pq.read_table(folder / "sentences/train-00000-of-00001.parquet").to_pylist()
+    assert first["error_spans"] == []
+
+
+def build(
+    folder: Path, rows: list[dict[str, Any]], config: BuildConfig, name: str = "dataset"
+) -> tuple[Path, StageResult]:
+    source = write_annotations(folder / f"{name}.jsonl", rows)
+    result = build_dataset(config, annotations=source, output=folder / name, plots=False)
+    return folder / name, result
+
+
+def test_statistics_count_sentences_and_not_their_pieces(tmp_path: Path) -> None:
+    plain, _ = build(tmp_path, marked_questions(6), BuildConfig(test_share=0.0), "plain")
+    folder, _ = build(tmp_path, marked_questions(6), SPAN)
+    before, after = compute_statistics(plain)["all"], compute_statistics(folder)["all"]
+    for name in ("labels", "num_sentences", "score_rejected", "length_rejected", "topics"):
+        assert after[name] == before[name]
+    # "Sentence 0 of q0/worst." has 23 characters, "q0/worst" 8; one sentence has no marks.
+    pieces = after["pieces"]["rejected"]
+    assert {key: value for key, value in pieces.items() if key != "wrong_share"} == {
+        "sentences": 5,
+        "wrong_words": 5,
+        "characters": 5 * 23,
+        "wrong_characters": 5 * 8,
+        "active_wrong_characters": 5 * 8,
+        "active_characters": 5 * 8,
+    }
+    assert pieces["wrong_share"]["median"] == 0.348
+    assert before["active_share_rejected"]["median"] == 1.0
+    assert after["active_share_rejected"]["median"] == 0.348
+
+
+def test_shards_with_pieces_merge_into_the_same_bytes(tmp_path: Path) -> None:
+    source = write_annotations(tmp_path / "rows.jsonl", marked_questions(6))
+    run_build(SPAN, annotations=source, output=tmp_path / "whole")
+    parts = []
+    for index in (1, 2):
+        parts.append(tmp_path / f"part{index}")
+        shard = Shard(index=index, count=2)
+        run_build(SPAN, annotations=source, output=parts[-1], shard=shard)
+    run_merge(parts, output=tmp_path / "merged")
+    for path in (tmp_path / "whole").rglob("*"):
+        if path.is_file():
+            same = tmp_path / "merged" / path.relative_to(tmp_path / "whole")
+            assert same.read_bytes() == path.read_bytes(), path
+
+
+def test_a_response_marked_in_its_punctuation_alone_is_counted_and_never_rejected(
+    tmp_path: Path,
+) -> None:
+    rows = marked_questions(3)
+    for sentence in rows[2]["sentences"]:  # q0/worst
+        end = sentence["end"]
+        sentence["verdict"]["error_spans"] = [{"start": end - 1, "end": end}]
+    folder, result = build(tmp_path, rows, SPAN)
+    assert result.counts["responses_without_wrong_words"] == 1
+    assert any("1 response cannot be a rejected side" in note for note in result.notes)
+    rejected = {pair.rejected_id for pair in load_pairs(folder, Split.TRAIN)}
+    assert rejected == {"q0/half", "q1/worst", "q2/worst"}
+    only = [
+        annotation("best", [GOOD]),
+        annotation("worst", [BAD], verdict={"error_spans": [{"start": 19, "end": 20}]}),
+    ]
+    built = build_pairs(only, SPAN)
+    assert built.unused == {"best": "no_wrong_words", "worst": "no_wrong_words"}
+
+
+def test_whole_answers_train_with_granularity_response(tmp_path: Path) -> None:
+    config = BuildConfig(granularity=Granularity.RESPONSE, test_share=0.0)
+    folder, result = build(tmp_path, marked_questions(4), config)
+    assert validate_folder(folder).findings == []
+    pairs = load_pairs(folder, Split.TRAIN)
+    assert {(pair.chosen_spans, pair.rejected_spans) for pair in pairs} == {(None, None)}
+    assert (result.counts["active_chosen"], result.counts["active_rejected"]) == (8, 4)
+    assert "null" in (folder / "README.md").read_text(encoding="utf-8")
+    assert load_manifest(folder)["version"] == "1.0"
+
+
+def test_error_spans_that_are_not_used_are_reported(tmp_path: Path) -> None:
+    _, result = build(tmp_path, marked_questions(4), BuildConfig(test_share=0.0))
+    assert any("7 sentences have error spans" in note for note in result.notes)
+    assert "error_spans" not in result.counts
+    _, result = build(tmp_path, questions(4), BuildConfig(test_share=0.0), "none")
+    assert not any("error spans" in note for note in result.notes)
+    _, result = build(tmp_path, questions(4), SPAN, "span")
+    assert any("no hallucinated sentence has error spans" in note for note in result.notes)
+
+
+def test_a_folder_of_an_earlier_release_is_read_and_built_again_to_the_byte(tmp_path: Path) -> None:
+    before = OLDER / "dataset"
+    assert validate_folder(before).findings == []
+    pairs = load_pairs(before, Split.TRAIN)
+    assert {span.sentence for pair in pairs for span in pair.rejected_spans or []} == {None}
+    assert read_pairs(find_pair_files(before).train).pairs == pairs
+    config = BuildConfig(test_share=0.3, license="cc-by-4.0")
+    build_dataset(config, annotations=OLDER / "annotations.jsonl", output=tmp_path / "new")
+    packages = load_manifest(before)["packages"]
+    same_writer = load_manifest(tmp_path / "new")["packages"]["pyarrow"] == packages["pyarrow"]
+    for path in before.rglob("*"):
+        again = tmp_path / "new" / path.relative_to(before)
+        if path.suffix == ".parquet":
+            assert pq.read_table(again).equals(pq.read_table(path))
+        if path.is_file() and same_writer and path.name != "manifest.json":
+            assert again.read_bytes() == path.read_bytes(), path
+    ours, theirs = load_manifest(tmp_path / "new"), load_manifest(before)
+    for name in theirs.keys() - {"packages", "files"}:
+        assert ours[name] == theirs[name], name
+    assert ours.keys() == theirs.keys()
+
+
+K = FaultKind
+
+
+def split_label(spans: list[dict[str, Any]]) -> None:
+    spans[0]["label"] = "no_hallucination"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda spans: spans[0].update(part=None), "'part' is None, must be one of error, context"),
+        (lambda spans: spans[0].update(part="odd"), "'part' is 'odd', must be one of"),
+        (lambda spans: spans[0].update(sentence=None), "[0].sentence' is missing"),
+        (lambda spans: [span.update(sentence=3) for span in spans], "sentence 3 is where sentence"),
+        (lambda spans: [span.update(sentence=None) for span in spans], "is a piece, but"),
+        (lambda spans: spans[0].update(label="contradictory"), "have the labels"),
+        (lambda spans: spans[0].update(end=spans[0]["end"] - 1), "pieces must follow each other"),
+    ],
+)
+def test_validate_finds_what_is_wrong_with_pieces(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    folder, _ = build(tmp_path, marked_questions(3), SPAN)
+    path = folder / "pairs/train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    assert len(rows[1]["rejected_spans"]) > 1
+    change(rows[1]["rejected_spans"])
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    found = [item.message for item in validate_folder(folder).findings if item.kind is K.PIECES]
+    assert any(message in item for item in found), found
+
+
+def test_validate_finds_an_error_span_that_is_no_place(tmp_path: Path) -> None:
+    folder, _ = build(tmp_path, marked_questions(3), SPAN)
+    path = folder / "sentences/train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    marked = next(row for row in rows if row["error_spans"])
+    marked["error_spans"][0]["end"] = 0
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    kinds = [item.kind for item in validate_folder(folder).findings]
+    assert K.ERROR_SPAN in kinds
+
+
+def test_the_card_says_what_pieces_are(tmp_path: Path) -> None:
+    folder, _ = build(tmp_path, marked_questions(6), SPAN)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "{start, end, label, weight, sentence, part}" in card
+    assert "| rejected | 5 | 5 | 34.8% | 34.8% |" in card
+    shutil.rmtree(folder)
+
+
+def test_given_places_are_not_trimmed() -> None:
+    row = row_with([(25, 33)])
+    assert given_places(row.sentences[1]) == [(25, 33)]
+
+
+def test_rows_of_annotations_without_marks_have_no_pieces() -> None:
+    row = Annotation.model_validate_json(json.dumps(annotation_row("r", [GOOD, BAD])))
+    spans = make_spans(row, Side.REJECTED, SPAN) or []
+    assert [(span.sentence, span.part, span.weight) for span in spans] == [
+        (0, None, 0.0),
+        (1, None, 1.0),
+    ]
