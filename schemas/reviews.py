@@ -25,7 +25,7 @@ Action = Literal["label", "agree", "skip", "flag", "split"]
 class ReviewSpan(Record):
     """A person's label for a place in a response.
 
-    error_spans    the wrong words in it; empty: all of it. Kept as given; no weight depends on it
+    error_spans    the wrong words in it; empty: all of it. Kept as given
     """
 
     start: int = Field(ge=0)
