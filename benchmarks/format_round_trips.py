@@ -8,13 +8,13 @@ Reads human-labelled files (docs/dataset-format.md) and takes every response
     ours -> published Mask-DPO JSON -> ours            as written, and
     ours -> published, all white space lost -> ours    as a sentence splitter may leave it;
     the same with its text twice in a row              every sentence repeats;
-    ours -> human labels -> ours                       the whole file.
+    ours -> human labels -> ours                       the whole file, error spans included.
 
 Peer: a reader that searches for each sentence in the response separately, as in one line of code;
 `peer_differ_*` counts the responses that it gets wrong. Without white space it finds nothing.
 
-The run fails unless spans and labels are the same, character for character. A label that the
-published format does not have is refused and counted.
+The run fails unless places, labels and error spans are the same, character for character. A label
+that the published format does not have is refused and counted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 from formats.export import ExportFormat, run_export
 from formats.human_labels import read_human_labels
+from formats.human_spans import collect
 from formats.import_human_labels import run_import
 from formats.published import (
     LABELS,
@@ -85,6 +86,12 @@ def write_biographies(path: Path) -> Path:
                 {"start": m.start(), "end": m.end(), "label": LABEL_WORDS[m.group() in truth]}
                 for m in re.finditer(r"[^ ][^.]*\.", text)
             ]
+            # The words after the name: in the wrong sentence, or across two.
+            errors = [
+                {"start": item["start"] + 4, "end": item["end"] + 6 * (index % 2), "label": None}
+                for index, item in enumerate(sentences[:-1])
+                if item["label"] == LABEL_WORDS[False]
+            ]
             document = write_document(world, person)
             row = {
                 "id": person.id,
@@ -96,6 +103,7 @@ def write_biographies(path: Path) -> Path:
                 "response": text,
                 "generator": "generated",
                 "sentences": sentences,
+                "spans": [*errors, *errors[:1]],
             }
             lines.write(json.dumps(row) + "\n")
     return path
@@ -124,6 +132,7 @@ def measure(path: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         result = through_human_labels(path, Path(folder))
         back = read_human_labels(result.output).annotations
+    counts["error_spans"] = sum(len(collect(row.sentences)) for row in back)
     before = {row.id: row for row in rows}
     counts["human_labels_differ"] = (
         sum(before[row.id] != row for row in back) + len(rows) - len(back)

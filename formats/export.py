@@ -202,6 +202,8 @@ def _export_human_labels(
             handle.write(json.dumps(row, ensure_ascii=False) + "\n")
             counts["responses"] += 1
             counts["sentences"] += len(annotation.sentences)
+            if "spans" in row:
+                counts["spans"] = counts.get("spans", 0) + len(row["spans"])
             counts["documents_left_out"] += sum(
                 name not in texts for name in annotation.document_ids
             )

@@ -14,6 +14,7 @@ What a row becomes:
                  common question, and must not be paired
     prompt       the question as one user message; without one, NO_QUESTION_PROMPT
     judge        its `source`, with every verdict's own `source` being "person"
+    error_spans  its `spans`, untouched (`formats.human_spans`)
 
 A gap between spans stays one span, even if it holds several sentences: it never trains.
 """
@@ -29,6 +30,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from formats.human_spans import distribute
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import Row, scan_rows
 from schemas.files.tables import Table, column_names
@@ -37,13 +39,14 @@ from schemas.labels import Label
 from schemas.records import (
     Annotation,
     Document,
+    ErrorSpan,
     Identifier,
     Message,
     Record,
     Sentence,
     Verdict,
 )
-from schemas.spans import check_order, gaps, trim
+from schemas.spans import Offsets, check_order, gaps, trim
 from schemas.validation import describe_errors, show_value
 
 FORMAT_NAME = "human_labels"
@@ -67,6 +70,19 @@ class HumanSpan(Record):
     label: Literal["factual", "hallucinated", "no_fact"] | None
 
 
+class HumanErrorSpan(Record):
+    """The very words that people marked as wrong: `response[start:end]`, in one sentence or more.
+
+    label    the kind of hallucination, where they chose one
+    kind     what the source calls the error; null as in a table's missing field
+    """
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    label: Literal["contradictory", "unverifiable", "hallucinated"] | None = None
+    kind: str | None = None
+
+
 class HumanDocument(Record):
     """A text that the people saw; an id has one text in the whole file."""
 
@@ -87,6 +103,7 @@ class HumanRow(Record):
     response: str
     generator: str = ""
     sentences: list[HumanSpan]
+    spans: list[HumanErrorSpan] = Field(default=[])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,25 +278,38 @@ def make_annotation(row: HumanRow, *, question_id: str) -> Annotation:
 
 
 def _sentences(row: HumanRow) -> list[Sentence]:
-    spans = sorted(row.sentences, key=lambda span: span.start)
-    sentences = [
-        Sentence(start=span.start, end=span.end, verdict=_verdict(span.label, row.source))
-        for span in spans
-    ]
-    for start, end in gaps(len(row.response), [(span.start, span.end) for span in spans]):
+    labels: dict[Offsets, str | None] = {
+        (span.start, span.end): span.label for span in row.sentences
+    }
+    for start, end in gaps(len(row.response), sorted(labels)):
         place = trim(row.response, start, end)
         if place is not None:
-            verdict = _verdict(None, row.source)
-            sentences.append(Sentence(start=place[0], end=place[1], verdict=verdict))
-    return sorted(sentences, key=lambda sentence: sentence.start)
+            labels[place] = None
+    places = sorted(labels)
+    of_sentence = distribute(row.response, places, [_error_span(span) for span in row.spans])
+    return [
+        Sentence(start=place[0], end=place[1], verdict=_verdict(labels[place], row.source, errors))
+        for place, errors in zip(places, of_sentence, strict=True)
+    ]
 
 
-def _verdict(label: str | None, judge: str) -> Verdict:
-    if label is None:
-        return Verdict(
-            label=Label.UNDETERMINED, reason="not_labelled", source="person", judge=judge
-        )
-    return Verdict(label=LABELS[label], source="person", judge=judge)
+def _error_span(span: HumanErrorSpan) -> ErrorSpan:
+    return ErrorSpan(
+        start=span.start,
+        end=span.end,
+        label=Label(span.label) if span.label else None,
+        kind=span.kind or "",
+    )
+
+
+def _verdict(label: str | None, judge: str, error_spans: list[ErrorSpan]) -> Verdict:
+    return Verdict(
+        label=LABELS[label] if label else Label.UNDETERMINED,
+        reason=None if label else "not_labelled",
+        error_spans=error_spans,
+        source="person",
+        judge=judge,
+    )
 
 
 def _document(document: HumanDocument, row: HumanRow) -> Document:
@@ -313,6 +343,16 @@ def _faults_of_text(row: HumanRow) -> list[str]:
                 f"sentences[{left}] [{before.start}, {before.end}) and sentences[{right}] "
                 f"[{after.start}, {after.end}) overlap; a character can have one label only"
             )
+    return messages + _faults_of_error_spans(row)
+
+
+def _faults_of_error_spans(row: HumanRow) -> list[str]:
+    messages = []
+    for index, span in enumerate(row.spans):
+        try:
+            check_order(row.response, [(span.start, span.end)])
+        except ValueError as error:
+            messages.append(f"spans[{index}] {str(error).removeprefix('span 0 ')}")
     return messages
 
 

@@ -18,6 +18,7 @@ from formats.human_labels import (
     refuse_empty,
     scan_human_labels,
 )
+from formats.human_spans import count_spans, notes_on_spans
 from formats.own_imports import refuse_other_work
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import write_records
@@ -101,6 +102,7 @@ def _count(rows: Sequence[ImportedRow], *, num_failed: int) -> dict[str, int]:
     labels = Counter(
         sentence.verdict.label.value for row in rows for sentence in row.annotation.sentences
     )
+    spans = sum((count_spans(row.annotation) for row in rows), Counter())
     return {
         "responses": len(rows),
         "failed": num_failed,
@@ -110,13 +112,15 @@ def _count(rows: Sequence[ImportedRow], *, num_failed: int) -> dict[str, int]:
         "documents": sum(len(row.documents) for row in rows),
         "sentences": sum(labels.values()),
         **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
+        **spans,
     }
 
 
 def _notes(counts: dict[str, int]) -> list[str]:
-    if not counts["without_question"]:
-        return []
-    return [
-        f"responses without a question: {counts['without_question']}; each is treated as a "
-        f"separate question (it cannot form a pair), with the prompt {NO_QUESTION_PROMPT!r}"
-    ]
+    notes = notes_on_spans(counts)
+    if counts["without_question"]:
+        notes.append(
+            f"responses without a question: {counts['without_question']}; each is treated as a "
+            f"separate question (it cannot form a pair), with the prompt {NO_QUESTION_PROMPT!r}"
+        )
+    return notes

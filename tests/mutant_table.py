@@ -37,6 +37,7 @@ from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
 from mutant_table_sheets import IN_SHEETS
 from mutant_table_show import SHOWN
+from mutant_table_span_formats import SPAN_FORMATS
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -528,6 +529,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *SPAN_FORMATS,
     *STORED,
     *LEXICAL,
     *PACKAGING,
