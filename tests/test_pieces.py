@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_annotations
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from mask_oracle import Parts, TokenizerUnderTest, expected_weights, train_byte_level
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig, Granularity
@@ -30,9 +31,11 @@ from maskdpo.publishing.dataset import build_dataset
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError
 from schemas.labels import Label, Side
-from schemas.records import Annotation, Span
+from schemas.records import Annotation, Message, Pair, Span
 from schemas.stage import StageResult
+from trainer.config import TrainConfig
 from trainer.data import find_pair_files, read_pairs
+from trainer.examples import prepare_examples
 
 SPAN = BuildConfig(granularity=Granularity.SPAN, test_share=0.0)
 OLDER = Path(__file__).parent / "older_data_set"
@@ -380,3 +383,37 @@ def test_rows_of_annotations_without_marks_have_no_pieces() -> None:
         (0, None, 0.0),
         (1, None, 1.0),
     ]
+
+
+@pytest.fixture(scope="module")
+def under_test() -> TokenizerUnderTest:
+    return train_byte_level([TEXT, "lies in Spain", "Oslo and Rome, they say"])
+
+
+@settings(deadline=None)
+@given(errors=PLACES, context=st.sampled_from([0.0, 0.5]))
+def test_tokens_weigh_what_their_least_letter_weighs(
+    under_test: TokenizerUnderTest, errors: list[tuple[int, int]], context: float
+) -> None:
+    config = SPAN.model_copy(update={"context_weight": context})
+    row = row_with(errors, labels=[GOOD, BAD])
+    painted = [(OSLO, 42, context if given_places(row.sentences[1]) else 1.0)]
+    painted += [(*place, 1.0) for place in wrong_words(row.text, row.sentences[1])]
+    head = "<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n"
+    parts = Parts(head=head, answer=row.text, tail="<|im_end|>\n")
+    expected = expected_weights(parts, painted, under_test.spell(parts.text))
+    chosen = Span(start=0, end=4, label=GOOD, weight=1.0)
+    pair = Pair(
+        id="pair",
+        prompt=[Message(role="user", content="Where?")],
+        chosen=[Message(role="assistant", content="Yes.")],
+        rejected=[Message(role="assistant", content=row.text)],
+        chosen_spans=[chosen],
+        rejected_spans=make_spans(row, Side.REJECTED, config),
+    )
+    prepared = prepare_examples([pair], under_test.tokenizer, TrainConfig(model="test"))
+    if prepared.dropped:
+        assert prepared.dropped[0].reason == "no_active_token"
+        assert not any(expected)
+    else:
+        assert prepared.examples[0].rejected.weights == expected
