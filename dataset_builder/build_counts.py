@@ -30,8 +30,8 @@ from schemas.labels import HALLUCINATED_LABELS, Label, Side
 from schemas.records import Annotation, Failure
 from schemas.text.counted import count_of
 
-# Only with granularity span: error spans, hallucinated sentences with and without any, and
-# responses that cannot be a rejected side because only punctuation was marked in them.
+# Only with granularity span, and then also if 0: error spans, hallucinated sentences with and
+# without any, and responses that cannot be a rejected side: only punctuation was marked in them.
 MARKED_COUNTS = (
     "error_spans",
     "hallucinated_with_error_spans",
@@ -116,7 +116,9 @@ class BuildCounts:
         if not self.config.has_pieces:
             return
         faulty = [bool(item.error_spans) for item in verdicts if item.label in HALLUCINATED_LABELS]
-        self.counts["error_spans"] += sum(len(verdict.error_spans) for verdict in verdicts)
+        # One that goes over several sentences is in the verdicts of all of them.
+        places = {(span.start, span.end) for item in verdicts for span in item.error_spans}
+        self.counts["error_spans"] += len(places)
         self.counts["hallucinated_with_error_spans"] += sum(faulty)
         self.counts["hallucinated_without_error_spans"] += len(faulty) - sum(faulty)
         self.counts["responses_without_wrong_words"] += lacks_wrong_words(row, self.config)
@@ -148,7 +150,11 @@ def order_counts(
     }
     return {
         **{name: counts.get(name, 0) for name in _ALWAYS},
-        **{name: counts[name] for name in _SOMETIMES if counts.get(name)},
+        **{
+            name: counts[name]
+            for name in _SOMETIMES
+            if counts.get(name) or (name in MARKED_COUNTS and name in counts)
+        },
         **rows,
     }
 

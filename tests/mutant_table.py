@@ -26,6 +26,7 @@ from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_packaging import PACKAGING
 from mutant_table_pdf import DOCUMENTS_PDF
+from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
@@ -529,6 +530,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *PIECES,
     *SPAN_FORMATS,
     *STORED,
     *LEXICAL,

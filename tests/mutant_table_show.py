@@ -24,8 +24,6 @@ SHOWN = [
          MARKS),
         ("mark-person-not-named", 'if self.source == "person" else self.label',
          "if False else self.label", MARKS),
-        ("mark-wrong-words-past-the-sentence", "min(span.end, sentence.end)", "span.end", MARKS),
-        ("mark-wrong-words-doubled", "if joined and start <= joined[-1][1]:", "if False:", MARKS),
         ("mark-no-fact-is-open", 'return "–" if self.label', 'return "?" if self.label', MARKS),
         ("mark-contrast", "background: #f8e0ca; color: #4a2008", "background: #f8e0ca; color: #b3541e",
          f"{PAGE} -k contrast"),

@@ -26,12 +26,12 @@ from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
 from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
-from dataset_builder.weights import make_spans
+from dataset_builder.weights import make_spans, measure_active
 from maskdpo.publishing.dataset import build_dataset
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError
 from schemas.labels import Label, Side
-from schemas.records import Annotation, Message, Pair, Span
+from schemas.records import Annotation, Message, Pair, Sentence, Span, Verdict
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.data import find_pair_files, read_pairs
@@ -417,3 +417,32 @@ def test_tokens_weigh_what_their_least_letter_weighs(
         assert not any(expected)
     else:
         assert prepared.examples[0].rejected.weights == expected
+
+
+def test_an_unsure_judge_gives_no_weight_to_either_part() -> None:
+    config = SPAN.model_copy(
+        update={"min_confidence": 0.8, "context_weight": 0.5, "chosen_context_weight": 0.5}
+    )
+    marked: dict[str, Any] = {"error_spans": [{"start": 26, "end": 31}], "confidence": 0.5}
+    row = annotation("r", [GOOD, BAD], texts=[TEXT[:12], TEXT[OSLO:]], verdict=marked)
+    for side in Side:
+        assert {weight for _, weight, _, _ in shown(row, side, config)} == {0.0}
+
+
+def test_outer_space_of_a_sentence_belongs_to_its_wrong_words() -> None:
+    verdict = {"label": BAD.value, "error_spans": [{"start": 1, "end": 5}], "judge": "j"}
+    row = annotation("r", [BAD], texts=[" Oslo "])
+    row = row.model_copy(
+        update={
+            "sentences": [
+                Sentence(start=0, end=6, verdict=Verdict.model_validate_json(json.dumps(verdict)))
+            ]
+        }
+    )
+    assert shown(row, Side.REJECTED, SPAN) == [(" Oslo ", 1.0, 0, "error")]
+
+
+def test_active_sentences_are_counted_once() -> None:
+    row = row_with([(13, 17), (26, 31)])
+    assert measure_active(row, Side.REJECTED, SPAN) == (1, 9)
+    assert measure_active(row, Side.CHOSEN, SPAN) == (1, 12)
