@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import byte_level_tokenizer, tiny_llama
 
-from dataset_builder.config import BuildConfig, Strategy
+from dataset_builder.config import BuildConfig, Granularity, Strategy
 from dataset_builder.folder.validate import validate_folder
 from maskdpo.publishing.dataset import build_dataset
 from schemas.errors import InputError
@@ -33,17 +34,20 @@ for name in (None, "pairs", "sentences"):
     }
 row = load_dataset(sys.argv[1], split="train")[0]
 text = row["chosen"][0]["content"]
-out["sentence"] = [text[span["start"]:span["end"]] for span in row["chosen_spans"]]
+spans = row["chosen_spans"] or [{"start": 0, "end": len(text)}]
+out["joined"] = "".join(text[span["start"]:span["end"]] for span in spans)
 print(json.dumps(out))
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=Granularity)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("use")
-    source = write_annotations(place / "annotations.jsonl", questions(20))
+    rows = questions(20, verdict={"error_spans": [{"start": 0, "end": 8}]})
+    source = write_annotations(place / "annotations.jsonl", rows)
+    settings = {"test_share": 0.3, "license": "cc-by-4.0", "near_duplicate": 0.0}
     build_dataset(
-        BuildConfig(test_share=0.3, license="cc-by-4.0", near_duplicate=0.0),
+        BuildConfig.parse(settings | {"granularity": request.param}, where="test"),
         annotations=source,
         output=place / "dataset",
         plots=True,
@@ -78,8 +82,8 @@ def test_load_dataset_gives_both_configurations_and_all_splits_offline(
     assert found["None"] == found["pairs"]
     assert {"prompt", "chosen", "rejected", "chosen_spans"} <= set(found["pairs"]["train"][1])
     assert {"text", "label", "evidence"} <= set(found["sentences"]["test"][1])
-    assert len(found["sentence"]) == 2
-    assert all(text.startswith("Sentence ") and text.endswith(".") for text in found["sentence"])
+    sentence = r"Sentence \d of q\d+/best\."
+    assert re.fullmatch(f"{sentence} ?{sentence}", found["joined"])
 
 
 def test_a_built_folder_with_card_and_pictures_has_no_fault(folder: Path) -> None:
@@ -138,16 +142,27 @@ def test_trl_trains_one_step_of_dpo_on_it_unchanged(
         min_size=1,
         max_size=5,
     ),
-    max_pairs=st.integers(1, 3),
+    settings_given=st.fixed_dictionaries(
+        {"max_pairs": st.integers(1, 3), "granularity": st.sampled_from(Granularity)}
+    ),
+    errors=st.lists(st.tuples(st.integers(0, 12), st.integers(13, 16)), max_size=2),
 )
 def test_whatever_build_makes_is_sound(
     tmp_path_factory: pytest.TempPathFactory,
     strategy: Strategy,
     answers: list[list[list[Any]]],
-    max_pairs: int,
+    settings_given: dict[str, Any],
+    errors: list[tuple[int, int]],
 ) -> None:
+    marked = {"error_spans": [{"start": start, "end": end} for start, end in errors]}
     rows = [
-        annotation_row(f"q{number}/{index}", labels, question=f"q{number}", topic=f"t{number % 2}")
+        annotation_row(
+            f"q{number}/{index}",
+            labels,
+            question=f"q{number}",
+            topic=f"t{number % 2}",
+            verdict=marked,
+        )
         for number, question in enumerate(answers)
         for index, labels in enumerate(question)
     ]
@@ -158,10 +173,10 @@ def test_whatever_build_makes_is_sound(
     place = tmp_path_factory.mktemp("sound")
     config = BuildConfig(
         strategy=strategy,
-        max_pairs=max_pairs,
         test_share=0.5,
         near_duplicate=0.0,
         max_length_ratio=9.0,
+        **settings_given,
     )
     source = write_annotations(place / "annotations.jsonl", rows)
     try:

@@ -16,6 +16,8 @@ from build_rows import BAD, GOOD, annotation, annotation_row, questions, write_a
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_oracle import Parts, TokenizerUnderTest, expected_weights, train_byte_level
+from tiny_models import byte_level_tokenizer, tiny_llama
+from train_support import train
 
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig, Granularity
@@ -27,6 +29,7 @@ from dataset_builder.folder.validate import validate_folder
 from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
 from dataset_builder.weights import make_spans, measure_active
+from maskdpo.api.tokens import token_weights
 from maskdpo.publishing.dataset import build_dataset
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError
@@ -446,3 +449,19 @@ def test_active_sentences_are_counted_once() -> None:
     row = row_with([(13, 17), (26, 31)])
     assert measure_active(row, Side.REJECTED, SPAN) == (1, 9)
     assert measure_active(row, Side.CHOSEN, SPAN) == (1, 12)
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+def test_training_counts_the_tokens_of_every_granularity(
+    tmp_path: Path, granularity: Granularity
+) -> None:
+    tokenizer = byte_level_tokenizer()
+    tiny_llama(len(tokenizer)).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    config = SPAN.model_copy(update={"granularity": granularity})
+    folder, _ = build(tmp_path, marked_questions(4), config)
+    done = train(tmp_path / "model", folder, tmp_path / "out", epochs=1, eos="neither")
+    tokens = [token_weights(pair, tokenizer, eos="neither") for pair in load_pairs(folder, "train")]
+    sides = [side for pair in tokens for side in (pair.chosen, pair.rejected)]
+    assert done.counts["active_tokens"] == sum(weight > 0 for s in sides for weight in s.weights)
+    assert (done.counts["pairs"], done.counts["rows"]) == (4, 4)
