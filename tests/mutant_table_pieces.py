@@ -41,7 +41,7 @@ PIECES = [
             "touching-places-stay-apart",
             "if joined and start <= joined[-1][1]:",
             "if joined and start < joined[-1][1]:",
-            "test_marks.py",
+            "test_pieces.py -k joined_and",
         ),
         (
             "each-piece-a-sentence",

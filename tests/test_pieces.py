@@ -374,9 +374,11 @@ def test_the_card_says_what_pieces_are(tmp_path: Path) -> None:
     shutil.rmtree(folder)
 
 
-def test_given_places_are_not_trimmed() -> None:
+def test_given_places_are_joined_and_not_trimmed() -> None:
     row = row_with([(25, 33)])
     assert given_places(row.sentences[1]) == [(25, 33)]
+    row = row_with([(33, 40), (25, 33), (14, 18), (16, 20)])
+    assert given_places(row.sentences[1]) == [(14, 20), (25, 40)]
 
 
 def test_rows_of_annotations_without_marks_have_no_pieces() -> None:
