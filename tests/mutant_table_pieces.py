@@ -176,4 +176,13 @@ PIECES = [
             "test_pieces.py -k not_used",
         ),
     ),
+    *mutants_of(
+        "maskdpo/publishing/model_card.py",
+        (
+            "model-of-whole-answers-is-mask-dpo",
+            'settings.get("use_spans", True) and has_masks',
+            'settings.get("use_spans", True)',
+            "test_pieces.py -k training",
+        ),
+    ),
 ]

@@ -31,6 +31,7 @@ from dataset_builder.splits.splits import Split
 from dataset_builder.weights import make_spans, measure_active
 from maskdpo.api.tokens import token_weights
 from maskdpo.publishing.dataset import build_dataset
+from maskdpo.publishing.model_card import ModelFacts, render_model_card
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError
 from schemas.labels import Label, Side
@@ -467,3 +468,8 @@ def test_training_counts_the_tokens_of_every_granularity(
     sides = [side for pair in tokens for side in (pair.chosen, pair.rejected)]
     assert done.counts["active_tokens"] == sum(weight > 0 for s in sides for weight in s.weights)
     assert (done.counts["pairs"], done.counts["rows"]) == (4, 4)
+    without = granularity is Granularity.RESPONSE
+    assert done.counts.get("pairs_without_spans", 0) == (4 if without else 0)
+    training = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
+    card = render_model_card(training, ModelFacts())
+    assert ("Mask-DPO" not in card) == without

@@ -95,6 +95,9 @@ def count_splits(splits: Splits) -> dict[str, int]:
         "tokens": sum(side.num_completion for side in sides),
         "active_tokens": sum(side.num_active for side in sides),
     }
+    without = {pair.id for pair in splits.train_rows.pairs if pair.chosen_spans is None}
+    if num_without := sum(example.id in without for example in splits.train.examples):
+        counts["pairs_without_spans"] = num_without
     reasons = Counter(failure.reason for failure in splits.dropped)
     return counts | {f"dropped_{reason}": count for reason, count in sorted(reasons.items())}
 

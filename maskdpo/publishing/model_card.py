@@ -59,7 +59,8 @@ def render_model_card(training: Mapping[str, Any], facts: ModelFacts) -> str:
     base, dataset = public_name(facts.base), public_name(facts.dataset)
     settings = training.get("config", {})
     counts = training.get("counts", {})
-    method = "Mask-DPO" if settings.get("use_spans", True) else "DPO"
+    has_masks = counts.get("pairs_without_spans", 0) < counts.get("pairs", 1)
+    method = "Mask-DPO" if settings.get("use_spans", True) and has_masks else "DPO"
     title = facts.title or f"A model trained with {method}"
     values = {
         "title": title,
