@@ -49,7 +49,7 @@ Marked = Mapping[str, frozenset[int]]
 
 
 def main() -> int:
-    """Run the benchmark; exit code 1 if a token's weight is wrong."""
+    """Run the benchmark; exit code 1 if the weight of a token is wrong."""
     arguments = parse_arguments()
     rows = read_human_labels(arguments.data).annotations
     marked = read_marked(arguments.data)
@@ -212,7 +212,7 @@ def show_pairs(name: str, counts: Mapping[str, int | float]) -> str:
         f"{name:>20}: {counts['pairs']} pairs, rejected sides: {counts['active']:,} characters "
         f"train, of them innocent {counts['innocent']:,} ({counts['innocent_share']:.1%}); marked "
         f"{counts['marked']:,}, of them train {counts['kept']:,} ({counts['kept_share']:.1%}); "
-        f"sides without weight {counts['sides_without_weight']}, responses that cannot be rejected "
+        f"sides that do not train {counts['sides_without_weight']}, responses that cannot be rejected "
         f"for lack of wrong words {counts['responses_without_wrong_words']}"
     )
 
