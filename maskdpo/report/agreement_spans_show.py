@@ -45,15 +45,14 @@ def print_spans(lines: Sequence[tuple[str, Agreement]], *, num_judges: int) -> N
         if spans.whole_sentences is not None:
             rows.append(("  whole sentences", [*_cells(spans.whole_sentences), example]))
     print_table("wrong words that people marked, per character", _COLUMNS, rows)
-    first = known[0][1]
-    click.echo(
-        f"people marked words in {first.num_with_spans:,} of "
-        f"{count_of(first.num_hallucinated, 'hallucinated sentence')}, of "
-        f"{count_of(first.num_responses, 'response')};\n"
-        "a hallucinated sentence without marked words counts as a whole"
-    )
+    click.echo("a hallucinated sentence without marked words counts as a whole")
     for name, spans in known[:num_judges]:
-        paragraph(f"{short_name(name)}: {_what_words_add(spans)}")
+        paragraph(
+            f"{short_name(name)} decided {count_of(spans.num_sentences, 'sentence')} of "
+            f"{count_of(spans.num_responses, 'response')}; people marked words in "
+            f"{spans.num_with_spans:,} of {spans.num_hallucinated:,} hallucinated ones. It "
+            f"{_what_words_add(spans)}."
+        )
 
 
 def print_soft_labels(judge: str, found: SoftAgreement | None) -> None:
@@ -76,10 +75,10 @@ def _cells(figures: Mapping[str, Figure]) -> list[str]:
 def _what_words_add(spans: SpanAgreement) -> str:
     judged = count_of(spans.num_judged_hallucinated, "sentence")
     if spans.gain is None:
-        return f"marks no words; it calls {judged} hallucinated, each as a whole"
+        return f"calls {judged} hallucinated and marks no words in them"
     gain = spans.gain
     return (
         f"marks words in {spans.num_judged_with_spans:,} of {judged} that it calls hallucinated; "
-        f"F1 less that of whole sentences {signed(gain.difference)} [{signed(gain.low)}, "
+        f"F1 with words less F1 of whole sentences {signed(gain.difference)} [{signed(gain.low)}, "
         f"{signed(gain.high)}], p = {p_value(gain.p)}"
     )
