@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.agreement.gold_verdicts import JudgedSentence
-from annotator.agreement.soft_labels import correlate
+from annotator.agreement.gold_verdicts import JudgedResponse, JudgedSentence
+from annotator.agreement.soft_labels import correlate, judge_values
 from annotator.agreement.span_figures import (
     SpanAgreement,
     compute_span_figures,
@@ -28,14 +28,15 @@ from schemas.records import Annotation, Sentence, Verdict
 # Two sentences of ten characters: A is [0, 10), B is [11, 21).
 TEXT = "a" * 9 + ". " + "b" * 9 + "."
 PLACES = {"A": (0, 10), "B": (11, 21)}
-RIGHT, OPEN, WHOLE = "right", "open", ()
-Spans = Sequence[tuple[int, int]]
-Call = str | Spans
+Call = str | Sequence[tuple[int, int]]
+Example = tuple[str, Call, Call, Call, Call]
+RIGHT, OPEN = "right", "open"
+WHOLE: Call = ()
 
 # Ten examples: what people say of A and B, and what the judge says: right, open, or the wrong words
 # (without any: the whole sentence). Below each: characters of both, of the judge, of people; the
 # IoU; people and judge call the response hallucinated.
-EXAMPLES: list[tuple[str, Call, Call, Call, Call]] = [
+EXAMPLES: list[Example] = [
     ("g1", [(2, 6)], RIGHT, [(2, 6)], RIGHT),
     #   4, 4, 4      1       yes yes
     ("g1", [(2, 6)], RIGHT, [(4, 9)], RIGHT),
@@ -82,6 +83,7 @@ def verdict_of(call: Call, *, person: bool = False, **more: Any) -> dict[str, An
         return values | {"label": "undetermined", "reason": "not_labelled"}
     if call == RIGHT:
         return values | {"label": "no_hallucination"}
+    assert not isinstance(call, str)
     spans = [{"start": start, "end": end} for start, end in call]
     return values | {"label": "hallucinated", "error_spans": spans}
 
@@ -102,9 +104,7 @@ def annotation(name: str, group: str, first: Call, second: Call, **more: Any) ->
     }
 
 
-def judged_sentences(
-    examples: Sequence[tuple[str, Call, Call, Call, Call]], **of_people: Any
-) -> list[JudgedSentence]:
+def judged_sentences(examples: Sequence[Example], **of_people: Any) -> list[JudgedSentence]:
     """The sentences that people labelled, as `agreement` measures them."""
     found = []
     for number, (group, *calls) in enumerate(examples):
@@ -122,7 +122,7 @@ def judged_sentences(
     return found
 
 
-def measure(examples: Sequence[tuple[str, Call, Call, Call, Call]]) -> SpanAgreement:
+def measure(examples: Sequence[Example]) -> SpanAgreement:
     found = measure_spans(judged_sentences(examples))
     assert found is not None
     return found
@@ -147,7 +147,7 @@ def test_ten_examples_by_hand() -> None:
     whole = {name: figure.value for name, figure in found.whole_sentences.items()}
     assert whole == pytest.approx(WHOLE_BY_HAND)
     assert found.gain.difference == pytest.approx(40 / 77 - 60 / 114)
-    assert found.gain.low is not None and found.gain.low < found.gain.difference
+    assert found.gain.low is not None and found.gain.low < 40 / 77 - 60 / 114
 
 
 def test_error_spans_of_a_right_sentence_do_not_count() -> None:
@@ -158,7 +158,8 @@ def test_error_spans_of_a_right_sentence_do_not_count() -> None:
 
 
 def test_a_judge_without_words_is_compared_with_nothing() -> None:
-    found = measure([(group, a, b, WHOLE, RIGHT) for group, a, b, _, _ in EXAMPLES])
+    examples: list[Example] = [(group, a, b, WHOLE, RIGHT) for group, a, b, _, _ in EXAMPLES]
+    found = measure(examples)
     assert found.whole_sentences is None and found.gain is None
     assert found.to_dict()["whole_sentences"] is None
 
@@ -189,13 +190,13 @@ def test_what_is_not_defined_is_none(
     people: Call, judge: Call, expected: tuple[float | None, ...]
 ) -> None:
     """One response that counts; words that nobody compares show that people marked words."""
-    rows = [("g1", people, OPEN, judge, OPEN), ("g2", OPEN, [(11, 12)], RIGHT, OPEN)]
+    rows: list[Example] = [("g1", people, OPEN, judge, OPEN), ("g2", OPEN, [(11, 12)], RIGHT, OPEN)]
     assert tuple(values_of(measure(rows)).values()) == expected
 
 
 def test_an_interval_needs_two_groups_with_characters() -> None:
     """The judge's characters are all in one group, people's in two."""
-    rows: list[tuple[str, Call, Call, Call, Call]] = [
+    rows: list[Example] = [
         ("g1", [(0, 5)], RIGHT, [(0, 4)], RIGHT),
         ("g2", [(0, 5)], RIGHT, RIGHT, RIGHT),
         ("g3", RIGHT, RIGHT, RIGHT, RIGHT),
@@ -232,7 +233,7 @@ CALLS = st.one_of(st.sampled_from([RIGHT, OPEN, WHOLE]), MARKS)
 
 
 def characters(call: Call, place: tuple[int, int]) -> set[int]:
-    if call in (RIGHT, OPEN):
+    if isinstance(call, str):
         return set()
     inside = set(range(*place))
     return {at for start, end in call for at in range(start, end)} & inside if call else inside
@@ -240,7 +241,7 @@ def characters(call: Call, place: tuple[int, int]) -> set[int]:
 
 @given(st.lists(st.tuples(st.just("g"), CALLS, CALLS, CALLS, CALLS), min_size=1, max_size=5))
 def test_counts_equal_sets_of_characters(
-    examples: list[tuple[str, Call, Call, Call, Call]],
+    examples: list[Example],
 ) -> None:
     both, judged, people, ious = 0, 0, 0, []
     for _, *calls in examples:
@@ -427,6 +428,7 @@ def reviewed(tmp_path: Path) -> Path:
         review("r1", "Ann", "A", [(0, 4)]),
         review("r1", "Bo", "A", [(2, 6)]),
         review("r1", "Cy", "A", RIGHT),  # a conflict: no gold label, but a third of the soft one
+        review("r1", "Dee", "A", OPEN),  # decides nothing
         review("r1", "Ann", "B", [(11, 12)]),  # of one person: does not count
         review("r2", "Ann", "A", RIGHT),
         review("r2", "Bo", "A", RIGHT),
@@ -467,6 +469,17 @@ def test_soft_labels_by_hand(run: Run, reviewed: Path) -> None:
     assert found["correlation_low"] < found["correlation"] < found["correlation_high"]
     assert values["num_responses"] == 3  # with a label that people agree on: not r3
     assert "correlation per character (Spearman) 0.582" in measure_reviews(run, reviewed)
+
+
+def test_the_judge_gives_its_confidence_to_the_words_it_marks() -> None:
+    gold = Annotation.model_validate_json(
+        json.dumps(annotation("r", "g", RIGHT, RIGHT, person=True))
+    )
+    sure = Verdict.model_validate_json(json.dumps(verdict_of([(2, 4)], confidence=0.6)))
+    unknown = Verdict.model_validate_json(json.dumps(verdict_of([(12, 13)])))
+    values = judge_values(JudgedResponse(gold=gold, verdicts=[sure, unknown]))
+    expected = [0, 0, 0.6, 0.6, 0, 0, 0, 0, 0, 0, np.nan, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(values, expected)
 
 
 def test_soft_labels_need_words(run: Run, reviewed: Path) -> None:
