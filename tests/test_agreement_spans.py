@@ -78,7 +78,8 @@ WHOLE_BY_HAND = {
 
 
 def verdict_of(call: Call, *, person: bool = False, **more: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"source": "person" if person else "judge", "judge": "x"} | more
+    values: dict[str, Any] = {"source": "person", "judge": "news"} if person else {"judge": "llm"}
+    values |= more
     if call == OPEN:
         return values | {"label": "undetermined", "reason": "not_labelled"}
     if call == RIGHT:
@@ -353,18 +354,24 @@ def test_the_terminal_and_the_page_show_words_and_sentences(run: Run, files: Pat
     assert code == 0, err
     table = out[out.index("wrong words that people marked") :]
     rows = [line.split() for line in table.splitlines() if "[" in line]
-    assert rows[1][0] == "x"
+    assert rows[1][0] == "llm"
     assert (rows[1][1], *rows[1][-4:]) == ("0.519", "0.606", "0.455", "0.405", "0.800")
     assert rows[2][:3] == ["whole", "sentences", "0.526"]
     assert rows[2][-4:] == ["0.429", "0.682", "0.397", "0.800"]
     assert max(map(len, out.splitlines())) <= 80
     text = " ".join(out.split())
-    assert "x decided 18 sentences of 10 responses; people marked words in 8 of 9" in text
+    assert "llm decided 18 sentences of 10 responses; people marked words in 8 of 9" in text
     assert "marks words in 6 of 7 sentences that it calls hallucinated" in text
     html = page.read_text("utf-8")
     assert "18 sentences of 10 responses; people marked words in 8 of 9 hallucinated" in html
-    assert "judge: x, whole sentences</td>" in html
+    assert "judge: llm, whole sentences</td>" in html
     assert "less F1 of whole sentences: -0.007" in html
+
+
+def test_the_guide_shows_the_ten_examples(run: Run, files: Path) -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "agreement.md").read_text("utf-8")
+    shown = guide.split("```\nwrong words that people marked", 1)[1].split("```", 1)[0]
+    assert shown in run(*arguments_of(files, "judge"))[1]
 
 
 def test_two_judges_are_compared_by_their_words(run: Run, files: Path) -> None:
@@ -468,7 +475,12 @@ def test_soft_labels_by_hand(run: Run, reviewed: Path) -> None:
     assert (found["num_responses"], found["num_characters"]) == (3, 30)
     assert found["correlation_low"] < found["correlation"] < found["correlation_high"]
     assert values["num_responses"] == 3  # with a label that people agree on: not r3
-    assert "correlation per character (Spearman) 0.582" in measure_reviews(run, reviewed)
+    page = reviewed / "a.html"
+    out = measure_reviews(run, reviewed, "--report", page)
+    assert "correlation per character (Spearman) 0.582" in out
+    html = page.read_text("utf-8")
+    assert "several people, correlation per character (Spearman): 0.582<br>" in html
+    assert "Mean over 3 responses with 30 characters that two or more people decided." in html
 
 
 def test_the_judge_gives_its_confidence_to_the_words_it_marks() -> None:
@@ -497,6 +509,15 @@ def test_a_judge_that_leaves_a_sentence_open_is_not_correlated(run: Run, reviewe
     write_lines(reviewed / "annotations.jsonl", rows)
     found = json.loads(measure_reviews(run, reviewed, "--json"))["soft_labels"]
     assert (found["num_responses"], found["correlation"]) == (2, 0.5)
+    for row in rows:
+        row["sentences"][0]["verdict"] = verdict_of(OPEN)
+    write_lines(reviewed / "annotations.jsonl", rows)
+    found = json.loads(measure_reviews(run, reviewed, "--json"))["soft_labels"]
+    assert (found["num_responses"], found["correlation"], found["correlation_low"]) == (
+        0,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ _NOT_LABELLED = Verdict(label=Label.UNDETERMINED, reason="not_labelled", source=
 class Gold:
     """People's labels and the documents they go with; `inputs` are the files they came from.
 
-    people    figures of the reviews; None where the labels do not come from reviews
-    table     the split of a data set that holds the labels; None for a file
-    decisions by response id, where several people decided on the same words; empty where no
-              review has error spans
+    people     figures of the reviews; None where the labels do not come from reviews
+    table      the split of a data set that holds the labels; None for a file
+    decisions  those of all people, by response id, where several decided on the same characters;
+               empty where no review has error spans
     """
 
     annotations: Sequence[Annotation]

@@ -32,10 +32,10 @@ responses together:
 hallucinated when one of its sentences is.
 
 Sources: characters and examples as RAGTruth measures them ("span-level" and "response-level
-detection": Niu et al. 2024, arXiv 2401.00396, section 5.3; characters are summed over responses
-before the division, as in the published evaluations that followed it). RAGTruth has no IoU: it is
-that of Mu-SHROOM (Vazquez et al. 2025, arXiv 2504.11975; its scorer's `score_iou`). The IoU of all
-characters together would say nothing new: it is F1 / (2 - F1).
+detection": Niu et al. 2024, arXiv 2401.00396, section 5.3; the paper does not say where it divides:
+characters are summed over responses first here, as in LettuceDetect's evaluation on RAGTruth).
+RAGTruth has no IoU: it is that of Mu-SHROOM (Vazquez et al. 2025, arXiv 2504.11975; its scorer's
+`score_iou`). The IoU of all characters together would add nothing: it is F1 / (2 - F1).
 
 Intervals: annotator/agreement/intervals.py, over groups; as for sentences, a figure has none with
 fewer than two groups in its denominator.
