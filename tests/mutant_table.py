@@ -9,6 +9,7 @@ a piece of text that is once in its file, what replaces it, and tests that take 
 from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
+from mutant_table_agreement_spans import AGREEMENT_SPANS
 from mutant_table_api import PYTHON_API
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
@@ -509,6 +510,7 @@ MUTANTS = [
     *LEAKS,
     *RUNS,
     *EVALUATION,
+    *AGREEMENT_SPANS,
     *INGEST,
     *MESSAGES,
     *MONEY,

@@ -58,7 +58,7 @@ MESSAGES = [
         "annotator/agreement/measure.py",
         (
             "documents-of-the-first-judge",
-            "own_tasks = make_gold_tasks(own, documents)",
+            "own_tasks = make_gold_tasks(own, documents, also=decided)",
             "own_tasks = tasks",
             DOCUMENTS,
         ),

@@ -18,6 +18,9 @@ mcnemar_p           exact McNemar test: were the judges equally good, each sente
                     independent sentences, which they are not within a group, so it is too
                     small where groups are large; it weights sentences, not classes, so it may have
                     another sign than `difference`
+spans               `char_f1` of both on the compared sentences, with the paired interval and p of
+                    the difference (annotator/agreement/span_figures.py). None where people gave no
+                    error spans
 """
 
 from __future__ import annotations
@@ -33,6 +36,12 @@ from annotator.agreement.figures import (
     to_float,
 )
 from annotator.agreement.gold_verdicts import JudgedSentence
+from annotator.agreement.span_figures import (
+    SpanDifference,
+    compare_characters,
+    count_characters,
+    span_sentences,
+)
 
 CLUSTER_NOTE = (
     "the interval respects groups; McNemar's test assumes independent sentences, which they are "
@@ -61,10 +70,14 @@ class Comparison:
     high: float | None
     p: float | None
     mcnemar_p: float | None
+    spans: SpanDifference | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, with the reason why the two p values may differ."""
-        return asdict(self) | {"note": CLUSTER_NOTE}
+        values = asdict(self) | {"note": CLUSTER_NOTE}
+        if self.spans is None:
+            del values["spans"]
+        return values
 
 
 def compare_judges(
@@ -103,7 +116,15 @@ def compare_judges(
         high=found.high,
         p=found.p,
         mcnemar_p=exact_mcnemar(wins, losses) if both else None,
+        spans=_compare_spans([a for a, _ in both], [b for _, b in both]),
     )
+
+
+def _compare_spans(
+    first: Sequence[JudgedSentence], second: Sequence[JudgedSentence]
+) -> SpanDifference | None:
+    rows = span_sentences(first), span_sentences(second)
+    return compare_characters(*map(count_characters, rows)) if rows[0] else None
 
 
 def exact_mcnemar(wins: int, losses: int) -> float:

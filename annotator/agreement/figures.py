@@ -33,8 +33,8 @@ sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -66,7 +66,6 @@ FIGURES = (
 TP, FN, FP, TN, UN = range(5)
 NUM_COUNTS = 5
 
-# The denominators of each figure, as counts added up.
 _RESTS_ON: Mapping[str, Sequence[Sequence[int]]] = {
     "balanced_accuracy": ((TP, FN), (FP, TN)),
     "precision_hallucinated": ((TP, FP),),
@@ -113,45 +112,62 @@ def compute_figures(counts: Counts) -> dict[str, NDArray[np.float64]]:
     tp, fn, fp, tn, un = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
     decided = tp + fn + fp + tn
     agreed_by_chance = (tp + fn) * (tp + fp) + (fp + tn) * (fn + tn)  # times decided ** 2
-    recall_hallucinated, recall_factual = _ratio(tp, tp + fn), _ratio(tn, fp + tn)
+    recall_hallucinated, recall_factual = ratio(tp, tp + fn), ratio(tn, fp + tn)
     return {
         "balanced_accuracy": (recall_hallucinated + recall_factual) / 2,
-        "precision_hallucinated": _ratio(tp, tp + fp),
+        "precision_hallucinated": ratio(tp, tp + fp),
         "recall_hallucinated": recall_hallucinated,
-        "f1_hallucinated": _ratio(2 * tp, 2 * tp + fn + fp),
-        "precision_factual": _ratio(tn, fn + tn),
+        "f1_hallucinated": ratio(2 * tp, 2 * tp + fn + fp),
+        "precision_factual": ratio(tn, fn + tn),
         "recall_factual": recall_factual,
-        "f1_factual": _ratio(2 * tn, 2 * tn + fn + fp),
-        "kappa": _ratio((tp + tn) * decided - agreed_by_chance, decided**2 - agreed_by_chance),
-        "coverage": _ratio(decided, decided + un),
+        "f1_factual": ratio(2 * tn, 2 * tn + fn + fp),
+        "kappa": ratio((tp + tn) * decided - agreed_by_chance, decided**2 - agreed_by_chance),
+        "coverage": ratio(decided, decided + un),
     }
 
 
-def estimate_figures(counts: Counts) -> dict[str, Figure]:
-    """Each of FIGURES with its interval, from counts [G, 5] by group."""
-    values = compute_figures(counts.sum(axis=0))
-    left_out = compute_figures(leave_one_out(counts))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FigureKind:
+    """Figures that are computed from counts [..., C] alone.
+
+    compute    the figures, [...], by name; nan where one is not defined
+    rests_on   the denominators of each figure, as columns of counts added up
+    scales     of figures that are not shares
+    """
+
+    compute: Callable[[Counts], dict[str, NDArray[np.float64]]]
+    rests_on: Mapping[str, Sequence[Sequence[int]]]
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+
+OF_SENTENCES = FigureKind(compute=compute_figures, rests_on=_RESTS_ON, scales=_SCALES)
+
+
+def estimate_figures(counts: Counts, kind: FigureKind = OF_SENTENCES) -> dict[str, Figure]:
+    """Each figure of a kind with its interval, from counts [G, C] by group."""
+    values = kind.compute(counts.sum(axis=0))
+    left_out = kind.compute(leave_one_out(counts))
     figures = {}
-    for name in FIGURES:
-        kept, num_groups = groups_behind(name, counts)
+    for name in kind.rests_on:
+        kept, num_groups = groups_behind(name, counts, kind)
         found = find_interval(
             float(values[name]),
             left_out[name][kept],
-            _SCALES.get(name, SHARE),
+            kind.scales.get(name, SHARE),
             num_groups=num_groups,
         )
         figures[name] = Figure(value=to_float(values[name]), low=found.low, high=found.high)
     return figures
 
 
-def estimate_difference(name: str, first: Counts, second: Counts) -> Interval:
-    """The paired interval and p of one of FIGURES, first less second; the same groups [G, 5]."""
-    value = compute_figures(first.sum(axis=0))[name] - compute_figures(second.sum(axis=0))[name]
-    left_out = (
-        compute_figures(leave_one_out(first))[name] - compute_figures(leave_one_out(second))[name]
-    )
-    kept, num_groups = groups_behind(name, first)
-    other_kept, other_num_groups = groups_behind(name, second)
+def estimate_difference(
+    name: str, first: Counts, second: Counts, kind: FigureKind = OF_SENTENCES
+) -> Interval:
+    """The paired interval and p of one figure, first less second; the same groups [G, C]."""
+    value = kind.compute(first.sum(axis=0))[name] - kind.compute(second.sum(axis=0))[name]
+    left_out = kind.compute(leave_one_out(first))[name] - kind.compute(leave_one_out(second))[name]
+    kept, num_groups = groups_behind(name, first, kind)
+    other_kept, other_num_groups = groups_behind(name, second, kind)
     return find_interval(
         float(value),
         left_out[kept | other_kept],
@@ -160,9 +176,11 @@ def estimate_difference(name: str, first: Counts, second: Counts) -> Interval:
     )
 
 
-def groups_behind(name: str, counts: Counts) -> tuple[NDArray[np.bool_], float]:
-    """Which groups [G] one of FIGURES depends on, and their effective number."""
-    parts = [counts[:, list(columns)].sum(axis=1) for columns in _RESTS_ON[name]]
+def groups_behind(
+    name: str, counts: Counts, kind: FigureKind = OF_SENTENCES
+) -> tuple[NDArray[np.bool_], float]:
+    """Which groups [G] a figure depends on, and their effective number."""
+    parts = [counts[:, list(columns)].sum(axis=1) for columns in kind.rests_on[name]]
     kept: NDArray[np.bool_] = np.sum(parts, axis=0) > 0
     return kept, effective_groups(*parts)
 
@@ -172,7 +190,8 @@ def to_float(value: NDArray[np.float64] | float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+def ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`above / below`; nan where `below` is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         quotient: NDArray[np.float64] = np.where(below > 0, above / below, np.nan)
     return quotient

@@ -15,12 +15,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotator.agreement.reviewers import PeopleFigures, decisions_by_text, measure_people
+from annotator.agreement.reviewers import (
+    PeopleFigures,
+    are_of_several,
+    decisions_by_text,
+    measure_people,
+)
 from schemas.errors import ConfigError, InputError
 from schemas.files.jsonl import read_lines, read_records
 from schemas.files.sidecar import describe_files
@@ -29,6 +34,7 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document, Sentence, Verdict
 
 if TYPE_CHECKING:
+    from formats.reviews.decisions import Decision
     from formats.reviews.log import Logged
 
 # A key that every row of the one form has and no row of the other.
@@ -41,8 +47,10 @@ _NOT_LABELLED = Verdict(label=Label.UNDETERMINED, reason="not_labelled", source=
 class Gold:
     """People's labels and the documents they go with; `inputs` are the files they came from.
 
-    people    figures of the reviews; None where the labels do not come from reviews
-    table     the split of a data set that holds the labels; None for a file
+    people     figures of the reviews; None where the labels do not come from reviews
+    table      the split of a data set that holds the labels; None for a file
+    decisions  those of all people, by response id, where several decided on the same characters;
+               empty where no review has error spans
     """
 
     annotations: Sequence[Annotation]
@@ -52,6 +60,7 @@ class Gold:
     num_refused: int = 0
     people: PeopleFigures | None = None
     table: Table | None = None
+    decisions: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -169,17 +178,22 @@ def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
         of_question[annotation.question_id].append(annotation)
     num_refused = sum(len(items) for items in by_response.values())
     found: dict[tuple[str, str], Annotation] = {}
-    decisions = []
+    decisions: list[Sequence[Decision]] = []
+    of_several: dict[str, Sequence[Decision]] = {}
     num_conflicts = 0
     for question_id, rows in of_question.items():
         reviewed = apply_reviews(rows, by_response)
         num_refused -= sum(len(by_response[row.id]) for row in rows if row.id in by_response)
         num_refused += len(reviewed.refused)
         num_conflicts += len(reviewed.conflicts)
-        decisions += decisions_by_text(rows, by_response)
+        by_text = decisions_by_text(rows, by_response)
+        decisions += by_text.values()
         for row in reviewed.rows:
             if reviewed.replaced.get(row.id):
-                found.setdefault((question_id, row.text), _people_only(row))
+                first = found.setdefault((question_id, row.text), _people_only(row))
+                if are_of_several(by_text[row.text]):
+                    of_several[first.id] = by_text[row.text]
+    has_error_spans = any(item.error_spans for items in decisions for item in items)
     if not found:
         raise InputError.of(path, f"no review has a label of a response in {annotations}")
     return Gold(
@@ -188,6 +202,7 @@ def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
         inputs=[path, annotations, documents],
         num_refused=num_refused,
         people=measure_people(decisions, num_conflicts=num_conflicts),
+        decisions=of_several if has_error_spans else {},
     )
 
 

@@ -6,7 +6,7 @@ given the sentences that people labelled, and is never shown a label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from annotator.agreement.intervals import Group, name_group
@@ -59,6 +59,11 @@ class JudgedSentence:
         return self.verdict.label in HALLUCINATED_LABELS
 
     @property
+    def judged_sentence(self) -> Sentence:
+        """The sentence with the judge's verdict in the place of people's."""
+        return self.sentence.model_copy(update={"verdict": self.verdict})
+
+    @property
     def is_right(self) -> bool | None:
         """Whether judge and people agree; None where the judge did not decide."""
         return None if self.judged is None else self.judged == self.is_hallucinated
@@ -104,11 +109,13 @@ def with_documents(
     return found
 
 
-def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -> list[JudgeTask]:
+def make_gold_tasks(
+    gold: Sequence[Annotation], documents: Sequence[Document], *, also: Container[str] = ()
+) -> list[JudgeTask]:
     """One task for each response with at least one label of a person, with the documents it names.
 
     `gold` comes from `with_documents`. Sentences that people left unlabelled are included, as they
-    would be in `annotate`.
+    would be in `annotate`. `also` has the ids of responses to judge without such a label.
     """
     by_id = {document.id: document for document in documents}
     return [
@@ -119,7 +126,7 @@ def make_gold_tasks(gold: Sequence[Annotation], documents: Sequence[Document]) -
         )
         for annotation in gold
         # Otherwise there is nothing to compare with, and a paid judge would be paid for nothing.
-        if any(_is_labelled(sentence) for sentence in annotation.sentences)
+        if annotation.id in also or any(_is_labelled(item) for item in annotation.sentences)
     ]
 
 

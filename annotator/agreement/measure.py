@@ -11,7 +11,8 @@ The rules of the count, the same for a judge and for the baselines:
   about one source text are not independent (annotator/agreement/intervals.py).
 
 What each figure is, and when it is None: annotator/agreement/figures.py. Calibration:
-annotator/agreement/calibration.py.
+annotator/agreement/calibration.py. Where people marked the wrong words: annotator/agreement/
+span_figures.py and soft_labels.py.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ from annotator.agreement.gold_verdicts import (
     with_documents,
 )
 from annotator.agreement.intervals import INTERVAL_NAME
+from annotator.agreement.soft_labels import SoftAgreement, measure_soft_labels
+from annotator.agreement.span_figures import SpanAgreement, measure_spans
 from annotator.calls.usage import Meter
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import Judge
 from annotator.judging.lexical import LexicalJudge
+from formats.reviews.decisions import Decision
 from schemas.events import OnEvent, ignore
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
@@ -51,11 +55,13 @@ class Agreement:
 
     num_decided  sentences the judge decided; every figure but coverage is over these
     abstentions  the others by reason, most frequent first
+    spans        figures per character; None where people gave no error spans
     """
 
     num_decided: int
     abstentions: Mapping[str, int]
     figures: Mapping[str, Figure]
+    spans: SpanAgreement | None = None
 
     def __getitem__(self, name: str) -> Figure:
         return self.figures[name]
@@ -70,6 +76,8 @@ class Agreement:
             values[name] = figure.value
             values[f"{name}_low"] = figure.low
             values[f"{name}_high"] = figure.high
+        if self.spans is not None:
+            values["spans"] = self.spans.to_dict()
         return values
 
 
@@ -100,7 +108,8 @@ class AgreementReport:
     num_sentences, num_responses and num_groups count what people labelled. baselines are
     `majority` (always the more frequent class), `overlap` (plain coverage, one threshold) and
     `lexical` (the lexical judge with its own defaults). by_source and by_language are sorted by
-    name. calibration is None for a judge that gives no confidence.
+    name. calibration is None for a judge that gives no confidence, soft_labels where no two people
+    reviewed the same words.
     """
 
     judge: str
@@ -114,6 +123,7 @@ class AgreementReport:
     by_source: Mapping[str, AgreementSlice]
     by_language: Mapping[str, AgreementSlice]
     judged: Sequence[JudgedResponse]
+    soft_labels: SoftAgreement | None = None
 
     @property
     def sentences(self) -> list[JudgedSentence]:
@@ -132,6 +142,7 @@ class AgreementReport:
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON object: the judge's figures are flat, all else is nested under its name."""
+        soft = {} if self.soft_labels is None else {"soft_labels": self.soft_labels.to_dict()}
         return {
             "judge": self.judge,
             "num_sentences": self.num_sentences,
@@ -144,6 +155,7 @@ class AgreementReport:
             "baselines": {name: line.to_dict() for name, line in self.baselines.items()},
             "by_source": {name: part.to_dict() for name, part in self.by_source.items()},
             "by_language": {name: part.to_dict() for name, part in self.by_language.items()},
+            **soft,
         }
 
 
@@ -168,18 +180,21 @@ def measure_judges(
     *,
     settings: Sequence[AnnotateConfig] | None = None,
     meters: Sequence[Meter | None] | None = None,
+    decisions: Mapping[str, Sequence[Decision]] | None = None,
     on_event: OnEvent = ignore,
 ) -> list[AgreementReport]:
     """`measure_agreement` of several judges on the same sentences; baselines are judged once.
 
     `settings` has the section `annotate` of each judge, which decides the documents it is shown;
     the baselines are shown those of the first. `meters` has the meter of each judge's calls, None
-    where a judge asks no model. Raises BackendError for a judge whose calls all failed.
+    where a judge asks no model. `decisions` has those of several people, by response id, for the
+    correlation with soft labels. Raises BackendError for a judge whose calls all failed.
     """
     given = settings or [AnnotateConfig()] * len(judges)
     golds = _find_documents(gold, documents, given)
     gold = golds[0]
-    tasks = make_gold_tasks(gold, documents)
+    decided = decisions or {}
+    tasks = make_gold_tasks(gold, documents, also=decided)
     # The free parts first: a fault in them is found before anything is paid for.
     lexical = LexicalJudge()
     by_lexical = judge_gold(gold, tasks, lexical)
@@ -193,11 +208,11 @@ def measure_judges(
     for judge, own, meter in zip(judges, golds, meters or [None] * len(judges), strict=True):
         judged = by_lexical
         if own != gold or judge.fingerprint() != lexical.fingerprint():
-            own_tasks = make_gold_tasks(own, documents)
+            own_tasks = make_gold_tasks(own, documents, also=decided)
             judged = judge_gold(own, own_tasks, judge, meter=meter, on_event=on_event)
         if meter is not None:
             meter.check_replies()
-        reports.append(_report(judge.name, judged, baselines))
+        reports.append(_report(judge.name, judged, baselines, decided))
     return reports
 
 
@@ -224,6 +239,7 @@ def _report(
     judge: str,
     judged: Sequence[JudgedResponse],
     baselines: Mapping[str, Agreement],
+    decisions: Mapping[str, Sequence[Decision]],
 ) -> AgreementReport:
     sentences = labelled_sentences(judged)
     decided = [
@@ -233,7 +249,7 @@ def _report(
         judge=judge,
         num_sentences=len(sentences),
         num_hallucinated=sum(item.is_hallucinated for item in sentences),
-        num_responses=len(judged),
+        num_responses=len({item.gold.id for item in sentences}),
         num_groups=len({item.group for item in sentences}),
         agreement=_summarise(sentences),
         calibration=measure_calibration(
@@ -244,6 +260,7 @@ def _report(
         by_source=_slice(sentences, lambda item: item.source),
         by_language=_slice(sentences, lambda item: item.language),
         judged=judged,
+        soft_labels=measure_soft_labels(judged, decisions),
     )
 
 
@@ -286,4 +303,5 @@ def _summarise(sentences: Sequence[JudgedSentence]) -> Agreement:
         num_decided=len(sentences) - reasons.total(),
         abstentions=dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         figures=estimate_figures(counts),
+        spans=measure_spans(sentences),
     )

@@ -103,15 +103,22 @@ def measure_people(texts: Iterable[Sequence[Decision]], *, num_conflicts: int) -
 
 def decisions_by_text(
     rows: Sequence[Annotation], reviews: Mapping[str, Sequence[Logged]]
-) -> list[list[Decision]]:
-    """People's final decisions on each different text of one question's responses."""
+) -> dict[str, list[Decision]]:
+    """People's final decisions by text, on each different text of one question's responses."""
     entries: defaultdict[str, list[Logged]] = defaultdict(list)
     for row in rows:
         for entry in reviews.get(row.id, ()):
             settled = resolve_agreement(entry, row)
             if settled is not None and find_fault(entry.review, row.text) is None:
                 entries[row.text].append(settled)
-    return [decisions_of_people(items, text) for text, items in entries.items()]
+    return {text: decisions_of_people(items, text) for text, items in entries.items()}
+
+
+def are_of_several(decisions: Iterable[Decision]) -> bool:
+    """Whether two people decided on common characters of a text."""
+    decided = [item for item in decisions if item.label is not Label.UNDETERMINED]
+    pairs = combinations(decided, 2)
+    return any(one.who != two.who and one.overlaps(two) for one, two in pairs)
 
 
 def _label_pairs(decisions: Iterable[Decision]) -> list[tuple[Label, Label]]:

@@ -66,6 +66,7 @@ def run_agreement(
         [named.judge for named in judges],
         settings=[named.settings for named in judges],
         meters=[named.meter for named in judges],
+        decisions=gold.decisions,
         on_event=on_event,
     )
     reports = [
@@ -114,7 +115,7 @@ def estimate_agreement(gold: Gold, judges: Sequence[NamedJudge]) -> list[tuple[s
         if named.estimator is None or named.meter is None:
             continue
         found = with_documents(gold.annotations, gold.documents, named.settings)
-        tasks = make_gold_tasks(found, gold.documents)
+        tasks = make_gold_tasks(found, gold.documents, also=gold.decisions)
         for _ in named.judge.judge(tasks):
             pass
         estimate = Estimate(

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 MAX_DISAGREEMENTS = 50
 MAX_SLICES = 50
+SPAN_TITLES = {
+    "char_f1": "F1, characters",
+    "char_precision": "precision, characters",
+    "char_recall": "recall, characters",
+    "iou": "IoU",
+    "example_f1": "F1, examples",
+    "example_precision": "precision, examples",
+    "example_recall": "recall, examples",
+}
 
 Slices = Sequence[tuple[str, Sequence[tuple[str, AgreementSlice]]]]
 
@@ -66,19 +75,19 @@ def render_agreement_page(result: AgreementResult) -> str:
         )
         for letter, report in reports.items()
     ]
+    lines = [
+        *((f"{letter}: {report.judge}", report.agreement) for letter, report in reports.items()),
+        *result.lines()[len(reports) :],
+    ]
     return page_template("agreement.html.jinja").render(
         title=f"{result.gold}: agreement with people",
         notes=list(dict.fromkeys([*result.notes, *result.warnings])),
         first=first,
         interval=first.interval,
         sections=sections,
-        lines=[
-            *(
-                (f"{letter}: {report.judge}", report.agreement)
-                for letter, report in reports.items()
-            ),
-            *result.lines()[len(reports) :],
-        ],
+        lines=lines,
+        span_lines=[(name, line.spans) for name, line in lines if line.spans is not None],
+        span_titles=SPAN_TITLES,
         figures=_draw(reports, dict(result.lines()[len(reports) :])),
         comparison=result.comparison,
         cluster_note=CLUSTER_NOTE,

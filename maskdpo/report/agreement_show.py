@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from annotator.agreement.compare import CLUSTER_NOTE, Comparison
-from annotator.agreement.figures import Figure
 from annotator.agreement.measure import (
     MIN_GROUPS,
     MIN_SLICE_SENTENCES,
@@ -20,6 +19,16 @@ from annotator.agreement.measure import (
     AgreementReport,
     AgreementSlice,
     largest_first,
+)
+from maskdpo.report.agreement_spans_show import print_soft_labels, print_spans
+from maskdpo.report.agreement_text import (
+    digits,
+    interval_of,
+    p_value,
+    paragraph,
+    print_table,
+    short_name,
+    signed,
 )
 from schemas.text.counted import count_of
 from schemas.text.terminal import one_line
@@ -29,10 +38,8 @@ if TYPE_CHECKING:
     from annotator.agreement.disagreements import Disagreement
     from annotator.agreement.result import AgreementResult
 
-WIDTH = 80
 MAX_SLICES = 20
 MAX_TEXT_CHARS = 200
-MAX_NAME_CHARS = 24
 MAX_NOTE_CHARS = 1000
 _COLUMNS = ("balanced acc. [95%]", "F1 hall.", "F1 fact.", "kappa", "cover")
 
@@ -41,8 +48,8 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
     """Print the tables, the comparison, calibration and the first disagreements of each judge."""
     reports = result.reports
     first = reports[0]
-    _print_table(
-        f"{_name(result.gold)}: agreement with people",
+    _print_figures(
+        f"{short_name(result.gold)}: agreement with people",
         result.lines(),
     )
     groups = count_of(first.num_groups, "group")
@@ -56,6 +63,9 @@ def print_agreement(result: AgreementResult, *, num_shown: int) -> None:
         click.echo(f"!: fewer than {MIN_GROUPS} groups; the intervals may not hold for other texts")
     for report in reports:
         _print_abstentions(report)
+    print_spans(result.lines(), num_judges=len(reports))
+    for report in reports:
+        print_soft_labels(report.judge, report.soft_labels)
     for report in reports:
         _print_slices(report)
     if result.comparison is not None:
@@ -72,36 +82,25 @@ def print_notes(notes: Sequence[str]) -> None:
         click.echo(f"note: {one_line(note, MAX_NOTE_CHARS)}", err=True)
 
 
-def _name(text: str) -> str:
-    return one_line(text, MAX_NAME_CHARS)
-
-
-def _print_table(title: str, lines: Iterable[tuple[str, Agreement]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, title_justify="left")
-    table.add_column("", no_wrap=True)
-    for heading in _COLUMNS:
-        table.add_column(escape(heading), justify="right", no_wrap=True)
+def _print_figures(title: str, lines: Iterable[tuple[str, Agreement]]) -> None:
+    rows = []
     for name, line in lines:
-        cells = [_range(line["balanced_accuracy"])]
+        cells = [interval_of(line["balanced_accuracy"])]
         cells += [
-            _show(line[key].value) for key in ("f1_hallucinated", "f1_factual", "kappa", "coverage")
+            digits(line[key].value)
+            for key in ("f1_hallucinated", "f1_factual", "kappa", "coverage")
         ]
-        table.add_row(escape(_name(name)), *(escape(cell) for cell in cells))
-    click.echo(f"\n{title}")
-    Console(highlight=False).print(table)
+        rows.append((short_name(name), cells))
+    print_table(title, _COLUMNS, rows)
 
 
 def _print_abstentions(report: AgreementReport) -> None:
     line = report.agreement
     num_open = report.num_sentences - line.num_decided
     if num_open:
-        reasons = ", ".join(f"{_name(name)} {count}" for name, count in line.abstentions.items())
-        _print(f"{_name(report.judge)} left {num_open} sentences undetermined: {reasons}")
+        counts = [f"{short_name(name)} {count}" for name, count in line.abstentions.items()]
+        name, reasons = short_name(report.judge), ", ".join(counts)
+        paragraph(f"{name} left {num_open} sentences undetermined: {reasons}")
 
 
 def _print_slices(report: AgreementReport) -> None:
@@ -115,8 +114,8 @@ def _print_slices(report: AgreementReport) -> None:
             continue
         largest = largest_first(slices)
         shown = largest[:MAX_SLICES]
-        _print_table(
-            f"{_name(report.judge)} by {kind}",
+        _print_figures(
+            f"{short_name(report.judge)} by {kind}",
             [
                 (
                     f"{one_line(name, 18)}{' !' if part.is_small else ''} n={part.num_sentences}",
@@ -134,27 +133,34 @@ def _print_slices(report: AgreementReport) -> None:
 
 
 def _print_comparison(first: str, second: str, found: Comparison) -> None:
-    click.echo(f"\nA = {_name(first)}, B = {_name(second)}")
-    _print(
+    click.echo(f"\nA = {short_name(first)}, B = {short_name(second)}")
+    paragraph(
         f"Both decided {found.num_compared} sentences in {found.num_groups} groups; A alone "
         f"{found.num_first_only}, B alone {found.num_second_only}, neither {found.num_neither}."
     )
-    _print(
-        f"Balanced accuracy on those of both: A {_show(found.first_balanced_accuracy)}, B "
-        f"{_show(found.second_balanced_accuracy)}; A - B = {_signed(found.difference)} "
-        f"[{_signed(found.low)}, {_signed(found.high)}], p = {_show_p(found.p)} "
+    paragraph(
+        f"Balanced accuracy on those of both: A {digits(found.first_balanced_accuracy)}, B "
+        f"{digits(found.second_balanced_accuracy)}; A - B = {signed(found.difference)} "
+        f"[{signed(found.low)}, {signed(found.high)}], p = {p_value(found.p)} "
         "(paired, over groups)."
     )
-    _print(
+    paragraph(
         f"Sentences that A alone has right {found.num_first_better}, B alone "
         f"{found.num_second_better}, both {found.num_both_right}, neither "
-        f"{found.num_both_wrong}; p = {_show_p(found.mcnemar_p)} (exact McNemar)."
+        f"{found.num_both_wrong}; p = {p_value(found.mcnemar_p)} (exact McNemar)."
     )
-    _print(f"Note: {CLUSTER_NOTE}.")
+    if found.spans is not None:
+        paragraph(
+            f"Wrong words, F1 per character: A {digits(found.spans.first)}, B "
+            f"{digits(found.spans.second)}; A - B = {signed(found.spans.difference)} "
+            f"[{signed(found.spans.low)}, {signed(found.spans.high)}], p = "
+            f"{p_value(found.spans.p)} (paired, over groups)."
+        )
+    paragraph(f"Note: {CLUSTER_NOTE}.")
 
 
 def _print_calibration(judge: str, found: Calibration | None) -> None:
-    name = _name(judge)
+    name = short_name(judge)
     if found is None:
         click.echo(f"\n{name} gives no confidence; there is no calibration")
         return
@@ -163,30 +169,30 @@ def _print_calibration(judge: str, found: Calibration | None) -> None:
         f"{found.num_without_confidence} without"
     )
     ranking = (
-        f"AUROC {_show(found.auroc)}, area under the risk-coverage curve "
-        f"{_show(found.area_under_risk_coverage)} (ranking nothing: "
-        f"{_show(1 - found.share_right)})"
+        f"AUROC {digits(found.auroc)}, area under the risk-coverage curve "
+        f"{digits(found.area_under_risk_coverage)} (ranking nothing: "
+        f"{digits(1 - found.share_right)})"
     )
     if found.is_ranking:
-        _print(f"It ranks verdicts and is not a probability: {ranking}.")
+        paragraph(f"It ranks verdicts and is not a probability: {ranking}.")
         return
-    _print(
-        f"expected calibration error {_show(found.expected_calibration_error)}, Brier score "
-        f"{_show(found.brier_score)}, {ranking}"
+    paragraph(
+        f"expected calibration error {digits(found.expected_calibration_error)}, Brier score "
+        f"{digits(found.brier_score)}, {ranking}"
     )
     click.echo("  confidence  sentences  mean confidence  share right")
     for row in found.bins:
         if row.num_sentences:
             click.echo(
                 f"  {row.low:.1f} to {row.high:.1f}  {row.num_sentences:>9}  "
-                f"{_show(row.mean_confidence):>15}  {_show(row.share_right):>11}"
+                f"{digits(row.mean_confidence):>15}  {digits(row.share_right):>11}"
             )
 
 
 def _print_disagreements(
     report: AgreementReport, found: Sequence[Disagreement], num_shown: int
 ) -> None:
-    name = _name(report.judge)
+    name = short_name(report.judge)
     total = f"{len(found)} of {report.agreement.num_decided} decided sentences"
     click.echo(f"\n{name} differs from people on {total}")
     for row in found[:num_shown]:
@@ -202,32 +208,6 @@ def _print_disagreements(
             ("evidence", quotes[0] if quotes else ""),
         ):
             if text:
-                _print(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
+                paragraph(f"{title}: {one_line(text, MAX_TEXT_CHARS)}", indent=4)
     if len(found) > num_shown:
         click.echo("  --disagreements FILE.jsonl writes all of them, highest confidence first")
-
-
-def _print(text: str, *, indent: int = 2) -> None:
-    """One wrapped paragraph with a hanging indent."""
-    lines = click.wrap_text(
-        text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
-    )
-    click.echo(lines)
-
-
-def _range(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return f"{_show(figure.value)} [-]"
-    return f"{_show(figure.value)} [{_show(figure.low)}, {_show(figure.high)}]"
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.3f}"
-
-
-def _show_p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"

@@ -119,6 +119,7 @@ def command(
 ) -> None:
     """Measure a judge against people's sentence labels, with baselines, or compare two judges.
 
+    Where people marked the wrong words, the characters that judge and people mark are compared too.
     Calls of a judge that uses a model are kept in the store, so a rerun continues.
     """
     from annotator.agreement.gold import read_gold
