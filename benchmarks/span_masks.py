@@ -212,8 +212,8 @@ def show_pairs(name: str, counts: Mapping[str, int | float]) -> str:
         f"{name:>20}: {counts['pairs']} pairs, rejected sides: {counts['active']:,} characters "
         f"train, of them innocent {counts['innocent']:,} ({counts['innocent_share']:.1%}); marked "
         f"{counts['marked']:,}, of them train {counts['kept']:,} ({counts['kept_share']:.1%}); "
-        f"sides that do not train {counts['sides_without_weight']}, responses that cannot be rejected "
-        f"for lack of wrong words {counts['responses_without_wrong_words']}"
+        f"sides that do not train {counts['sides_without_weight']}, responses that cannot be "
+        f"rejected for lack of wrong words {counts['responses_without_wrong_words']}"
     )
 
 
