@@ -348,6 +348,18 @@ def test_the_command_reports_the_ten_examples(run: Run, files: Path) -> None:
     assert "soft_labels" not in values
 
 
+def test_human_labels_with_spans_give_the_same_figures(run: Run, files: Path) -> None:
+    given = ("export", files / "people.jsonl", "--documents", files / "documents.jsonl")
+    labels = files / "labels.jsonl"
+    code, _, err = run(*given, "--format", "human_labels", "--output", labels)
+    assert code == 0, err
+    assert '"spans": [{"start": 2, "end": 6, "label": null, "kind": ""}]' in labels.read_text()
+    from_annotations = json.loads(run(*arguments_of(files, "judge"), "--json")[1])
+    options = ("--judge", files / "judge.jsonl", "--json")
+    found = json.loads(run("agreement", "--gold", labels, *options)[1])
+    assert found["spans"] == from_annotations["spans"]
+
+
 def test_the_terminal_and_the_page_show_words_and_sentences(run: Run, files: Path) -> None:
     page = files / "a.html"
     code, out, err = run(*arguments_of(files, "judge"), "--report", page)
