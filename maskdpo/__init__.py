@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from maskdpo.api.results import EvidenceQuote as EvidenceQuote
     from maskdpo.api.results import JudgedResponse as JudgedResponse
     from maskdpo.api.results import JudgedSentence as JudgedSentence
+    from maskdpo.api.results import WrongWords as WrongWords
     from maskdpo.api.sentences import split_sentences as split_sentences
     from maskdpo.api.tokens import SideTokens as SideTokens
     from maskdpo.api.tokens import TokenWeigher as TokenWeigher
@@ -73,7 +74,7 @@ _NAMES_IN = {
     "maskdpo.api.judge": "Judge",
     "maskdpo.api.loss": "mask_dpo_loss",
     "maskdpo.api.pairs": "Pairs build_pairs score",
-    "maskdpo.api.results": "EvidenceQuote JudgedResponse JudgedSentence",
+    "maskdpo.api.results": "EvidenceQuote JudgedResponse JudgedSentence WrongWords",
     "maskdpo.api.sentences": "split_sentences",
     "maskdpo.api.tokens": "SideTokens TokenWeigher TokenWeights token_weights",
     "maskdpo.api.trl": "TrlCollator",

@@ -19,6 +19,7 @@ from mask_oracle import Parts, TokenizerUnderTest, expected_weights, train_byte_
 from tiny_models import byte_level_tokenizer, tiny_llama
 from train_support import train
 
+import maskdpo
 from dataset_builder.build import build_pairs, load_pairs, run_build
 from dataset_builder.config import BuildConfig, Granularity
 from dataset_builder.folder.merge import run_merge
@@ -473,3 +474,13 @@ def test_training_counts_the_tokens_of_every_granularity(
     training = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
     card = render_model_card(training, ModelFacts())
     assert ("Mask-DPO" not in card) == without
+
+
+def test_python_callers_read_the_wrong_words_of_a_sentence(tmp_path: Path) -> None:
+    maskdpo.save_annotations(tmp_path / "a.jsonl", [row_with([(8, 17), (26, 31)])])
+    (loaded,) = maskdpo.load_annotations(tmp_path / "a.jsonl")
+    assert isinstance(loaded, maskdpo.JudgedResponse)
+    words = [[word.text for word in item.wrong_words] for item in loaded.sentences]
+    assert words == [["old."], ["Oslo", "Spain"]]
+    (word,) = loaded.sentences[0].wrong_words
+    assert (word.start, word.end) == (8, 12)

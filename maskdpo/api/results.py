@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.error_spans import given_places
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Evidence, Sentence
 from schemas.scores import ResponseScore, score_labels
@@ -35,6 +36,18 @@ class EvidenceQuote:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WrongWords:
+    """Words of a sentence that judge or person marked as wrong.
+
+    start, end   offsets in the response's text, in Unicode code points
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedSentence:
     """A sentence of a response with its verdict.
 
@@ -43,6 +56,8 @@ class JudgedSentence:
     reason            why there is no verdict; None where there is one
     confidence        from 0 to 1, where the judge gives one; `confidence_kind` says what it is
     evidence          the places in the documents that support the verdict, best first
+    wrong_words       what is wrong in it, where that was marked: cut at the sentence's ends, in
+                      order; empty in a hallucinated sentence that is wrong as a whole
     rationale         the judge's reason in words; may be empty
     source            who decided: a judge or a person
     """
@@ -55,6 +70,7 @@ class JudgedSentence:
     confidence: float | None
     confidence_kind: Literal["votes", "logprob", "lexical"] | None
     evidence: tuple[EvidenceQuote, ...]
+    wrong_words: tuple[WrongWords, ...]
     rationale: str
     source: Literal["judge", "person"]
 
@@ -129,6 +145,10 @@ def _sentence(text: str, item: Sentence, known: Mapping[str, Document]) -> Judge
         confidence=verdict.confidence,
         confidence_kind=verdict.confidence_kind,
         evidence=tuple(_quote(place, known) for place in verdict.evidence),
+        wrong_words=tuple(
+            WrongWords(start=start, end=end, text=text[start:end])
+            for start, end in given_places(item)
+        ),
         rationale=verdict.rationale,
         source=verdict.source,
     )
