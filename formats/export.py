@@ -11,6 +11,7 @@ Rows are streamed. Sheets for people are in `formats/sheets/`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from formats.export_human_labels import human_row
 from formats.published import published_row
 from formats.trl import trl_row
+from schemas.error_spans import group_pieces
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records, scan_rows
 from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
@@ -29,6 +31,7 @@ from schemas.files.tables import scan_values
 from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Failure, Pair
 from schemas.stage import StageResult, write_failures
+from schemas.text.counted import count_of
 from schemas.validation import describe_errors
 
 
@@ -40,6 +43,8 @@ class ExportFormat(StrEnum):
     HUMAN_LABELS = "human_labels"
 
 
+# Not rows, but what their sentences lost; only where they are not 0.
+_JOINED, _WORDS = _LOST = ("sentences_without_pieces", "wrong_words_left_out")
 OF_PAIRS = frozenset({ExportFormat.TRL, ExportFormat.PUBLISHED})
 MADE_FOR = {
     ExportFormat.TRL: "a DPO trainer that reads prompt, chosen and rejected",
@@ -70,14 +75,25 @@ def run_export(
     else:
         counts = _export_human_labels(source, output, documents, refused, lossy=lossy)
     write_failures(output, refused)
-    num_rows = sum(counts.values()) if format_name in OF_PAIRS else counts["responses"]
+    splits = [number for name, number in counts.items() if name not in _LOST]
+    num_rows = sum(splits) if format_name in OF_PAIRS else counts["responses"]
     return StageResult(
         output=output,
         num_rows=num_rows + len(refused),
         failures=refused,
         counts=counts,
-        notes=[f"for {MADE_FOR[format_name]}"],
+        notes=[f"for {MADE_FOR[format_name]}", *_notes(counts)],
     )
+
+
+def _notes(counts: Mapping[str, int]) -> list[str]:
+    if not counts.get(_JOINED):
+        return []
+    return [
+        f"the wrong words of {count_of(counts[_JOINED], 'sentence')} "
+        f"({count_of(counts[_WORDS], 'place')}) are not in this format, and the published code "
+        "trains these sentences as a whole; --format trl keeps the places"
+    ]
 
 
 def _refuse(refused: list[Failure], identifier: str, detail: str) -> None:
@@ -99,7 +115,7 @@ def _export_pairs(
     *,
     lossy: bool,
 ) -> dict[str, int]:
-    """Write one SPLIT.jsonl per split; returns the number of rows of each.
+    """Write one SPLIT.jsonl per split; returns the number of rows of each, and what was lost.
 
     A split that an earlier export wrote and the data set no longer has is removed: its rows may
     be in another split now.
@@ -113,6 +129,7 @@ def _export_pairs(
     for path in (*written.values(), *former):
         _refuse_others(path, sidecar_of=output)
     counts: dict[str, int] = {}
+    lost: Counter[str] = Counter()
     for split, paths in of_split.items():
         with atomic_writer(written[split]) as handle:
             counts[split] = 0
@@ -124,10 +141,21 @@ def _export_pairs(
                     continue
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
                 counts[split] += 1
+                lost.update(_count_lost(pair) if format_name is ExportFormat.PUBLISHED else {})
+    if lost[_JOINED]:
+        counts |= lost
     for path in former:
         path.unlink()
     _write_sidecar(output, format_name, written.values(), counts)
     return counts
+
+
+def _count_lost(pair: Pair) -> dict[str, int]:
+    """The sentences of a pair that were pieces, and the places of wrong words in them."""
+    sides = (pair.chosen_spans or (), pair.rejected_spans or ())
+    sentences = [pieces for spans in sides for pieces in group_pieces(spans) if pieces[0].part]
+    words = sum(piece.part == "error" for pieces in sentences for piece in pieces)
+    return {_JOINED: len(sentences), _WORDS: words}
 
 
 def _former_files(output: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from formats.own_imports import refuse_other_work
 from formats.published import PublishedRow, published_pair
 from formats.trl import trl_pair
+from schemas.error_spans import group_pieces, trim_words
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import seal
@@ -24,8 +25,8 @@ from schemas.files.sidecar import describe_files, make_sidecar, write_sidecar
 from schemas.files.tables import Table, scan_values
 from schemas.hashing import content_key
 from schemas.labels import Label, Side
-from schemas.records import Annotation, Failure, Pair, Sentence, Span, Verdict
-from schemas.spans import trim
+from schemas.records import Annotation, ErrorSpan, Failure, Pair, Sentence, Span, Verdict
+from schemas.spans import Offsets, trim
 from schemas.stage import StageResult, write_failures
 from schemas.validation import describe_errors
 
@@ -118,7 +119,9 @@ def annotations_of(pair: Pair) -> list[Annotation]:
                 text=text,
                 model=pair.policy if " | " not in pair.policy else "",
                 finish_reason=reason,
-                sentences=_unlabelled(text) if spans is None else _sentences(spans, pair.judge),
+                sentences=_unlabelled(text)
+                if spans is None
+                else _sentences(text, spans, pair.judge),
             )
         except ValidationError as error:
             raise ValueError(f"{side}: {'; '.join(describe_errors(error, Annotation))}") from None
@@ -126,19 +129,50 @@ def annotations_of(pair: Pair) -> list[Annotation]:
     return made
 
 
-def _sentences(spans: list[Span], judge: str) -> list[Sentence]:
-    return [
-        Sentence(
-            start=span.start,
-            end=span.end,
-            verdict=Verdict(
-                label=span.label,
-                reason=UNKNOWN_REASON if span.label is Label.UNDETERMINED else None,
-                judge=judge,
-            ),
+def _sentences(text: str, spans: list[Span], judge: str) -> list[Sentence]:
+    return [_sentence(text, pieces, judge) for pieces in group_pieces(spans)]
+
+
+def _sentence(text: str, pieces: list[Span], judge: str) -> Sentence:
+    """A sentence from its pieces: those with the wrong words become its error spans."""
+    first, last = pieces[0], pieces[-1]
+    if any(piece.label is not first.label for piece in pieces):
+        labels = ", ".join(dict.fromkeys(f"'{piece.label}'" for piece in pieces))
+        raise ValueError(
+            f"the pieces of sentence {first.sentence} have the labels {labels}; all pieces of a "
+            "sentence must have its label"
         )
-        for span in spans
-    ]
+    return Sentence(
+        start=first.start,
+        end=last.end,
+        verdict=Verdict(
+            label=first.label,
+            reason=UNKNOWN_REASON if first.label is Label.UNDETERMINED else None,
+            judge=judge,
+            error_spans=[
+                ErrorSpan(start=start, end=end) for start, end in _wrong_places(text, pieces)
+            ],
+        ),
+    )
+
+
+def _wrong_places(text: str, pieces: list[Span]) -> list[Offsets]:
+    """The places of the wrong words in a sentence; empty for a sentence that has no pieces.
+
+    A sentence that is context alone had only punctuation marked. It keeps one such mark: without
+    any, all of it would be wrong.
+    """
+    wrong = [(piece.start, piece.end) for piece in pieces if piece.part == "error"]
+    if wrong or pieces[0].part is None:
+        return wrong
+    letters = ((index, index + 1) for index in range(pieces[0].start, pieces[-1].end))
+    place = next((item for item in letters if trim_words(text, *item) is None), None)
+    if place is None:
+        raise ValueError(
+            f"sentence {pieces[0].sentence} has the part 'context' alone, so only punctuation or "
+            "white space can be marked in it, and it has neither"
+        )
+    return [place]
 
 
 def _unlabelled(text: str) -> list[Sentence]:
@@ -184,7 +218,9 @@ _COLUMNS = {
 
 
 def _count(found: dict[str, Annotation], *, num_rows: int, num_failed: int) -> dict[str, int]:
-    labels = Counter(sentence.verdict.label for row in found.values() for sentence in row.sentences)
+    verdicts = [sentence.verdict for row in found.values() for sentence in row.sentences]
+    labels = Counter(verdict.label for verdict in verdicts)
+    num_spans = sum(len(verdict.error_spans) for verdict in verdicts)
     return {
         "pairs": num_rows - num_failed,
         "failed": num_failed,
@@ -192,6 +228,7 @@ def _count(found: dict[str, Annotation], *, num_rows: int, num_failed: int) -> d
         "questions": len({row.question_id for row in found.values()}),
         "sentences": sum(labels.values()),
         **{f"sentences_{label}": labels[label] for label in Label if labels[label]},
+        **({"error_spans": num_spans} if num_spans else {}),
     }
 
 
@@ -205,5 +242,10 @@ def _notes(counts: dict[str, int]) -> list[str]:
         notes.append(
             f"{undetermined} spans of text have no label there and are undetermined: they train on "
             "neither side"
+        )
+    if counts.get("error_spans"):
+        notes.append(
+            f"error spans made from the pieces of sentences: {counts['error_spans']:,}; as far as "
+            "weights need them: without their labels and kinds, and without final punctuation"
         )
     return notes

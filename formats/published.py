@@ -10,7 +10,8 @@ written for which that search would not return the same places. White space may 
 changed; every other character must be present.
 
 What it cannot represent is refused: a sentence whose label has no word there. The published trainer
-trains a sentence with any other word, and text outside all sentences, on both sides.
+trains a sentence with any other word, and text outside all sentences, on both sides. It trains
+sentences as a whole: pieces of one become the sentence, and the export counts their wrong words.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.error_spans import group_pieces
 from schemas.labels import Label, LabelPolicy, Side
 from schemas.records import Identifier, Message, Pair, Span
 from schemas.spans import Offsets, gaps, trim
@@ -181,7 +183,9 @@ def published_row(pair: Pair, *, lossy: bool = False) -> dict[str, Any]:
     ):
         if spans is None:
             raise ValueError("has no spans, and the published format needs sentences")
-        labelled = [(span.start, span.end, span.label) for span in spans]
+        labelled = [
+            (pieces[0].start, pieces[-1].end, pieces[0].label) for pieces in group_pieces(spans)
+        ]
         try:
             items[f"{side}_item"] = make_item(messages[0].content, labelled, lossy=lossy)
         except ValueError as error:

@@ -18,8 +18,15 @@ from schemas.validation import describe_errors, show_value
 
 
 def trl_row(pair: Pair) -> dict[str, Any]:
-    """A pair as TRL reads it: all of its columns."""
-    return pair.model_dump(mode="json")
+    """A pair as TRL reads it: all of its columns, and where spans have pieces, `part` in each.
+
+    Without it in whole sentences, a reader of JSON would see rows of different types.
+    """
+    values = pair.model_dump(mode="json")
+    for span in (*(values["chosen_spans"] or ()), *(values["rejected_spans"] or ())):
+        if "sentence" in span:
+            span.setdefault("part", None)
+    return values
 
 
 def trl_pair(values: object, *, identifier: str) -> Pair:

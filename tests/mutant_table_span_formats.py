@@ -80,4 +80,76 @@ SPAN_FORMATS = [
             "test_human_spans.py -k bytes_as_before",
         ),
     ),
+    *mutants_of(
+        "formats/published.py",
+        (
+            "pieces-are-sentences-there",
+            "for pieces in group_pieces(spans)",
+            "for pieces in ([span] for span in spans)",
+            "test_piece_formats.py -k published",
+        ),
+    ),
+    *mutants_of(
+        "formats/trl.py",
+        (
+            "rows-of-two-types",
+            'span.setdefault("part", None)',
+            "pass",
+            "test_piece_formats.py -k trl_keeps",
+        ),
+    ),
+    *mutants_of(
+        "formats/export.py",
+        (
+            "lost-words-not-counted",
+            "if format_name is ExportFormat.PUBLISHED else {}",
+            "if False else {}",
+            "test_piece_formats.py -k published",
+        ),
+    ),
+    *mutants_of(
+        "formats/import_pairs.py",
+        (
+            "context-is-wrong-too",
+            'if piece.part == "error"]',
+            "if piece.part]",
+            "test_piece_formats.py -k trl_keeps",
+        ),
+        (
+            "marked-punctuation-is-forgotten",
+            "if wrong or pieces[0].part is None:",
+            "if True:",
+            "test_piece_formats.py -k mark_on_punctuation",
+        ),
+        (
+            "pieces-of-two-labels",
+            "if any(piece.label is not first.label for piece in pieces):",
+            "if False:",
+            "test_piece_formats.py -k no_sentence",
+        ),
+    ),
+    *mutants_of(
+        "formats/sheets/columns.py",
+        (
+            "wrong-words-in-every-sheet",
+            "return columns if has_wrong_words else",
+            "return columns if True else",
+            "test_piece_formats.py -k only_a_sheet",
+        ),
+    ),
+    *mutants_of(
+        "formats/reviews/decisions.py",
+        (
+            "agreeing-loses-wrong-words",
+            'if review.action != "agree" or any(span.error_spans for span in review.spans):',
+            'if review.action != "agree" or review.spans:',
+            "test_piece_formats.py -k agrees_in",
+        ),
+        (
+            "agreeing-with-another-label",
+            "if review.spans not in ([], [bare]):",
+            "if False:",
+            "test_piece_formats.py -k agrees_with_what",
+        ),
+    ),
 ]

@@ -75,12 +75,14 @@ def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
 
 
 def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
-    """An `agree` without spans as one with the label and error spans that its sentence has.
+    """An `agree` with the label and error spans that its sentence has, where it has none itself.
 
-    Other reviews are returned unchanged. None when no sentence has exactly the review's offsets.
+    Who agrees without error spans (as in a sheet) agrees with those of the sentence, as long as it
+    has the label that was seen. Other reviews are returned unchanged. None when a review without
+    spans has no sentence with exactly its offsets.
     """
     review = entry.review
-    if review.action != "agree" or review.spans:
+    if review.action != "agree" or any(span.error_spans for span in review.spans):
         return entry
     for item in annotation.sentences:
         if (item.start, item.end) == (review.start, review.end):
@@ -90,8 +92,11 @@ def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
                 label=item.verdict.label,
                 error_spans=item.verdict.error_spans,
             )
+            bare = span.model_copy(update={"error_spans": []})
+            if review.spans not in ([], [bare]):
+                return entry
             return replace(entry, review=review.model_copy(update={"spans": [span]}))
-    return None
+    return entry if review.spans else None
 
 
 def find_fault(review: Review, text: str) -> tuple[str, str] | None:

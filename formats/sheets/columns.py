@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from formats.sheets.check import make_check
+from schemas.error_spans import given_places
 from schemas.records import Annotation, Verdict
 from schemas.reviews import text_sha256
 
@@ -32,14 +33,16 @@ READING_COLUMNS = (
     "document",
     "passage_from",
 )
-JUDGE_COLUMNS = ("label", "reason", "confidence", "source", "judge")
+BETWEEN_WORDS = " | "
+WRONG_WORDS = "wrong_words"
+JUDGE_COLUMNS = ("label", WRONG_WORDS, "reason", "confidence", "source", "judge")
 COLUMNS = (*READING_COLUMNS, *PERSON_COLUMNS, "check", "text_sha256", *JUDGE_COLUMNS)
 _OF_THE_JUDGE = frozenset({"evidence", "passage_from", *JUDGE_COLUMNS})
 BLIND_COLUMNS = tuple(name for name in COLUMNS if name not in _OF_THE_JUDGE)
 NEEDED = ("response_id", "start", "end", "person_label", "text_sha256")
 WHOLE_NUMBERS = ("copies", "sentence", "start", "end")
 # Columns from the annotation, of any length. The others are short, or are shortened when made.
-LONG_COLUMNS = ("topic", "language", "question", "answer", "text", "reason", "judge")
+LONG_COLUMNS = ("topic", "language", "question", "answer", "text", WRONG_WORDS, "reason", "judge")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,22 +63,26 @@ class Shown:
 NOTHING_SHOWN = Shown()
 
 
-def columns_of(*, blind: bool) -> tuple[str, ...]:
-    """The columns of a sheet, in their order."""
-    return BLIND_COLUMNS if blind else COLUMNS
+def columns_of(*, blind: bool, has_wrong_words: bool = False) -> tuple[str, ...]:
+    """The columns of a sheet, in their order.
+
+    has_wrong_words   a sentence of the sheet has error spans
+    """
+    columns = BLIND_COLUMNS if blind else COLUMNS
+    return columns if has_wrong_words else tuple(name for name in columns if name != WRONG_WORDS)
 
 
 def sheet_rows(
     annotation: Annotation, *, blind: bool = False, copies: int = 1, shown: Sequence[Shown] = ()
 ) -> Iterator[dict[str, Any]]:
-    """One row per sentence, with the columns of COLUMNS; those of the person are empty.
+    """One row per sentence, with all columns of the sheet; those of the person are empty.
 
     copies  responses to this question with this text
     shown   what to show from the documents, one per sentence; may be empty
     """
     digest = text_sha256(annotation.text)
     question = last_question(annotation)
-    columns = columns_of(blind=blind)
+    columns = columns_of(blind=blind, has_wrong_words=True)
     for index, sentence in enumerate(annotation.sentences):
         text = annotation.text[sentence.start : sentence.end]
         verdict = sentence.verdict
@@ -101,6 +108,9 @@ def sheet_rows(
             "check": make_check(place, text, None if blind else verdict.label),
             "text_sha256": digest,
             "label": verdict.label.value,
+            WRONG_WORDS: BETWEEN_WORDS.join(
+                annotation.text[start:end] for start, end in given_places(sentence)
+            ),
             "reason": _reason(verdict),
             "confidence": verdict.confidence,
             "source": verdict.source,

@@ -50,6 +50,7 @@ class _Survey:
     parts: dict[str, int]
     num_responses: int = 0
     num_chinese: int = 0
+    has_wrong_words: bool = False
 
 
 def run_export_sheet(
@@ -83,7 +84,7 @@ def run_export_sheet(
     if not selected:
         raise InputError.of(source, _nothing_left(chosen, survey, known))
     spoken = language or ("zh" if survey.num_chinese * 2 > survey.num_responses else "en")
-    columns = columns_of(blind=blind)
+    columns = columns_of(blind=blind, has_wrong_words=survey.has_wrong_words)
     parts = {name: number for name, number in survey.parts.items() if name in columns}
     rows = _rows(source, selected, blind=blind, material=material)
     if format_name == "csv":
@@ -114,6 +115,7 @@ def _survey(source: Path) -> _Survey:
         annotation = _parse(source, text)
         survey.num_responses += 1
         survey.num_chinese += is_chinese(annotation.language, annotation.text)
+        survey.has_wrong_words |= any(item.verdict.error_spans for item in annotation.sentences)
         survey.answers.add(Answer.of(annotation, offset))
         # The texts of an annotation in the form of the sheet, whichever sentences it will show.
         for row in sheet_rows(annotation) if _is_long(annotation) else ():
@@ -207,6 +209,12 @@ def _notes(
             "--blind with --only "
             + ", ".join(sorted(choice.labels))
             + ": the selection reveals the judge's label"
+        )
+    if survey.has_wrong_words:
+        where = "are not shown" if blind else "are in the column 'wrong_words', to read only"
+        notes.append(
+            f"wrong words (error spans) {where}; a label from a sheet is for the whole sentence, "
+            "and only a person who gives the judge's own label in a sheet that shows it keeps them"
         )
     notes.append(f"fill in person_label, who, when and note, then: {import_it}")
     return notes

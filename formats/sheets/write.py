@@ -29,6 +29,7 @@ _WIDTHS = {
     "document": 24,
     "note": 30,
     "person_label": 18,
+    "wrong_words": 30,
     "reason": 40,
 }
 _WIDTH = 14
