@@ -152,4 +152,88 @@ SPAN_FORMATS = [
             "test_piece_formats.py -k agrees_with_what",
         ),
     ),
+    *mutants_of(
+        "maskdpo/show/marks.py",
+        (
+            "mark-per-piece",
+            "groups = group_pieces(spans)",
+            "groups = [[span] for span in spans]",
+            "test_show_pieces.py -k one_mark",
+        ),
+        (
+            "words-have-the-weight-of-the-rest",
+            "weighed = [piece.weight for piece in wrong] or rest",
+            "weighed = rest",
+            "test_show_pieces.py -k readable",
+        ),
+        (
+            "masked-though-the-rest-trains",
+            "return self.weight == 0 and not self.rest",
+            "return self.weight == 0",
+            "test_show_pieces.py -k readable",
+        ),
+        (
+            "wrong-words-not-escaped",
+            "f'<span class=\"wrong{look}\">{escape(words)}</span>'",
+            "f'<span class=\"wrong{look}\">{words}</span>'",
+            "test_show_pieces.py -k never_markup",
+        ),
+        (
+            "wrong-words-not-printable",
+            'yield f"[[{printable(words)}]]", of_words',
+            'yield f"[[{words}]]", of_words',
+            "test_show_pieces.py -k never_markup",
+        ),
+        (
+            "what-trains-is-pale",
+            '" trains" if mark.weight else " masked"',
+            '" masked" if mark.weight else " trains"',
+            "test_show_pieces.py -k pale",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/show/choice.py",
+        (
+            "pieces-are-counted",
+            "for pieces in group_pieces(spans))",
+            "for pieces in ([span] for span in spans))",
+            "test_show_pieces.py -k choice_counts",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/show/terminal.py",
+        (
+            "pieces-train-in-the-title",
+            "sentences = group_pieces(spans)",
+            "sentences = [[span] for span in spans]",
+            "test_show_pieces.py -k names_the_words",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/publishing/card_example.py",
+        (
+            "example-without-wrong-words",
+            'span.part == "error" and span.weight > 0',
+            "False",
+            "test_show_pieces.py -k in_bold",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/publishing/markdown.py",
+        (
+            "bold-words-not-escaped",
+            'lines = [(_escape(re.sub(r"\\s+", " ", text)), is_bold)',
+            'lines = [(re.sub(r"\\s+", " ", text), is_bold)',
+            "test_show_pieces.py -k in_bold",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/report/templates/report.html.jinja",
+        (
+            "report-without-wrong-words",
+            "{% if is_wrong %}",
+            "{% if false %}",
+            "test_report.py -k underlines",
+        ),
+    ),
 ]

@@ -90,7 +90,7 @@ def test_pieces_joined_are_the_text() -> None:
 def test_a_terminal_shows_labels_without_colour() -> None:
     shown = text_of(TEXT, marks_of(sample()))
     assert shown == (
-        "Mira Tolvan was born in 1950. [1✗] She paints. [2✓]  Hello! [3–] Perhaps. [4?]"
+        "Mira Tolvan was born in [[1950.]] [1✗] She paints. [2✓]  Hello! [3–] Perhaps. [4?]"
     )
     assert lines_of_verdicts(marks_of(sample())) == [
         "1 ✗ contradictory: confidence 0.90 (lexical), born in 1948",

@@ -24,7 +24,7 @@ from maskdpo.report.examples import choose_questions, make_examples
 from maskdpo.report.page import ReportInputs, render_report
 from maskdpo.report.training_plots import read_training_log
 from maskdpo.show.marks import cut, marks_of
-from schemas.records import Document, Sentence, Verdict
+from schemas.records import Document, ErrorSpan, Sentence, Verdict
 
 
 class Page(HTMLParser):
@@ -87,6 +87,17 @@ def test_the_page_is_self_contained_and_escapes_what_models_say(tmp_path: Path) 
     assert page.tags.count("svg") == 4  # three pictures of scores, one training curve
     assert text.count("&lt;script src=") >= 3  # description, answer, reason
     assert evil in page.text
+
+
+def test_the_page_underlines_wrong_words_and_escapes_them(tmp_path: Path) -> None:
+    annotations = example_answers()
+    first = annotations["base"][0]
+    verdict = Verdict(label=BAD, error_spans=[ErrorSpan(start=3, end=7)])
+    sentences = [Sentence(start=0, end=8, verdict=verdict)]
+    annotations["base"][0] = first.model_copy(update={"text": "Aa <b>x.", "sentences": sentences})
+    scores = compare(annotations, QUESTIONS)
+    text = page_of(annotations, scores, tmp_path / "none", num_examples=20)
+    assert '>Aa <span class="wrong">&lt;b&gt;x</span>.</mark>' in text
 
 
 def test_the_page_opens_with_a_conclusion_and_ends_with_training(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_terminal_shows_verdicts_and_evidence_in_the_documents_words(
 ) -> None:
     code, out, err = run("show", annotated)
     assert code == 0
-    assert "Mira Tolvan was born in 1950. [1✗] She paints. [2✓] She lives in Orvel. [3?]" in out
+    assert "Mira Tolvan was born in [[1950]]. [1✗] She paints. [2✓] She lives in Orvel. [3?]" in out
     lines = [line.strip() for line in out.splitlines()]
     assert "question: Who is Mira Tolvan?" in lines
     assert "1 ✗ contradictory: confidence 0.90 (votes), the document says 1948" in lines

@@ -15,9 +15,10 @@ from typing import Any
 
 from dataset_builder.folder.write import PAIRS, parquet_name
 from dataset_builder.splits.splits import Split
-from maskdpo.publishing.markdown import Trusted, code, is_plain_code
+from maskdpo.publishing.markdown import Trusted, code, is_plain_code, mark_bold
 from maskdpo.publishing.privacy import holds_private
-from maskdpo.show.marks import Mark, cut, marks_of_pair_side
+from maskdpo.show.marks import cut, marks_of_pair_side
+from schemas.error_spans import group_pieces
 from schemas.records import Message, Pair, Span
 from trainer.data import scan_pairs
 
@@ -30,13 +31,13 @@ _NUM_LOOKED_AT = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleSide:
-    """One side: its sentences as (symbol, text, label, what becomes of it)."""
+    """One side: its sentences as (symbol, text with wrong words in bold, label, what trains)."""
 
     name: Trusted
     response: Trusted
     score: Trusted
     num_active: int
-    rows: Sequence[tuple[Trusted, str, Trusted, Trusted]]
+    rows: Sequence[tuple[Trusted, Trusted, Trusted, Trusted]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +46,23 @@ class CardExample:
 
     question: str
     sides: Sequence[ExampleSide]
+    has_wrong_words: bool = False
 
 
 def find_example(folder: Path, manifest: Mapping[str, Any]) -> CardExample | None:
     """The example of the data set in `folder`; None where no pair will do.
 
     Of the first pairs it is the first in which both sides have sentences that train and some
-    that are masked; else one in which either has; else the first that is short.
+    that are masked; else one in which either has; else the first that is short. A pair in which
+    wrong words train comes before those without.
     """
-    found: dict[int, Pair] = {}
+    found: dict[tuple[bool, int], Pair] = {}
     for pair in islice(_read_pairs(folder, manifest), _NUM_LOOKED_AT):
         if not _is_fit(pair):
             continue
-        found.setdefault(sum(map(_is_mixed, (pair.chosen_spans, pair.rejected_spans))), pair)
-        if 2 in found:
+        mixed = sum(map(_is_mixed, (pair.chosen_spans, pair.rejected_spans)))
+        found.setdefault((_trains_words(pair), mixed), pair)
+        if (_may_have_words(pair), 2) in found:
             break
     return _show(found[max(found)]) if found else None
 
@@ -78,7 +82,7 @@ def _is_fit(pair: Pair) -> bool:
     return (
         len(question) <= MAX_QUESTION_CHARS
         and all(text.strip() and len(text) <= MAX_SIDE_CHARS for text in texts)
-        and all(0 < len(items) <= MAX_SIDE_SENTENCES for items in spans)
+        and all(0 < len(group_pieces(items)) <= MAX_SIDE_SENTENCES for items in spans)
         and all(is_plain_code(name) for name in (pair.chosen_id, pair.rejected_id))
         and not any(map(holds_private, (question, *texts, pair.chosen_id, pair.rejected_id)))
     )
@@ -89,9 +93,22 @@ def _is_mixed(spans: Sequence[Span] | None) -> bool:
     return any(weights) and not all(weights)
 
 
+def _may_have_words(pair: Pair) -> bool:
+    """Whether the data set may have pieces of sentences: then all of its spans are numbered."""
+    return any(span.sentence is not None for span in pair.rejected_spans or ())
+
+
+def _trains_words(pair: Pair) -> bool:
+    return any(span.part == "error" and span.weight > 0 for span in pair.rejected_spans or ())
+
+
 def _show(pair: Pair) -> CardExample:
     return CardExample(
         question=pair.prompt[-1].content,
+        has_wrong_words=any(
+            span.part == "error"
+            for span in (*(pair.chosen_spans or ()), *(pair.rejected_spans or ()))
+        ),
         sides=[
             _side("Chosen", pair.chosen, pair.chosen_spans, pair.chosen_id, pair.chosen_score),
             _side(
@@ -120,14 +137,13 @@ def _side(
         score=Trusted("-" if score is None else f"{score:.2f}"),
         num_active=sum(not mark.masked for mark in marks),
         rows=[
-            (Trusted(piece.mark.symbol), piece.text, Trusted(piece.mark.label), _weight(piece.mark))
+            (
+                Trusted(piece.mark.symbol),
+                mark_bold(piece.segments),
+                Trusted(piece.mark.label),
+                Trusted(piece.mark.training),
+            )
             for piece in cut(text, marks)
             if piece.mark
         ],
     )
-
-
-def _weight(mark: Mark) -> Trusted:
-    if mark.masked:
-        return Trusted("masked")
-    return Trusted("trains" if mark.weight == 1 else f"trains, weight {mark.weight:g}")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -163,7 +163,20 @@ def escape_markdown(value: object) -> object:
         return f"{value:,}"
     if isinstance(value, Trusted) or not isinstance(value, str):
         return value
-    return _MARKDOWN.sub(r"\\\1", escape(" ".join(value.split()), quote=False))
+    return _escape(" ".join(value.split()))
+
+
+def mark_bold(parts: Iterable[tuple[str, bool]]) -> Trusted:
+    """One line from parts of a text, escaped, those that are marked in bold.
+
+    A tag, because asterisks next to punctuation or within a word may not be read as bold.
+    """
+    lines = [(_escape(re.sub(r"\s+", " ", text)), is_bold) for text, is_bold in parts]
+    return Trusted("".join(f"<b>{text}</b>" if bold else text for text, bold in lines).strip())
+
+
+def _escape(line: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", escape(line, quote=False))
 
 
 def code(value: str, max_chars: int = MAX_NAME_CHARS) -> Trusted:

@@ -11,9 +11,10 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import count
 
 from maskdpo.show.sources import Kind, Shown, Source, count_rows, read_source
+from schemas.error_spans import group_pieces
 from schemas.errors import ConfigError, Fault, InputError, nearest
 from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.hashing import stable_seed
@@ -182,8 +183,8 @@ def _facts(row: Shown) -> Iterator[tuple[Label, str]]:
     if isinstance(item, Annotation):
         yield from ((one.verdict.label, one.verdict.reason or "") for one in item.sentences)
     elif isinstance(item, Pair):
-        spans = chain(item.chosen_spans or (), item.rejected_spans or ())
-        yield from ((span.label, "") for span in spans)
+        for spans in (item.chosen_spans or (), item.rejected_spans or ()):
+            yield from ((pieces[0].label, "") for pieces in group_pieces(spans))
 
 
 def _ids(row: Shown) -> set[str]:

@@ -3,7 +3,8 @@
 The rule: the pieces of a marked text, joined, are the text, unchanged. What a mark says is readable
 without colour and without a pointer: each marked sentence ends with its number and a symbol
 (✓ correct, ✗ hallucinated, – no fact, ? undetermined), and the numbers return in the list of
-verdicts. Everything that comes from data is escaped here: for HTML, and for a terminal.
+verdicts; a terminal shows wrong words as [[words]]. A sentence of several pieces is one mark.
+Everything that comes from data is escaped here: for HTML, and for a terminal.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from schemas.error_spans import given_places
+from schemas.error_spans import given_places, group_pieces
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, Sentence, Span, Verdict
-from schemas.spans import gaps, trim
+from schemas.spans import Offsets, gaps, trim
 from schemas.text.terminal import one_line, printable
 
 Kind = Literal["correct", "hallucinated", "neutral"]
@@ -36,6 +37,8 @@ mark.maskdpo.neutral { background: #eceff4; color: #2b313b; border-bottom: 2px d
 mark.maskdpo.masked { background: #fafbfc; color: #59616e; border-bottom-width: 1px; }
 .maskdpo-text sup a { color: inherit; }
 mark.maskdpo .wrong { text-decoration: underline wavy #b3541e; text-underline-offset: .15em; }
+mark.maskdpo .wrong.trains { background: #f8e0ca; color: #4a2008; }
+mark.maskdpo .wrong.masked { background: #fafbfc; color: #59616e; }
 ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
 @media (prefers-color-scheme: dark) {
   mark.maskdpo.correct { background: #123f47; color: #dff3f5; border-bottom-color: #5cc0cf; }
@@ -43,11 +46,13 @@ ol.maskdpo-verdicts { font-size: .85em; margin: .4em 0 0; padding-left: 2.2em; }
   mark.maskdpo.neutral { background: #2c323c; color: #e3e7ee; border-bottom-color: #98a1b0; }
   mark.maskdpo.masked { background: #181b20; color: #a7afbc; }
   mark.maskdpo .wrong { text-decoration-color: #f0955a; }
+  mark.maskdpo .wrong.trains { background: #54290f; color: #fdeadb; }
+  mark.maskdpo .wrong.masked { background: #181b20; color: #a7afbc; }
 }
 @media print { mark.maskdpo { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 _STYLES = {"correct": "cyan", "hallucinated": "bold yellow", "neutral": "dim"}
-_ANSI = {"cyan": "36", "bold yellow": "1;33", "dim": "2"}
+_ANSI = {"cyan": "36", "bold": "1", "yellow": "33", "dim": "2", "underline": "4"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +65,8 @@ class Mark:
     source   who gave the verdict
     wrong    the wrong words inside the sentence, in offsets of the text; empty: the whole sentence
     weight   what the sentence weighs in training; None where nothing trains yet (an annotation)
+    rest     of a sentence of pieces: the weight of what is not wrong in it, and `weight` is that of
+             the wrong words; None for a whole sentence
     """
 
     start: int
@@ -71,6 +78,7 @@ class Mark:
     source: Literal["judge", "person"] = "judge"
     wrong: tuple[tuple[int, int], ...] = ()
     weight: float | None = None
+    rest: float | None = None
 
     @property
     def symbol(self) -> str:
@@ -84,14 +92,26 @@ class Mark:
     @property
     def masked(self) -> bool:
         """Whether the sentence takes no part in training."""
-        return self.weight == 0
+        return self.weight == 0 and not self.rest
+
+    @property
+    def training(self) -> str:
+        """What trains, in words: `masked`, `trains, weight 0.5`; empty where nothing trains yet."""
+        if self.masked or self.weight is None:
+            return "masked" if self.masked else ""
+        if self.rest is None:
+            return "trains" if self.weight == 1 else f"trains, weight {self.weight:g}"
+        words = _in_words(self.weight, "wrong words train", "wrong words are masked")
+        return f"{words}, {_in_words(self.rest, 'the rest trains', 'the rest is masked')}"
 
     @property
     def tag(self) -> str:
-        """What follows the sentence: `1✓`, `2✗ masked`, `3✓ weight 0.5`."""
+        """What follows the sentence: `1✓`, `2✗ masked`, `3✓ weight 0.5`, `4✗ words only`."""
         parts = [f"{self.number}{self.symbol}"]  # without a blank, at which a line would break
         if self.masked:
             parts.append("masked")
+        elif self.rest is not None:
+            parts.append(_weights_of_parts(self.weight or 0.0, self.rest))
         elif self.weight is not None and self.weight != 1:
             parts.append(f"weight {self.weight:g}")
         return " ".join(parts)
@@ -109,6 +129,18 @@ class Piece:
 
     text: str
     mark: Mark | None = None
+
+    @property
+    def segments(self) -> list[tuple[str, bool]]:
+        """The text in parts, each with whether it is wrong words; joined, they are the text."""
+        found: list[tuple[str, bool]] = []
+        position = 0
+        at = self.mark.start if self.mark else 0
+        for start, end in self.mark.wrong if self.mark else ():
+            first, last = start - at, end - at
+            found += [(self.text[position:first], False), (self.text[first:last], True)]
+            position = last
+        return [item for item in (*found, (self.text[position:], False)) if item[0]]
 
 
 def words_of(label: Label) -> str:
@@ -151,28 +183,43 @@ def marks_of_sentences(sentences: Sequence[Sentence]) -> list[Mark]:
 
 
 def marks_of_pair_side(text: str, spans: Sequence[Span] | None) -> list[Mark]:
-    """One mark per span of a side of a pair; text that no span covers is masked, and marked so.
+    """One mark per sentence of a side of a pair, also where it is several spans; text that no span
+    covers is masked, and marked so.
 
     Without spans (None) the whole text trains as in stock DPO: there are no marks.
     """
     if spans is None:
         return []
-    found: list[tuple[int, int, Span | None]] = [(span.start, span.end, span) for span in spans]
-    for start, end in gaps(len(text), [(span.start, span.end) for span in spans]):
+    groups = group_pieces(spans)
+    found: list[tuple[int, int, list[Span]]] = [(one[0].start, one[-1].end, one) for one in groups]
+    for start, end in gaps(len(text), [(start, end) for start, end, _ in found]):
         if words := trim(text, start, end):
-            found.append((*words, None))
+            found.append((*words, []))
     found.sort(key=lambda item: item[0])
     return [
-        Mark(
-            start=start,
-            end=end,
-            kind=kind_of(span.label) if span else "neutral",
-            label=words_of(span.label) if span else "no verdict",
-            number=number,
-            weight=span.weight if span else 0.0,
-        )
-        for number, (start, end, span) in enumerate(found, start=1)
+        _mark_of_pieces(text, number, (start, end), pieces)
+        for number, (start, end, pieces) in enumerate(found, start=1)
     ]
+
+
+def _mark_of_pieces(text: str, number: int, place: Offsets, pieces: Sequence[Span]) -> Mark:
+    """The mark of a sentence; one without wrong words has the weight of what it is made of."""
+    wrong = [piece for piece in pieces if piece.part == "error"]
+    rest = [piece.weight for piece in pieces if piece.part != "error"]
+    weighed = [piece.weight for piece in wrong] or rest
+    words = (trim(text, piece.start, piece.end) for piece in wrong)
+    is_unmarked = bool(pieces) and pieces[0].part == "context" and not wrong
+    return Mark(
+        start=place[0],
+        end=place[1],
+        kind=kind_of(pieces[0].label) if pieces else "neutral",
+        label=words_of(pieces[0].label) if pieces else "no verdict",
+        number=number,
+        detail="only punctuation is marked as wrong" if is_unmarked else "",
+        wrong=tuple(item for item in words if item is not None),
+        weight=max(weighed, default=0.0),
+        rest=max(rest) if wrong and rest else None,
+    )
 
 
 def cut(text: str, marks: Sequence[Mark]) -> list[Piece]:
@@ -209,12 +256,12 @@ def html_of_verdicts(marks: Sequence[Mark]) -> str:
 
 
 def text_of(text: str, marks: Sequence[Mark], *, colour: bool = False) -> str:
-    """The marked text for a terminal: `Mira paints. [1✓]`; `colour` adds ANSI colours.
+    """The marked text for a terminal: `Mira [[sings]]. [1✗]`; `colour` adds ANSI colours.
 
     What a terminal would obey in the text itself is printed as '?'.
     """
     return "".join(
-        f"\x1b[{_ANSI[style]}m{part}\x1b[0m" if colour and style else part
+        f"\x1b[{_ansi(style)}m{part}\x1b[0m" if colour and style else part
         for part, style in terminal_parts(text, marks)
     )
 
@@ -233,38 +280,62 @@ def terminal_parts(text: str, marks: Sequence[Mark]) -> Iterator[tuple[str, str]
         if piece.mark is None:
             yield printable(piece.text), ""
             continue
-        style = "dim" if piece.mark.masked else _STYLES[piece.mark.kind]
-        yield printable(piece.text), style
-        yield f" [{piece.mark.tag}]", style
+        colour = _STYLES[piece.mark.kind]
+        style = "dim" if piece.mark.masked or piece.mark.rest == 0 else colour
+        of_words = f"{'dim' if piece.mark.weight == 0 else colour} underline"
+        for words, is_wrong in piece.segments:
+            if is_wrong:
+                yield f"[[{printable(words)}]]", of_words
+            else:
+                yield printable(words), style
+        yield f" [{piece.mark.tag}]", "dim" if piece.mark.masked else colour
 
 
 def _html_piece(piece: Piece, anchor: str) -> str:
     mark = piece.mark
     if mark is None:
         return escape(piece.text)
-    names = f"maskdpo {mark.kind}{' masked' if mark.masked else ''}"
+    is_pale = mark.masked or mark.rest == 0
+    names = f"maskdpo {mark.kind}{' masked' if is_pale else ''}"
     spoken = f"sentence {mark.number}: {mark.label}{_spoken_weight(mark)}"
     tag = f'<span role="img" aria-label="{escape(spoken)}">{escape(mark.tag)}</span>'
     if anchor:
         tag = f'<a href="#{escape(anchor)}s{mark.number}">{tag}</a>'
-    return f'<mark class="{names}">{_with_wrong_words(piece.text, mark)}<sup>{tag}</sup></mark>'
+    return f'<mark class="{names}">{_with_wrong_words(piece)}<sup>{tag}</sup></mark>'
 
 
 def _spoken_weight(mark: Mark) -> str:
-    if mark.masked:
-        return ", masked"
+    if mark.masked or mark.rest is not None:
+        return f", {mark.training}"
     return f", trains with weight {mark.weight:g}" if mark.weight is not None else ""
 
 
-def _with_wrong_words(text: str, mark: Mark) -> str:
-    """The sentence, escaped, with its wrong words underlined."""
-    parts, position = [], 0
-    for start, end in mark.wrong:
-        first, last = start - mark.start, end - mark.start
-        parts.append(escape(text[position:first]))
-        parts.append(f'<span class="wrong">{escape(text[first:last])}</span>')
-        position = last
-    return "".join([*parts, escape(text[position:])])
+def _with_wrong_words(piece: Piece) -> str:
+    """The sentence, escaped, with its wrong words underlined, and pale or not as they train."""
+    mark = piece.mark
+    look = "" if mark is None or mark.rest is None else " trains" if mark.weight else " masked"
+    return "".join(
+        f'<span class="wrong{look}">{escape(words)}</span>' if is_wrong else escape(words)
+        for words, is_wrong in piece.segments
+    )
+
+
+def _in_words(weight: float, trains: str, masked: str) -> str:
+    if not weight:
+        return masked
+    return trains if weight == 1 else f"{trains} with weight {weight:g}"
+
+
+def _weights_of_parts(words: float, rest: float) -> str:
+    """`words only`, `rest only, weight 0.5`, `words weight 1, rest weight 0.5`."""
+    if words and rest:
+        return f"words weight {words:g}, rest weight {rest:g}"
+    name, weight = ("words", words) if words else ("rest", rest)
+    return f"{name} only" if weight == 1 else f"{name} only, weight {weight:g}"
+
+
+def _ansi(style: str) -> str:
+    return ";".join(_ANSI[word] for word in style.split())
 
 
 def _detail(verdict: Verdict) -> str:

@@ -127,6 +127,9 @@ def render_page(inputs: PageInputs) -> str:
         labels=[(words_of(label), mark_of(label), number) for label, number in counted.items()],
         num_sentences=sum(counted.values()),
         groups=groups,
+        has_wrong_words=any(
+            row.words for group in groups for answer in group.answers for row in answer.verdicts
+        ),
         notes=inputs.library.notes,
         embedded=shelf.embedded,
         num_not_embedded=shelf.left_out,
@@ -250,7 +253,10 @@ def _side(
         facts=facts,
         note="cut off at the token limit" if cut_off == "length" else "",
         html=_marked(text, marks, pair.language, anchor),
-        verdicts=[VerdictRow(mark=mark) for mark in marks],
+        verdicts=[
+            VerdictRow(mark=mark, words=[text[start:end] for start, end in mark.wrong])
+            for mark in marks
+        ],
     )
 
 

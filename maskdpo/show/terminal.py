@@ -19,6 +19,7 @@ from maskdpo.show.marks import (
 )
 from maskdpo.show.sources import Shown
 from maskdpo.show.summary import note_on, summarise
+from schemas.error_spans import group_pieces
 from schemas.records import Annotation, Document, Pair, Span
 from schemas.text.terminal import one_line, printable
 
@@ -114,8 +115,7 @@ def _print_verdicts(
     ):
         _line(console, line, 2, "bold" if mark.kind == "hallucinated" else "")
         if mark.wrong:
-            words = "; ".join(f'"{annotation.text[start:end]}"' for start, end in mark.wrong)
-            _line(console, f"wrong words: {one_line(words, _MAX_LINE_CHARS)}", 6)
+            _line(console, _wrong_words(annotation.text, mark), 6)
         for citation in citations.of(sentence.verdict):
             _line(console, _describe(citation), 6)
         for quote in sentence.verdict.missing_quotes:
@@ -180,8 +180,9 @@ def _side_title(name: str, spans: Sequence[Span] | None, score: float | None) ->
     if spans is None:
         parts.append(NO_SPANS)
     else:
-        active = sum(span.weight > 0 for span in spans)
-        parts.append(f"{active} of {len(spans)} sentences train")
+        sentences = group_pieces(spans)
+        active = sum(any(piece.weight > 0 for piece in pieces) for pieces in sentences)
+        parts.append(f"{active} of {len(sentences)} sentences train")
     return Text.assemble((name, "bold"), f" ({', '.join(parts)})")
 
 
@@ -191,16 +192,21 @@ def _side(text: str, spans: Sequence[Span] | None) -> Text:
 
     marks = marks_of_pair_side(text, spans)
     shown = _marked(text, marks)
-    for line in _side_lines(marks):
+    for line in _side_lines(text, marks):
         shown.append(f"\n{line}", style="dim")
     return shown if shown.plain else Text("(empty)")
 
 
-def _side_lines(marks: Sequence[Mark]) -> Iterator[str]:
+def _side_lines(text: str, marks: Sequence[Mark]) -> Iterator[str]:
     if marks:
         yield ""
     for mark in marks:
-        weight = "masked" if mark.masked else "trains"
-        if mark.weight not in (0, 1):
-            weight = f"trains, weight {mark.weight:g}"
-        yield f"{mark.number} {mark.symbol} {mark.label}: {weight}"
+        detail = f"; {mark.detail}" if mark.detail else ""
+        yield f"{mark.number} {mark.symbol} {mark.label}: {mark.training}{detail}"
+        if mark.wrong:
+            yield f"  {_wrong_words(text, mark)}"
+
+
+def _wrong_words(text: str, mark: Mark) -> str:
+    words = "; ".join(f'"{text[start:end]}"' for start, end in mark.wrong)
+    return f"wrong words: {one_line(words, _MAX_LINE_CHARS)}"
