@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command_line import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 from test_human_labels import TEXT, human_row, read_one, write_rows
@@ -187,6 +188,26 @@ def test_spans_go_out_and_come_back_character_for_character(tmp_path: Path) -> N
     assert "spans" not in back[1]
     again = read_human_labels(tmp_path / "back.jsonl")
     assert again == read_human_labels(tmp_path / "in.jsonl")
+
+
+def test_the_commands_bring_spans_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(monkeypatch, capsys)
+    spans = [span(8, 18), span(28, 30), span(12, 13), span(8, 18)]
+    source = write_rows(tmp_path / "in.jsonl", human_row(spans=spans))
+    there, again = tmp_path / "there" / "a.jsonl", tmp_path / "again" / "a.jsonl"
+    back = tmp_path / "back.jsonl"
+    code, _, err = run("import", source, "--output", there)
+    assert code == 0
+    assert "not labelled hallucinated: 4 of 4; they are kept" in err
+    documents = there.with_name("documents.jsonl")
+    options = ("--format", "human_labels", there, "--documents", documents, "--output", back)
+    assert run("export", *options)[0] == 0
+    assert run("import", back, "--output", again)[0] == 0
+    assert again.read_bytes() == there.read_bytes()
+    found = json.loads(back.read_text())["spans"]
+    assert Counter(map(str, found)) == Counter(map(str, spans))
 
 
 @st.composite
