@@ -484,3 +484,15 @@ def test_python_callers_read_the_wrong_words_of_a_sentence(tmp_path: Path) -> No
     assert words == [["old."], ["Oslo", "Spain"]]
     (word,) = loaded.sentences[0].wrong_words
     assert (word.start, word.end) == (8, 12)
+
+
+def test_the_example_of_a_card_has_the_beginning_of_a_long_question(tmp_path: Path) -> None:
+    rows = marked_questions(2)
+    for row in rows:
+        row["prompt"] = [{"role": "user", "content": f"Who? {row['question_id']} " + "x" * 400}]
+    folder, _ = build(tmp_path, rows, SPAN)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"Question: Who? q0 {'x' * 292} …" in card
+    assert "Sentence 0 of <b>q0/worst</b>." in card
+    plain, _ = build(tmp_path, rows, BuildConfig(test_share=0.0), "plain")
+    assert "## One pair" not in (plain / "README.md").read_text(encoding="utf-8")

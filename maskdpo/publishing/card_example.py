@@ -1,8 +1,9 @@
 """The pair that a data set's card shows: marked sentences, what trains and what is masked.
 
 The rule: the choice is a function of the data set alone, and its text is data that went through
-no editor. So the pair must be short, name both of its responses (so that `forget` finds the card
-by their ids), and hold nothing that a push would refuse in a card.
+no editor. So a pair must be short, name both of its responses (so that `forget` finds the card
+by their ids), and hold nothing that a push would refuse in a card. A long question is a reason
+against a pair, too, except where wrong words are marked: there its beginning is shown.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _is_fit(pair: Pair) -> bool:
     texts = [pair.chosen[0].content, pair.rejected[0].content]
     spans = [pair.chosen_spans or [], pair.rejected_spans or []]
     return (
-        len(question) <= MAX_QUESTION_CHARS
+        (len(question) <= MAX_QUESTION_CHARS or _may_have_words(pair))
         and all(text.strip() and len(text) <= MAX_SIDE_CHARS for text in texts)
         and all(0 < len(group_pieces(items)) <= MAX_SIDE_SENTENCES for items in spans)
         and all(is_plain_code(name) for name in (pair.chosen_id, pair.rejected_id))
@@ -104,7 +105,7 @@ def _trains_words(pair: Pair) -> bool:
 
 def _show(pair: Pair) -> CardExample:
     return CardExample(
-        question=pair.prompt[-1].content,
+        question=_shorten(pair.prompt[-1].content),
         has_wrong_words=any(
             span.part == "error"
             for span in (*(pair.chosen_spans or ()), *(pair.rejected_spans or ()))
@@ -120,6 +121,12 @@ def _show(pair: Pair) -> CardExample:
             ),
         ],
     )
+
+
+def _shorten(question: str) -> str:
+    """The beginning of a question that holds its document."""
+    is_short = len(question) <= MAX_QUESTION_CHARS
+    return question if is_short else question[:MAX_QUESTION_CHARS].rstrip() + " …"
 
 
 def _side(

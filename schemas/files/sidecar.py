@@ -31,7 +31,7 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     # 1.1: `error_spans` of a verdict, in rows that have any; 1.2: their `label` and `kind`
     "annotation": (1, 2),
     "correction": (1, 0),
-    "review": (1, 0),
+    "review": (1, 1),  # 1.1: `label` and `kind` of error spans
     "failure": (1, 0),
     "export": (1, 0),
     "pairs": (2, 0),  # 2: spans may be pieces of sentences; without pieces 1.0 is written
