@@ -39,12 +39,13 @@ def sentence_dialogue(
 ) -> Dialogue[list[Verdict]]:
     """The verdict on one sentence."""
     tail = fill(
-        inputs.prompts.text("sentence"), {"sentence": wrap("sentence", inputs.sentence(number))}
+        inputs.prompts.request("sentence"), {"sentence": wrap("sentence", inputs.sentence(number))}
     )
     messages = inputs.opening([number], tail)
+    schema = verdict_schema(ask_spans=inputs.prompts.asks_spans)
     votes = []
     for vote in range(settings.votes):
-        decoding = make_decoding(settings, settings.max_tokens, verdict_schema())
+        decoding = make_decoding(settings, settings.max_tokens, schema)
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
         verdict = yield from _ask_until_usable(ask, inputs, number, settings)
         votes.append(verdict)
@@ -92,8 +93,8 @@ def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
         yield number, sentence_dialogue(inputs, number, settings)
 
 
-def _assume(inputs: ProtocolInput, _first: int, _ask: Ask) -> str:
-    return json.dumps(assumed_verdict(inputs), ensure_ascii=False)
+def _assume(inputs: ProtocolInput, first: int, _ask: Ask) -> str:
+    return json.dumps(assumed_verdict(inputs, first), ensure_ascii=False)
 
 
 SENTENCE = JudgingProtocol(
@@ -102,4 +103,5 @@ SENTENCE = JudgingProtocol(
     texts={"sentence": Placeholders(needed={"sentence"})},
     dialogues=_dialogues,
     assume=_assume,
+    can_ask_spans=True,
 )

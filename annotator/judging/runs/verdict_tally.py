@@ -22,6 +22,18 @@ _MIN_CHARS = 20  # shorter sentences occur in a document by chance
 _MIN_WIDE_CHARS = 8
 _SHOWN_CHARS = 100
 _CACHED_CHARS = 20_000_000
+_FOUND, _IGNORED = "found", "ignored"
+# Why a hallucinated sentence has no error span (`schemas.records.MissingWords`).
+_WHY_WHOLE = {
+    "none_given": "no words given",
+    "in_document": "words of a document",
+    "in_response": "words of another sentence",
+    "nowhere": "changed words",
+    "no_word": "marks only",
+    "unreadable": "no text",
+    "too_many": "too many words",
+    "no_majority": "no majority",
+}
 
 
 @dataclass(kw_only=True)
@@ -32,12 +44,16 @@ class VerdictTally:
     reasons       undetermined sentences by reason
     num_verbatim  sentences labelled as wrong that occur word for word in one of their documents
     example       one of those sentences
+    words         hallucinated sentences whose wrong words a judge was asked for: `found`, else the
+                  reason of the first words that are missing; and `ignored`, sentences labelled
+                  otherwise for which it gave words all the same
     """
 
     labels: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     num_verbatim: int = 0
     example: str = ""
+    words: Counter[str] = field(default_factory=Counter)
     _plain: dict[str, str] = field(default_factory=dict)
     _plain_chars: int = 0
 
@@ -47,6 +63,8 @@ class VerdictTally:
         """Count the verdicts of one response; `sentences` are their texts, in the same order."""
         for sentence, verdict in zip(sentences, verdicts, strict=True):
             self.labels[verdict.label.value] += 1
+            if verdict.source == "judge":
+                self.words.update(_outcome_of_words(verdict))
             if verdict.label is Label.UNDETERMINED:
                 self.reasons[verdict.reason or "unknown"] += 1
             elif verdict.label in HALLUCINATED_LABELS and self._occurs(sentence, documents):
@@ -76,6 +94,29 @@ class VerdictTally:
             return ""
         named = ", ".join(f"{reason} {number:,}" for reason, number in self.reasons.most_common())
         return f"{count:,} of {self.num_sentences:,} sentences are undetermined ({named})"
+
+    @property
+    def num_asked_for_words(self) -> int:
+        """Hallucinated sentences whose wrong words a judge was asked for."""
+        return self.words.total() - self.words[_IGNORED]
+
+    def describe_words(self) -> str:
+        """`wrong words were found in 7 of 9 hallucinated sentences`, and why not in the rest.
+
+        "" where no judge was asked for words.
+        """
+        if not self.words:
+            return ""
+        total = self.num_asked_for_words
+        found = self.words[_FOUND]
+        text = f"wrong words were found in {found:,} of {total:,} hallucinated sentences"
+        rest = [(name, n) for name, n in self.words.most_common() if name in _WHY_WHOLE]
+        if rest:
+            named = ", ".join(f"{_WHY_WHOLE[name]} {n:,}" for name, n in rest)
+            text += f"; the other {total - found:,} are marked as a whole ({named})"
+        if ignored := self.words[_IGNORED]:
+            text += f"; words given for {ignored:,} sentences with other labels are not used"
+        return text
 
     def warnings(self, judge: str) -> list[str]:
         """The signs of a useless judge, one sentence each."""
@@ -115,6 +156,18 @@ class VerdictTally:
             self._plain[text] = _plain_form(text)
             self._plain_chars += len(text)
         return self._plain[text]
+
+
+def _outcome_of_words(verdict: Verdict) -> list[str]:
+    """What became of the wrong words of a verdict, by one name; [] where they were not asked for.
+
+    Other verdicts than hallucinated ones count only where words were given.
+    """
+    if verdict.label not in HALLUCINATED_LABELS:
+        return [_IGNORED] if verdict.missing_error_words else []
+    if verdict.error_spans:
+        return [_FOUND]
+    return [item.reason for item in verdict.missing_error_words[:1]]
 
 
 def _plain_form(text: str) -> str:
