@@ -11,6 +11,9 @@ them. Calls with one opening (system message and first user message) are one dia
 | | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
 | | a label's name does not count as a copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
+| `wrong_words` | hallucinated sentences of a judge that was asked for wrong words: `found`, or the |
+| | reason of the first missing ones |
+| `first_*_tokens` | tokens of the first call of each dialogue, which no repair changes |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 
 In protocol `anah` a flip is a question whose first and last reply differ in their choice.
@@ -40,6 +43,7 @@ LABELS = {
     "fact": "fact",
 }
 NO_POINTS = "no reference information"
+HALLUCINATED = {"contradictory", "unverifiable", "hallucinated"}
 NEED_QUOTES = {"no_hallucination", "contradictory"}
 SENTENCE = re.compile(r'<sentence(?: id="(\d+)")?>\n(.*?)\n</sentence>', re.S)
 SHOWN = re.compile(r"<(question|response)>\n(.*?)\n</\1>", re.S)
@@ -105,8 +109,10 @@ def describe(lines: Sequence[Json], annotations: Sequence[Json]) -> Json:
         "flips": len(flips),
         "copied_form": len(copies),
         "no_evidence": sum(v["label"] in NEED_QUOTES and not v["evidence"] for v in verdicts),
+        "wrong_words": count(find_words(verdicts)),
         "cases": flips + [case for case in copies if case not in flips],
         **count_calls(lines, calls),
+        **sum_tokens([one[0] for one in dialogues.values()], prefix="first_"),
     }
 
 
@@ -116,18 +122,33 @@ def count(values: Iterator[str] | Sequence[str]) -> dict[str, int]:
 
 def count_calls(lines: Sequence[Json], calls: Sequence[Call]) -> dict[str, int]:
     """Calls by kind, and the tokens the server counted."""
-    usage = [call.reply.get("usage") or {} for call in calls]
-    cached = [(one.get("prompt_tokens_details") or {}).get("cached_tokens") or 0 for one in usage]
     asked = Counter(json.dumps(call.messages) for call in calls)
     return {
         "calls": len(lines),
         "failed_calls": len(lines) - len(calls),
         "repairs": sum(call.is_repair for call in calls),
         "longer": sum(asked.values()) - len(asked),
-        "prompt_tokens": sum(one.get("prompt_tokens", 0) for one in usage),
-        "cached_tokens": sum(cached),
-        "completion_tokens": sum(one.get("completion_tokens", 0) for one in usage),
+        **sum_tokens(calls),
     }
+
+
+def sum_tokens(calls: Sequence[Call], *, prefix: str = "") -> dict[str, int]:
+    """The tokens of calls, as the server counted them."""
+    usage = [call.reply.get("usage") or {} for call in calls]
+    cached = [(one.get("prompt_tokens_details") or {}).get("cached_tokens") or 0 for one in usage]
+    return {
+        f"{prefix}prompt_tokens": sum(one.get("prompt_tokens", 0) for one in usage),
+        f"{prefix}cached_tokens": sum(cached),
+        f"{prefix}completion_tokens": sum(one.get("completion_tokens", 0) for one in usage),
+    }
+
+
+def find_words(verdicts: Sequence[Json]) -> Iterator[str]:
+    """What became of the wrong words of each verdict that was asked for them."""
+    for verdict in verdicts:
+        missing = verdict.get("missing_error_words")
+        if verdict["label"] in HALLUCINATED and (verdict.get("error_spans") or missing):
+            yield "found" if verdict.get("error_spans") else missing[0]["reason"]
 
 
 def read_calls(lines: Sequence[Json]) -> Iterator[Call]:

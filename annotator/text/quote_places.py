@@ -86,7 +86,7 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
 def find_words(words: Quote, text: QuoteText) -> Iterator[Stretch]:
     """The places where `text` contains the words, whatever is next to them.
 
-    Unlike a quote, wrong words are no evidence: `7` is found in `7 kg`, and `born in Rome` behind
+    Wrong words are not evidence, as quotes are: `7` is found in `7 kg`, and `born in Rome` behind
     `not`. A part of a word or number is not found.
     """
     for first, last in _find_tokens(words.tokens, text):

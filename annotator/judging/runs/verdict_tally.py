@@ -115,7 +115,7 @@ class VerdictTally:
             named = ", ".join(f"{_WHY_WHOLE[name]} {n:,}" for name, n in rest)
             text += f"; the other {total - found:,} are marked as a whole ({named})"
         if ignored := self.words[_IGNORED]:
-            text += f"; words given for {ignored:,} sentences with other labels are not used"
+            text += f"; words of sentences with other labels are not used ({ignored:,})"
         return text
 
     def warnings(self, judge: str) -> list[str]:
