@@ -11,8 +11,8 @@ them. Calls with one opening (system message and first user message) are one dia
 | | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
 | | a label's name does not count as a copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
-| `wrong_words` | hallucinated sentences of a judge that was asked for wrong words: `found`, or the |
-| | reason of the first missing ones |
+| `wrong_words` | hallucinated sentences whose wrong words were asked for: `found`, or the reason |
+| | of the first missing ones |
 | `first_*_tokens` | tokens of the first call of each dialogue, which no repair changes |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 

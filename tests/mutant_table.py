@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mutant_rows import mutants_of, reaching
 from mutant_table_api import PYTHON_API
+from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
@@ -531,5 +532,6 @@ MUTANTS = [
     *STORED,
     *LEXICAL,
     *PACKAGING,
+    *ASKED_SPANS,
 ]
 # fmt: on

@@ -358,9 +358,7 @@ def test_a_run_finds_the_words_and_counts_why_not(world, tmp_path, protocol):
         "error_words_unreadable": 1,
     }
     (note,) = [note for note in result.notes if note.startswith("wrong words")]
-    assert note.startswith(
-        "wrong words were found in 16 of 24 hallucinated sentences; the other 8 "
-    )
+    assert note.startswith("wrong words were found in 16 of 24 hallucinated sentences; 8 are ")
     assert "no words given 2" in note
     assert note.endswith("; words of sentences with other labels are not used (1)")
     assert read_sidecar_values(result.output)["counts"] == again.counts

@@ -113,7 +113,7 @@ class VerdictTally:
         rest = [(name, n) for name, n in self.words.most_common() if name in _WHY_WHOLE]
         if rest:
             named = ", ".join(f"{_WHY_WHOLE[name]} {n:,}" for name, n in rest)
-            text += f"; the other {total - found:,} are marked as a whole ({named})"
+            text += f"; {total - found:,} are marked as a whole ({named})"
         if ignored := self.words[_IGNORED]:
             text += f"; words of sentences with other labels are not used ({ignored:,})"
         return text
