@@ -142,7 +142,7 @@ ASKED_SPANS = [
             "schema-always-with-words",
             "if ask_spans else {})",
             "if True else {})",
-            "test_protocol_keys.py -k 'plain and sentence'",
+            "test_protocol_keys.py -k plain and sentence",
         ),
     ),
     *mutants_of(

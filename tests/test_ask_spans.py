@@ -12,6 +12,9 @@ from sample_server import ChatServer
 
 from annotator.calls.store import Store
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.domains.defaults import with_domain
+from annotator.judging.domains.domain import load_domain
+from annotator.judging.domains.preview import make_sample, preview_protocols
 from annotator.judging.evidence.wrong_words import find_wrong_words
 from annotator.judging.make_judge import make_judge
 from annotator.judging.protocols.load_prompts import load_prompts
@@ -437,3 +440,16 @@ def test_the_judge_is_shown_each_sentence_and_the_form(world, tmp_path):
         assert asked_sentences(body)[0][1] in truths
         schema = body["response_format"]["json_schema"]["schema"]
         assert list(schema["properties"]) == ["quotes", "reason", "label", "wrong"]
+
+
+def test_a_preview_of_a_domain_shows_the_request_where_the_protocol_has_it():
+    domain = load_domain("general")
+    values = settings_of("http://127.0.0.1:9/v1", "sentence", ask_spans=True)
+    config = with_domain(AnnotateConfig.parse(values, where="annotate"), domain)
+    shown = {
+        item.protocol: ["- wrong: a list" in str(call.messages) for call in item.calls]
+        for item in preview_protocols(domain, config, make_sample(domain, config))
+    }
+    assert all(shown["response"])
+    assert all(shown["sentence"])
+    assert not any(shown["anah"])
