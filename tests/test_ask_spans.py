@@ -51,6 +51,7 @@ CASES = {
     "repeated": ("May left in May.", ["May"], ["May", "May"], []),
     "repeated and marked": ("May left in May.", ["left in [May]"], [(12, "May")], []),
     "marked in both": ("May left in May.", ["[May] left in May"], [(0, "May")], []),
+    "the second is marked": ("May left in May.", ["May left in [May]"], [(12, "May")], []),
     "marked, other words": ("May left in May.", ["gone by [May]"], ["May", "May"], []),
     "brackets of the text": ("See May [2] here.", ["May [2]"], ["May [2]"], []),
     "marked in chinese": ("罗马人回到罗马。", ["回到【罗马】"], [(5, "罗马")], []),
@@ -185,7 +186,7 @@ def test_votes_mark_what_more_than_half_of_them_mark(votes, spans, missing):
 
 
 def test_only_votes_for_the_label_mark_words():
-    other = vote("not_mentioned", "home")
+    other = vote("not_mentioned", "three grey cats")
     two = [vote("contradicted", "three grey"), vote("contradicted", "grey cats")]
     assert ask_votes(other, *two) == ("contradictory", ["grey"], [])
 
