@@ -11,8 +11,8 @@ them. Calls with one opening (system message and first user message) are one dia
 | | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
 | | a label's name does not count as a copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
-| `wrong_words` | hallucinated sentences whose wrong words were asked for: `found`, or the reason |
-| | of the first missing ones |
+| `wrong_words` | hallucinated sentences whose wrong words were asked for: `found`, `whole` where |
+| | these are the whole sentence, or the reason of the first missing ones |
 | `first_*_tokens` | tokens of the first call of each dialogue, which no repair changes |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 
@@ -99,6 +99,7 @@ def describe(lines: Sequence[Json], annotations: Sequence[Json]) -> Json:
         (letters(row["prompt"][-1]["content"]), letters(row["text"])): row for row in annotations
     }
     verdicts = [item["verdict"] for row in annotations for item in row["sentences"]]
+    words = [find_words(row, item) for row in annotations for item in row["sentences"]]
     cases = [case for one in dialogues.values() for case in find_cases(one, known)]
     flips = [case for case in cases if case["flip"]]
     copies = [case for case in cases if case["copied"]]
@@ -109,7 +110,7 @@ def describe(lines: Sequence[Json], annotations: Sequence[Json]) -> Json:
         "flips": len(flips),
         "copied_form": len(copies),
         "no_evidence": sum(v["label"] in NEED_QUOTES and not v["evidence"] for v in verdicts),
-        "wrong_words": count(find_words(verdicts)),
+        "wrong_words": count([outcome for outcome in words if outcome]),
         "cases": flips + [case for case in copies if case not in flips],
         **count_calls(lines, calls),
         **sum_tokens([one[0] for one in dialogues.values()], prefix="first_"),
@@ -143,12 +144,21 @@ def sum_tokens(calls: Sequence[Call], *, prefix: str = "") -> dict[str, int]:
     }
 
 
-def find_words(verdicts: Sequence[Json]) -> Iterator[str]:
-    """What became of the wrong words of each verdict that was asked for them."""
-    for verdict in verdicts:
-        missing = verdict.get("missing_error_words")
-        if verdict["label"] in HALLUCINATED and (verdict.get("error_spans") or missing):
-            yield "found" if verdict.get("error_spans") else missing[0]["reason"]
+def find_words(row: Json, item: Json) -> str:
+    """What became of the wrong words of a sentence whose judge was asked for them; '' for others.
+
+    `whole` where they are all its letters and digits.
+    """
+    verdict = item["verdict"]
+    spans, missing = verdict.get("error_spans"), verdict.get("missing_error_words")
+    if verdict["label"] not in HALLUCINATED or not (spans or missing):
+        return ""
+    if not spans:
+        return str(missing[0]["reason"])
+    marked = {place for span in spans for place in range(span["start"], span["end"])}
+    said = range(item["start"], item["end"])
+    rest = "".join(row["text"][place] for place in said if place not in marked)
+    return "found" if letters(rest) else "whole"
 
 
 def read_calls(lines: Sequence[Json]) -> Iterator[Call]:

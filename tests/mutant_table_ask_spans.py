@@ -194,6 +194,15 @@ ASKED_SPANS = [
         ),
     ),
     *mutants_of(
+        "annotator/judging/runs/verdict_tally.py",
+        (
+            "whole-sentences-are-found-words",
+            "[_WHOLE if is_whole else _FOUND]",
+            "[_FOUND]",
+            "test_verdict_tally.py -k words",
+        ),
+    ),
+    *mutants_of(
         "annotator/judging/runs/outcome.py",
         (
             "words-without-a-note",
@@ -206,8 +215,8 @@ ASKED_SPANS = [
         "benchmarks/real_judge_log.py",
         (
             "words-of-first-reason-only",
-            'yield "found" if verdict.get("error_spans") else missing[0]["reason"]',
-            'yield missing[0]["reason"] if missing else "found"',
+            "if not spans:",
+            "if missing:",
             "test_real_judge_log.py",
         ),
     ),

@@ -184,11 +184,12 @@ def test_wrong_words_are_counted_where_they_were_asked_for():
     spans = [{"start": 16, "end": 20}]
     rows = [
         said("contradictory", error_spans=spans, missing_error_words=missing),
+        said("unverifiable", error_spans=[{"start": 0, "end": 12}, {"start": 10, "end": 20}]),
         said("unverifiable", missing_error_words=missing),
         said("unverifiable"),
         said("no_fact", missing_error_words=[{"words": "a", "reason": "not_hallucinated"}]),
     ]
-    assert describe([], rows)["wrong_words"] == {"found": 1, "none_given": 1}
+    assert describe([], rows)["wrong_words"] == {"found": 1, "none_given": 1, "whole": 1}
 
 
 def test_tokens_of_first_calls_leave_repairs_out():

@@ -41,22 +41,25 @@ def test_labels_and_reasons_are_counted():
 
 
 def test_words_are_counted_where_a_judge_was_asked_for_them():
-    spans = {"error_spans": [ErrorSpan(start=0, end=1)]}
+    spans = {"error_spans": [ErrorSpan(start=70, end=73)]}
+    whole = {"error_spans": [ErrorSpan(start=70, end=78), ErrorSpan(start=74, end=78)]}
     lost = {"missing_error_words": [MissingWords(words="", reason="none_given")]}
     bad, good = verdict("contradictory"), verdict("no_fact")
     found = [
         bad,
         bad.model_copy(update=spans | lost),
+        bad.model_copy(update=whole),
         bad.model_copy(update=lost),
         good.model_copy(update=lost),
         bad.model_copy(update=spans | {"source": "person"}),
     ]
     tally = VerdictTally()
-    tally.add(["A."] * len(found), found, [])
-    assert dict(tally.words) == {"found": 1, "none_given": 1, "ignored": 1}
+    tally.add(["Ada sang."] * len(found), found, [])
+    assert dict(tally.words) == {"found": 1, "whole_sentence": 1, "none_given": 1, "ignored": 1}
     assert tally.describe_words() == (
-        "wrong words were found in 1 of 2 hallucinated sentences; 1 are marked as a "
-        "whole (no words given 1); words of sentences with other labels are not used (1)"
+        "wrong words were found in 2 of 3 hallucinated sentences, in 1 of them all words of the "
+        "sentence; 1 are marked as a whole (no words given 1); words of sentences with "
+        "other labels are not used (1)"
     )
     assert VerdictTally().describe_words() == ""
 
