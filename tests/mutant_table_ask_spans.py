@@ -125,6 +125,33 @@ ASKED_SPANS = [
         ),
     ),
     *mutants_of(
+        "annotator/judging/protocols/cut_words.py",
+        (
+            "cut-replies-without-words-asked",
+            "if not prompts.asks_spans:",
+            "if False:",
+            f"{TESTS} -k where_words_were_asked",
+        ),
+        (
+            "cut-windows-are-whole",
+            " or len(_LABEL.findall(reply.text)) != num_verdicts:",
+            ":",
+            f"{TESTS} -k ends_in_its or ends_elsewhere",
+        ),
+        (
+            "closed-lists-are-cut",
+            """if found is None or "]" in _STRING.sub("", found["words"]).partition('"')[0]:""",
+            "if found is None:",
+            f"{TESTS} -k ends_elsewhere",
+        ),
+        (
+            "cut-words-silently-lost",
+            "json.dumps([*words, CUT_OFF], ensure_ascii=False)",
+            "json.dumps(words, ensure_ascii=False)",
+            f"{TESTS} -k ends_in_its",
+        ),
+    ),
+    *mutants_of(
         "annotator/judging/protocols/steps.py",
         (
             "words-assumed-away",

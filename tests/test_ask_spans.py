@@ -24,6 +24,7 @@ from annotator.judging.protocols.steps import ProtocolSettings
 from annotator.judging.protocols.table import PROTOCOLS
 from annotator.judging.runs.annotate import run_annotate
 from annotator.judging.runs.estimate import estimate_annotate
+from annotator.models.backend import Reply
 from schemas.errors import ConfigError
 from schemas.files.jsonl import read_records
 from schemas.files.sidecar import read_sidecar_values
@@ -228,6 +229,70 @@ def test_bad_words_never_cost_a_repair_or_the_label(wrong):
     (found,), asked = follow(sentence_dialogue(inputs, 0, settings), [json.dumps(value)])
     assert (len(asked), found.label, found.error_spans) == (1, Label.CONTRADICTORY, [])
     assert found.missing_error_words
+
+
+def cut(text):
+    return Reply(text=text, finish_reason="length")
+
+
+HEAD = json.dumps(json.loads(vote("contradicted")) | {"wrong": 0})[: -len("0}")]
+
+
+@pytest.mark.parametrize(
+    ("said", "spans", "missing"),
+    [
+        ('["three grey", "at ho', ["three grey"], ["cut_off"]),
+        ("[" + '"three", ' * 20, ["three"], ["cut_off"]),
+        ('["She kept three grey cats at home and then in the year of 1923 \\"sh', [], ["cut_off"]),
+        ('["three", 7, "\\ud83c", "[', ["three"], ["cut_off", "no_word"]),
+        ("[", [], ["cut_off"]),
+    ],
+)  # fmt: skip
+def test_a_reply_that_ends_in_its_words_counts_without_them(said, spans, missing):
+    inputs = make_inputs([SENTENCES[1]], [DOCUMENT], prompts=prompts_of())
+    settings = ProtocolSettings(judge="j", max_tokens=100)
+    (found,), asked = follow(sentence_dialogue(inputs, 0, settings), [cut(HEAD + said)])
+    text = inputs.task.response.text
+    assert (len(asked), found.label) == (1, Label.CONTRADICTORY)
+    assert [text[span.start : span.end] for span in found.error_spans] == spans
+    assert sorted(item.reason for item in found.missing_error_words) == missing
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        HEAD.partition('"label"')[0] + '"label": "contra',
+        HEAD.partition('"wrong"')[0] + '"wro',
+        HEAD + '["three"], "label": "supported", "x": [',
+        HEAD + '["three"] ',
+        '{"label": "supported", "x": [' + HEAD + '["thr',
+    ],
+)
+def test_a_reply_that_ends_elsewhere_is_asked_for_again(said):
+    inputs = make_inputs([SENTENCES[1]], [DOCUMENT], prompts=prompts_of())
+    settings = ProtocolSettings(judge="j", max_tokens=100)
+    (found,), asked = follow(sentence_dialogue(inputs, 0, settings), [cut(said)])
+    assert len(asked) > 1
+    assert (found.label, found.reason) == (Label.UNDETERMINED, "cut_off")
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_window_that_ends_in_its_last_words_counts_where_words_were_asked_for(is_asked):
+    prompts = prompts_of("response") if is_asked else load_prompts("en")
+    inputs = make_inputs(SENTENCES, [DOCUMENT], prompts=prompts)
+    both = [item(1, "not_mentioned", "1901"), item(2, "contradicted", "three", "grey")]
+    whole = json.dumps({"verdicts": both})
+    replies = [cut(whole.rpartition('y"]')[0]), Reply(text=whole, finish_reason="stop")]
+    settings = ProtocolSettings(judge="j", max_tokens=100)
+    found, asked = follow(window_dialogue(inputs, [0, 1], settings), replies)
+    assert [one.label for one in found] == [Label.UNVERIFIABLE, Label.CONTRADICTORY]
+    assert len(asked) == (1 if is_asked else 2)
+    reasons = [[missing.reason for missing in one.missing_error_words] for one in found]
+    assert reasons == ([[], ["cut_off"]] if is_asked else [[], []])
+    # Without the last verdict it is no whole window.
+    parts = [cut(whole.partition('1"]')[0]), Reply(text=whole, finish_reason="stop")]
+    _, asked = follow(window_dialogue(inputs, [0, 1], settings), parts)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -27,6 +27,8 @@ WRONG_WORDS_VERSION = 1
 # The form has five. A list with more than this is a loop, or the whole text word by word.
 _MAX_GIVEN = 20
 _MAX_KEPT_CHARS = 500
+# In place of words that a reply was cut off in (annotator/judging/protocols/cut_words.py).
+CUT_OFF = {"cut_off": True}
 # Wrong words that are marked, with the words around them.
 _MARKED = re.compile(r"([^\[\]［］【】]*)[\[［【]([^\[\]［］【】]+)[\]］】]([^\[\]［］【】]*)")
 
@@ -95,7 +97,9 @@ def read_given(value: Any) -> tuple[list[GivenWords], list[MissingWords]]:
     given: dict[str, GivenWords] = {}
     missing: dict[str, MissingWords] = {}
     for item in items:
-        if not isinstance(item, str):
+        if item == CUT_OFF:
+            missing["cut_off"] = MissingWords(words="", reason="cut_off")
+        elif not isinstance(item, str):
             shown = json.dumps(item, ensure_ascii=False)
             missing[shown] = MissingWords(words=shown, reason="unreadable")
         elif raw := item.strip():

@@ -13,6 +13,7 @@ from typing import Any
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes
+from annotator.judging.protocols.cut_words import mend_words
 from annotator.judging.protocols.prompts import Placeholders, fill, wrap
 from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
 from annotator.judging.protocols.protocol_input import ProtocolInput
@@ -77,7 +78,8 @@ def _judge_window(
     ask_spans = inputs.prompts.asks_spans
     ask = _window_ask(messages, owed, settings, vote, ask_spans=ask_spans)
     for _ in range(3):  # asked, form repaired, quotes repaired
-        reply = yield from ask_with_room(ask)
+        mend = mend_words(inputs.prompts, num_verdicts=len(owed), closing="}]}")
+        reply = yield from ask_with_room(ask, mend)
         if isinstance(reply, ReplyFault):
             faults |= dict.fromkeys(owed, reply)
             break

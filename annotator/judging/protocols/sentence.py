@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes, label_probabilities
+from annotator.judging.protocols.cut_words import mend_words
 from annotator.judging.protocols.prompts import Placeholders, fill, wrap
 from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
 from annotator.judging.protocols.protocol_input import ProtocolInput
@@ -56,10 +57,11 @@ def _ask_until_usable(
     ask: Ask, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, Verdict]:
     """A verdict, with its form repaired once and its quotes once; the first label counts."""
+    mend = mend_words(inputs.prompts, num_verdicts=1, closing="}")
     repaired: set[bool] = set()
     first: FirstLabel | None = None
     while True:
-        reply = yield from ask_with_room(ask)
+        reply = yield from ask_with_room(ask, mend)
         if isinstance(reply, ReplyFault):
             return undetermined(reply, settings, "sentence")
         found = _read_sentence_reply(reply, inputs, number, settings)

@@ -32,6 +32,7 @@ _WHY_WHOLE = {
     "nowhere": "changed words",
     "no_word": "marks only",
     "unreadable": "no text",
+    "cut_off": "words cut off",
     "too_many": "too many words",
     "no_majority": "no majority",
 }
