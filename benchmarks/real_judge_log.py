@@ -11,6 +11,9 @@ them. Calls with one opening (system message and first user message) are one dia
 | | two words or more of the text behind the last tag of the opening, or marks alone (`...`); |
 | | a label's name does not count as a copy |
 | `no_evidence` | decided sentences that need a quote and have no offsets |
+| `wrong_words` | hallucinated sentences whose wrong words were asked for: `found`, `whole` where |
+| | these are the whole sentence, or the reason of the first missing ones |
+| `first_*_tokens` | tokens of the first call of each dialogue, which no repair changes |
 | `calls` | all calls; of them `repairs` name a fault, and `longer` ask again with more room |
 
 In protocol `anah` a flip is a question whose first and last reply differ in their choice.
@@ -40,6 +43,7 @@ LABELS = {
     "fact": "fact",
 }
 NO_POINTS = "no reference information"
+HALLUCINATED = {"contradictory", "unverifiable", "hallucinated"}
 NEED_QUOTES = {"no_hallucination", "contradictory"}
 SENTENCE = re.compile(r'<sentence(?: id="(\d+)")?>\n(.*?)\n</sentence>', re.S)
 SHOWN = re.compile(r"<(question|response)>\n(.*?)\n</\1>", re.S)
@@ -95,6 +99,7 @@ def describe(lines: Sequence[Json], annotations: Sequence[Json]) -> Json:
         (letters(row["prompt"][-1]["content"]), letters(row["text"])): row for row in annotations
     }
     verdicts = [item["verdict"] for row in annotations for item in row["sentences"]]
+    words = [find_words(row, item) for row in annotations for item in row["sentences"]]
     cases = [case for one in dialogues.values() for case in find_cases(one, known)]
     flips = [case for case in cases if case["flip"]]
     copies = [case for case in cases if case["copied"]]
@@ -105,8 +110,10 @@ def describe(lines: Sequence[Json], annotations: Sequence[Json]) -> Json:
         "flips": len(flips),
         "copied_form": len(copies),
         "no_evidence": sum(v["label"] in NEED_QUOTES and not v["evidence"] for v in verdicts),
+        "wrong_words": count([outcome for outcome in words if outcome]),
         "cases": flips + [case for case in copies if case not in flips],
         **count_calls(lines, calls),
+        **sum_tokens([one[0] for one in dialogues.values()], prefix="first_"),
     }
 
 
@@ -116,18 +123,42 @@ def count(values: Iterator[str] | Sequence[str]) -> dict[str, int]:
 
 def count_calls(lines: Sequence[Json], calls: Sequence[Call]) -> dict[str, int]:
     """Calls by kind, and the tokens the server counted."""
-    usage = [call.reply.get("usage") or {} for call in calls]
-    cached = [(one.get("prompt_tokens_details") or {}).get("cached_tokens") or 0 for one in usage]
     asked = Counter(json.dumps(call.messages) for call in calls)
     return {
         "calls": len(lines),
         "failed_calls": len(lines) - len(calls),
         "repairs": sum(call.is_repair for call in calls),
         "longer": sum(asked.values()) - len(asked),
-        "prompt_tokens": sum(one.get("prompt_tokens", 0) for one in usage),
-        "cached_tokens": sum(cached),
-        "completion_tokens": sum(one.get("completion_tokens", 0) for one in usage),
+        **sum_tokens(calls),
     }
+
+
+def sum_tokens(calls: Sequence[Call], *, prefix: str = "") -> dict[str, int]:
+    """The tokens of calls, as the server counted them."""
+    usage = [call.reply.get("usage") or {} for call in calls]
+    cached = [(one.get("prompt_tokens_details") or {}).get("cached_tokens") or 0 for one in usage]
+    return {
+        f"{prefix}prompt_tokens": sum(one.get("prompt_tokens", 0) for one in usage),
+        f"{prefix}cached_tokens": sum(cached),
+        f"{prefix}completion_tokens": sum(one.get("completion_tokens", 0) for one in usage),
+    }
+
+
+def find_words(row: Json, item: Json) -> str:
+    """What became of the wrong words of a sentence whose judge was asked for them; '' for others.
+
+    `whole` where they are all its letters and digits.
+    """
+    verdict = item["verdict"]
+    spans, missing = verdict.get("error_spans"), verdict.get("missing_error_words")
+    if verdict["label"] not in HALLUCINATED or not (spans or missing):
+        return ""
+    if not spans:
+        return str(missing[0]["reason"])
+    marked = {place for span in spans for place in range(span["start"], span["end"])}
+    said = range(item["start"], item["end"])
+    rest = "".join(row["text"][place] for place in said if place not in marked)
+    return "found" if letters(rest) else "whole"
 
 
 def read_calls(lines: Sequence[Json]) -> Iterator[Call]:

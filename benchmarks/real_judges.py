@@ -4,6 +4,7 @@
         --labels begin_wow_dev.jsonl wice_dev.jsonl --output runs/judges
     python benchmarks/real_judges.py ... --code OLD_CHECKOUT    the same with other code
     python benchmarks/real_judges.py ... --figures              counts an earlier run's logs again
+    python benchmarks/real_judges.py ... --ask-spans            also asks for the wrong words
 
 Selection: of a file with n responses, every (n // K)-th line from the first one, K lines in all
 (K is --per-file), so that the selection spans the file and its groups. Each protocol is run by
@@ -51,7 +52,7 @@ def main() -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     gold = args.output / "selection.jsonl"
     if not args.figures:
-        write_selection(args.labels, args.per_file, gold)
+        write_selection(args.labels, args.per_file, gold, document_chars=args.document_chars)
     num_responses = len(read_lines(gold))
     setting = Setting(
         server=args.server,
@@ -59,7 +60,7 @@ def main() -> int:
         code=args.code.resolve(),
         max_tokens=args.max_tokens,
         concurrency=args.concurrency,
-        extra=args.set,
+        extra=[*(["annotate.llm.ask_spans=true"] if args.ask_spans else []), *args.set],
     )
     result: dict[str, Any] = {"model": args.model, "responses": num_responses}
     for protocol in args.protocols:
@@ -79,6 +80,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="name that the server serves")
     parser.add_argument("--labels", type=Path, nargs="+", required=True, help="human-label JSONL")
     parser.add_argument("--per-file", type=int, default=30, help="responses per file [30]")
+    parser.add_argument("--document-chars", type=int, help="characters kept of each document [all]")
+    parser.add_argument("--ask-spans", action="store_true", help="ask for the wrong words, too")
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
     parser.add_argument("--output", type=Path, required=True, help="folder for logs and verdicts")
     parser.add_argument(
@@ -91,15 +94,30 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_selection(files: Sequence[Path], per_file: int, path: Path) -> int:
-    """The selected lines of all files in one file; returns how many."""
+def write_selection(
+    files: Sequence[Path], per_file: int, path: Path, *, document_chars: int | None = None
+) -> int:
+    """The selected lines of all files in one file; returns how many.
+
+    With `document_chars` only the beginning of each document is kept.
+    """
     lines: list[str] = []
     for file in files:
         rows = file.read_text(encoding="utf-8").splitlines()
         stride = max(1, len(rows) // per_file)
         lines += rows[::stride][:per_file]
+    if document_chars is not None:
+        lines = [cut_documents(line, document_chars) for line in lines]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)
+
+
+def cut_documents(line: str, size: int) -> str:
+    """A labelled response with the first `size` characters of each document."""
+    row = json.loads(line)
+    for document in row["documents"]:
+        document["text"] = document["text"][:size]
+    return json.dumps(row, ensure_ascii=False)
 
 
 def run_protocol(setting: Setting, protocol: str, gold: Path, folder: Path) -> None:

@@ -171,6 +171,37 @@ class ErrorSpan(Record):
         return self
 
 
+class MissingWords(Record):
+    """Words that a judge gave as the wrong ones and that could not become an error span.
+
+    words    as the judge gave them, at most 500 characters; '' where it gave none
+    reason   none_given        a hallucinated sentence, and the judge gave no words
+             in_document       they are not in the sentence, but in a document
+             in_response       they are not in the sentence, but elsewhere in the response
+             nowhere           they are in none of these: changed words
+             no_word           they hold no letter and no digit
+             unreadable        the judge gave something else than text
+       cut_off           the reply ended before the words did
+             too_many          the judge gave more words than can be the shortest ones
+             no_majority       not more than half of the votes marked the same words
+             not_hallucinated  the label says that nothing is wrong
+    """
+
+    words: str
+    reason: Literal[
+        "none_given",
+        "in_document",
+        "in_response",
+        "nowhere",
+        "no_word",
+        "unreadable",
+        "cut_off",
+        "too_many",
+        "no_majority",
+        "not_hallucinated",
+    ]
+
+
 class Verdict(Record):
     """What one judge or person decided about one sentence. Never changed after it is made."""
 
@@ -185,6 +216,8 @@ class Verdict(Record):
     error_spans: list[ErrorSpan] = Field(default=[], exclude_if=lambda spans: not spans)
     """The wrong words, as judge or person gave them: in any order, possibly past the sentence's
     ends. Empty: the whole sentence (`schemas.error_spans`)."""
+    missing_error_words: list[MissingWords] = Field(default=[], exclude_if=lambda words: not words)
+    """Wrong words of a judge that became no error span; only where it was asked for them."""
     rationale: str = ""
     source: Literal["judge", "person"] = "judge"
     judge: str = ""

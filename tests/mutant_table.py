@@ -11,6 +11,7 @@ from __future__ import annotations
 from mutant_rows import mutants_of, reaching
 from mutant_table_agreement_spans import AGREEMENT_SPANS
 from mutant_table_api import PYTHON_API
+from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
@@ -537,5 +538,6 @@ MUTANTS = [
     *STORED,
     *LEXICAL,
     *PACKAGING,
+    *ASKED_SPANS,
 ]
 # fmt: on

@@ -172,3 +172,34 @@ def test_the_proxy_passes_a_call_on_and_records_it(tmp_path):
     assert passed_on["choices"][0]["message"]["content"] == "said m"
     assert (line["status"], line["reply"]) == (200, passed_on)
     assert line["request"] == {"model": "m", "messages": []}
+
+
+def test_wrong_words_are_counted_where_they_were_asked_for():
+    def said(label, **words):
+        row = annotation(label)
+        row["sentences"][0]["verdict"] |= words
+        return row
+
+    missing = [{"words": "", "reason": "none_given"}, {"words": "a", "reason": "nowhere"}]
+    spans = [{"start": 16, "end": 20}]
+    rows = [
+        said("contradictory", error_spans=spans, missing_error_words=missing),
+        said("unverifiable", error_spans=[{"start": 0, "end": 12}, {"start": 10, "end": 20}]),
+        said("unverifiable", missing_error_words=missing),
+        said("unverifiable"),
+        said("no_fact", missing_error_words=[{"words": "a", "reason": "not_hallucinated"}]),
+    ]
+    assert describe([], rows)["wrong_words"] == {"found": 1, "none_given": 1, "whole": 1}
+
+
+def test_tokens_of_first_calls_leave_repairs_out():
+    figures = describe_replies(verdict("supported"), verdict("supported"), "no_hallucination")
+    assert (figures["prompt_tokens"], figures["first_prompt_tokens"]) == (200, 100)
+    assert (figures["completion_tokens"], figures["first_completion_tokens"]) == (14, 7)
+
+
+def test_documents_of_a_selection_can_be_cut(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "a", "documents": [{"id": "d", "text": "Ünder the sea"}]}\n', "utf-8")
+    write_selection([rows], 1, tmp_path / "out.jsonl", document_chars=5)
+    assert read_lines(tmp_path / "out.jsonl")[0]["documents"] == [{"id": "d", "text": "Ünder"}]

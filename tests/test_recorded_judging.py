@@ -83,6 +83,13 @@ def test_the_judge_s_settings_and_prompts_are_in_manifest_and_card(tmp_path):
     assert json_faults("manifest", manifest, allowed=frozenset()) == []
 
 
+@pytest.mark.parametrize(("given", "recorded"), [(True, True), (False, None), ("yes", None)])
+def test_asking_for_the_wrong_words_is_recorded_only_where_it_was_on(tmp_path, given, recorded):
+    path = write(tmp_path / "a.jsonl", questions(30), llm=LLM | {"ask_spans": given})
+    (entry,) = build(tmp_path, path)[0]["judging"]
+    assert entry["settings"].get("ask_spans") is recorded
+
+
 def test_without_a_record_the_card_names_no_prompts(tmp_path):
     path = write_annotations(tmp_path / "a.jsonl", questions(30, verdict={"protocol": "response"}))
     manifest, card = build(tmp_path, path)

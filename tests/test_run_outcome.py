@@ -132,6 +132,17 @@ def test_what_the_judge_says_is_printed_without_control_characters(annotate, tmp
     assert "\x1b" not in result.output
 
 
+def test_a_preview_shows_the_wrong_words(annotate, tmp_path):
+    truths = make_world(tmp_path, num_responses=1)
+    judge = ScriptedJudge(truths)
+    judge_verdict = judge.verdict
+    judge.verdict = lambda text: judge_verdict(text) | {"wrong": ["7 cats", "felines"]}
+    with ChatServer(judge) as server:
+        result = annotate(server, "--preview=1", "--set=annotate.llm.ask_spans=true")
+    assert "wrong words: 7 cats\n" in result.output
+    assert "words not marked: 'felines' (nowhere)\n" in result.output
+
+
 @pytest.mark.parametrize("answer", ["prose", "failure"])
 def test_a_run_without_a_useful_reply_leaves_an_earlier_output_as_it_is(annotate, tmp_path, answer):
     truths = make_world(tmp_path, num_responses=2)

@@ -4,7 +4,7 @@ import pytest
 
 from annotator.judging.runs.verdict_tally import MIN_DECIDED, VerdictTally
 from schemas.labels import Label
-from schemas.records import Document, Verdict
+from schemas.records import Document, ErrorSpan, MissingWords, Verdict
 
 DOCUMENT = Document(
     id="d",
@@ -38,6 +38,30 @@ def test_labels_and_reasons_are_counted():
     assert tally.describe_undetermined() == (
         "2 of 4 sentences are undetermined (no_document 1, cut_off 1)"
     )
+
+
+def test_words_are_counted_where_a_judge_was_asked_for_them():
+    spans = {"error_spans": [ErrorSpan(start=70, end=73)]}
+    whole = {"error_spans": [ErrorSpan(start=70, end=78), ErrorSpan(start=74, end=78)]}
+    lost = {"missing_error_words": [MissingWords(words="", reason="none_given")]}
+    bad, good = verdict("contradictory"), verdict("no_fact")
+    found = [
+        bad,
+        bad.model_copy(update=spans | lost),
+        bad.model_copy(update=whole),
+        bad.model_copy(update=lost),
+        good.model_copy(update=lost),
+        bad.model_copy(update=spans | {"source": "person"}),
+    ]
+    tally = VerdictTally()
+    tally.add(["Ada sang."] * len(found), found, [])
+    assert dict(tally.words) == {"found": 1, "whole_sentence": 1, "none_given": 1, "ignored": 1}
+    assert tally.describe_words() == (
+        "wrong words were found in 2 of 3 hallucinated sentences, in 1 of them all words of the "
+        "sentence; 1 are marked as a whole (no words given 1); words of sentences with "
+        "other labels are not used (1)"
+    )
+    assert VerdictTally().describe_words() == ""
 
 
 def test_reasons_set_aside_count_neither_for_nor_against():

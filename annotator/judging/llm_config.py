@@ -61,6 +61,14 @@ class LlmConfig(ModelConfig):
             "weak_evidence), 'keep' keeps it and records the missing quotes"
         ),
     )
+    ask_spans: bool = Field(
+        default=False,
+        description=(
+            "also ask for the shortest wrong words of a hallucinated sentence, which become its "
+            "error spans; for the protocols "
+            + " and ".join(repr(item.name) for item in PROTOCOLS.values() if item.can_ask_spans)
+        ),
+    )
     prompts: Path | None = Field(
         default=None,
         description=(
@@ -80,6 +88,16 @@ class LlmConfig(ModelConfig):
             known = f"{', '.join(others)} or {last}" if others else last
             raise PydanticCustomError("protocol", f"input should be {known}")
         return name
+
+    @model_validator(mode="after")
+    def _protocol_can_ask_spans(self) -> Self:
+        if self.ask_spans and not PROTOCOLS[self.protocol].can_ask_spans:
+            able = [repr(item.name) for item in PROTOCOLS.values() if item.can_ask_spans]
+            raise ValueError(
+                f"ask_spans is true, but the protocol {self.protocol!r} cannot ask for words; "
+                f"protocols that can: {' and '.join(able)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _votes_differ(self) -> Self:

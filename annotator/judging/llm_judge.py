@@ -19,6 +19,7 @@ from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
 from annotator.calls.usage import Meter
 from annotator.judging.evidence.quotes import QuoteFinder
+from annotator.judging.evidence.wrong_words import WRONG_WORDS_VERSION
 from annotator.judging.excerpts import ExcerptChooser
 from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.llm_config import LlmConfig
@@ -66,7 +67,12 @@ class LlmJudge:
         self.protocol = PROTOCOLS[self.config.protocol]
         # Read now, so that a wrong folder is reported before anything is spent.
         self._prompts = {
-            language: load_prompts(language, self.config.prompts, protocol=self.protocol)
+            language: load_prompts(
+                language,
+                self.config.prompts,
+                protocol=self.protocol,
+                ask_spans=self.config.ask_spans,
+            )
             for language in LANGUAGES
         }
         self._settings = ProtocolSettings(
@@ -100,6 +106,8 @@ class LlmJudge:
             "max_tokens": config.max_tokens,
             "evidence": config.evidence,
             "seed": config.seed if config.temperature else None,
+            # Left out where off, so that fingerprints stay as before the setting existed.
+            **({"ask_spans": WRONG_WORDS_VERSION} if config.ask_spans else {}),
         }
 
     @property

@@ -137,6 +137,15 @@ def is_cut(text: QuoteText, first: int, last: int) -> bool:
     )
 
 
+def splits_word(text: QuoteText, first: int, last: int) -> bool:
+    """Whether the tokens `first` to `last` of a text begin or end inside a word or a number."""
+    edges = (_Edge(text=text, at=first), _Edge(text=text, at=last + 1))
+    return any(
+        edge.gap() is not None and (_is_inside_word(edge) or _is_inside_number(edge))
+        for edge in edges
+    )
+
+
 def hides_negation(between: str) -> bool:
     """Whether the text that an elision leaves out, within one sentence, may reverse the meaning of
     the rest."""

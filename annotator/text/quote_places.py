@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from annotator.text.quote_edges import is_cut
+from annotator.text.quote_edges import is_cut, splits_word
 from annotator.text.quote_text import ARTICLES, SPLIT, QuoteText, read_quote_text, without_articles
 
 MIN_SCORE = 0.9
@@ -80,6 +80,18 @@ def find_stretches(quote: Quote, text: QuoteText) -> Iterator[Stretch]:
     for first, last in _find_tokens(quote.tokens, text):
         if not is_cut(text, first, last):
             end = _end_of(quote, text, last)
+            yield Stretch(start=text.starts[first], end=end, score=1.0)
+
+
+def find_words(words: Quote, text: QuoteText) -> Iterator[Stretch]:
+    """The places where `text` contains the words, whatever is next to them.
+
+    Wrong words are not evidence, as quotes are: `7` is found in `7 kg`, and `born in Rome` behind
+    `not`. A part of a word or number is not found.
+    """
+    for first, last in _find_tokens(words.tokens, text):
+        if not splits_word(text, first, last):
+            end = _end_of(words, text, last)
             yield Stretch(start=text.starts[first], end=end, score=1.0)
 
 

@@ -52,6 +52,8 @@ def _read_one(values: Mapping[str, Any]) -> dict[str, Any] | None:
     if config.get("judge") not in ("llm", "cascade") or not llm or not isinstance(name, str):
         return None
     settings = {key: llm[key] for key in _SETTINGS if _is_plain(llm.get(key))}
+    if llm.get("ask_spans") is True:  # only then: the files of other data sets stay as they were
+        settings["ask_spans"] = True
     if config["judge"] == "cascade":
         least = _mapping(config.get("cascade")).get("min_confidence")
         settings |= {"cascade_min_confidence": least} if _is_plain(least) else {}

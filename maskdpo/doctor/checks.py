@@ -140,7 +140,12 @@ def check_judge(settings: AnnotateConfig) -> Iterator[Check]:
         try:
             for language in LANGUAGES:
                 protocol = PROTOCOLS[settings.llm.protocol]
-                load_prompts(language, settings.llm.prompts, protocol=protocol)
+                load_prompts(
+                    language,
+                    settings.llm.prompts,
+                    protocol=protocol,
+                    ask_spans=settings.llm.ask_spans,
+                )
             shown = str(settings.llm.prompts)
             yield Check(status="ok", what="annotate.llm.prompts", found=shown)
         except ConfigError as error:

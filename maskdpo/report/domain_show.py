@@ -15,6 +15,7 @@ import click
 
 from annotator.judging.domains.preview import describe_verdict
 from annotator.judging.judge import JudgeFailure
+from maskdpo.report.preview_show import lines_of_words
 from schemas.text.counted import count_of
 from schemas.text.terminal import printable as escape
 
@@ -107,6 +108,8 @@ def print_trials(
             num_known, num_same = num_known + 1, num_same + is_same
             compared = "as your example says" if is_same else f"your example says {trial.expected}"
             click.echo(f"    {_one_line(label)}; {compared}")
+        for line in lines_of_words(trial.task.response.text, outcome[0]):
+            click.echo(f"    {_one_line(line)}")
         for quote in quotes:
             click.echo(f"    quote: {_one_line(quote)}")
         if rationale:

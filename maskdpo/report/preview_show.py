@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from schemas.records import Annotation, Document, Sentence
+from schemas.records import Annotation, Document, Sentence, Verdict
 from schemas.text.terminal import one_line
 
 _MAX_CHARS = 400
@@ -35,6 +35,8 @@ def _describe(
     text = annotation.text[sentence.start : sentence.end]
     yield f"  {verdict.label.value:<{_LABEL_WIDTH}}  {_line(text)}"
     indent = " " * (_LABEL_WIDTH + 4)
+    for line in lines_of_words(annotation.text, verdict):
+        yield f"{indent}{_line(line)}"
     if verdict.reason:
         yield f"{indent}reason: {_line(verdict.reason)}"
     for item in verdict.evidence:
@@ -44,6 +46,14 @@ def _describe(
             yield f'{indent}evidence: "{_line(quote)}" ({_line(item.document_id)})'
     if verdict.rationale:
         yield f"{indent}rationale: {_line(verdict.rationale)}"
+
+
+def lines_of_words(text: str, verdict: Verdict) -> list[str]:
+    """The wrong words of a verdict on `text`, and those that its judge gave in vain."""
+    found = [text[span.start : span.end] for span in verdict.error_spans]
+    given = [f"{item.words!r} ({item.reason})" for item in verdict.missing_error_words]
+    lines = {"wrong words": "; ".join(found), "words not marked": "; ".join(given)}
+    return [f"{name}: {words}" for name, words in lines.items() if words]
 
 
 def _line(text: str) -> str:

@@ -172,7 +172,9 @@ def preview_protocols(
             protocol,
             ProtocolInput(
                 task=task,
-                prompts=load_prompts(language, llm.prompts, protocol=protocol),
+                prompts=load_prompts(
+                    language, llm.prompts, protocol=protocol, ask_spans=llm.ask_spans
+                ),
                 excerpts=chosen.shared,
                 own=chosen.own,
                 finder=QuoteFinder(),

@@ -20,6 +20,7 @@ from annotator.text.quote_places import (
     Stretch,
     find_but_for_articles,
     find_stretches,
+    find_words,
     make_quote,
     words_around,
 )
@@ -96,6 +97,28 @@ class QuoteFinder:
             return []
         chains = (chain for number, one in enumerate(read) for chain in _chains(parts, number, one))
         return list(islice(chains, MAX_FINDINGS))
+
+    def find_words(self, words: str, text: str) -> list[Stretch]:
+        """The places of `words` in `text`, in order; [] where it does not contain them.
+
+        Those with just the same characters, if there are any; else those that differ in form.
+        What is next to them does not matter. Where there are none, they are located as a quote is:
+        with articles missing or added, or in parts with an elision between.
+        """
+        words = words.strip()
+        bare = words.strip('"“”「」').strip()
+        wanted = make_quote(bare)
+        if not wanted.has_content:
+            return []
+        found = list(find_words(wanted, self._read(text).text))
+        same = [one for one in found if text[one.start : one.end] in (words, bare, wanted.raw)]
+        if found or len(words) > _MAX_QUOTE_CHARS:
+            return same or found
+        return [
+            Stretch(start=place.start, end=place.end, score=place.score)
+            for finding in self.find_all(bare, [text])
+            for place in finding
+        ]
 
     def words_around(self, text: str, place: Place) -> frozenset[str]:
         """The words of the sentence or line of `text` that a place is in."""

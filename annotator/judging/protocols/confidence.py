@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from annotator.judging.evidence.wrong_words import combine_words
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -23,7 +24,9 @@ def combine_votes(votes: Sequence[Verdict], *, keep_share: bool) -> Verdict:
     With `keep_share`, its share of all votes is the verdict's confidence; undetermined votes count,
     so they lower it. Without such a label it is undetermined: `tied_votes` where two lead with
     equal votes, `no_majority` where one leads with half or less, the reason of the first vote where
-    none decided. Quotes and rationale are those of the first vote for the winner.
+    none decided. Quotes and rationale are those of the first vote for the winner; error spans are
+    the words that more than half of the votes for it mark (annotator/judging/evidence/
+    wrong_words.py).
     """
     if len(votes) == 1:
         return votes[0]
@@ -42,9 +45,12 @@ def combine_votes(votes: Sequence[Verdict], *, keep_share: bool) -> Verdict:
             judge=votes[0].judge,
             protocol=votes[0].protocol,
         )
-    chosen = next(vote for vote in decided if vote.label is winner)
+    winning = [vote for vote in decided if vote.label is winner]
+    wrong = combine_words(winning)
     share = {"confidence": round(number / len(votes), 4), "confidence_kind": "votes"}
-    return chosen.model_copy(update={"votes": counts} | (share if keep_share else {}))
+    words = {"error_spans": wrong.spans, "missing_error_words": wrong.missing}
+    update = {"votes": counts} | words | (share if keep_share else {})
+    return winning[0].model_copy(update=update)
 
 
 def label_probabilities(

@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from annotator.judging.protocols.prompts import (
     LANGUAGES,
     SHARED_PROMPTS,
+    WRONG_WORDS,
+    WRONG_WORDS_PROMPTS,
     Placeholders,
     Prompts,
     wording_language,
@@ -31,11 +33,16 @@ Texts = Mapping[str, Placeholders]
 
 
 def load_prompts(
-    language: str, folder: Path | None = None, *, protocol: JudgingProtocol | None = None
+    language: str,
+    folder: Path | None = None,
+    *,
+    protocol: JudgingProtocol | None = None,
+    ask_spans: bool = False,
 ) -> Prompts:
     """The prompts for texts of `language`: Chinese ones for 'zh', else English ones.
 
-    They hold the texts of the shared file and those of `protocol`. `folder` may hold files of the
+    They hold the texts of the shared file and those of `protocol`; with `ask_spans` also the one
+    that asks for the wrong words, if the protocol can ask for them. `folder` may hold files of the
     same names; a key given there replaces the built-in one, including keys of `faults`, and may
     belong to another protocol. Raises ConfigError for a folder without such a file, bad YAML, an
     unknown or empty key, a key given twice.
@@ -46,6 +53,9 @@ def load_prompts(
     if protocol is not None and protocol.folder != SHARED_PROMPTS:
         path, texts = protocol.folder / name, {**texts, **protocol.texts}
         values |= _read(path)
+    if ask_spans and protocol is not None and protocol.can_ask_spans:
+        texts = {**texts, WRONG_WORDS: Placeholders()}
+        values |= _read(WRONG_WORDS_PROMPTS / name)
     if folder is not None:
         path, changed = folder / name, _read_own(folder, name, known=texts)
         if isinstance(changed.get("faults"), dict):
@@ -61,15 +71,15 @@ def _texts_of(folder: Path) -> dict[str, Placeholders]:
 
 
 def _read_own(folder: Path, name: str, *, known: Texts) -> dict[str, Any]:
-    """The keys of the user's file `name`, without those of other protocols."""
+    """The keys of the user's file `name`, without those that are not used here."""
     if not folder.is_dir():
         raise ConfigError(f"prompts {str(folder)!r} is not a folder; give one that holds en.yaml")
     if not any((folder / f"{language}.yaml").exists() for language in LANGUAGES):
         raise ConfigError(f"prompts {str(folder)!r} holds neither en.yaml nor zh.yaml")
     path = folder / name
-    others = {key for item in PROTOCOLS.values() for key in item.texts} - set(known)
+    others = {key for item in PROTOCOLS.values() for key in item.texts} | {WRONG_WORDS}
     given = _read(path) if path.exists() else {}
-    return {key: value for key, value in given.items() if key not in others}
+    return {key: value for key, value in given.items() if key not in others - set(known)}
 
 
 def _check(values: Mapping[str, Any], texts: Texts, path: Path) -> Prompts:

@@ -38,6 +38,8 @@ class JudgingProtocol:
     upper_bound   why fewer calls than estimated may be made; '' where the estimate is exact
     shown_call    which call of a preview is printed in full
     uses_window   whether `annotate.llm.window` changes the calls
+    can_ask_spans whether it can ask for the wrong words (`annotate.llm.ask_spans`): its requests
+                  are made with `Prompts.request`, its verdicts read with `read_verdict`
     """
 
     name: str
@@ -49,3 +51,4 @@ class JudgingProtocol:
     upper_bound: str = ""
     shown_call: int = 0
     uses_window: bool = False
+    can_ask_spans: bool = False

@@ -20,7 +20,7 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 from annotator.calls.dialogue import Answer, Ask
@@ -42,9 +42,9 @@ _MAX_ROUND_CHARS = 400
 Step = Generator[Ask, Answer, Reply | ReplyFault]
 
 
-def ask_with_room(ask: Ask) -> Step:
+def ask_with_room(ask: Ask, mend: Callable[[Reply], Reply | None] = lambda _: None) -> Step:
     """A reply, whole or looping: one cut off for length is requested again with twice the
-    max_tokens."""
+    max_tokens, unless `mend` makes a whole one of it."""
     is_thinking = False
     for room in (1, 2):
         answer = yield ask if room == 1 else _with_room(ask, room)
@@ -52,6 +52,8 @@ def ask_with_room(ask: Ask) -> Step:
             return ReplyFault(reason=answer.reason, detail=answer.detail)
         if answer.finish_reason == "content_filter":
             return ReplyFault(reason="content_filter", detail="the server withheld the reply")
+        if (mended := mend(answer)) is not None:
+            return mended
         if answer.finish_reason != "length" or find_loop(answer.text) is not None:
             return answer
         is_thinking = find_answer(answer.text) is None or not answer.text.strip()

@@ -13,6 +13,7 @@ from typing import Any
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes
+from annotator.judging.protocols.cut_words import mend_words
 from annotator.judging.protocols.prompts import Placeholders, fill, wrap
 from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
 from annotator.judging.protocols.protocol_input import ProtocolInput
@@ -39,9 +40,9 @@ from annotator.judging.protocols.window_reply import beginning_of, read_window
 from schemas.records import Message, Verdict
 
 
-def verdicts_schema(ids: Sequence[int]) -> dict[str, Any]:
+def verdicts_schema(ids: Sequence[int], *, ask_spans: bool) -> dict[str, Any]:
     """The JSON Schema of the verdicts of several sentences."""
-    properties = verdict_schema()["properties"]
+    properties = verdict_schema(ask_spans=ask_spans)["properties"]
     one = closed_object(
         id={"type": "integer", "enum": list(ids)}, begins={"type": "string"}, **properties
     )
@@ -68,15 +69,17 @@ def _judge_window(
     inputs: ProtocolInput, numbers: Sequence[int], settings: ProtocolSettings, vote: int
 ) -> Generator[Ask, Answer, list[Verdict]]:
     sentences = "\n".join(wrap("sentence", inputs.sentence(n), n + 1) for n in numbers)
-    request = fill(inputs.prompts.text("response"), {"sentences": sentences})
+    request = fill(inputs.prompts.request("response"), {"sentences": sentences})
     messages = inputs.opening(numbers, request)
     found: dict[int, Verdict] = {}
     faults: dict[int, ReplyFault] = {}
     first: dict[int, FirstLabel | None] = dict.fromkeys(numbers)
     owed = list(numbers)
-    ask = _window_ask(messages, owed, settings, vote)
+    ask_spans = inputs.prompts.asks_spans
+    ask = _window_ask(messages, owed, settings, vote, ask_spans=ask_spans)
     for _ in range(3):  # asked, form repaired, quotes repaired
-        reply = yield from ask_with_room(ask)
+        mend = mend_words(inputs.prompts, num_verdicts=len(owed), closing="}]}")
+        reply = yield from ask_with_room(ask, mend)
         if isinstance(reply, ReplyFault):
             faults |= dict.fromkeys(owed, reply)
             break
@@ -88,7 +91,9 @@ def _judge_window(
             break
         first |= {n: remember(first[n], faults[n]) for n in owed}
         again = repair(ask, reply, _name_faults({n: faults[n] for n in owed}, inputs), inputs)
-        ask = _window_ask(again.messages, owed, settings, vote, purpose="repair")
+        ask = _window_ask(
+            again.messages, owed, settings, vote, ask_spans=ask_spans, purpose="repair"
+        )
     return [
         found[n] if n in found else undetermined(faults[n], settings, "response") for n in numbers
     ]
@@ -127,9 +132,10 @@ def _window_ask(
     settings: ProtocolSettings,
     vote: int,
     *,
+    ask_spans: bool,
     purpose: str = "verdict",
 ) -> Ask:
-    schema = verdicts_schema([n + 1 for n in numbers])
+    schema = verdicts_schema([n + 1 for n in numbers], ask_spans=ask_spans)
     decoding = make_decoding(settings, settings.max_tokens * len(numbers), schema)
     return Ask(
         messages=messages, decoding=decoding, seed=make_seed(settings, vote), purpose=purpose
@@ -171,9 +177,10 @@ def _assume(inputs: ProtocolInput, _first: int, ask: Ask) -> str:
     """One verdict for each id in the call."""
     assert ask.decoding.schema is not None
     ids = ask.decoding.schema["properties"]["verdicts"]["items"]["properties"]["id"]["enum"]
-    verdict = assumed_verdict(inputs)
     verdicts = [
-        {"id": number, "begins": inputs.sentence(number - 1)[:48], **verdict} for number in ids
+        {"id": number, "begins": inputs.sentence(number - 1)[:48]}
+        | assumed_verdict(inputs, number - 1)
+        for number in ids
     ]
     return json.dumps({"verdicts": verdicts}, ensure_ascii=False)
 
@@ -185,4 +192,5 @@ RESPONSE = JudgingProtocol(
     dialogues=_dialogues,
     assume=_assume,
     uses_window=True,
+    can_ask_spans=True,
 )

@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 from annotator.calls.dialogue import Answer, Ask, Dialogue
 from annotator.judging.protocols.confidence import combine_votes, label_probabilities
+from annotator.judging.protocols.cut_words import mend_words
 from annotator.judging.protocols.prompts import Placeholders, fill, wrap
 from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
 from annotator.judging.protocols.protocol_input import ProtocolInput
@@ -39,12 +40,13 @@ def sentence_dialogue(
 ) -> Dialogue[list[Verdict]]:
     """The verdict on one sentence."""
     tail = fill(
-        inputs.prompts.text("sentence"), {"sentence": wrap("sentence", inputs.sentence(number))}
+        inputs.prompts.request("sentence"), {"sentence": wrap("sentence", inputs.sentence(number))}
     )
     messages = inputs.opening([number], tail)
+    schema = verdict_schema(ask_spans=inputs.prompts.asks_spans)
     votes = []
     for vote in range(settings.votes):
-        decoding = make_decoding(settings, settings.max_tokens, verdict_schema())
+        decoding = make_decoding(settings, settings.max_tokens, schema)
         ask = Ask(messages=messages, decoding=decoding, seed=make_seed(settings, vote))
         verdict = yield from _ask_until_usable(ask, inputs, number, settings)
         votes.append(verdict)
@@ -55,10 +57,11 @@ def _ask_until_usable(
     ask: Ask, inputs: ProtocolInput, number: int, settings: ProtocolSettings
 ) -> Generator[Ask, Answer, Verdict]:
     """A verdict, with its form repaired once and its quotes once; the first label counts."""
+    mend = mend_words(inputs.prompts, num_verdicts=1, closing="}")
     repaired: set[bool] = set()
     first: FirstLabel | None = None
     while True:
-        reply = yield from ask_with_room(ask)
+        reply = yield from ask_with_room(ask, mend)
         if isinstance(reply, ReplyFault):
             return undetermined(reply, settings, "sentence")
         found = _read_sentence_reply(reply, inputs, number, settings)
@@ -92,8 +95,8 @@ def _dialogues(inputs: ProtocolInput, settings: ProtocolSettings) -> Dialogues:
         yield number, sentence_dialogue(inputs, number, settings)
 
 
-def _assume(inputs: ProtocolInput, _first: int, _ask: Ask) -> str:
-    return json.dumps(assumed_verdict(inputs), ensure_ascii=False)
+def _assume(inputs: ProtocolInput, first: int, _ask: Ask) -> str:
+    return json.dumps(assumed_verdict(inputs, first), ensure_ascii=False)
 
 
 SENTENCE = JudgingProtocol(
@@ -102,4 +105,5 @@ SENTENCE = JudgingProtocol(
     texts={"sentence": Placeholders(needed={"sentence"})},
     dialogues=_dialogues,
     assume=_assume,
+    can_ask_spans=True,
 )

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from annotator.calls.dialogue import Unusable
 from annotator.judging.evidence.find_evidence import FoundEvidence, find_evidence
 from annotator.judging.evidence.quotes import count_units
+from annotator.judging.evidence.wrong_words import find_wrong_words
 from annotator.judging.protocols.copied import find_copy
 from annotator.judging.protocols.label_words import LABEL_WORDS
 from annotator.judging.protocols.protocol_input import ProtocolInput
@@ -31,8 +32,11 @@ from schemas.records import Verdict
 
 NEED_QUOTES = frozenset({Label.NO_HALLUCINATION, Label.CONTRADICTORY})
 MAX_QUOTES = 5
+MAX_WRONG = 5
 _MAX_RATIONALE_CHARS = 500
 _ASSUMED_REASON = "The documents say so, and nothing in them speaks against it."
+_ASSUMED_WORDS = 4  # per sentence, in about as many characters
+_ASSUMED_WORDS_CHARS = 24
 # Number of letters, wide ones count twice. With a label that needs no quote, a shorter one is
 # "none" or a name.
 _PASSAGE_UNITS = 16
@@ -60,22 +64,28 @@ class ProtocolSettings:
     evidence: Literal["require", "keep"] = "require"
 
 
-def verdict_schema() -> dict[str, Any]:
-    """The JSON Schema of one sentence's verdict.
+def verdict_schema(*, ask_spans: bool = False) -> dict[str, Any]:
+    """The JSON Schema of one sentence's verdict; with `ask_spans`, the wrong words come last.
 
-    The list of quotes is bounded, or a small model would fill it up to max_tokens. Lengths of
+    The lists are bounded, or a small model would fill it up to max_tokens. Lengths of
     strings are not: fewer servers support that.
     """
+    text = {"type": "string"}
+    wrong = {"type": "array", "items": text, "maxItems": MAX_WRONG}
     return closed_object(
-        quotes={"type": "array", "items": {"type": "string"}, "maxItems": MAX_QUOTES},
-        reason={"type": "string"},
+        quotes={"type": "array", "items": text, "maxItems": MAX_QUOTES},
+        reason=text,
         label={"type": "string", "enum": list(LABEL_WORDS.values())},
+        **({"wrong": wrong} if ask_spans else {}),
     )
 
 
-def assumed_verdict(inputs: ProtocolInput) -> dict[str, Any]:
+def assumed_verdict(inputs: ProtocolInput, number: int) -> dict[str, Any]:
     """A verdict that needs no repair: its label needs no quote, and its quote is in a document."""
-    return {"quotes": [inputs.sample_quote], "reason": _ASSUMED_REASON, "label": "not_mentioned"}
+    words = " ".join(inputs.sentence(number).split()[:_ASSUMED_WORDS])[:_ASSUMED_WORDS_CHARS]
+    wrong = {"wrong": [words]} if inputs.prompts.asks_spans else {}
+    quoted = {"quotes": [inputs.sample_quote], "reason": _ASSUMED_REASON}
+    return {**quoted, "label": "not_mentioned", **wrong}
 
 
 def closed_object(**properties: Any) -> dict[str, Any]:
@@ -116,12 +126,15 @@ def read_verdict(
             return replace(fault, labels=bound)
     said = values.get("reason")
     rationale = said.strip()[:_MAX_RATIONALE_CHARS] if isinstance(said, str) else ""
+    wrong = find_wrong_words(values.get("wrong"), label, inputs, number)
     return Verdict(
         label=label,
         confidence=confidence,
         confidence_kind="logprob" if confidence is not None else None,
         evidence=found.evidence,
         missing_quotes=found.missing,
+        error_spans=wrong.spans,
+        missing_error_words=wrong.missing,
         rationale=rationale,
         judge=settings.judge,
         protocol=protocol,

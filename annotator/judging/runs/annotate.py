@@ -79,9 +79,9 @@ def run_annotate(
     run in the store; settings are compared with its last run.
 
     Counts: `judged` (responses that differ) and `equal` (responses that share the verdicts of an
-    equal one), `sentences`, one `label_*` per label, and for a judge that asks a model `calls` and
-    `calls_from_store`. Too many undetermined sentences, or no usable reply, are the result's
-    `trouble`.
+    equal one), `sentences`, one `label_*` per label, one `error_words_*` per outcome of asked wrong
+    words (`VerdictTally.words`), and for a judge that asks a model `calls` and `calls_from_store`.
+    Too many undetermined sentences, or no usable reply, are the result's `trouble`.
 
     Raises, before anything is judged, InputError when a file does not have the expected content,
     and ConfigError when `output` is an input or, without `same_model`, when another model is served
@@ -186,6 +186,7 @@ def _count(
         "equal": len(work.tasks) - len(work.distinct),
         "sentences": tally.num_sentences,
     } | {f"label_{label}": count for label, count in sorted(tally.labels.items())}
+    counts |= {f"error_words_{name}": count for name, count in sorted(tally.words.items())}
     if asks_a_model(config):
         counts |= {"calls": meter.num_asked, "calls_from_store": meter.num_served}
     return counts

@@ -45,6 +45,8 @@ def assess_run(
 ) -> RunOutcome:
     """The outcome of a run of `judge`, whose verdicts `tally` counted and `output` holds."""
     notes = tally.warnings(judge)
+    if words := tally.describe_words():
+        notes.append(words)
     undetermined = tally.describe_undetermined()
     if undetermined:
         advice = [

@@ -23,6 +23,10 @@ from schemas.secret_values import ADVICE, holds_key
 
 LANGUAGES = ("en", "zh")
 SHARED_PROMPTS = Path(__file__).parent
+# The text that asks for the wrong words, and where it is: apart from the shared prompts, so that
+# their fingerprint stays as it is.
+WRONG_WORDS = "wrong_words"
+WRONG_WORDS_PROMPTS = SHARED_PROMPTS.parent / "wrong_words"
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -117,6 +121,16 @@ class Prompts(Section):
     def text(self, name: str) -> str:
         """The text `name` of a protocol."""
         return self.__pydantic_extra__[name]
+
+    @property
+    def asks_spans(self) -> bool:
+        """Whether the requests of verdicts ask for the wrong words, too (`ask_spans`)."""
+        return WRONG_WORDS in self.__pydantic_extra__
+
+    def request(self, name: str) -> str:
+        """The text `name` of a protocol, with the request for the wrong words behind it."""
+        parts = [self.text(name), *([self.text(WRONG_WORDS)] if self.asks_spans else [])]
+        return "\n".join(parts)
 
     @property
     def requests(self) -> tuple[str, ...]:
