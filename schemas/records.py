@@ -181,7 +181,7 @@ class MissingWords(Record):
              nowhere           they are in none of these: changed words
              no_word           they hold no letter and no digit
              unreadable        the judge gave something else than text
-       cut_off           the reply ended before the words did
+             cut_off           the reply ended before the words did
              too_many          the judge gave more words than can be the shortest ones
              no_majority       not more than half of the votes marked the same words
              not_hallucinated  the label says that nothing is wrong

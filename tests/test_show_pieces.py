@@ -18,10 +18,18 @@ from maskdpo.api.shown import html_of_pairs, text_of_pairs
 from maskdpo.publishing.dataset import build_dataset
 from maskdpo.report.examples import show_answer
 from maskdpo.show.choice import Choice, choose, order_of_labels
-from maskdpo.show.marks import Mark, cut, html_of, marks_of_pair_side, text_of
+from maskdpo.show.marks import (
+    Mark,
+    cut,
+    html_of,
+    html_of_verdicts,
+    marks_of_pair_side,
+    marks_of_sentences,
+    text_of,
+)
 from maskdpo.show.sources import find_source
 from schemas.labels import Label
-from schemas.records import Annotation, Pair, Span
+from schemas.records import Annotation, MissingWords, Pair, Sentence, Span, Verdict
 
 TEXT = "Aa. Oslo lies in Spain, says Bo. Cc."
 SPAIN = (17, 22)
@@ -233,3 +241,14 @@ def test_the_report_marks_wrong_words() -> None:
     answer = show_answer("m", row)
     words = [part for piece in answer.pieces for part, is_wrong in piece.segments if is_wrong]
     assert words == ["*Spain*"]
+
+
+def test_words_that_were_not_located_are_shown_with_their_reason() -> None:
+    missing = [
+        MissingWords(words="in <b>Rome</b>", reason="in_document"),
+        MissingWords(words="", reason="none_given"),
+    ]
+    verdict = Verdict(label=Label.CONTRADICTORY, rationale="no", missing_error_words=missing)
+    (mark,) = marks_of_sentences([Sentence(start=0, end=3, verdict=verdict)])
+    assert mark.detail == 'no, wrong words "in <b>Rome</b>" not used (in document)'
+    assert "<b>Rome" not in html_of_verdicts([mark])

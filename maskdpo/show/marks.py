@@ -61,7 +61,8 @@ class Mark:
 
     number   of the sentence in its text, from 1
     label    the label in words; "no verdict" for text of a pair that no span covers
-    detail   confidence, reason and rationale on one line; empty where there is none
+    detail   confidence, reason, rationale, and words that the judge gave and that were not located,
+             on one line; empty where there is none
     source   who gave the verdict
     wrong    the wrong words inside the sentence, in offsets of the text; empty: the whole sentence
     weight   what the sentence weighs in training; None where nothing trains yet (an annotation)
@@ -343,4 +344,9 @@ def _detail(verdict: Verdict) -> str:
     if verdict.confidence is not None:
         parts.append(f"confidence {verdict.confidence:.2f} ({verdict.confidence_kind})")
     parts += [part for part in (verdict.reason, verdict.rationale) if part]
+    parts += [
+        f'wrong words "{item.words}" not used ({item.reason.replace("_", " ")})'
+        for item in verdict.missing_error_words
+        if item.words
+    ]
     return ", ".join(parts)

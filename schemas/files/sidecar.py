@@ -28,7 +28,8 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     "document": (1, 0),
     "question": (1, 0),
     "response": (1, 0),
-    # 1.1: `error_spans` of a verdict, in rows that have any; 1.2: their `label` and `kind`
+    # 1.1: `error_spans` of a verdict, in rows that have any; 1.2: their `label` and
+    # `kind`, and `missing_error_words`, where there are any
     "annotation": (1, 2),
     "correction": (1, 0),
     "review": (1, 1),  # 1.1: `label` and `kind` of error spans
