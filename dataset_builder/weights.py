@@ -42,17 +42,26 @@ def make_spans(annotation: Annotation, side: Side, config: BuildConfig) -> list[
             for sentence in annotation.sentences
         ]
     return [
-        Span(
+        span
+        for number, sentence in enumerate(annotation.sentences)
+        for span in _pieces(annotation.text, number, sentence, side, config)
+    ]
+
+
+def _pieces(
+    text: str, number: int, sentence: Sentence, side: Side, config: BuildConfig
+) -> Iterator[Span]:
+    places = cut_sentence(text, sentence)
+    has_words = any(part == "error" for _, _, part in places)
+    for start, end, part in places:
+        yield Span(
             start=start,
             end=end,
             label=sentence.verdict.label,
-            weight=_weigh_part(sentence.verdict, part, side, config),
+            weight=_weigh_part(sentence.verdict, part, side, config, has_words=has_words),
             sentence=number,
             part=part,
         )
-        for number, sentence in enumerate(annotation.sentences)
-        for start, end, part in cut_sentence(annotation.text, sentence)
-    ]
 
 
 def cut_sentence(text: str, sentence: Sentence) -> list[tuple[int, int, Part | None]]:
@@ -82,21 +91,26 @@ def _tile(
         yield start, end, "context"
 
 
-def _weigh_part(verdict: Verdict, part: Part | None, side: Side, config: BuildConfig) -> float:
+def _weigh_part(
+    verdict: Verdict, part: Part | None, side: Side, config: BuildConfig, *, has_words: bool
+) -> float:
     """The weight of a sentence (`part` is None) or of a piece.
 
     The rejected side learns from the wrong words, and from the rest of the sentence as far as
     `context_weight` says; the chosen side never from wrong words, and from the rest of a
-    hallucinated sentence as far as `chosen_context_weight` says.
+    hallucinated sentence as far as `chosen_context_weight` says. Without wrong words (`has_words`)
+    there is no rest: where only punctuation was marked, nobody knows which words are wrong.
     """
     weight = weigh(verdict, side, config)
     if part is None:
         return weight
     if side is Side.REJECTED:
-        return weight if part == "error" else weight * config.context_weight
+        rest = config.context_weight if has_words else 0.0
+        return weight if part == "error" else weight * rest
     if part == "error":
         return 0.0
-    if verdict.label in HALLUCINATED_LABELS and is_sure(verdict, config.min_confidence):
+    is_wrong = verdict.label in HALLUCINATED_LABELS
+    if is_wrong and has_words and is_sure(verdict, config.min_confidence):
         return max(weight, config.chosen_context_weight * _trust(verdict, config.weighting))
     return weight
 

@@ -60,9 +60,21 @@ PIECES = [
         "dataset_builder/weights.py",
         (
             "context-trains-at-full-weight",
-            'return weight if part == "error" else weight * config.context_weight',
+            'return weight if part == "error" else weight * rest',
             "return weight",
             "test_pieces.py -k rejected_side",
+        ),
+        (
+            "context-without-wrong-words-trains",
+            "rest = config.context_weight if has_words else 0.0",
+            "rest = config.context_weight",
+            "test_pieces.py -k only_punctuation",
+        ),
+        (
+            "sentence-of-marked-punctuation-trains-when-chosen",
+            "if is_wrong and has_words and is_sure(",
+            "if is_wrong and is_sure(",
+            "test_pieces.py -k only_punctuation",
         ),
         (
             "wrong-words-train-when-chosen",

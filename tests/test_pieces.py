@@ -29,7 +29,7 @@ from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
 from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
-from dataset_builder.weights import make_spans, measure_active
+from dataset_builder.weights import lacks_wrong_words, make_spans, measure_active
 from maskdpo.api.tokens import token_weights
 from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts, render_model_card
@@ -78,6 +78,16 @@ def test_the_rest_of_a_sentence_may_weigh_something_on_either_side() -> None:
     assert [weight for _, weight, _, _ in shown(row, Side.REJECTED, config)] == [0, 0.25, 1, 0.25]
     assert [weight for _, weight, _, _ in shown(row, Side.CHOSEN, config)] == [1, 0.5, 0, 0.5]
     assert [weight for _, weight, _, _ in shown(row, Side.CHOSEN, SPAN)] == [1, 0, 0, 0]
+
+
+def test_where_only_punctuation_is_marked_the_rest_of_the_sentence_weighs_nothing_either() -> None:
+    config = SPAN.model_copy(update={"context_weight": 0.25, "chosen_context_weight": 0.5})
+    row = row_with([(31, 32), (41, 42)])
+    assert shown(row, Side.REJECTED, config)[1:] == [(TEXT[OSLO:], 0.0, 1, "context")]
+    assert shown(row, Side.CHOSEN, config)[1:] == [(TEXT[OSLO:], 0.0, 1, "context")]
+    assert lacks_wrong_words(row, config)
+    correct = row_with([(31, 32)], labels=[GOOD, GOOD])
+    assert shown(correct, Side.CHOSEN, config)[1:] == [(TEXT[OSLO:], 1.0, 1, "context")]
 
 
 def test_wrong_words_never_train_on_the_chosen_side_whatever_their_sentence_is_called() -> None:
@@ -404,8 +414,10 @@ def test_tokens_weigh_what_their_least_letter_weighs(
 ) -> None:
     config = SPAN.model_copy(update={"context_weight": context})
     row = row_with(errors, labels=[GOOD, BAD])
-    painted = [(OSLO, 42, context if given_places(row.sentences[1]) else 1.0)]
-    painted += [(*place, 1.0) for place in wrong_words(row.text, row.sentences[1])]
+    words = wrong_words(row.text, row.sentences[1])
+    rest = context if words else 0.0
+    painted = [(OSLO, 42, rest if given_places(row.sentences[1]) else 1.0)]
+    painted += [(*place, 1.0) for place in words]
     head = "<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n"
     parts = Parts(head=head, answer=row.text, tail="<|im_end|>\n")
     expected = expected_weights(parts, painted, under_test.spell(parts.text))
