@@ -158,6 +158,16 @@ def test_error_spans_of_a_right_sentence_do_not_count() -> None:
     assert wrong_places(Sentence(start=0, end=10, verdict=verdict)) == []
 
 
+def test_marks_outside_their_sentence_leave_it_wrong_as_a_whole() -> None:
+    """As for weights (`dataset_builder.weights.cut_sentence`): what is not in it marks no words."""
+    found = measure(
+        [("g", [(10, 11)], RIGHT, [(10, 11)], RIGHT), ("g", [(0, 4)], RIGHT, *[RIGHT] * 2)]
+    )
+    assert found.num_characters == {"both": 10, "judge": 10, "people": 14}
+    assert (found.num_hallucinated, found.num_with_spans, found.num_judged_with_spans) == (2, 1, 0)
+    assert found.whole_sentences is None
+
+
 def test_a_judge_without_words_is_compared_with_nothing() -> None:
     examples: list[Example] = [(group, a, b, WHOLE, RIGHT) for group, a, b, _, _ in EXAMPLES]
     found = measure(examples)
@@ -183,9 +193,9 @@ def test_people_who_marked_no_words_are_left_out() -> None:
         (RIGHT, [(0, 5)], (0.0, None, 0.0, 0.0, 0.0, None, 0.0)),
         (RIGHT, RIGHT, (None, None, None, 1.0, None, None, None)),
         (OPEN, RIGHT, (None,) * 7),
-        ([(10, 11)], [(10, 11)], (None, None, None, 1.0, 1.0, 1.0, 1.0)),
+        ([(0, 5)], [(6, 8)], (0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)),
     ],
-    ids=["judge-marks-nothing", "people-mark-nothing", "nobody", "no-response", "outside"],
+    ids=["judge-marks-nothing", "people-mark-nothing", "nobody", "no-response", "other-words"],
 )
 def test_what_is_not_defined_is_none(
     people: Call, judge: Call, expected: tuple[float | None, ...]
@@ -237,7 +247,7 @@ def characters(call: Call, place: tuple[int, int]) -> set[int]:
     if isinstance(call, str):
         return set()
     inside = set(range(*place))
-    return {at for start, end in call for at in range(start, end)} & inside if call else inside
+    return {at for start, end in call for at in range(start, end)} & inside or inside
 
 
 @given(st.lists(st.tuples(st.just("g"), CALLS, CALLS, CALLS, CALLS), min_size=1, max_size=5))

@@ -3,8 +3,8 @@
 The rules of the count:
 
 - a sentence that is called hallucinated is wrong at its error spans, cut at its ends and joined
-  where they overlap (`given_places`); without error spans it is wrong as a whole. Error spans of
-  any other sentence do not count. This holds for people and judge;
+  where they overlap (`given_places`); without an error span in it, it is wrong as a whole, as for
+  weights. Error spans of any other sentence do not count. This holds for people and judge;
 - a response counts with the sentences that people labelled and the judge decided, as in all
   other figures (annotator/agreement/measure.py). One in which people mark nothing counts, too: all
   that the judge marks there is too much;
@@ -147,7 +147,7 @@ def measure_spans(sentences: Sequence[JudgedSentence]) -> SpanAgreement | None:
     counts = count_characters(decided)
     totals = counts.sum(axis=0)
     judged = [item for item in decided if item.judged]
-    num_judged_with_spans = sum(bool(item.verdict.error_spans) for item in judged)
+    num_judged_with_spans = sum(bool(given_places(item.judged_sentence)) for item in judged)
     whole = count_characters(decided, whole_sentences=True) if num_judged_with_spans else None
     return SpanAgreement(
         num_responses=int(totals[RESPONSES]),
@@ -223,9 +223,7 @@ def wrong_places(sentence: Sentence) -> list[Offsets]:
     """The places of a sentence that its verdict calls wrong, sorted and disjoint."""
     if sentence.verdict.label not in HALLUCINATED_LABELS:
         return []
-    if not sentence.verdict.error_spans:
-        return [(sentence.start, sentence.end)]
-    return given_places(sentence)
+    return given_places(sentence) or [(sentence.start, sentence.end)]
 
 
 OF_SPANS = FigureKind(
@@ -253,18 +251,9 @@ def _count_response(items: Sequence[JudgedSentence], whole_sentences: bool) -> l
         judged += _length(found)
         both += _overlap(marked, found)
     either = judged + people - both
-    is_hallucinated = any(item.is_hallucinated for item in items)
-    is_judged = any(item.judged for item in items)
-    return [
-        both,
-        judged,
-        people,
-        both / either if either else 1.0,
-        1,
-        is_hallucinated and is_judged,
-        is_judged,
-        is_hallucinated,
-    ]
+    iou = both / either if either else 1.0
+    # A sentence that is called hallucinated has at least one wrong character.
+    return [both, judged, people, iou, 1, judged > 0 and people > 0, judged > 0, people > 0]
 
 
 def _length(places: Iterable[Offsets]) -> int:
@@ -277,7 +266,7 @@ def _overlap(first: Sequence[Offsets], second: Sequence[Offsets]) -> int:
 
 
 def _has_spans(item: JudgedSentence) -> bool:
-    return item.is_hallucinated and bool(item.sentence.verdict.error_spans)
+    return item.is_hallucinated and bool(given_places(item.sentence))
 
 
 def _by_side(totals: Counts, both: int, judge: int, people: int) -> dict[str, int]:
