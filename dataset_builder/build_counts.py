@@ -26,12 +26,13 @@ from dataset_builder.splits.splits import Split
 from dataset_builder.unused import EXPLANATIONS, FAULTY, LEAKING, Unused
 from dataset_builder.weights import lacks_wrong_words, measure_active
 from formats.reviews.conflicts import Conflict
+from schemas.error_spans import given_places
 from schemas.labels import HALLUCINATED_LABELS, Label, Side
 from schemas.records import Annotation, Failure
 from schemas.text.counted import count_of
 
 # Only with granularity span, and then also if 0: error spans, hallucinated sentences with and
-# without any, and responses that cannot be a rejected side: only punctuation was marked in them.
+# without any in them, and responses that cannot be a rejected side: only punctuation was marked.
 MARKED_COUNTS = (
     "error_spans",
     "hallucinated_with_error_spans",
@@ -115,7 +116,11 @@ class BuildCounts:
         self.num_marked += sum(bool(verdict.error_spans) for verdict in verdicts)
         if not self.config.has_pieces:
             return
-        faulty = [bool(item.error_spans) for item in verdicts if item.label in HALLUCINATED_LABELS]
+        faulty = [
+            bool(given_places(sentence))
+            for sentence in row.sentences
+            if sentence.verdict.label in HALLUCINATED_LABELS
+        ]
         # One that goes over several sentences is in the verdicts of all of them.
         places = {(span.start, span.end) for item in verdicts for span in item.error_spans}
         self.counts["error_spans"] += len(places)
@@ -208,8 +213,8 @@ def _notes_on_marked(counts: Mapping[str, int], config: BuildConfig) -> Iterator
     unmarked = counts.get("hallucinated_without_error_spans", 0)
     if not marked:
         yield (
-            "no hallucinated sentence has error spans, so the weights are those of granularity "
-            "'sentence'; error spans come from people (import, reviews) or from a judge "
+            "no hallucinated sentence has error spans, so each trains as a whole on the rejected "
+            "side; error spans come from people (import, reviews) or from a judge "
             "(annotate.llm.ask_spans)"
         )
     elif unmarked:
