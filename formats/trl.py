@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.preference_rows import split_row
+from schemas.preference_rows import has_our_columns, split_row
 from schemas.records import Pair
 from schemas.validation import describe_errors, show_value
 
@@ -33,8 +33,7 @@ def trl_pair(values: object, *, identifier: str) -> Pair:
     """The pair of a row in either layout; ValueError with one sentence per fault."""
     if not isinstance(values, dict):
         raise ValueError(f"a row must be an object, found {show_value(values)}")
-    # Columns with our names have our meaning only where the spans are present.
-    ours = values.get("chosen_spans") is not None
+    ours = has_our_columns(values)
     names = list(Pair.model_fields) if ours else ["prompt", "chosen", "rejected"]
     known = {name: values[name] for name in names if values.get(name) is not None}
     if not isinstance(known.get("id"), str):

@@ -15,7 +15,7 @@ A system message may be in the prompt, in the sides, or in both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.messages import is_empty, tidy_message
@@ -23,6 +23,18 @@ from schemas.validation import show_value
 
 SIDES = ("chosen", "rejected")
 Messages = list[Any]
+
+
+def has_our_columns(values: Mapping[str, object]) -> bool:
+    """Whether the columns of a row with our names have our meaning, those of `records.Pair`.
+
+    Rows of others may use a name such as `topic` for something else. A row is ours if it has spans,
+    or if it names both responses and its spans are null, as where whole answers train.
+    """
+    spans = [f"{side}_spans" for side in SIDES]
+    if any(values.get(name) is not None for name in spans):
+        return True
+    return all(name in values for name in spans) and all(values.get(f"{s}_id") for s in SIDES)
 
 
 def split_row(prompt: object, chosen: object, rejected: object) -> dict[str, Messages]:

@@ -82,7 +82,7 @@ HUB_INPUTS = [
     ),
     *mutants_of(
         "trainer/data.py",
-        ("foreign-columns-are-ours", 'if values.get("chosen_spans") is None and', "if False and",
+        ("foreign-columns-are-ours", "if not has_our_columns(values):", "if False:",
          f"{INPUTS} -k preferences"),
         slow=True,
     ),

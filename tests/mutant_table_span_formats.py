@@ -90,6 +90,21 @@ SPAN_FORMATS = [
         ),
     ),
     *mutants_of(
+        "schemas/preference_rows.py",
+        (
+            "whole-answers-lose-their-names",
+            "    return all(name in values for name in spans) and",
+            "    return False and",
+            "test_pieces.py -k wherever",
+        ),
+        (
+            "any-null-spans-are-ours",
+            'and all(values.get(f"{s}_id") for s in SIDES)',
+            "",
+            "test_pieces.py -k wherever",
+        ),
+    ),
+    *mutants_of(
         "formats/trl.py",
         (
             "rows-of-two-types",

@@ -30,6 +30,8 @@ from dataset_builder.folder.validate import validate_folder
 from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
 from dataset_builder.weights import lacks_wrong_words, make_spans, measure_active
+from formats.export import ExportFormat, run_export
+from formats.trl import trl_pair
 from maskdpo.api.tokens import token_weights
 from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts, render_model_card
@@ -313,6 +315,19 @@ def test_whole_answers_train_with_granularity_response(tmp_path: Path) -> None:
     assert (result.counts["active_chosen"], result.counts["active_rejected"]) == (8, 4)
     assert "null" in (folder / "README.md").read_text(encoding="utf-8")
     assert load_manifest(folder)["version"] == "1.0"
+
+
+def test_pairs_of_whole_answers_keep_their_names_wherever_they_are_read(tmp_path: Path) -> None:
+    """Null spans alone do not make a row one of others, whose columns may mean anything."""
+    config = BuildConfig(granularity=Granularity.RESPONSE, test_share=0.0)
+    folder, _ = build(tmp_path, questions(2), config)
+    built = load_pairs(folder, Split.TRAIN)
+    assert read_pairs(find_pair_files(folder).train).pairs == built
+    run_export(source=folder, output=tmp_path / "trl", format_name=ExportFormat.TRL)
+    lines = (tmp_path / "trl" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [trl_pair(json.loads(line), identifier="x") for line in lines] == built
+    other = json.loads(lines[0]) | {"topic": 7, "chosen_id": None}
+    assert trl_pair(other, identifier="x").topic == ""
 
 
 def test_error_spans_that_are_not_used_are_reported(tmp_path: Path) -> None:

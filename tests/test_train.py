@@ -422,9 +422,9 @@ def test_unusable_data_is_one_sentence(model_folder: Path, tmp_path: Path) -> No
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "other.parquet")
     assert "no column 'chosen', 'rejected'" in refused(tmp_path / "other.parquet")
     future = write_dataset(tmp_path / "future")
-    manifest = {"format": "maskdpo.pairs", "version": "2.0"}
+    manifest = {"format": "maskdpo.pairs", "version": "3.0"}
     (future / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert "format version 2.0, newer" in refused(future)
+    assert "format version 3.0, newer" in refused(future)
     (future / "manifest.json").write_text("{}", encoding="utf-8")
     assert "not a data set manifest" in refused(future)
 

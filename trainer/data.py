@@ -13,7 +13,8 @@ What is read (the first that exists):
 Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
 data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
 prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are
-ignored; without spans also those that have a name of a field of `Pair`, such as `topic`.
+ignored; where no row of ours is meant (`has_our_columns`) also those with the name of a field of
+`Pair`, such as `topic`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from schemas.files.sidecar import check_format, describe_file
 from schemas.files.tables import COLUMNAR, SUFFIXES, Table, require_columns, scan_values
 from schemas.hashing import content_key
 from schemas.messages import is_text
-from schemas.preference_rows import SIDES, split_row
+from schemas.preference_rows import SIDES, has_our_columns, split_row
 from schemas.records import Failure, FinishReason, Pair
 from schemas.validation import describe_errors, show_value
 
@@ -202,8 +203,8 @@ def parse_pair(values: object, identifier: str) -> Pair:
 
 
 def _names_of_ours(values: Mapping[str, object]) -> list[str]:
-    """The columns that mean what ours mean. Without spans, only those that decide the training."""
-    if values.get("chosen_spans") is None and values.get("rejected_spans") is None:
+    """The columns that mean what ours mean. Of others, only those that decide the training."""
+    if not has_our_columns(values):
         return [name for name in _FINISH_REASONS if values.get(name) in get_args(FinishReason)]
     return [name for name in Pair.model_fields if name in values]
 
