@@ -116,10 +116,11 @@ class BuildCounts:
         self.num_marked += sum(bool(verdict.error_spans) for verdict in verdicts)
         if not self.config.has_pieces:
             return
+        # An error span outside its sentence, such as the space after it, marks nothing in it.
         faulty = [
-            bool(given_places(sentence))
-            for sentence in row.sentences
-            if sentence.verdict.label in HALLUCINATED_LABELS
+            bool(given_places(item))
+            for item in row.sentences
+            if item.verdict.label in HALLUCINATED_LABELS
         ]
         # One that goes over several sentences is in the verdicts of all of them.
         places = {(span.start, span.end) for item in verdicts for span in item.error_spans}

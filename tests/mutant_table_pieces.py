@@ -183,8 +183,8 @@ PIECES = [
         "dataset_builder/build_counts.py",
         (
             "marks-outside-the-sentence-counted",
-            "bool(given_places(sentence))",
-            "bool(sentence.verdict.error_spans)",
+            "bool(given_places(item))",
+            "bool(item.verdict.error_spans)",
             "test_pieces.py -k without_a_mark",
         ),
         (
