@@ -81,8 +81,8 @@ ASKED_SPANS = [
         ),
         (
             "votes-agree-silently-on-nothing",
-            "if not spans and num_whole < len(votes):",
-            "if False:",
+            '    if not spans:\n        missing.append(MissingWords(words="", reason="no_majority"))\n',
+            "",
             f"{TESTS} -k votes",
         ),
     ),

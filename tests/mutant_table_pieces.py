@@ -182,12 +182,6 @@ PIECES = [
     *mutants_of(
         "dataset_builder/build_counts.py",
         (
-            "marks-outside-the-sentence-counted",
-            "bool(given_places(item))",
-            "bool(item.verdict.error_spans)",
-            "test_pieces.py -k without_a_mark",
-        ),
-        (
             "ignored-spans-not-reported",
             "if config.has_pieces or not num_marked:",
             "if True:",

@@ -292,20 +292,6 @@ def test_a_response_marked_in_its_punctuation_alone_is_counted_and_never_rejecte
     assert built.unused == {"best": "no_wrong_words", "worst": "no_wrong_words"}
 
 
-def test_a_sentence_without_a_mark_in_it_is_counted_as_it_trains(tmp_path: Path) -> None:
-    """The space before a sentence is not in it: all of it trains, as without error spans."""
-    (_, half, _) = rows = questions(1)
-    start = half["sentences"][1]["start"]
-    outside = [{"start": start - 1, "end": start}]
-    half["sentences"][1]["verdict"]["error_spans"] = outside
-    _, result = build(tmp_path, rows, SPAN)
-    assert result.counts["error_spans"] == 1
-    assert result.counts["hallucinated_with_error_spans"] == 0
-    assert result.counts["hallucinated_without_error_spans"] == 2
-    row = Annotation.model_validate_json(json.dumps(half))
-    assert [weight for _, weight, _, _ in shown(row, Side.REJECTED, SPAN)] == [0.0, 1.0]
-
-
 def test_whole_answers_train_with_granularity_response(tmp_path: Path) -> None:
     config = BuildConfig(granularity=Granularity.RESPONSE, test_share=0.0)
     folder, result = build(tmp_path, marked_questions(4), config)

@@ -188,7 +188,7 @@ def combine_words(votes: Sequence[Verdict]) -> WrongWords:
         elif not is_marked and start >= 0:
             spans.append(ErrorSpan(start=start, end=place))
             start = -1
-    if not spans and num_whole < len(votes):
+    if not spans:
         missing.append(MissingWords(words="", reason="no_majority"))
     return WrongWords(spans=spans, missing=missing)
 
