@@ -81,7 +81,7 @@ ASKED_SPANS = [
         ),
         (
             "votes-agree-silently-on-nothing",
-            '    if not spans:\n        missing.append(MissingWords(words="", reason="no_majority"))\n',
+            '    if not spans:\n        missing.insert(0, MissingWords(words="", reason="no_majority"))\n',
             "",
             f"{TESTS} -k votes",
         ),

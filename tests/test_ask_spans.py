@@ -177,6 +177,7 @@ def ask_votes(*replies):
         ([["three"], ["three"], []], ["three"], [("", "none_given")]),
         ([["three"], [], []], [], [("", "none_given")]),
         ([["three"], ["grey"], ["home"]], [], [("", "no_majority")]),
+        ([["three"], ["grey", "two"], ["home"]], [], [("", "no_majority"), ("two", "nowhere")]),
         ([["three"], ["grey"], []], ["three", "grey"], [("", "none_given")]),
         ([["three", "three grey"], ["at"], ["home"]], [], [("", "no_majority")]),
     ],

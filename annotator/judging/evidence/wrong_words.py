@@ -189,7 +189,7 @@ def combine_words(votes: Sequence[Verdict]) -> WrongWords:
             spans.append(ErrorSpan(start=start, end=place))
             start = -1
     if not spans:
-        missing.append(MissingWords(words="", reason="no_majority"))
+        missing.insert(0, MissingWords(words="", reason="no_majority"))
     return WrongWords(spans=spans, missing=missing)
 
 
