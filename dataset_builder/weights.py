@@ -13,15 +13,12 @@ become verdicts (`reviews.apply`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from dataset_builder.config import BuildConfig, Granularity, Weighting
 from schemas.error_spans import given_places, wrong_words
 from schemas.labels import HALLUCINATED_LABELS, Side
-from schemas.records import Annotation, Sentence, Span, Verdict
+from schemas.records import Annotation, Part, Sentence, Span, Verdict
 from schemas.spans import Offsets
-
-Part = Literal["error", "context"]
 
 
 def make_spans(annotation: Annotation, side: Side, config: BuildConfig) -> list[Span] | None:

@@ -23,6 +23,7 @@ from schemas.spans import check_cover, check_order
 from schemas.validation import show_value
 
 Role = Literal["system", "user", "assistant"]
+Part = Literal["error", "context"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Field(min_length=1, max_length=512)]
@@ -297,9 +298,7 @@ class Span(Record):
     label: Label
     weight: float = Field(ge=0.0)
     sentence: int | None = Field(default=None, ge=0, exclude_if=lambda number: number is None)
-    part: Literal["error", "context"] | None = Field(
-        default=None, exclude_if=lambda part: part is None
-    )
+    part: Part | None = Field(default=None, exclude_if=lambda part: part is None)
 
 
 class Pair(Record):

@@ -61,7 +61,7 @@ from annotator.agreement.figures import (
 )
 from annotator.agreement.gold_verdicts import JudgedSentence
 from annotator.agreement.intervals import Group, Interval
-from schemas.error_spans import given_places
+from schemas.error_spans import given_places, join_places
 from schemas.labels import HALLUCINATED_LABELS
 from schemas.records import Sentence
 from schemas.spans import Offsets
@@ -241,7 +241,7 @@ OF_SPANS = FigureKind(
 
 
 def _count_response(items: Sequence[JudgedSentence], whole_sentences: bool) -> list[float]:
-    both = judged = people = 0
+    either = judged = people = 0
     for item in items:
         marked = wrong_places(item.sentence)
         found = wrong_places(item.judged_sentence)
@@ -249,8 +249,8 @@ def _count_response(items: Sequence[JudgedSentence], whole_sentences: bool) -> l
             found = [(item.sentence.start, item.sentence.end)]
         people += _length(marked)
         judged += _length(found)
-        both += _overlap(marked, found)
-    either = judged + people - both
+        either += _length(join_places([*marked, *found]))
+    both = judged + people - either
     iou = both / either if either else 1.0
     # A sentence that is called hallucinated has at least one wrong character.
     return [both, judged, people, iou, 1, judged > 0 and people > 0, judged > 0, people > 0]
@@ -258,11 +258,6 @@ def _count_response(items: Sequence[JudgedSentence], whole_sentences: bool) -> l
 
 def _length(places: Iterable[Offsets]) -> int:
     return sum(end - start for start, end in places)
-
-
-def _overlap(first: Sequence[Offsets], second: Sequence[Offsets]) -> int:
-    """Common characters; the places of each side are disjoint."""
-    return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in first for b in second)
 
 
 def _has_spans(item: JudgedSentence) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from schemas.error_spans import group_piece_rows
+from schemas.records import Part
 from schemas.validation import show_value
 
-PARTS = ("error", "context")
+PARTS = get_args(Part)
 
 
 def find_piece_faults(spans: Sequence[Mapping[str, Any]], column: str) -> Iterator[str]:
