@@ -13,8 +13,8 @@ What is read (the first that exists):
 Data sets that others name by splits (folders of `datasets`, the Hub) come as `PairFiles`. Foreign
 data needs `chosen` and `rejected` as lists of messages, or as text where there is a prompt; the
 prompt is in `prompt`, inside both, or both ways (`schemas.preference_rows`). Other columns are
-ignored; where no row of ours is meant (`has_our_columns`) also those with the name of a field of
-`Pair`, such as `topic`.
+ignored; in rows of other tools (`has_our_columns`) also those with the name of a field of `Pair`,
+such as `topic`.
 """
 
 from __future__ import annotations

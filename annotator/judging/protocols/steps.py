@@ -67,7 +67,7 @@ class ProtocolSettings:
 def verdict_schema(*, ask_spans: bool = False) -> dict[str, Any]:
     """The JSON Schema of one sentence's verdict; with `ask_spans`, the wrong words come last.
 
-    The lists are bounded, or a small model would fill it up to max_tokens. Lengths of
+    The lists are bounded, or a small model would fill them up to max_tokens. Lengths of
     strings are not: fewer servers support that.
     """
     text = {"type": "string"}
