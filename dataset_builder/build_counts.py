@@ -86,6 +86,8 @@ class BuildCounts:
         counts["questions"] += 1
         counts["responses"] += len(outcome.rows)
         counts.update(outcome.review_counts)
+        if not self.config.has_pieces:  # they decide nothing then
+            counts.pop("wrong_words_differ", None)
         counts["reviews"] += sum(
             count for name, count in outcome.review_counts.items() if name.startswith("reviews_")
         )

@@ -25,6 +25,7 @@ REVIEW_COUNTS = (
     "reviews_refused",
     "conflicts",
     "labels_carried_over",
+    "wrong_words_differ",
 )
 
 
@@ -70,6 +71,12 @@ def notes_on_people(
             f"people disagree on {_places(counts['conflicts'])} "
             f"(build.conflicts={config.conflicts}); each is listed with all decisions in "
             f"{conflicts_path(output)}"
+        )
+    if counts.get("wrong_words_differ"):
+        yield (
+            f"people gave one label and marked other wrong words on "
+            f"{_places(counts['wrong_words_differ'])}; the error spans of the latest review are "
+            "used, also if it has none"
         )
     if counts.get("reviews_superseded"):
         yield (

@@ -90,6 +90,30 @@ SPAN_FORMATS = [
         ),
     ),
     *mutants_of(
+        "formats/reviews/conflicts.py",
+        (
+            "other-words-not-counted",
+            "words_differ=any(_words_differ(item, other) for other in same)",
+            "words_differ=False",
+            "test_piece_formats.py -k mark_other",
+        ),
+        (
+            "no-words-are-no-place",
+            " or [(item.start, item.end)]",
+            "",
+            "test_piece_formats.py -k mark_other",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/build_counts.py",
+        (
+            "other-words-counted-without-pieces",
+            'counts.pop("wrong_words_differ", None)',
+            "pass",
+            "test_piece_formats.py -k mark_other",
+        ),
+    ),
+    *mutants_of(
         "schemas/preference_rows.py",
         (
             "whole-answers-lose-their-names",

@@ -268,3 +268,50 @@ def test_reviews_keep_label_and_kind_of_their_own_error_spans(tmp_path: Path) ->
     (pair,) = load_pairs(tmp_path / "dataset", "train")
     trains = [item for item in pair.rejected_spans or () if item.weight and item.part]
     assert [(item.start, item.end) for item in trains] == [(26, 31)]
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "weights", "differ"),
+    [
+        ([(26, 31)], [], [0.0, 1.0, 1.0], True),  # a label without words: all of the sentence
+        ([(26, 31)], [(18, 22)], [0.0, 0.0, 1.0, 0.0, 1.0], True),
+        ([(26, 31)], [(26, 31)], [0.0, 0.0, 1.0, 0.0, 1.0], False),
+        ([], [(13, 42)], [0.0, 1.0, 0.0, 1.0], False),
+    ],
+)
+def test_people_who_mark_other_words_are_counted(
+    tmp_path: Path,
+    early: list[tuple[int, int]],
+    late: list[tuple[int, int]],
+    weights: list[float],
+    differ: bool,
+) -> None:
+    rows = rows_of(0, [])
+    row = Annotation.model_validate_json(json.dumps(rows[1]))
+    reviews = []
+    for who, when, places in (("A", "2026-01-01", early), ("B", "2026-01-02", late)):
+        errors = [{"start": start, "end": end} for start, end in places]
+        span = {"start": 13, "end": 42, "label": "hallucinated", "error_spans": errors}
+        review = make_review(
+            response_id=row.id,
+            text_sha256=text_sha256(row.text),
+            start=13,
+            end=42,
+            action="label",
+            spans=[ReviewSpan.model_validate_json(json.dumps(span))],
+            who=who,
+            when=when,
+        )
+        reviews.append(review.model_dump_json() + "\n")
+    path = tmp_path / "reviews.jsonl"
+    path.write_text("".join(reviews), encoding="utf-8")
+    source = write_annotations(tmp_path / "annotations.jsonl", rows)
+    result = run_build(SPAN, annotations=source, output=tmp_path / "dataset", reviews=[path])
+    (pair,) = load_pairs(tmp_path / "dataset", "train")
+    assert [span.weight for span in pair.rejected_spans or []] == weights
+    assert result.counts.get("wrong_words_differ", 0) == differ
+    assert any("marked other wrong words on 1 place;" in note for note in result.notes) == differ
+    assert result.counts["reviews"] == result.counts["reviews_applied"] == 2
+    config = BuildConfig(test_share=0.0)
+    result = run_build(config, annotations=source, output=tmp_path / "plain", reviews=[path])
+    assert "wrong_words_differ" not in result.counts

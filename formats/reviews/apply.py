@@ -61,7 +61,8 @@ class Reviewed:
     replaced     by response id and the offsets of each sentence that people decided
     conflicts    each once, also where identical answers share it
     counts       the reviews of each group of the module's rule, and `labels_carried_over`: the
-                 sentences of identical answers whose label comes from another answer's review
+                 sentences of identical answers whose label comes from another answer's review;
+                 `wrong_words_differ`, places with one label for which people marked other words
     """
 
     rows: Sequence[Annotation]
@@ -144,6 +145,8 @@ def _count(
     contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
     present = {item.entry.review.id for item in decisions}
     counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
+    if num_differ := sum(item.words_differ for item in resolved.decided):
+        counts["wrong_words_differ"] = num_differ
     for entry in entries:
         if entry.review.action in WITHOUT_LABEL:
             counts["reviews_without_label"] += 1

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from formats.reviews.decisions import Decision
 from formats.reviews.log import Logged, Order, time_of
-from schemas.labels import Label
+from schemas.labels import HALLUCINATED_LABELS, Label
 from schemas.records import Annotation, ErrorSpan, Identifier, Record
 from schemas.reviews import Action, ReviewSpan
 from schemas.spans import Offsets, gaps, trim
@@ -69,7 +69,8 @@ class Conflict(Record):
 class Decided:
     """A label for a place, and the reviews that it comes from (in a conflict: all reviews of it).
 
-    error_spans    of the decision that was used; others gave the same label
+    error_spans     of the decision that was used; others gave the same label
+    words_differ    others marked other wrong words with it (without any: the whole place)
     """
 
     start: int
@@ -78,6 +79,7 @@ class Decided:
     reason: str | None
     by: Sequence[Logged]
     error_spans: Sequence[ErrorSpan] = ()
+    words_differ: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,11 +235,8 @@ def _fill(
 
 def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
     """A decision with everyone who decided the same for its place."""
-    by = {
-        other.entry.review.id: other.entry
-        for other in group
-        if other.overlaps(item) and other.label is item.label
-    }
+    same = [other for other in group if other.overlaps(item) and other.label is item.label]
+    by = {other.entry.review.id: other.entry for other in same}
     return Decided(
         start=item.start,
         end=item.end,
@@ -245,4 +244,20 @@ def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
         reason=item.reason,
         by=list(by.values()),
         error_spans=item.error_spans,
+        words_differ=any(_words_differ(item, other) for other in same),
     )
+
+
+def _words_differ(one: Decision, two: Decision) -> bool:
+    if one.label not in HALLUCINATED_LABELS:
+        return False
+    start, end = max(one.start, two.start), min(one.end, two.end)
+    marked = [
+        {at for first, last in _places_of(item) for at in range(max(first, start), min(last, end))}
+        for item in (one, two)
+    ]
+    return marked[0] != marked[1]
+
+
+def _places_of(item: Decision) -> list[Offsets]:
+    return [(span.start, span.end) for span in item.error_spans] or [(item.start, item.end)]
