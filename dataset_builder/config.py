@@ -167,6 +167,11 @@ class BuildConfig(Section):
         """Whether spans of pairs may be pieces of sentences (format 2 of a data set folder)."""
         return self.granularity is Granularity.SPAN
 
+    @property
+    def has_spans(self) -> bool:
+        """Whether pairs have spans at all."""
+        return self.granularity is not Granularity.RESPONSE
+
     @model_validator(mode="after")
     def _context_needs_spans(self) -> Self:
         for name in ("context_weight", "chosen_context_weight"):

@@ -13,12 +13,23 @@ become verdicts (`reviews.apply`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from dataset_builder.config import BuildConfig, Granularity, Weighting
 from schemas.error_spans import given_places, wrong_words
 from schemas.labels import HALLUCINATED_LABELS, Side
 from schemas.records import Annotation, Part, Sentence, Span, Verdict
 from schemas.spans import Offsets
+
+
+class Weighed(NamedTuple):
+    """A sentence or a piece of one with its weight; `number` is that of the sentence."""
+
+    start: int
+    end: int
+    weight: float
+    number: int
+    part: Part | None
 
 
 def make_spans(annotation: Annotation, side: Side, config: BuildConfig) -> list[Span] | None:
@@ -28,37 +39,32 @@ def make_spans(annotation: Annotation, side: Side, config: BuildConfig) -> list[
     """
     if config.granularity is Granularity.RESPONSE:
         return None
-    if config.granularity is Granularity.SENTENCE:
-        return [
-            Span(
-                start=sentence.start,
-                end=sentence.end,
-                label=sentence.verdict.label,
-                weight=weigh(sentence.verdict, side, config),
-            )
-            for sentence in annotation.sentences
-        ]
     return [
-        span
-        for number, sentence in enumerate(annotation.sentences)
-        for span in _pieces(annotation.text, number, sentence, side, config)
+        Span(
+            start=item.start,
+            end=item.end,
+            label=annotation.sentences[item.number].verdict.label,
+            weight=item.weight,
+            sentence=item.number if config.has_pieces else None,
+            part=item.part,
+        )
+        for item in _weigh_all(annotation, side, config)
     ]
 
 
-def _pieces(
-    text: str, number: int, sentence: Sentence, side: Side, config: BuildConfig
-) -> Iterator[Span]:
-    places = cut_sentence(text, sentence)
-    has_words = any(part == "error" for _, _, part in places)
-    for start, end, part in places:
-        yield Span(
-            start=start,
-            end=end,
-            label=sentence.verdict.label,
-            weight=_weigh_part(sentence.verdict, part, side, config, has_words=has_words),
-            sentence=number,
-            part=part,
-        )
+def _weigh_all(annotation: Annotation, side: Side, config: BuildConfig) -> Iterator[Weighed]:
+    """What is a span, without making the record: selection only counts, for every response."""
+    for number, sentence in enumerate(annotation.sentences):
+        verdict = sentence.verdict
+        if not config.has_pieces:
+            weight = weigh(verdict, side, config)
+            yield Weighed(sentence.start, sentence.end, weight, number, None)
+            continue
+        places = cut_sentence(annotation.text, sentence)
+        has_words = any(part == "error" for _, _, part in places)
+        for start, end, part in places:
+            weight = _weigh_part(verdict, part, side, config, has_words=has_words)
+            yield Weighed(start, end, weight, number, part)
 
 
 def cut_sentence(text: str, sentence: Sentence) -> list[tuple[int, int, Part | None]]:
@@ -114,13 +120,12 @@ def _weigh_part(
 
 def measure_active(annotation: Annotation, side: Side, config: BuildConfig) -> tuple[int, int]:
     """Number of active sentences of a response on this side, and of characters that train."""
-    spans = make_spans(annotation, side, config)
-    if spans is None:
+    if config.granularity is Granularity.RESPONSE:
         places = [(item.start, item.end) for item in annotation.sentences]
         return len(places), sum(end - start for start, end in places)
-    active = [span for span in spans if span.weight > 0.0]
-    sentences = {span.start if span.sentence is None else span.sentence for span in active}
-    return len(sentences), sum(span.end - span.start for span in active)
+    active = [item for item in _weigh_all(annotation, side, config) if item.weight > 0.0]
+    num_sentences = len({item.number for item in active})
+    return num_sentences, sum(item.end - item.start for item in active)
 
 
 def lacks_wrong_words(annotation: Annotation, config: BuildConfig) -> bool:

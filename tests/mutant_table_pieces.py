@@ -120,8 +120,8 @@ PIECES = [
         ),
         (
             "active-sentences-are-pieces",
-            "sentences = {span.start if span.sentence is None else span.sentence for span in active}",
-            "sentences = {span.start for span in active}",
+            "num_sentences = len({item.number for item in active})",
+            "num_sentences = len(active)",
             "test_pieces.py -k active_sentences",
         ),
     ),

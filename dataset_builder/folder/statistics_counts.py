@@ -166,7 +166,7 @@ def _add_pair(counts: SplitCounts, row: Mapping[str, Any]) -> None:
         sentences = group_piece_rows(spans)
         counts.labels[side].update(pieces[0]["label"] for pieces in sentences)
         for pieces in sentences:
-            if any(piece.get("part") is not None for piece in pieces):
+            if any(piece.get("part") == "error" for piece in pieces):
                 _add_pieces(counts, side, pieces)
         characters = _length(spans)
         active = _length(span for span in spans if span["weight"] > 0.0)

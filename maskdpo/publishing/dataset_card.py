@@ -89,7 +89,7 @@ def render_card(
     counts = manifest["counts"]
     explained = {Trusted(reason): Trusted(text) for reason, text in EXPLANATIONS.items()}
     values = {
-        "title": config.title,
+        "title": _title(config),
         "license": config.license,
         "counts": counts,
         "example": example,
@@ -130,6 +130,12 @@ def render_card(
     return compose_card(_header(manifest, config), sections)
 
 
+def _title(config: BuildConfig) -> str:
+    """The title; not the default one where it would be wrong."""
+    is_default = config.title == BuildConfig.model_fields["title"].default
+    return "Preference pairs" if is_default and not config.has_spans else config.title
+
+
 def yaml_features(schema: Any) -> list[dict[str, Any]]:
     """The columns of an Arrow schema, in the form of `dataset_info.features` of `datasets`."""
     return [{"name": field.name, **_yaml_type(field.type)} for field in schema]
@@ -152,7 +158,7 @@ def _header(manifest: Mapping[str, Any], config: BuildConfig) -> dict[str, Any]:
     languages = sorted(name for name in manifest["languages"] if _LANGUAGE.match(name))
     size = next((name for limit, name in SIZES if num_pairs < limit), "n>100M")
     return {
-        "pretty_name": config.title,
+        "pretty_name": _title(config),
         **({"license": config.license} if config.license else {}),
         **({"language": languages} if languages else {}),
         "task_categories": ["text-generation"],

@@ -51,7 +51,10 @@ def _describe(
 def lines_of_words(text: str, verdict: Verdict) -> list[str]:
     """The wrong words of a verdict on `text`, and those that its judge gave in vain."""
     found = [text[span.start : span.end] for span in verdict.error_spans]
-    given = [f"{item.words!r} ({item.reason})" for item in verdict.missing_error_words]
+    given = [
+        f"{item.words!r} ({item.reason})" if item.words else item.reason
+        for item in verdict.missing_error_words
+    ]
     lines = {"wrong words": "; ".join(found), "words not marked": "; ".join(given)}
     return [f"{name}: {words}" for name, words in lines.items() if words]
 
