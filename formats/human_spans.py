@@ -8,6 +8,7 @@ belongs to the sentence before it. What of it can be used is decided where weigh
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from schemas.error_spans import trim_words
 from schemas.labels import HALLUCINATED_LABELS
 from schemas.records import Annotation, ErrorSpan, Sentence
 from schemas.spans import Offsets
+
+_Numbered = tuple[ErrorSpan, int]  # with its number among those that are equal
 
 
 def distribute(
@@ -29,45 +32,62 @@ def distribute(
     >>> [len(found) for found in distribute("Ja. Nie.", [(0, 3), (4, 8)], [across])]
     [1, 1]
     """
+    starts = [start for start, _ in places]
     of_sentence: list[list[ErrorSpan]] = [[] for _ in places]
     for span in spans:
-        for index in _sentences_of(text, places, span):
+        for index in _sentences_of(text, places, starts, span):
             of_sentence[index].append(span)
     return of_sentence
 
 
-def _sentences_of(text: str, places: Sequence[Offsets], span: ErrorSpan) -> list[int]:
+def _sentences_of(
+    text: str, places: Sequence[Offsets], starts: Sequence[int], span: ErrorSpan
+) -> list[int]:
+    before = max(bisect_right(starts, span.start) - 1, 0)
     covered = [
         index
-        for index, (start, end) in enumerate(places)
-        if text[max(start, span.start) : min(end, span.end)].strip()
+        for index in range(before, bisect_left(starts, span.end))
+        if text[max(places[index][0], span.start) : min(places[index][1], span.end)].strip()
     ]
-    before = sum(start <= span.start for start, _ in places)
-    return covered or [max(before - 1, 0)]
+    return covered or [before]
 
 
 def collect(sentences: Iterable[Sentence]) -> list[ErrorSpan]:
     """The one list that `distribute` took apart: each sentence's order, and as few repetitions.
 
-    The order between spans that share no sentence is that of the sentences.
+    The order between spans that share no sentence is that of the sentences. The list is built as
+    links from each span to the one before it (None: the list's end, and before its first span), so
+    that the time grows with the number of spans and not with its square.
     """
-    found: list[tuple[ErrorSpan, int]] = []
-    known: set[tuple[ErrorSpan, int]] = set()
+    previous: dict[_Numbered | None, _Numbered | None] = {None: None}
     for sentence in sentences:
-        fresh: list[tuple[ErrorSpan, int]] = []
+        fresh: list[_Numbered] = []
         for key in _numbered(sentence.verdict.error_spans):
-            if key in known:  # of an earlier sentence too: what came before it here goes before it
-                at = found.index(key)
-                found[at:at] = fresh
+            if key in previous:  # of an earlier sentence too: what came before it here goes there
+                _insert(previous, fresh, key)
                 fresh = []
             else:
                 fresh.append(key)
-        found += fresh
-        known.update(found)
-    return [span for span, _ in found]
+        _insert(previous, fresh, None)
+    found = []
+    at = previous[None]
+    while at is not None:
+        found.append(at[0])
+        at = previous[at]
+    return found[::-1]
 
 
-def _numbered(spans: Iterable[ErrorSpan]) -> list[tuple[ErrorSpan, int]]:
+def _insert(
+    previous: dict[_Numbered | None, _Numbered | None],
+    fresh: Iterable[_Numbered],
+    following: _Numbered | None,
+) -> None:
+    for key in fresh:
+        previous[key] = previous[following]
+        previous[following] = key
+
+
+def _numbered(spans: Iterable[ErrorSpan]) -> list[_Numbered]:
     """Each span with its number among those that are equal."""
     seen: Counter[ErrorSpan] = Counter()
     numbered = []
@@ -106,13 +126,17 @@ def span_values(spans: Iterable[ErrorSpan]) -> list[dict[str, Any]]:
 def count_spans(annotation: Annotation) -> Counter[str]:
     """How many error spans a response has, and how many of them are special; {} without any."""
     counts: Counter[str] = Counter()
+    holders: Counter[ErrorSpan] = Counter()
+    in_others: set[ErrorSpan] = set()
+    for sentence in annotation.sentences:
+        distinct = set(sentence.verdict.error_spans)
+        holders.update(distinct)
+        if sentence.verdict.label not in HALLUCINATED_LABELS:
+            in_others |= distinct
     for span in collect(annotation.sentences):
-        holders = [item for item in annotation.sentences if span in item.verdict.error_spans]
         counts["spans"] += 1
-        counts["spans_across_sentences"] += len(holders) > 1
-        counts["spans_in_other_sentences"] += any(
-            item.verdict.label not in HALLUCINATED_LABELS for item in holders
-        )
+        counts["spans_across_sentences"] += holders[span] > 1
+        counts["spans_in_other_sentences"] += span in in_others
         counts["spans_without_words"] += trim_words(annotation.text, span.start, span.end) is None
     return counts
 

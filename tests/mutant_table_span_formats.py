@@ -9,20 +9,20 @@ SPAN_FORMATS = [
         "formats/human_spans.py",
         (
             "span-of-the-next-space",
-            "if text[max(start, span.start) : min(end, span.end)].strip()",
-            "if max(start, span.start) < min(end, span.end)",
+            "if text[max(places[index][0], span.start) : min(places[index][1], span.end)].strip()",
+            "if max(places[index][0], span.start) < min(places[index][1], span.end)",
             "test_human_spans.py -k space_at_a",
         ),
         (
             "span-of-the-first-sentence",
-            "before = sum(start <= span.start",
-            "before = sum(start > span.start",
+            "before = max(bisect_right(starts, span.start) - 1, 0)",
+            "before = 0",
             "test_human_spans.py -k has_its_sentence",
         ),
         (
             "no-sentence-before-the-first",
-            "[max(before - 1, 0)]",
-            "[before - 1]",
+            "max(bisect_right(starts, span.start) - 1, 0)",
+            "bisect_right(starts, span.start) - 1",
             "test_human_spans.py -k before_all_sentences",
         ),
         (
@@ -33,8 +33,8 @@ SPAN_FORMATS = [
         ),
         (
             "order-of-spans-lost",
-            "found[at:at] = fresh",
-            "found += fresh",
+            "_insert(previous, fresh, key)",
+            "_insert(previous, fresh, None)",
             "test_human_spans.py -k order_of",
         ),
         (
@@ -45,7 +45,7 @@ SPAN_FORMATS = [
         ),
         (
             "spans-elsewhere-not-counted",
-            "item.verdict.label not in HALLUCINATED_LABELS",
+            "sentence.verdict.label not in HALLUCINATED_LABELS",
             "False",
             "test_human_spans.py -k counts_spans",
         ),
