@@ -187,6 +187,21 @@ PIECES = [
             "if True:",
             "test_pieces.py -k not_used",
         ),
+        (
+            "mark-outside-its-sentence-counts",
+            "bool(given_places(item))",
+            "bool(item.verdict.error_spans)",
+            "test_pieces.py -k outside_its_ends",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/folder/merge.py",
+        (
+            "settings-that-differ-not-named",
+            "if own != others[name]",
+            "if False",
+            "test_pieces.py -k another_granularity",
+        ),
     ),
     *mutants_of(
         "maskdpo/publishing/model_card.py",

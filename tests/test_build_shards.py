@@ -175,7 +175,8 @@ def test_parts_that_do_not_make_a_whole_are_refused(tmp_path: Path) -> None:
     refuses("not a data set of maskdpo", tmp_path)
     other = tmp_path / "other"
     build_parts(other, 3, CONFIG.model_copy(update={"seed": 1}))
-    refuses("from another build than .*'config' differ", one, two, other / "parts" / "3")
+    seeds = "seed is 1, not 0; build all parts with the same settings"
+    refuses(f"from another build than .*'config' differ: {seeds}", one, two, other / "parts" / "3")
     path = next((two / "pairs").iterdir())
     path.write_bytes(path.read_bytes() + b" ")
     refuses("its hash differs", one, two, three)

@@ -36,7 +36,7 @@ from maskdpo.api.tokens import token_weights
 from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts, render_model_card
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, InputError
 from schemas.labels import Label, Side
 from schemas.records import Annotation, Message, Pair, Sentence, Span, Verdict
 from schemas.stage import StageResult
@@ -290,6 +290,30 @@ def test_a_response_marked_in_its_punctuation_alone_is_counted_and_never_rejecte
     ]
     built = build_pairs(only, SPAN)
     assert built.unused == {"best": "no_wrong_words", "worst": "no_wrong_words"}
+
+
+def test_a_sentence_marked_outside_its_ends_alone_trains_and_counts_as_unmarked(
+    tmp_path: Path,
+) -> None:
+    rows = marked_questions(3)
+    for sentence in rows[2]["sentences"]:  # q0/worst
+        end = sentence["end"]
+        sentence["verdict"]["error_spans"] = [{"start": end, "end": end + 1}]
+    rows[2]["text"] += " "
+    folder, result = build(tmp_path, rows, SPAN)
+    pair = next(pair for pair in load_pairs(folder, Split.TRAIN) if pair.rejected_id == "q0/worst")
+    assert [(span.weight, span.part) for span in pair.rejected_spans or []] == [(1.0, None)]
+    assert result.counts["hallucinated_without_error_spans"] == 2  # one of them has no error spans
+    assert any(note.startswith("2 of ") for note in result.notes)
+
+
+def test_shards_of_another_granularity_are_refused_with_both_names(tmp_path: Path) -> None:
+    source = write_annotations(tmp_path / "rows.jsonl", marked_questions(6))
+    for index, config in ((1, SPAN), (2, BuildConfig(test_share=0.0))):
+        shard = Shard(index=index, count=2)
+        run_build(config, annotations=source, output=tmp_path / f"{index}", shard=shard)
+    with pytest.raises(InputError, match="granularity is 'sentence', not 'span'"):
+        run_merge([tmp_path / "1", tmp_path / "2"], output=tmp_path / "merged")
 
 
 def test_whole_answers_train_with_granularity_response(tmp_path: Path) -> None:

@@ -43,9 +43,10 @@ from schemas.files.sidecar import describe_file
 from schemas.files.tables import scan_batches
 from schemas.records import Failure
 from schemas.stage import StageResult, failures_path, write_failures
+from schemas.validation import show_value
 
 # What the shards of one build have in common; the rest of a manifest differs.
-_COMMON = ("format", "version", "config", "inputs", "packages", "agreement", "judging", "reviewers")
+_COMMON = ("format", "config", "version", "inputs", "packages", "agreement", "judging", "reviewers")
 
 
 def run_merge(shards: Sequence[Path], *, output: Path) -> StageResult:
@@ -113,9 +114,10 @@ def _check_parts(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
     first_path, first = next(iter(manifests.items()))
     for path, manifest in manifests.items():
         for key in _COMMON:
-            if _common(manifest, key, path) != _common(first, key, first_path):
+            value, expected = _common(manifest, key, path), _common(first, key, first_path)
+            if value != expected:
                 message = f"is from another build than {first_path}: their {key!r} differ"
-                raise InputError.of(path, message)
+                raise InputError.of(path, message + _settings_that_differ(value, expected))
     parts = {path: Shard.parse(manifest["shard"]) for path, manifest in manifests.items()}
     count = parts[first_path].count
     found: dict[int, Path] = {}
@@ -136,6 +138,19 @@ def _common(manifest: Mapping[str, Any], key: str, path: Path) -> Any:
     """What must be equal in all shards; settings are compared by their current names."""
     value = manifest.get(key)
     return BuildConfig.parse(value, where=str(path)) if key == "config" and value else value
+
+
+def _settings_that_differ(value: Any, expected: Any) -> str:
+    """Names and values, to add to a message; '' for anything but settings."""
+    if not (isinstance(value, BuildConfig) and isinstance(expected, BuildConfig)):
+        return ""
+    ours, others = value.model_dump(mode="json"), expected.model_dump(mode="json")
+    differ = [
+        f"{name} is {show_value(own)}, not {show_value(others[name])}"
+        for name, own in ours.items()
+        if own != others[name]
+    ]
+    return f": {', '.join(differ)}; build all parts with the same settings"
 
 
 def _faults(path: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
