@@ -26,7 +26,13 @@ from schemas.error_spans import group_pieces
 from schemas.errors import ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records, scan_rows
 from schemas.files.own_files import WRITTEN, refuse_to_replace, seal
-from schemas.files.sidecar import check_sidecar, make_sidecar, read_sidecar_values, write_sidecar
+from schemas.files.sidecar import (
+    check_data_set,
+    check_sidecar,
+    make_sidecar,
+    read_sidecar_values,
+    write_sidecar,
+)
 from schemas.files.tables import scan_values
 from schemas.files.writing import atomic_writer
 from schemas.records import Annotation, Document, Failure, Pair
@@ -167,7 +173,8 @@ def _former_files(output: Path) -> list[Path]:
 
 
 def _files_of_splits(folder: Path) -> dict[str, list[Path]]:
-    """The files of the pairs by split, in reading order."""
+    """The files of the pairs by split, in reading order; InputError for a newer format."""
+    check_data_set(folder)
     paths = sorted((folder / "pairs").glob("*.parquet"))
     if not paths:
         raise InputError.of(folder, "holds no pairs/SPLIT-*.parquet; maskdpo build makes them")

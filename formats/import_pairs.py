@@ -136,6 +136,11 @@ def _sentences(text: str, spans: list[Span], judge: str) -> list[Sentence]:
 def _sentence(text: str, pieces: list[Span], judge: str) -> Sentence:
     """A sentence from its pieces: those with the wrong words become its error spans."""
     first, last = pieces[0], pieces[-1]
+    if first.sentence is None and first.part is not None:
+        raise ValueError(
+            f"the span [{first.start}, {first.end}) is a piece ('part' is '{first.part}'), but the "
+            "number of its sentence is missing; give it as 'sentence'"
+        )
     if any(piece.label is not first.label for piece in pieces):
         labels = ", ".join(dict.fromkeys(f"'{piece.label}'" for piece in pieces))
         raise ValueError(

@@ -141,6 +141,39 @@ PIECES = [
         ),
     ),
     *mutants_of(
+        "dataset_builder/folder/piece_faults.py",
+        (
+            "wrong-words-may-train-on-the-chosen-side",
+            'if part == "error" and column.startswith(Side.CHOSEN)',
+            'if part == "odd" and column.startswith(Side.CHOSEN)',
+            "test_pieces_by_hand.py -k train_on_the_chosen",
+        ),
+    ),
+    *mutants_of(
+        "dataset_builder/folder/validate_files.py",
+        (
+            "version-not-compared-with-columns",
+            "if has_pieces != expected:",
+            "if False:",
+            "test_pieces_by_hand.py -k compares_the_version",
+        ),
+    ),
+    *mutants_of(
+        "schemas/files/sidecar.py",
+        (
+            "newer-data-set-is-read",
+            'if name.startswith(FORMAT_PREFIX) and "version" in values:',
+            "if False:",
+            "test_pieces_by_hand.py -k newer_format",
+        ),
+        (
+            "manifest-of-another-tool-refused",
+            'if name.startswith(FORMAT_PREFIX) and "version" in values:',
+            'if "version" in values:',
+            "test_pieces_by_hand.py -k another_tool",
+        ),
+    ),
+    *mutants_of(
         "dataset_builder/folder/merge.py",
         (
             "merged-without-pieces",

@@ -2,7 +2,7 @@
 
 The rule: either no span of a side has the number of its sentence (format 1), or all have; the
 numbers count up from 0; and the pieces of a sentence, joined, are the sentence: nothing is between
-them, they have one label, and each is `error` or `context`.
+them, they have one label, and each is `error` or `context`. On the chosen side, `error` weighs 0.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, get_args
 
 from schemas.error_spans import group_piece_rows
+from schemas.labels import Side
 from schemas.records import Part
 from schemas.validation import show_value
 
@@ -36,14 +37,20 @@ def find_piece_faults(spans: Sequence[Mapping[str, Any]], column: str) -> Iterat
             found = pieces[0]["sentence"]
             yield f"'{column}': sentence {found} is where sentence {expected} should be"
             return
-        yield from _faults_of_sentence(pieces, f"'{column}', sentence {expected}")
+        yield from _faults_of_sentence(pieces, column, expected)
 
 
-def _faults_of_sentence(pieces: Sequence[Mapping[str, Any]], place: str) -> Iterator[str]:
+def _faults_of_sentence(
+    pieces: Sequence[Mapping[str, Any]], column: str, number: int
+) -> Iterator[str]:
+    place = f"'{column}', sentence {number}"
     for piece in pieces:
         part = piece.get("part")
         if part not in PARTS and (part is not None or len(pieces) > 1):
             yield f"{place}: 'part' is {show_value(part)}, must be one of {', '.join(PARTS)}"
+        if part == "error" and column.startswith(Side.CHOSEN) and (piece["weight"] or 0.0) > 0.0:
+            words = f"[{piece['start']}, {piece['end']})"
+            yield f"{place}: the wrong words {words} have weight {piece['weight']}, must be 0"
     for before, piece in pairwise(pieces):
         if before["label"] != piece["label"]:
             labels = f"{show_value(before['label'])} and {show_value(piece['label'])}"

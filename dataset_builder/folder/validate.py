@@ -27,6 +27,7 @@ from dataset_builder.folder.validate_files import (
     file_faults,
     read_manifest,
     row_count_faults,
+    version_faults,
 )
 from dataset_builder.folder.write import pair_schema, sentence_schema
 from schemas.errors import InputError
@@ -154,6 +155,7 @@ class _Run:
                 self.seen.check_pair,
                 id_column="id",
                 name=name,
+                folder=folder,
             )
         for name in sentences:
             last = OpenResponse(seen=self.seen)
@@ -163,6 +165,7 @@ class _Run:
                 last.check_row,
                 id_column="response_id",
                 name=name,
+                folder=folder,
             )
             yield from last.close()
         if sentences and all(name in self.rows for name in sentences):
@@ -178,6 +181,7 @@ class _Run:
         id_column: str,
         name: str,
         split: str = "",
+        folder: Path | None = None,
     ) -> Iterator[Finding]:
         split = split or PurePosixPath(name).name.split("-")[0]
         try:
@@ -186,6 +190,8 @@ class _Run:
             yield from faults
             if faults:
                 return
+            if folder is not None:
+                yield from version_faults(folder, name, found)
             row = 0
             known = [column for column in schema.names if column in found.names]
             for batch in scan_batches(path, name=name, columns=known):

@@ -16,7 +16,7 @@ from typing import Any
 from dataset_builder.folder.row_faults import FaultKind
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, PAIRS_FORMAT
 from schemas.errors import InputError
-from schemas.files.sidecar import check_format, describe_file
+from schemas.files.sidecar import check_format, describe_file, read_object
 from schemas.files.yaml_files import YamlFault, parse_yaml
 from schemas.labels import Side
 
@@ -62,6 +62,34 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[Finding]]:
         message = error.faults[0].message
         return {}, [Finding(kind=FaultKind.FORMAT_VERSION, file=MANIFEST_NAME, message=message)]
     return files, []
+
+
+def version_faults(folder: Path, name: str, found: Any) -> Iterator[Finding]:
+    """Whether the columns of a file are those of the manifest's version.
+
+    Those of pieces came with format 2. An earlier release reads only format 1, and refuses them.
+    """
+    version = str(read_object(folder / MANIFEST_NAME).get("version", ""))
+    if name.startswith(f"{PAIRS}/"):
+        columns = "the fields 'sentence' and 'part' of spans"
+        has_pieces = any(_has_field(found.field(f"{side}_spans").type, "sentence") for side in Side)
+    else:
+        columns = "the column 'error_spans'"
+        has_pieces = "error_spans" in found.names
+    expected = {"1": False, "2": True}.get(version.split(".")[0], has_pieces)
+    if has_pieces != expected:
+        verb = "has" if has_pieces else "lacks"
+        message = f"{verb} {columns}, of format 2.0, but {MANIFEST_NAME} says version {version}"
+        yield Finding(kind=FaultKind.FORMAT_VERSION, file=name, message=message)
+
+
+def _has_field(found: Any, name: str) -> bool:
+    """Whether the type is a list of structs with this field."""
+    from pyarrow import types
+
+    if not (types.is_list(found) or types.is_large_list(found)):
+        return False
+    return bool(types.is_struct(found.value_type) and found.value_type.get_field_index(name) >= 0)
 
 
 def data_files(folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from maskdpo.data_sets.cards import CARDS, check_cards
 from maskdpo.data_sets.hub import (
+    MANIFEST,
     HubDataset,
     fetch,
     hub_errors,
@@ -29,6 +30,7 @@ from maskdpo.data_sets.hub import (
     split_name,
 )
 from schemas.errors import BackendError, ConfigError, InputError
+from schemas.files.sidecar import check_data_set
 from schemas.files.tables import SUFFIXES, Table
 from schemas.text.terminal import one_line
 
@@ -114,6 +116,8 @@ def open_on_hub(found: HubDataset, config_name: str | None = None) -> DataSet:
     prefix = f"hf://datasets/{found.name}@{found.commit}/"
     if cards := found.files.intersection(CARDS):
         check_cards(found.name, fetch(found, sorted(cards)))
+    if MANIFEST in found.files:
+        check_data_set(fetch(found, [MANIFEST]))
     given, chosen = _resolve(found.name, found.name, config_name, commit=found.commit)
     splits = {}
     for split, places in given.items():
@@ -136,6 +140,7 @@ def _open_folder(folder: Path, config_name: str | None) -> DataSet:
             raise InputError.of(folder, "was written by save_to_disk and has no configurations")
         return DataSet(name=str(folder), place=folder, splits=_saved_splits(folder))
     check_cards(str(folder), folder)
+    check_data_set(folder)
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept, as in the Hub's cache
     given, chosen = _resolve(str(folder), str(root), config_name)
     splits: dict[str, list[str]] = {}

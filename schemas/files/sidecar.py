@@ -166,6 +166,18 @@ def check_format(path: str | Path, format_name: str, version: str, *, expected: 
         )
 
 
+def check_data_set(folder: Path) -> None:
+    """Raise InputError for a data set folder in a newer format than this code reads.
+
+    A folder without a manifest, or with that of another tool, passes.
+    """
+    path = folder / "manifest.json"
+    values = read_object(path)
+    name = str(values.get("format", ""))
+    if name.startswith(FORMAT_PREFIX) and "version" in values:
+        check_format(path, name, str(values["version"]), expected="pairs")
+
+
 def describe_file(path: str | Path) -> dict[str, Any]:
     """SHA-256 and size of a file, without its folder: sidecars contain no paths of a machine."""
     digest = hashlib.sha256()
