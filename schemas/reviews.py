@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from schemas.hashing import content_key
 from schemas.labels import Label
 from schemas.records import ErrorSpan, Evidence, Identifier, Record
-from schemas.spans import check_bounds
 
 REVIEW_ID_CHARS = 32
 Action = Literal["label", "agree", "skip", "flag", "split"]
@@ -25,7 +24,8 @@ Action = Literal["label", "agree", "skip", "flag", "split"]
 class ReviewSpan(Record):
     """A person's label for a place in a response.
 
-    error_spans    the wrong words in it; empty: all of it. Kept as given
+    error_spans    the wrong words in it, in any order, and they may overlap; empty: all of it.
+                   Kept as given
     """
 
     start: int = Field(ge=0)
@@ -85,13 +85,12 @@ class Review(Record):
         if self.action == "label" and not self.spans:
             raise ValueError("action 'label' needs its label in 'spans'")
         for span in self.spans:
-            places = [(item.start, item.end) for item in span.error_spans]
-            check_bounds(span.end, places)
-            if places and places[0][0] < span.start:
-                raise ValueError(
-                    f"error span [{places[0][0]}, {places[0][1]}) is outside the span "
-                    f"[{span.start}, {span.end})"
-                )
+            for item in span.error_spans:
+                place = f"error span [{item.start}, {item.end})"
+                if item.start >= item.end:
+                    raise ValueError(f"{place} is empty; 'end' must exceed 'start'")
+                if item.start < span.start or item.end > span.end:
+                    raise ValueError(f"{place} is outside its span [{span.start}, {span.end})")
         return self
 
 

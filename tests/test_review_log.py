@@ -180,15 +180,20 @@ def test_offsets_that_no_text_has_are_read_and_left_to_the_build(tmp_path: Path)
 def test_error_spans_are_kept_and_must_be_in_their_span(tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl"
     row = json.loads(review(start=3).model_dump_json())
-    for places, is_sound in (([(3, 5)], True), ([(0, 2)], False), ([(4, 9)], False)):
+    for places in ([(3, 5)], [(6, 8), (3, 5)], [(3, 8), (4, 6), (4, 6)]):
         row["spans"][0]["error_spans"] = [{"start": a, "end": b} for a, b in places]
         path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-        if is_sound:
-            (entry,) = read_reviews(path)
-            assert entry.review.spans[0].error_spans[0].end == 5
-        else:
-            with pytest.raises(InputError, match="span"):
-                read_reviews(path)
+        (entry,) = read_reviews(path)
+        assert [(item.start, item.end) for item in entry.review.spans[0].error_spans] == places
+    for wrong, message in (
+        ((0, 2), r"error span \[0, 2\) is outside its span \[3, 8\)"),
+        ((4, 9), r"error span \[4, 9\) is outside its span \[3, 8\)"),
+        ((5, 5), r"error span \[5, 5\) is empty"),
+    ):
+        row["spans"][0]["error_spans"] = [{"start": a, "end": b} for a, b in ((3, 5), wrong)]
+        path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+        with pytest.raises(InputError, match=message):
+            read_reviews(path)
 
 
 def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
