@@ -22,7 +22,7 @@ from schemas.files.yaml_files import YamlFault, dump_yaml, parse_yaml, parse_yam
 HARD = [
     *"no on off yes y n Y NO On null Null ~ true False << = - ? : # & * ! | > % @ {} [] ''".split(),
     *"1_000 1:30 0o7 07 010 0x1F 0b11 1e3 1E+3 1.5e3 .5 -1 .inf -.INF .NaN 190:20:30 0.1.2".split(),
-    *"2024-01-31 2024-01-31T10:00:00Z a: :a #a --- ... _1 ._1 +12_3 12e03".split(),
+    *"2024-01-31 2024-01-31T10:00:00Z a: :a #a --- ... _1 ._1 +12_3 12e03 -_ +_ -.".split(),
     *["", " ", "a b ", "a: b", "a #b", "- a", "\n", "a\nb", "\ta", "a\x85b", "\u2028", "\ufeff"],
     *["2024-01-31 10:00:00", "word " * 400, "x" * 2_000, "\x00", "a\rb", "\U0001f600", "日期"],
 ]

@@ -42,6 +42,8 @@ _HELP: dict[Unused, str] = {
     "build.label_policy",
     Unused.NO_ACTIVE_REJECTED: "lower build.min_confidence ({min_confidence:g}), or see "
     "build.label_policy",
+    Unused.NO_WRONG_WORDS: "mark the wrong words of these responses, or build with "
+    "--set build.granularity=sentence",
     Unused.LITTLE_ACTIVE_CHOSEN: "lower build.min_active_sentences ({min_active_sentences}) or "
     "build.min_active_characters ({min_active_characters})",
     Unused.LITTLE_ACTIVE_REJECTED: "lower build.min_active_sentences ({min_active_sentences}) or "

@@ -39,7 +39,9 @@ _CORE_SCHEMA = (
 # Plain words that YAML 1.1 or 1.2 does not read as text, in upper or lower case.
 _WORDS = frozenset("y yes n no on off true false null ~ << = .inf +.inf -.inf .nan".split()) | {""}
 # Numbers of every kind, dates, times and their mixtures: 1_000, 1:30, 0o7, 1e3, 2024-01-31 10:00Z.
-_LIKE_A_NUMBER = re.compile(r"[-+.]?[0-9][0-9a-fA-FoOxX_:.+\- \tTZz]*|[-+]?[._][0-9_]+\S*")
+_LIKE_A_NUMBER = re.compile(
+    r"[-+.]?[0-9][0-9a-fA-FoOxX_:.+\- \tTZz]*|[-+]?[._][0-9_]+\S*|[-+][._]\S*"
+)
 _ALWAYS_ESCAPED = re.compile(r"[\x85\u2028\u2029\ufeff]")  # PyYAML reads them as line ends
 _UNFOLDED = 1_000_000_000  # columns; no value is folded over lines
 
