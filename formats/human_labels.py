@@ -45,6 +45,7 @@ from schemas.records import (
     Record,
     Sentence,
     Verdict,
+    WrongLabel,
 )
 from schemas.spans import Offsets, check_order, gaps, trim
 from schemas.validation import describe_errors, show_value
@@ -55,6 +56,11 @@ LABELS: dict[str, Label] = {
     "factual": Label.NO_HALLUCINATION,
     "hallucinated": Label.HALLUCINATED,
     "no_fact": Label.NO_FACT,
+}
+WRONG_LABELS: dict[str, WrongLabel] = {
+    "contradictory": Label.CONTRADICTORY,
+    "unverifiable": Label.UNVERIFIABLE,
+    "hallucinated": Label.HALLUCINATED,
 }
 QUESTION_KEY_CHARS = 12
 
@@ -297,7 +303,7 @@ def _error_span(span: HumanErrorSpan) -> ErrorSpan:
     return ErrorSpan(
         start=span.start,
         end=span.end,
-        label=Label(span.label) if span.label else None,
+        label=WRONG_LABELS[span.label] if span.label else None,
         kind=span.kind or "",
     )
 
