@@ -109,7 +109,7 @@ class HumanRow(Record):
     response: str
     generator: str = ""
     sentences: list[HumanSpan]
-    spans: list[HumanErrorSpan] = Field(default=[])
+    spans: list[HumanErrorSpan] | None = None  # null as in a table's missing field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +292,7 @@ def _sentences(row: HumanRow) -> list[Sentence]:
         if place is not None:
             labels[place] = None
     places = sorted(labels)
-    of_sentence = distribute(row.response, places, [_error_span(span) for span in row.spans])
+    of_sentence = distribute(row.response, places, [_error_span(span) for span in row.spans or ()])
     return [
         Sentence(start=place[0], end=place[1], verdict=_verdict(labels[place], row.source, errors))
         for place, errors in zip(places, of_sentence, strict=True)
@@ -354,7 +354,7 @@ def _faults_of_text(row: HumanRow) -> list[str]:
 
 def _faults_of_error_spans(row: HumanRow) -> list[str]:
     messages = []
-    for index, span in enumerate(row.spans):
+    for index, span in enumerate(row.spans or ()):
         try:
             check_order(row.response, [(span.start, span.end)])
         except ValueError as error:

@@ -300,3 +300,7 @@ def test_the_time_grows_with_the_number_of_spans_not_with_its_square() -> None:
     assert count_spans(annotation)["spans_across_sentences"] == 8000
     assert [item.kind for item in collect(annotation.sentences)] == [str(n) for n in range(8000)]
     assert time.process_time() - started < 10  # seconds; 0.2 here, and over 60 with its square
+
+
+def test_null_spans_are_no_spans(tmp_path: Path) -> None:
+    assert read_one(tmp_path, spans=None) == read_one(tmp_path, spans=[])
