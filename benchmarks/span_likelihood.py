@@ -21,7 +21,8 @@ are left out. Each document that is measured gives two answers: one with wrong w
 the others.
 
 FOLDER/results has a JSON file per method and seed, so a benchmark that was stopped continues.
---report-only makes the tables of what there is. They are printed and written to FOLDER/table.md.
+--report-only makes the tables of what there is. They are printed and written to FOLDER/table.md;
+the last line is one JSON object with their figures.
 """
 
 from __future__ import annotations
@@ -69,15 +70,20 @@ class Run:
 def main(given: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(given)
     try:
-        tables = measure_all(arguments)
+        results = measure_all(arguments)
     except MaskDpoError as error:
         raise SystemExit(str(error)) from None
+    from span_likelihood_figures import make_tables, summarise
+
+    summary = summarise(results)
+    tables = make_tables(summary)
     (arguments.work / "table.md").write_text(tables, encoding="utf-8")
     print(tables)
+    print(json.dumps(summary))
 
 
-def measure_all(arguments: argparse.Namespace) -> str:
-    """The tables, after the runs that have no result yet."""
+def measure_all(arguments: argparse.Namespace) -> dict[str, list[Any]]:
+    """The measured answers by method and seed, after the runs that have no result yet."""
     import torch
 
     torch.set_num_threads(arguments.threads)
@@ -86,8 +92,6 @@ def measure_all(arguments: argparse.Namespace) -> str:
     if missing and not arguments.report_only:
         make_runs(missing, arguments)
         missing = []
-    from span_likelihood_figures import make_tables
-
     partial = {run.seed for run in missing}
     results: dict[str, list[Any]] = {}
     for run in runs:
@@ -96,7 +100,7 @@ def measure_all(arguments: argparse.Namespace) -> str:
             results.setdefault(run.method, []).append(found["answers"])
     if not results:
         raise InputError.of(arguments.work, "holds no seed with a result of every method")
-    return make_tables(results)
+    return results
 
 
 def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -30,7 +30,6 @@ from annotator.agreement.intervals import (
     BALANCED,
     CHANGE,
     DIFFERENCE,
-    Interval,
     Scale,
     effective_groups,
     find_interval,
@@ -39,6 +38,8 @@ from annotator.agreement.intervals import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+# For each method, for each seed, the measured answers (`span_likelihood_model`).
+Results = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
 
 WRONG, INNOCENT, CLEAN = range(len(KINDS))
 
@@ -190,8 +191,10 @@ FIGURES = (
 AUCS = FIGURES[:2]
 
 
-def estimate(figure: Figure, first: Tokens, second: Tokens | None = None) -> tuple[float, Interval]:
-    """A figure of `first`, less that of `second` if it is given, and its interval."""
+def estimate(
+    figure: Figure, first: Tokens, second: Tokens | None = None
+) -> dict[str, float | None]:
+    """A figure of `first`, less that of `second` if it is given: value, low and high."""
 
     def compute(kept: Flags) -> float:
         value = figure.compute(first, kept)
@@ -209,75 +212,85 @@ def estimate(figure: Figure, first: Tokens, second: Tokens | None = None) -> tup
         figure.scale if second is None else figure.difference,
         num_groups=effective_groups(*(part.astype(np.float64) for part in sizes)),
     )
-    return value, found
+    return {"value": finite(value), "low": found.low, "high": found.high}
 
 
-def make_tables(results: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
-    """Markdown: figures by method, differences between methods, and values by seed."""
+def summarise(results: Results) -> dict[str, Any]:
+    """Plain JSON values: what was measured, and figures by method, difference and seed."""
     tokens = {name: collect_tokens(seeds) for name, seeds in results.items()}
     some = next(iter(results.values()))
     reference = collect_tokens(some[:1], column="reference")
+    return {
+        "documents": len(np.unique(reference.documents)),
+        "tokens": {
+            name: int((reference.kinds == index).sum())
+            for index, name in [*enumerate(KINDS), (-1, "mixed")]
+        },
+        "seeds": len(some),
+        "methods": {
+            name: {f.name: estimate(f, own) for f in FIGURES} for name, own in tokens.items()
+        },
+        "reference": {f.name: estimate(f, reference) for f in AUCS},
+        "differences": {
+            f"{one} less {other}": {
+                f.name: estimate(f, tokens[one], tokens[other]) for f in FIGURES
+            }
+            for other, one in combinations(tokens, 2)
+        },
+        "by_seed": {
+            name: {f.name: values_by_seed(f, seeds) for f in FIGURES}
+            for name, seeds in results.items()
+        },
+    }
+
+
+def values_by_seed(figure: Figure, seeds: Sequence[Any]) -> list[float | None]:
+    """A figure under each seed, in their order."""
+    each = [collect_tokens([seed]) for seed in seeds]
+    return [finite(figure.compute(own, np.ones(len(own.kinds), dtype=bool))) for own in each]
+
+
+def make_tables(summary: Mapping[str, Any]) -> str:
+    """Markdown tables of a summary."""
     names = [figure.name for figure in FIGURES]
-    blank = [""] * (len(FIGURES) - len(AUCS))
-    rows = [[name, *(show(f, *estimate(f, own)) for f in FIGURES)] for name, own in tokens.items()]
-    rows.append(["reference alone", *(show(f, *estimate(f, reference)) for f in AUCS), *blank])
+    counts = ", ".join(f"{count} {kind}" for kind, count in summary["tokens"].items())
+    rows = summary["methods"] | {"reference alone": summary["reference"]}
     parts = [
-        f"{describe_tokens(reference)}; seeds: {len(some)}. 95% intervals over documents.",
-        lay_table(["method", *names], rows),
+        f"{summary['documents']} documents; tokens: {counts}; seeds: {summary['seeds']}. "
+        "95% intervals over documents.",
+        lay_table(["method", *names], [[key, *show_row(row)] for key, row in rows.items()]),
     ]
-    if len(tokens) > 1:
-        parts.append(lay_table(["difference", *names], difference_rows(tokens)))
-    if len(some) > 1:
-        parts.append(lay_table(["method, by seed", *names], seed_rows(results)))
+    if differences := summary["differences"]:
+        lines = [[key, *show_row(row, signed=True)] for key, row in differences.items()]
+        parts.append(lay_table(["difference", *names], lines))
+    if summary["seeds"] > 1:
+        lines = [
+            [key, *(", ".join(number(f, value) for value in row[f.name]) for f in FIGURES)]
+            for key, row in summary["by_seed"].items()
+        ]
+        parts.append(lay_table(["method, by seed", *names], lines))
     return "\n\n".join(parts) + "\n"
 
 
-def difference_rows(tokens: Mapping[str, Tokens]) -> list[list[str]]:
-    """Each method less each method before it."""
-    rows = []
-    for other, one in combinations(tokens, 2):
-        cells = [show(f, *estimate(f, tokens[one], tokens[other]), signed=True) for f in FIGURES]
-        rows.append([f"{one} less {other}", *cells])
-    return rows
+def show_row(row: Mapping[str, Mapping[str, float | None]], *, signed: bool = False) -> list[str]:
+    """A cell per figure, empty where the row has none: a value with its interval."""
+    cells = []
+    for figure in FIGURES:
+        found = row.get(figure.name, {})
+        texts = [number(figure, value, signed=signed) for value in found.values()]
+        cells.append("{} ({} to {})".format(*texts) if texts else "")
+    return cells
 
 
-def seed_rows(results: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> list[list[str]]:
-    """The values of each seed, in their order."""
-    rows = []
-    for name, seeds in results.items():
-        each = [collect_tokens([seed]) for seed in seeds]
-        every = [np.ones(len(own.documents), dtype=bool) for own in each]
-        cells = [
-            ", ".join(
-                number(figure, figure.compute(own, kept))
-                for own, kept in zip(each, every, strict=True)
-            )
-            for figure in FIGURES
-        ]
-        rows.append([name, *cells])
-    return rows
-
-
-def describe_tokens(tokens: Tokens) -> str:
-    """How much was measured."""
-    counts = [f"{int((tokens.kinds == index).sum())} {kind}" for index, kind in enumerate(KINDS)]
-    mixed = int((tokens.kinds < 0).sum())
-    return (
-        f"{len(np.unique(tokens.documents))} documents; tokens: {', '.join(counts)}, {mixed} mixed"
-    )
-
-
-def show(figure: Figure, value: float, found: Interval, *, signed: bool = False) -> str:
-    """A value with its interval."""
-    values = (value, found.low, found.high)
-    texts = [number(figure, item, signed=signed) for item in values if item is not None]
-    return texts[0] if len(texts) < len(values) else "{} ({} to {})".format(*texts)
-
-
-def number(figure: Figure, value: float, *, signed: bool = False) -> str:
+def number(figure: Figure, value: float | None, *, signed: bool = False) -> str:
     """A value with the digits of its figure; changes and differences with a sign."""
     sign = "+" if signed or figure.name.startswith("change") else ""
-    return f"{value:{sign}.{figure.digits}f}"
+    return "none" if value is None else f"{value:{sign}.{figure.digits}f}"
+
+
+def finite(value: float) -> float | None:
+    """None for a figure that is not defined."""
+    return value if np.isfinite(value) else None
 
 
 def lay_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

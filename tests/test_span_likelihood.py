@@ -30,6 +30,7 @@ from span_likelihood_figures import (
     mean_ratio,
     overall_auc,
     sentence_auc,
+    summarise,
     wrong_below,
 )
 from tiny_models import byte_level_tokenizer, save_model_folder
@@ -245,6 +246,11 @@ def test_a_benchmark_trains_each_method_once_and_measures_what_it_did(
         assert trained[0] == trained[1] == trained[2]
         assert benches[0].num_reference == 6  # 2 answers about each of 3 documents, once
         first = capsys.readouterr().out
+        assert set(json.loads(first.splitlines()[-1])["methods"]) == {
+            "response",
+            "sentence",
+            "span",
+        }
         benchmark.main(given)  # everything is there
         assert len(trained) == 3
         benchmark.main([*given, "--methods", "sentence", "--learning-rate", "0.02"])
@@ -364,20 +370,21 @@ def test_intervals_leave_out_documents_and_differences_are_paired() -> None:
     first = collect_tokens([make_answers(own)])
     second = collect_tokens([make_answers({key: [x - 1 for x in row] for key, row in own.items()})])
     change = FIGURES[2]
-    value, found = estimate(change, first)
+    found = estimate(change, first)
     means = np.array([row[:2] for row in own.values()]).mean(1)
     error = means.std(ddof=1) / np.sqrt(12)
-    assert value == pytest.approx(means.mean())
-    assert found.low is not None and found.high is not None
-    assert 2.2 * error < (found.high - found.low) / 2 < 2.8 * error  # a t interval, not 24 tokens
-    value, found = estimate(change, second, first)
-    assert value == pytest.approx(-1.0)
-    assert (found.low, found.high) == (pytest.approx(-1.0), pytest.approx(-1.0))
+    assert found["value"] == pytest.approx(means.mean())
+    assert found["low"] is not None
+    assert found["high"] is not None
+    # A t interval over 12 documents, not over 24 tokens.
+    assert 2.2 * error < (found["high"] - found["low"]) / 2 < 2.8 * error
+    assert list(estimate(change, second, first).values()) == pytest.approx([-1.0, -1.0, -1.0])
 
 
 def test_tables_have_a_row_per_method_difference_and_seed() -> None:
     seeds = [make_answers(), make_answers()]
-    text = make_tables({"response": seeds, "sentence": seeds, "span": seeds})
+    summary = summarise({"response": seeds, "sentence": seeds, "span": seeds})
+    text = make_tables(json.loads(json.dumps(summary)))
     assert text.startswith("2 documents; tokens: 4 wrong, 4 innocent, 2 clean, 2 mixed; seeds: 2.")
     rows = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if "|" in line]
     assert rows == [
