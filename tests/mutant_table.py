@@ -41,6 +41,7 @@ from mutant_table_servers import SERVERS
 from mutant_table_sheets import IN_SHEETS
 from mutant_table_show import SHOWN
 from mutant_table_span_formats import SPAN_FORMATS
+from mutant_table_span_likelihood import SPAN_LIKELIHOOD
 from mutant_table_store import STORED
 
 PROCESSES = "test_processes.py::test_two_processes_train_what_one_trains"
@@ -535,6 +536,7 @@ MUTANTS = [
     *SHOWN,
     *PIECES,
     *SPAN_FORMATS,
+    *SPAN_LIKELIHOOD,
     *STORED,
     *LEXICAL,
     *PACKAGING,
