@@ -25,6 +25,7 @@ from dataset_builder.splits.near_topics import find_near_topics, topics_by_split
 from dataset_builder.splits.splits import Split
 from dataset_builder.unused import EXPLANATIONS, FAULTY, LEAKING, Unused
 from dataset_builder.weights import lacks_wrong_words, measure_active
+from formats.human_spans import collect
 from formats.reviews.conflicts import Conflict
 from schemas.error_spans import given_places
 from schemas.labels import HALLUCINATED_LABELS, Label, Side
@@ -125,8 +126,7 @@ class BuildCounts:
             if item.verdict.label in HALLUCINATED_LABELS
         ]
         # One that goes over several sentences is in the verdicts of all of them.
-        places = {(span.start, span.end) for item in verdicts for span in item.error_spans}
-        self.counts["error_spans"] += len(places)
+        self.counts["error_spans"] += len(collect(row.sentences))
         self.counts["hallucinated_with_error_spans"] += sum(faulty)
         self.counts["hallucinated_without_error_spans"] += len(faulty) - sum(faulty)
         self.counts["responses_without_wrong_words"] += lacks_wrong_words(row, self.config)
