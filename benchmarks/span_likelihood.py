@@ -15,10 +15,10 @@ Then it scores people's answers about the other half of the documents under the 
 reference. The log-ratio of a token is its log-probability under the policy less that under the
 reference. No text is generated.
 
-LABELS is a file of human labels with `spans` (docs/dataset-format.md), such as RAGTruth's. Prompts hold
-the instruction and the first --document-tokens of the document; longer answers than --answer-tokens
-are left out. Each document that is measured gives two answers: one with wrong words and the best of
-the others.
+LABELS is a file of human labels with `spans` (docs/dataset-format.md), such as RAGTruth's. Prompts
+hold the instruction and the first --document-tokens of the document; longer answers than
+--answer-tokens are left out. Each document that is measured gives two answers: one with wrong words
+and the best of the others.
 
 FOLDER/results has a JSON file per method and seed, so a benchmark that was stopped continues.
 --report-only makes the tables of what there is. They are printed and written to FOLDER/table.md;

@@ -7,7 +7,10 @@ independent. Differences between methods are paired: the same tokens, seeds and 
     AUC                 P(log-ratio of a wrong token < that of another token), ties count half;
                         0.5 is chance
     AUC in sentences    the same within each sentence that has wrong and innocent words, averaged
-                        over sentences: position and topic are equal there
+                        over sentences: the topic is the same there
+    at equal likelihood AUC in sentences, of log-ratios less the mean log-ratio of clean tokens with
+                        a similar log-probability under the reference: training may move likely
+                        and unlikely tokens differently, and wrong words are less likely
     change of ...       mean log-ratio of the tokens of a kind
     KL                  mean over all tokens, mixed ones too
 
@@ -42,6 +45,7 @@ Flags = NDArray[np.bool_]
 Results = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
 
 WRONG, INNOCENT, CLEAN = range(len(KINDS))
+MOST_GROUPS, LEAST_IN_GROUP = 20, 50  # of clean tokens by likelihood
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +54,14 @@ class Tokens:
 
     documents, sentences    [N] numbers, unique over the data
     kinds                   [N] index into KINDS; -1: mixed
-    ratios, kl              [S, N]
+    ratios, adjusted, kl    [S, N]; `adjusted` as in `remove_likelihood`
     """
 
     documents: Ints
     sentences: Ints
     kinds: Ints
     ratios: Floats
+    adjusted: Floats
     kl: Floats
 
 
@@ -85,15 +90,35 @@ def collect_tokens(seeds: Sequence[Sequence[Mapping[str, Any]]], column: str = "
     for answer in answers:
         sentences.append(np.array(answer["sentences"]) + offset)
         offset += max(answer["sentences"]) + 1
+    kinds = np.array([codes.get(kind, -1) for answer in answers for kind in answer["kinds"]])
+    ratios = np.array([[x for answer in seed for x in answer[column]] for seed in seeds])
+    reference = np.array([x for answer in answers for x in answer["reference"]])
     return Tokens(
         documents=np.concatenate(
             [np.full(len(answer["kinds"]), names.index(answer["document"])) for answer in answers]
         ),
         sentences=np.concatenate(sentences),
-        kinds=np.array([codes.get(kind, -1) for answer in answers for kind in answer["kinds"]]),
-        ratios=np.array([[x for answer in seed for x in answer[column]] for seed in seeds]),
+        kinds=kinds,
+        ratios=ratios,
+        adjusted=np.array([remove_likelihood(row, reference, kinds == CLEAN) for row in ratios]),
         kl=np.array([[x for answer in seed for x in answer["kl"]] for seed in seeds]),
     )
+
+
+def remove_likelihood(ratios: Floats, reference: Floats, clean: Flags) -> Floats:
+    """Log-ratios [N] less the mean of the clean tokens in the same group by likelihood.
+
+    reference    [N] log-probabilities, which divide the clean tokens into groups of equal size
+    """
+    count = int(clean.sum())
+    num_groups = min(MOST_GROUPS, max(1, count // LEAST_IN_GROUP))
+    if not count:
+        return ratios
+    edges = np.quantile(reference[clean], np.linspace(0, 1, num_groups + 1)[1:-1])
+    group = np.digitize(reference, edges)
+    sums = np.bincount(group[clean], weights=ratios[clean], minlength=num_groups)
+    sizes = np.bincount(group[clean], minlength=num_groups)
+    return ratios - (sums / np.maximum(sizes, 1))[group]
 
 
 def wrong_below(values: Floats, wrong: Flags) -> float:
@@ -118,12 +143,21 @@ def overall_auc(tokens: Tokens, kept: Flags) -> float:
 
 def sentence_auc(tokens: Tokens, kept: Flags) -> float:
     """The mean AUC of the sentences that have wrong and innocent tokens."""
+    return _sentence_auc(tokens, tokens.ratios, kept)
+
+
+def adjusted_auc(tokens: Tokens, kept: Flags) -> float:
+    """`sentence_auc` of adjusted log-ratios."""
+    return _sentence_auc(tokens, tokens.adjusted, kept)
+
+
+def _sentence_auc(tokens: Tokens, scores: Floats, kept: Flags) -> float:
     kept = kept & ((tokens.kinds == WRONG) | (tokens.kinds == INNOCENT))
     values = []
     for number in np.unique(tokens.sentences[kept]):
         own = kept & (tokens.sentences == number)
         wrong = tokens.kinds[own] == WRONG
-        values += [wrong_below(ratios[own], wrong) for ratios in tokens.ratios]
+        values += [wrong_below(row[own], wrong) for row in scores]
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
@@ -162,6 +196,14 @@ FIGURES = (
         difference=DIFFERENCE,
         digits=3,
         compute=sentence_auc,
+        behind=of_kind(WRONG, INNOCENT),
+    ),
+    Figure(
+        name="at equal likelihood",
+        scale=BALANCED,
+        difference=DIFFERENCE,
+        digits=3,
+        compute=adjusted_auc,
         behind=of_kind(WRONG, INNOCENT),
     ),
     *(

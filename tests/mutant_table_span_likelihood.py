@@ -106,6 +106,18 @@ SPAN_LIKELIHOOD = [
             TESTS,
         ),
         (
+            "likelihood-not-adjusted",
+            "weights=ratios[clean], minlength",
+            "weights=ratios[clean] * 0, minlength",
+            TESTS,
+        ),
+        (
+            "likelihood-one-group",
+            "num_groups = min(MOST_GROUPS, max(1, count // LEAST_IN_GROUP))",
+            "num_groups = 1",
+            TESTS,
+        ),
+        (
             "likelihood-first-seed-only",
             "float(tokens.ratios[:, own].mean())",
             "float(tokens.ratios[0, own].mean())",

@@ -29,6 +29,7 @@ from span_likelihood_figures import (
     make_tables,
     mean_ratio,
     overall_auc,
+    remove_likelihood,
     sentence_auc,
     summarise,
     wrong_below,
@@ -350,6 +351,18 @@ def test_auc_in_sentences_is_averaged_over_sentences() -> None:
     assert np.isnan(sentence_auc(tokens, tokens.kinds == CLEAN))
 
 
+def test_adjusted_ratios_are_compared_with_clean_tokens_of_like_likelihood() -> None:
+    reference = np.repeat([-4.0, -1.0], 60)  # two groups of 50 clean tokens and 10 others
+    clean = np.tile([True] * 50 + [False] * 10, 2)
+    ratios = np.where(reference < -2, 0.5, 0.1)
+    wrong = np.flatnonzero(~clean & (reference < -2))
+    ratios[wrong] = 0.3  # more than likely tokens, less than unlikely ones
+    adjusted = remove_likelihood(ratios, reference, clean)
+    assert adjusted[wrong] == pytest.approx(-0.2)
+    assert adjusted[clean] == pytest.approx(0.0)
+    assert remove_likelihood(ratios, reference, clean & False).tolist() == ratios.tolist()
+
+
 def test_changes_and_kl_are_means_over_tokens_and_seeds() -> None:
     later = {"a": [-4.0, -3.0, 0.0, -1.5, 2.5, 9.0], "b": [1.0, 0.0, 0.0, 0.0, 0.0, 9.0]}
     tokens = collect_tokens([make_answers(), make_answers(later)])
@@ -369,7 +382,7 @@ def test_intervals_leave_out_documents_and_differences_are_paired() -> None:
     }
     first = collect_tokens([make_answers(own)])
     second = collect_tokens([make_answers({key: [x - 1 for x in row] for key, row in own.items()})])
-    change = FIGURES[2]
+    change = next(figure for figure in FIGURES if figure.name == "change of wrong words")
     found = estimate(change, first)
     means = np.array([row[:2] for row in own.values()]).mean(1)
     error = means.std(ddof=1) / np.sqrt(12)
