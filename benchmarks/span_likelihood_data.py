@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dataset_builder.build import build_pairs
 from dataset_builder.config import BuildConfig
 from formats.human_labels import HumanLabels, read_human_labels
-from schemas.error_spans import wrong_words
+from schemas.error_spans import given_places, wrong_words
 from schemas.errors import InputError
 from schemas.hashing import content_key
 from schemas.labels import HALLUCINATED_LABELS, Label
@@ -148,7 +148,7 @@ def choose_answers(rows: Sequence[Annotation], *, num_documents: int) -> list[An
 
 def has_wrong_words(row: Annotation) -> bool:
     """Whether people marked words, not only whole sentences or punctuation."""
-    return any(item.verdict.error_spans and wrong_words(row.text, item) for item in row.sentences)
+    return any(wrong_words(row.text, item) for item in row.sentences)
 
 
 def share_faulty(row: Annotation) -> float:
@@ -171,7 +171,7 @@ def places_of_kind(row: Annotation, kind: Kind) -> list[Span]:
         label, whole = sentence.verdict.label, (sentence.start, sentence.end)
         places: list[tuple[int, int]] = []
         if label in HALLUCINATED_LABELS:
-            wrong = wrong_words(row.text, sentence) if sentence.verdict.error_spans else [whole]
+            wrong = wrong_words(row.text, sentence) if given_places(sentence) else [whole]
             if wrong:
                 places = wrong if kind == "wrong" else rest_of(whole, wrong)
             if kind == "clean":
