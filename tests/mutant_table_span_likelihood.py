@@ -41,7 +41,7 @@ SPAN_LIKELIHOOD = [
         ),
         (
             "likelihood-sentence-as-wrong-words",
-            "wrong_words(row.text, sentence) if sentence.verdict.error_spans else [whole]",
+            "wrong_words(row.text, sentence) if given_places(sentence) else [whole]",
             "[whole]",
             TESTS,
         ),
