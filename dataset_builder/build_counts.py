@@ -203,7 +203,7 @@ def note_on_ignored(num_marked: int, config: BuildConfig) -> list[str]:
     if config.has_pieces or not num_marked:
         return []
     return [
-        f"{count_of(num_marked, 'sentence')} have error spans, which are not in the data set and "
+        f"error spans of {count_of(num_marked, 'sentence')} are not in the data set and "
         f"change no weight with build.granularity '{config.granularity}'; to train on the wrong "
         "words alone: --set build.granularity=span"
     ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Run, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from annotator.agreement.span_figures import (
     measure_spans,
     wrong_places,
 )
-from maskdpo.cli.main import main
 from schemas.labels import Label
 from schemas.records import Annotation, Sentence, Verdict
 
@@ -291,23 +291,9 @@ def test_iou_of_all_characters_would_be_f1_again() -> None:
 # Through the command
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["maskdpo", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
+    return make_run(monkeypatch, capsys)
 
 
 def write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

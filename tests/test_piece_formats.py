@@ -243,12 +243,9 @@ def test_who_agrees_with_what_is_no_longer_the_label_keeps_it_without_words(tmp_
     assert (verdict.label, verdict.error_spans) == (BAD, [])
 
 
-def test_reviews_keep_label_and_kind_of_their_own_error_spans(tmp_path: Path) -> None:
-    """From the file of reviews to the sentences of a data set of pieces."""
-    rows = rows_of(0, [])
-    row = Annotation.model_validate_json(json.dumps(rows[1]))
-    marked = {"start": 26, "end": 31, "label": "unverifiable", "kind": "wrong place"}
-    span = {"start": 13, "end": 42, "label": "hallucinated", "error_spans": [marked]}
+def review_line(row: Annotation, errors: list[dict[str, Any]], *, who: str, when: str) -> str:
+    """A line of reviews.jsonl: the second sentence is hallucinated, with these wrong words."""
+    span = {"start": 13, "end": 42, "label": "hallucinated", "error_spans": errors}
     review = make_review(
         response_id=row.id,
         text_sha256=text_sha256(row.text),
@@ -256,11 +253,19 @@ def test_reviews_keep_label_and_kind_of_their_own_error_spans(tmp_path: Path) ->
         end=42,
         action="label",
         spans=[ReviewSpan.model_validate_json(json.dumps(span))],
-        who="A",
-        when="2026-01-01",
+        who=who,
+        when=when,
     )
+    return review.model_dump_json() + "\n"
+
+
+def test_reviews_keep_label_and_kind_of_their_own_error_spans(tmp_path: Path) -> None:
+    """From the file of reviews to the sentences of a data set of pieces."""
+    rows = rows_of(0, [])
+    row = Annotation.model_validate_json(json.dumps(rows[1]))
+    marked = {"start": 26, "end": 31, "label": "unverifiable", "kind": "wrong place"}
     path = tmp_path / "reviews.jsonl"
-    path.write_text(review.model_dump_json() + "\n", encoding="utf-8")
+    path.write_text(review_line(row, [marked], who="A", when="2026-01-01"), encoding="utf-8")
     source = write_annotations(tmp_path / "annotations.jsonl", rows)
     run_build(SPAN, annotations=source, output=tmp_path / "dataset", reviews=[path])
     sentences = pq.read_table(tmp_path / "dataset" / "sentences").to_pylist()
@@ -276,6 +281,7 @@ def test_reviews_keep_label_and_kind_of_their_own_error_spans(tmp_path: Path) ->
         ([(26, 31)], [], [0.0, 1.0, 1.0], True),  # a label without words: all of the sentence
         ([(26, 31)], [(18, 22)], [0.0, 0.0, 1.0, 0.0, 1.0], True),
         ([(26, 31)], [(26, 31)], [0.0, 0.0, 1.0, 0.0, 1.0], False),
+        ([(26, 31)], [(28, 31), (26, 29)], [0.0, 0.0, 1.0, 0.0, 1.0], False),  # the same words
         ([], [(13, 42)], [0.0, 1.0, 0.0, 1.0], False),
     ],
 )
@@ -291,18 +297,7 @@ def test_people_who_mark_other_words_are_counted(
     reviews = []
     for who, when, places in (("A", "2026-01-01", early), ("B", "2026-01-02", late)):
         errors = [{"start": start, "end": end} for start, end in places]
-        span = {"start": 13, "end": 42, "label": "hallucinated", "error_spans": errors}
-        review = make_review(
-            response_id=row.id,
-            text_sha256=text_sha256(row.text),
-            start=13,
-            end=42,
-            action="label",
-            spans=[ReviewSpan.model_validate_json(json.dumps(span))],
-            who=who,
-            when=when,
-        )
-        reviews.append(review.model_dump_json() + "\n")
+        reviews.append(review_line(row, errors, who=who, when=when))
     path = tmp_path / "reviews.jsonl"
     path.write_text("".join(reviews), encoding="utf-8")
     source = write_annotations(tmp_path / "annotations.jsonl", rows)

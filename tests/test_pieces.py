@@ -342,7 +342,9 @@ def test_pairs_of_whole_answers_keep_their_names_wherever_they_are_read(tmp_path
 
 def test_error_spans_that_are_not_used_are_reported(tmp_path: Path) -> None:
     _, result = build(tmp_path, marked_questions(4), BuildConfig(test_share=0.0))
-    assert any("7 sentences have error spans" in note for note in result.notes)
+    assert any(
+        "error spans of 7 sentences are not in the data set" in note for note in result.notes
+    )
     assert "error_spans" not in result.counts
     _, result = build(tmp_path, questions(4), BuildConfig(test_share=0.0), "none")
     assert not any("error spans" in note for note in result.notes)

@@ -10,18 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from build_rows import BAD, write_annotations
 from command_line import make_run
 from test_pieces import SPAN, build, marked_questions
 
-from dataset_builder.build import load_pairs, run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.row_faults import FaultKind
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.splits.splits import Split
-from formats.reviews.log import append_reviews
-from schemas.records import ErrorSpan
-from schemas.reviews import Review, ReviewSpan, make_review, text_sha256
 
 PAIRS = "pairs/train-00000-of-00001.parquet"
 
@@ -126,38 +120,3 @@ def test_a_piece_without_the_number_of_its_sentence_is_not_imported(
     failed = json.loads((tmp_path / "back.failed.jsonl").read_text(encoding="utf-8"))
     assert "but the number of its sentence is missing; give it as 'sentence'" in failed["detail"]
     assert "None" not in failed["detail"]
-
-
-def test_people_who_mark_other_words_under_one_label_are_counted(tmp_path: Path) -> None:
-    rows = marked_questions(3)
-    text, sentence = rows[2]["text"], rows[2]["sentences"][0]  # q0/worst
-    place = {"start": sentence["start"], "end": sentence["end"]}
-
-    def decide(who: str, day: int, *words: tuple[int, int]) -> Review:
-        marked = [ErrorSpan(start=start, end=end) for start, end in words]
-        return make_review(
-            response_id=rows[2]["id"],
-            text_sha256=text_sha256(text),
-            **place,
-            spans=[ReviewSpan(**place, label=BAD, error_spans=marked)],
-            who=who,
-            when=f"2026-03-0{day}T10:00:00Z",
-        )
-
-    def count(config: BuildConfig, name: str, *reviews: Review) -> tuple[int | None, str]:
-        path = tmp_path / f"{name}.jsonl"
-        append_reviews(path, reviews)
-        source = write_annotations(tmp_path / f"{name}_rows.jsonl", rows)
-        result = run_build(config, annotations=source, reviews=[path], output=tmp_path / name)
-        return result.counts.get("wrong_words_differ"), " ".join(result.notes)
-
-    twice = [decide("A", 2, (0, 4)), decide("B", 1, (5, 7), (6, 9))]
-    counted, notes = count(SPAN, "twice", *twice)
-    assert counted == 1
-    assert "other wrong words on 1 place; the error spans of the latest review are" in notes
-    pairs = load_pairs(tmp_path / "twice", Split.TRAIN)
-    spans = next(pair for pair in pairs if pair.rejected_id == "q0/worst").rejected_spans or []
-    assert [(span.start, span.end) for span in spans if span.weight] == [(0, 4)]
-    same = [decide("A", 1, (5, 9)), decide("B", 2, (6, 9), (5, 7))]
-    assert count(SPAN, "same", *same)[0] is None
-    assert count(BuildConfig(test_share=0.0), "whole", *twice)[0] is None
