@@ -8,6 +8,7 @@
     build     dataset_builder/config.py              selection, weights, split
     train     trainer/config.py                      loss, optimiser, eos policy
     evaluate  maskdpo/evaluation/config.py           models to compare
+    serve     annotator/service/config.py            address, judges by name, limits of the service
 
 The rule: a setting has one name. A former name is accepted if the present one is not given too, and
 is replaced before anything else reads the settings.
@@ -34,6 +35,7 @@ SECTIONS = {
     "build": ("dataset_builder.config", "BuildConfig"),
     "train": ("trainer.config", "TrainConfig"),
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
+    "serve": ("annotator.service.config", "ServeConfig"),
 }
 SECTION_NAMES = tuple(SECTIONS)
 

@@ -31,6 +31,7 @@ ANNOTATOR_PARTS = {
     "sampling": ("calls", "models", "documents", "text"),
     "judging": ("sampling", "calls", "models", "documents", "text"),
     "agreement": ("judging", "sampling", "calls", "models", "documents", "text"),
+    "service": ("judging", "sampling", "calls", "models", "documents", "text"),
 }
 HEAVY = {"torch", "transformers", "vllm", "datasets", "spacy", "nltk", "openai", "matplotlib"}
 

@@ -75,7 +75,7 @@ def identify_models(
             continue
         accepted = list(now)
         if _is_compared(item, now):
-            difference = _find_difference(last, now)
+            difference = find_difference(last, now)
             if difference and not same_model:
                 raise ConfigError(_refusal(store, item, difference, last, count_serving))
             seen = [_compared(model) for model in now]
@@ -138,10 +138,10 @@ def _is_compared(item: AskedModel, now: Sequence[ServedModel]) -> bool:
     return is_remote and _header(item)["revision"] is None
 
 
-def _find_difference(last: Sequence[ServedModel], now: Sequence[ServedModel]) -> str | None:
-    """A description of the difference.
+def find_difference(last: Sequence[ServedModel], now: Sequence[ServedModel]) -> str | None:
+    """A description of the difference between the model served `now` and the `last` one.
 
-    None where it is the model of the last run, or in a first run.
+    None where it is the same one, or where nothing is known of the last one.
     """
     known = [_compared(model) for model in last or now[:1]]
     new = [model for model in now if _compared(model) not in known]

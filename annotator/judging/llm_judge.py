@@ -29,7 +29,7 @@ from annotator.judging.protocols.protocol import Dialogues, JudgingProtocol
 from annotator.judging.protocols.protocol_input import ProtocolInput
 from annotator.judging.protocols.steps import ProtocolSettings
 from annotator.judging.protocols.table import PROTOCOLS
-from annotator.judging.task_book import TaskBook
+from annotator.judging.task_book import OnVerdicts, TaskBook
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
 from annotator.text.config import RetrievalConfig, SplitterName
@@ -44,7 +44,10 @@ _BATCHES_A_WINDOW = 4
 
 @dataclass(kw_only=True)
 class LlmJudge:
-    """Calls a model for every sentence. `store` keeps the calls, `meter` counts them."""
+    """Calls a model for every sentence. `store` keeps the calls, `meter` counts them.
+
+    `on_verdicts` is called with the verdicts of a task as they are made.
+    """
 
     config: LlmConfig
     retrieval: RetrievalConfig
@@ -53,6 +56,7 @@ class LlmJudge:
     meter: Meter
     guidance: str = ""
     guidance_id: str = ""
+    on_verdicts: OnVerdicts | None = None
     name: str = field(init=False)
     protocol: JudgingProtocol = field(init=False)
     reads_prompt: bool = field(init=False, default=True)
@@ -131,14 +135,14 @@ class LlmJudge:
 
         Raises LimitReachedError at a limit of the meter, BackendError when servers fail.
         """
-        book = TaskBook(self.meter)
+        book = TaskBook(self.meter, self.on_verdicts)
         dialogues = (item for task in tasks for item in self._begin(task, book))
         for done in run_dialogues(self._backend, self._calls(), dialogues, window=self._window):
             yield book.finish(done)
 
     async def judge_stream(self, tasks: Items[JudgeTask]) -> AsyncGenerator[Judged, None]:
         """`judge` in the caller's event loop; a local model works in a thread."""
-        book = TaskBook(self.meter)
+        book = TaskBook(self.meter, self.on_verdicts)
         dialogues: Items[Named[list[Verdict]]]
         if isinstance(tasks, AsyncIterable):
             dialogues = self._begin_all(tasks, book)

@@ -3,13 +3,16 @@ complete."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from annotator.calls.usage import Meter
 from annotator.judging.judge import Judged, JudgeTask
 from schemas.records import Verdict
+
+OnVerdicts = Callable[[JudgeTask, int, Sequence[Verdict]], None]
+"""`on_verdicts(task, first, verdicts)`: verdicts on the sentences of a task from number `first`."""
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -22,10 +25,14 @@ class _Pending:
 
 
 class TaskBook:
-    """Assigns verdicts to the tasks of one run; `meter` counts their labels."""
+    """Assigns verdicts to the tasks of one run; `meter` counts their labels.
 
-    def __init__(self, meter: Meter) -> None:
+    `on_verdicts` is called with verdicts as they are made, before their task is complete.
+    """
+
+    def __init__(self, meter: Meter, on_verdicts: OnVerdicts | None = None) -> None:
         self._meter = meter
+        self._on_verdicts = on_verdicts
         self._numbers = count()
         self._pending: dict[int, _Pending] = {}
 
@@ -45,6 +52,8 @@ class TaskBook:
             for offset, verdict in enumerate(verdicts):
                 item.verdicts[int(first) + offset] = verdict
             self._count(verdicts)
+            if self._on_verdicts is not None:
+                self._on_verdicts(item.task, int(first), verdicts)
             item.num_owed -= len(verdicts)
             if not item.num_owed:
                 del self._pending[int(number)]

@@ -30,6 +30,7 @@ from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_calls import ServerCalls
 from annotator.models.openai.server_probe import ServerProbe
 from annotator.models.served_model import ServedModel
+from schemas.validation import show_value
 
 
 class OpenAIBackend:
@@ -95,6 +96,23 @@ class OpenAIBackend:
         async with self.connected() as connections:
             await self._probe.ask_all(connections)
         return [item.model for item in self._pool.endpoints if item.model is not None]
+
+    async def find_fault(self) -> str:
+        """Why no call can be made now, as a sentence; empty where one can.
+
+        ConfigError when the key is refused. It looks once per backend: make a new one to look
+        again.
+        """
+        async with self.connected() as connections:
+            silent = await self._probe.ask_all(connections)
+        if silent:
+            return str(self._probe.no_server(silent))
+        listed = sorted({name for item in self._pool.endpoints for name in item.served})
+        if listed and not any(item.model for item in self._pool.endpoints):
+            return (
+                f"the servers do not list {show_value(self.model)}; they list {show_value(listed)}"
+            )
+        return ""
 
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Groups of one: a server processes each request separately."""

@@ -1,0 +1,1 @@
+"""The annotation service: single responses and durable jobs over HTTP, and nothing else."""

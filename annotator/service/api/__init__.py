@@ -1,0 +1,1 @@
+"""The HTTP API: bodies, routes and the application that joins them."""

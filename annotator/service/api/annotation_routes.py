@@ -1,0 +1,177 @@
+"""`POST /v1/annotations`: one response, judged at once, or sentence by sentence as it is judged.
+
+The rule: a request is counted inside its judge from before any work until its end, whatever the
+end is, so that the queue is bounded and never leaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from annotator.judging.annotator import finish_task
+from annotator.judging.judge import JudgeTask
+from annotator.service.admission import Admission, BusyError
+from annotator.service.api.bodies import (
+    AnnotationReply,
+    AnnotationRequest,
+    SentenceEvent,
+)
+from annotator.service.api.documented import error_responses
+from annotator.service.api.events import encode_event
+from annotator.service.api.reading import json_body, read_body
+from annotator.service.engine import Engine, OnVerdicts
+from annotator.service.errors import ApiError, api_error_of, busy, invalid, unavailable
+from annotator.service.intake import make_task
+from annotator.service.judges import UnknownNameError
+from annotator.service.service import Service
+from schemas.errors import MaskDpoError
+from schemas.records import Annotation, Verdict
+from schemas.scores import score_labels
+
+_EVENTS = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": 'event: sentence\ndata: {"index": 0, "start": 0, "end": 9, "verdict": {}}\n\n',
+    }
+}
+
+
+def annotation_router(service: Service) -> APIRouter:
+    """The route of single annotations."""
+    router = APIRouter(tags=["annotations"])
+
+    @router.post(
+        "/v1/annotations",
+        summary="Judge each sentence of one response",
+        openapi_extra=json_body(AnnotationRequest),
+        responses={
+            200: {"model": AnnotationReply, "content": _EVENTS},
+            **error_responses(400, 408, 413, 415, 422, 429, 502, 503, 504),
+        },
+    )
+    async def annotate(request: Request) -> Response:
+        body = await read_body(request, AnnotationRequest)
+        call = _Call.begin(service, body)
+        if body.stream:
+            return StreamingResponse(call.stream(), media_type="text/event-stream")
+        with call.counted():
+            return Response(await call.reply(), media_type="application/json")
+
+    return router
+
+
+class _Call:
+    """One request, from its checked body to its reply."""
+
+    def __init__(self, service: Service, body: AnnotationRequest, admission: Admission) -> None:
+        self._service = service
+        self._body = body
+        self._admission = admission
+
+    @classmethod
+    def begin(cls, service: Service, body: AnnotationRequest) -> _Call:
+        """Let a request in, or raise ApiError; `counted` or `stream` must follow."""
+        if service.stopping.is_set():
+            raise unavailable("stopping", "the service is stopping; try again in a moment")
+        try:
+            served = service.judges.find(body.judge)
+            if service.watches[body.judge].is_replaced:
+                raise unavailable("other_model", service.watches[body.judge].found)
+            served.admission.enter()
+        except UnknownNameError as error:
+            raise invalid(str(error), code="unknown_name") from None
+        except BusyError as error:
+            raise busy(str(error), retry_after_s=error.retry_after_s) from None
+        return cls(service, body, served.admission)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """The time during which the request is inside the judge."""
+        try:
+            yield
+        finally:
+            self._admission.leave()
+
+    async def reply(self) -> bytes:
+        """The body of the reply. Raises ApiError."""
+        engine, task = self._prepare()
+        return self._encode(await self._judge(engine, task))
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Server-sent events: sentences as they are judged, then the annotation, or an error."""
+        events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        with self.counted():
+            work = asyncio.create_task(self._judge_into(events))
+            try:
+                while (event := await events.get()) is not None:
+                    yield event
+            finally:
+                work.cancel()
+
+    async def _judge_into(self, events: asyncio.Queue[bytes | None]) -> None:
+        try:
+            engine, task = self._prepare()
+
+            def tell(first: int, verdicts: Sequence[Verdict]) -> None:
+                for index, verdict in enumerate(verdicts, start=first):
+                    events.put_nowait(_sentence(task, index, verdict))
+
+            row = await self._judge(engine, task, tell)
+            events.put_nowait(encode_event("annotation", self._encode(row)))
+        except ApiError as error:
+            events.put_nowait(encode_event("error", error.body()))
+        finally:
+            events.put_nowait(None)
+
+    def _prepare(self) -> tuple[Engine, JudgeTask]:
+        service, body = self._service, self._body
+        try:
+            engine = service.judges.engine(body.judge, body.domain)
+            task = make_task(
+                body,
+                config=engine.annotator.config,
+                corpus=engine.annotator.tasks,
+                serve=service.config,
+            )
+        except UnknownNameError as error:
+            raise invalid(str(error), code="unknown_name") from None
+        except MaskDpoError as error:
+            raise api_error_of(error) from None
+        return engine, task
+
+    async def _judge(
+        self, engine: Engine, task: JudgeTask, on_verdicts: OnVerdicts | None = None
+    ) -> Annotation:
+        timeout_s = self._service.config.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                outcome = await engine.judge(task, on_verdicts=on_verdicts)
+        except TimeoutError:
+            message = f"not judged within {timeout_s:g} s (serve.timeout_s); replies are kept"
+            raise ApiError(status=504, code="timeout", message=message) from None
+        except MaskDpoError as error:
+            raise api_error_of(error) from None
+        row = finish_task(task, outcome, judge=engine.annotator.judge.name)
+        if not isinstance(row, Annotation):
+            message = f"the response was not judged: {row.reason}: {row.detail}"
+            raise ApiError(status=502, code="not_judged", message=message)
+        return row
+
+    def _encode(self, row: Annotation) -> bytes:
+        """The reply as JSON; the annotation as `annotate` writes it."""
+        score = score_labels(item.verdict.label for item in row.sentences).score
+        rest = json.dumps({"score": score, "judge": self._body.judge})
+        return b'{"annotation": ' + row.model_dump_json().encode() + b", " + rest[1:].encode()
+
+
+def _sentence(task: JudgeTask, index: int, verdict: Verdict) -> bytes:
+    start, end = task.sentences[index]
+    event = SentenceEvent(index=index, start=start, end=end, verdict=verdict)
+    return encode_event("sentence", event.model_dump_json().encode())

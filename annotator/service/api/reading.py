@@ -1,0 +1,43 @@
+"""Bodies of requests: bytes to a checked model, or one clear error.
+
+The rule: JSON is read by pydantic alone, which bounds its depth and refuses bad UTF-8.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from annotator.service.errors import ApiError, invalid
+from schemas.validation import describe_errors
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+_REF = "#/components/schemas/{model}"
+
+
+async def read_body(request: Request, model: type[BodyT]) -> BodyT:
+    """The checked body. Raises ApiError: 400 for what is not JSON, 422 for wrong content."""
+    return parse_body(await request.body(), model)
+
+
+def parse_body(data: bytes, model: type[BodyT]) -> BodyT:
+    """The checked content of `data`."""
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        if any(item["type"] == "json_invalid" for item in error.errors(include_url=False)):
+            reason = str(error.errors(include_url=False)[0]["ctx"].get("error", ""))
+            raise ApiError(
+                status=400, code="invalid_json", message=f"the body is not JSON: {reason}"
+            ) from None
+        sentences = describe_errors(error, model)
+        raise invalid(sentences[0], details=sentences if len(sentences) > 1 else ()) from None
+
+
+def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """The part of the OpenAPI document that describes a JSON body."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "content": content}}

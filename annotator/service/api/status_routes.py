@@ -1,0 +1,74 @@
+"""What a client may ask about the service itself: judges, domains, version, health."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from annotator.judging.domains.domain import known_domains, load_domain
+from annotator.service.api.bodies import (
+    DomainInfo,
+    DomainList,
+    Health,
+    JudgeInfo,
+    JudgeList,
+    Readiness,
+    VersionInfo,
+)
+from annotator.service.api.documented import error_responses
+from annotator.service.config import DEFAULT_JUDGE
+from annotator.service.readiness import READY
+from annotator.service.service import Service
+
+
+def status_router(service: Service) -> APIRouter:
+    """The routes that only look."""
+    router = APIRouter(tags=["service"])
+
+    @router.get("/v1/judges", summary="The judges by name", responses=error_responses())
+    async def judges() -> JudgeList:
+        return JudgeList(judges=[_judge(service, name) for name in service.judges.served])
+
+    @router.get("/v1/domains", summary="Domains that a judge can read", responses=error_responses())
+    async def domains() -> DomainList:
+        found = [
+            DomainInfo(name=name, language=load_domain(name).language) for name in known_domains()
+        ]
+        return DomainList(domains=found)
+
+    @router.get("/v1/version", summary="Versions", responses=error_responses())
+    async def show_version() -> VersionInfo:
+        return VersionInfo(version=version("maskdpo"))
+
+    @router.get("/healthz", summary="The process answers", responses=error_responses())
+    async def health() -> Health:
+        return Health()
+
+    @router.get(
+        "/readyz",
+        summary="The judges can be used",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "A judge cannot be used."}},
+    )
+    async def readiness(request: Request) -> Response:
+        found = service.watches.found
+        is_ready = all(what == READY for what in found.values()) and not service.stopping.is_set()
+        body = Readiness(status="ready" if is_ready else "not ready", judges=found)
+        return JSONResponse(body.model_dump(), status_code=200 if is_ready else 503)
+
+    return router
+
+
+def _judge(service: Service, name: str) -> JudgeInfo:
+    served = service.judges.served[name]
+    return JudgeInfo(
+        name=name,
+        judge=served.config.judge,
+        model=served.model,
+        protocol=served.config.llm.protocol if served.model and served.config.llm else "",
+        is_default=name == DEFAULT_JUDGE,
+        reachable=service.watches[name].is_reachable,
+    )

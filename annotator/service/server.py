@@ -1,0 +1,71 @@
+"""Runs the application in uvicorn: one process, one event loop, until a signal ends it.
+
+The rule: the address is bound before anything is announced, and a stopping service ends its streams
+first, so that a stop takes no longer than `serve.stop_s`.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from annotator.service.api.app import make_app
+from annotator.service.service import Service
+from schemas.errors import ConfigError
+
+_SWITCH_S = 0.001  # threads that compute give way to the event loop this often
+
+
+class _Server(uvicorn.Server):
+    """A server that announces itself when it listens, and ends streams when it stops."""
+
+    def __init__(
+        self, config: uvicorn.Config, service: Service, announce: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._service = service
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then announce the address."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End streams, then everything else."""
+        self._service.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens on the address. Raises ConfigError where that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another port with --port"
+        ) from None
+    return found
+
+
+def serve(service: Service, *, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; a second one ends at once."""
+    sys.setswitchinterval(_SWITCH_S)
+    config = uvicorn.Config(
+        make_app(service),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(service.config.stop_s)),
+    )
+    with listener:
+        _Server(config, service, announce).run(sockets=[listener])

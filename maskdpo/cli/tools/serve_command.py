@@ -1,0 +1,133 @@
+"""`maskdpo serve`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maskdpo.cli.options import (
+    DocumentedCommand,
+    announce_limits,
+    judge_config_options,
+    paid_options,
+)
+from maskdpo.config import RunConfig
+from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from annotator.calls.usage import Limits
+    from annotator.judging.config import AnnotateConfig
+    from schemas.records import Document
+
+TOKEN_NAME = "MASKDPO_TOKEN"
+
+
+@click.command(
+    "serve",
+    cls=DocumentedCommand,
+    section="serve",
+    examples="""
+    maskdpo serve
+    maskdpo serve --config run.yaml
+    maskdpo serve --config run.yaml --port 9000 --max-cost 20
+    maskdpo serve --set annotate.judge=llm --set annotate.llm.model=my-judge \\
+        --set annotate.llm.base_url=http://127.0.0.1:8000/v1
+    """,
+)
+@judge_config_options
+@paid_options
+@click.option("--host", help="Address to listen on [serve.host, 127.0.0.1].")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port [serve.port, 8765].")
+@store_option
+@same_model_option
+def command(
+    config: RunConfig,
+    *,
+    limits: Limits,
+    retry_failed: bool,
+    host: str | None,
+    port: int | None,
+    store: Path | None,
+    same_model: bool,
+) -> None:
+    """Serve annotations over HTTP, on this machine only unless told otherwise.
+
+    The judge is that of the section `annotate`; `serve.judges` adds more by name. Documents come
+    with each request, or from the run's documents. A token is needed: that of the environment
+    variable MASKDPO_TOKEN, or else one that is made and printed at the start.
+    """
+    from annotator.judging.config import AnnotateConfig
+    from schemas.packages import require
+
+    require("fastapi", "uvicorn", "prometheus_client", needed_for="serve")
+    from annotator.judging.make_judge import judge_prices
+    from annotator.service.config import ServeConfig, judge_configs
+    from annotator.service.server import bind, serve
+    from annotator.service.service import Service
+
+    settings = config.section(ServeConfig, "serve", host=host, port=port)
+    judges = judge_configs(config.section(AnnotateConfig, "annotate"), settings)
+    announce_limits(limits, *(price for item in judges.values() for price in judge_prices(item)))
+    token, is_new = _find_token()
+    documents = _read_documents(config)
+    listener = bind(settings.host, settings.port)
+    run_store = find_run_store(config, config.run.path("annotations.jsonl"), given=store)
+    service = Service(
+        settings,
+        judges=judges,
+        folder=config.run.dir,
+        store=run_store.take_over(),
+        documents=documents,
+        limits=limits,
+    )
+    for note in service.judges.identify(same_model=same_model):
+        click.echo(f"note: {note}", err=True)
+    address = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
+
+    def announce() -> None:
+        _announce(address, token if is_new else "", judges, documents)
+
+    serve(service, listener=listener, announce=announce)
+
+
+def _find_token() -> tuple[str, bool]:
+    """The token, and whether it was made now."""
+    given = os.environ.get(TOKEN_NAME)
+    if given is None:
+        return secrets.token_urlsafe(32), True
+    if len(given) < 20:
+        raise ConfigError(f"{TOKEN_NAME} has {len(given)} characters; at least 20 are needed")
+    return given, False
+
+
+def _read_documents(config: RunConfig) -> Sequence[Document]:
+    from schemas.files.jsonl import read_records
+    from schemas.records import Document
+
+    path = config.run.path("documents.jsonl")
+    if config.run.documents is None and not path.is_file():
+        return ()
+    return read_records(path, Document)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _announce(
+    address: str, token: str, judges: Mapping[str, AnnotateConfig], documents: Sequence[Document]
+) -> None:
+    """Print where the service is, and how to call it."""
+    names = ", ".join(f"{name} ({item.judge})" for name, item in judges.items())
+    click.echo(f"maskdpo serves at {address}  (Ctrl-C stops it)")
+    click.echo(f"judges: {names}; documents of the run: {len(documents):,}")
+    if token:
+        click.echo(f"token: {token}  (for this start only; set {TOKEN_NAME} to choose one)")
+    click.echo(f"API: {address}/docs")
