@@ -6,6 +6,7 @@ first, so that a stop takes no longer than `serve.stop_s`.
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -67,5 +68,11 @@ def serve(service: Service, *, listener: socket.socket, announce: Callable[[], N
         server_header=False,
         timeout_graceful_shutdown=max(1, round(service.config.stop_s)),
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped)  # uvicorn raises them again at its end
     with listener:
         _Server(config, service, announce).run(sockets=[listener])
+
+
+def _stopped(_: int, __: FrameType | None) -> None:
+    """The service has ended in order: exit code 0."""
