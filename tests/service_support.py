@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from email.message import Message
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -27,7 +28,7 @@ _opener = build_opener(ProxyHandler({}))
 
 
 class Reply(NamedTuple):
-    """A reply: `json()` reads its body."""
+    """A reply; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -130,10 +131,10 @@ class ServiceProcess:
         request = Request(self.address + path, data, {**given, **(headers or {})}, method=method)
         try:
             with _opener.open(request, timeout=START_S) as reply:
-                return Reply(reply.status, dict(reply.headers), reply.read())
+                return Reply(reply.status, _lower(reply.headers), reply.read())
         except HTTPError as error:
             with error:
-                return Reply(error.code, dict(error.headers), error.read())
+                return Reply(error.code, _lower(error.headers), error.read())
 
     def get(self, path: str) -> Reply:
         return self.send("GET", path)
@@ -144,6 +145,10 @@ class ServiceProcess:
     def annotate(self, response: Any = ANSWER, documents: Any = (DOCUMENT,), **more: Any) -> Reply:
         given = {} if documents is None else {"documents": documents}
         return self.post("/v1/annotations", {"response": response, **given, **more})
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def labels_of(reply: Reply) -> list[str]:

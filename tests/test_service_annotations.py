@@ -208,5 +208,5 @@ def test_requests_for_one_key_share_a_call(
     assert sorted(reply.status for reply in replies) == [200, 200, 429]
     assert len(server.asked) == 2
     (refused,) = (reply for reply in replies if reply.status == 429)
-    assert int(refused.headers["Retry-After"]) >= 1 and refused.json()["error"]["code"] == "busy"
+    assert int(refused.headers["retry-after"]) >= 1 and refused.json()["error"]["code"] == "busy"
     assert labels_of(service.annotate()) == LABELS  # nobody is inside any more
