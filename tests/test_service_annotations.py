@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from command_line import make_run
 from judge_server import ScriptedJudge
@@ -114,11 +115,6 @@ def test_sentences_are_streamed(lexical: ServiceProcess) -> None:
             422,
             "documents[1]: has the id 'a', and so has documents[0]",
         ),
-        (
-            {"response": {"text": ANSWER, "question": "a", "prompt": []}},
-            422,
-            "prompt",
-        ),
     ],
 )
 def test_bad_requests(lexical: ServiceProcess, body: Any, status: int, sentence: str) -> None:
@@ -143,6 +139,16 @@ def test_a_service_without_any_file(tmp_path: Path) -> None:
         assert labels_of(service.send("POST", "/v1/annotations", body, token=token)) == LABELS
         assert service.stop() == 0
     assert TOKEN not in service.log
+
+
+def test_worker_processes_end_with_a_killed_service(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path, "--set", "serve.processes=2") as service:
+        assert labels_of(service.annotate()) == LABELS
+        workers = psutil.Process(service.process.pid).children(recursive=True)
+        assert workers
+        service.kill()
+        _, left = psutil.wait_procs(workers, timeout=60)
+    assert left == []
 
 
 class Gate:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,7 +51,9 @@ class JudgeProcesses:
 
     def _start(self) -> ProcessPoolExecutor:
         # Spawned, not forked: a fork of a process with threads and open stores is not safe.
-        return ProcessPoolExecutor(self.count, mp_context=get_context("spawn"))
+        return ProcessPoolExecutor(
+            self.count, mp_context=get_context("spawn"), initializer=_end_with_parent
+        )
 
     def submit(self, ask: Callable[[list[JudgeTask]], Judged], tasks: list[JudgeTask]) -> _Future:
         """Have `tasks` judged in a process."""
@@ -158,6 +161,18 @@ def _read_error(future: asyncio.Future[Judged]) -> None:
 
 async def _next(batches: AsyncGenerator[list[JudgeTask], None]) -> list[JudgeTask] | None:
     return await anext(batches, None)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent ends, also where that was killed and could not say so."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def _judge_in_process(judge: Judge, tasks: list[JudgeTask]) -> Judged:
