@@ -7,7 +7,7 @@ setting is described, checked and defaulted in exactly one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -91,6 +91,11 @@ def given_twice(former: str, present: str) -> str:
 
 
 def section_in(annotation: Any) -> type[Section] | None:
-    """The section that a setting of this type holds, such as `llm`; None where it holds a value."""
+    """The section that a setting of this type holds, such as `llm`.
+
+    None where it holds a value, or sections by names of the user.
+    """
+    if get_origin(annotation) is dict:
+        return None
     found = first_model(annotation)
     return found if found is not None and issubclass(found, Section) else None

@@ -164,7 +164,7 @@ async def _next(batches: AsyncGenerator[list[JudgeTask], None]) -> list[JudgeTas
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent ends, also where that was killed and could not say so."""
+    """End this worker when its parent ends, also where the parent was killed."""
 
     def watch() -> None:
         parent = parent_process()

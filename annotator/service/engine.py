@@ -57,8 +57,8 @@ class Engine:
     async def judge(self, task: JudgeTask, *, on_verdicts: OnVerdicts | None = None) -> Outcome:
         """The verdicts on one task.
 
-        Cancelled, a task that has not begun is dropped; one that has goes on, and its replies are
-        stored. Raises BackendError where the judge's servers fail, LimitReachedError at a limit.
+        Cancelled, a task that has not begun is dropped; one that has begun continues, and its
+        replies are stored. Raises BackendError where the judge's servers fail, LimitReachedError at a limit.
         """
         if sum(len(item.text) for item in task.documents) > _LONG_CHARS:
             await self._index(task)

@@ -57,7 +57,7 @@ def command(
     store: Path | None,
     same_model: bool,
 ) -> None:
-    """Serve annotations over HTTP, on this machine only unless told otherwise.
+    """Serve annotations over HTTP: at 127.0.0.1, unless another host is set.
 
     The judge is that of the section `annotate`; `serve.judges` adds more by name. Documents come
     with each request, or from the run's documents. A token is needed: that of the environment
