@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,23 @@ def test_requests_for_one_key_share_a_call(
     (refused,) = (reply for reply in replies if reply.status == 429)
     assert int(refused.headers["retry-after"]) >= 1 and refused.json()["error"]["code"] == "busy"
     assert labels_of(service.annotate()) == LABELS  # nobody is inside any more
+
+
+def test_a_request_whose_client_left_is_dropped(
+    asked: tuple[ServiceProcess, Gate, ChatServer],
+) -> None:
+    service, gate, server = asked
+    gate.opened.clear()
+    host, _, port = service.address.removeprefix("http://").rpartition(":")
+    body = json.dumps({"response": ANSWER, "documents": [DOCUMENT]})
+    for _ in range(2):  # all the room there is
+        connection = HTTPConnection(host, int(port), timeout=60)
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/annotations", body, headers)
+        if not server.asked:
+            assert gate.asked.acquire(timeout=60)
+        connection.close()
+    deadline = time.monotonic() + 60
+    while (status := service.annotate(" ").status) == 429 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status == 422  # it was let in, although no reply of the judge has come

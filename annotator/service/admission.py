@@ -1,4 +1,4 @@
-"""Back-pressure: which requests a judge still takes, so that all of these are answered in time.
+"""Back-pressure: which requests are still taken, so that all of these are answered in time.
 
 The rule: a request is refused before any work is done for it. At most `most` are inside; where
 `max_wait_s` is given (a judge that computes), a request is also refused if those inside would take

@@ -58,7 +58,8 @@ class Engine:
         """The verdicts on one task.
 
         Cancelled, a task that has not begun is dropped; one that has begun continues, and its
-        replies are stored. Raises BackendError where the judge's servers fail, LimitReachedError at a limit.
+        replies are stored. Raises BackendError where the judge's servers fail, LimitReachedError
+        at a limit.
         """
         if sum(len(item.text) for item in task.documents) > _LONG_CHARS:
             await self._index(task)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -43,6 +44,21 @@ _EVENTS = {
 }
 
 
+async def while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """The result of `work`, which is cancelled when its client leaves: nothing is paid for it.
+
+    Nobody reads what is returned then.
+    """
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())  # after the body: that the client left
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return await doing if doing.done() else b""
+    finally:
+        leaving.cancel()
+        doing.cancel()
+
+
 def annotation_router(service: Service) -> APIRouter:
     """The route of single annotations."""
     router = APIRouter(tags=["annotations"])
@@ -62,7 +78,8 @@ def annotation_router(service: Service) -> APIRouter:
         if body.stream:
             return StreamingResponse(call.stream(), media_type="text/event-stream")
         with call.counted():
-            return Response(await call.reply(), media_type="application/json")
+            data = await while_connected(request, call.reply())
+            return Response(data, media_type="application/json")
 
     return router
 
