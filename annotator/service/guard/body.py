@@ -50,10 +50,10 @@ class Body:
             raise ApiError(
                 status=408, code="too_slow", message="the body came too slowly, or not to its end"
             ) from None
+        self._note_end(message)
         self._received += len(message.get("body", b""))
         if self._received > self._limit:
             raise too_large(self._limit)
-        self._note_end(message)
         return message
 
     async def drain(self) -> None:

@@ -124,9 +124,15 @@ def _media(kind: str, found: Spec) -> Row:
 
 
 def _response(code: str, found: Spec) -> Row:
-    content = found.get("content", {})
-    kinds = [piece for one in content.values() for piece in type_of(one.get("schema", {}))]
-    return Row(name=code, type=tuple(dict.fromkeys(kinds)), note=found.get("description", ""))
+    content = found.get("content", {}).items()
+    pieces = [piece for kind, one in content for piece in _sent_as(kind, one.get("schema", {}))]
+    return Row(name=code, type=tuple(pieces[1:]), note=found.get("description", ""))
+
+
+def _sent_as(kind: str, schema: Spec) -> Type:
+    """A comma, then a type; what is not JSON has its content type."""
+    is_json = kind == "application/json"
+    return ((", ", ""), *(type_of(schema) if is_json else ((kind, ""),)))
 
 
 def _properties(schema: Spec) -> tuple[Row, ...]:

@@ -16,17 +16,16 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from annotator.service.errors import ApiError, api_error_of, invalid
+from annotator.service.errors import MAX_DETAILS, ApiError, api_error_of, invalid
 from schemas.errors import MaskDpoError
-from schemas.validation import describe_errors
+from schemas.validation import describe_details
 
 LOGGER = logging.getLogger("annotator.service")
-MAX_DETAILS = 20
 _MAX_FRAMES = 6
 _KNOWN = {
     404: ("not_found", "there is nothing at this address; GET /docs lists the addresses"),
@@ -91,21 +90,11 @@ def _from_http(error: HTTPException) -> ApiError:
     )
 
 
-class _OnePart:
-    """Errors of one part of a request, in the form that `describe_errors` reads."""
-
-    def __init__(self, detail: dict[str, Any]) -> None:
-        self._detail = detail
-
-    def errors(self, *, include_url: bool) -> list[dict[str, Any]]:
-        return [self._detail]
-
-
 def _from_request(error: RequestValidationError) -> ApiError:
     """Faults of a query or a path that FastAPI found, such as "query: 'limit' is ..."."""
     sentences = []
     for detail in error.errors()[:MAX_DETAILS]:
         part, *location = detail["loc"]
-        one = cast(ValidationError, _OnePart({**detail, "loc": tuple(location)}))
-        sentences.append(f"{part}: {describe_errors(one, BaseModel)[0]}")
+        found = describe_details([{**detail, "loc": tuple(location)}], BaseModel)
+        sentences.append(f"{part}: {found[0]}")
     return invalid(sentences[0], details=sentences if len(sentences) > 1 else ())

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from annotator.service.errors import ApiError
@@ -81,6 +82,8 @@ class Guard:
             await self._app(scope, exchange.body.receive, exchange.send)
         except ApiError as error:
             await exchange.refuse(error)
+        except ClientDisconnect:
+            pass  # in the middle of its body: nobody reads a response
         except Exception as error:
             log_exception(error, exchange.name)
             await exchange.refuse(internal_error())

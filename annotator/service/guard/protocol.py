@@ -76,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
         self._refusal = _MALFORMED
-        self._in_section = True
+        self._in_section = self._in_body = False
         self._section_bytes = 0
         self._overhead = 0
         self._payload = 0
@@ -142,7 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
         is_known = self.parser.get_http_version() in _VERSIONS
         if not is_known or self.url[:1] != b"/" or len(self.pipeline) >= self._limits.max_pipelined:
             raise self._refuse_with(_MALFORMED)
-        self._in_section = False
+        self._in_section, self._in_body = False, True
         self._overhead = 0
         self._stop_timer()
         self._waiting.pop(self, None)
@@ -159,7 +159,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The body is complete: nothing is left to linger for."""
         super().on_message_complete()
-        self._in_section = True
+        self._in_body = False
         self._overhead = 0
         if self.cycle.response_complete:
             self._stop_timer()
@@ -170,7 +170,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
         self._waiting[self] = None
-        if not self._in_section:
+        if self._in_body:
             self._start_timer(_LINGER_S)
 
     def pause_writing(self) -> None:
