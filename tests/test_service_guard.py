@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-
-pytest.importorskip("fastapi")
-
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
