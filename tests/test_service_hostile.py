@@ -182,5 +182,6 @@ def test_the_log_has_no_token_and_no_text(service: ServiceProcess) -> None:
     """The last test of this file: the log has seen all of the above."""
     time.sleep(0.2)
     assert service.stop() == 0
+    assert "failed:" not in service.log, service.log
     assert TOKEN not in service.log and SECRET not in service.log
     assert "Traceback" not in service.log and "passwd" not in service.log, service.log

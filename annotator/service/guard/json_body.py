@@ -46,7 +46,7 @@ def _refuse_half_pairs(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise bad_json("a text has half a surrogate pair, which is no character") from None
+        raise bad_json("a text has half of a surrogate pair, which is not a character") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Guard:
         self._hosts = frozenset(name.lower().encode("ascii") for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Checks one request and passes it on, or answers it here."""
+        """Checks one request and passes it on, or refuses it here."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -156,7 +156,7 @@ class Exchange:
         await self._send(message)
 
     async def refuse(self, error: ApiError) -> None:
-        """Answers with `error`, unless a response has begun: uvicorn then closes the connection."""
+        """Sends `error`, unless a response has begun: uvicorn then closes the connection."""
         if self.status:
             return
         body = error.body()

@@ -206,7 +206,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return ValueError(refusal.code)
 
     def _refuse(self, refusal: ApiError) -> None:
-        """Answers and closes. A response that has begun is cut off instead."""
+        """Sends `refusal` and closes. A response that has begun is cut off instead."""
         self._stop_timer()
         cycle = self.cycle
         if cycle is not None and cycle.response_started and not cycle.response_complete:

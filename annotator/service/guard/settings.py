@@ -20,7 +20,7 @@ UPLOAD_PATHS = ("/v1/jobs",)
 class GuardSettings:
     """Limits of one request. Sizes are in bytes, times in seconds.
 
-    `hosts` are names under which the service is reached besides the loopback ones, without a port.
+    `hosts` are names of the service in addition to the loopback ones, without a port.
     A body may take `body_timeout_s`, and a second more for every `min_body_rate` bytes of it.
     `upload_paths` also take application/x-ndjson, of up to `max_upload_bytes`.
     """

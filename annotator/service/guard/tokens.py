@@ -2,8 +2,8 @@
 
 The rule: the right token always passes, however many wrong ones came before. Otherwise any program
 that can reach the port could lock the owner out with a handful of requests. The ration therefore
-does not stop a guess from being compared; 20 characters and more stop that. It keeps a client with
-an old token, or a guesser, from being answered 401 at full speed, and tells them when to return.
+does not stop a guess from being compared; 20 characters and more stop that. It slows down
+a client with an old token, or a guesser: 429 and the time to wait, in place of 401 at full speed.
 Memory is bounded: the addresses seen last, and one ration that all share, which also holds for an
 address that was forgotten.
 """
