@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +16,12 @@ _MAX_SEARCHED_CHARS = 2_000  # enough to hide every key that would be shown
 
 def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One sentence per fault, in the order in which pydantic reports them."""
-    return [_describe(detail, model) for detail in error.errors(include_url=False)]
+    return describe_details(error.errors(include_url=False), model)
+
+
+def describe_details(details: Iterable[Any], model: type[BaseModel]) -> list[str]:
+    """One sentence for each of pydantic's details of an error."""
+    return [_describe(detail, model) for detail in details]
 
 
 def show_value(value: object) -> str:

@@ -17,6 +17,7 @@ from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
 from mutant_table_forget import FORGOTTEN
+from mutant_table_guard import GUARDED
 from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_hub import HUB_INPUTS
@@ -541,5 +542,6 @@ MUTANTS = [
     *LEXICAL,
     *PACKAGING,
     *ASKED_SPANS,
+    *GUARDED,
 ]
 # fmt: on

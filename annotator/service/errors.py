@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from schemas.errors import BackendError, ConfigError, InputError, LimitReachedError, MaskDpoError
 
+MAX_DETAILS = 20
 RETRY_AFTER_S = 5
 
 
@@ -20,7 +21,7 @@ class ApiError(Exception):
     """A refused or failed request.
 
     status    the HTTP status; `code` is a short name for programs, `message` one sentence
-    details   more sentences, where there are several faults
+    details   more sentences, where there are several faults; the first 20 are sent
     headers   such as Retry-After
     """
 
@@ -37,7 +38,7 @@ class ApiError(Exception):
         """The JSON body."""
         error: dict[str, object] = {"code": self.code, "message": self.message}
         if self.details:
-            error["details"] = list(self.details)
+            error["details"] = list(self.details[:MAX_DETAILS])
         return json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "replace")
 
 

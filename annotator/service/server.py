@@ -15,6 +15,9 @@ from types import FrameType
 import uvicorn
 
 from annotator.service.api.app import make_app
+from annotator.service.guard.middleware import Guard
+from annotator.service.guard.server import server_config
+from annotator.service.guard.settings import ConnectionLimits, GuardSettings
 from annotator.service.service import Service
 from schemas.errors import ConfigError
 
@@ -58,15 +61,22 @@ def bind(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(service: Service, *, listener: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    service: Service, *, token: str, listener: socket.socket, announce: Callable[[], None]
+) -> None:
     """Serve until SIGINT or SIGTERM; a second one ends at once."""
     sys.setswitchinterval(_SWITCH_S)
-    config = uvicorn.Config(
-        make_app(service),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(service.config.stop_s)),
+    settings = service.config
+    guard = GuardSettings(
+        token=token,
+        hosts=settings.hosts,
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+    config = server_config(
+        Guard(make_app(service), guard),
+        limits=ConnectionLimits(),
+        stop_timeout_s=max(1, round(settings.stop_s)),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)  # uvicorn raises them again at its end

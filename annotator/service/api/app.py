@@ -12,18 +12,14 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
 from annotator.service.api.annotation_routes import annotation_router
 from annotator.service.api.bodies import AnnotationRequest
 from annotator.service.api.documented import describe_api
 from annotator.service.api.status_routes import status_router
-from annotator.service.errors import ApiError
+from annotator.service.guard.docs_page import add_docs
+from annotator.service.guard.errors import install_handlers
 from annotator.service.service import Service
-
-_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def make_app(service: Service) -> FastAPI:
@@ -45,8 +41,8 @@ def make_app(service: Service) -> FastAPI:
     )
     app.include_router(annotation_router(service))
     app.include_router(status_router(service))
-    app.add_exception_handler(ApiError, _show_error)
-    app.add_exception_handler(HTTPException, _show_http_error)
+    install_handlers(app)
+    add_docs(app)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -55,24 +51,3 @@ def make_app(service: Service) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
-
-
-async def _show_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return Response(
-        error.body(),
-        status_code=error.status,
-        headers=dict(error.headers),
-        media_type="application/json",
-    )
-
-
-async def _show_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    found = ApiError(
-        status=error.status_code,
-        code=_CODES.get(error.status_code, "refused"),
-        message=str(error.detail),
-        headers=dict(error.headers or {}),
-    )
-    return await _show_error(request, found)

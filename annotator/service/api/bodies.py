@@ -5,9 +5,9 @@ The rule: unknown keys are refused, so that a mistyped name never changes a resu
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.config import JsonDict
 
 from schemas.records import (
@@ -22,6 +22,24 @@ from schemas.records import (
 _DOCUMENT = "Mira Tolvan was born in Karsted in 1951. She works as a baker."
 _ANSWER = "Mira Tolvan was born in Karsted in 1950. She works as a baker."
 _EXAMPLE: JsonDict = {"response": _ANSWER, "documents": [_DOCUMENT]}
+
+
+_TEXT, _OBJECT = TAGS = ("<text>", "<object>")
+
+
+def _form_of(value: Any) -> str | None:
+    """Which of the two forms of a value is given; so that its faults are those of one form."""
+    if isinstance(value, str):
+        return _TEXT
+    return _OBJECT if isinstance(value, dict | BaseModel) else None
+
+
+_TextOrObject = Discriminator(
+    _form_of,
+    custom_error_type="text_or_object",
+    custom_error_message="Input should be text or an object",
+)
+_Text = Annotated[str, Tag(_TEXT)]
 
 
 class Body(BaseModel):
@@ -74,8 +92,10 @@ class AnnotationRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    response: str | GivenResponse
-    documents: list[str | GivenDocument] | None = Field(
+    response: Annotated[_Text | Annotated[GivenResponse, Tag(_OBJECT)], _TextOrObject]
+    documents: (
+        list[Annotated[_Text | Annotated[GivenDocument, Tag(_OBJECT)], _TextOrObject]] | None
+    ) = Field(
         default=None,
         description="What the response is compared with: all of these. Without this key: the "
         "documents of the service's run, by 'document_ids' or 'topic' of the response.",

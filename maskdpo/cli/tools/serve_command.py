@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from maskdpo.cli.options import (
 )
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
-from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,17 +92,15 @@ def command(
     def announce() -> None:
         _announce(address, token if is_new else "", judges, documents)
 
-    serve(service, listener=listener, announce=announce)
+    serve(service, token=token, listener=listener, announce=announce)
 
 
 def _find_token() -> tuple[str, bool]:
     """The token, and whether it was made now."""
+    from annotator.service.guard.settings import check_token, make_token
+
     given = os.environ.get(TOKEN_NAME)
-    if given is None:
-        return secrets.token_urlsafe(32), True
-    if len(given) < 20:
-        raise ConfigError(f"{TOKEN_NAME} has {len(given)} characters; at least 20 are needed")
-    return given, False
+    return (make_token(), True) if given is None else (check_token(given), False)
 
 
 def _read_documents(config: RunConfig) -> Sequence[Document]:

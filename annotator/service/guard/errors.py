@@ -1,0 +1,100 @@
+"""Failures that no route turned into an `ApiError`, in the same one form.
+
+The rule: a message is written by us. What a client sent is repeated only as one short value in a
+sentence about its field; an exception that no route foresaw becomes "failed", and the log gets its
+type and place, never its message, which may quote a response or a document.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import PurePath
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from annotator.service.errors import MAX_DETAILS, ApiError, api_error_of, invalid
+from schemas.errors import MaskDpoError
+from schemas.validation import describe_details
+
+LOGGER = logging.getLogger("annotator.service")
+_MAX_FRAMES = 6
+_KNOWN = {
+    404: ("not_found", "there is nothing at this address; GET /docs lists the addresses"),
+    405: ("method_not_allowed", "this address does not take this method"),
+}
+
+
+def internal_error() -> ApiError:
+    """The response to an exception that no route foresaw."""
+    message = "the service failed on this request; its log has the place"
+    return ApiError(status=500, code="failed", message=message)
+
+
+def log_exception(error: BaseException, request: str) -> None:
+    """Writes type and place of an exception to the log, without its message.
+
+    `request` is the name that the response has as X-Request-Id.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
+    places = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames]
+    place = " > ".join(places) or "an unknown place"
+    LOGGER.error("%s failed: %s at %s", request, type(error).__name__, place)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Gives `app` the one error body for whatever its routes raise.
+
+    The exception behind a 500 is raised again by Starlette, so that `Guard` logs it.
+    """
+    handlers: dict[type[Exception], Callable[[Any], ApiError]] = {
+        ApiError: lambda error: cast(ApiError, error),
+        HTTPException: _from_http,
+        RequestValidationError: _from_request,
+        MaskDpoError: api_error_of,
+        Exception: lambda _: internal_error(),
+    }
+    for kind, convert in handlers.items():
+        app.add_exception_handler(kind, _handler(convert))
+
+
+def _handler(
+    convert: Callable[[Any], ApiError],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_: Request, error: Exception) -> Response:
+        found = convert(error)
+        return Response(
+            found.body(),
+            status_code=found.status,
+            headers=dict(found.headers),
+            media_type="application/json",
+        )
+
+    return handle
+
+
+def _from_http(error: HTTPException) -> ApiError:
+    phrase = HTTPStatus(error.status_code).phrase.lower()
+    code = phrase.replace(" ", "_").replace("-", "_")
+    code, message = _KNOWN.get(error.status_code, (code, f"the request failed: {phrase}"))
+    return ApiError(
+        status=error.status_code, code=code, message=message, headers=dict(error.headers or {})
+    )
+
+
+def _from_request(error: RequestValidationError) -> ApiError:
+    """Faults of a query or a path that FastAPI found, such as "query: 'limit' is ..."."""
+    sentences = []
+    for detail in error.errors()[:MAX_DETAILS]:
+        part, *location = detail["loc"]
+        found = describe_details([{**detail, "loc": tuple(location)}], BaseModel)
+        sentences.append(f"{part}: {found[0]}")
+    return invalid(sentences[0], details=sentences if len(sentences) > 1 else ())
