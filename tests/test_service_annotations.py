@@ -98,7 +98,7 @@ def test_sentences_are_streamed(lexical: ServiceProcess) -> None:
     ("body", "status", "sentence"),
     [
         (b'{"response": ', 400, "the body is not JSON"),
-        (b'{"response": "\xff"}', 400, "the body is not JSON"),
+        (b'{"response": "\xff"}', 400, "byte 15 of the body is not UTF-8"),
         ({}, 422, "required key 'response' is missing"),
         ({"response": ANSWER, "documnts": []}, 422, "unknown key 'documnts'; did you mean"),
         ({"response": " ", "documents": []}, 422, "only white space (empty_response)"),
