@@ -15,7 +15,7 @@ from hostile_inputs import ANNOTATE, CASES, GROUPS, HOST, SECRET, Hostile, get, 
 from service_support import ANSWER, DOCUMENT, LABELS, TOKEN, ServiceProcess, labels_of
 
 REPLY_S = 30.0
-LEAKS = re.compile(r"Traceback|File \"|\.py\b|/home/|/tmp/|/usr/|site-packages|sqlite|pydantic")
+LEAKS = re.compile(r"Traceback|File \"|\.py\b|/home/|/tmp/|/usr/|site-packages|sqlite3|pydantic")
 
 
 @pytest.fixture(scope="module")
