@@ -138,7 +138,7 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/runs/annotate.py",
+        "annotator/judging/runs/output_checks.py",
         (
             "notes-are-written-over",
             '    refuse_to_replace_unless(output, _holds_annotations, by="maskdpo annotate")\n',
