@@ -40,6 +40,7 @@ from annotator.service.jobs.table import JobTable
 from annotator.service.jobs.upload import LineReader, NewRows, UploadLimits
 from formats.forgotten import FORGOTTEN_NAME, Forgotten
 from schemas.errors import InputError
+from schemas.text.counted import count_of
 
 _RUNNING: tuple[State, ...] = ("running",)
 _WAITING: tuple[State, ...] = ("queued", "waiting")
@@ -110,7 +111,9 @@ class Jobs:
         count = self.table.count()
         if sum(count.get(state, 0) for state in _WAITING) >= self.serve.max_jobs:
             raise TooManyJobsError(
-                f"{self.serve.max_jobs:,} jobs wait already (serve.max_jobs); try again later"
+                f"{count_of(self.serve.max_jobs, 'job')} already "
+                f"{'waits' if self.serve.max_jobs == 1 else 'wait'} (serve.max_jobs); try again "
+                "later"
             )
         return NewJob(self, request, key=key)
 
