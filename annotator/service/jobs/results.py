@@ -38,10 +38,12 @@ class ResultReader:
         if path != self._path:
             self._path, self._offset, self._row = path, 0, 0
         try:
-            data = self._read_chunk(path)
-        except FileNotFoundError:
-            data = b""
-        return self._from_next(data), job.has_ended and not data
+            while chunk := self._read_chunk(path):
+                if rows := self._from_next(chunk):
+                    return rows, False
+        except FileNotFoundError:  # not begun yet, or just put in its final place
+            pass
+        return b"", job.has_ended
 
     def _find(self, job: Job) -> Path:
         """The complete file of a job that has ended, else that of its last attempt."""

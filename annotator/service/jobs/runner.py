@@ -84,8 +84,10 @@ class JobRunner:
                 news.clear()
                 try:
                     await self._look()
-                except BackendError as error:  # a locked file, a full disk
+                except BackendError as error:  # a locked file
                     _log.warning("jobs: %s", error)
+                except Exception as error:  # one fault must not end all jobs
+                    _log.error("jobs: %s", type(error).__name__)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await news.wait()
