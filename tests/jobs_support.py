@@ -106,14 +106,24 @@ def has_ended(job: Job) -> bool:
     return job.has_ended
 
 
-def run_jobs(jobs: Jobs, store: Store, config: AnnotateConfig, job_id: str, **options: Any) -> Job:
+def has_stopped(job: Job) -> bool:
+    return job.has_ended or job.state in ("waiting", "paused")
+
+
+def run_jobs(
+    jobs: Jobs,
+    store: Store,
+    config: AnnotateConfig,
+    job_id: str,
+    *,
+    is_done: Callable[[Job], bool] = has_stopped,
+    **options: Any,
+) -> Job:
     """Run jobs until the one with that id has ended or waits."""
 
     async def run() -> Job:
         async with running(store, jobs, config, **options):
-            return await wait_for(
-                jobs, job_id, lambda job: job.has_ended or job.state in ("waiting", "paused")
-            )
+            return await wait_for(jobs, job_id, is_done)
 
     return asyncio.run(run())
 

@@ -26,10 +26,11 @@ from jobs_support import (
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, as_json
 
+from annotator.calls.store import Store
 from annotator.calls.usage import Limits
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.service.jobs.job import JobRequest
+from annotator.service.jobs.job import JobRequest, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
 from annotator.service.jobs.status import status_of
 from annotator.service.jobs.upload import TooLargeError
@@ -283,6 +284,49 @@ def test_a_stopped_runner_gives_its_jobs_back(tmp_path: Path) -> None:
             job = run_jobs(jobs, store, config, job_id)
         assert (job.state, job.attempts) == ("succeeded", 2)
         assert results(run, job_id) == command_output(tmp_path / "command", config, run)
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("pause", "paused"), ("cancel", "cancelled")])
+@pytest.mark.parametrize("before", ["running", "waiting", "queued"])
+def test_a_wish_outlives_the_process_that_should_fulfil_it(
+    tmp_path: Path, wanted: str, state: str, before: State
+) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=2)
+    with open_jobs(run) as (store, jobs):
+        job = add_job(jobs, upload_lines(run))
+        values = {"state": before, "wanted": wanted, "owner": "a dead one", "retry_at": 1e12}
+        jobs.table.change(job.id, values, states=("queued",))
+        job = run_jobs(jobs, store, LEXICAL, job.id, is_done=lambda job: job.state == state)
+        assert (job.wanted, job.attempts) == ("run", 0)
+        if state == "paused":
+            jobs.resume(job.id)
+            assert run_jobs(jobs, store, LEXICAL, job.id).state == "succeeded"
+
+
+def test_a_process_that_lost_a_job_changes_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=12))
+
+    async def work(config: AnnotateConfig) -> None:
+        with open_jobs(run) as (store, jobs), Store(run / "store.sqlite") as other:
+            job = add_job(jobs, upload_lines(run))
+            async with running(store, jobs, config):
+                await wait_for(jobs, job.id, lambda job: job.progress.done > 1)
+                store.release([lease_key(job.id)])
+                assert other.claim([lease_key(job.id)])
+                taken = jobs.table.take(job.id, "another process", time.time())
+                assert taken is not None
+                asked = len(server.asked)
+                await asyncio.sleep(1.5)
+                assert len(server.asked) <= asked + 16  # until it noticed
+                assert jobs.get(job.id).owner == "another process"
+                assert jobs.get(job.id).progress.done < 12
+            assert jobs.get(job.id).state == "running"
+            assert not jobs.folders.annotations(taken).exists()
+
+    with ChatServer(slow(judge, 0.1)) as server:
+        asyncio.run(work(judge_config(server.base_url, concurrency=2)))
 
 
 def test_a_limit_ends_a_job_and_a_higher_one_continues_it(tmp_path: Path) -> None:

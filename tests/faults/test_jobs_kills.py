@@ -19,7 +19,7 @@ def test_a_job_of_5000_responses_and_fifty_kills(tmp_path: Path) -> None:
         num_responses=NUM_RESPONSES,
         num_kills=NUM_KILLS,
         concurrency=CONCURRENCY,
-        longest_s=1.5,
+        longest_s=1.0,
         source=random.Random("fifty kills of services"),
         wait_s=3600.0,
     )

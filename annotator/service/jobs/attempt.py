@@ -82,6 +82,7 @@ class Attempt:
         self._processes = processes
         self._same_model = same_model
         self._forward = on_event
+        self._store: Store | None = None
         self._stop = threading.Event()
         self.meter = _meter(self._config, job)
         self._reserved: Spent | None = None
@@ -104,16 +105,16 @@ class Attempt:
         """
         with ExitStack() as files:
             inputs = await self._threads.run(self._read)
-            store = await self._threads.run(self._open_store)
             try:
                 spool = files.enter_context(VerdictSpool(self._folders.of(self.job.id)))
-                run = await self._threads.run(partial(self._begin, inputs, store, spool))
+                run = await self._threads.run(partial(self._begin, inputs, spool))
                 part = files.enter_context(self._open_part())
                 self._run = run
                 await self._judge(run, part)
                 return await self._threads.run(partial(self._finish, run, part))
             finally:
-                await self._threads.run(store.close)
+                if self._store is not None:
+                    await self._threads.run(self._store.close)
 
     def _read(self) -> RunInputs:
         folder = self._folders.of(self.job.id)
@@ -126,13 +127,11 @@ class Attempt:
         )
         return read_inputs(self._config, files, check=self._check)
 
-    def _open_store(self) -> Store:
-        return Store(self._store_path, first_run=self.job.first_run)
-
-    def _begin(self, inputs: RunInputs, store: Store, spool: VerdictSpool) -> JudgingRun:
+    def _begin(self, inputs: RunInputs, spool: VerdictSpool) -> JudgingRun:
+        self._store = Store(self._store_path, first_run=self.job.first_run)
         annotator = make_annotator(
             inputs,
-            store=store,
+            store=self._store,
             meter=self.meter,
             on_event=self._on_event,
             backend=self._backend,

@@ -23,7 +23,7 @@ from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Backend
 from annotator.service.jobs.attempt import Attempt, LostJobError, StoppedError
 from annotator.service.jobs.ending import end_of
-from annotator.service.jobs.job import Job, State, Wanted, lease_key
+from annotator.service.jobs.job import OPEN, Job, State, Wanted, lease_key
 from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.threads import Threads
 from schemas.errors import BackendError
@@ -111,8 +111,8 @@ class JobRunner:
             await self._threads.run(self._jobs.expire)
 
     def _is_due(self, job: Job) -> bool:
-        if job.state == "running" and job.wanted != "run":
-            return True  # its process may be dead: then the wish is fulfilled here
+        if job.wanted != "run":
+            return True  # its process may have ended before it noticed: then it is settled here
         if len(self._running) >= self._most:
             return False
         return job.state != "waiting" or (job.retry_at or 0.0) <= time.time()
@@ -124,8 +124,8 @@ class JobRunner:
             return None
         try:
             taken = self._jobs.table.take(job.id, uuid.uuid4().hex, time.time())
-            if taken is None and job.state == "running" and job.wanted != "run":
-                self._settle(job, job.wanted)
+            if taken is None:
+                self._settle(job)
         except BaseException:
             self._store.release([key])
             raise
@@ -133,14 +133,14 @@ class JobRunner:
             self._store.release([key])
         return taken
 
-    def _settle(self, job: Job, wanted: Wanted) -> None:
-        """End or pause a job that does not run, as was wanted, unless it was resumed since."""
-        wanted = self._jobs.table.wanted(job.id, job.owner) or wanted
-        state: State = "paused" if wanted == "pause" else "queued"
-        values: dict[str, Any] = {"state": state, "wanted": "run", "owner": ""}
+    def _settle(self, job: Job) -> None:
+        """Pause or end a job that does not run, if that is wanted; the caller holds its lease."""
+        wanted = self._jobs.get(job.id).wanted
+        values: dict[str, Any] = {"state": "paused", "wanted": "run", "owner": ""}
         if wanted == "cancel":
             values = self._jobs.end_values("cancelled")
-        self._jobs.table.change(job.id, values, states=_RUNNING, owner=job.owner)
+        if wanted != "run":
+            self._jobs.table.change(job.id, values, states=OPEN, owner=job.owner)
 
     async def _run(self, job: Job) -> None:
         """One attempt, from its start to the row that says how it ended."""
@@ -179,8 +179,8 @@ class JobRunner:
         if wanted in ("pause", "cancel") and not work.done():
             await self._stop(attempt, work)
             await self._report(attempt)
-            await self._change(job, {"reserved": None})
-            await self._threads.run(lambda: self._settle(job, wanted))
+            await self._change(job, {"reserved": None, "state": "queued", "owner": ""})
+            await self._threads.run(lambda: self._settle(job.model_copy(update={"owner": ""})))
         elif wanted is None:
             await self._stop(attempt, work)
         else:
