@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,21 @@ from jobs_support import (
     world,
 )
 from judge_server import ScriptedJudge
-from sample_server import ChatServer, as_json
+from sample_server import ChatServer, as_json, completion
 
 from annotator.calls.store import Store
 from annotator.calls.usage import Limits
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.service.jobs.job import JobRequest, State, lease_key
+from annotator.service.jobs.attempt import Attempt, LostJobError
+from annotator.service.jobs.job import Job, JobRequest, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
+from annotator.service.jobs.results import ResultReader
 from annotator.service.jobs.status import status_of
+from annotator.service.jobs.threads import Threads
 from annotator.service.jobs.upload import TooLargeError
 from schemas.errors import InputError
+from schemas.events import ignore
 from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Failure
 
@@ -484,3 +489,121 @@ def test_an_earlier_version_still_reads_the_store(tmp_path: Path) -> None:
     with open_jobs(run) as (_, jobs):
         add_job(jobs, upload_lines(run))
     assert read_version(connect(run / "store.sqlite")) == SCHEMA_VERSION == 4
+
+
+def test_a_waiting_job_is_not_run_before_its_time(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    with open_jobs(run) as (_, jobs):
+        job = add_job(jobs, upload_lines(run))
+        values = {"state": "waiting", "retry_at": 1e12}
+        jobs.table.change(job.id, values, states=("queued",))
+        assert jobs.table.take(job.id, "early", 1e12 - 1) is None
+        taken = jobs.table.take(job.id, "in time", 1e12)
+        assert taken is not None and (taken.owner, taken.attempts) == ("in time", 1)
+
+
+def test_a_late_process_puts_nothing_in_place(tmp_path: Path) -> None:
+    """It was stopped for long, another process took the job, and only then it finishes."""
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=3))
+
+    async def work(config: AnnotateConfig) -> None:
+        with open_jobs(run) as (store, jobs):
+            job = add_job(jobs, upload_lines(run))
+            mine = jobs.table.take(job.id, "mine", 0.0)
+            assert mine is not None
+            threads = Threads(2)
+            attempt = Attempt(
+                mine,
+                table=jobs.table,
+                folders=jobs.folders,
+                store=store,
+                threads=threads,
+                judge=(config, None),
+                processes=None,
+                same_model=False,
+                on_event=ignore,
+            )
+            taken = jobs.table.take(job.id, "another process", 0.0)
+            assert taken is not None
+            with pytest.raises(LostJobError):
+                await attempt.work()
+            assert not jobs.folders.annotations(taken).exists()
+            threads.close()
+
+    with ChatServer(judge) as server:
+        asyncio.run(work(judge_config(server.base_url)))
+
+
+def test_a_judge_that_gives_only_useless_replies_ends_a_job(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=20)
+    with ChatServer(lambda body: completion("hm")) as server, open_jobs(run) as (store, jobs):
+        job = add_job(jobs, upload_lines(run))
+        job = run_jobs(jobs, store, judge_config(server.base_url, concurrency=2), job.id)
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert job.outcome.error is not None
+    assert job.outcome.error.code == "no_usable_reply"
+    assert "could not be used" in job.outcome.error.message
+
+
+def test_equal_responses_are_counted_each(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=2)
+    first = json.loads((run / "responses.jsonl").read_text().splitlines()[0])
+    rows = [first | {"id": f"same-{n}"} for n in range(5)]
+    with open_jobs(run) as (store, jobs):
+        job = add_job(jobs, [json.dumps(row).encode() + b"\n" for row in rows])
+        attempt_progress: list[int] = []
+
+        async def work() -> None:
+            async with running(store, jobs, LEXICAL) as runner:
+                report = runner._report
+
+                async def noted(attempt: Attempt) -> Any:
+                    attempt_progress.append(attempt.progress().done)
+                    return await report(attempt)
+
+                runner._report = noted  # type: ignore[method-assign]
+                await wait_for(jobs, job.id, has_ended)
+
+        asyncio.run(work())
+    assert attempt_progress[-1] == 5
+
+
+def is_beyond(count: int, job: Job) -> bool:
+    return job.progress.done > count
+
+
+def test_a_reader_gets_every_row_once_over_attempts(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=30))
+
+    async def work(config: AnnotateConfig) -> tuple[str, bytes]:
+        data = b""
+        with open_jobs(run) as (store, jobs):
+            job = add_job(jobs, upload_lines(run))
+            reader = ResultReader(jobs, job.id)
+            for _ in range(2):
+                before = jobs.get(job.id).progress.done
+                async with running(store, jobs, config):
+                    await wait_for(jobs, job.id, partial(is_beyond, before + 3))
+                    data += reader.read()[0]
+            async with running(store, jobs, config):
+                await wait_for(jobs, job.id, has_ended)
+            while True:
+                more, is_over = reader.read()
+                data += more
+                if is_over:
+                    return job.id, data
+
+    def answer(body: dict[str, Any]) -> Any:
+        # The first responses are judged last: nothing may be written before them.
+        time.sleep(0.06 if "Person 0 " in json.dumps(body["messages"]) else 0.01)
+        return judge(body)
+
+    with ChatServer(answer) as server:
+        job_id, data = asyncio.run(work(judge_config(server.base_url, concurrency=4)))
+    assert data == results(run, job_id)
+    assert [json.loads(row)["id"] for row in data.splitlines()] == [f"r{n}" for n in range(30)]
