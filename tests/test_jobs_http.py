@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from core_support import LEXICAL, judge_config
 from jobs_support import CALLS_A_RESPONSE, command_output, upload_lines, world
 from judge_server import ScriptedJudge
 from sample_server import ChatServer
-from service_process import ServiceProcess, client, read_events, service
+from service_support import TOKEN, ServiceProcess, read_events
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -25,8 +25,20 @@ def lexical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Se
     """A service with the lexical judge on a run of twelve responses."""
     run = tmp_path_factory.mktemp("lexical")
     world(run, num_responses=12)
-    with service(run, "--set", "serve.max_upload_bytes=100000") as process:
+    with serve(run, "--set", "serve.max_upload_bytes=100000") as process:
         yield run, process
+
+
+def serve(run: Path, *options: str) -> ServiceProcess:
+    """A service on the run in `run`."""
+    own = ["--set", f"run.dir={run}", "--set", "serve.processes=1"]
+    return ServiceProcess(run, *own, *options)
+
+
+def client(process: ServiceProcess) -> Any:
+    """An HTTP client that can stream."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return httpx2.Client(base_url=process.address, headers=headers, timeout=60.0, trust_env=False)
 
 
 def model_options(server: ChatServer, *, concurrency: int = 4) -> list[str]:
@@ -63,11 +75,11 @@ def test_an_upload_becomes_the_annotations_of_the_command(
 ) -> None:
     run, process = lexical
     expected = command_output(tmp_path / "command", LEXICAL, run)
-    with client(process.url) as http:
+    with client(process) as http:
         job = upload(http, run)
         assert (job["state"], job["rows"]["total"]) == ("queued", 12)
         with http.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
-            found = list(read_events(events.iter_lines()))
+            found = read_events(events.read())
         assert [name for name, _ in found][-2:] == ["progress", "end"]
         last = found[-1][1]
         assert (last["state"], last["rows"]["done"]) == ("succeeded", 12)
@@ -91,7 +103,7 @@ def test_an_upload_becomes_the_annotations_of_the_command(
 
 def test_a_job_of_files_of_the_run(lexical: tuple[Path, ServiceProcess]) -> None:
     _, process = lexical
-    with client(process.url) as http:
+    with client(process) as http:
         reply = http.post("/v1/jobs", json={"responses": "responses.jsonl"})
         assert reply.status_code == 201
         assert reply.json()["source"] == "responses.jsonl"
@@ -106,7 +118,7 @@ def test_a_job_of_files_of_the_run(lexical: tuple[Path, ServiceProcess]) -> None
 def test_one_key_makes_one_job(lexical: tuple[Path, ServiceProcess]) -> None:
     _, process = lexical
     headers = {"Idempotency-Key": "once"}
-    with client(process.url) as http:
+    with client(process) as http:
         first = http.post("/v1/jobs", json={"responses": "responses.jsonl"}, headers=headers)
         again = http.post("/v1/jobs", json={"responses": "responses.jsonl"}, headers=headers)
         other = http.post("/v1/jobs", json={"domain": "medical"}, headers=headers)
@@ -134,7 +146,7 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
 ) -> None:
     run, process = lexical
     body, headers, query, status, message = case
-    with client(process.url) as http:
+    with client(process) as http:
         before = {item.name for item in (run / "jobs").glob("*")}
         reply = http.post(f"/v1/jobs{query}", content=body, headers=headers)
         assert reply.status_code == status, reply.text
@@ -145,7 +157,7 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
 
 def test_unknown_jobs(lexical: tuple[Path, ServiceProcess]) -> None:
     _, process = lexical
-    with client(process.url) as http:
+    with client(process) as http:
         for name in ("0" * 16, "no", "..%2F..%2Fstore.sqlite", "%00", "%ED%A0%80", "a" * 5000):
             for place in ("", "/events", "/results", "/annotations", "/failures"):
                 assert http.get(f"/v1/jobs/{name}{place}").status_code == 404, (name, place)
@@ -164,8 +176,8 @@ def test_states_and_limits_of_a_job_with_a_judge_model(tmp_path: Path) -> None:
 
     with (
         ChatServer(answer) as server,
-        service(run, *model_options(server)) as process,
-        client(process.url) as http,
+        serve(run, *model_options(server)) as process,
+        client(process) as http,
     ):
         job = upload(http, run, max_calls=10)["id"]
         status = wait_for(http, job, "limit_reached")
@@ -208,24 +220,21 @@ def test_results_across_a_crash_and_another_service_process(tmp_path: Path) -> N
 
     with ChatServer(answer) as server:
         options = model_options(server)
-        first, second = ServiceProcess(run, *options), ServiceProcess(run, *options)
+        first, second = serve(run, *options), serve(run, *options)
         rows: list[str] = []
-        try:
-            with client(first.url) as http:
+        with first, second:
+            with client(first) as http:
                 job = upload(http, run)["id"]
-            with client(second.url) as http:
+            with client(second) as http:
                 wait_for(http, job, "running")
                 reader = threading.Thread(target=read_results, args=(http, job, rows))
                 reader.start()
                 while len(rows) < 5:
                     time.sleep(0.01)
-                first.stop(signal.SIGKILL)
+                first.kill()
                 reader.join(60)
                 assert not reader.is_alive()
                 assert wait_for(http, job, "succeeded")["rows"]["done"] == 40
-        finally:
-            first.process.kill()
-            second.stop()
         expected = command_output(tmp_path / "command", judge_config(server.base_url), run)
     assert "".join(f"{row}\n" for row in rows).encode() == expected
     assert [json.loads(row)["id"] for row in rows] == [f"r{n}" for n in range(40)]
@@ -247,7 +256,7 @@ def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path)
 
     with ChatServer(answer) as server:
         options = model_options(server, concurrency=2)
-        with service(run, *options) as process, client(process.url) as http:
+        with serve(run, *options) as process, client(process) as http:
             job = upload(http, run)["id"]
             wait_for(http, job, "running")
             rows: list[str] = []
@@ -259,7 +268,7 @@ def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path)
             reader.join(60)
             assert not reader.is_alive()
             assert len(rows) < 40
-        with service(run, *options) as process, client(process.url) as http:
+        with serve(run, *options) as process, client(process) as http:
             status = http.get(f"/v1/jobs/{job}").json()
             assert status["state"] in ("queued", "running")
             first = {"from": len(rows)}
@@ -271,7 +280,7 @@ def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path)
 
 def test_jobs_are_in_the_openapi_document(lexical: tuple[Path, ServiceProcess]) -> None:
     _, process = lexical
-    with client(process.url) as http:
+    with client(process) as http:
         paths = http.get("/openapi.json").json()["paths"]
     create = paths["/v1/jobs"]["post"]
     assert set(create["requestBody"]["content"]) == {"application/x-ndjson", "application/json"}
