@@ -248,7 +248,7 @@ def read_results(http: Any, job: str, rows: list[str]) -> None:
 
 def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    judge = ScriptedJudge(world(run, num_responses=40))
+    judge = ScriptedJudge(world(run, num_responses=20))
 
     def answer(body: dict[str, Any]) -> Any:
         time.sleep(0.05)
@@ -267,7 +267,7 @@ def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path)
             process.stop()
             reader.join(60)
             assert not reader.is_alive()
-            assert len(rows) < 40
+            assert len(rows) < 20
         with serve(run, *options) as process, client(process) as http:
             status = http.get(f"/v1/jobs/{job}").json()
             assert status["state"] in ("queued", "running")
@@ -275,7 +275,7 @@ def test_a_stopping_service_ends_streams_and_gives_its_jobs_back(tmp_path: Path)
             with http.stream("GET", f"/v1/jobs/{job}/results", params=first) as reply:
                 rows.extend(reply.iter_lines())
             assert wait_for(http, job, "succeeded")["attempts"] == 2
-    assert [json.loads(row)["id"] for row in rows] == [f"r{n}" for n in range(40)]
+    assert [json.loads(row)["id"] for row in rows] == [f"r{n}" for n in range(20)]
 
 
 def test_jobs_are_in_the_openapi_document(lexical: tuple[Path, ServiceProcess]) -> None:

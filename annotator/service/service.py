@@ -88,7 +88,7 @@ class Service:
         self._stack = AsyncExitStack()
 
     async def _run_jobs(self) -> None:
-        """Run jobs until the service stops; then others may go on with them at once."""
+        """Run jobs until the service stops; then others may continue them at once."""
         runner = asyncio.create_task(self._runner.run())
         try:
             await self.stopping.wait()

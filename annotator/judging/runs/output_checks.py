@@ -1,4 +1,4 @@
-"""What an annotate run may write over: its own earlier output, and nothing that a person made."""
+"""What an annotate run may replace: its own earlier output, and nothing that a person made."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The rule: a row is written only after all rows before it, so what is written at any moment is the
 beginning of the complete file, byte for byte. Each step may run in another thread than the one
-before; rows may be written while judging goes on.
+before; rows may be written while others are judged.
 """
 
 from __future__ import annotations

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from annotator.calls.usage import Limits
 from annotator.service.api.documented import error_responses
 from annotator.service.api.job_bodies import JobFiles, NewLimits, UploadOptions
 from annotator.service.api.job_errors import job_errors
@@ -62,11 +64,19 @@ Key = Annotated[
 def job_router(service: Service) -> APIRouter:
     """The routes of jobs, except the streams (job_streams.py)."""
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-    jobs = service.jobs
+    _add_creation(router, service)
+    _add_looks(router, service)
+    _add_changes(router, service)
+    return router
 
-    async def in_thread(work: Callable[[], ResultT]) -> ResultT:
-        with job_errors():
-            return await service.threads.run(work)
+
+async def _in_thread(service: Service, work: Callable[[], ResultT]) -> ResultT:
+    with job_errors():
+        return await service.threads.run(work)
+
+
+def _add_creation(router: APIRouter, service: Service) -> None:
+    jobs = service.jobs
 
     @router.post(
         "",
@@ -85,65 +95,68 @@ def job_router(service: Service) -> APIRouter:
         if service.stopping.is_set():
             raise unavailable("stopping", "the service is stopping; try again in a moment")
         wanted, is_upload = await _request_of(request, options)
-        new = await in_thread(lambda: jobs.begin(wanted, key=key))
+        new = await _in_thread(service, lambda: jobs.begin(wanted, key=key))
         try:
             if is_upload:
-                await _receive(request, new, in_thread)
+                await _receive(request, service, new)
             else:
-                await in_thread(new.read_files)
-            job, is_new = await in_thread(lambda: jobs.add(new))
+                await _in_thread(service, new.read_files)
+            job, is_new = await _in_thread(service, lambda: jobs.add(new))
         finally:
-            await in_thread(new.discard)
+            await _in_thread(service, new.discard)
         return _show(job, 201 if is_new else 200, location=f"/v1/jobs/{job.id}")
 
+
+def _add_looks(router: APIRouter, service: Service) -> None:
     @router.get("", summary="Jobs, the newest first", responses=error_responses(422))
     async def listed(
         state: State | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> JobList:
         with job_errors():
-            found = jobs.newest(state=state, limit=limit)
+            found = service.jobs.newest(state=state, limit=limit)
         return JobList(jobs=[status_of(job) for job in found])
 
     @router.get(
-        "/{job_id}",
-        summary="A job",
-        response_model=JobStatus,
-        responses=error_responses(404),
+        "/{job_id}", summary="A job", response_model=JobStatus, responses=error_responses(404)
     )
     async def status(job_id: str) -> Response:
-        return _show(find_job(jobs, job_id), 200)
+        return _show(find_job(service.jobs, job_id), 200)
+
+
+def _add_changes(router: APIRouter, service: Service) -> None:
+    jobs = service.jobs
+
+    async def change(job_id: str, work: Callable[[str], Job]) -> Response:
+        find_job(jobs, job_id)
+        return _show(await _in_thread(service, lambda: work(job_id)), 202)
+
+    @_change(router, "pause", "Stop a job so that it can be resumed")
+    async def pause(job_id: str) -> Response:
+        return await change(job_id, jobs.pause)
+
+    @_change(router, "cancel", "End a job; what it has written stays until it expires")
+    async def cancel(job_id: str) -> Response:
+        return await change(job_id, jobs.cancel)
+
+    @_change(router, "resume", "Continue a job, with new limits if they are given", body=True)
+    async def resume(job_id: str, request: Request) -> Response:
+        limits = await _new_limits(request, find_job(jobs, job_id))
+        return await change(job_id, lambda name: jobs.resume(name, limits))
+
+    @_change(router, "retry-failed", "Run a job again; failed calls are made again", body=True)
+    async def retry_failed(job_id: str, request: Request) -> Response:
+        limits = await _new_limits(request, find_job(jobs, job_id))
+        return await change(job_id, lambda name: jobs.retry_failed(name, limits))
 
     @router.delete(
         "/{job_id}",
         summary="Remove an ended or paused job with its files",
         status_code=204,
-        responses=error_responses(404, 409),
+        responses=error_responses(404, 409, 503),
     )
     async def remove(job_id: str) -> None:
         find_job(jobs, job_id)
-        await in_thread(lambda: jobs.remove(job_id))
-
-    @_change(router, "pause", "Stop a job so that it can be resumed")
-    async def pause(job_id: str) -> Response:
-        find_job(jobs, job_id)
-        return _show(await in_thread(lambda: jobs.pause(job_id)), 202)
-
-    @_change(router, "cancel", "End a job; what it has written stays until it expires")
-    async def cancel(job_id: str) -> Response:
-        find_job(jobs, job_id)
-        return _show(await in_thread(lambda: jobs.cancel(job_id)), 202)
-
-    @_change(router, "resume", "Continue a job, with new limits if they are given", body=True)
-    async def resume(job_id: str, request: Request) -> Response:
-        new = await _new_limits(request, find_job(jobs, job_id))
-        return _show(await in_thread(lambda: jobs.resume(job_id, new)), 202)
-
-    @_change(router, "retry-failed", "Run a job again; failed calls are made again", body=True)
-    async def retry_failed(job_id: str, request: Request) -> Response:
-        new = await _new_limits(request, find_job(jobs, job_id))
-        return _show(await in_thread(lambda: jobs.retry_failed(job_id, new)), 202)
-
-    return router
+        await _in_thread(service, lambda: jobs.remove(job_id))
 
 
 def find_job(jobs: Jobs, job_id: str) -> Job:
@@ -192,19 +205,18 @@ async def _request_of(request: Request, options: UploadOptions) -> tuple[JobRequ
     return (await read_body(request, JobFiles)).request(), False
 
 
-async def _receive(request: Request, new: NewJob, in_thread: Any) -> None:
+async def _receive(request: Request, service: Service, new: NewJob) -> None:
     """Pass the body to the job in large blocks."""
     block = bytearray()
     async for chunk in request.stream():
         block += chunk
         if len(block) >= _BLOCK_BYTES:
             data, block = bytes(block), bytearray()
-            await in_thread(lambda data=data: new.write(data))
-    data = bytes(block)
-    await in_thread(lambda: new.write(data))
+            await _in_thread(service, partial(new.write, data))
+    await _in_thread(service, partial(new.write, bytes(block)))
 
 
-async def _new_limits(request: Request, job: Job) -> Any:
+async def _new_limits(request: Request, job: Job) -> Limits | None:
     """The limits of the body; None without one."""
     data = await request.body()
     return parse_body(data, NewLimits).change(job.request.limits) if data else None

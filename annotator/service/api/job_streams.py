@@ -37,6 +37,13 @@ _BLOCK_BYTES = 1 << 18
 def job_stream_router(service: Service) -> APIRouter:
     """The routes of jobs that stream."""
     router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
+    _add_growing(router, service)
+    _add_files(router, service)
+    return router
+
+
+def _add_growing(router: APIRouter, service: Service) -> None:
+    """Streams that grow while the job runs."""
     jobs = service.jobs
 
     @router.get(
@@ -63,11 +70,16 @@ def job_stream_router(service: Service) -> APIRouter:
             int,
             Query(alias="from", ge=0, le=MAX_WHOLE, description="number of the first row, from 0"),
         ] = 0,
-        wait: Annotated[bool, Query(description="go on until the job ends")] = True,
+        wait: Annotated[bool, Query(description="continue until the job ends")] = True,
     ) -> Response:
         _refuse_expired(find_job(jobs, job_id))
         reader = ResultReader(jobs, job_id, first=first)
         return StreamingResponse(_results(service, reader, wait=wait), media_type=NDJSON)
+
+
+def _add_files(router: APIRouter, service: Service) -> None:
+    """Files of a job."""
+    jobs = service.jobs
 
     @router.get(
         "/annotations",
@@ -95,8 +107,6 @@ def job_stream_router(service: Service) -> APIRouter:
         _refuse_expired(job)
         path = failures_path(jobs.folders.annotations(job))
         return StreamingResponse(_file(service, path), media_type=NDJSON)
-
-    return router
 
 
 def _streamed(kind: str, example: str, errors: Responses) -> Responses:

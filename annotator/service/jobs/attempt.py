@@ -246,7 +246,7 @@ class Attempt:
 
 
 def _meter(config: AnnotateConfig, job: Job) -> Meter:
-    """The meter of an attempt, which goes on where the last one ended."""
+    """The meter of an attempt, which continues where the last one ended."""
     meter = judge_meter(config, job.request.limits)
     before = job.reserved or job.spent
     meter.num_asked = before.calls

@@ -1,7 +1,7 @@
 """How an attempt ended, as the row of its job says it.
 
 The rule: a server that fails, or a full disk, makes a job wait and try again; a fault that another
-attempt would meet again ends it. A sentence names no folder of this machine.
+attempt would have, too, ends it. A sentence names no folder of this machine.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Spent(_Stored):
 
 
 class JobError(_Stored):
-    """Why a job does not go on: a short code and a sentence."""
+    """Why a job does not continue: a short code and a sentence."""
 
     code: str
     message: str

@@ -172,7 +172,7 @@ class JobRunner:
             wanted = await self._watch(attempt, work)
         except BaseException as error:
             await self._stop(attempt, work)
-            if isinstance(error, asyncio.CancelledError):  # the service stops: others may go on
+            if isinstance(error, asyncio.CancelledError):  # the service stops: others may continue
                 spent = {"spent": attempt.spent(), "reserved": None}
                 await self._change(job, {"state": "queued", "owner": "", **spent})
             raise

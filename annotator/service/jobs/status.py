@@ -43,7 +43,7 @@ class JobLimits(BaseModel):
 
 
 class JobErrorInfo(BaseModel):
-    """Why a job does not go on: a short code, and a sentence."""
+    """Why a job does not continue: a short code, and a sentence."""
 
     code: str
     message: str
