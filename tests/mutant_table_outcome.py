@@ -145,6 +145,9 @@ OUTCOMES = [
             "",
             "test_core.py -k write_over",
         ),
+    ),
+    *mutants_of(
+        "annotator/judging/runs/run_steps.py",
         (
             "useless-run-overwrites",
             "if meter.total_failure and output.exists():",

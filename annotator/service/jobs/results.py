@@ -1,7 +1,7 @@
 """Reads the annotations of a job while they are written, row by row, across attempts.
 
 The rule: a reader is at a row number, not at a place in a file. All attempts write the same rows in
-the same order, so it continues at its number in the file of a later attempt, and gets every row once.
+the same order, so it continues at its number in the file of a later attempt: every row comes once.
 """
 
 from __future__ import annotations

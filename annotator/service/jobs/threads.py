@@ -1,6 +1,7 @@
 """Long file and CPU work of jobs, in threads of their own.
 
-The rule: a caller that is cancelled still waits for the end of its thread, so nothing is closed under it.
+The rule: a caller that is cancelled still waits for the end of its thread, so nothing is closed
+under it.
 """
 
 from __future__ import annotations
