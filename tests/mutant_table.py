@@ -22,6 +22,7 @@ from mutant_table_hints import HINTS
 from mutant_table_html import DOCUMENTS_HTML
 from mutant_table_hub import HUB_INPUTS
 from mutant_table_ingest import INGEST
+from mutant_table_jobs import IN_JOBS
 from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
@@ -515,6 +516,7 @@ MUTANTS = [
     *EVALUATION,
     *AGREEMENT_SPANS,
     *INGEST,
+    *IN_JOBS,
     *MESSAGES,
     *MONEY,
     *HUB_INPUTS,

@@ -138,13 +138,16 @@ OUTCOMES = [
         ),
     ),
     *mutants_of(
-        "annotator/judging/runs/annotate.py",
+        "annotator/judging/runs/output_checks.py",
         (
             "notes-are-written-over",
             '    refuse_to_replace_unless(output, _holds_annotations, by="maskdpo annotate")\n',
             "",
             "test_core.py -k write_over",
         ),
+    ),
+    *mutants_of(
+        "annotator/judging/runs/run_steps.py",
         (
             "useless-run-overwrites",
             "if meter.total_failure and output.exists():",

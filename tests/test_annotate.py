@@ -16,7 +16,7 @@ import pytest
 from annotator.judging.config import AnnotateConfig, LexicalConfig
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.lexical import LexicalJudge
-from annotator.judging.runs import annotate
+from annotator.judging.runs import run_steps
 from annotator.judging.runs.annotate import run_annotate
 from annotator.text.config import TextConfig
 from schemas.errors import ConfigError, InputError
@@ -238,7 +238,7 @@ def test_equal_responses_are_judged_once_and_written_each(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = CountingJudge()
-    monkeypatch.setattr(annotate, "make_judge", lambda config, **_: judge)
+    monkeypatch.setattr(run_steps, "make_judge", lambda config, **_: judge)
     rows = [
         make_response(str(index), "She works as a baker.", document_ids=["mira"])
         for index in range(5)
@@ -304,7 +304,7 @@ class OddJudge:
 def test_what_a_judge_cannot_answer_is_a_failed_row(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotate, "make_judge", lambda config, **_: OddJudge())
+    monkeypatch.setattr(run_steps, "make_judge", lambda config, **_: OddJudge())
     texts = ["All is well.", "Too few.", "To fail.", "It stands elsewhere.", "Well again."]
     rewrite(run, *(make_response(str(index), text) for index, text in enumerate(texts)))
     result = run.annotate()
@@ -355,6 +355,6 @@ def test_killed_while_judging_it_leaves_nothing_behind(run: Run) -> None:
 
 
 def test_the_lexical_judge_is_what_the_config_names() -> None:
-    judge = annotate.make_judge(AnnotateConfig(lexical=LexicalConfig(max_evidence=7)))
+    judge = run_steps.make_judge(AnnotateConfig(lexical=LexicalConfig(max_evidence=7)))
     assert isinstance(judge, LexicalJudge)
     assert judge.fingerprint()["config"] == {"threshold": 0.5, "max_evidence": 7}

@@ -70,7 +70,9 @@ class Store:
 
     With `retry_failed`, rows that failed before this store was opened count as absent; those that
     fail later are present, whichever process made the call. A failure has the number of the last
-    run that had begun (`begin_run`); no clock decides.
+    run that had begun (`begin_run`); no clock decides. `first_run` is for a retry that a later
+    process continues: rows that failed before the run with that number (`next_run` at the time of
+    the request) count as absent.
 
     `lease_s` is how many seconds others wait for the calls of this store when it is stopped or
     unreachable; those of a killed process on the same machine are released at once.
@@ -80,7 +82,12 @@ class Store:
     """
 
     def __init__(
-        self, path: str | Path, *, retry_failed: bool = False, lease_s: float = LEASE_S
+        self,
+        path: str | Path,
+        *,
+        retry_failed: bool = False,
+        first_run: int = 0,
+        lease_s: float = LEASE_S,
     ) -> None:
         if not lease_s > 0:
             raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
@@ -105,7 +112,7 @@ class Store:
             tables.prepare(self._connection, self.path)
             self._reader = tables.connect(self._file)
             self._leases = Leases(self._file, lease_s=lease_s, lock=self._lock)
-            self._first_run = 0
+            self._first_run = first_run
             if retry_failed:  # failures up to now have lower numbers than the run that begins next
                 self._first_run = tables.read_last_run(self._connection) + 1
 
@@ -149,6 +156,11 @@ class Store:
             last = tables.read_last_settings(connection, stage)
             tables.insert_run(connection, stage, _to_json(settings), _to_json(models))
             return json.loads(last) if last else None
+
+    def next_run(self) -> int:
+        """The number that the next run will have."""
+        with self._reading() as connection:
+            return tables.read_last_run(connection) + 1
 
     def models_of_runs(self) -> list[list[dict[str, Any]]]:
         """What `begin_run` was given as `models`, the newest run first; runs without models are

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from annotator.calls.dialogue import Dialogue
@@ -46,7 +46,8 @@ _BATCHES_A_WINDOW = 4
 class LlmJudge:
     """Calls a model for every sentence. `store` keeps the calls, `meter` counts them.
 
-    `on_verdicts` is called with the verdicts of a task as they are made.
+    `on_verdicts` is called with the verdicts of a task as they are made. `shared` is a backend of
+    `config` that others use, too; without it the judge makes one.
     """
 
     config: LlmConfig
@@ -57,13 +58,14 @@ class LlmJudge:
     guidance: str = ""
     guidance_id: str = ""
     on_verdicts: OnVerdicts | None = None
+    shared: InitVar[Backend | None] = None
     name: str = field(init=False)
     protocol: JudgingProtocol = field(init=False)
     reads_prompt: bool = field(init=False, default=True)
     reads_id: bool = field(init=False, default=False)
 
-    def __post_init__(self) -> None:
-        self._backend = make_backend(self.config)
+    def __post_init__(self, shared: Backend | None) -> None:
+        self._backend = shared or make_backend(self.config)
         # The backend's name of the model: rows contain no folder of this machine.
         self.name = self._backend.model
         self._finder = QuoteFinder()

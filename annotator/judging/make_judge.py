@@ -15,6 +15,7 @@ from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import Domain, guidance_id, load_domain, render_guidance
 from annotator.judging.judge import Judge
 from annotator.judging.lexical import LexicalJudge
+from annotator.models.backend import Backend
 from annotator.models.prices import FREE, Prices
 from schemas.errors import ConfigError
 
@@ -28,6 +29,7 @@ class _Means:
     guidance: str
     estimators: list[Estimator] | None
     documents: Sequence[Path]
+    backend: Backend | None
 
 
 def make_judge(
@@ -38,6 +40,7 @@ def make_judge(
     domain: Domain | None = None,
     estimators: list[Estimator] | None = None,
     documents: Sequence[Path] = (),
+    backend: Backend | None = None,
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
@@ -45,8 +48,9 @@ def make_judge(
     `domain` (of the one that `config.domain` names, where None); the other judges need none of
     this. With `estimators`, a judge model makes no calls: it appends an estimator that counts the
     calls it would make. Evidence of recorded verdicts is removed where its text changed in the
-    files `documents`. Raises ConfigError and BackendError where a model, prompts or a file are
-    missing.
+    files `documents`. A judge model is called through `backend`, where one is given, which others
+    may use at the same time. Raises ConfigError and BackendError where a model, prompts or a file
+    are missing.
     """
     if domain is None and config.domain is not None:
         domain = load_domain(config.domain)
@@ -59,6 +63,7 @@ def make_judge(
         guidance=guidance,
         estimators=estimators,
         documents=documents,
+        backend=backend,
     )
     return _make(config.judge, config, means)
 
@@ -84,6 +89,7 @@ def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
                 meter=means.meter,
                 guidance=means.guidance,
                 guidance_id=guidance_id(means.guidance),
+                shared=means.backend,
             )
             if means.estimators is None:
                 return judge

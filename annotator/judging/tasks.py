@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -112,7 +112,7 @@ class TaskMaker:
 
 
 def prepare_tasks(
-    rows: Sequence[Row[Response]],
+    rows: Iterable[Row[Response]],
     documents: Sequence[Document],
     *,
     config: AnnotateConfig,

@@ -12,22 +12,33 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
+from annotator.calls.running.handover import end_task
 from annotator.calls.store import Store
 from annotator.calls.usage import Budget, Limits
 from annotator.judging.config import AnnotateConfig
+from annotator.judging.make_judge import judge_meter
+from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.judging.stream_judge import JudgeProcesses
+from annotator.models.backend import Backend
 from annotator.service.config import ServeConfig
-from annotator.service.judges import Judges, check_judge, num_processes
+from annotator.service.jobs.job import JobRequest
+from annotator.service.jobs.jobs import Jobs
+from annotator.service.jobs.runner import JobRunner
+from annotator.service.jobs.threads import Threads
+from annotator.service.judges import Judges, UnknownNameError, check_judge, num_processes
 from annotator.service.readiness import Watches
+from schemas.errors import BackendError, ConfigError
 from schemas.events import OnEvent, ignore
 from schemas.records import Document
+
+_NUM_THREADS = 8  # for requests about jobs: uploads, results, changes
 
 
 class Service:
     """One service process. Use it as an asynchronous context manager, after `prepare`.
 
     folder      the folder of the run: jobs and referenced files are in it
-    documents   the corpus of the run
+    documents   the corpus of the run, and `documents_file` its file, for jobs
     stopping    set when the service is about to stop: streams end
     """
 
@@ -39,7 +50,9 @@ class Service:
         folder: Path,
         store: Path,
         documents: Sequence[Document] = (),
+        documents_file: Path | None = None,
         limits: Limits,
+        same_model: bool = False,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -59,7 +72,43 @@ class Service:
             on_event=self._listener,
         )
         self.watches = Watches(list(self.judges.served.values()))
+        self.threads = Threads(_NUM_THREADS)
+        self.jobs = Jobs(
+            folder, store=self.store, serve=config, check=self._check_job, documents=documents_file
+        )
+        self._runner = JobRunner(
+            self.jobs,
+            store=self.store,
+            judge_of=self._judge_of,
+            processes=self.processes,
+            running_jobs=config.running_jobs,
+            same_model=same_model,
+            on_event=self._listener,
+        )
         self._stack = AsyncExitStack()
+
+    async def _run_jobs(self) -> None:
+        """Run jobs until the service stops; then others may continue them at once."""
+        runner = asyncio.create_task(self._runner.run())
+        try:
+            await self.stopping.wait()
+        finally:
+            await end_task(runner)
+
+    def _check_job(self, request: JobRequest) -> None:
+        """Raise UnknownNameError or ConfigError for a job that cannot be done."""
+        judge_meter(self.judges.config_of(request.judge, request.domain), request.limits)
+
+    def _judge_of(self, name: str, domain: str | None) -> tuple[AnnotateConfig, Backend | None]:
+        """The settings of a judge, and the connections that its requests and jobs share."""
+        try:
+            config = self.judges.config_of(name, domain)
+            models = find_model_judges(self.judges.engine(name, domain).annotator.judge)
+        except UnknownNameError as error:
+            raise ConfigError(str(error)) from None
+        if self.watches[name].is_replaced:
+            raise BackendError(self.watches[name].found)
+        return config, models[0].backend if models else None
 
     def _listener(self, judge: str) -> OnEvent:
         return ignore
@@ -67,8 +116,11 @@ class Service:
     async def __aenter__(self) -> Self:
         self._stack.callback(self.store.close)
         self._stack.callback(self.processes.close)
+        self._stack.callback(self.jobs.close)
+        self._stack.callback(self.threads.close)
         self._stack.push_async_callback(self.judges.close)
         await self._stack.enter_async_context(self.watches)
+        self._stack.push_async_callback(end_task, asyncio.create_task(self._run_jobs()))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -15,7 +15,8 @@ import click
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, check_prices
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_prices
-from annotator.judging.runs.annotate import refuse_labels, run_annotate
+from annotator.judging.runs.annotate import run_annotate
+from annotator.judging.runs.output_checks import refuse_labels
 from annotator.models.config import SampleConfig
 from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_documents

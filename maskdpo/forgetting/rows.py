@@ -26,8 +26,17 @@ from schemas.files.writing import atomic_descriptor, write_json
 
 # Files of a run by their content, in the order in which they are changed: the text of a response is
 # removed last, because a second run needs it to find the rest.
-MENTIONS = ("*.conflicts.jsonl", "*.failed.jsonl", "*.meta.json")
+MENTIONS = (
+    "*.conflicts.jsonl",
+    "*.failed.jsonl",
+    "jobs/*/*.failed.jsonl",
+    "*.meta.json",
+    "jobs/*/*.meta.json",
+)
 TEXTS = (
+    "jobs/*/annotations.*.part",
+    "jobs/*/annotations.jsonl",
+    "jobs/*/responses.jsonl",
     "annotations.partial.jsonl",
     "annotations.jsonl",
     "responses.partial.jsonl",
@@ -70,14 +79,22 @@ def find_files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 
 def read_objects(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL file that are JSON objects, unchecked; other lines are ignored."""
-    for _, text in read_lines(path):
+    for text in _lines(path):
         values = _parse(text)
         if values is not None:
             yield values
 
 
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.suffix != ".part":
+        yield from (text for _, text in read_lines(path))
+        return
+    with path.open("rb") as handle:  # the last row of an unfinished job may be incomplete
+        yield from handle
+
+
 def find_known(
-    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:2], *REVIEW_FILES, *TEXTS)
+    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:3], *REVIEW_FILES, *TEXTS)
 ) -> Known:
     """All people and responses in the files of a run that match `patterns`."""
     known = Known()
@@ -99,6 +116,8 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
     """
     if path.name.endswith(".meta.json"):
         return _forget_in_sidecar(path, targets, dry_run=dry_run)
+    if path.suffix == ".part":
+        return _forget_part(path, targets, dry_run=dry_run)
     is_locked = path.name in REVIEW_FILES and not dry_run
     with locked(path) if is_locked else nullcontext():
         kept, change = 0, Change(path=path)
@@ -115,6 +134,20 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
             else:
                 _write_lines(path, targets)
     return change
+
+
+def _forget_part(path: Path, targets: Targets, *, dry_run: bool) -> Change:
+    """Delete what an unfinished job has written, which it writes again, if it is about them.
+
+    Its last row may be incomplete, so the text is searched, too.
+    """
+    if not targets.responses:
+        return Change(path=path)
+    num_removed = sum(_response_id(row) in targets.responses for row in read_objects(path))
+    is_cut = not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+    if (num_removed or is_cut) and not dry_run:
+        path.unlink()
+    return Change(path=path, num_removed=num_removed)
 
 
 def _write_lines(path: Path, targets: Targets) -> None:

@@ -23,7 +23,7 @@ from annotator.calls.store_takeover import is_taken_over, mark_taken_over
 from maskdpo.config import RunConfig
 from maskdpo.forgetting.rows import read_objects
 from maskdpo.forgetting.targets import Targets
-from maskdpo.forgetting.texts import Texts, as_record, read_documents
+from maskdpo.forgetting.texts import Texts, as_record, read_documents, run_folders
 from schemas.errors import MaskDpoError
 from schemas.files.sidecar import sidecar_path
 from schemas.records import Question
@@ -96,27 +96,29 @@ def _judge_keys(store: Path, texts: Texts, config: RunConfig, notes: list[str]) 
     forgotten = [item for items in texts.responses.values() for item in items]
     if not forgotten:
         return set()
-    documents = read_documents(config)
     keys: set[str] = set()
     kept: set[str] = set()
-    for settings in _judges(config):
-        try:
-            keys |= find_asked_keys(settings, forgotten, documents, store=store)
-            kept |= find_asked_keys(settings, texts.twins, documents, store=store)
-        except (MaskDpoError, ImportError) as error:
-            notes.append(
-                f"the judge's calls could not be determined ({str(error).splitlines()[0]}); those "
-                "that quote a sentence of the response are removed, others may remain"
-            )
+    for folder in run_folders(config):
+        documents = read_documents(config, folder)
+        for settings in _judges(config, folder):
+            try:
+                keys |= find_asked_keys(settings, forgotten, documents, store=store)
+                kept |= find_asked_keys(settings, texts.twins, documents, store=store)
+            except (MaskDpoError, ImportError) as error:
+                notes.append(
+                    f"the judge's calls could not be determined ({str(error).splitlines()[0]}); "
+                    "those that quote a sentence of the response are removed, others may remain"
+                )
     return keys - kept
 
 
-def _judges(config: RunConfig) -> Iterator[AnnotateConfig]:
-    """The judges of the run: the one in the settings, and the one that made the annotations."""
+def _judges(config: RunConfig, folder: Path) -> Iterator[AnnotateConfig]:
+    """The judges of the run or a job: the one in the settings, and the one that made the
+    annotations."""
     from annotator.judging.config import AnnotateConfig
 
     settings = [config.section(AnnotateConfig, "annotate")]
-    path = sidecar_path(config.run.path("annotations.jsonl"))
+    path = sidecar_path(folder / "annotations.jsonl")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["config"]
         settings.append(AnnotateConfig.model_validate(values))

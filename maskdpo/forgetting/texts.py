@@ -92,8 +92,9 @@ def _set_apart(found: Texts, files: Sequence[Path], targets: Targets, config: Ru
             if hash(context) not in seen:
                 _drop_common(found.passages, context)
                 seen.add(hash(context))
-    for document in read_documents(config):
-        _drop_common(found.passages, document.text)
+    for folder in run_folders(config):
+        for document in read_documents(config, folder):
+            _drop_common(found.passages, document.text)
 
 
 def _drop_common(passages: set[str], context: str) -> None:
@@ -102,9 +103,17 @@ def _drop_common(passages: set[str], context: str) -> None:
         passages -= {passage for passage in passages if passage in form}
 
 
-def read_documents(config: RunConfig) -> list[Document]:
-    """The run's documents, without invalid rows; empty if there is no file."""
-    path = config.run.path("documents.jsonl")
+def run_folders(config: RunConfig) -> list[Path]:
+    """The folder of the run, and those of its jobs, which have documents of their own."""
+    jobs = (path for path in sorted(config.run.dir.glob("jobs/*")) if path.is_dir())
+    return [config.run.dir, *jobs]
+
+
+def read_documents(config: RunConfig, folder: Path) -> list[Document]:
+    """The documents of the run or of one of its jobs, without invalid rows; empty if there is no
+    file."""
+    is_run = folder == config.run.dir
+    path = config.run.path("documents.jsonl") if is_run else folder / "documents.jsonl"
     rows = read_objects(path) if path.is_file() else ()
     return [item for values in rows if (item := as_record(values, Document))]
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ class VerdictSpool:
 
     Verdicts come in order of completion and are read in order of input. The file is in `folder`,
     which has space for the output, and is deleted when the run ends, in any way. Raises OSError
-    where the disk is full. Use it as a context manager.
+    where the disk is full. Use it as a context manager; one thread may put while another gets.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,6 +80,7 @@ class VerdictSpool:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
+        self._lock = threading.Lock()  # of the file's position
         self.failures: dict[str, JudgeFailure] = {}
 
     def put(self, key: str, task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure) -> None:
@@ -88,16 +90,23 @@ class VerdictSpool:
             self.failures[key] = packed
             return
         data = json.dumps(packed).encode()
-        self._file.seek(self._end)
-        self._file.write(data)
-        self._places[key] = self._end, len(data)
-        self._end += len(data)
+        with self._lock:
+            self._file.seek(self._end)
+            self._file.write(data)
+            self._places[key] = self._end, len(data)
+            self._end += len(data)
+
+    def has(self, key: str) -> bool:
+        """Whether `key` is judged, with verdicts or as a failure."""
+        return key in self._places or key in self.failures
 
     def get(self, key: str, task: JudgeTask) -> list[Verdict]:
         """The verdicts of `key`, with the document ids of `task`; KeyError for a failed one."""
         start, size = self._places[key]
-        self._file.seek(start)
-        return unpack_verdicts(task, json.loads(self._file.read(size)))
+        with self._lock:
+            self._file.seek(start)
+            data = self._file.read(size)
+        return unpack_verdicts(task, json.loads(data))
 
     def __enter__(self) -> Self:
         return self

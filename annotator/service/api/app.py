@@ -16,6 +16,9 @@ from fastapi import FastAPI
 from annotator.service.api.annotation_routes import annotation_router
 from annotator.service.api.bodies import AnnotationRequest
 from annotator.service.api.documented import describe_api
+from annotator.service.api.job_bodies import JobFiles, NewLimits
+from annotator.service.api.job_routes import job_router
+from annotator.service.api.job_streams import job_stream_router
 from annotator.service.api.status_routes import status_router
 from annotator.service.guard.docs_page import add_docs
 from annotator.service.guard.errors import install_handlers
@@ -40,13 +43,15 @@ def make_app(service: Service) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.include_router(annotation_router(service))
+    app.include_router(job_router(service))
+    app.include_router(job_stream_router(service))
     app.include_router(status_router(service))
     install_handlers(app)
     add_docs(app)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = describe_api(app, [AnnotationRequest])
+            app.openapi_schema = describe_api(app, [AnnotationRequest, JobFiles, NewLimits])
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -87,7 +87,8 @@ def command(
     """Label each sentence of each response against its documents. A rerun continues."""
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_meter
-    from annotator.judging.runs.annotate import refuse_labels, run_annotate
+    from annotator.judging.runs.annotate import run_annotate
+    from annotator.judging.runs.output_checks import refuse_labels
     from maskdpo.cli.progress import Progress
 
     settings = config.section(AnnotateConfig, "annotate")

@@ -83,7 +83,9 @@ def command(
         folder=config.run.dir,
         store=run_store.take_over(),
         documents=documents,
+        documents_file=config.run.path("documents.jsonl"),
         limits=limits,
+        same_model=same_model,
     )
     for note in service.judges.identify(same_model=same_model):
         click.echo(f"note: {note}", err=True)
