@@ -204,7 +204,7 @@ SMUGGLED = [
     _case("length-too-long", ANNOTATE + HOST + _BEARER + _JSON + b"Content-Length: " + b"9" * 400 + b"\r\n\r\n{}", 400),
     _case("encoding-unknown", ANNOTATE + HOST + _BEARER + _JSON + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
     _case("encoding-not-last", ANNOTATE + HOST + _BEARER + _JSON + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400),
-    _case("encoding-gzip", ANNOTATE + HOST + _BEARER + _JSON + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+    _case("encoding-gzip", ANNOTATE + HOST + _BEARER + _JSON + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + _CHUNKS + b"\r\n", 400),
     _case("encoding-twice", chunked(b"0\r\n\r\n", b"Transfer-Encoding: identity"), 400),
     _case("encoding-after-a-tab", ANNOTATE + HOST + _BEARER + _JSON + b"Content-Length: 2\r\nTransfer-Encoding:\x0bchunked\r\n\r\n{}", 400),
     _case("folded-header", VERSION + HOST + _BEARER + b"X-A: b\r\n c\r\n\r\n", 400),

@@ -11,7 +11,7 @@ FOLDER = "annotator/service/guard"
 GUARDED = [
     *mutants_of(
         f"{FOLDER}/checks.py",
-        ("any-host", "if name not in allowed or", "if", f"{GUARD} -k own_pages"),
+        ("any-host", "if name not in allowed or", "if", f"{HOSTILE} -k hosts"),
         ("any-port-of-a-host", 'and not (rest[:1] == b":" and rest[1:].isdigit())', "and False",
          f"{HOSTILE} -k hosts"),
         ("header-twice", "if name in found:", "if False:", f"{HOSTILE} -k hosts"),

@@ -257,8 +257,10 @@ def test_a_client_that_does_not_read_is_cut_off(served: Served) -> None:
 
 
 def test_a_new_connection_takes_the_place_of_the_oldest_idle_one(served: Served) -> None:
-    idle = [served.connect() for _ in range(LIMITS.max_connections)]
-    assert served.ask("GET /healthz")[0] == 200
+    idle = [served.connect() for _ in range(LIMITS.max_connections + 4)]
+    idle[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert idle[-1].recv(65536).startswith(b"HTTP/1.1 200")
+    assert len(served.server.server_state.connections) <= LIMITS.max_connections
     assert read_all(idle[0]) == b""
     for client in idle:
         client.close()
