@@ -380,10 +380,11 @@ def test_unusual_json_passes() -> None:
 
 
 def test_the_page_escapes_what_the_document_says() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "info": {"title": "<b>t</b>", "version": "1", "description": "<script>x</script>"},
         "paths": {"/a": {"get": {"summary": "<i>", "responses": {"200": {"description": "&"}}}}},
     }
+    spec["components"] = {"schemas": {"A": {"type": "string"}, "B": {"properties": {"c": {}}}}}
     page = render(spec)
     assert "<script" not in page and "<b>t" not in page and "<i>" not in page
     assert "&lt;script&gt;" in page

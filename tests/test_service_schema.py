@@ -6,6 +6,8 @@ service fail. Event streams are left out: they end when their job does.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from service_support import TOKEN, ServiceProcess
+from service_support import ANSWER, DOCUMENT, TOKEN, ServiceProcess
 
 EXAMPLES = 30
 CHECKS = [
@@ -50,16 +52,43 @@ def test_every_operation_keeps_its_document(service: ServiceProcess, api: Any) -
     names = set()
     for result in api.get_all_operations():
         operation = result.ok()
-        names.add(f"{operation.method.upper()} {operation.path}")
+        names.add(operation.label)
         for mode in schemathesis.GenerationMode:
             try_operation(operation, mode)
-            assert service.send("GET", "/healthz", token=None).status == 200, operation.path
-    assert {"POST /v1/annotations", "GET /v1/judges", "GET /healthz"} <= names
+        if "{job_id}" in operation.path:
+            try_operation(operation, schemathesis.GenerationMode.POSITIVE, job=ended_job(service))
+        assert service.send("GET", "/healthz", token=None).status == 200, operation.label
+    assert {"POST /v1/annotations", "GET /v1/jobs/{job_id}/results", "GET /healthz"} <= names
     assert "failed:" not in service.log, service.log
 
 
-def try_operation(operation: Any, mode: Any) -> None:
-    """Sends `EXAMPLES` generated requests, the same ones in every run."""
+def ended_job(service: ServiceProcess) -> str:
+    """The id of a new job that has ended."""
+    rows = [
+        {"document": {"id": "d1", "text": DOCUMENT}},
+        {
+            "id": "r1",
+            "question_id": "q1",
+            "document_ids": ["d1"],
+            "prompt": [{"role": "user", "content": "Who is she?"}],
+            "text": ANSWER,
+        },
+    ]
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    kind = {"Content-Type": "application/x-ndjson"}
+    reply = service.send("POST", "/v1/jobs", body, headers=kind)
+    assert reply.status == 201, reply
+    job = str(reply.json()["id"])
+    service.get(f"/v1/jobs/{job}/results")  # ends when the job does
+    deadline = time.monotonic() + 60
+    while service.get(f"/v1/jobs/{job}").json()["state"] != "succeeded":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return job
+
+
+def try_operation(operation: Any, mode: Any, *, job: str = "") -> None:
+    """Sends `EXAMPLES` generated requests, the same ones in every run; about `job` if given."""
 
     @seed(18)
     @settings(
@@ -71,6 +100,8 @@ def try_operation(operation: Any, mode: Any) -> None:
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
+        if job:
+            case.path_parameters["job_id"] = job
         response = case.call(headers=HEADERS, timeout=30)
         case.validate_response(response, checks=CHECKS)
 

@@ -86,7 +86,10 @@ def render(spec: Spec) -> str:
         version=spec["info"]["version"],
         description=spec["info"].get("description", ""),
         operations=list(operations(spec)),
-        schemas={name: (schema, _properties(schema)) for name, schema in sorted(schemas.items())},
+        schemas={
+            name: (schema.get("description", ""), _properties(schema))
+            for name, schema in sorted(schemas.items())
+        },
     )
 
 
