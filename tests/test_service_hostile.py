@@ -84,6 +84,13 @@ def test_hostile_requests(service: ServiceProcess, group: str) -> None:
         assert_sound(service)
 
 
+def test_refused_uploads_leave_no_file(service: ServiceProcess) -> None:
+    for case in GROUPS["jobs"]:
+        exchange(service, case)
+    assert service.get("/v1/jobs").json() == {"jobs": []}
+    assert list(service._folder.rglob("jobs/*")) == []
+
+
 def test_a_second_request_behind_a_refused_one_is_not_read(service: ServiceProcess) -> None:
     """What follows a request whose end is disputed would be the start of a smuggled one."""
     hidden = get(b"/v1/judges")
