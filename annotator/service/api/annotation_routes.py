@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from annotator.judging.annotator import finish_task
 from annotator.judging.judge import JudgeTask
-from annotator.service.admission import Admission, BusyError
+from annotator.service.admission import BusyError
 from annotator.service.api.bodies import (
     AnnotationReply,
     AnnotationRequest,
@@ -27,7 +27,7 @@ from annotator.service.api.bodies import (
 from annotator.service.api.documented import error_responses
 from annotator.service.api.events import encode_event
 from annotator.service.api.reading import json_body, read_body
-from annotator.service.engine import Engine, OnVerdicts
+from annotator.service.engine import OnVerdicts
 from annotator.service.errors import ApiError, api_error_of, busy, invalid, unavailable
 from annotator.service.intake import make_task
 from annotator.service.judges import UnknownNameError
@@ -36,12 +36,14 @@ from schemas.errors import MaskDpoError
 from schemas.records import Annotation, Verdict
 from schemas.scores import score_labels
 
+_STREAM = "text/event-stream"
 _EVENTS = {
-    "text/event-stream": {
-        "schema": {"type": "string"},
+    _STREAM: {
         "example": 'event: sentence\ndata: {"index": 0, "start": 0, "end": 9, "verdict": {}}\n\n',
     }
 }
+
+_streaming: set[asyncio.Task[None]] = set()  # kept until they end, whoever reads their events
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
@@ -74,10 +76,10 @@ def annotation_router(service: Service) -> APIRouter:
     )
     async def annotate(request: Request) -> Response:
         body = await read_body(request, AnnotationRequest)
-        call = _Call.begin(service, body)
-        if body.stream:
-            return StreamingResponse(call.stream(), media_type="text/event-stream")
-        with call.counted():
+        with ExitStack() as inside:
+            call = _Call(service, body, inside)
+            if body.stream:
+                return StreamingResponse(call.stream(inside.pop_all()), media_type=_STREAM)
             data = await while_connected(request, call.reply())
             return Response(data, media_type="application/json")
 
@@ -85,97 +87,77 @@ def annotation_router(service: Service) -> APIRouter:
 
 
 class _Call:
-    """One request, from its checked body to its reply."""
+    """One request that was let in: its task, and the engine that judges it.
 
-    def __init__(self, service: Service, body: AnnotationRequest, admission: Admission) -> None:
-        self._service = service
-        self._body = body
-        self._admission = admission
+    It is inside its judge until `inside` is closed. Raises ApiError where it cannot be let in, or
+    cannot be judged.
+    """
 
-    @classmethod
-    def begin(cls, service: Service, body: AnnotationRequest) -> _Call:
-        """Let a request in, or raise ApiError; `counted` or `stream` must follow."""
+    def __init__(self, service: Service, body: AnnotationRequest, inside: ExitStack) -> None:
         if service.stopping.is_set():
             raise unavailable("stopping", "the service is stopping; try again in a moment")
         try:
-            served = service.judges.find(body.judge)
+            admission = service.judges.find(body.judge).admission
             if service.watches[body.judge].is_replaced:
                 raise unavailable("other_model", service.watches[body.judge].found)
-            served.admission.enter()
-        except UnknownNameError as error:
-            raise invalid(str(error), code="unknown_name") from None
-        except BusyError as error:
-            raise busy(str(error), retry_after_s=error.retry_after_s) from None
-        return cls(service, body, served.admission)
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """The time during which the request is inside the judge."""
-        try:
-            yield
-        finally:
-            self._admission.leave()
-
-    async def reply(self) -> bytes:
-        """The body of the reply. Raises ApiError."""
-        engine, task = self._prepare()
-        return self._encode(await self._judge(engine, task))
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Server-sent events: sentences as they are judged, then the annotation, or an error."""
-        events: asyncio.Queue[bytes | None] = asyncio.Queue()
-        with self.counted():
-            work = asyncio.create_task(self._judge_into(events))
-            try:
-                while (event := await events.get()) is not None:
-                    yield event
-            finally:
-                work.cancel()
-
-    async def _judge_into(self, events: asyncio.Queue[bytes | None]) -> None:
-        try:
-            engine, task = self._prepare()
-
-            def tell(first: int, verdicts: Sequence[Verdict]) -> None:
-                for index, verdict in enumerate(verdicts, start=first):
-                    events.put_nowait(_sentence(task, index, verdict))
-
-            row = await self._judge(engine, task, tell)
-            events.put_nowait(encode_event("annotation", self._encode(row)))
-        except ApiError as error:
-            events.put_nowait(encode_event("error", error.body()))
-        finally:
-            events.put_nowait(None)
-
-    def _prepare(self) -> tuple[Engine, JudgeTask]:
-        service, body = self._service, self._body
-        try:
-            engine = service.judges.engine(body.judge, body.domain)
-            task = make_task(
+            admission.enter()
+            inside.callback(admission.leave)
+            self._engine = service.judges.engine(body.judge, body.domain)
+            self._task = make_task(
                 body,
-                config=engine.annotator.config,
-                corpus=engine.annotator.tasks,
+                config=self._engine.annotator.config,
+                corpus=self._engine.annotator.tasks,
                 serve=service.config,
             )
         except UnknownNameError as error:
             raise invalid(str(error), code="unknown_name") from None
+        except BusyError as error:
+            raise busy(str(error), retry_after_s=error.retry_after_s) from None
         except MaskDpoError as error:
             raise api_error_of(error) from None
-        return engine, task
+        self._judge_name = body.judge
+        self._timeout_s = service.config.timeout_s
 
-    async def _judge(
-        self, engine: Engine, task: JudgeTask, on_verdicts: OnVerdicts | None = None
-    ) -> Annotation:
-        timeout_s = self._service.config.timeout_s
+    async def reply(self) -> bytes:
+        """The body of the reply. Raises ApiError."""
+        return self._encode(await self._judge())
+
+    def stream(self, inside: ExitStack) -> AsyncIterator[bytes]:
+        """Server-sent events: sentences as they are judged, then the annotation, or an error.
+
+        The work begins at once and closes `inside`, whether or not anyone reads the events.
+        """
+        events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        work = asyncio.create_task(self._judge_into(events, inside))
+        _streaming.add(work)
+        work.add_done_callback(_streaming.discard)
+        return _read(events, work)
+
+    async def _judge_into(self, events: asyncio.Queue[bytes | None], inside: ExitStack) -> None:
+        def tell(first: int, verdicts: Sequence[Verdict]) -> None:
+            for index, verdict in enumerate(verdicts, start=first):
+                events.put_nowait(_sentence(self._task, index, verdict))
+
+        with inside:
+            try:
+                row = await self._judge(tell)
+                events.put_nowait(encode_event("annotation", self._encode(row)))
+            except ApiError as error:
+                events.put_nowait(encode_event("error", error.body()))
+            finally:
+                events.put_nowait(None)
+
+    async def _judge(self, on_verdicts: OnVerdicts | None = None) -> Annotation:
+        timeout_s = self._timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                outcome = await engine.judge(task, on_verdicts=on_verdicts)
+                outcome = await self._engine.judge(self._task, on_verdicts=on_verdicts)
         except TimeoutError:
             message = f"not judged within {timeout_s:g} s (serve.timeout_s); replies are kept"
             raise ApiError(status=504, code="timeout", message=message) from None
         except MaskDpoError as error:
             raise api_error_of(error) from None
-        row = finish_task(task, outcome, judge=engine.annotator.judge.name)
+        row = finish_task(self._task, outcome, judge=self._engine.annotator.judge.name)
         if not isinstance(row, Annotation):
             message = f"the response was not judged: {row.reason}: {row.detail}"
             raise ApiError(status=502, code="not_judged", message=message)
@@ -184,8 +166,18 @@ class _Call:
     def _encode(self, row: Annotation) -> bytes:
         """The reply as JSON; the annotation as `annotate` writes it."""
         score = score_labels(item.verdict.label for item in row.sentences).score
-        rest = json.dumps({"score": score, "judge": self._body.judge})
+        rest = json.dumps({"score": score, "judge": self._judge_name})
         return b'{"annotation": ' + row.model_dump_json().encode() + b", " + rest[1:].encode()
+
+
+async def _read(
+    events: asyncio.Queue[bytes | None], work: asyncio.Task[None]
+) -> AsyncIterator[bytes]:
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+    finally:
+        work.cancel()
 
 
 def _sentence(task: JudgeTask, index: int, verdict: Verdict) -> bytes:
