@@ -22,7 +22,7 @@ def drawn(job: str, *, progress: bool) -> Generator[Callable[[JobStatus], None],
     def show(status: JobStatus) -> None:
         nonlocal done
         if done < 0:
-            draw(Started(stage=stage, total=status.rows.total, unit="responses"))
+            draw(Started(stage=stage, total=status.rows.total, unit="response"))
             done = 0
         finished = status.rows.done + status.rows.failed
         draw(Advanced(stage=stage, count=max(finished - done, 0), usage=_usage(status)))
@@ -34,8 +34,10 @@ def drawn(job: str, *, progress: bool) -> Generator[Callable[[JobStatus], None],
         draw(Ended(stage=stage))
 
 
-def _usage(status: JobStatus) -> Usage:
+def _usage(status: JobStatus) -> Usage | None:
     used = status.usage
+    if not used.calls and not used.calls_from_store:
+        return None
     return Usage(
         asked=used.calls,
         served=used.calls_from_store,
