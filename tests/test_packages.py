@@ -194,6 +194,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
         ("agreement --gold gold.jsonl", "scipy", "report"),
         ("evaluate --model a=x --questions q.jsonl --documents documents.jsonl", "scipy", "report"),
         ("demo", "torch", "train,report"),
+        ("serve", "fastapi", "serve"),
         ("train --dataset responses.jsonl --model x", "torch", "train"),
         ("validate org/name", "huggingface_hub", "hub"),
         (

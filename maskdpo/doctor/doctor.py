@@ -87,6 +87,7 @@ _COMMANDS = {
     "evaluate (a server)": ("sentencex", "aiohttp", *_REPORT),
     "evaluate (a local model)": ("sentencex", "torch", "transformers", *_REPORT),
     "forget": ("sentencex", "pyarrow"),
+    "serve": ("sentencex", "fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client"),
     "demo": (*_TRAINING, *_REPORT),
     "recipes": (),
     "doctor": (),

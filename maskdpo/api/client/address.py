@@ -19,7 +19,7 @@ DEFAULT_URL = "http://127.0.0.1:8765"
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """A service, as a client was told about it. `timeout_s` is the longest silence."""
+    """A service and how it is asked. `timeout_s` is the longest silence."""
 
     base_url: str
     token: str = field(repr=False)
@@ -49,7 +49,7 @@ def _check_url(given: object) -> str:
     try:
         parts = urlsplit(given)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port  # ValueError where it is no number
+        _ = parts.port  # raises ValueError where it is not a number
     except ValueError:
         is_good = False
     if not is_good or any(sign.isspace() or ord(sign) < 32 for sign in given):

@@ -267,7 +267,7 @@ class AsyncJob:
         max_tokens: int | None = None,
         max_cost: float | None = None,
     ) -> JobStatus:
-        """Go on after `pause` or a limit. Limits that are given replace the former ones."""
+        """Continue after `pause` or a limit. Limits that are given replace the former ones."""
         limits = read_limits(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost)
         return await self._tell("resume", limits)
 

@@ -124,7 +124,7 @@ class Client:
     ) -> Job:
         """Upload responses as a job, which the service finishes on its own, also after a crash.
 
-        responses        a file as pathlib.Path, or an iterable; of a file, `document_ids` and
+        responses        a pathlib.Path of a file, or an iterable. In a file, `document_ids` and
                          `topic` choose the documents of each row, as for `maskdpo annotate`
         documents        uploaded with the responses; None: the documents of the service's run
         idempotency_key  the same key gives the same job; None: a new job each time
@@ -266,7 +266,7 @@ class Job:
         """The job when it has ended or was paused.
 
         progress   draw progress on standard error
-        timeout_s  raise TimeoutError after this time, in seconds; the job goes on
+        timeout_s  raise TimeoutError after this time, in seconds; the job continues
 
         Raises LimitReachedError at a limit of the job, and BackendError for a job that failed.
         """
@@ -311,7 +311,7 @@ class Job:
         max_tokens: int | None = None,
         max_cost: float | None = None,
     ) -> JobStatus:
-        """Go on after `pause` or a limit. Limits that are given replace the former ones."""
+        """Continue after `pause` or a limit. Limits that are given replace the former ones."""
         limits = read_limits(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost)
         return self._tell("resume", limits)
 

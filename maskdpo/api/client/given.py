@@ -116,7 +116,7 @@ def read_given(
 def read_limits(
     *, max_calls: int | None, max_tokens: int | None, max_cost: float | None
 ) -> dict[str, float]:
-    """The limits that are set. Raises ConfigError for what is no number from 0."""
+    """The limits that are set. Raises ConfigError for anything but a number from 0."""
     given = {"max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost}
     for name, value in given.items():
         check_limit(name, value)

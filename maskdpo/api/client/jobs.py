@@ -1,6 +1,6 @@
 """The flows of jobs: start one, watch it, take its results as they come.
 
-The rule: results are counted, so that a stream that breaks goes on at the next row: none is lost
+The rule: results are counted, so that a broken stream continues at the next row: none is lost
 and none comes twice. A stream is complete only when it ended well and the job was at rest before it
 was opened.
 """
@@ -95,7 +95,7 @@ def delete(job: str, max_retries: int) -> Flow[None]:
 def wait(
     job: str, timeout_s: float | None, on_status: Callable[[JobStatus], None], max_retries: int
 ) -> Flow[JobStatus]:
-    """The job when it is at rest. Raises the error of a job that failed or met a limit."""
+    """The job when it is at rest. Raises the error of a job that failed or reached a limit."""
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     delay = _FIRST_LOOK_S
     while True:
@@ -108,7 +108,7 @@ def wait(
         if left <= 0:
             raise TimeoutError(
                 f"job {job} is {found.state} after {timeout_s:g} s, with {found.rows.done} of "
-                f"{found.rows.total} rows; it goes on, and wait() can be called again"
+                f"{found.rows.total} rows; it continues, and wait() can be called again"
             )
         yield Sleep(min(delay, left))
         delay = min(2 * delay, _LOOK_EVERY_S)

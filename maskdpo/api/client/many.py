@@ -31,7 +31,7 @@ MAX_CONCURRENCY = 1024
 
 
 def check_concurrency(given: object) -> int:
-    """Raise ConfigError for what is no number of requests."""
+    """Raise ConfigError for anything but a number of requests."""
     is_whole = isinstance(given, int) and not isinstance(given, bool)
     if not is_whole or not 1 <= given <= MAX_CONCURRENCY:  # type: ignore[operator]
         raise ConfigError(

@@ -58,7 +58,7 @@ class JobUsage(_Reply):
 
 
 class JobLimits(_Reply):
-    """Where the calls of a job stop; None is no limit."""
+    """Where the calls of a job stop; None where there is none."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -104,7 +104,7 @@ class JobStatus(_Reply):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the job has ended, or goes on only when it is told to."""
+        """Whether the job has ended, or continues only on request."""
         return self.state in _AT_REST
 
     def raise_for_state(self) -> None:
@@ -117,7 +117,9 @@ class JobStatus(_Reply):
             return None
         why = self.error.message if self.error else self.state
         if self.state == "limit_reached":
-            return LimitReachedError(f"job {self.id}: {why}; go on with job.resume(max_calls=...)")
+            return LimitReachedError(
+                f"job {self.id}: {why}; continue with job.resume(max_calls=...)"
+            )
         return BackendError(f"job {self.id} has failed: {why}")
 
 

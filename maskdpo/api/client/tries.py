@@ -73,7 +73,7 @@ class Tries:
         return self._wait({})
 
     def after_refusal(self, reply: Reply) -> Sleep:
-        """The same for a reply that is no success; its error is raised where it is final."""
+        """The same for a reply that reports an error; its error is raised where it is final."""
         refusal = read_refusal(reply.body)
         error = error_of(reply.status, refusal)
         if self._failed >= self._max_retries or not _is_passing(reply.status, refusal):
@@ -127,7 +127,7 @@ def refused_in_stream(data: str) -> Reply:
 
 
 def error_of(status: int, refusal: Refusal) -> MaskDpoError:
-    """The error for a status that is no success."""
+    """The error for a status that reports one."""
     message = refusal.message or f"HTTP {status}"
     if not refusal.code:
         return _of_a_stranger(status, message)
