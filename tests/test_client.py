@@ -198,6 +198,7 @@ def test_an_address_may_have_a_path_and_the_version(connect: Clients) -> None:
     ("sent", "kind", "says"),
     [
         (refused(401, "wrong_token", "no"), ConfigError, "no (token= or MASKDPO_TOKEN)"),
+        (refused(429, "too_many_wrong_tokens", "no"), ConfigError, "no (token= or MASKDPO_TOKEN)"),
         (refused(403, "wrong_host", "the host"), ConfigError, "the host"),
         (refused(422, "invalid_request", "response: is empty"), InputError, "response: is empty"),
         (refused(413, "too_long", "too long"), InputError, "request: too long"),
@@ -512,7 +513,7 @@ def test_events_go_on_after_a_break_until_the_job_is_over(connect: Clients) -> N
     streams = iter(
         [
             events(("progress", status("running", 1)), is_broken=True),
-            events(("progress", status("succeeded", 3)), ("end", {})),
+            events(("progress", status("paused", 3))),
         ]
     )
 
@@ -521,7 +522,7 @@ def test_events_go_on_after_a_break_until_the_job_is_over(connect: Clients) -> N
 
     with jobs_service(answer) as service:
         found = list(connect(service.url).job("j1").events())
-    assert [(item.state, item.rows.done) for item in found] == [("running", 1), ("succeeded", 3)]
+    assert [(item.state, item.rows.done) for item in found] == [("running", 1), ("paused", 3)]
 
 
 def test_a_job_is_told_what_to_do(connect: Clients) -> None:

@@ -115,7 +115,7 @@ def wait(
 
 
 def events(job: str, max_retries: int) -> Flow[None]:
-    """The job's status whenever it changes, until it has ended."""
+    """The job's status whenever it changes, until it is at rest."""
     tries = Tries(max_retries)
     while True:
         try:
@@ -131,7 +131,7 @@ def events(job: str, max_retries: int) -> Flow[None]:
 
 
 def _read_progress(tries: Tries) -> Flow[bool]:
-    """Give what the open stream holds; whether its last event was there."""
+    """Give what the open stream holds; whether the job is at rest."""
     found = Events()
     while chunk := (yield Read()):
         for name, data in found.feed(chunk):
@@ -139,7 +139,10 @@ def _read_progress(tries: Tries) -> Flow[bool]:
                 return True
             if name == "progress":
                 tries.reset()
-                yield Emit(read_as(JobStatus, data))
+                news = read_as(JobStatus, data)
+                yield Emit(news)
+                if news.is_at_rest:
+                    return True
     return False
 
 

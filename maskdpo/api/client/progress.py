@@ -24,9 +24,9 @@ def drawn(job: str, *, progress: bool) -> Generator[Callable[[JobStatus], None],
         if done < 0:
             draw(Started(stage=stage, total=status.rows.total, unit="response"))
             done = 0
-        finished = status.rows.done + status.rows.failed
-        draw(Advanced(stage=stage, count=max(finished - done, 0), usage=_usage(status)))
-        done = max(finished, done)
+        count = max(status.rows.done - done, 0)  # an attempt after a crash begins again
+        draw(Advanced(stage=stage, count=count, usage=_usage(status)))
+        done += count
 
     try:
         yield show

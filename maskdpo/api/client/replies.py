@@ -37,7 +37,7 @@ class _Reply(BaseModel):
 
 
 class JobRows(_Reply):
-    """Responses of a job: all, those that are judged, and those that could not be."""
+    """Responses of a job; `done` includes `failed`, those that could not be judged."""
 
     total: int
     done: int

@@ -35,6 +35,7 @@ from schemas.errors import (
 )
 
 _MAX_SHOWN = 500
+_WRONG_TOKENS = "too_many_wrong_tokens"
 # The status of an error in a stream, which began as a success, by its code.
 _STATUS_OF = {"invalid_request": 422, "unknown_name": 422, "busy": 429, "stopping": 503}
 
@@ -133,9 +134,9 @@ def error_of(status: int, refusal: Refusal) -> MaskDpoError:
         return _of_a_stranger(status, message)
     if refusal.code == "limit_reached":
         return LimitReachedError(message)
-    if status in (401, 403):
-        hint = f" (token= or {TOKEN_VARIABLE})" if status == 401 else ""
-        return ConfigError(message + hint)
+    is_of_token = status == 401 or refusal.code == _WRONG_TOKENS
+    if is_of_token or status == 403:
+        return ConfigError(message + (f" (token= or {TOKEN_VARIABLE})" if is_of_token else ""))
     if status >= 500 or status in (408, 429):
         is_single = refusal.code in ("timeout", "not_judged")
         return (NotJudgedError if is_single else BackendError)(message)
@@ -157,7 +158,7 @@ def _of_a_stranger(status: int, message: str) -> MaskDpoError:
 
 
 def _is_passing(status: int, refusal: Refusal) -> bool:
-    if refusal.code == "limit_reached":
+    if refusal.code in ("limit_reached", _WRONG_TOKENS):
         return False
     return status in (429, 503) or (status in (502, 504) and not refusal.code)
 
