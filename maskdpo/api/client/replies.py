@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.errors import BackendError, InputError, LimitReachedError, MaskDpoError
 from schemas.labels import Label
 from schemas.records import Annotation, Verdict
+from schemas.text.counted import count_of
 from schemas.validation import describe_errors
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -106,6 +107,11 @@ class JobStatus(_Reply):
     def is_at_rest(self) -> bool:
         """Whether the job has ended, or continues only on request."""
         return self.state in _AT_REST
+
+    def __str__(self) -> str:
+        rows = self.rows
+        failed = f", {rows.failed:,} failed" if rows.failed else ""
+        return f"{self.state}: {rows.done:,} of {count_of(rows.total, 'response')}{failed}"
 
     def raise_for_state(self) -> None:
         """LimitReachedError at a limit, BackendError for a failed job; else nothing."""
