@@ -28,6 +28,9 @@ from service_server import (
 
 import maskdpo
 from maskdpo import BackendError, ConfigError, Failure, InputError, LimitReachedError
+from maskdpo.api.client.effects import ConnectionFailed, Send, Sleep
+from maskdpo.api.client.single import get
+from maskdpo.api.client.tries import send
 
 DOCUMENT = "Mira Tolvan was born in Karsted in 1951."
 TEXT = "Mira was born in 1951. She paints."
@@ -158,7 +161,7 @@ def test_the_token_is_in_no_text_and_is_not_sent_elsewhere(
                 client.annotate(TEXT, [DOCUMENT])
     assert service.asked[0].headers["authorization"] == f"Bearer {TOKEN}"  # not that of .netrc
     assert other.asked == proxy.asked == []
-    assert TOKEN not in repr(client) + str(error.value) + repr(vars(client))
+    assert TOKEN not in repr(client) + str(error.value) + repr(client._edge.address)
 
 
 @pytest.mark.parametrize("token", ["", "two words", "päß", "line\nbreak"])
@@ -268,10 +271,19 @@ def test_after_the_last_try_the_reason_is_raised(connect: Clients) -> None:
 def test_a_service_that_was_never_there_is_not_waited_for(connect: Clients) -> None:
     with ScriptedService(judge) as service:
         pass
-    client = connect(service.url, max_retries=1000)
+    client = connect(service.url, max_retries=2)
     with pytest.raises(BackendError, match="start it with: maskdpo serve"):
         client.annotate(TEXT, [DOCUMENT])
     assert client.ready() is False
+
+
+def test_a_flow_waits_only_for_a_service_that_was_there() -> None:
+    flow = send(get("/v1/judges"), 5)
+    assert isinstance(next(flow), Send)
+    assert isinstance(flow.throw(ConnectionFailed("broken")), Sleep)
+    assert isinstance(flow.send(None), Send)
+    with pytest.raises(BackendError, match="refused"):
+        flow.throw(ConnectionFailed("refused", is_new=True))
 
 
 # ---------------------------------------------------------------- sentence by sentence
