@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from annotator.calls.running.blocking import LoopThread
 from maskdpo import AsyncClient, Client
 
-ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "a-token-of-forty-characters-for-the-test"
 
 
@@ -152,41 +146,6 @@ class ScriptedService:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-class RealService:
-    """`maskdpo serve` on a free port, with the lexical judge. Use as a context manager."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.token = TOKEN
-        self.url = ""
-        self._folder = folder
-        self._options = options
-
-    def __enter__(self) -> RealService:
-        arguments = ["serve", "--port", "0", "--set", "serve.processes=1", *self._options]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "maskdpo", *arguments],
-            cwd=self._folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "MASKDPO_TOKEN": self.token},
-            stdout=subprocess.PIPE,
-            stderr=(self._folder / "stderr.txt").open("w"),
-            text=True,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        found = re.search(r"serves at (http://\S+)", line)
-        if not found:
-            self.__exit__()
-        assert found, line + (self._folder / "stderr.txt").read_text(encoding="utf-8")
-        self.url = found[1]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(60)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 class Blocking:

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_server import RealService
+from service_support import ROOT, TOKEN, ServiceProcess
 from test_library_page import blocks
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
 CURL = PAGE.split("## Ask with curl")[1].split("\n## ")[0]
 README = (ROOT / "README.md").read_text(encoding="utf-8").split("## Over HTTP")[1].split("\n## ")[0]
@@ -23,8 +22,9 @@ END = "==end of command=="
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
-    with RealService(tmp_path_factory.mktemp("run")) as running:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    folder = tmp_path_factory.mktemp("run")
+    with ServiceProcess(folder, "--set", "serve.processes=1") as running:
         yield running
 
 
@@ -48,11 +48,11 @@ def matches(shown: str, output: str) -> bool:
     return re.fullmatch(pattern, output.strip("\n")) is not None
 
 
-def run(service: RealService, command: list[str], folder: Path) -> str:
+def run(service: ServiceProcess, command: list[str], folder: Path) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "MASKDPO_TOKEN": service.token},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MASKDPO_TOKEN": TOKEN},
         capture_output=True,
         text=True,
         check=False,
@@ -67,11 +67,11 @@ def run(service: RealService, command: list[str], folder: Path) -> str:
     ("page", "least"), [(CURL, 20), (README, 1)], ids=["docs/service.md", "README.md"]
 )
 def test_each_command_with_curl_prints_what_the_page_shows(
-    service: RealService, page: str, least: int, tmp_path: Path
+    service: ServiceProcess, page: str, least: int, tmp_path: Path
 ) -> None:
     shown = [(one, out) for one, out in shown_commands(page) if not one.startswith(SKIPPED)]
     script = "".join(f"{command}\necho; echo '{END}'\n" for command, _ in shown)
-    output = run(service, ["bash", "-c", script.replace(ADDRESS, service.url)], tmp_path)
+    output = run(service, ["bash", "-c", script.replace(ADDRESS, service.address)], tmp_path)
     outputs = output.split(END + "\n")[:-1]
     assert len(outputs) == len(shown)
     assert sum("curl" in command for command, _ in shown) >= least
@@ -86,13 +86,15 @@ def test_each_command_with_curl_prints_what_the_page_shows(
 SKIPPED = ("make ", "export ")
 
 
-def test_the_python_code_prints_what_the_page_shows(service: RealService, tmp_path: Path) -> None:
+def test_the_python_code_prints_what_the_page_shows(
+    service: ServiceProcess, tmp_path: Path
+) -> None:
     parts = list(blocks(PAGE))
     assert len(parts) == 3 and all(output for _, output in parts)
     marks = [f"\nprint('== block {number}')\n" for number in range(len(parts))]
     script = "".join(mark + code for mark, (code, _) in zip(marks, parts, strict=True))
     assert ADDRESS in script
-    code = script.replace(ADDRESS, service.url)
+    code = script.replace(ADDRESS, service.address)
     printed = re.split(r"== block \d+\n", run(service, [sys.executable, "-c", code], tmp_path))[1:]
     assert printed == [output for _, output in parts]
 
