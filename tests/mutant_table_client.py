@@ -89,9 +89,15 @@ SERVICE_CLIENT = [
         ),
         (
             "private-reasoning-is-lost",
-            ".annotation.model_copy(update=kept)",
-            ".annotation",
+            "JudgedResponse.of(record.model_copy(update=kept), ",
+            "JudgedResponse.of(record, ",
             f"{CLIENT} -k its_documents_and_the_result",
+        ),
+        (
+            "spans-of-another-text",
+            "        if record.text != response.text:",
+            "        if False:",
+            f"{CLIENT} -k is_not_sent_again",
         ),
         (
             "all-documents-are-sent",

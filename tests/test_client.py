@@ -213,6 +213,7 @@ def test_an_address_may_have_a_path_and_the_version(connect: Clients) -> None:
         (Sent(status=404, body=b"<html>nginx</html>"), ConfigError, "no annotation service"),
         (as_json({"annotation": {"id": 5}}), BackendError, "cannot be read"),
         (as_json([]), BackendError, "cannot be read"),
+        (as_json({"annotation": row(1)}), BackendError, "of another text"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -434,6 +435,8 @@ def test_faults_of_responses_are_listed_and_nothing_is_uploaded(connect: Clients
     with ScriptedService(lambda asked: as_json(status())) as service:
         with pytest.raises(InputError) as error:
             connect(service.url).submit([TEXT, 5, {"id": "x"}])
+        with pytest.raises(ConfigError, match="documents is empty"):
+            connect(service.url).submit([TEXT], [])
         with pytest.raises(ConfigError, match="max_calls is -1"):
             connect(service.url).submit([TEXT], max_calls=-1)
     assert len(error.value.faults) == 2

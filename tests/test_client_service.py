@@ -119,7 +119,7 @@ def test_results_continue_where_the_service_was_killed(tmp_path: Path) -> None:
         with ServiceProcess(tmp_path, *options) as first:
             port = first.address.rpartition(":")[2]
             with maskdpo.Client(first.address, TOKEN) as client:
-                job = client.submit(TRUTHS, [DOCUMENT])
+                job = client.submit(list(TRUTHS), [DOCUMENT])
                 rows = job.results()
                 found += [next(rows).text for _ in range(5)]
                 first.kill()

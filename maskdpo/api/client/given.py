@@ -2,8 +2,8 @@
 
 The rule: responses and documents are read as `maskdpo.annotate` reads them, and nothing is left out
 in silence. What has no use for a judge (a private train of thought, settings of sampling) stays
-here and is put back into the result. A body of rows is a file, so that a job of any size needs no
-memory.
+here: a result is the response as it was given, with the service's sentences. A body of rows is a
+file, so that a job of any size needs no memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from maskdpo.api.inputs import (
     refuse_file_name,
 )
 from maskdpo.api.results import JudgedResponse, JudgedSentence, sentence_of
-from schemas.errors import MAX_FAULTS_SHOWN, Fault, InputError
+from schemas.errors import MAX_FAULTS_SHOWN, BackendError, ConfigError, Fault, InputError
 from schemas.files.jsonl import read_records
 from schemas.records import Document, Failure, Question, Response, Sentence
 
@@ -78,9 +78,11 @@ class Given:
 
     def result(self, response: Response, body: bytes | str) -> JudgedResponse:
         """The result in a reply."""
-        kept = {"reasoning": response.reasoning, "sampling": response.sampling}
-        record = read_as(AnnotationReply, body).annotation.model_copy(update=kept)
-        return JudgedResponse.of(record, self.documents or {})
+        record = read_as(AnnotationReply, body).annotation
+        if record.text != response.text:
+            raise BackendError("the service sent the annotation of another text; check base_url")
+        kept = {name: getattr(response, name) for name in Response.model_fields}
+        return JudgedResponse.of(record.model_copy(update=kept), self.documents or {})
 
     def sentence(self, response: Response, event: SentenceEvent) -> JudgedSentence:
         """The sentence in an event."""
@@ -167,6 +169,10 @@ def _write_rows(
     question: str | Question | None,
 ) -> None:
     known = [] if documents is None else read_documents(documents)
+    if documents is not None and not known:
+        raise ConfigError(
+            "documents is empty, but a job needs some; leave it out for those of the service's run"
+        )
     if isinstance(responses, Path):
         with read_path("responses", responses).open("rb") as source:
             shutil.copyfileobj(source, rows)
