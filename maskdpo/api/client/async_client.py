@@ -6,7 +6,7 @@ The rule: the same methods as `Client`, with the same arguments, flows and error
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -171,7 +171,7 @@ class AsyncClient:
         return f"AsyncClient({self._edge.address.base_url!r})"
 
 
-class AsyncSentenceStream:
+class AsyncSentenceStream(AsyncIterator[JudgedSentence]):
     """`SentenceStream` in an event loop."""
 
     def __init__(self, rows: AsyncGenerator[JudgedSentence | JudgedResponse, None]) -> None:
@@ -189,9 +189,6 @@ class AsyncSentenceStream:
     async def aclose(self) -> None:
         """End the stream; what is judged by then is stored by the service."""
         await self._rows.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> JudgedSentence:
         row = await anext(self._rows)

@@ -5,7 +5,7 @@ The rule: all work is in the flows, so `AsyncClient` has the same methods and do
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -200,7 +200,7 @@ class Client:
         return f"Client({self._edge.address.base_url!r})"
 
 
-class SentenceStream:
+class SentenceStream(Iterator[JudgedSentence]):
     """Sentences of one response as they are judged; `result` is the whole of it at the end."""
 
     def __init__(self, rows: Generator[JudgedSentence | JudgedResponse, None, None]) -> None:
@@ -218,9 +218,6 @@ class SentenceStream:
     def close(self) -> None:
         """End the stream; what is judged by then is stored by the service."""
         self._rows.close()
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> JudgedSentence:
         row = next(self._rows)
