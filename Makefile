@@ -1,4 +1,4 @@
-# maskdpo: one line per command. `make demo` and `make test` do their own set-up in .venv.
+# maskdpo: one line per command. `make demo`, `make serve` and `make test` do their own set-up in .venv.
 #
 #   make COMMAND CONFIG=run.yaml ARGS="--set train.epochs=1"      (CONFIG: a file or a recipe's name)
 #   make setup TORCH_INDEX=URL     another build of torch (CPU or CUDA); see docs/install.md
@@ -31,7 +31,7 @@ KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END 
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
 .PHONY: help setup setup-dev setup-vllm demo test test-faults test-vllm test-real-models mutants serve-judge need-model check format clean
-.PHONY: domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
+.PHONY: serve domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
 	@echo "make COMMAND [CONFIG=FILE|NAME] [ARGS=\"OPTIONS\"]"
@@ -75,6 +75,8 @@ export: $(VENV)/.train            ## dataset/ or annotations -> another format (
 train: $(VENV)/.train             ## dataset/, model -> model/
 	@$(RUN)
 evaluate: $(VENV)/.train          ## models, questions -> evaluation/ (scores.json, report.html)
+	@$(RUN)
+serve: $(VENV)/.serve             ## annotate over HTTP on this machine; CONFIG is optional (ARGS="--port 9000")
 	@$(RUN)
 forget: $(VENV)/.train            ## remove a person or a response from the run (ARGS='--who "A. Reader" --dry-run')
 	@$(RUN)
@@ -120,6 +122,10 @@ $(VENV)/bin/python:
 $(VENV)/.train: $(VENV)/bin/python $(DEPS)
 	@echo "installing maskdpo and its packages into $(VENV); a few minutes the first time"
 	@$(PIP) -e '.[all]' && touch $@
+# Without torch, so that the service runs a few minutes after a clone.
+$(VENV)/.serve: $(VENV)/bin/python $(DEPS)
+	@echo "installing maskdpo and the packages of the service into $(VENV); a minute or two the first time"
+	@$(PIP) -e '.[serve]' && touch $@
 $(VENV)/.dev: $(VENV)/.train
 	@echo "installing the tests' packages into $(VENV)"
 	@$(PIP) -e '.[all,dev]' && touch $@

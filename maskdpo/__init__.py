@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from dataset_builder.config import BuildConfig as BuildConfig
     from maskdpo.api.annotate import aannotate as aannotate
     from maskdpo.api.annotate import annotate as annotate
+    from maskdpo.api.client.async_client import AsyncClient as AsyncClient
+    from maskdpo.api.client.async_client import AsyncJob as AsyncJob
+    from maskdpo.api.client.client import Client as Client
+    from maskdpo.api.client.client import Job as Job
+    from maskdpo.api.client.replies import JobStatus as JobStatus
     from maskdpo.api.files import load_annotations as load_annotations
     from maskdpo.api.files import load_failures as load_failures
     from maskdpo.api.files import save_annotations as save_annotations
@@ -70,6 +75,9 @@ _NAMES_IN = {
     "annotator.sampling.sampler": "Sampler",
     "dataset_builder.config": "BuildConfig",
     "maskdpo.api.annotate": "aannotate annotate",
+    "maskdpo.api.client.async_client": "AsyncClient AsyncJob",
+    "maskdpo.api.client.client": "Client Job",
+    "maskdpo.api.client.replies": "JobStatus",
     "maskdpo.api.files": "load_annotations load_failures save_annotations",
     "maskdpo.api.judge": "Judge",
     "maskdpo.api.loss": "mask_dpo_loss",

@@ -12,6 +12,7 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_agreement_spans import AGREEMENT_SPANS
 from mutant_table_api import PYTHON_API
 from mutant_table_ask_spans import ASKED_SPANS
+from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
@@ -510,6 +511,7 @@ MUTANTS = [
         ("output-inside-the-data", " or other in mine.parents:", ":", "test_train.py -k never_its"),
     ),
     *PYTHON_API,
+    *SERVICE_CLIENT,
     *REVIEWS,
     *LEAKS,
     *RUNS,

@@ -50,7 +50,8 @@ def _lines_of_code(page: str) -> Iterator[str]:
         if kind in ("console", "bash", ""):
             lines = block.splitlines()
             for line, after in itertools.zip_longest(lines, lines[1:], fillvalue=""):
-                if not after.startswith("error: "):
+                is_output = kind == "console" and not line.startswith("$ ")
+                if not is_output and not after.startswith("error: "):
                     yield line
     prose = _FENCE.sub("", text)
     yield from _INDENTED.findall(prose)
@@ -110,6 +111,7 @@ $ maskdpo train --set train.epoch=3 \\
       --set train.seed=1
 $ maskdpo build --wrong
 error: a page may show a mistake
+maskdpo serves at an address: this is an output
 ```
 
     torchrun -m maskdpo trains --config run.yaml

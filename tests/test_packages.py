@@ -30,7 +30,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # What no command of the base may import, by the names that are imported.
 EXTRAS = (
     "matplotlib scipy spacy nltk datasets huggingface_hub pandas torch transformers accelerate "
-    "peft safetensors tensorboard vllm datasketch openai trl sklearn yaml"
+    "peft safetensors tensorboard vllm datasketch openai trl sklearn yaml "
+    "fastapi starlette uvicorn uvloop httptools prometheus_client schemathesis"
 ).split()
 
 
@@ -53,6 +54,8 @@ def test_a_wheel_is_told_the_extra_of_a_package() -> None:
     assert install_command("spacy") == "pip install 'maskdpo[splitters]'"
     assert install_command("huggingface_hub") == "pip install 'maskdpo[hub]'"
     assert install_command("torch") == "pip install 'maskdpo[train]'"
+    assert install_command("fastapi") == "pip install 'maskdpo[serve]'"
+    assert install_command("prometheus_client") == install_command("uvicorn")
     assert install_command("sklearn") == "pip install 'maskdpo[dev]'"
     assert install_command("pyarrow") == install_command("markdown_it") == "pip install maskdpo"
     assert install_command("vllm").startswith("pip install 'maskdpo[vllm]'   (in an environment of")
@@ -191,6 +194,7 @@ def test_the_base_annotates_builds_validates_and_exports(base: Base) -> None:
         ("agreement --gold gold.jsonl", "scipy", "report"),
         ("evaluate --model a=x --questions q.jsonl --documents documents.jsonl", "scipy", "report"),
         ("demo", "torch", "train,report"),
+        ("serve", "fastapi", "serve"),
         ("train --dataset responses.jsonl --model x", "torch", "train"),
         ("validate org/name", "huggingface_hub", "hub"),
         (

@@ -26,6 +26,20 @@ async def serve() -> None:
         assert_type(row, JudgedResponse | Failure)
 
 
+async def ask(client: maskdpo.AsyncClient) -> None:
+    assert_type(await client.annotate("a", ["b"]), JudgedResponse)
+    async for row in client.annotate_many(["a"]):
+        assert_type(row, JudgedResponse | Failure)
+    job = await client.submit(["a"], ["b"])
+    assert_type(await job.wait(), maskdpo.JobStatus)
+    assert_type([row async for row in job.results()], list[JudgedResponse])
+
+
+with maskdpo.Client(token="t") as client:
+    assert_type(client.annotate("a", ["b"]), JudgedResponse)
+    assert_type([*client.stream("a", ["b"])], list[maskdpo.JudgedSentence])
+    assert_type(client.annotate_many(["a"]), Generator[JudgedResponse | Failure, None, None])
+    assert_type(client.submit(["a"]).results(), Generator[JudgedResponse, None, None])
 pairs = maskdpo.build_pairs(rows)
 assert_type(pairs, Pairs)
 assert_type(pairs[0], Pair)

@@ -55,7 +55,7 @@ def save_annotations(
     """
     path = read_path("path", path)
     rows = read_annotations(annotations)
-    _refuse_other_work(path)
+    refuse_other_work(path, by="maskdpo.save_annotations")
     failures: list[Failure] = []
     count = write_records(path, _records(rows, failures))
     write_failures(path, failures)
@@ -74,13 +74,14 @@ def _records(rows: Iterable[Annotation | Failure], failures: list[Failure]) -> I
         yield row
 
 
-def _refuse_other_work(path: Path) -> None:
+def refuse_other_work(path: Path, *, by: str) -> None:
+    """Raise ConfigError where `path` holds something else than annotations of a judge."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return
     kept = f"{path} {{}}, so it is not overwritten; move it away or give another name"
     if not has_keys("id", "sentences")(path):
         raise ConfigError(kept.format("holds no annotations"))
     try:
-        refuse_labels_of_people(path, lambda _: False, by="maskdpo.save_annotations")
+        refuse_labels_of_people(path, lambda _: False, by=by)
     except ConfigError:
         raise ConfigError(kept.format("holds what people decided")) from None

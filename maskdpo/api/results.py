@@ -92,7 +92,7 @@ class JudgedResponse:
     @classmethod
     def of(cls, record: Annotation, documents: Mapping[str, Document]) -> JudgedResponse:
         """The result that shows `record`; evidence has its text where its document is given."""
-        sentences = tuple(_sentence(record.text, item, documents) for item in record.sentences)
+        sentences = tuple(sentence_of(record.text, item, documents) for item in record.sentences)
         return cls(record=record, sentences=sentences)
 
     @property
@@ -134,7 +134,8 @@ class JudgedResponse:
         )
 
 
-def _sentence(text: str, item: Sentence, known: Mapping[str, Document]) -> JudgedSentence:
+def sentence_of(text: str, item: Sentence, known: Mapping[str, Document]) -> JudgedSentence:
+    """A sentence of `text`; evidence has its text where its document is known."""
     verdict = item.verdict
     return JudgedSentence(
         start=item.start,
