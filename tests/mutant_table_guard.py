@@ -105,6 +105,12 @@ GUARDED = [
         ("page-without-escaping", "autoescape=True", "autoescape=False", f"{GUARD} -k page_escapes"),
     ),
     *mutants_of(
+        "annotator/service/api/status_routes.py",
+        ("addresses-without-a-token", "name: READY if what == READY else NOT_READY", "name: what",
+         f"{HOSTILE} -k learns_no_address"),
+        slow=True,
+    ),
+    *mutants_of(
         "annotator/service/api/annotation_routes.py",
         ("status-outside-the-document", "422, ", "", "test_service_schema.py"),
         slow=True,

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -167,6 +168,21 @@ def test_wrong_tokens_are_rationed_and_the_right_one_passes(service: ServiceProc
     last = statuses[-1]
     assert last.status == 429 and int(last.headers["retry-after"]) >= 1
     assert service.get("/v1/version").status == 200
+
+
+def test_who_has_no_token_learns_no_address(tmp_path: Path) -> None:
+    """The address of a judge's server is for those who may use it."""
+    address = "http://127.0.0.1:9/v1"  # nothing listens there
+    (tmp_path / "run.yaml").write_text(
+        f"run: {{dir: .}}\nannotate: {{judge: llm, llm: {{model: m, base_url: '{address}'}}}}\n"
+    )
+    with ServiceProcess(tmp_path, "--config", "run.yaml") as service:
+        reply = service.send("GET", "/readyz", token=None)
+        assert reply.status == 503
+        assert reply.json() == {"status": "not ready", "judges": {"default": "not ready"}}
+        (judge,) = service.get("/v1/judges").json()["judges"]
+        assert judge["reachable"] is False and address in judge["fault"]
+        service.stop()
 
 
 def test_the_page_needs_no_other_host(service: ServiceProcess) -> None:

@@ -19,6 +19,7 @@ from annotator.service.judges import ServedJudge
 from schemas.errors import MaskDpoError
 
 READY = "ready"
+NOT_READY = "not ready"
 _LOOK_EVERY_S = 10.0
 _LOOK_TIMEOUT_S = 5.0
 

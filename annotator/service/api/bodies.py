@@ -150,6 +150,7 @@ class JudgeInfo(BaseModel):
     protocol: str = ""
     is_default: bool
     reachable: bool | None = Field(description="null for a judge without a server")
+    fault: str = Field(default="", description="why the judge cannot be used")
 
 
 class JudgeList(BaseModel):
@@ -185,7 +186,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether each judge can be used: 'ready', or a sentence that says why not."""
+    """Whether each judge can be used: 'ready' or 'not ready'; GET /v1/judges has the reason."""
 
     status: Literal["ready", "not ready"]
     judges: dict[str, str]

@@ -20,7 +20,7 @@ from annotator.service.api.bodies import (
 )
 from annotator.service.api.documented import error_responses
 from annotator.service.config import DEFAULT_JUDGE
-from annotator.service.readiness import READY
+from annotator.service.readiness import NOT_READY, READY
 from annotator.service.service import Service
 
 
@@ -51,24 +51,32 @@ def status_router(service: Service) -> APIRouter:
         "/readyz",
         summary="The judges can be used",
         response_model=Readiness,
-        responses={503: {"model": Readiness, "description": "A judge cannot be used."}},
+        responses={
+            **error_responses(),
+            503: {"model": Readiness, "description": "A judge cannot be used."},
+        },
     )
     async def readiness(request: Request) -> Response:
-        found = service.watches.found
+        """Needs no token, so it names no address: GET /v1/judges has the reason."""
+        found = {
+            name: READY if what == READY else NOT_READY
+            for name, what in service.watches.found.items()
+        }
         is_ready = all(what == READY for what in found.values()) and not service.stopping.is_set()
-        body = Readiness(status="ready" if is_ready else "not ready", judges=found)
+        body = Readiness(status=READY if is_ready else NOT_READY, judges=found)
         return JSONResponse(body.model_dump(), status_code=200 if is_ready else 503)
 
     return router
 
 
 def _judge(service: Service, name: str) -> JudgeInfo:
-    served = service.judges.served[name]
+    served, watch = service.judges.served[name], service.watches[name]
     return JudgeInfo(
         name=name,
         judge=served.config.judge,
         model=served.model,
         protocol=served.config.llm.protocol if served.model and served.config.llm else "",
         is_default=name == DEFAULT_JUDGE,
-        reachable=service.watches[name].is_reachable,
+        reachable=watch.is_reachable,
+        fault="" if watch.found == READY else watch.found,
     )
