@@ -130,13 +130,16 @@ def test_one_key_makes_one_job(lexical: tuple[Path, ServiceProcess]) -> None:
 REFUSED: list[tuple[bytes, dict[str, str], str, int, str]] = [
     (b"", NDJSON, "", 422, "upload: holds no response"),
     (b"{}\nnonsense\n", NDJSON, "", 422, "upload:1: required key 'id' is missing"),
-    (b"x" * 100_001, NDJSON, "", 413, "more than 100000 bytes"),
+    (b"x" * 100_001, NDJSON, "", 413, "100000 bytes"),
     (b"{}", NDJSON, "?judge=nobody", 422, "there is no judge 'nobody'"),
     (b"{}", NDJSON, "?domain=nowhere", 422, "there is no domain 'nowhere'"),
+    (b"{}", NDJSON, "?max_calls=x", 422, "max_calls"),
+    (b"{}", NDJSON, "?max_cost=nan", 422, "max_cost"),
+    (b"{}", NDJSON, "?path=x", 422, "path"),
     (b"{", {"Content-Type": "application/json"}, "", 400, "the body is not JSON"),
     (b'{"path": "x"}', {"Content-Type": "application/json"}, "", 422, "unknown key 'path'"),
     (b"{}", {"Content-Type": "application/json"}, "?max_calls=3", 422, "are in the body"),
-    (b"{}", {"Content-Type": "text/plain"}, "", 415, "or application/x-ndjson"),
+    (b"{}", {"Content-Type": "text/plain"}, "", 415, "application/x-ndjson"),
 ]
 
 
