@@ -15,7 +15,7 @@ IN_JOBS = [
             "jobs-owner-ignored",
             '" AND owner = coalesce(?, owner)"',
             '" AND coalesce(?, owner) IS NOT NULL"',
-            f"{JOBS} lost_a_job",
+            f"{JOBS} only_the_owner",
         ),
         (
             "jobs-retry-time-ignored",
