@@ -99,6 +99,13 @@ class CallAnswered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallsServed:
+    """`count` calls have an outcome in the store and are not sent."""
+
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallFailed:
     """A call got no reply and is stored as a failure; `detail` is one line without keys."""
 
@@ -124,6 +131,7 @@ Event = (
     | Noted
     | CallAsked
     | CallAnswered
+    | CallsServed
     | CallFailed
     | CallRetried
 )

@@ -18,7 +18,7 @@ from annotator.models.backend import Outcome, Reply, Request, RequestFailure
 from annotator.models.prices import Prices, show_money
 from annotator.text.token_estimate import estimate_tokens
 from schemas.errors import BackendError, ConfigError
-from schemas.events import CallAnswered, CallFailed, OnEvent, Usage, ignore
+from schemas.events import CallAnswered, CallFailed, CallsServed, OnEvent, Usage, ignore
 from schemas.records import Message
 
 # Tokens of the template around each message: role names and markers.
@@ -257,6 +257,8 @@ class Meter:
     def serve(self, count: int) -> None:
         """`count` calls were found in the store."""
         self.num_served += count
+        if count and self.on_event is not ignore:
+            self.on_event(CallsServed(count=count))
 
     def finish(self, request: Request, outcome: Outcome) -> None:
         """The outcome of a request has arrived; a failed call counts as free."""

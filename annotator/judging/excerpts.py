@@ -21,7 +21,9 @@ from annotator.text.config import RetrievalConfig, SplitterName
 from annotator.text.token_estimate import estimate_tokens
 from schemas.records import Document
 
-_CACHED_INDICES = 16  # responses to one question follow each other
+# Responses to one question follow each other. An index takes about 115 bytes per character.
+_CACHED_INDICES = 16
+_CACHED_CHARS = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +35,17 @@ class ChosenExcerpts:
 
 
 class ExcerptChooser:
-    """Chooses excerpts; keeps the indices of the last few sets of long documents."""
+    """Chooses excerpts; keeps the indices of the last few sets of long documents.
+
+    Safe to use from several threads: an index may be made in one while others choose.
+    """
 
     def __init__(self, config: RetrievalConfig, *, splitter: SplitterName) -> None:
         self._config = config
         self._splitter = splitter
         self._indices: OrderedDict[tuple[tuple[str, str], ...], PassageIndex] = OrderedDict()
-        self._lock = threading.Lock()  # a judge may work in several event loops
+        self._cached_chars = 0
+        self._lock = threading.Lock()
 
     def choose(self, task: JudgeTask) -> ChosenExcerpts | None:
         """The excerpts of a task's documents; None where there is no text at all."""
@@ -60,13 +66,26 @@ class ExcerptChooser:
     def _index(self, task: JudgeTask) -> PassageIndex:
         key = tuple((document.title, document.text) for document in task.documents)
         with self._lock:
+            if key in self._indices:
+                self._indices.move_to_end(key)
+                return self._indices[key]
+        index = PassageIndex(task.documents, self._config, splitter=self._splitter)
+        with self._lock:
             if key not in self._indices:
-                index = PassageIndex(task.documents, self._config, splitter=self._splitter)
                 self._indices[key] = index
-                if len(self._indices) > _CACHED_INDICES:
-                    self._indices.popitem(last=False)
-            self._indices.move_to_end(key)
-            return self._indices[key]
+                self._cached_chars += _num_chars(key)
+            while self._is_full and len(self._indices) > 1:
+                old, _ = self._indices.popitem(last=False)
+                self._cached_chars -= _num_chars(old)
+        return index
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._indices) > _CACHED_INDICES or self._cached_chars > _CACHED_CHARS
+
+
+def _num_chars(key: tuple[tuple[str, str], ...]) -> int:
+    return sum(len(text) for _, text in key)
 
 
 def _num_tokens(document: Document) -> int:

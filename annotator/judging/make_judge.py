@@ -15,6 +15,7 @@ from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import Domain, guidance_id, load_domain, render_guidance
 from annotator.judging.judge import Judge
 from annotator.judging.lexical import LexicalJudge
+from annotator.judging.lexical.judge import CACHED_CHARS
 from annotator.models.backend import Backend
 from annotator.models.prices import FREE, Prices
 from schemas.errors import ConfigError
@@ -30,6 +31,7 @@ class _Means:
     estimators: list[Estimator] | None
     documents: Sequence[Path]
     backend: Backend | None
+    cached_chars: int
 
 
 def make_judge(
@@ -41,6 +43,7 @@ def make_judge(
     estimators: list[Estimator] | None = None,
     documents: Sequence[Path] = (),
     backend: Backend | None = None,
+    cached_chars: int = CACHED_CHARS,
 ) -> Judge:
     """The judge of `config.judge`, built from that judge's own section.
 
@@ -49,8 +52,8 @@ def make_judge(
     this. With `estimators`, a judge model makes no calls: it appends an estimator that counts the
     calls it would make. Evidence of recorded verdicts is removed where its text changed in the
     files `documents`. A judge model is called through `backend`, where one is given, which others
-    may use at the same time. Raises ConfigError and BackendError where a model, prompts or a file
-    are missing.
+    may use at the same time. A lexical judge keeps `cached_chars` characters of documents indexed.
+    Raises ConfigError and BackendError where a model, prompts or a file are missing.
     """
     if domain is None and config.domain is not None:
         domain = load_domain(config.domain)
@@ -64,6 +67,7 @@ def make_judge(
         estimators=estimators,
         documents=documents,
         backend=backend,
+        cached_chars=cached_chars,
     )
     return _make(config.judge, config, means)
 
@@ -71,7 +75,7 @@ def make_judge(
 def _make(name: JudgeName, config: AnnotateConfig, means: _Means) -> Judge:
     match name:
         case "lexical":
-            return LexicalJudge(config.lexical)
+            return LexicalJudge(config.lexical, cached_chars=means.cached_chars)
         case "llm":
             from annotator.judging.llm_judge import LlmJudge
 

@@ -53,24 +53,33 @@ _MOST_BY_OVERLAP = 0.94
 _ABSENT_NAME = 0.1
 _BATCH_TASKS = 32
 _BATCH_CHARS = 2_000_000
-_CACHED_CHARS = 4_000_000
+# Characters of documents whose indices are kept: an index takes about 23 bytes per character.
+CACHED_CHARS = 4_000_000
+# The same for each worker process of a service, whose memory must not grow for long.
+SERVED_CACHED_CHARS = 500_000
 
 
 class LexicalJudge:
-    """Judges by word overlap; see the module's docstring for its use."""
+    """Judges by word overlap; see the module's docstring for its use.
+
+    `cached_chars` is how many characters of documents it keeps indexed.
+    """
 
     name = "lexical"
     reads_prompt = False
     reads_id = False
 
-    def __init__(self, config: LexicalConfig | None = None) -> None:
+    def __init__(
+        self, config: LexicalConfig | None = None, cached_chars: int = CACHED_CHARS
+    ) -> None:
         self._config = config or LexicalConfig()
+        self._most_chars = cached_chars
         self._indices: OrderedDict[str, tuple[int, DocumentIndex]] = OrderedDict()
         self._cached_chars = 0
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[LexicalJudge], tuple[LexicalConfig]]:
-        return LexicalJudge, (self._config,)  # without its indices
+    def __reduce__(self) -> tuple[type[LexicalJudge], tuple[LexicalConfig, int]]:
+        return LexicalJudge, (self._config, self._most_chars)  # without its indices
 
     def fingerprint(self) -> dict[str, Any]:
         """Version and settings: everything that decides a verdict."""
@@ -174,7 +183,7 @@ class LexicalJudge:
             if key not in self._indices:
                 self._indices[key] = (len(document.text), index)
                 self._cached_chars += len(document.text)
-            while self._cached_chars > _CACHED_CHARS and len(self._indices) > 1:
+            while self._cached_chars > self._most_chars and len(self._indices) > 1:
                 _, (num_chars, _) = self._indices.popitem(last=False)
                 self._cached_chars -= num_chars
         return index
