@@ -12,19 +12,17 @@ SERVICE_SPEED = [
         "annotator/service/metrics.py",
         ("metrics-label-any-reason", "if _REASON.fullmatch(reason) else OTHER", "", METRICS),
         (
-            "metrics-count-a-path",
-            'getattr(scope.get("route"), "path", None)',
-            'scope["path"]',
-            METRICS,
-        ),
-        ("metrics-forget-the-closed", "            count(CLOSED)", "            pass", METRICS),
-        (
             "metrics-one-label-a-response",
             "for sentence in annotation.sentences:",
             "for sentence in annotation.sentences[:1]:",
             METRICS,
         ),
-        ("metrics-served-once", "inc(event.count)", "inc()", METRICS),
+        (
+            "metrics-served-once",
+            "self._served.labels(judge).inc(event.count)",
+            "self._served.labels(judge).inc()",
+            METRICS,
+        ),
     ),
     *mutants_of(
         "annotator/judging/lexical/judge.py",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+from service_support import LABELS, TOKEN, ServiceProcess
 
-from annotator.service.metrics import Measured, Metrics
+from annotator.service.guard.middleware import Seen
+from annotator.service.metrics import Metrics
 from schemas.events import (
     Advanced,
     CallAnswered,
@@ -23,9 +24,13 @@ from schemas.records import Annotation, Message, Sentence, Verdict
 
 def read(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Each sample by its name and its labels' values, in order of their names."""
+    return read_text(metrics.render())
+
+
+def read_text(text: bytes) -> dict[tuple[str, ...], float]:
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(metrics.render().decode())
+        for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
@@ -55,6 +60,7 @@ def test_calls_of_a_judge_are_counted_from_events() -> None:
     tell(CallsServed(count=3))
     tell(Advanced(stage="annotate", count=1, usage=Usage(asked=99)))
     found = read(metrics)
+    assert found["maskdpo_responses_judged_total", "default"] == 1
     assert found["maskdpo_judge_calls_total", "default"] == 2
     assert found["maskdpo_judge_calls_from_store_total", "default"] == 3
     assert found["maskdpo_judge_tokens_total", "default", "prompt"] == 100
@@ -122,47 +128,36 @@ def test_two_services_count_separately() -> None:
     assert ("maskdpo_refused_total", "default") not in read(second)
 
 
-def call(app: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
-    """What `app` sends."""
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    asyncio.run(app(scope, receive, send))
-    return sent
-
-
-def test_responses_are_counted_by_route_and_status_never_by_path() -> None:
-    from fastapi import FastAPI
-    from starlette.responses import Response
-
-    metrics, app = Metrics(), FastAPI()
-
-    @app.get("/v1/jobs/{identifier}")
-    async def job(identifier: str) -> Response:
-        return Response(status_code=204 if identifier == "known" else 404)
-
-    for path in ("/v1/jobs/known", "/v1/jobs/secret", "/v1/jobs/secret2", "/secret"):
-        scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
-        call(Measured(app, metrics), scope)
-    found = read(metrics)
-    route = "/v1/jobs/{identifier}"
-    assert found["maskdpo_http_requests_total", route, "204"] == 1
-    assert found["maskdpo_http_requests_total", route, "404"] == 2
-    assert found["maskdpo_http_requests_total", "other", "404"] == 1
-    assert found["maskdpo_http_response_seconds_count", route] == 3
-    assert b"secret" not in metrics.render()
-
-
-def test_a_response_that_never_begins_is_counted_as_closed() -> None:
+def test_responses_are_counted_by_route_and_status() -> None:
     metrics = Metrics()
+    for status in (200, 404, 404):
+        metrics.observe(Seen(method="GET", route="/v1/jobs/{job_id}", status=status, seconds=0.2))
+    found = read(metrics)
+    route = "/v1/jobs/{job_id}"
+    assert found["maskdpo_http_requests_total", route, "200"] == 1
+    assert found["maskdpo_http_requests_total", route, "404"] == 2
+    assert found["maskdpo_http_request_seconds_count", route] == 3
+    assert found["maskdpo_http_request_seconds_bucket", "0.1", route] == 0
+    assert found["maskdpo_http_request_seconds_bucket", "0.25", route] == 3
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        pass
 
-    call(Measured(app, metrics), {"type": "http", "path": "/x"})
-    assert read(metrics)["maskdpo_http_requests_total", "other", "closed"] == 1
+def test_a_service_shows_what_it_counted_and_no_id_path_or_text(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as service:
+        assert service.annotate().status == 200
+        assert service.annotate("   ").status == 422
+        assert service.get("/v1/jobs/0123456789abcdef").status == 404
+        assert service.get("/secret-path").status == 404
+        assert service.send("GET", "/metrics", token=None).status == 401
+        shown = service.get("/metrics")
+    assert shown.status == 200
+    assert shown.headers["content-type"].startswith("text/plain; version=")
+    found = read_text(shown.body)
+    assert found["maskdpo_annotations_total", "default", "done"] == 1
+    assert found["maskdpo_annotations_total", "default", "invalid_request"] == 1
+    assert found["maskdpo_responses_judged_total", "default"] == 1
+    assert [found["maskdpo_sentences_total", "default", label] for label in LABELS] == [1, 1]
+    assert found["maskdpo_queue_requests", "default"] == 0
+    route = "/v1/jobs/{job_id}"
+    assert found["maskdpo_http_requests_total", route, "404"] == 1
+    for secret in (b"0123456789abcdef", b"secret-path", b"Mira", TOKEN.encode()):
+        assert secret not in shown.body

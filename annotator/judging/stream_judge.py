@@ -35,16 +35,20 @@ _WORKER_JUDGES: dict[str, Judge] = {}
 class JudgeProcesses:
     """Worker processes for judges that compute (the lexical one). Use it as a context manager.
 
-    `count` is the number of processes, at least 1; ValueError for fewer.
+    `count` is the number of processes, `batch_tasks` the most tasks that one of them gets at once:
+    few for a short wait, many for little overhead. Both are at least 1; ValueError for fewer.
     Several annotators may share one; a judge is sent to a worker with each batch, so it must be
     small and picklable. The processes start with the first batch. Where one of them is killed, the
     batches under way end with BackendError, and later batches get new processes.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, batch_tasks: int = BATCH_TASKS) -> None:
         if count < 1:
             raise ValueError(f"count is {count}; at least 1 process is needed")
+        if batch_tasks < 1:
+            raise ValueError(f"batch_tasks is {batch_tasks}; at least 1 task is needed")
         self.count = count
+        self.batch_tasks = batch_tasks
         self._lock = threading.Lock()
         self._is_closed = False
         self._executor = self._start()
@@ -66,6 +70,12 @@ class JudgeProcesses:
                 self._executor.shutdown(wait=False)
                 self._executor = self._start()
                 return self._executor.submit(ask, tasks)
+
+    async def start(self, judge: Judge) -> None:
+        """Start the processes now, and wait until they can judge with `judge`."""
+        ask = functools.partial(_judge_in_process, judge)
+        begun = [asyncio.wrap_future(self.submit(ask, [])) for _ in range(self.count)]
+        await asyncio.gather(*begun)
 
     def close(self) -> None:
         """End the processes, after their current batches."""
@@ -92,7 +102,8 @@ async def stream_judge(
         judged = judge.judge_stream(tasks)
     elif processes is not None:
         ask = functools.partial(_judge_in_process, judge)
-        judged = _in_workers(functools.partial(processes.submit, ask), tasks, processes.count)
+        submit = functools.partial(processes.submit, ask)
+        judged = _in_workers(submit, tasks, processes.count, processes.batch_tasks)
     else:
         judged = _in_thread(judge, tasks)
     async with aclosing(judged) as batches:
@@ -104,16 +115,16 @@ async def _in_thread(judge: Judge, tasks: Items[JudgeTask]) -> AsyncGenerator[Ju
     with ThreadPoolExecutor(1) as thread:
         ask = functools.partial(judge_batch, judge)
         submit: _Submit = functools.partial(thread.submit, ask)
-        async with aclosing(_in_workers(submit, tasks, 1)) as batches:
+        async with aclosing(_in_workers(submit, tasks, 1, BATCH_TASKS)) as batches:
             async for batch in batches:
                 yield batch
 
 
 async def _in_workers(
-    submit: _Submit, tasks: Items[JudgeTask], count: int
+    submit: _Submit, tasks: Items[JudgeTask], count: int, batch_tasks: int
 ) -> AsyncGenerator[Judged, None]:
     under_way: dict[asyncio.Future[Judged], list[JudgeTask]] = {}
-    batches = in_batches(tasks, BATCH_TASKS)
+    batches = in_batches(tasks, batch_tasks)
     coming: asyncio.Task[list[JudgeTask] | None] | None = asyncio.create_task(_next(batches))
     fault: BaseException | None = None
     try:

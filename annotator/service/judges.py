@@ -16,6 +16,8 @@ from annotator.judging.annotator import Annotator
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import known_domains
+from annotator.judging.judge import StreamingJudge
+from annotator.judging.lexical.judge import SERVED_CACHED_CHARS
 from annotator.judging.llm_judge import CALL_KIND
 from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
 from annotator.judging.runs.stored_replies import identify_judge
@@ -106,7 +108,12 @@ class Judges:
         if key not in self._engines:
             config = self.config_of(name, domain)
             served = self.served[name]
-            judge = make_judge(config, store=self._store, meter=served.meter)
+            judge = make_judge(
+                config,
+                store=self._store,
+                meter=served.meter,
+                cached_chars=SERVED_CACHED_CHARS,
+            )
             self._engines[key] = Engine(
                 Annotator(
                     config,
@@ -138,6 +145,13 @@ class Judges:
             self._store.begin_run(STAGE, judge.fingerprint(), models=models.records)
             notes += [f"judge {served.name}: {note}" for note in (*models.notes, *judge.notes())]
         return notes
+
+    async def start(self) -> None:
+        """Start the worker processes, so that the first requests do not wait for them."""
+        for name in self.served:
+            judge = self.engine(name).annotator.judge
+            if not isinstance(judge, StreamingJudge):
+                await self._processes.start(judge)
 
     async def close(self) -> None:
         """Cancel all work."""

@@ -7,9 +7,8 @@ list; never an id, a text, a path or an address of a client. Each service has a 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -24,6 +23,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from schemas.events import (
+    Advanced,
     CallAnswered,
     CallAsked,
     CallFailed,
@@ -34,9 +34,11 @@ from schemas.events import (
 )
 from schemas.records import Annotation
 
+if TYPE_CHECKING:
+    from annotator.service.guard.middleware import Seen
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
-CLOSED = "closed"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _REASON = re.compile(r"[a-z_]{1,40}|http_[1-5][0-9]{2}")
 
@@ -47,18 +49,23 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = self._counter("http_requests", "Requests answered.", "route", "status")
+        self._requests = self._counter("http_requests", "Requests ended.", "route", "status")
         self._seconds = Histogram(
-            "maskdpo_http_response_seconds",
-            "Seconds until a response begins.",
+            "maskdpo_http_request_seconds",
+            "Seconds until a request ended; a stream ends with its work.",
             ["route"],
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._annotations = self._counter(
-            "annotations", "Responses by what became of them.", "judge", "outcome"
+        self._judged = self._counter(
+            "responses_judged", "Responses judged, those of jobs too.", "judge"
         )
-        self._sentences = self._counter("sentences", "Sentences judged.", "judge", "label")
+        self._annotations = self._counter(
+            "annotations", "Requests for an annotation by outcome.", "judge", "outcome"
+        )
+        self._sentences = self._counter(
+            "sentences", "Sentences of these annotations.", "judge", "label"
+        )
         self._refused = self._counter("refused", "Requests refused for lack of room.", "judge")
         self._asked = self._counter("judge_calls", "Calls sent to a judge model.", "judge")
         self._served = self._counter("judge_calls_from_store", "Calls found stored.", "judge")
@@ -81,6 +88,8 @@ class Metrics:
 
         def count(event: Event) -> None:
             match event:
+                case Advanced():
+                    self._judged.labels(judge).inc(event.count)
                 case CallAsked():
                     self._asked.labels(judge).inc()
                 case CallsServed():
@@ -101,19 +110,19 @@ class Metrics:
         if reply.cost and currency:
             self._cost.labels(judge, currency).inc(reply.cost)
 
-    def responded(self, route: str, status: str, seconds: float) -> None:
-        """A response began after `seconds`; `status` is its code, or `closed` by the client."""
-        self._requests.labels(route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+    def observe(self, request: Seen) -> None:
+        """A request has ended."""
+        self._requests.labels(request.route, str(request.status)).inc()
+        self._seconds.labels(request.route).observe(request.seconds)
 
     def annotated(self, judge: str, annotation: Annotation) -> None:
-        """A response has its verdicts."""
+        """A request has its annotation."""
         self._annotations.labels(judge, "done").inc()
         for sentence in annotation.sentences:
             self._sentences.labels(judge, sentence.verdict.label.value).inc()
 
     def not_annotated(self, judge: str, outcome: str) -> None:
-        """A response has none; `outcome` is a short code, such as `timeout`."""
+        """A request has none; `outcome` is a short code, such as `timeout`."""
         self._annotations.labels(judge, _word(outcome)).inc()
 
     def refused(self, judge: str) -> None:
@@ -155,42 +164,3 @@ class _Jobs(Collector):
 
 def _word(reason: str) -> str:
     return reason if _REASON.fullmatch(reason) else OTHER
-
-
-class Measured:
-    """An ASGI application that counts the responses of another one, by route and status."""
-
-    def __init__(self, app: Any, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        is_counted = False
-
-        def count(status: str) -> None:
-            nonlocal is_counted
-            if not is_counted:
-                is_counted = True
-                seconds = time.perf_counter() - began
-                self._metrics.responded(_route(scope), status, seconds)
-
-        async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                count(str(message["status"]))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, sent)
-        finally:
-            count(CLOSED)
-
-
-def _route(scope: Mapping[str, Any]) -> str:
-    """The route as it is documented, `/v1/jobs/{id}`; `other` where none fits the request."""
-    path = getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else OTHER

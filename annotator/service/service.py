@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +17,7 @@ from annotator.calls.running.handover import end_task
 from annotator.calls.store import Store
 from annotator.calls.usage import Budget, Limits
 from annotator.judging.config import AnnotateConfig
-from annotator.judging.make_judge import judge_meter
+from annotator.judging.make_judge import judge_meter, judge_prices
 from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Backend
@@ -26,12 +27,15 @@ from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.runner import JobRunner
 from annotator.service.jobs.threads import Threads
 from annotator.service.judges import Judges, UnknownNameError, check_judge, num_processes
+from annotator.service.metrics import Metrics
 from annotator.service.readiness import Watches
 from schemas.errors import BackendError, ConfigError
-from schemas.events import OnEvent, ignore
+from schemas.events import OnEvent
 from schemas.records import Document
 
 _NUM_THREADS = 8  # for requests about jobs: uploads, results, changes
+# Tasks that a worker process gets at once: a request waits for the rest of its batch.
+_BATCH_TASKS = 2
 
 
 class Service:
@@ -55,13 +59,15 @@ class Service:
         same_model: bool = False,
     ) -> None:
         self.config = config
+        self._configs = judges
         self.folder = folder
         self.documents = documents
         self.stopping = asyncio.Event()
+        self.metrics = Metrics()
         for settings in judges.values():
             check_judge(settings)
         self.store = Store(store)
-        self.processes = JudgeProcesses(num_processes(config))
+        self.processes = JudgeProcesses(num_processes(config), batch_tasks=_BATCH_TASKS)
         self.judges = Judges(
             judges,
             serve=config,
@@ -71,11 +77,14 @@ class Service:
             budget=Budget(limits=limits),
             on_event=self._listener,
         )
+        for name, served in self.judges.served.items():
+            self.metrics.watch_queue(name, partial(getattr, served.admission, "num_inside"))
         self.watches = Watches(list(self.judges.served.values()))
         self.threads = Threads(_NUM_THREADS)
         self.jobs = Jobs(
             folder, store=self.store, serve=config, check=self._check_job, documents=documents_file
         )
+        self.metrics.watch_jobs(self.jobs.table.count)
         self._runner = JobRunner(
             self.jobs,
             store=self.store,
@@ -111,7 +120,8 @@ class Service:
         return config, models[0].backend if models else None
 
     def _listener(self, judge: str) -> OnEvent:
-        return ignore
+        (prices,) = judge_prices(self._configs[judge]) or [None]
+        return self.metrics.on_event(judge, currency=prices.currency if prices else "")
 
     async def __aenter__(self) -> Self:
         self._stack.callback(self.store.close)
@@ -120,6 +130,7 @@ class Service:
         self._stack.callback(self.threads.close)
         self._stack.push_async_callback(self.judges.close)
         await self._stack.enter_async_context(self.watches)
+        self._stack.push_async_callback(end_task, asyncio.create_task(self.judges.start()))
         self._stack.push_async_callback(end_task, asyncio.create_task(self._run_jobs()))
         return self
 

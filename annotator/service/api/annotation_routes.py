@@ -112,10 +112,12 @@ class _Call:
         except UnknownNameError as error:
             raise invalid(str(error), code="unknown_name") from None
         except BusyError as error:
+            service.metrics.refused(body.judge)
             raise busy(str(error), retry_after_s=error.retry_after_s) from None
         except MaskDpoError as error:
             raise api_error_of(error) from None
         self._judge_name = body.judge
+        self._metrics = service.metrics
         self._timeout_s = service.config.timeout_s
 
     async def reply(self) -> bytes:
@@ -148,6 +150,21 @@ class _Call:
                 events.put_nowait(None)
 
     async def _judge(self, on_verdicts: OnVerdicts | None = None) -> Annotation:
+        outcome = "cancelled"
+        try:
+            row = await self._judge_in_time(on_verdicts)
+        except ApiError as error:
+            outcome = error.code
+            raise
+        else:
+            outcome = ""
+            self._metrics.annotated(self._judge_name, row)
+            return row
+        finally:
+            if outcome:
+                self._metrics.not_annotated(self._judge_name, outcome)
+
+    async def _judge_in_time(self, on_verdicts: OnVerdicts | None) -> Annotation:
         timeout_s = self._timeout_s
         try:
             async with asyncio.timeout(timeout_s):

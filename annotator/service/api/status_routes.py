@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from annotator.judging.domains.domain import known_domains, load_domain
 from annotator.service.api.bodies import (
@@ -20,6 +20,7 @@ from annotator.service.api.bodies import (
 )
 from annotator.service.api.documented import error_responses
 from annotator.service.config import DEFAULT_JUDGE
+from annotator.service.metrics import CONTENT_TYPE
 from annotator.service.readiness import NOT_READY, READY
 from annotator.service.service import Service
 
@@ -65,6 +66,16 @@ def status_router(service: Service) -> APIRouter:
         is_ready = all(what == READY for what in found.values()) and not service.stopping.is_set()
         body = Readiness(status=READY if is_ready else NOT_READY, judges=found)
         return JSONResponse(body.model_dump(), status_code=200 if is_ready else 503)
+
+    @router.get(
+        "/metrics",
+        summary="What the service counts, for Prometheus",
+        response_class=PlainTextResponse,
+        responses=error_responses(),
+    )
+    async def metrics() -> Response:
+        found = await service.threads.run(service.metrics.render)
+        return Response(found, media_type=CONTENT_TYPE)
 
     return router
 
