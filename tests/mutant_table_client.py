@@ -58,6 +58,18 @@ SERVICE_CLIENT = [
             f"{CLIENT} -k waits_only",
         ),
         (
+            "a-full-service-stops-many",
+            'if refusal.code == "busy" and self._patience_s > 0:',
+            "if False:",
+            f"{CLIENT} -k full_service",
+        ),
+        (
+            "a-full-service-is-asked-too-early",
+            "spread = 1 + _SPREAD",
+            "spread = 1 - _SPREAD",
+            f"{CLIENT} -k full_service",
+        ),
+        (
             "one-try-too-few",
             "if self._failed >= self._max_retries or not",
             "if self._failed + 1 >= self._max_retries or not",

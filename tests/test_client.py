@@ -9,6 +9,7 @@ import inspect
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from service_server import (
 
 import maskdpo
 from maskdpo import BackendError, ConfigError, Failure, InputError, LimitReachedError
-from maskdpo.api.client.effects import ConnectionFailed, Send, Sleep
+from maskdpo.api.client.effects import ConnectionFailed, Reply, Send, Sleep
 from maskdpo.api.client.single import get
-from maskdpo.api.client.tries import send
+from maskdpo.api.client.tries import Tries, send
 
 DOCUMENT = "Mira Tolvan was born in Karsted in 1951."
 TEXT = "Mira was born in 1951. She paints."
@@ -362,6 +363,35 @@ def test_a_response_that_cannot_be_judged_does_not_stop_the_rest(connect: Client
     failures = {item.id: item.reason for item in found if isinstance(item, Failure)}
     assert failures == {"2": "empty_response", "3": "not_judged", "4": "bad_response"}
     assert {item.id for item in found} - set(failures) == {"1", "5"}
+
+
+def test_a_full_service_does_not_stop_many(connect: Clients) -> None:
+    full = refused(429, "busy", "too many wait", Retry_After="0.01")
+    seen: Counter[str] = Counter()
+
+    def answer(asked: Asked) -> Sent:
+        name = asked.json["response"]["id"]
+        seen[name] += 1
+        return judge(asked) if seen[name] > 5 else full
+
+    with ScriptedService(answer) as service:
+        found = list(connect(service.url, max_retries=1).annotate_many([TEXT] * 8, [DOCUMENT]))
+    assert {item.id for item in found} == {str(number) for number in range(1, 9)}
+    assert set(seen.values()) == {6}
+
+
+def test_a_full_service_is_waited_for_as_long_as_a_silent_one() -> None:
+    tries = Tries(0, patience_s=2.5)
+    full = Reply(
+        status=429,
+        headers={"retry-after": "1"},
+        body=b'{"error": {"code": "busy", "message": "full"}}',
+    )
+    waits = [tries.after_refusal(full).seconds for _ in range(2)]
+    assert all(1 <= wait <= 1.5 for wait in waits)  # never before the time that was asked for
+    with pytest.raises(BackendError, match="full"):
+        for _ in range(2):
+            tries.after_refusal(full)
 
 
 def test_a_judge_that_fails_stops_all(connect: Clients) -> None:

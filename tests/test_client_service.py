@@ -32,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 @pytest.fixture(params=["sync", "async"])
 def client(request: pytest.FixtureRequest, service: ServiceProcess) -> Iterator[Any]:
     with Clients(request.param) as connect:
-        yield connect(service.address, TOKEN, max_retries=100)
+        yield connect(service.address, TOKEN)
 
 
 def test_results_are_those_of_annotate(client: Any) -> None:

@@ -37,7 +37,7 @@ async def ask(client: maskdpo.AsyncClient) -> None:
 
 with maskdpo.Client(token="t") as client:
     assert_type(client.annotate("a", ["b"]), JudgedResponse)
-    assert_type([*client.stream("a", ["b"])], list[maskdpo.JudgedSentence])
+    assert_type(next(client.stream("a", ["b"])), maskdpo.JudgedSentence)
     assert_type(client.annotate_many(["a"]), Generator[JudgedResponse | Failure, None, None])
     assert_type(client.submit(["a"]).results(), Generator[JudgedResponse, None, None])
 pairs = maskdpo.build_pairs(rows)

@@ -46,7 +46,8 @@ async def annotate_many(
     """Results of any number of responses."""
 
     async def judge(response: Response | Failure) -> JudgedResponse | Failure:
-        flow = annotate_one_of_many(given, response, edge.address.max_retries)
+        address = edge.address
+        flow = annotate_one_of_many(given, response, address.max_retries, address.timeout_s)
         return await edge.run(flow)
 
     async with (

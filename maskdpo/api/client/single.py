@@ -21,20 +21,22 @@ from schemas.errors import InputError
 from schemas.records import Failure, Response
 
 
-def annotate(given: Given, response: Response, max_retries: int) -> Flow[JudgedResponse]:
+def annotate(
+    given: Given, response: Response, max_retries: int, *, patience_s: float = 0.0
+) -> Flow[JudgedResponse]:
     """The result of one response."""
-    reply = yield from send(given.call(response), max_retries)
+    reply = yield from send(given.call(response), max_retries, patience_s=patience_s)
     return given.result(response, reply.body)
 
 
 def annotate_one_of_many(
-    given: Given, response: Response | Failure, max_retries: int
+    given: Given, response: Response | Failure, max_retries: int, patience_s: float
 ) -> Flow[JudgedResponse | Failure]:
-    """The same, where a response that cannot be judged does not stop the rest."""
+    """The same, where neither a bad response nor a full service stops the rest."""
     if isinstance(response, Failure):
         return response
     try:
-        return (yield from annotate(given, response, max_retries))
+        return (yield from annotate(given, response, max_retries, patience_s=patience_s))
     except InputError as error:
         reason, detail = find_reason(error), str(error)
     except NotJudgedError as error:

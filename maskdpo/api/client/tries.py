@@ -9,11 +9,12 @@ without a service behind it. What the service itself refused is not asked again.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from annotator.models.openai.retries import retry_delay
+from annotator.models.openai.retries import retry_after, retry_delay
 from maskdpo.api.client.address import TOKEN_VARIABLE
 from maskdpo.api.client.effects import (
     Call,
@@ -35,6 +36,7 @@ from schemas.errors import (
 )
 
 _MAX_SHOWN = 500
+_SPREAD = 0.5
 _WRONG_TOKENS = "too_many_wrong_tokens"
 # The status of an error in a stream, which began as a success, by its code.
 _STATUS_OF = {"invalid_request": 422, "unknown_name": 422, "busy": 429, "stopping": 503}
@@ -57,10 +59,15 @@ class Refusal:
 
 
 class Tries:
-    """How often one piece of work was tried since it last got on."""
+    """How often one piece of work was tried since it last got on.
 
-    def __init__(self, max_retries: int) -> None:
+    A full service (429) is waited for, for `patience_s` seconds in all, before that counts as a
+    failed try: for one of many requests it only means that their number is right.
+    """
+
+    def __init__(self, max_retries: int, *, patience_s: float = 0.0) -> None:
         self._max_retries = max_retries
+        self._patience_s = patience_s
         self._failed = 0
 
     def reset(self) -> None:
@@ -77,18 +84,28 @@ class Tries:
         """The same for a reply that reports an error; its error is raised where it is final."""
         refusal = read_refusal(reply.body)
         error = error_of(reply.status, refusal)
+        if refusal.code == "busy" and self._patience_s > 0:
+            wait = _delay(0, reply.headers)
+            self._patience_s -= wait
+            return Sleep(wait)
         if self._failed >= self._max_retries or not _is_passing(reply.status, refusal):
             raise error
         return self._wait(reply.headers)
 
     def _wait(self, headers: Mapping[str, str]) -> Sleep:
         self._failed += 1
-        return Sleep(retry_delay(self._failed - 1, headers))
+        return Sleep(_delay(self._failed - 1, headers))
 
 
-def send(call: Call, max_retries: int) -> Flow[Reply]:
+def _delay(num_retries: int, headers: Mapping[str, str]) -> float:
+    """Seconds to wait; what the service asks for is made longer, so that not all come at once."""
+    spread = 1 + _SPREAD * random.random() if retry_after(headers) else 1.0
+    return spread * retry_delay(num_retries, headers)
+
+
+def send(call: Call, max_retries: int, *, patience_s: float = 0.0) -> Flow[Reply]:
     """The reply of a success; anything else is tried again or raised."""
-    return _repeat(Send(call), Tries(max_retries))
+    return _repeat(Send(call), Tries(max_retries, patience_s=patience_s))
 
 
 def open_stream(call: Call, tries: Tries) -> Flow[Reply]:
