@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import logging
 import socket
@@ -385,6 +386,10 @@ def test_the_page_escapes_what_the_document_says() -> None:
         "paths": {"/a": {"get": {"summary": "<i>", "responses": {"200": {"description": "&"}}}}},
     }
     spec["components"] = {"schemas": {"A": {"type": "string"}, "B": {"properties": {"c": {}}}}}
+    rows = '{"text": "it\'s"}\n{}\n'
+    content = {"application/x-ndjson": {"example": rows}}
+    spec["paths"]["/b"] = {"post": {"requestBody": {"content": content}, "responses": {}}}
     page = render(spec)
+    assert html.unescape(page).count("--data-binary '" + rows.replace("'", "'\\''") + "'") == 1
     assert "<script" not in page and "<b>t" not in page and "<i>" not in page
     assert "&lt;script&gt;" in page

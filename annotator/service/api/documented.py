@@ -34,6 +34,7 @@ _MEANINGS = {
 }
 _ALWAYS = (401, 403, 429, 431, 500)
 _REF = "#/components/schemas/{model}"
+_FOREIGN = "HTTPValidationError"
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -53,8 +54,22 @@ def describe_api(app: FastAPI, models: list[type[BaseModel]]) -> dict[str, Any]:
     _, schema = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     components = document.setdefault("components", {})
     components["schemas"] = {**schema.get("$defs", {}), **components.get("schemas", {})}
+    _drop_foreign_errors(document)
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     for path in ("/healthz", "/readyz"):
         document["paths"][path]["get"]["security"] = []
     return document
+
+
+def _drop_foreign_errors(document: dict[str, Any]) -> None:
+    """Leaves out the 422 that FastAPI adds to each route with a parameter, in a form of its own.
+
+    A route whose parameters can be wrong lists 422 itself, with the one form of errors.
+    """
+    for item in document["paths"].values():
+        for operation in item.values():
+            if _FOREIGN in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in (_FOREIGN, "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from annotator.judging.domains.domain import known_domains, load_domain
 from annotator.service.api.bodies import (
@@ -70,8 +70,11 @@ def status_router(service: Service) -> APIRouter:
     @router.get(
         "/metrics",
         summary="What the service counts, for Prometheus",
-        response_class=PlainTextResponse,
-        responses=error_responses(),
+        response_class=Response,  # errors stay JSON, which a class for text would change
+        responses={
+            **error_responses(),
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        },
     )
     async def metrics() -> Response:
         found = await service.threads.run(service.metrics.render)

@@ -182,9 +182,14 @@ def _curl(method: str, path: str, found: Spec, spec: Spec) -> str:
     if kind is None:
         return lines
     example = _example(content[kind], spec)
-    body = "@body.json" if example is None else json.dumps(example, ensure_ascii=False)
+    body = "@body.json" if example is None else _as_sent(example)
     quoted = body.replace("'", "'\\''")
     return f"{lines} \\\n  -H 'Content-Type: {kind}' --data-binary '{quoted}'"
+
+
+def _as_sent(example: Any) -> str:
+    """Text as it is, such as rows of NDJSON; anything else as JSON."""
+    return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)
 
 
 def _example(media: Spec, spec: Spec) -> Any:
