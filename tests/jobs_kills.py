@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core_support import judge_config
 from jobs_support import WAIT_S, add_job, command_output, open_jobs, serve_in_process, world
@@ -20,14 +22,54 @@ from annotator.service.jobs.job import Job
 from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.results import ResultReader
 
-NAMES = ("first", "second")
+
+class RunnerProcess:
+    """A process that runs jobs without HTTP; it starts with all imports done."""
+
+    def __init__(self, run: Path, base_url: str, concurrency: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([*IMPORTED, "jobs_support", "annotator.service.jobs.runner"])
+        self._process = context.Process(target=serve_in_process, args=(run, base_url, concurrency))
+        self._process.start()
+
+    def kill(self) -> bool:
+        """SIGKILL; returns whether it hit a living process."""
+        self._process.kill()
+        self._process.join(WAIT_S)
+        return self._process.exitcode == -signal.SIGKILL
+
+    def end(self) -> None:
+        """It ends by itself when no job is left."""
+        self._process.join(WAIT_S)
+        assert self._process.exitcode == 0
 
 
-def service_processes() -> Any:
-    """Makes processes that start with all imports done."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*IMPORTED, "jobs_support", "annotator.service.jobs.runner"])
-    return context
+class RealService:
+    """`maskdpo serve`, possibly killed before it is up."""
+
+    def __init__(self, run: Path, base_url: str, concurrency: int) -> None:
+        llm = {
+            "model": "judge",
+            "base_url": base_url,
+            "protocol": "sentence",
+            "concurrency": concurrency,
+        }
+        options = ["annotate.judge=llm", f"annotate.llm={json.dumps(llm)}", f"run.dir={run}"]
+        command = [sys.executable, "-m", "maskdpo", "serve", "--port", "0"]
+        command += [part for option in options for part in ("--set", option)]
+        with (run / "service.log").open("a") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self) -> bool:
+        """SIGKILL; returns whether it hit a living process."""
+        self._process.kill()
+        return self._process.wait(WAIT_S) == -signal.SIGKILL
+
+    def end(self) -> None:
+        """A service continues without jobs."""
+        assert self._process.poll() is None
+        self._process.terminate()
+        self._process.wait(WAIT_S)
 
 
 @dataclass(kw_only=True)
@@ -75,9 +117,9 @@ def kill_services(
     source: random.Random,
     limits: Limits = NO_LIMITS,
     wait_s: float = WAIT_S,
+    start: type[RunnerProcess | RealService] = RunnerProcess,
 ) -> Killed:
     """Do one job with two service processes, each started again when it is killed."""
-    context = service_processes()
     run = folder / "run"
     judge = ScriptedJudge(world(run, num_responses=num_responses))
     began = time.monotonic()
@@ -85,14 +127,7 @@ def kill_services(
         with open_jobs(run) as (_, jobs):
             job = add_job(jobs, run_lines(run), limits=limits)
 
-        def start() -> Any:
-            process = context.Process(
-                target=serve_in_process, args=(run, server.base_url, concurrency)
-            )
-            process.start()
-            return process
-
-        processes = {name: start() for name in NAMES}
+        processes = [start(run, server.base_url, concurrency) for _ in range(2)]
         killed = 0
         with open_jobs(run) as (_, jobs):
             rows = _Rows(jobs, job.id)
@@ -103,18 +138,17 @@ def kill_services(
                     if not _wait_for_request(server, jobs, job.id):
                         continue
                     time.sleep(source.uniform(0.0, longest_s))
-                    killed += _kill_some(processes, source)
-                    for name, process in processes.items():
-                        if process.exitcode == -signal.SIGKILL:
-                            processes[name] = start()
+                    for at in source.sample((0, 1), source.choice((1, 1, 2))):
+                        if processes[at].kill():
+                            killed += 1
+                            processes[at] = start(run, server.base_url, concurrency)
                 rows.read()
                 time.sleep(0.02)
             while not rows.is_over:
                 rows.read()
             ended = jobs.get(job.id)
-        for process in processes.values():
-            process.join(WAIT_S)
-            assert process.exitcode == 0
+        for process in processes:
+            process.end()
         seconds = time.monotonic() - began
     path = run / "jobs" / job.id / "annotations.jsonl"
     return Killed(
@@ -148,13 +182,3 @@ def _wait_for_request(server: WatchfulServer, jobs: Jobs, job_id: str) -> bool:
             return False
         time.sleep(0.005)
     return True
-
-
-def _kill_some(processes: dict[str, Any], source: random.Random) -> int:
-    """Kill one or both processes; returns how many kills hit a process that was there."""
-    killed = 0
-    for name in source.sample(NAMES, source.choice((1, 1, 2))):
-        processes[name].kill()
-        processes[name].join(WAIT_S)
-        killed += processes[name].exitcode == -signal.SIGKILL
-    return killed

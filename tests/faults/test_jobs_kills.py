@@ -1,11 +1,11 @@
-"""A job of 5,000 responses, two service processes, fifty kills."""
+"""A job of 5,000 responses, two real service processes, fifty kills."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
-from jobs_kills import kill_services
+from jobs_kills import RealService, kill_services
 from jobs_support import CALLS_A_RESPONSE
 
 NUM_KILLS = 50
@@ -22,6 +22,7 @@ def test_a_job_of_5000_responses_and_fifty_kills(tmp_path: Path) -> None:
         longest_s=1.0,
         source=random.Random("fifty kills of services"),
         wait_s=3600.0,
+        start=RealService,
     )
     num_calls = NUM_RESPONSES * CALLS_A_RESPONSE
     num_lost = done.server.requests.total() - num_calls
