@@ -40,7 +40,7 @@ def upload_lines(folder: Path) -> Iterator[bytes]:
 
 @contextmanager
 def open_jobs(
-    folder: Path, *, check: Callable[[JobRequest], None] = lambda request: None, **serve: Any
+    folder: Path, *, limits: Limits = NO_LIMITS, **serve: Any
 ) -> Iterator[tuple[Store, Jobs]]:
     """The store and the jobs of the run in `folder`."""
     with Store(folder / "store.sqlite") as store:
@@ -48,8 +48,9 @@ def open_jobs(
             folder,
             store=store,
             serve=ServeConfig.model_validate(serve),
-            check=check,
+            check=lambda request: None,
             documents=folder / "documents.jsonl",
+            limits=limits,
         )
         try:
             yield store, jobs

@@ -38,7 +38,7 @@ from annotator.service.jobs.results import ResultReader
 from annotator.service.jobs.status import status_of
 from annotator.service.jobs.threads import Threads
 from annotator.service.jobs.upload import TooLargeError
-from schemas.errors import InputError
+from schemas.errors import ConfigError, InputError
 from schemas.events import ignore
 from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Failure
@@ -355,6 +355,23 @@ def test_a_limit_ends_a_job_and_a_higher_one_continues_it(tmp_path: Path) -> Non
         assert job.state == "succeeded"
         assert job.spent.calls == len(server.asked) == 6 * CALLS_A_RESPONSE
         assert job.outcome.error is None
+
+
+def test_no_job_has_higher_limits_than_the_service(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    most = Limits(max_calls=50, max_cost=2.5)
+    with open_jobs(run, limits=most) as (_, jobs):
+        lines = list(upload_lines(run))
+        assert add_job(jobs, lines).request.limits == most
+        job = add_job(jobs, lines, limits=Limits(max_calls=7, max_tokens=9))
+        assert job.request.limits == Limits(max_calls=7, max_tokens=9, max_cost=2.5)
+        with pytest.raises(ConfigError, match="max_cost is 3; the service was started with"):
+            add_job(jobs, lines, limits=Limits(max_cost=3.0))
+        jobs.pause(job.id)
+        with pytest.raises(ConfigError, match="max_calls is 51"):
+            jobs.resume(job.id, Limits(max_calls=51))
+        assert jobs.resume(job.id, Limits()).request.limits == most
 
 
 def test_a_server_that_is_down_makes_a_job_wait(

@@ -82,7 +82,12 @@ class Service:
         self.watches = Watches(list(self.judges.served.values()))
         self.threads = Threads(_NUM_THREADS)
         self.jobs = Jobs(
-            folder, store=self.store, serve=config, check=self._check_job, documents=documents_file
+            folder,
+            store=self.store,
+            serve=config,
+            check=self._check_job,
+            documents=documents_file,
+            limits=limits,
         )
         self.metrics.watch_jobs(self.jobs.table.count)
         self._runner = JobRunner(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.calls.store import Store
-from annotator.calls.usage import Limits
+from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.service.config import ServeConfig, run_file
 from annotator.service.jobs.files import JobFolders, discard
 from annotator.service.jobs.job import (
@@ -39,7 +39,7 @@ from annotator.service.jobs.job import (
 from annotator.service.jobs.table import JobTable
 from annotator.service.jobs.upload import LineReader, NewRows, UploadLimits
 from formats.forgotten import FORGOTTEN_NAME, Forgotten
-from schemas.errors import InputError
+from schemas.errors import ConfigError, InputError
 from schemas.text.counted import count_of
 
 _RUNNING: tuple[State, ...] = ("running",)
@@ -65,6 +65,7 @@ class Jobs:
 
     check       raises ConfigError or InputError for a request that no judge can do
     documents   the run's file of documents, for jobs that bring none
+    limits      the highest limits of a job, and those of a job that gives none
     on_change   called from any thread when a job may have to be started or stopped
     """
 
@@ -76,6 +77,7 @@ class Jobs:
         serve: ServeConfig,
         check: Callable[[JobRequest], None],
         documents: Path | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.run = folder
         self.folders = JobFolders(folder)
@@ -85,6 +87,7 @@ class Jobs:
         self._store = store
         self._check = check
         self._documents = documents
+        self._limits = limits
 
     def close(self) -> None:
         """Close the table."""
@@ -107,7 +110,7 @@ class Jobs:
 
     def begin(self, request: JobRequest, *, key: str | None = None) -> NewJob:
         """A job that can be filled. Raises ConfigError, InputError and TooManyJobsError."""
-        self._check(request)
+        request = self._checked(request)
         count = self.table.count()
         if sum(count.get(state, 0) for state in _WAITING) >= self.serve.max_jobs:
             raise TooManyJobsError(
@@ -116,6 +119,13 @@ class Jobs:
                 "later"
             )
         return NewJob(self, request, key=key)
+
+    def _checked(self, request: JobRequest) -> JobRequest:
+        """A request with limits that the service allows."""
+        limits = within(request.limits, self._limits)
+        request = request.model_copy(update={"limits": limits})
+        self._check(request)
+        return request
 
     def forgotten(self) -> Forgotten:
         """The responses that must not come back."""
@@ -200,8 +210,7 @@ class Jobs:
         job = self.get(job_id)
         if limits is not None:
             request = job.request.model_copy(update={"limits": limits})
-            self._check(request)
-            values = {**values, "request": request}
+            values = {**values, "request": self._checked(request)}
         again = {
             **values,
             "state": "queued",
@@ -250,6 +259,20 @@ class Jobs:
             if self.table.change(job_id, {"state": "expired"}, states=ENDED):
                 self.folders.remove(job_id)
         self.folders.remove_left_over(self.table.ids())
+
+
+def within(limits: Limits, most: Limits) -> Limits:
+    """`limits`, with those of `most` where none is given; ConfigError where one is higher."""
+    values: dict[str, Any] = {}
+    for name in ("max_calls", "max_tokens", "max_cost"):
+        given, highest = getattr(limits, name), getattr(most, name)
+        if given is not None and highest is not None and given > highest:
+            raise ConfigError(
+                f"{name} is {given:g}; the service was started with {name}={highest:g}, which is "
+                "the highest limit of a job"
+            )
+        values[name] = highest if given is None else given
+    return Limits(**values)
 
 
 class NewJob:
