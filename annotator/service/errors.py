@@ -16,7 +16,7 @@ MAX_DETAILS = 20
 RETRY_AFTER_S = 5
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class ApiError(Exception):
     """A refused or failed request.
 

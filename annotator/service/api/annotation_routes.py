@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from annotator.judging.annotator import finish_task
 from annotator.judging.judge import JudgeTask
-from annotator.service.admission import BusyError
+from annotator.service.admission import Admission, BusyError
 from annotator.service.api.bodies import (
     AnnotationReply,
     AnnotationRequest,
@@ -43,7 +43,7 @@ _EVENTS = {
     }
 }
 
-_streaming: set[asyncio.Task[None]] = set()  # kept until they end, whoever reads their events
+_streaming: set[asyncio.Task[None]] = set()  # kept until they end
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
@@ -98,10 +98,19 @@ class _Call:
             raise unavailable("stopping", "the service is stopping; try again in a moment")
         try:
             admission = service.judges.find(body.judge).admission
+        except UnknownNameError as error:
+            raise invalid(str(error), code="unknown_name") from None
+        self._judge_name = body.judge
+        self._metrics = service.metrics
+        self._timeout_s = service.config.timeout_s
+        with self._failure_counted():
             if service.watches[body.judge].is_replaced:
                 raise unavailable("other_model", service.watches[body.judge].found)
-            admission.enter()
-            inside.callback(admission.leave)
+            _enter(admission, inside)
+            self._prepare(service, body)
+
+    def _prepare(self, service: Service, body: AnnotationRequest) -> None:
+        try:
             self._engine = service.judges.engine(body.judge, body.domain)
             self._task = make_task(
                 body,
@@ -111,14 +120,20 @@ class _Call:
             )
         except UnknownNameError as error:
             raise invalid(str(error), code="unknown_name") from None
-        except BusyError as error:
-            service.metrics.refused(body.judge)
-            raise busy(str(error), retry_after_s=error.retry_after_s) from None
         except MaskDpoError as error:
             raise api_error_of(error) from None
-        self._judge_name = body.judge
-        self._metrics = service.metrics
-        self._timeout_s = service.config.timeout_s
+
+    @contextmanager
+    def _failure_counted(self) -> Iterator[None]:
+        """Count a request that gets no annotation by the code of its error."""
+        try:
+            yield
+        except ApiError as error:
+            self._metrics.not_annotated(self._judge_name, error.code)
+            raise
+        except asyncio.CancelledError:
+            self._metrics.not_annotated(self._judge_name, "cancelled")
+            raise
 
     async def reply(self) -> bytes:
         """The body of the reply. Raises ApiError."""
@@ -150,19 +165,10 @@ class _Call:
                 events.put_nowait(None)
 
     async def _judge(self, on_verdicts: OnVerdicts | None = None) -> Annotation:
-        outcome = "cancelled"
-        try:
+        with self._failure_counted():
             row = await self._judge_in_time(on_verdicts)
-        except ApiError as error:
-            outcome = error.code
-            raise
-        else:
-            outcome = ""
-            self._metrics.annotated(self._judge_name, row)
-            return row
-        finally:
-            if outcome:
-                self._metrics.not_annotated(self._judge_name, outcome)
+        self._metrics.annotated(self._judge_name, row)
+        return row
 
     async def _judge_in_time(self, on_verdicts: OnVerdicts | None) -> Annotation:
         timeout_s = self._timeout_s
@@ -185,6 +191,14 @@ class _Call:
         score = score_labels(item.verdict.label for item in row.sentences).score
         rest = json.dumps({"score": score, "judge": self._judge_name})
         return b'{"annotation": ' + row.model_dump_json().encode() + b", " + rest[1:].encode()
+
+
+def _enter(admission: Admission, inside: ExitStack) -> None:
+    try:
+        admission.enter()
+    except BusyError as error:
+        raise busy(str(error), retry_after_s=error.retry_after_s) from None
+    inside.callback(admission.leave)
 
 
 async def _read(
