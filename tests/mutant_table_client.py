@@ -8,7 +8,7 @@ CLIENT = "test_client.py"
 
 SERVICE_CLIENT = [
     *mutants_of(
-        "maskdpo/api/client/edges.py",
+        "maskdpo/api/client/sync_edge.py",
         (
             "the-client-follows-redirects",
             '"follow_redirects": False,',
@@ -21,6 +21,24 @@ SERVICE_CLIENT = [
             '"trust_env": True,',
             f"{CLIENT} -k not_sent_elsewhere",
         ),
+    ),
+    *mutants_of(
+        "maskdpo/api/client/async_edge.py",
+        (
+            "the-asynchronous-client-follows-redirects",
+            "allow_redirects=False,",
+            "allow_redirects=True,",
+            f"{CLIENT} -k not_sent_elsewhere",
+        ),
+        (
+            "a-file-of-logins-replaces-the-asynchronous-token",
+            "trust_env=False,",
+            "trust_env=True,",
+            f"{CLIENT} -k not_sent_elsewhere",
+        ),
+    ),
+    *mutants_of(
+        "maskdpo/api/client/edges.py",
         (
             "the-second-try-sends-no-rows",
             "    file.seek(0)\n",

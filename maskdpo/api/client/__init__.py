@@ -10,6 +10,6 @@ what a flow asks for.
     given        what a caller gives, as bodies of requests
     replies      bodies of replies, as records
     single, many, jobs, service   the flows
-    edges        do what flows ask for, with httpx2
+    edges, sync_edge, async_edge   do what flows ask for, with httpx2 and with aiohttp
     client, async_client  the classes that users see
 """

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from maskdpo.api.client import jobs, service, single
 from maskdpo.api.client.address import DEFAULT_URL, make_address
-from maskdpo.api.client.edges import AsyncEdge
+from maskdpo.api.client.async_edge import AsyncEdge
 from maskdpo.api.client.given import job_options, read_given, read_limits, read_many, write_rows
 from maskdpo.api.client.many import Responses, annotate_many, check_concurrency
 from maskdpo.api.client.progress import drawn

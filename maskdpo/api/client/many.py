@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from annotator.calls.running.source import Items, Source
 from maskdpo.api.client.address import Address
-from maskdpo.api.client.edges import AsyncEdge
+from maskdpo.api.client.async_edge import AsyncEdge
 from maskdpo.api.client.given import Given
 from maskdpo.api.client.single import annotate_one_of_many
 from maskdpo.api.inputs import ResponseLike
