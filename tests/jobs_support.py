@@ -16,6 +16,7 @@ from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
+from annotator.models.backend import Backend
 from annotator.service.config import ServeConfig
 from annotator.service.jobs.job import Job, JobRequest
 from annotator.service.jobs.jobs import Jobs
@@ -78,10 +79,17 @@ def add_job(
 
 @asynccontextmanager
 async def running(
-    store: Store, jobs: Jobs, config: AnnotateConfig, **options: Any
+    store: Store,
+    jobs: Jobs,
+    config: AnnotateConfig,
+    *,
+    backend: Backend | None = None,
+    **options: Any,
 ) -> AsyncIterator[JobRunner]:
     """A runner at work, stopped at the end."""
-    runner = JobRunner(jobs, store=store, judge_of=lambda name, domain: (config, None), **options)
+    runner = JobRunner(
+        jobs, store=store, judge_of=lambda name, domain: (config, backend), **options
+    )
     task = asyncio.create_task(runner.run())
     try:
         yield runner

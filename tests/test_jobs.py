@@ -29,8 +29,9 @@ from sample_server import ChatServer, as_json, completion
 
 from annotator.calls.store import Store
 from annotator.calls.usage import Limits
-from annotator.judging.config import AnnotateConfig
+from annotator.judging.config import AnnotateConfig, CascadeConfig
 from annotator.judging.stream_judge import JudgeProcesses
+from annotator.models.openai.openai_backend import OpenAIBackend
 from annotator.service.jobs.attempt import Attempt, LostJobError
 from annotator.service.jobs.job import Job, JobRequest, Progress, Spent, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
@@ -82,6 +83,44 @@ def test_a_judge_that_computes_runs_in_processes(tmp_path: Path) -> None:
         job = run_jobs(jobs, store, LEXICAL, job.id, processes=processes)
     assert job.state == "succeeded"
     assert results(run, job.id) == expected
+
+
+def test_a_cascade_writes_the_bytes_of_the_command(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=40))
+    with ChatServer(judge) as server, JudgeProcesses(1) as processes:
+        config = judge_config(server.base_url).model_copy(
+            update={"judge": "cascade", "cascade": CascadeConfig(min_confidence=0.7)}
+        )
+        expected = command_output(tmp_path / "command", config, run)
+        num_asked = len(server.asked)
+        with open_jobs(run) as (store, jobs):
+            job = add_job(jobs, upload_lines(run))
+            job = run_jobs(jobs, store, config, job.id, processes=processes)
+        assert job.state == "succeeded", job.outcome
+        assert results(run, job.id) == expected
+        assert 0 < num_asked < 40 * CALLS_A_RESPONSE
+        assert job.spent.calls == len(server.asked) - num_asked == num_asked
+
+
+def test_one_backend_serves_jobs_and_others(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=6))
+
+    async def work(config: AnnotateConfig) -> None:
+        assert config.llm is not None
+        backend = OpenAIBackend(config.llm)
+        with open_jobs(run) as (store, jobs):
+            first, second = (add_job(jobs, upload_lines(run)) for _ in range(2))
+            async with running(store, jobs, config, backend=backend):
+                for job in (first, second):
+                    assert (await wait_for(jobs, job.id, has_ended)).state == "succeeded"
+            assert results(run, first.id) == results(run, second.id)
+
+    with ChatServer(slow(judge, 0.02)) as server:
+        asyncio.run(work(judge_config(server.base_url, concurrency=3)))
+        assert server.most_in_flight <= 3
+        assert max(bodies(server).values()) == 1
 
 
 def test_a_job_without_documents_gets_a_copy_of_those_of_the_run(tmp_path: Path) -> None:

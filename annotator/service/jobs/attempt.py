@@ -22,7 +22,7 @@ from annotator.calls.usage import NO_LIMITS, Meter, Tokens
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.judge import JudgeTask
 from annotator.judging.llm_judge import LlmJudge
-from annotator.judging.make_judge import judge_meter
+from annotator.judging.make_judge import asks_a_model, judge_meter
 from annotator.judging.runs.run_steps import (
     JudgingRun,
     RunFiles,
@@ -229,12 +229,7 @@ class Attempt:
         if run is None:
             return Progress(total=self.job.progress.total)
         total, done = len(run.inputs.order), run.num_done
-        now = time.monotonic()
-        self._pace.append((now, done))
-        while len(self._pace) > 2 and now - self._pace[0][0] > _RATE_WINDOW_S:
-            self._pace.popleft()
-        began, before = self._pace[0]
-        rate = (done - before) / (now - began) if now > began else 0.0
+        rate = self._rate(done)
         return Progress(
             total=total,
             done=done,
@@ -243,6 +238,20 @@ class Attempt:
             rate_per_s=round(rate, 3) if rate else None,
             eta_s=round((total - done) / rate, 1) if rate else None,
         )
+
+    def _rate(self, done: int) -> float:
+        """Responses per second in the last half minute; 0.0 where it is not known.
+
+        What a judge model has from the store comes first and says nothing about the rest.
+        """
+        if asks_a_model(self._config) and not self._num_replies:
+            return 0.0
+        now = time.monotonic()
+        self._pace.append((now, done))
+        while len(self._pace) > 2 and now - self._pace[0][0] > _RATE_WINDOW_S:
+            self._pace.popleft()
+        began, before = self._pace[0]
+        return (done - before) / (now - began) if now > began else 0.0
 
 
 def _meter(config: AnnotateConfig, job: Job) -> Meter:
