@@ -11,7 +11,9 @@ one request after another. In both parts the status of a job is read 20 times a 
     python benchmarks/service_load.py --seconds 20 --load 3
 
 The last line is one JSON object: `statuses`, `offered_per_s`, `accepted_per_s`, `command_per_s`
-(median of its runs), `of_command`, `p50_ms` and `p99_ms` of accepted requests, `memory_mb_10_s`,
+(median of its runs), `of_command`, `service_cores` (CPU of the service and its worker processes),
+`others_cores` and `command_others_cores` (CPU of other programs meanwhile: more than 0.2 spoils
+the figures), `p50_ms` and `p99_ms` of accepted requests, `memory_mb_10_s`,
 `memory_mb_end` (the service and its worker processes), `memory_growth`, `status_p99_ms` of part 1,
 `status_beside_calls_p99_ms` of part 2, and `met`: which of the aims are met.
 """
@@ -34,8 +36,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from annotate_throughput import SlowServer
-from service_process import ROOT, ServiceProcess, percentile
+import psutil
+from annotate_throughput import FACT, SlowServer
+from service_process import ROOT, OtherLoad, ServiceProcess, percentile
 from service_rows import make_request
 from service_throughput import judge_settings
 
@@ -46,6 +49,7 @@ MAX_STATUS_MS = 250.0
 MAX_STATUS_BESIDE_CALLS_MS = 50.0
 CALLS_AT_ONCE, LATENCY_S = 32, 0.2
 COMMAND_ROWS = 1000
+OTHERS_OF_COMMAND: list[float] = []
 
 
 def main() -> None:
@@ -53,10 +57,10 @@ def main() -> None:
     if find_spec("locust") is None:
         raise SystemExit("service_load.py needs locust; install it with: pip install locust")
     before = [measure_command() for _ in range(args.command_runs)]
-    found = asyncio.run(measure_overload(args, statistics.median(before or [200.0])))
+    found = asyncio.run(measure_overload(args, statistics.median(before)))
     after = [measure_command() for _ in range(args.command_runs)]
     found |= asyncio.run(measure_beside_calls(args))
-    print(json.dumps(conclude(found, [*before, *after] or [200.0])))
+    print(json.dumps(conclude(found, [*before, *after])))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -77,6 +81,7 @@ def conclude(found: dict[str, Any], command: Sequence[float]) -> dict[str, Any]:
         "command_per_s": round(command_per_s, 1),
         "command_low": round(min(command), 1),
         "command_high": round(max(command), 1),
+        "command_others_cores": OTHERS_OF_COMMAND,
         "of_command": round(found["accepted_per_s"] / command_per_s, 3),
         "memory_growth": round(found["memory_mb_end"] / found["memory_mb_10_s"], 3),
     }
@@ -111,6 +116,7 @@ def measure_command() -> float:
         for file, rows in (("documents", documents), ("responses", responses)):
             text = "".join(f"{json.dumps(row)}\n" for row in rows)
             (folder / f"{file}.jsonl").write_text(text, encoding="utf-8")
+        others, own_s = OtherLoad(), -own_cpu_s()
         subprocess.run(
             [sys.executable, "-m", "maskdpo", "annotate", "--set", f"run.dir={folder}"],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -119,6 +125,7 @@ def measure_command() -> float:
             capture_output=True,
         )
         sidecar = json.loads((folder / "annotations.jsonl.meta.json").read_text(encoding="utf-8"))
+        OTHERS_OF_COMMAND.append(others.cores(own_s + own_cpu_s()))
         return COMMAND_ROWS / sum(sidecar["timings"].values())
 
 
@@ -131,13 +138,18 @@ async def measure_overload(args: argparse.Namespace, command_per_s: float) -> di
         folder = Path(name)
         with ServiceProcess(folder, []) as service:
             async with StatusReader(service) as status:
+                others, own_s, service_s = OtherLoad(), -own_cpu_s(), -service.cpu_s()
                 locust = start_locust(args, service, folder / "load.json", command_per_s)
                 memory = await watch_memory(service, args.seconds)
                 await asyncio.to_thread(locust.wait)
+                service_s += service.cpu_s()
+                others_cores = others.cores(own_s + own_cpu_s() + service_s)
         load = json.loads((folder / "load.json").read_text(encoding="utf-8"))
     seconds, statuses = load["seconds"], load["statuses"]
     return {
         "connections": args.connections,
+        "others_cores": others_cores,
+        "service_cores": round(service_s / seconds, 2),
         "seconds": round(seconds, 1),
         "statuses": statuses,
         "offered_per_s": round(sum(statuses.values()) / seconds, 1),
@@ -150,6 +162,12 @@ async def measure_overload(args: argparse.Namespace, command_per_s: float) -> di
         "status_p50_ms": round(1000 * percentile(status.took, 0.5), 1),
         "status_p99_ms": round(1000 * percentile(status.took, 0.99), 1),
     }
+
+
+def own_cpu_s() -> float:
+    """CPU seconds of this process, and of its children that have ended."""
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def start_locust(
@@ -208,15 +226,13 @@ class StatusReader:
         await self._session.close()
 
     async def _start_job(self) -> str:
-        """The path of a job with one row."""
-        row = {
-            "id": "r",
-            "question_id": "q",
-            "text": "",
-            "prompt": [{"role": "user", "content": "?"}],
-        }
+        """The path of a job with one row, which soon ends."""
+        prompt = [{"role": "user", "content": "What of the harbour?"}]
+        response = {"id": "r", "question_id": "q", "prompt": prompt, "text": FACT}
+        rows = [{"document": {"id": "d", "text": FACT}}, {**response, "document_ids": ["d"]}]
+        body = "".join(f"{json.dumps(row)}\n" for row in rows)
         kind = {"Content-Type": "application/x-ndjson"}
-        async with self._session.post("/v1/jobs", data=json.dumps(row), headers=kind) as reply:
+        async with self._session.post("/v1/jobs", data=body, headers=kind) as reply:
             if reply.status != 201:
                 raise SystemExit(f"no job: {reply.status} {await reply.text()}")
             return f"/v1/jobs/{(await reply.json())['id']}"

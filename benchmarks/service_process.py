@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -89,6 +90,23 @@ class ServiceProcess:
     def _tree(self) -> list[psutil.Process]:
         top = psutil.Process(self._process.pid)
         return [top, *top.children(recursive=True)]
+
+
+class OtherLoad:
+    """How many CPU cores programs that are not part of a measurement use, from its start on."""
+
+    def __init__(self) -> None:
+        self._began, self._busy_s = time.monotonic(), _busy_s()
+
+    def cores(self, own_s: float) -> float:
+        """`own_s` is the CPU time of the measured programs since the start."""
+        passed = time.monotonic() - self._began
+        return round(max(0.0, _busy_s() - self._busy_s - own_s) / passed, 2)
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
