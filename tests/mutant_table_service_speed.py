@@ -57,4 +57,49 @@ SERVICE_SPEED = [
             SPEED,
         ),
     ),
+    *mutants_of(
+        "annotator/judging/stream_judge.py",
+        (
+            "batches-of-any-size",
+            "in_batches(tasks, batch_tasks)",
+            "in_batches(tasks, BATCH_TASKS)",
+            SPEED,
+        ),
+        ("workers-start-late", "for _ in range(self.count)]", "for _ in range(0)]", SPEED),
+    ),
+    *mutants_of(
+        "annotator/service/engine.py",
+        ("late-tasks-begin", "if self._is_late(order):", "if False:", SPEED),
+        ("late-without-a-limit", "self._max_wait_s is None or order", "order", SPEED),
+    ),
+    *mutants_of(
+        "annotator/service/service.py",
+        (
+            "service-counts-nothing",
+            'return self.metrics.on_event(judge, currency=prices.currency if prices else "")',
+            "return lambda event: None",
+            METRICS,
+        ),
+    ),
+    *mutants_of(
+        "annotator/service/api/annotation_routes.py",
+        (
+            "annotations-not-counted",
+            "        self._metrics.annotated(self._judge_name, row)\n",
+            "",
+            METRICS,
+        ),
+    ),
+    *mutants_of(
+        "annotator/service/admission.py",
+        ("admission-never-measures", "fade = 0.5 ** (passed / _HALF_LIFE_S)", "fade = 1.0", SPEED),
+        (
+            "admission-counts-the-failed",
+            "self.num_inside -= 1",
+            "self.num_inside -= 1\n        self._finished += 1.0",
+            SPEED,
+        ),
+        ("admission-always-later", "self.num_inside >= self._always", "True", SPEED),
+        ("admission-without-most", "self.num_inside >= self._most or", "", SPEED),
+    ),
 ]

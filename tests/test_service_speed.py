@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from core_support import annotate_all, judge_config, judge_world
+from core_support import (
+    LEXICAL,
+    annotate_all,
+    judge_config,
+    judge_world,
+    make_documents,
+    make_responses,
+)
 from judge_server import ScriptedJudge
 from sample_server import ChatServer
 
@@ -19,14 +28,18 @@ from annotator.judging import excerpts
 from annotator.judging.annotator import Annotator
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.excerpts import ExcerptChooser
-from annotator.judging.judge import JudgeTask
+from annotator.judging.judge import Judged, JudgeTask
 from annotator.judging.lexical.index import DocumentIndex, index_document
 from annotator.judging.lexical.judge import LexicalJudge
 from annotator.judging.llm_judge import LlmJudge
 from annotator.judging.make_judge import make_judge
 from annotator.judging.protocols.protocol_input import ProtocolInput
+from annotator.judging.stream_judge import JudgeProcesses
+from annotator.service.admission import Admission, BusyError
+from annotator.service.engine import Engine
 from annotator.text.config import RetrievalConfig
 from schemas.events import CallAsked, CallsServed, Event
+from schemas.labels import Label
 from schemas.records import Document, Message, Response
 
 FACT = "The harbour of Karsted was dredged in 1951. "
@@ -147,3 +160,117 @@ def test_calls_found_in_the_store_are_events(tmp_path: Path) -> None:
     served = [event.count for event in events if isinstance(event, CallsServed)]
     assert sum(served) == asked > 0
     assert annotator.meter.num_served == asked
+
+
+class NotedProcesses(JudgeProcesses):
+    """Worker processes that note how many tasks each batch has."""
+
+    def __init__(self, count: int, **values: int) -> None:
+        super().__init__(count, **values)
+        self.sizes: list[int] = []
+
+    def submit(self, ask: Callable[[list[JudgeTask]], Judged], tasks: list[JudgeTask]) -> Any:
+        self.sizes.append(len(tasks))
+        return super().submit(ask, tasks)
+
+
+def test_a_worker_process_gets_no_larger_batches_than_it_is_given() -> None:
+    with NotedProcesses(1, batch_tasks=3) as processes:
+        annotator = Annotator(LEXICAL, documents=make_documents(), processes=processes)
+        rows = annotate_all(annotator, list(make_responses(20)))
+    assert len(rows) == sum(processes.sizes) == 20
+    assert max(processes.sizes) == 3
+
+
+def test_worker_processes_need_at_least_a_task() -> None:
+    with pytest.raises(ValueError, match="batch_tasks is 0; at least 1 task is needed"):
+        JudgeProcesses(1, batch_tasks=0)
+
+
+def test_worker_processes_can_start_before_there_is_work() -> None:
+    before = set(multiprocessing.active_children())
+    with JudgeProcesses(2) as processes:
+        asyncio.run(processes.start(LexicalJudge()))
+        assert len(set(multiprocessing.active_children()) - before) == 2
+
+
+@pytest.mark.parametrize("max_wait_s", [None, 60.0, 0.0])
+def test_a_task_that_has_waited_too_long_is_not_begun(max_wait_s: float | None) -> None:
+    async def run() -> Any:
+        engine = Engine(Annotator(AnnotateConfig()), max_wait_s=max_wait_s)
+        try:
+            return await engine.judge(make_task(FACT))
+        finally:
+            await engine.close()
+
+    if max_wait_s == 0.0:
+        with pytest.raises(BusyError):
+            asyncio.run(run())
+    else:
+        assert [verdict.label for verdict in asyncio.run(run())] == [Label.NO_HALLUCINATION]
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def judge_for(admission: Admission, clock: Clock, *, seconds: float, each: float) -> None:
+    """A judge that finishes a request every `each` seconds, with another always inside."""
+    admission.enter()
+    end = clock.now + seconds
+    while clock.now < end:
+        clock.now += each
+        admission.finish()
+    admission.leave()
+
+
+def count_let_in(admission: Admission) -> int:
+    """How many more are let in now."""
+    for count in range(1000):
+        try:
+            admission.enter()
+        except BusyError:
+            return count
+    raise AssertionError("no limit")
+
+
+@pytest.mark.parametrize(("each", "expected"), [(0.011, 28), (0.05, 7), (0.2, 4)])
+def test_as_many_are_let_in_as_are_judged_in_the_longest_wait(each: float, expected: int) -> None:
+    clock = Clock()
+    admission = Admission(most=500, max_wait_s=0.3, always=4, clock=clock)
+    judge_for(admission, clock, seconds=20, each=each)
+    assert count_let_in(admission) == expected
+
+
+def test_no_more_than_the_most_are_let_in_and_a_place_becomes_free() -> None:
+    admission = Admission(most=5)
+    assert count_let_in(admission) == 5
+    admission.leave()
+    assert admission.num_inside == 4
+    assert count_let_in(admission) == 1
+
+
+def test_requests_that_end_without_a_verdict_do_not_make_a_judge_look_fast() -> None:
+    clock = Clock()
+    admission = Admission(most=500, max_wait_s=0.3, always=4, clock=clock)
+    judge_for(admission, clock, seconds=20, each=0.1)
+    for _ in range(300):
+        admission.enter()
+        admission.leave()
+    assert count_let_in(admission) == 4
+
+
+def test_a_refused_client_learns_when_to_come_back() -> None:
+    clock = Clock()
+    admission = Admission(most=500, max_wait_s=5.0, clock=clock)
+    judge_for(admission, clock, seconds=20, each=1.5)
+    assert count_let_in(admission) == 4
+    with pytest.raises(BusyError) as refused:
+        admission.enter()
+    assert refused.value.retry_after_s == 6

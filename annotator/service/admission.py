@@ -45,7 +45,6 @@ class Admission:
         self._always = always
         self._clock = clock
         self.num_inside = 0
-        self.num_refused = 0
         self._busy_s = _PRIOR_S * _PRIOR_WEIGHT  # time with a request inside, decayed
         self._finished = _PRIOR_WEIGHT  # requests that ended in that time, decayed
         self._seen = clock()
@@ -61,15 +60,18 @@ class Admission:
         wait_s = self.num_inside * self.seconds_per_request
         is_long = self._max_wait_s is not None and wait_s > self._max_wait_s
         if self.num_inside >= self._most or (is_long and self.num_inside >= self._always):
-            self.num_refused += 1
             raise BusyError(max(1, math.ceil(wait_s if self._max_wait_s is not None else 1.0)))
         self.num_inside += 1
 
+    def finish(self) -> None:
+        """A request was judged: only these tell how fast the judge is."""
+        self._measure()
+        self._finished += 1.0
+
     def leave(self) -> None:
-        """A request has ended."""
+        """A request has ended, judged or not."""
         self._measure()
         self.num_inside -= 1
-        self._finished += 1.0
 
     def _measure(self) -> None:
         now = self._clock()

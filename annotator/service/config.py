@@ -44,9 +44,9 @@ class ServeConfig(Section):
     max_waiting: int = Field(default=1024, ge=1)
     """Requests for annotations under way per judge; further ones are refused (429)."""
 
-    max_wait_s: float = Field(default=0.5, gt=0)
+    max_wait_s: float = Field(default=0.3, gt=0)
     """A request for a judge that computes is refused (429) if it would wait longer than this, in
-    seconds, by the measured speed."""
+    seconds, by the measured speed; or if it has waited twice as long and has not begun."""
 
     timeout_s: float = Field(default=300.0, gt=0)
     """The longest time for the annotation of one response, in seconds; then 504. Replies of a judge

@@ -18,6 +18,7 @@ from annotator.judging.annotator import Annotator
 from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.judge import JudgeFailure, JudgeTask
 from annotator.judging.llm_judge import LlmJudge
+from annotator.service.admission import BusyError
 from schemas.errors import MaskDpoError
 from schemas.records import Verdict
 
@@ -36,14 +37,19 @@ class _Order:
     task: JudgeTask
     future: asyncio.Future[Outcome]
     on_verdicts: OnVerdicts | None
+    came: float
     num_told: int = 0
 
 
 class Engine:
-    """One judge at work. Used in one event loop; close it before the annotator's store."""
+    """One judge at work. Used in one event loop; close it before the annotator's store.
 
-    def __init__(self, annotator: Annotator) -> None:
+    `max_wait_s` is the longest time that a task may wait before it begins; None: any.
+    """
+
+    def __init__(self, annotator: Annotator, *, max_wait_s: float | None = None) -> None:
         self.annotator = annotator
+        self._max_wait_s = max_wait_s
         self._orders: deque[_Order] = deque()  # not yet in the stream
         self._inside: dict[int, _Order] = {}  # by the id of their task
         self._news = asyncio.Event()
@@ -59,12 +65,13 @@ class Engine:
 
         Cancelled, a task that has not begun is dropped; one that has begun continues, and its
         replies are stored. Raises BackendError where the judge's servers fail, LimitReachedError
-        at a limit.
+        at a limit, BusyError where it has waited too long to begin.
         """
         if sum(len(item.text) for item in task.documents) > _LONG_CHARS:
             await self._index(task)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        order = _Order(task=task, future=future, on_verdicts=on_verdicts)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        order = _Order(task=task, future=future, on_verdicts=on_verdicts, came=loop.time())
         if not self._is_shared:
             return await self._judge_alone(order)
         self._orders.append(order)
@@ -112,11 +119,18 @@ class Engine:
         while True:
             while self._orders:
                 order = self._orders.popleft()
-                if not order.future.done():
+                if self._is_late(order):
+                    order.future.set_exception(BusyError(1))
+                elif not order.future.done():
                     self._inside[id(order.task)] = order
                     yield order.task
             self._news.clear()
             await self._news.wait()
+
+    def _is_late(self, order: _Order) -> bool:
+        if self._max_wait_s is None or order.future.done():
+            return False
+        return asyncio.get_running_loop().time() - order.came > self._max_wait_s
 
     async def _judge_each(self) -> None:
         """Judge what was inside a stream that ended unexpectedly, each task by itself."""

@@ -14,6 +14,7 @@ from schemas.errors import BackendError, ConfigError, InputError, LimitReachedEr
 
 MAX_DETAILS = 20
 RETRY_AFTER_S = 5
+BUSY = 429
 
 
 @dataclass(kw_only=True, eq=False)
@@ -45,7 +46,7 @@ class ApiError(Exception):
 def busy(message: str, *, retry_after_s: int) -> ApiError:
     """429: no room now."""
     headers = {"Retry-After": str(retry_after_s)}
-    return ApiError(status=429, code="busy", message=message, headers=headers)
+    return ApiError(status=BUSY, code="busy", message=message, headers=headers)
 
 
 def unavailable(code: str, message: str, *, retry_after_s: int = RETRY_AFTER_S) -> ApiError:

@@ -30,6 +30,7 @@ from schemas.events import OnEvent
 from schemas.records import Document
 
 STAGE = "serve"
+_LATE = 2.0  # times `max_wait_s` that a task may wait in the end, where it was expected to be less
 
 
 class UnknownNameError(Exception):
@@ -65,6 +66,7 @@ class Judges:
         budget: Budget,
         on_event: Callable[[str], OnEvent],
     ) -> None:
+        self._serve = serve
         self._store = store
         self._documents = documents
         self._processes = processes
@@ -123,7 +125,8 @@ class Judges:
                     on_event=self._on_event(name),
                     judge=judge,
                     meter=served.meter,
-                )
+                ),
+                max_wait_s=None if asks_a_model(config) else _LATE * self._serve.max_wait_s,
             )
         return self._engines[key]
 

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from annotator.judging.annotator import finish_task
 from annotator.judging.judge import JudgeTask
-from annotator.service.admission import Admission, BusyError
+from annotator.service.admission import BusyError
 from annotator.service.api.bodies import (
     AnnotationReply,
     AnnotationRequest,
@@ -28,7 +28,7 @@ from annotator.service.api.documented import error_responses
 from annotator.service.api.events import encode_event
 from annotator.service.api.reading import json_body, read_body
 from annotator.service.engine import OnVerdicts
-from annotator.service.errors import ApiError, api_error_of, busy, invalid, unavailable
+from annotator.service.errors import BUSY, ApiError, api_error_of, busy, invalid, unavailable
 from annotator.service.intake import make_task
 from annotator.service.judges import UnknownNameError
 from annotator.service.service import Service
@@ -97,7 +97,7 @@ class _Call:
         if service.stopping.is_set():
             raise unavailable("stopping", "the service is stopping; try again in a moment")
         try:
-            admission = service.judges.find(body.judge).admission
+            self._admission = service.judges.find(body.judge).admission
         except UnknownNameError as error:
             raise invalid(str(error), code="unknown_name") from None
         self._judge_name = body.judge
@@ -106,8 +106,15 @@ class _Call:
         with self._failure_counted():
             if service.watches[body.judge].is_replaced:
                 raise unavailable("other_model", service.watches[body.judge].found)
-            _enter(admission, inside)
+            self._enter(inside)
             self._prepare(service, body)
+
+    def _enter(self, inside: ExitStack) -> None:
+        try:
+            self._admission.enter()
+        except BusyError as error:
+            raise busy(str(error), retry_after_s=error.retry_after_s) from None
+        inside.callback(self._admission.leave)
 
     def _prepare(self, service: Service, body: AnnotationRequest) -> None:
         try:
@@ -129,7 +136,10 @@ class _Call:
         try:
             yield
         except ApiError as error:
-            self._metrics.not_annotated(self._judge_name, error.code)
+            if error.status == BUSY:
+                self._metrics.refused(self._judge_name)
+            else:
+                self._metrics.not_annotated(self._judge_name, error.code)
             raise
         except asyncio.CancelledError:
             self._metrics.not_annotated(self._judge_name, "cancelled")
@@ -167,6 +177,7 @@ class _Call:
     async def _judge(self, on_verdicts: OnVerdicts | None = None) -> Annotation:
         with self._failure_counted():
             row = await self._judge_in_time(on_verdicts)
+        self._admission.finish()
         self._metrics.annotated(self._judge_name, row)
         return row
 
@@ -178,6 +189,8 @@ class _Call:
         except TimeoutError:
             message = f"not judged within {timeout_s:g} s (serve.timeout_s); replies are kept"
             raise ApiError(status=504, code="timeout", message=message) from None
+        except BusyError as error:
+            raise busy(str(error), retry_after_s=error.retry_after_s) from None
         except MaskDpoError as error:
             raise api_error_of(error) from None
         row = finish_task(self._task, outcome, judge=self._engine.annotator.judge.name)
@@ -191,14 +204,6 @@ class _Call:
         score = score_labels(item.verdict.label for item in row.sentences).score
         rest = json.dumps({"score": score, "judge": self._judge_name})
         return b'{"annotation": ' + row.model_dump_json().encode() + b", " + rest[1:].encode()
-
-
-def _enter(admission: Admission, inside: ExitStack) -> None:
-    try:
-        admission.enter()
-    except BusyError as error:
-        raise busy(str(error), retry_after_s=error.retry_after_s) from None
-    inside.callback(admission.leave)
 
 
 async def _read(
