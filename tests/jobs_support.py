@@ -144,7 +144,7 @@ def serve_in_process(folder: Path, base_url: str, concurrency: int) -> None:
         config = judge_config(base_url, concurrency=concurrency)
         with open_jobs(folder) as (store, jobs):
             async with running(store, jobs, config):
-                while jobs.table.open_jobs():
+                while jobs.table.open_jobs(most_queued=1):
                     await asyncio.sleep(0.05)
 
     asyncio.run(run())

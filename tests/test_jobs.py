@@ -696,3 +696,19 @@ def test_a_reader_gets_every_row_once_over_attempts(tmp_path: Path) -> None:
         job_id, data = asyncio.run(work(judge_config(server.base_url, concurrency=4)))
     assert data == results(run, job_id)
     assert [json.loads(row)["id"] for row in data.splitlines()] == [f"r{n}" for n in range(30)]
+
+
+def test_a_long_queue_is_worked_off_in_order(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    with open_jobs(run) as (store, jobs):
+        added = [add_job(jobs, upload_lines(run)).id for _ in range(5)]
+        jobs.pause(added[1])
+        found = jobs.table.open_jobs(most_queued=2)
+        assert [job.id for job in found] == [added[0], added[2]]
+        last = run_jobs(jobs, store, LEXICAL, added[4], running_jobs=1)
+        assert last.state == "succeeded"
+        started = [jobs.get(name).started for name in (added[0], *added[2:])]
+        assert None not in started
+        assert started == sorted(started, key=float)  # type: ignore[arg-type]
+        assert jobs.get(added[1]).started is None

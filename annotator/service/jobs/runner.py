@@ -34,6 +34,7 @@ JudgeOf = Callable[[str, str | None], tuple[AnnotateConfig, Backend | None]]
 
 LOOK_S = 0.5  # seconds between two looks at the table, and at what is wanted of a running job
 _EXPIRE_EVERY_S = 60.0
+_QUEUED_AT_ONCE = 64  # more than one look can start
 _RUNNING: tuple[State, ...] = ("running",)
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ class JobRunner:
     async def _look(self) -> None:
         """Start what can be started, and settle what nobody runs any more."""
         self._running = {name: task for name, task in self._running.items() if not task.done()}
-        for job in await self._threads.run(self._jobs.table.open_jobs):
+        look = partial(self._jobs.table.open_jobs, most_queued=_QUEUED_AT_ONCE)
+        for job in await self._threads.run(look):
             if job.id in self._running or not self._is_due(job):
                 continue
             taken = await self._threads.run(partial(self._take, job))

@@ -30,6 +30,7 @@ _CREATE = (
     " waits INTEGER NOT NULL, first_run INTEGER NOT NULL,"
     " idempotency_key TEXT UNIQUE, digest TEXT NOT NULL)"
 )
+_INDEX = "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state)"
 _COLUMNS = tuple(Job.model_fields)
 _JSON = ("request", "progress", "spent", "reserved", "outcome")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
@@ -51,6 +52,7 @@ class JobTable:
             store_tables.switch_to_wal(self._connection)
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute(_CREATE)
+            self._connection.execute(_INDEX)
             self._reader = store_tables.connect(path)
             # Progress and reservations survive a killed process, and may be lost in a power cut.
             self._quick = store_tables.connect_unsafe(path)
@@ -88,10 +90,14 @@ class JobTable:
         query = f"{_SELECT} WHERE state = coalesce(?, state) ORDER BY number DESC LIMIT ?"
         return [_job(row) for row in self._read(query, [state, limit])]
 
-    def open_jobs(self) -> list[Job]:
-        """Jobs that run or will run, the oldest first."""
-        query = f"{_SELECT} WHERE state IN ({_marks(OPEN)}) ORDER BY number"
-        return [_job(row) for row in self._read(query, OPEN)]
+    def open_jobs(self, *, most_queued: int) -> list[Job]:
+        """Jobs that run or wait, and of those in the queue the first ones; the oldest first."""
+        first = "SELECT number FROM jobs WHERE state = 'queued' ORDER BY number LIMIT ?"
+        query = (
+            f"{_SELECT} WHERE state IN ({_marks(OPEN)})"
+            f" AND (state <> 'queued' OR wanted <> 'run' OR number IN ({first})) ORDER BY number"
+        )
+        return [_job(row) for row in self._read(query, [*OPEN, most_queued])]
 
     def count(self) -> dict[str, int]:
         """The number of jobs by state."""
