@@ -18,6 +18,7 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.runs.annotate import run_annotate
 from annotator.models.backend import Backend
 from annotator.service.config import ServeConfig
+from annotator.service.jobs.attempt import JobJudge
 from annotator.service.jobs.job import Job, JobRequest
 from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.runner import JobRunner
@@ -88,7 +89,10 @@ async def running(
 ) -> AsyncIterator[JobRunner]:
     """A runner at work, stopped at the end."""
     runner = JobRunner(
-        jobs, store=store, judge_of=lambda name, domain: (config, backend), **options
+        jobs,
+        store=store,
+        judge_of=lambda name, domain: JobJudge(config=config, backend=backend),
+        **options,
     )
     task = asyncio.create_task(runner.run())
     try:

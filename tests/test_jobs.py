@@ -32,7 +32,7 @@ from annotator.calls.usage import Limits
 from annotator.judging.config import AnnotateConfig, CascadeConfig
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.openai.openai_backend import OpenAIBackend
-from annotator.service.jobs.attempt import Attempt, LostJobError
+from annotator.service.jobs.attempt import Attempt, JobJudge, LostJobError
 from annotator.service.jobs.job import Job, JobRequest, Progress, Spent, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
 from annotator.service.jobs.results import ResultReader
@@ -609,7 +609,7 @@ def test_a_late_process_puts_nothing_in_place(tmp_path: Path) -> None:
                 folders=jobs.folders,
                 store=store,
                 threads=threads,
-                judge=(config, None),
+                judge=JobJudge(config=config),
                 processes=None,
                 same_model=False,
                 on_event=ignore,

@@ -169,6 +169,29 @@ def test_unknown_jobs(lexical: tuple[Path, ServiceProcess]) -> None:
             assert http.delete(f"/v1/jobs/{name}").status_code == 404
 
 
+def test_the_limits_of_a_service_hold_for_jobs_and_requests_together(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=12))
+    rows = [json.loads(line) for line in (run / "responses.jsonl").read_text().splitlines()]
+    with (
+        ChatServer(judge) as server,
+        serve(run, *model_options(server), "--max-calls", "20") as process,
+        client(process) as http,
+    ):
+        for row in rows[:2]:
+            given = {key: value for key, value in row.items() if key not in ("sampling",)}
+            reply = http.post("/v1/annotations", json={"response": given})
+            assert reply.status_code == 200, reply.text
+        assert len(server.asked) == 8
+        jobs = [upload(http, run, max_calls=9)["id"], upload(http, run)["id"]]
+        found = [wait_for(http, job, "limit_reached") for job in jobs]
+        assert len(server.asked) == 20
+        assert sum(status["usage"]["calls"] for status in found) == 12
+        assert "start the service with a higher limit" in found[1]["error"]["message"]
+        reply = http.post("/v1/annotations", json={"response": rows[-1] | {"text": "A new one."}})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "limit_reached")
+
+
 def test_states_and_limits_of_a_job_with_a_judge_model(tmp_path: Path) -> None:
     run = tmp_path / "run"
     judge = ScriptedJudge(world(run, num_responses=12))

@@ -186,6 +186,8 @@ class Meter:
     labels         number of verdicts of the run so far by label, counted by the judging code
     useless        replies that could not be used
     on_event       is called with what happens to each call (schemas/events.py)
+    parent         counts these calls, too, and its limits hold for them as well
+    refusing       the budget that the last refused call did not fit
 
     Raises ConfigError for a limit on cost without prices, and for two currencies in one budget.
     """
@@ -203,7 +205,9 @@ class Meter:
     has_reply: bool = False
     first_failure: RequestFailure | None = None
     on_event: OnEvent = ignore
+    parent: Meter | None = None
     budget: Budget = field(init=False)
+    refusing: Budget = field(init=False)
     num_under_way: int = field(init=False, default=0)
     # How many times a call is counted as under way, and its maximum cost. Two runs that share this
     # meter may both count one call for a moment, until one of them sees that the other makes it.
@@ -213,6 +217,7 @@ class Meter:
     def __post_init__(self, limits: Limits | Budget) -> None:
         self.budget = limits if isinstance(limits, Budget) else Budget(limits=limits)
         self.budget.join(self)
+        self.refusing = self.budget
 
     @property
     def most(self) -> Tokens:
@@ -225,6 +230,17 @@ class Meter:
 
         Calls of other threads come before or after it, so a limit holds for all of them together.
         """
+        if self.parent is not None and not self.parent.start(requests):
+            self.refusing = self.parent.refusing
+            return False
+        if self._start(requests):
+            return True
+        self.refusing = self.budget
+        if self.parent is not None:
+            self.parent.withdraw(requests)
+        return False
+
+    def _start(self, requests: Sequence[Request]) -> bool:
         with self.budget.lock:
             if not self.budget.admits(self, requests):
                 return False
@@ -249,6 +265,8 @@ class Meter:
 
     def withdraw(self, requests: Sequence[Request]) -> None:
         """Requests that were started are not sent after all."""
+        if self.parent is not None:
+            self.parent.withdraw(requests)
         with self.budget.lock:
             self.num_asked -= len(requests)
             for request in requests:
@@ -262,6 +280,19 @@ class Meter:
 
     def finish(self, request: Request, outcome: Outcome) -> None:
         """The outcome of a request has arrived; a failed call counts as free."""
+        tokens = self._count(request, outcome)
+        if self.on_event is not ignore:
+            self.on_event(
+                CallFailed(key=request.id, reason=outcome.reason, detail=outcome.detail)
+                if isinstance(outcome, RequestFailure)
+                else self._describe(request, tokens)
+            )
+
+    def _count(self, request: Request, outcome: Outcome) -> Tokens:
+        """Count an outcome here and above; returns its tokens."""
+        if self.parent is not None:
+            self.parent._count(request, outcome)
+        tokens = Tokens()
         with self.budget.lock:
             self._end(request)
             if isinstance(outcome, Reply):
@@ -269,12 +300,7 @@ class Meter:
                 self.tokens += tokens
             else:
                 self.failures[outcome.reason] += 1
-        if self.on_event is not ignore:
-            self.on_event(
-                CallFailed(key=request.id, reason=outcome.reason, detail=outcome.detail)
-                if isinstance(outcome, RequestFailure)
-                else self._describe(request, tokens)
-            )
+        return tokens
 
     def _describe(self, request: Request, tokens: Tokens) -> CallAnswered:
         return CallAnswered(
@@ -287,6 +313,8 @@ class Meter:
 
     def abandon(self, request: Request) -> None:
         """A request was cancelled: its cost is not known."""
+        if self.parent is not None:
+            self.parent.abandon(request)
         with self.budget.lock:
             self._end(request)
 

@@ -20,8 +20,9 @@ from annotator.judging.judge import StreamingJudge
 from annotator.judging.lexical.judge import SERVED_CACHED_CHARS
 from annotator.judging.llm_judge import CALL_KIND
 from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
-from annotator.judging.runs.stored_replies import identify_judge
+from annotator.judging.runs.stored_replies import find_model_judges, identify_judge
 from annotator.judging.stream_judge import JudgeProcesses
+from annotator.models.backend import Backend
 from annotator.service.admission import Admission
 from annotator.service.config import ServeConfig
 from annotator.service.engine import Engine
@@ -115,6 +116,7 @@ class Judges:
                 store=self._store,
                 meter=served.meter,
                 cached_chars=SERVED_CACHED_CHARS,
+                backend=self._backend_of(name),
             )
             self._engines[key] = Engine(
                 Annotator(
@@ -129,6 +131,15 @@ class Judges:
                 max_wait_s=None if asks_a_model(config) else _LATE * self._serve.max_wait_s,
             )
         return self._engines[key]
+
+    def _backend_of(self, name: str) -> Backend | None:
+        """The connections of a judge's model, which all its domains share; None before the
+        first."""
+        for (other, _), engine in self._engines.items():
+            if other == name:
+                for judge in find_model_judges(engine.annotator.judge):
+                    return judge.backend
+        return None
 
     def identify(self, *, same_model: bool) -> list[str]:
         """Record which models are served, before anything is spent; returns notes.

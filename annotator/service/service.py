@@ -20,8 +20,8 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_meter, judge_prices
 from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.models.backend import Backend
 from annotator.service.config import ServeConfig
+from annotator.service.jobs.attempt import JobJudge
 from annotator.service.jobs.job import JobRequest
 from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.runner import JobRunner
@@ -113,8 +113,8 @@ class Service:
         """Raise UnknownNameError or ConfigError for a job that cannot be done."""
         judge_meter(self.judges.config_of(request.judge, request.domain), request.limits)
 
-    def _judge_of(self, name: str, domain: str | None) -> tuple[AnnotateConfig, Backend | None]:
-        """The settings of a judge, and the connections that its requests and jobs share."""
+    def _judge_of(self, name: str, domain: str | None) -> JobJudge:
+        """The judge of a job, with the connections and limits that it shares with requests."""
         try:
             config = self.judges.config_of(name, domain)
             models = find_model_judges(self.judges.engine(name, domain).annotator.judge)
@@ -122,7 +122,11 @@ class Service:
             raise ConfigError(str(error)) from None
         if self.watches[name].is_replaced:
             raise BackendError(self.watches[name].found)
-        return config, models[0].backend if models else None
+        return JobJudge(
+            config=config,
+            backend=models[0].backend if models else None,
+            meter=self.judges.served[name].meter,
+        )
 
     def _listener(self, judge: str) -> OnEvent:
         (prices,) = judge_prices(self._configs[judge]) or [None]

@@ -78,7 +78,7 @@ class OpenDialogues(Generic[ResultT]):
         if meter.useless.is_hopeless:
             return BackendError(meter.useless.describe())
         return LimitReachedError(
-            f"{meter.budget.describe_stop()}; all replies are kept in {self.calls.store.path}, "
+            f"{meter.refusing.describe_stop()}; all replies are kept in {self.calls.store.path}, "
             "and the same command with a higher limit continues"
         )
 

@@ -201,7 +201,7 @@ class Stream(Generic[ResultT]):
             if not self._calls.meter.start([self._ready[0]]):
                 # Calls under way were counted at their maximum: when they arrive, the limit may
                 # allow more.
-                self._open.is_at_limit = not self._calls.meter.budget.num_under_way
+                self._open.is_at_limit = not self._calls.meter.refusing.num_under_way
                 break
             admitted.append(self._ready.popleft())
         return admitted

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, aclosing
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import IO
@@ -45,6 +46,20 @@ _ROWS_AT_ONCE = 256  # written between two looks whether the job is still wanted
 _RATE_WINDOW_S = 30.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobJudge:
+    """The judge of a job.
+
+    config    its settings, with the job's domain
+    backend   the connections that it shares with others; None: its own
+    meter     counts its calls, too, and its limits hold as well as those of the job
+    """
+
+    config: AnnotateConfig
+    backend: Backend | None = None
+    meter: Meter | None = None
+
+
 class LostJobError(Exception):
     """Another process runs the job now."""
 
@@ -56,7 +71,6 @@ class StoppedError(Exception):
 class Attempt:
     """One run of a job that its row says is ours.
 
-    judge      settings with the job's judge and domain, and a backend that is shared with others
     on_event   is called with calls, progress and failures
     """
 
@@ -68,7 +82,7 @@ class Attempt:
         folders: JobFolders,
         store: Store,
         threads: Threads,
-        judge: tuple[AnnotateConfig, Backend | None],
+        judge: JobJudge,
         processes: JudgeProcesses | None,
         same_model: bool,
         on_event: OnEvent,
@@ -78,13 +92,13 @@ class Attempt:
         self._folders = folders
         self._store_path = store.path
         self._threads = threads
-        self._config, self._backend = judge
+        self._config, self._backend = judge.config, judge.backend
         self._processes = processes
         self._same_model = same_model
         self._forward = on_event
         self._store: Store | None = None
         self._stop = threading.Event()
-        self.meter = _meter(self._config, job)
+        self.meter = _meter(judge, job)
         self._reserved: Spent | None = None
         self._num_replies = 0
         self._run: JudgingRun | None = None
@@ -254,9 +268,10 @@ class Attempt:
         return (done - before) / (now - began) if now > began else 0.0
 
 
-def _meter(config: AnnotateConfig, job: Job) -> Meter:
+def _meter(judge: JobJudge, job: Job) -> Meter:
     """The meter of an attempt, which continues where the last one ended."""
-    meter = judge_meter(config, job.request.limits)
+    meter = judge_meter(judge.config, job.request.limits)
+    meter.parent = judge.meter
     before = job.reserved or job.spent
     meter.num_asked = before.calls
     meter.tokens = Tokens(prompt=before.prompt, cached=before.cached, completion=before.completion)

@@ -126,8 +126,10 @@ def _is_temporary(error: BaseException, attempt: Attempt | None) -> bool:
 
 def _explain(error: BaseException, attempt: Attempt | None) -> tuple[str, str]:
     if isinstance(error, LimitReachedError) and attempt is not None:
-        stop = attempt.meter.budget.describe_stop()
-        return "limit_reached", f"{stop}; resume the job with a higher limit to continue"
+        refusing = attempt.meter.refusing
+        is_own = refusing is attempt.meter.budget
+        how = "resume the job" if is_own else "start the service"
+        return "limit_reached", f"{refusing.describe_stop()}; {how} with a higher limit to continue"
     if isinstance(error, InputError):
         return "invalid_input", str(error)
     if isinstance(error, ConfigError):

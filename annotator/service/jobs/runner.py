@@ -18,10 +18,8 @@ from typing import Any
 
 from annotator.calls.running.handover import end_task, wait_out
 from annotator.calls.store import Store
-from annotator.judging.config import AnnotateConfig
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.models.backend import Backend
-from annotator.service.jobs.attempt import Attempt, LostJobError, StoppedError
+from annotator.service.jobs.attempt import Attempt, JobJudge, LostJobError, StoppedError
 from annotator.service.jobs.ending import end_of
 from annotator.service.jobs.job import OPEN, Job, State, Wanted, lease_key
 from annotator.service.jobs.jobs import Jobs
@@ -29,8 +27,8 @@ from annotator.service.jobs.threads import Threads
 from schemas.errors import BackendError
 from schemas.events import OnEvent, ignore
 
-JudgeOf = Callable[[str, str | None], tuple[AnnotateConfig, Backend | None]]
-"""`judge_of(name, domain)`: the settings of a judge, and the backend that its requests share."""
+JudgeOf = Callable[[str, str | None], JobJudge]
+"""`judge_of(name, domain)`: the judge of a job."""
 
 LOOK_S = 0.5  # seconds between two looks at the table, and at what is wanted of a running job
 _EXPIRE_EVERY_S = 60.0
