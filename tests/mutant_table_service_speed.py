@@ -70,7 +70,6 @@ SERVICE_SPEED = [
     *mutants_of(
         "annotator/service/engine.py",
         ("late-tasks-begin", "if self._is_late(order):", "if False:", SPEED),
-        ("late-without-a-limit", "self._max_wait_s is None or order", "order", SPEED),
     ),
     *mutants_of(
         "annotator/service/service.py",
