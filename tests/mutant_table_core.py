@@ -59,7 +59,7 @@ CORE = [
         "annotator/calls/running/stream.py",
         (
             "limit-of-this-meter-alone",
-            "meter.budget.num_under_way",
+            "meter.refusing.num_under_way",
             "meter.num_under_way",
             f"{FAULTS} -k others_of_its_budget",
         ),

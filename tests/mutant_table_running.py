@@ -110,7 +110,7 @@ IN_RUNNING = [
         ),
         (
             "gives-up-while-others-reserve",
-            "not self._calls.meter.budget.num_under_way",
+            "not self._calls.meter.refusing.num_under_way",
             "not self._under_way",
             f"{FAULTS} -k reserved",
         ),
@@ -314,8 +314,8 @@ IN_RUNNING = [
         ),
         (
             "labels-are-not-counted",
-            "            self._count(verdicts)\n            item.num_owed",
-            "            item.num_owed",
+            "            self._count(verdicts)\n            if self._on_verdicts",
+            "            if self._on_verdicts",
             f"{CORE} -k events_count",
         ),
     ),

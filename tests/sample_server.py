@@ -60,6 +60,7 @@ class ChatServer:
     ) -> None:
         self.asked: list[Asked] = []
         self.num_lists = 0  # how often the list of models was asked for
+        self.models = models  # may be changed while it serves
         self.most_in_flight = 0
         self._in_flight = 0
         self._lock = threading.Lock()
@@ -71,7 +72,7 @@ class ChatServer:
             def do_GET(self) -> None:
                 with outer._lock:
                     outer.num_lists += 1
-                self._send(models)
+                self._send(outer.models)
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

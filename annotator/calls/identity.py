@@ -69,7 +69,7 @@ def identify_models(
     for item in asked:
         now = _ask(item.backend)
         served[item.role] = now
-        last = _last_served(store, item)
+        last = last_served(store, item)
         if not now:
             notes += [_unchecked(item)] if last else []
             continue
@@ -116,7 +116,7 @@ def _header(item: AskedModel) -> dict[str, Any]:
     }
 
 
-def _last_served(store: Store, item: AskedModel) -> list[ServedModel]:
+def last_served(store: Store, item: AskedModel) -> list[ServedModel]:
     """What servers reported in the last run with that model; [] where nothing was recorded."""
     if not store.count(item.role):
         return []  # there is no reply of the former model

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from annotator.calls.identity import last_served
 from annotator.calls.store import Store
 from annotator.calls.usage import Budget, Meter
 from annotator.judging.annotator import Annotator
@@ -20,9 +21,14 @@ from annotator.judging.judge import StreamingJudge
 from annotator.judging.lexical.judge import SERVED_CACHED_CHARS
 from annotator.judging.llm_judge import CALL_KIND
 from annotator.judging.make_judge import asks_a_model, judge_meter, make_judge
-from annotator.judging.runs.stored_replies import find_model_judges, identify_judge
+from annotator.judging.runs.stored_replies import (
+    asked_models,
+    find_model_judges,
+    identify_judge,
+)
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Backend
+from annotator.models.served_model import ServedModel
 from annotator.service.admission import Admission
 from annotator.service.config import ServeConfig
 from annotator.service.engine import Engine
@@ -40,12 +46,16 @@ class UnknownNameError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ServedJudge:
-    """One judge by its name: settings, limits and the requests inside."""
+    """One judge by its name: settings, limits and the requests inside.
+
+    known   what its servers reported in the last run on the store, and in this one
+    """
 
     name: str
     config: AnnotateConfig
     meter: Meter
     admission: Admission
+    known: list[ServedModel] = field(default_factory=list)
 
     @property
     def model(self) -> str:
@@ -157,6 +167,8 @@ class Judges:
                 count_serving=lambda: self._store.count(CALL_KIND),
             )
             self._store.begin_run(STAGE, judge.fingerprint(), models=models.records)
+            for item in asked_models(judge):
+                served.known.extend(last_served(self._store, item))
             notes += [f"judge {served.name}: {note}" for note in (*models.notes, *judge.notes())]
         return notes
 

@@ -2,7 +2,8 @@
 
 The rule: a look asks for the list of models and makes no call that costs money. It is repeated in
 the background, so that asking for the result takes no time; requests are refused while another
-model is served under the same name, because replies of two models must not be mixed.
+model is served under the same name than in this run or the last one on the store, because replies
+of two models must not be mixed. A server that reports no model for a moment serves the same one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from contextlib import suppress
 from annotator.calls.identity import find_difference
 from annotator.models.config import ModelConfig
 from annotator.models.openai.openai_backend import OpenAIBackend
-from annotator.models.served_model import ServedModel
 from annotator.service.judges import ServedJudge
 from schemas.errors import MaskDpoError
 
@@ -34,7 +34,7 @@ class Watch:
     def __init__(self, served: ServedJudge) -> None:
         llm = served.config.llm
         self._config = llm if served.model and llm and llm.backend == "openai" else None
-        self._known: Sequence[ServedModel] = ()
+        self._known = served.known
         self.found = READY if self._config is None else "not looked at yet"
         self.is_replaced = False
 
@@ -66,14 +66,16 @@ class Watch:
         if fault := await backend.find_fault():
             return fault
         now = await backend.identify_async()
-        difference = None if config.revision else find_difference(self._known, now)
-        self.is_replaced = bool(self._known and difference)
+        is_compared = now and self._known and not config.revision
+        difference = find_difference(self._known, now) if is_compared else None
+        self.is_replaced = difference is not None
         if self.is_replaced:
             return (
                 f"another model is served than before ({difference}); restart the service, with "
                 "--same-model if it is the same model"
             )
-        self._known = self._known or now
+        if not self._known:
+            self._known.extend(now)
         return READY
 
 

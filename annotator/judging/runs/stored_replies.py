@@ -55,11 +55,16 @@ def identify_judge(
     store: Store, judge: Judge, *, same_model: bool, count_serving: Callable[[], int]
 ) -> IdentifiedModels:
     """What servers report for the models within `judge` (annotator/calls/identity.py)."""
-    asked = [
+    asked = asked_models(judge)
+    return identify_models(store, asked, same_model=same_model, count_serving=count_serving)
+
+
+def asked_models(judge: Judge) -> list[AskedModel]:
+    """The models within `judge`."""
+    return [
         AskedModel(role=CALL_KIND, setting="annotate.llm", backend=item.backend)
         for item in find_model_judges(judge)
     ]
-    return identify_models(store, asked, same_model=same_model, count_serving=count_serving)
 
 
 def find_model_judges(judge: Judge) -> list[LlmJudge]:

@@ -1,0 +1,77 @@
+"""What the service finds out about its judges' servers, and refuses because of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from core_support import judge_config
+from sample_server import Answer, ChatServer, as_json
+
+from annotator.calls.store import Store
+from annotator.calls.usage import NO_LIMITS, Budget
+from annotator.judging.config import AnnotateConfig
+from annotator.judging.stream_judge import JudgeProcesses
+from annotator.service.config import ServeConfig
+from annotator.service.judges import Judges
+from annotator.service.readiness import READY, Watch
+from schemas.events import ignore
+
+
+def lists(root: str) -> Answer:
+    """A list of models whose weights are `root`."""
+    return as_json(200, {"data": [{"id": "judge", "root": root}]})
+
+
+@contextmanager
+def judges_of(folder: Path, config: AnnotateConfig) -> Iterator[Judges]:
+    """The judges of a service at its start."""
+    with Store(folder / "store.sqlite") as store, JudgeProcesses(1) as processes:
+        judges = Judges(
+            {"default": config},
+            serve=ServeConfig(),
+            store=store,
+            processes=processes,
+            budget=Budget(limits=NO_LIMITS),
+            on_event=lambda name: ignore,
+        )
+        judges.identify(same_model=False)
+        yield judges
+
+
+def look(watch: Watch) -> str:
+    asyncio.run(watch.look())
+    return watch.found
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_a_server_that_lists_nothing_for_a_moment_is_not_another_model(
+    tmp_path: Path, status: int
+) -> None:
+    with ChatServer(models=lists("a")) as server:
+        with judges_of(tmp_path, judge_config(server.base_url)) as judges:
+            watch = Watch(judges.served["default"])
+            assert look(watch) == READY
+            server.models = as_json(status, {})
+            assert look(watch) == READY and not watch.is_replaced
+            server.models = lists("b")
+            assert "root 'a' -> 'b'" in look(watch) and watch.is_replaced
+
+
+def test_a_server_that_was_down_at_the_start_is_compared_with_the_last_run(tmp_path: Path) -> None:
+    with ChatServer(models=lists("a")) as server:
+        config = judge_config(server.base_url)
+        with Store(tmp_path / "store.sqlite") as store:
+            store.put_many("judge", {"0" * 64: {"text": "a reply of the former model"}})
+        with judges_of(tmp_path, config):
+            pass
+        server.models = as_json(500, {})
+        with judges_of(tmp_path, config) as judges:
+            watch = Watch(judges.served["default"])
+            server.models = lists("b")
+            assert "root 'a' -> 'b'" in look(watch) and watch.is_replaced
+            server.models = lists("a")
+            assert look(watch) == READY and not watch.is_replaced
