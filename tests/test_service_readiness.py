@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ from annotator.calls.usage import NO_LIMITS, Budget
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.service.config import ServeConfig
+from annotator.service.errors import api_error_of
 from annotator.service.judges import Judges
 from annotator.service.readiness import READY, Watch
+from schemas.errors import BackendError
 from schemas.events import ignore
 
 
@@ -51,14 +54,16 @@ def look(watch: Watch) -> str:
 def test_a_server_that_lists_nothing_for_a_moment_is_not_another_model(
     tmp_path: Path, status: int
 ) -> None:
-    with ChatServer(models=lists("a")) as server:
-        with judges_of(tmp_path, judge_config(server.base_url)) as judges:
-            watch = Watch(judges.served["default"])
-            assert look(watch) == READY
-            server.models = as_json(status, {})
-            assert look(watch) == READY and not watch.is_replaced
-            server.models = lists("b")
-            assert "root 'a' -> 'b'" in look(watch) and watch.is_replaced
+    with (
+        ChatServer(models=lists("a")) as server,
+        judges_of(tmp_path, judge_config(server.base_url)) as judges,
+    ):
+        watch = Watch(judges.served["default"])
+        assert look(watch) == READY
+        server.models = as_json(status, {})
+        assert look(watch) == READY and not watch.is_replaced
+        server.models = lists("b")
+        assert "root 'a' -> 'b'" in look(watch) and watch.is_replaced
 
 
 def test_a_server_that_was_down_at_the_start_is_compared_with_the_last_run(tmp_path: Path) -> None:
@@ -75,3 +80,19 @@ def test_a_server_that_was_down_at_the_start_is_compared_with_the_last_run(tmp_p
             assert "root 'a' -> 'b'" in look(watch) and watch.is_replaced
             server.models = lists("a")
             assert look(watch) == READY and not watch.is_replaced
+
+
+def test_a_locked_store_is_not_a_fault_of_the_judge_and_its_place_is_not_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotator.calls.store_tables.LOCK_WAIT_S", 0.05)
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BackendError) as caught:
+            store.claim(["0" * 64])
+        other.close()
+    error = api_error_of(caught.value)
+    assert (error.status, error.code, error.headers) == (503, "store_busy", {"Retry-After": "5"})
+    assert str(tmp_path) in str(caught.value) and str(tmp_path) not in error.message

@@ -14,6 +14,11 @@ from pathlib import Path
 
 from schemas.errors import BackendError, InputError, MaskDpoError
 
+
+class StoreError(BackendError):
+    """A store cannot be used now: its file is locked, or its disk is full. Names the file."""
+
+
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _NO_ACCESS = frozenset(
     {
@@ -36,7 +41,7 @@ def faults_in_use(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
         if _is_damage(error):
             raise _damaged(path, error) from None
-        raise BackendError(
+        raise StoreError(
             f"{path}: finished calls cannot be stored or read ({error}); free the "
             "disk or the lock, and rerun to continue"
         ) from None
@@ -61,9 +66,9 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 def _explain_opening(path: Path, error: sqlite3.DatabaseError) -> MaskDpoError:
     if "locked" in str(error):
-        return BackendError(f"{path}: another process holds it ({error}); wait, then rerun")
+        return StoreError(f"{path}: another process holds it ({error}); wait, then rerun")
     if _code(error) in _NO_ACCESS and not path.is_dir():
-        return BackendError(
+        return StoreError(
             f"{path}: cannot be opened for writing ({error}); check the permissions and the free "
             "space of its folder, or name another store with --store FILE"
         )

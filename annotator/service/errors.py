@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from annotator.calls.store_faults import StoreError
 from schemas.errors import BackendError, ConfigError, InputError, LimitReachedError, MaskDpoError
 
 MAX_DETAILS = 20
@@ -69,6 +70,8 @@ def api_error_of(error: MaskDpoError) -> ApiError:
         return invalid(sentences[0], details=sentences if len(sentences) > 1 else ())
     if isinstance(error, LimitReachedError):
         return unavailable("limit_reached", str(error), retry_after_s=60)
+    if isinstance(error, StoreError):
+        return unavailable("store_busy", "the store cannot be used now; try again")
     if isinstance(error, BackendError):
         return ApiError(status=502, code="judge_failed", message=str(error))
     if isinstance(error, ConfigError):

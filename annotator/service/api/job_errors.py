@@ -30,12 +30,10 @@ def job_errors() -> Iterator[None]:
         raise ApiError(status=413, code="too_large", message=str(error)) from None
     except UnknownNameError as error:
         raise invalid(str(error), code="unknown_name") from None
-    except InputError as error:
-        raise api_error_of(error) from None
     except ConfigError as error:
         raise invalid(str(error)) from None
-    except BackendError:
-        raise unavailable("store_busy", "the store cannot be used now; try again") from None
+    except (InputError, BackendError) as error:
+        raise api_error_of(error) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
