@@ -130,4 +130,19 @@ MONEY = [
         "maskdpo/evaluation/estimate.py",
         ("equal-stand-ins", 'f"{slot.id} {_take_text', 'f"{_take_text', ESTIMATES),
     ),
+    *mutants_of(
+        "annotator/calls/usage.py",
+        (
+            "limits-above-do-not-hold",
+            "if self.parent is not None and not self.parent.start(requests):",
+            "if self.parent is not None and False:",
+            "test_jobs_http.py -k together",
+        ),
+        (
+            "refused-calls-stay-counted-above",
+            "        if self.parent is not None:\n            self.parent.withdraw(requests)\n        return False",
+            "        return False",
+            "test_jobs_http.py -k together",
+        ),
+    ),
 ]
