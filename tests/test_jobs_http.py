@@ -183,11 +183,11 @@ def test_the_limits_of_a_service_hold_for_jobs_and_requests_together(tmp_path: P
             reply = http.post("/v1/annotations", json={"response": given})
             assert reply.status_code == 200, reply.text
         assert len(server.asked) == 8
-        jobs = [upload(http, run, max_calls=9)["id"], upload(http, run)["id"]]
-        found = [wait_for(http, job, "limit_reached") for job in jobs]
-        assert len(server.asked) == 20
-        assert sum(status["usage"]["calls"] for status in found) == 12
-        assert "start the service with a higher limit" in found[1]["error"]["message"]
+        first = wait_for(http, upload(http, run, max_calls=9)["id"], "limit_reached")
+        assert first["usage"]["calls"] == 9
+        second = wait_for(http, upload(http, run)["id"], "limit_reached")
+        assert second["usage"]["calls"] == 3 and len(server.asked) == 20
+        assert "start the service with a higher limit" in second["error"]["message"]
         reply = http.post("/v1/annotations", json={"response": rows[-1] | {"text": "A new one."}})
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "limit_reached")
 
