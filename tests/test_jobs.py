@@ -39,7 +39,7 @@ from annotator.service.jobs.results import ResultReader
 from annotator.service.jobs.status import status_of
 from annotator.service.jobs.threads import Threads
 from annotator.service.jobs.upload import TooLargeError
-from schemas.errors import ConfigError, InputError
+from schemas.errors import BackendError, ConfigError, InputError
 from schemas.events import ignore
 from schemas.files.jsonl import read_records
 from schemas.records import Annotation, Failure
@@ -513,19 +513,105 @@ def test_results_expire_and_jobs_are_removed(tmp_path: Path) -> None:
         assert list((run / "jobs").iterdir()) == []
 
 
-def test_only_old_folders_without_a_job_are_removed(tmp_path: Path) -> None:
+def test_only_folders_of_the_service_that_no_job_has_are_removed(tmp_path: Path) -> None:
     import os
 
     run = tmp_path / "run"
     world(run, num_responses=1)
     with open_jobs(run) as (_, jobs):
+        of_another_store = add_job(jobs, upload_lines(run)).id
+    (run / "store.sqlite").unlink()
+    with open_jobs(run) as (_, jobs):
         job = add_job(jobs, upload_lines(run))
-        for name in (".new-old", "adopted-old", ".new-young"):
+        new, old, young = f".new-{16 * '0'}", f".old-{16 * '1'}", f".new-{16 * '2'}"
+        for name in (new, old, young, ".notes", "backup"):
             (run / "jobs" / name).mkdir()
-        for name in (".new-old", "adopted-old", job.id):
+        for name in (new, old, ".notes", "backup", job.id, of_another_store):
             os.utime(run / "jobs" / name, (1, 1))
         jobs.expire()
-        assert {item.name for item in (run / "jobs").iterdir()} == {job.id, ".new-young"}
+        left = {item.name for item in (run / "jobs").iterdir()}
+        assert left == {job.id, of_another_store, young, ".notes", "backup"}
+
+
+def test_files_of_a_job_whose_removal_was_interrupted_are_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+
+    def killed(_: str) -> None:
+        raise SystemExit
+
+    with open_jobs(run) as (_, jobs):
+        job = add_job(jobs, upload_lines(run))
+        jobs.pause(job.id)
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs.folders, "remove", killed)
+            with pytest.raises(SystemExit):
+                jobs.remove(job.id)
+        assert jobs.get(job.id).state == "expired"
+        jobs.expire()
+        assert list((run / "jobs").iterdir()) == []
+
+
+def test_an_accepted_job_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr("os.fsync", note)
+    with open_jobs(run) as (_, jobs):
+        folder = jobs.folders.of(add_job(jobs, upload_lines(run)).id)
+        assert {item.stat().st_ino for item in folder.iterdir()} <= set(synced)
+
+
+def test_a_job_that_cannot_be_recorded_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+
+    def locked(*_: object, **__: object) -> bool:
+        raise BackendError("the store is locked")
+
+    with open_jobs(run) as (_, jobs):
+        monkeypatch.setattr(jobs.table, "insert", locked)
+        with pytest.raises(BackendError):
+            add_job(jobs, upload_lines(run))
+        assert list((run / "jobs").iterdir()) == []
+
+
+def test_two_requests_with_one_key_at_the_same_moment_make_one_job(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    with open_jobs(run) as (_, jobs):
+        first, second = (
+            Job(id=name * 16, request=JobRequest(), created=time.time()) for name in "ab"
+        )
+        assert jobs.table.insert(first, key="k", digest="d")
+        assert not jobs.table.insert(second, key="k", digest="d")
+        assert [job.id for job in jobs.newest()] == [first.id]
+
+
+def test_a_pause_does_not_undo_a_cancel(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=1)
+    with open_jobs(run) as (_, jobs):
+        job = add_job(jobs, upload_lines(run))
+        assert jobs.table.take(job.id, "a process", time.time())
+        assert jobs.pause(job.id).wanted == "pause"
+        assert jobs.cancel(job.id).wanted == "cancel"
+        assert jobs.cancel(job.id).wanted == "cancel"
+        with pytest.raises(JobStateError, match="is being cancelled and cannot be paused"):
+            jobs.pause(job.id)
+        assert jobs.get(job.id).wanted == "cancel"
 
 
 def test_a_forgotten_response_does_not_come_back(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The folders of jobs: RUN/jobs/ID/, and what is removed from them.
 
-The rule: a folder gets its final name when its files are complete, and before its row exists; what
-a crash leaves in between is removed after a day.
+The rule: a folder gets its final name when its files are complete, and before its row exists. Only
+folders that this module named, and those of expired jobs, are ever removed: others may be a
+person's, or those of jobs in another store.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
@@ -17,7 +19,7 @@ from annotator.service.jobs.job import ANNOTATIONS, Job
 
 FOLDER = "jobs"
 _LEFT_OVER_S = 86400.0
-_UNFINISHED = "."  # how the name of a folder begins that no job has (yet, or any more)
+_NO_JOBS = re.compile(r"\.(new|old)-[0-9a-f]{16}")  # folders that no job has (yet, or any more)
 
 
 class JobFolders:
@@ -44,7 +46,7 @@ class JobFolders:
 
     def begin(self) -> Path:
         """A new folder that is not a job's yet."""
-        folder = self.root / f"{_UNFINISHED}new-{secrets.token_hex(8)}"
+        folder = self.root / f".new-{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
         return folder
 
@@ -54,7 +56,7 @@ class JobFolders:
 
     def remove(self, job_id: str) -> None:
         """Remove the folder of a job; nothing where there is none."""
-        aside = self.root / f"{_UNFINISHED}old-{secrets.token_hex(8)}"
+        aside = self.root / f".old-{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):
             self.of(job_id).rename(aside)
             discard(aside)
@@ -65,15 +67,20 @@ class JobFolders:
             if path != self.part(job):
                 path.unlink(missing_ok=True)
 
-    def remove_left_over(self, known: Collection[str]) -> None:
-        """Remove old folders that no job has."""
+    def clear(self, expired: Collection[str]) -> None:
+        """Remove the folders of `expired` jobs, and what crashes left a day ago."""
         if not self.root.is_dir():
             return
         for folder in self.root.iterdir():
             with suppress(FileNotFoundError):
-                is_old = time.time() - folder.stat().st_mtime > _LEFT_OVER_S
-                if folder.name not in known and is_old and folder.is_dir():
+                if folder.name in expired:
+                    self.remove(folder.name)
+                elif _NO_JOBS.fullmatch(folder.name) and _age_s(folder) > _LEFT_OVER_S:
                     discard(folder)
+
+
+def _age_s(folder: Path) -> float:
+    return time.time() - folder.stat().st_mtime
 
 
 def discard(folder: Path) -> None:

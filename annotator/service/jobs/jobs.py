@@ -35,6 +35,7 @@ from annotator.service.jobs.job import (
     Outcome,
     Progress,
     State,
+    Wanted,
 )
 from annotator.service.jobs.table import JobTable
 from annotator.service.jobs.upload import LineReader, NewRows, UploadLimits
@@ -145,10 +146,15 @@ class Jobs:
             created=time.time(),
         )
         self.folders.adopt(new.rows.folder, job.id)
-        if self.table.insert(job, key=new.key, digest=digest):
+        is_new = False
+        try:
+            is_new = self.table.insert(job, key=new.key, digest=digest)
+        finally:
+            if not is_new:
+                self.folders.remove(job.id)
+        if is_new:
             self.on_change()
             return job, True
-        self.folders.remove(job.id)
         found = self._of_key(new.key or "", digest)
         if found is None:
             raise JobStateError("the job with this Idempotency-Key was just removed; try again")
@@ -169,7 +175,7 @@ class Jobs:
         """Stop a job so that it can be resumed."""
         self.get(job_id)
         if not self.table.change(job_id, {"state": "paused"}, states=_WAITING):
-            self._want(job_id, {"wanted": "pause"}, states=_RUNNING, what="paused")
+            self._want(job_id, "pause", what="paused")
         return self._changed(job_id)
 
     def cancel(self, job_id: str) -> Job:
@@ -177,7 +183,7 @@ class Jobs:
         self.get(job_id)
         states = (*_WAITING, "paused", "limit_reached")
         if not self.table.change(job_id, self.end_values("cancelled"), states=states):
-            self._want(job_id, {"wanted": "cancel"}, states=_RUNNING, what="cancelled")
+            self._want(job_id, "cancel", what="cancelled")
         return self._changed(job_id)
 
     def resume(self, job_id: str, limits: Limits | None = None) -> Job:
@@ -192,11 +198,12 @@ class Jobs:
         return self._changed(job_id)
 
     def remove(self, job_id: str) -> None:
-        """Remove a job with all of its files."""
+        """Remove a job with all of its files; where a crash prevents that, it has expired."""
         job = self.get(job_id)
-        if not self.table.delete(job_id, states=(*ENDED, "paused")):
+        if not self.table.change(job_id, {"state": "expired"}, states=(*ENDED, "paused")):
             raise JobStateError(f"the job is {job.state}; cancel or pause it before it is removed")
         self.folders.remove(job_id)
+        self.table.delete(job_id)
 
     def _begin_again(
         self,
@@ -227,14 +234,14 @@ class Jobs:
         if not (is_pausing and self.table.change(job_id, {"wanted": "run"}, states=_RUNNING)):
             raise self._refusal(job_id, what)
 
-    def _want(
-        self, job_id: str, values: dict[str, Any], *, states: Collection[State], what: str
-    ) -> None:
-        if not self.table.change(job_id, values, states=states):
+    def _want(self, job_id: str, wanted: Wanted, *, what: str) -> None:
+        if not self.table.want(job_id, wanted):
             raise self._refusal(job_id, what)
 
     def _refusal(self, job_id: str, what: str) -> JobStateError:
-        return JobStateError(f"the job is {self.get(job_id).state} and cannot be {what}")
+        job = self.get(job_id)
+        state = "being cancelled" if job.wanted == "cancel" else job.state
+        return JobStateError(f"the job is {state} and cannot be {what}")
 
     def _changed(self, job_id: str) -> Job:
         self.on_change()
@@ -255,10 +262,8 @@ class Jobs:
 
     def expire(self) -> None:
         """Remove the files of jobs whose time is over, and what crashes left."""
-        for job_id in self.table.expired(time.time()):
-            if self.table.change(job_id, {"state": "expired"}, states=ENDED):
-                self.folders.remove(job_id)
-        self.folders.remove_left_over(self.table.ids())
+        self.table.expire(time.time())
+        self.folders.clear(self.table.expired())
 
 
 def within(limits: Limits, most: Limits) -> Limits:
@@ -318,7 +323,7 @@ class NewJob:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def complete(self, documents: Path | None) -> None:
-        """Check the whole, take the run's `documents` where none were given, close the files.
+        """Check the whole, take the run's `documents` where none were given, keep the files.
 
         Raises InputError.
         """
@@ -332,6 +337,7 @@ class NewJob:
                 )
             self.rows.add_files(None, documents)
             self.rows.check()
+        self.rows.sync()
         self.rows.close()
         self._is_over = True
 

@@ -103,14 +103,9 @@ class JobTable:
         """The number of jobs by state."""
         return dict(self._read("SELECT state, count(*) FROM jobs GROUP BY state"))
 
-    def ids(self) -> set[str]:
-        """The ids of all jobs whose files are kept."""
-        return {name for (name,) in self._read("SELECT id FROM jobs WHERE state <> 'expired'")}
-
-    def expired(self, now: float) -> list[str]:
-        """Jobs whose files are to be removed."""
-        query = "SELECT id FROM jobs WHERE expires <= ? AND state <> 'expired'"
-        return [name for (name,) in self._read(query, [now])]
+    def expired(self) -> set[str]:
+        """The ids of jobs whose files are to be removed, or were."""
+        return {name for (name,) in self._read("SELECT id FROM jobs WHERE state = 'expired'")}
 
     # --- changes ---
 
@@ -118,13 +113,12 @@ class JobTable:
         """Add a job; False where its idempotency key is taken."""
         columns = (*_COLUMNS, "idempotency_key", "digest")
         values = [_to_column(getattr(job, name)) for name in _COLUMNS]
-        query = f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({_marks(columns)})"
-        try:
-            with self._writing(self._connection) as connection:
-                connection.execute(query, [*values, key, digest])
-        except sqlite3.IntegrityError:
-            return False
-        return True
+        query = (
+            f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({_marks(columns)})"
+            " ON CONFLICT (idempotency_key) DO NOTHING"
+        )
+        with self._writing(self._connection) as connection:
+            return bool(connection.execute(query, [*values, key, digest]).rowcount)
 
     def change(
         self, job_id: str, values: Values, *, states: Collection[State], owner: str | None = None
@@ -138,6 +132,15 @@ class JobTable:
         given = [*map(_to_column, values.values()), job_id, *states, owner]
         with self._writing(self._connection) as connection:
             return bool(connection.execute(query, given).rowcount)
+
+    def want(self, job_id: str, wanted: Wanted) -> bool:
+        """Have a running job paused or cancelled; a pause does not undo a cancel."""
+        query = (
+            "UPDATE jobs SET wanted = ? WHERE id = ? AND state = 'running'"
+            " AND wanted IN ('run', 'pause', ?)"
+        )
+        with self._writing(self._connection) as connection:
+            return bool(connection.execute(query, [wanted, job_id, wanted]).rowcount)
 
     def take(self, job_id: str, owner: str, now: float) -> Job | None:
         """Make `owner` run a job whose lease it holds; None where it is not to be run any more."""
@@ -173,11 +176,16 @@ class JobTable:
             done = connection.execute(query, [_to_column(reserved), job_id, owner]).rowcount
         return bool(done)
 
-    def delete(self, job_id: str, *, states: Collection[State]) -> bool:
-        """Remove the row of a job that is in one of `states`."""
-        query = f"DELETE FROM jobs WHERE id = ? AND state IN ({_marks(states)})"
+    def expire(self, now: float) -> None:
+        """Let jobs that have ended expire when their time is over."""
+        query = "UPDATE jobs SET state = 'expired' WHERE expires <= ? AND state <> 'expired'"
         with self._writing(self._connection) as connection:
-            return bool(connection.execute(query, [job_id, *states]).rowcount)
+            connection.execute(query, [now])
+
+    def delete(self, job_id: str) -> None:
+        """Remove the row of a job that has expired."""
+        with self._writing(self._connection) as connection:
+            connection.execute("DELETE FROM jobs WHERE id = ? AND state = 'expired'", [job_id])
 
 
 def _marks(items: Collection[object]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,11 @@ class _Rows:
         self.ids[name] = line
         self._handle.write(text.strip(b"\r\n") + b"\n")
         return []
+
+    def sync(self) -> None:
+        """Have the rows on the disk when this returns."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
 
     def close(self) -> None:
         """Write what is buffered, and close the file."""
@@ -139,6 +145,11 @@ class NewRows:
         self._faults += [Fault(path=place, line=line, message=item) for item in messages]
         if len(self._faults) >= MAX_FAULTS_SHOWN:
             raise InputError(self._faults[:MAX_FAULTS_SHOWN])
+
+    def sync(self) -> None:
+        """Have the rows on the disk: a job that was accepted survives a power cut."""
+        self._responses.sync()
+        self._documents.sync()
 
     def check(self) -> None:
         """Raise InputError where a line was wrong, or where there is no response."""
