@@ -64,7 +64,7 @@ class Admission:
         self.num_inside += 1
 
     def finish(self) -> None:
-        """A request was judged: only these tell how fast the judge is."""
+        """A request was judged: only these show how fast the judge is."""
         self._measure()
         self._finished += 1.0
 
