@@ -17,6 +17,7 @@ from jobs_support import (
     add_job,
     command_output,
     has_ended,
+    has_stopped,
     open_jobs,
     run_jobs,
     running,
@@ -27,6 +28,7 @@ from jobs_support import (
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, as_json, completion
 
+from annotator.calls.running.handover import end_task
 from annotator.calls.store import Store
 from annotator.calls.usage import Limits
 from annotator.judging.config import AnnotateConfig, CascadeConfig
@@ -36,6 +38,7 @@ from annotator.service.jobs.attempt import Attempt, JobJudge, LostJobError
 from annotator.service.jobs.job import Job, JobRequest, Progress, Spent, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
 from annotator.service.jobs.results import ResultReader
+from annotator.service.jobs.runner import JobRunner
 from annotator.service.jobs.status import status_of
 from annotator.service.jobs.threads import Threads
 from annotator.service.jobs.upload import TooLargeError
@@ -440,6 +443,40 @@ def test_a_server_that_is_down_makes_a_job_wait(
             jobs.resume(job.id)
             job = run_jobs(jobs, store, judge_config(again.base_url), job.id)
         assert job.state == "succeeded"
+
+
+def test_a_job_waits_where_another_model_is_served_meanwhile(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    judge = ScriptedJudge(world(run, num_responses=40))
+    is_replaced = False
+
+    def judge_of(name: str, domain: str | None) -> tuple[AnnotateConfig, None]:
+        if is_replaced:
+            raise BackendError("another model is served than before")
+        return config, None
+
+    async def work() -> None:
+        nonlocal is_replaced
+        with open_jobs(run) as (store, jobs):
+            job = add_job(jobs, upload_lines(run))
+            task = asyncio.create_task(JobRunner(jobs, store=store, judge_of=judge_of).run())
+            await wait_for(jobs, job.id, lambda job: job.progress.done > 0)
+            is_replaced = True
+            job = await wait_for(jobs, job.id, has_stopped)
+            num_asked = len(server.asked)
+            assert (job.state, job.attempts) == ("waiting", 1)
+            assert job.outcome.error is not None and "another model" in job.outcome.error.message
+            assert 0 < job.progress.done < 40
+            await asyncio.sleep(0.3)
+            assert len(server.asked) == num_asked
+            is_replaced = False
+            jobs.resume(job.id)
+            assert (await wait_for(jobs, job.id, has_ended)).state == "succeeded"
+            await end_task(task)
+
+    with ChatServer(slow(judge)) as server:
+        config = judge_config(server.base_url, concurrency=2)
+        asyncio.run(work())
 
 
 def test_retry_failed_asks_only_what_failed_once(tmp_path: Path) -> None:

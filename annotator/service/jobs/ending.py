@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from annotator.calls.store_faults import StoreError
 from annotator.service.jobs.attempt import Attempt
 from annotator.service.jobs.job import Job, JobError, Outcome, Progress, State
 from schemas.errors import (
@@ -144,6 +145,8 @@ def _explain(error: BaseException, attempt: Attempt | None) -> tuple[str, str]:
 
 def _sentence(error: BaseException) -> str:
     """An error without a text that it may quote."""
+    if isinstance(error, StoreError):
+        return "the store of the service cannot be used now"
     if isinstance(error, MaskDpoError):
         return str(error)
     if isinstance(error, OSError):

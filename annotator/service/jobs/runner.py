@@ -24,7 +24,7 @@ from annotator.service.jobs.ending import end_of
 from annotator.service.jobs.job import OPEN, Job, State, Wanted, lease_key
 from annotator.service.jobs.jobs import Jobs
 from annotator.service.jobs.threads import Threads
-from schemas.errors import BackendError
+from schemas.errors import BackendError, MaskDpoError
 from schemas.events import OnEvent, ignore
 
 JudgeOf = Callable[[str, str | None], JobJudge]
@@ -41,7 +41,8 @@ class JobRunner:
     """Runs at most `running_jobs` jobs at the same time.
 
     store       the service's store: its heartbeat shows that this process lives
-    judge_of    called in the event loop; raises ConfigError for a judge that is not there any more
+    judge_of    called in the event loop, before and during a job; raises ConfigError for a judge
+                that is not there any more, and BackendError for one that may not be asked now
     processes   worker processes of a judge that computes, shared with others
     on_event    by the name of a judge: is called with the events of its jobs
     """
@@ -170,6 +171,10 @@ class JobRunner:
         work = asyncio.create_task(attempt.work())
         try:
             wanted = await self._watch(attempt, work)
+        except MaskDpoError as error:  # another model is served now, or the store is locked
+            await self._stop(attempt, work)
+            await self._write_end(job, attempt, error)
+            return
         except BaseException as error:
             await self._stop(attempt, work)
             if isinstance(error, asyncio.CancelledError):  # the service stops: others may continue
@@ -187,12 +192,17 @@ class JobRunner:
             await self._write_end(job, attempt, work.exception(), work)
 
     async def _watch(self, attempt: Attempt, work: asyncio.Task[Any]) -> Wanted | None:
-        """Write progress until the work ends or is not wanted any more; returns what is wanted."""
+        """Write progress until the work ends or is not wanted any more; returns what is wanted.
+
+        Raises BackendError where the judge may not be asked any more.
+        """
+        request = attempt.job.request
         while True:
             await asyncio.wait([work], timeout=LOOK_S)
             wanted = await self._report(attempt)
             if work.done() or wanted != "run":
                 return "run" if work.done() else wanted
+            self._judge_of(request.judge, request.domain)
 
     async def _report(self, attempt: Attempt) -> Wanted | None:
         progress, spent, job = attempt.progress(), attempt.spent(), attempt.job
