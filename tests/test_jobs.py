@@ -450,10 +450,10 @@ def test_a_job_waits_where_another_model_is_served_meanwhile(tmp_path: Path) -> 
     judge = ScriptedJudge(world(run, num_responses=40))
     is_replaced = False
 
-    def judge_of(name: str, domain: str | None) -> tuple[AnnotateConfig, None]:
+    def judge_of(name: str, domain: str | None) -> JobJudge:
         if is_replaced:
             raise BackendError("another model is served than before")
-        return config, None
+        return JobJudge(config=config)
 
     async def work() -> None:
         nonlocal is_replaced
