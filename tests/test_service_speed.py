@@ -26,6 +26,7 @@ import annotator.judging.lexical.judge as lexical_judge
 from annotator.calls.store import Store
 from annotator.judging import excerpts
 from annotator.judging.annotator import Annotator
+from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.excerpts import ExcerptChooser
 from annotator.judging.judge import Judged, JudgeTask
@@ -274,3 +275,32 @@ def test_a_refused_client_learns_when_to_come_back() -> None:
     with pytest.raises(BusyError) as refused:
         admission.enter()
     assert refused.value.retry_after_s == 6
+
+
+class CountedProcesses(JudgeProcesses):
+    """Worker processes that count their batches."""
+
+    num_batches = 0
+
+    def submit(self, ask: Any, tasks: Any) -> Any:
+        self.num_batches += 1
+        return super().submit(ask, tasks)
+
+
+def test_a_cascade_computes_in_worker_processes(tmp_path: Path) -> None:
+    values = {"first": "lexical", "second": "llm", "min_confidence": 0.0}
+    llm = {"model": "never-asked", "base_url": "http://127.0.0.1:9/v1"}
+    config = AnnotateConfig.parse({"judge": "cascade", "cascade": values, "llm": llm}, where="test")
+    responses = list(make_responses(5))
+    with Store(tmp_path / "store.sqlite") as store, CountedProcesses(1) as processes:
+        given: dict[str, Any] = {"documents": make_documents(), "store": store}
+        annotator = Annotator(config, **given, processes=processes)
+        rows = annotate_all(annotator, responses)
+        assert processes.num_batches > 0
+        assert rows == annotate_all(Annotator(config, **given), responses)
+        given["judge"] = CascadeJudge(config.cascade, first=LexicalJudge(), second=LexicalJudge())
+        given.pop("store")
+        annotator = Annotator(config, **given, processes=processes)
+        copy = pickle.loads(pickle.dumps(annotator))
+        assert annotate_all(annotator, responses) == annotate_all(copy, responses)
+        assert pickle.loads(pickle.dumps(annotator)).judge.name == "lexical>lexical"

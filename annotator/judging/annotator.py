@@ -19,6 +19,7 @@ from annotator.calls.running.handover import Handover
 from annotator.calls.running.source import Items, iterate
 from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
+from annotator.judging.cascade_judge import CascadeJudge
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
@@ -81,7 +82,10 @@ class Annotator:
 
     @cached_property
     def _judge(self) -> Judge:
-        return self._given_judge or make_judge(self.config, store=self.store, meter=self.meter)
+        judge = self._given_judge or make_judge(self.config, store=self.store, meter=self.meter)
+        if isinstance(judge, CascadeJudge):
+            judge.processes = self.processes
+        return judge
 
     @cached_property
     def tasks(self) -> TaskMaker:

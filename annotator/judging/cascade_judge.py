@@ -15,7 +15,7 @@ from typing import Any
 from annotator.calls.running.source import Items, in_batches
 from annotator.judging.config import CascadeConfig
 from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
-from annotator.judging.stream_judge import stream_judge
+from annotator.judging.stream_judge import JudgeProcesses, stream_judge
 from schemas.labels import Label
 from schemas.records import Verdict
 
@@ -41,7 +41,12 @@ class _Unsure:
 
 
 class CascadeJudge:
-    """Two judges in a row."""
+    """Two judges in a row.
+
+    `processes` may be set to worker processes for one that computes; else it runs in a thread.
+    """
+
+    processes: JudgeProcesses | None = None
 
     def __init__(self, config: CascadeConfig, *, first: Judge, second: Judge) -> None:
         self.config = config
@@ -50,6 +55,9 @@ class CascadeJudge:
         self.reads_prompt = first.reads_prompt or second.reads_prompt
         self.reads_id = first.reads_id or second.reads_id
         self.name = f"{first.name}>{second.name}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "processes": None}  # processes belong to the one that made them
 
     def fingerprint(self) -> dict[str, Any]:
         """Both judges, and when the second is used."""
@@ -83,10 +91,11 @@ class CascadeJudge:
         async with aclosing(in_batches(tasks, _CHUNK)) as chunks:
             async for chunk in chunks:
                 unsure = _Unsure()
-                async with aclosing(stream_judge(self.first, chunk)) as batches:
+                async with aclosing(stream_judge(self.first, chunk, self.processes)) as batches:
                     async for batch in batches:
                         yield self._settle(batch, unsure)
-                async with aclosing(stream_judge(self.second, unsure.tasks)) as batches:
+                second = stream_judge(self.second, unsure.tasks, self.processes)
+                async with aclosing(second) as batches:
                     async for batch in batches:
                         yield self._join_all(batch, unsure)
 
