@@ -8,37 +8,22 @@ CLIENT = "test_client.py"
 
 SERVICE_CLIENT = [
     *mutants_of(
-        "maskdpo/api/client/sync_edge.py",
+        "maskdpo/api/client/edge.py",
         (
             "the-client-follows-redirects",
-            '"follow_redirects": False,',
-            '"follow_redirects": True,',
-            f"{CLIENT} -k not_sent_elsewhere",
-        ),
-        (
-            "a-file-of-logins-replaces-the-token",
-            '"trust_env": False,',
-            '"trust_env": True,',
-            f"{CLIENT} -k not_sent_elsewhere",
-        ),
-    ),
-    *mutants_of(
-        "maskdpo/api/client/async_edge.py",
-        (
-            "the-asynchronous-client-follows-redirects",
             "allow_redirects=False,",
             "allow_redirects=True,",
             f"{CLIENT} -k not_sent_elsewhere",
         ),
         (
-            "a-file-of-logins-replaces-the-asynchronous-token",
+            "a-file-of-logins-replaces-the-token",
             "trust_env=False,",
             "trust_env=True,",
             f"{CLIENT} -k not_sent_elsewhere",
         ),
     ),
     *mutants_of(
-        "maskdpo/api/client/edges.py",
+        "maskdpo/api/client/edge.py",
         (
             "the-second-try-sends-no-rows",
             "    file.seek(0)\n",
@@ -98,8 +83,8 @@ SERVICE_CLIENT = [
         "maskdpo/api/client/single.py",
         (
             "a-sentence-comes-twice",
-            "                if event.index not in seen:",
-            "                if True:",
+            "event is not None and event.index not in seen:",
+            "event is not None:",
             f"{CLIENT} -k no_sentence_twice",
         ),
         (
@@ -182,7 +167,7 @@ SERVICE_CLIENT = [
         ),
     ),
     *mutants_of(
-        "maskdpo/api/client/effects.py",
+        "maskdpo/api/client/wire.py",
         (
             "other-separators-end-a-line",
             '(self.rest + chunk).split(b"\\n")',

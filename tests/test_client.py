@@ -30,9 +30,8 @@ from service_server import (
 
 import maskdpo
 from maskdpo import BackendError, ConfigError, Failure, InputError, LimitReachedError
-from maskdpo.api.client.effects import ConnectionFailed, Reply, Send, Sleep
-from maskdpo.api.client.single import get
-from maskdpo.api.client.tries import Tries, send
+from maskdpo.api.client.tries import Tries
+from maskdpo.api.client.wire import ConnectionFailed, Reply
 
 DOCUMENT = "Mira Tolvan was born in Karsted in 1951."
 TEXT = "Mira was born in 1951. She paints."
@@ -280,13 +279,11 @@ def test_a_service_that_was_never_there_is_not_waited_for(connect: Clients) -> N
     assert client.ready() is False
 
 
-def test_a_flow_waits_only_for_a_service_that_was_there() -> None:
-    flow = send(get("/v1/judges"), 5)
-    assert isinstance(next(flow), Send)
-    assert isinstance(flow.throw(ConnectionFailed("broken")), Sleep)
-    assert isinstance(flow.send(None), Send)
+def test_a_try_waits_only_for_a_service_that_was_there() -> None:
+    tries = Tries(5)
+    assert tries.after_break(ConnectionFailed("broken")) > 0
     with pytest.raises(BackendError, match="refused"):
-        flow.throw(ConnectionFailed("refused", is_new=True))
+        tries.after_break(ConnectionFailed("refused", is_new=True))
 
 
 # ---------------------------------------------------------------- sentence by sentence
@@ -387,7 +384,7 @@ def test_a_full_service_is_waited_for_as_long_as_a_silent_one() -> None:
         headers={"retry-after": "1"},
         body=b'{"error": {"code": "busy", "message": "full"}}',
     )
-    waits = [tries.after_refusal(full).seconds for _ in range(2)]
+    waits = [tries.after_refusal(full) for _ in range(2)]
     assert all(1 <= wait <= 1.5 for wait in waits)  # never before the time that was asked for
     with pytest.raises(BackendError, match="full"):
         for _ in range(2):

@@ -24,7 +24,7 @@ _PACKAGES = {
     "charset-normalizer": "reading text files that are not UTF-8",
     "ruamel.yaml": "reading settings",
     "aiohttp": "calling a served model",
-    "httpx2": "certificates of https servers, maskdpo.Client",
+    "httpx2": "certificates of https servers",
     "bm25s": "passages of long documents",
     "pyarrow": "reading and writing data sets",
     "openpyxl": "spreadsheets, in and out",

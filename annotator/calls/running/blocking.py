@@ -23,7 +23,14 @@ _END: Any = object()
 
 def block_on(items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]:
     """The items of `items`; closed with the iterator."""
+    with LoopThread() as loop:
+        yield from iterate_in(loop, items)
 
+
+def iterate_in(
+    loop: LoopThread, items: AsyncGenerator[ItemT, None]
+) -> Generator[ItemT, None, None]:
+    """The same in a loop that goes on afterwards."""
     steps: set[asyncio.Task[Any]] = set()
 
     async def step() -> Any:
@@ -36,17 +43,17 @@ def block_on(items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]
             await asyncio.wait(steps)
         await items.aclose()
 
-    with LoopThread() as loop:
-        try:
-            while (item := loop.run(step())) is not _END:
-                yield item
-        finally:
-            if not loop.is_stopped:
-                loop.run(close())
+    try:
+        while (item := loop.run(step())) is not _END:
+            yield item
+    finally:
+        if not loop.is_stopped:
+            loop.run(close())
 
 
 class LoopThread:
-    """An event loop in a thread. Use it as a context manager, from one other thread."""
+    """An event loop in a thread. Use it as a context manager; `run` may be called from any other
+    thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

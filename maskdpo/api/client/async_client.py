@@ -1,6 +1,6 @@
 """`AsyncClient`: the annotation service from Python, in the caller's event loop.
 
-The rule: the same methods as `Client`, with the same arguments, flows and errors.
+The rule: the same methods as `Client`, with the same arguments, functions and errors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from maskdpo.api.client import jobs, service, single
 from maskdpo.api.client.address import DEFAULT_URL, make_address
-from maskdpo.api.client.async_edge import AsyncEdge
+from maskdpo.api.client.edge import Edge
 from maskdpo.api.client.given import job_options, read_given, read_limits, read_many, write_rows
 from maskdpo.api.client.many import Responses, annotate_many, check_concurrency
 from maskdpo.api.client.progress import drawn
@@ -39,8 +39,7 @@ class AsyncClient:
         timeout_s: float = 330.0,
         max_retries: int = 5,
     ) -> None:
-        self._edge = AsyncEdge(make_address(base_url, token, timeout_s, max_retries))
-        self._retries = max_retries
+        self._edge = Edge(make_address(base_url, token, timeout_s, max_retries))
 
     async def annotate(
         self,
@@ -53,7 +52,7 @@ class AsyncClient:
     ) -> JudgedResponse:
         """`Client.annotate`."""
         given = read_given(documents, question=question, judge=judge, domain=domain)
-        return await self._edge.run(single.annotate(given, given.read(response), self._retries))
+        return await single.annotate(self._edge, given, given.read(response))
 
     def stream(
         self,
@@ -66,8 +65,7 @@ class AsyncClient:
     ) -> AsyncSentenceStream:
         """The same, sentence by sentence, each as soon as it is judged."""
         given = read_given(documents, question=question, judge=judge, domain=domain)
-        flow = single.stream(given, given.read(response), self._retries)
-        return AsyncSentenceStream(self._edge.iterate(flow))
+        return AsyncSentenceStream(single.stream(self._edge, given, given.read(response)))
 
     def annotate_many(
         self,
@@ -103,7 +101,7 @@ class AsyncClient:
         options = job_options(judge=judge, domain=domain, limits=limits)
         with await asyncio.to_thread(write_rows, responses, documents, question) as rows:
             key = idempotency_key or uuid4().hex
-            return self._job(await self._edge.run(jobs.upload(rows, options, key, self._retries)))
+            return self._job(await jobs.upload(self._edge, rows, options, key))
 
     async def submit_files(
         self,
@@ -121,33 +119,32 @@ class AsyncClient:
         limits = read_limits(max_calls=max_calls, max_tokens=max_tokens, max_cost=max_cost)
         files = {"responses": responses} | ({"documents": documents} if documents else {})
         options = files | job_options(judge=judge, domain=domain, limits=limits)
-        key = idempotency_key or uuid4().hex
-        return self._job(await self._edge.run(jobs.refer(options, key, self._retries)))
+        return self._job(await jobs.refer(self._edge, options, idempotency_key or uuid4().hex))
 
     async def job(self, id: str) -> AsyncJob:
         """The job with this id."""
-        return self._job(await self._edge.run(jobs.status(id, self._retries)))
+        return self._job(await jobs.status(self._edge, id))
 
     async def jobs(self, *, state: State | None = None, limit: int | None = None) -> list[AsyncJob]:
         """All jobs, or those in one state, the newest first."""
-        found = await self._edge.run(jobs.listing(state, limit, self._retries))
+        found = await jobs.listing(self._edge, state, limit)
         return [*map(self._job, found)]
 
     async def judges(self) -> list[JudgeInfo]:
         """The judges of the service, the default one first."""
-        return await self._edge.run(service.judges(self._retries))
+        return await service.judges(self._edge)
 
     async def domains(self) -> list[DomainInfo]:
         """The domains that the service knows."""
-        return await self._edge.run(service.domains(self._retries))
+        return await service.domains(self._edge)
 
     async def version(self) -> str:
         """The version of maskdpo that serves."""
-        return await self._edge.run(service.version(self._retries))
+        return await service.version(self._edge)
 
     async def ready(self) -> bool:
         """Whether the service runs and each of its judges can be used; needs no token."""
-        return await self._edge.run(service.ready())
+        return await service.ready(self._edge)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -215,9 +212,8 @@ class AsyncJob:
     latest   its status when it was last asked for
     """
 
-    def __init__(self, edge: AsyncEdge, status: JobStatus) -> None:
+    def __init__(self, edge: Edge, status: JobStatus) -> None:
         self._edge = edge
-        self._retries = edge.address.max_retries
         self.latest = status
 
     @property
@@ -227,31 +223,31 @@ class AsyncJob:
 
     async def status(self) -> JobStatus:
         """The job as it is now."""
-        self.latest = await self._edge.run(jobs.status(self.id, self._retries))
+        self.latest = await jobs.status(self._edge, self.id)
         return self.latest
 
     async def wait(self, *, progress: bool = False, timeout_s: float | None = None) -> JobStatus:
         """`Job.wait`."""
         with drawn(self.id, progress=progress) as show:
-            self.latest = await self._edge.run(jobs.wait(self.id, timeout_s, show, self._retries))
+            self.latest = await jobs.wait(self._edge, self.id, timeout_s, show)
         return self.latest
 
     def results(self, documents: Documents = ()) -> AsyncGenerator[JudgedResponse, None]:
         """`Job.results`."""
         known = {document.id: document for document in read_documents(documents)}
-        return self._edge.iterate(jobs.results(self.id, known, self._retries))
+        return jobs.results(self._edge, self.id, known)
 
     def events(self) -> AsyncGenerator[JobStatus, None]:
         """The status whenever it changes, until the job has ended or was paused."""
-        return self._edge.iterate(jobs.events(self.id, self._retries))
+        return jobs.events(self._edge, self.id)
 
     async def failures(self) -> list[Failure]:
         """The responses that could not be judged, with their reasons."""
-        return await self._edge.run(jobs.failures(self.id, self._retries))
+        return await jobs.failures(self._edge, self.id)
 
     async def save(self, path: str | Path) -> int:
         """`Job.save`."""
-        return await self._edge.run(jobs.save(self.id, Path(path), self._retries))
+        return await jobs.save(self._edge, self.id, Path(path))
 
     async def pause(self) -> JobStatus:
         """Stop asking the judge until `resume`; what is judged is kept."""
@@ -285,10 +281,10 @@ class AsyncJob:
 
     async def delete(self) -> None:
         """Remove the upload and the results of a job that has ended or was paused."""
-        await self._edge.run(jobs.delete(self.id, self._retries))
+        await jobs.delete(self._edge, self.id)
 
     async def _tell(self, what: str, limits: Mapping[str, float] | None = None) -> JobStatus:
-        self.latest = await self._edge.run(jobs.tell(self.id, what, limits, self._retries))
+        self.latest = await jobs.tell(self._edge, self.id, what, limits)
         return self.latest
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
 """`Client`: the annotation service from Python, without an event loop.
 
-The rule: all work is in the flows, so `AsyncClient` has the same methods and does the same.
+The rule: it waits for the same functions that `AsyncClient` awaits, with the same arguments.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from annotator.calls.running.blocking import block_on
 from maskdpo.api.client import jobs, service, single
 from maskdpo.api.client.address import DEFAULT_URL, make_address
+from maskdpo.api.client.edge import Edge
 from maskdpo.api.client.given import job_options, read_given, read_limits, read_many, write_rows
-from maskdpo.api.client.many import annotate_many_alone, check_concurrency
+from maskdpo.api.client.many import annotate_many, check_concurrency
 from maskdpo.api.client.progress import drawn
 from maskdpo.api.client.replies import DomainInfo, JobStatus, JudgeInfo, State
-from maskdpo.api.client.sync_edge import Edge
+from maskdpo.api.client.waiting import Waiting
 from maskdpo.api.inputs import Documents, ResponseLike, read_documents
 from maskdpo.api.results import JudgedResponse, JudgedSentence
 from schemas.errors import BackendError
@@ -48,7 +48,7 @@ class Client:
         max_retries: int = 5,
     ) -> None:
         self._edge = Edge(make_address(base_url, token, timeout_s, max_retries))
-        self._retries = max_retries
+        self._waiting = Waiting(self._edge)
 
     def annotate(
         self,
@@ -67,8 +67,7 @@ class Client:
         domain     a name of `domains()`; None: that of the judge's settings
         """
         given = read_given(documents, question=question, judge=judge, domain=domain)
-        flow = single.annotate(given, given.read(response), self._retries)
-        return self._edge.run(flow)
+        return self._waiting.run(single.annotate(self._edge, given, given.read(response)))
 
     def stream(
         self,
@@ -81,8 +80,8 @@ class Client:
     ) -> SentenceStream:
         """The same, sentence by sentence, each as soon as it is judged."""
         given = read_given(documents, question=question, judge=judge, domain=domain)
-        flow = single.stream(given, given.read(response), self._retries)
-        return SentenceStream(self._edge.iterate(flow))
+        sentences = single.stream(self._edge, given, given.read(response))
+        return SentenceStream(self._waiting.iterate(sentences))
 
     def annotate_many(
         self,
@@ -99,15 +98,8 @@ class Client:
         A response that cannot be judged is a `Failure` with its id and reason; the rest continue.
         """
         given = read_given(documents, question=question, judge=judge, domain=domain)
-        return block_on(
-            annotate_many_alone(
-                self._edge.address,
-                given,
-                read_many(responses),
-                check_concurrency(concurrency),
-                was_reached=self._edge.was_reached,
-            )
-        )
+        items, concurrency = read_many(responses), check_concurrency(concurrency)
+        return self._waiting.iterate(annotate_many(self._edge, given, items, concurrency))
 
     def submit(
         self,
@@ -133,7 +125,7 @@ class Client:
         options = job_options(judge=judge, domain=domain, limits=limits)
         with write_rows(responses, documents, question) as rows:
             key = idempotency_key or uuid4().hex
-            return self._job(self._edge.run(jobs.upload(rows, options, key, self._retries)))
+            return self._job(self._waiting.run(jobs.upload(self._edge, rows, options, key)))
 
     def submit_files(
         self,
@@ -152,38 +144,38 @@ class Client:
         files = {"responses": responses} | ({"documents": documents} if documents else {})
         options = files | job_options(judge=judge, domain=domain, limits=limits)
         key = idempotency_key or uuid4().hex
-        return self._job(self._edge.run(jobs.refer(options, key, self._retries)))
+        return self._job(self._waiting.run(jobs.refer(self._edge, options, key)))
 
     def job(self, id: str) -> Job:
         """The job with this id."""
-        return self._job(self._edge.run(jobs.status(id, self._retries)))
+        return self._job(self._waiting.run(jobs.status(self._edge, id)))
 
     def jobs(self, *, state: State | None = None, limit: int | None = None) -> list[Job]:
         """All jobs, or those in one state, the newest first."""
-        return [*map(self._job, self._edge.run(jobs.listing(state, limit, self._retries)))]
+        return [*map(self._job, self._waiting.run(jobs.listing(self._edge, state, limit)))]
 
     def judges(self) -> list[JudgeInfo]:
         """The judges of the service, the default one first."""
-        return self._edge.run(service.judges(self._retries))
+        return self._waiting.run(service.judges(self._edge))
 
     def domains(self) -> list[DomainInfo]:
         """The domains that the service knows."""
-        return self._edge.run(service.domains(self._retries))
+        return self._waiting.run(service.domains(self._edge))
 
     def version(self) -> str:
         """The version of maskdpo that serves."""
-        return self._edge.run(service.version(self._retries))
+        return self._waiting.run(service.version(self._edge))
 
     def ready(self) -> bool:
         """Whether the service runs and each of its judges can be used; needs no token."""
-        return self._edge.run(service.ready())
+        return self._waiting.run(service.ready(self._edge))
 
     def close(self) -> None:
         """Close all connections."""
-        self._edge.close()
+        self._waiting.close()
 
     def _job(self, status: JobStatus) -> Job:
-        return Job(self._edge, status)
+        return Job(self._waiting, status)
 
     def __enter__(self) -> Self:
         return self
@@ -244,9 +236,9 @@ class Job:
     latest   its status when it was last asked for
     """
 
-    def __init__(self, edge: Edge, status: JobStatus) -> None:
-        self._edge = edge
-        self._retries = edge.address.max_retries
+    def __init__(self, waiting: Waiting, status: JobStatus) -> None:
+        self._waiting = waiting
+        self._edge = waiting.edge
         self.latest = status
 
     @property
@@ -256,7 +248,7 @@ class Job:
 
     def status(self) -> JobStatus:
         """The job as it is now."""
-        self.latest = self._edge.run(jobs.status(self.id, self._retries))
+        self.latest = self._waiting.run(jobs.status(self._edge, self.id))
         return self.latest
 
     def wait(self, *, progress: bool = False, timeout_s: float | None = None) -> JobStatus:
@@ -268,7 +260,7 @@ class Job:
         Raises LimitReachedError at a limit of the job, and BackendError for a job that failed.
         """
         with drawn(self.id, progress=progress) as show:
-            self.latest = self._edge.run(jobs.wait(self.id, timeout_s, show, self._retries))
+            self.latest = self._waiting.run(jobs.wait(self._edge, self.id, timeout_s, show))
         return self.latest
 
     def results(self, documents: Documents = ()) -> Generator[JudgedResponse, None, None]:
@@ -279,15 +271,15 @@ class Job:
         Responses that could not be judged are left out (`failures`). Raises the errors of `wait`.
         """
         known = {document.id: document for document in read_documents(documents)}
-        return self._edge.iterate(jobs.results(self.id, known, self._retries))
+        return self._waiting.iterate(jobs.results(self._edge, self.id, known))
 
     def events(self) -> Generator[JobStatus, None, None]:
         """The status whenever it changes, until the job has ended or was paused."""
-        return self._edge.iterate(jobs.events(self.id, self._retries))
+        return self._waiting.iterate(jobs.events(self._edge, self.id))
 
     def failures(self) -> list[Failure]:
         """The responses that could not be judged, with their reasons."""
-        return self._edge.run(jobs.failures(self.id, self._retries))
+        return self._waiting.run(jobs.failures(self._edge, self.id))
 
     def save(self, path: str | Path) -> int:
         """Write the annotations of a finished job to a file that `maskdpo build` reads.
@@ -295,7 +287,7 @@ class Job:
         Returns their number. Failures go to `NAME.failed.jsonl`. Raises ConfigError where `path`
         holds something else than annotations, or what a person decided.
         """
-        return self._edge.run(jobs.save(self.id, Path(path), self._retries))
+        return self._waiting.run(jobs.save(self._edge, self.id, Path(path)))
 
     def pause(self) -> JobStatus:
         """Stop asking the judge until `resume`; what is judged is kept."""
@@ -329,10 +321,10 @@ class Job:
 
     def delete(self) -> None:
         """Remove the upload and the results of a job that has ended or was paused."""
-        self._edge.run(jobs.delete(self.id, self._retries))
+        self._waiting.run(jobs.delete(self._edge, self.id))
 
     def _tell(self, what: str, limits: Mapping[str, float] | None = None) -> JobStatus:
-        self.latest = self._edge.run(jobs.tell(self.id, what, limits, self._retries))
+        self.latest = self._waiting.run(jobs.tell(self._edge, self.id, what, limits))
         return self.latest
 
     def __repr__(self) -> str:

@@ -18,8 +18,8 @@ from typing import IO, Any, cast
 
 from annotator.calls.running.source import Items
 from annotator.judging.config import AnnotateConfig
-from maskdpo.api.client.effects import Call
 from maskdpo.api.client.replies import AnnotationReply, SentenceEvent, read_as
+from maskdpo.api.client.wire import Call
 from maskdpo.api.given import check_limit, read_iterable, read_path
 from maskdpo.api.inputs import (
     Documents,

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from annotator.calls.running.source import Items, Source
-from maskdpo.api.client.address import Address
-from maskdpo.api.client.async_edge import AsyncEdge
+from maskdpo.api.client.edge import Edge
 from maskdpo.api.client.given import Given
 from maskdpo.api.client.single import annotate_one_of_many
 from maskdpo.api.inputs import ResponseLike
@@ -41,14 +40,12 @@ def check_concurrency(given: object) -> int:
 
 
 async def annotate_many(
-    edge: AsyncEdge, given: Given, responses: Items[ResponseLike], concurrency: int
+    edge: Edge, given: Given, responses: Items[ResponseLike], concurrency: int
 ) -> AsyncGenerator[JudgedResponse | Failure, None]:
     """Results of any number of responses."""
 
     async def judge(response: Response | Failure) -> JudgedResponse | Failure:
-        address = edge.address
-        flow = annotate_one_of_many(given, response, address.max_retries, address.timeout_s)
-        return await edge.run(flow)
+        return await annotate_one_of_many(edge, given, response)
 
     async with (
         aclosing(given.maker.each_async(responses)) as records,
@@ -56,24 +53,6 @@ async def annotate_many(
     ):
         async for result in results:
             yield result
-
-
-async def annotate_many_alone(
-    address: Address,
-    given: Given,
-    responses: Items[ResponseLike],
-    concurrency: int,
-    *,
-    was_reached: bool,
-) -> AsyncGenerator[JudgedResponse | Failure, None]:
-    """The same with connections of its own, for a caller without an event loop."""
-    edge = AsyncEdge(address, was_reached=was_reached)
-    try:
-        async with aclosing(annotate_many(edge, given, responses, concurrency)) as results:
-            async for result in results:
-                yield result
-    finally:
-        await edge.close()
 
 
 async def _in_parallel(

@@ -1,11 +1,11 @@
-"""The flows that ask the service about itself.
+"""What the service says about itself.
 
 The rule: nothing here costs a call of a judge model.
 """
 
 from __future__ import annotations
 
-from maskdpo.api.client.effects import ConnectionFailed, Flow, Reply, Send
+from maskdpo.api.client.edge import Edge
 from maskdpo.api.client.replies import (
     DomainInfo,
     DomainList,
@@ -16,30 +16,28 @@ from maskdpo.api.client.replies import (
 )
 from maskdpo.api.client.single import get
 from maskdpo.api.client.tries import send
+from maskdpo.api.client.wire import ConnectionFailed
 
 
-def judges(max_retries: int) -> Flow[list[JudgeInfo]]:
+async def judges(edge: Edge) -> list[JudgeInfo]:
     """All judges, the default one first."""
-    reply = yield from send(get("/v1/judges"), max_retries)
-    return read_as(JudgeList, reply.body).judges
+    return read_as(JudgeList, (await send(edge, get("/v1/judges"))).body).judges
 
 
-def domains(max_retries: int) -> Flow[list[DomainInfo]]:
+async def domains(edge: Edge) -> list[DomainInfo]:
     """All domains by name."""
-    reply = yield from send(get("/v1/domains"), max_retries)
-    return read_as(DomainList, reply.body).domains
+    return read_as(DomainList, (await send(edge, get("/v1/domains"))).body).domains
 
 
-def version(max_retries: int) -> Flow[str]:
+async def version(edge: Edge) -> str:
     """The version of the service."""
-    reply = yield from send(get("/v1/version"), max_retries)
-    return read_as(Version, reply.body).version
+    return read_as(Version, (await send(edge, get("/v1/version"))).body).version
 
 
-def ready() -> Flow[bool]:
+async def ready(edge: Edge) -> bool:
     """Whether the service runs and each of its judges can be used; asked once."""
     try:
-        reply: Reply = yield Send(get("/readyz", has_token=False))
+        opened = await edge.ask(get("/readyz", has_token=False))
     except ConnectionFailed:
         return False
-    return reply.status == 200
+    return opened.reply.status == 200

@@ -8,6 +8,7 @@ without a service behind it. What the service itself refused is not asked again.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Mapping
@@ -16,16 +17,8 @@ from typing import Any
 
 from annotator.models.openai.retries import retry_after, retry_delay
 from maskdpo.api.client.address import TOKEN_VARIABLE
-from maskdpo.api.client.effects import (
-    Call,
-    ConnectionFailed,
-    Effect,
-    Flow,
-    Open,
-    Reply,
-    Send,
-    Sleep,
-)
+from maskdpo.api.client.edge import Edge, Opened
+from maskdpo.api.client.wire import Call, ConnectionFailed, Reply
 from schemas.errors import (
     BackendError,
     ConfigError,
@@ -74,27 +67,27 @@ class Tries:
         """The work got on."""
         self._failed = 0
 
-    def after_break(self, error: ConnectionFailed) -> Sleep:
-        """The wait before the next try. Raises BackendError where there is none."""
+    def after_break(self, error: ConnectionFailed) -> float:
+        """The seconds before the next try. Raises BackendError where there is none."""
         if error.is_new or self._failed >= self._max_retries:
             raise BackendError(str(error)) from None
         return self._wait({})
 
-    def after_refusal(self, reply: Reply) -> Sleep:
+    def after_refusal(self, reply: Reply) -> float:
         """The same for a reply that reports an error; its error is raised where it is final."""
         refusal = read_refusal(reply.body)
         error = error_of(reply.status, refusal)
         if refusal.code == "busy" and self._patience_s > 0:
             wait = _delay(0, reply.headers)
             self._patience_s -= wait
-            return Sleep(wait)
+            return wait
         if self._failed >= self._max_retries or not _is_passing(reply.status, refusal):
             raise error
         return self._wait(reply.headers)
 
-    def _wait(self, headers: Mapping[str, str]) -> Sleep:
+    def _wait(self, headers: Mapping[str, str]) -> float:
         self._failed += 1
-        return Sleep(_delay(self._failed - 1, headers))
+        return _delay(self._failed - 1, headers)
 
 
 def _delay(num_retries: int, headers: Mapping[str, str]) -> float:
@@ -103,26 +96,23 @@ def _delay(num_retries: int, headers: Mapping[str, str]) -> float:
     return spread * retry_delay(num_retries, headers)
 
 
-def send(call: Call, max_retries: int, *, patience_s: float = 0.0) -> Flow[Reply]:
+async def send(edge: Edge, call: Call, *, patience_s: float = 0.0) -> Reply:
     """The reply of a success; anything else is tried again or raised."""
-    return _repeat(Send(call), Tries(max_retries, patience_s=patience_s))
+    tries = Tries(edge.address.max_retries, patience_s=patience_s)
+    return (await open_stream(edge, call, tries, as_stream=False)).reply
 
 
-def open_stream(call: Call, tries: Tries) -> Flow[Reply]:
-    """The same for a reply that is read piece by piece."""
-    return _repeat(Open(call), tries)
-
-
-def _repeat(effect: Effect, tries: Tries) -> Flow[Reply]:
+async def open_stream(edge: Edge, call: Call, tries: Tries, *, as_stream: bool = True) -> Opened:
+    """The same for a reply that is read piece by piece. Close it."""
     while True:
         try:
-            reply: Reply = yield effect
+            opened = await edge.ask(call, as_stream=as_stream)
         except ConnectionFailed as error:
-            yield tries.after_break(error)
+            await asyncio.sleep(tries.after_break(error))
             continue
-        if reply.is_success:
-            return reply
-        yield tries.after_refusal(reply)
+        if opened.reply.is_success:
+            return opened
+        await asyncio.sleep(tries.after_refusal(opened.reply))
 
 
 def read_refusal(body: bytes) -> Refusal:

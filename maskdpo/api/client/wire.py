@@ -1,24 +1,10 @@
-"""What a flow can ask for, and the bytes of streams.
-
-The rule: a flow is a generator that yields an effect and is sent its result. It does no work of its
-own, so one flow serves threads and event loops, and is tested without either.
-
-    Send(call)     -> Reply, with its body
-    Open(call)     -> Reply; the body of a success is then got with Read()
-    Read()         -> bytes of the open reply; b"" at its end
-    Sleep(seconds) -> None
-    Emit(item)     -> None; the item goes to the caller
-
-Send, Open and Read raise ConnectionFailed inside the flow where the service cannot be reached.
-"""
+"""What goes over the wire: requests, replies, and the bytes of streams."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeVar
-
-ResultT = TypeVar("ResultT")
+from typing import IO
 
 
 class ConnectionFailed(Exception):
@@ -59,43 +45,6 @@ class Reply:
     def is_success(self) -> bool:
         """Whether the service did what it was asked for."""
         return 200 <= self.status < 300
-
-
-@dataclass(frozen=True)
-class Send:
-    """Send a call and read the whole reply."""
-
-    call: Call
-
-
-@dataclass(frozen=True)
-class Open:
-    """Send a call and leave the body of a success to be read piece by piece."""
-
-    call: Call
-
-
-@dataclass(frozen=True)
-class Read:
-    """The next bytes of the open reply."""
-
-
-@dataclass(frozen=True)
-class Sleep:
-    """Wait."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Emit:
-    """Give an item to the caller."""
-
-    item: Any
-
-
-Effect = Send | Open | Read | Sleep | Emit
-Flow = Generator[Effect, Any, ResultT]
 
 
 class Lines:
