@@ -30,7 +30,7 @@ def block_on(items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]
 def iterate_in(
     loop: LoopThread, items: AsyncGenerator[ItemT, None]
 ) -> Generator[ItemT, None, None]:
-    """The same in a loop that goes on afterwards."""
+    """The same in a loop that continues afterwards."""
     steps: set[asyncio.Task[Any]] = set()
 
     async def step() -> Any:
