@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -648,3 +649,25 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
         for name in sorted(names - {"id", "annotate_many"}):
             one, other = (inspect.signature(getattr(kind, name)) for kind in (now, soon))
             assert [*one.parameters.values()] == [*other.parameters.values()], name
+
+
+def test_what_is_open_ends_with_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedService(judge) as service:
+        client = maskdpo.Client(service.url, TOKEN)
+        results = client.annotate_many([TEXT] * 5, [DOCUMENT])
+        next(results)
+        client.close()
+        client.close()
+        with pytest.raises(ConfigError, match="the client is closed"):
+            next(results)
+        with pytest.raises(ConfigError, match="the client is closed"):
+            client.annotate(TEXT, [DOCUMENT])
+    assert caplog.text == ""
+
+
+def test_threads_share_a_client() -> None:
+    with ScriptedService(judge) as service, maskdpo.Client(service.url, TOKEN) as client:
+        with ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(client.annotate, TEXT, [DOCUMENT]) for _ in range(24)]
+        assert {item.result().id for item in asked} == {"1"}
+    assert len(service.asked) == 24
