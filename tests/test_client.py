@@ -431,7 +431,7 @@ def test_an_upload_has_responses_then_documents_and_is_repeated_under_its_key(
         return HANG_UP if len(service.asked) == 1 else as_json(status("queued"), 201)
 
     with ScriptedService(answer) as service:
-        job = connect(service.url).submit(
+        job = connect(service.url, timeout_s=5, max_retries=1).submit(
             (TEXT for _ in range(2)), {"d": DOCUMENT}, judge="big", max_calls=9, max_cost=0.5
         )
     first, again = service.asked

@@ -238,3 +238,22 @@ def test_a_request_whose_client_left_is_dropped(
     while (status := service.annotate(" ").status) == 429 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert status == 422  # it was let in, although no reply of the judge has come
+
+
+def test_a_failed_call_is_made_again_after_a_start_that_asks_for_it(tmp_path: Path) -> None:
+    judge = ScriptedJudge(TRUTHS)
+    is_well = False
+
+    def answer(body: dict[str, Any]) -> Any:
+        return judge(body) if is_well else as_json(400, {"error": {"message": "no"}})
+
+    with ChatServer(answer, models=MODELS) as server:
+        llm = {"model": "judge", "base_url": server.base_url, "protocol": "sentence"}
+        config = {"run": {"dir": "."}, "annotate": {"judge": "llm", "llm": llm}}
+        (tmp_path / "run.yaml").write_text(json.dumps(config))
+        with ServiceProcess(tmp_path, "--config", "run.yaml") as service:
+            assert labels_of(service.annotate()) == ["undetermined"] * 2
+            is_well = True
+            assert labels_of(service.annotate()) == ["undetermined"] * 2  # stored
+        with ServiceProcess(tmp_path, "--config", "run.yaml", "--retry-failed") as service:
+            assert labels_of(service.annotate()) == LABELS

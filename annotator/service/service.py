@@ -39,11 +39,12 @@ _BATCH_TASKS = 2
 
 
 class Service:
-    """One service process. Use it as an asynchronous context manager, after `prepare`.
+    """One service process. Use it as an asynchronous context manager, after `judges.identify`.
 
-    folder      the folder of the run: jobs and referenced files are in it
-    documents   the corpus of the run, and `documents_file` its file, for jobs
-    stopping    set when the service is about to stop: streams end
+    folder         the folder of the run: jobs and referenced files are in it
+    documents      the corpus of the run, and `documents_file` its file, for jobs
+    retry_failed   requests repeat calls that failed before this start; a job is asked to (API)
+    stopping       set when the service is about to stop: streams end
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Service:
         documents_file: Path | None = None,
         limits: Limits,
         same_model: bool = False,
+        retry_failed: bool = False,
     ) -> None:
         self.config = config
         self._configs = judges
@@ -66,7 +68,7 @@ class Service:
         self.metrics = Metrics()
         for settings in judges.values():
             check_judge(settings)
-        self.store = Store(store)
+        self.store = Store(store, retry_failed=retry_failed)
         self.processes = JudgeProcesses(num_processes(config), batch_tasks=_BATCH_TASKS)
         self.judges = Judges(
             judges,

@@ -2,6 +2,7 @@
 
 The rule: a reader is at a row number, not at a place in a file. All attempts write the same rows in
 the same order, so it continues at its number in the file of a later attempt: every row comes once.
+Only `retry-failed` adds rows in between; a reader that was at work before it begins again.
 """
 
 from __future__ import annotations

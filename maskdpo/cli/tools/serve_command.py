@@ -86,6 +86,7 @@ def command(
         documents_file=config.run.path("documents.jsonl"),
         limits=limits,
         same_model=same_model,
+        retry_failed=retry_failed,
     )
     for note in service.judges.identify(same_model=same_model):
         click.echo(f"note: {note}", err=True)
