@@ -15,7 +15,7 @@ import psutil
 import pytest
 from command_line import make_run
 from judge_server import ScriptedJudge
-from sample_server import ChatServer, as_json
+from sample_server import ChatServer, as_json, completion
 from service_support import (
     ANSWER,
     DOCUMENT,
@@ -240,20 +240,25 @@ def test_a_request_whose_client_left_is_dropped(
     assert status == 422  # it was let in, although no reply of the judge has come
 
 
-def test_a_failed_call_is_made_again_after_a_start_that_asks_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_useless", [False, True])
+def test_a_failed_call_is_made_again(tmp_path: Path, is_useless: bool) -> None:
     judge = ScriptedJudge(TRUTHS)
     is_well = False
 
     def answer(body: dict[str, Any]) -> Any:
-        return judge(body) if is_well else as_json(400, {"error": {"message": "no"}})
+        if is_well:
+            return judge(body)
+        return completion("what?") if is_useless else as_json(503, {"error": {"message": "no"}})
 
     with ChatServer(answer, models=MODELS) as server:
         llm = {"model": "judge", "base_url": server.base_url, "protocol": "sentence"}
+        llm |= {"max_retries": 0}
         config = {"run": {"dir": "."}, "annotate": {"judge": "llm", "llm": llm}}
         (tmp_path / "run.yaml").write_text(json.dumps(config))
         with ServiceProcess(tmp_path, "--config", "run.yaml") as service:
             assert labels_of(service.annotate()) == ["undetermined"] * 2
             is_well = True
-            assert labels_of(service.annotate()) == ["undetermined"] * 2  # stored
+            stored = ["undetermined"] * 2  # these replies were paid
+            assert labels_of(service.annotate()) == (stored if is_useless else LABELS)
         with ServiceProcess(tmp_path, "--config", "run.yaml", "--retry-failed") as service:
             assert labels_of(service.annotate()) == LABELS

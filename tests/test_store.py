@@ -1,5 +1,6 @@
 """The store of finished calls: first writer wins, batches are whole or absent."""
 
+import pickle
 import signal
 import sqlite3
 import subprocess
@@ -324,3 +325,21 @@ def test_a_reply_of_use_after_all_is_good_and_a_call_without_one_stays_failed(st
     store.mark_good(["reply", "lost", "absent"])
     assert store.count("judge", failed=True) == 1
     assert store.get_many(["lost"]) == {"lost": failure}
+
+
+def test_a_service_makes_calls_without_a_reply_again(tmp_path):
+    lost, useless, good = {"failure": {"reason": "http_503"}}, {"text": "what?"}, {"text": "yes"}
+    values = {"lost": lost, "useless": useless, "good": good}
+    with Store(tmp_path / "store.sqlite") as store:
+        store.put_many("judge", values, failed={"lost", "useless"})
+        assert store.get_many(values) == values
+    with Store(tmp_path / "store.sqlite", uses_lost=False) as store:
+        with pickle.loads(pickle.dumps(store)) as copy:
+            for each in (store, copy):
+                assert each.get_many(values) == {"useless": useless, "good": good}
+                assert each.present(values) == {"useless", "good"}
+                claimed = each.claim_missing(values)
+                assert claimed.mine == {"lost"}
+                each.release(claimed.mine)
+        store.put_many("judge", {"lost": {"text": "now"}})
+        assert store.get_many(["lost"]) == {"lost": {"text": "now"}}

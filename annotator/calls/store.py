@@ -32,7 +32,6 @@ from schemas.errors import InputError
 
 LEASE_S = 15.0
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
-_FAILURE = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
 
 
 class _Process:
@@ -74,6 +73,9 @@ class Store:
     process continues: rows that failed before the run with that number (`next_run` at the time of
     the request) count as absent.
 
+    Without `uses_lost`, a call that got no reply counts as absent whenever it failed: each time it
+    is needed it is made again. That is for a service, which never ends and so never starts again.
+
     `lease_s` is how many seconds others wait for the calls of this store when it is stopped or
     unreachable; those of a killed process on the same machine are released at once.
 
@@ -87,6 +89,7 @@ class Store:
         *,
         retry_failed: bool = False,
         first_run: int = 0,
+        uses_lost: bool = True,
         lease_s: float = LEASE_S,
     ) -> None:
         if not lease_s > 0:
@@ -94,6 +97,7 @@ class Store:
         self.path = Path(path)
         self._file = self.path.absolute()  # even if the process changes its folder later
         self._retry_failed = retry_failed
+        self._uses_lost = uses_lost
         self._lease_s = lease_s
         self._forks = _Process.num_forks
         # One lock for all writes: threads wait here for each other, not in SQLite, which polls.
@@ -117,7 +121,13 @@ class Store:
                 self._first_run = tables.read_last_run(self._connection) + 1
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = (self._file, self._retry_failed, self._lease_s, self._first_run)
+        values = (
+            self._file,
+            self._retry_failed,
+            self._lease_s,
+            self._first_run,
+            self._uses_lost,
+        )
         return _reopen, values
 
     @contextmanager
@@ -179,13 +189,21 @@ class Store:
     def _values(
         self, connection: sqlite3.Connection, keys: Iterable[str]
     ) -> dict[str, dict[str, Any]]:
-        found = tables.find_calls(connection, keys, first_run=self._first_run, columns="key, value")
+        found = tables.find_calls(
+            connection,
+            keys,
+            first_run=self._first_run,
+            columns="key, value",
+            with_lost=self._uses_lost,
+        )
         return {key: json.loads(value) for key, value in found}
 
     def present(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that are stored, without reading their values."""
         with self._reading() as connection:
-            found = tables.find_calls(connection, keys, first_run=self._first_run)
+            found = tables.find_calls(
+                connection, keys, first_run=self._first_run, with_lost=self._uses_lost
+            )
             return {key for (key,) in found}
 
     def submit(
@@ -270,7 +288,7 @@ class Store:
         columns = "key, failed, substr(value, 1, 10)"
         with self._reading() as connection:
             found = tables.find_calls(connection, keys, first_run=self._first_run, columns=columns)
-            failed = [key for key, is_failed, begin in found if is_failed and begin != _FAILURE]
+            failed = [key for key, is_failed, begin in found if is_failed and begin != tables.LOST]
         if failed:
             with self._writing() as connection, tables.transaction(connection):
                 tables.mark_good(connection, failed)
@@ -351,10 +369,12 @@ class _Batch:
         return cls(rows=rows)
 
 
-def _reopen(path: Path, retry_failed: bool, lease_s: float, first_run: int) -> Store:
+def _reopen(
+    path: Path, retry_failed: bool, lease_s: float, first_run: int, uses_lost: bool
+) -> Store:
     """A store as it was pickled: calls that failed since the pickled store was opened are
     present."""
-    store = Store(path, retry_failed=retry_failed, lease_s=lease_s)
+    store = Store(path, retry_failed=retry_failed, lease_s=lease_s, uses_lost=uses_lost)
     store._first_run = first_run
     return store
 

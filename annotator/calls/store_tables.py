@@ -25,6 +25,7 @@ from typing import Any
 from schemas.errors import InputError
 
 SCHEMA_VERSION = 4
+LOST = '{"failure"'  # how the value of a call without a reply begins (stored_calls.py)
 LOCK_WAIT_S = 30.0
 _BATCH = 500  # below SQLite's default limit of 999 variables per statement
 
@@ -149,16 +150,23 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def find_calls(
-    connection: sqlite3.Connection, keys: Iterable[str], *, columns: str = "key", first_run: int = 0
+    connection: sqlite3.Connection,
+    keys: Iterable[str],
+    *,
+    columns: str = "key",
+    first_run: int = 0,
+    with_lost: bool = True,
 ) -> Iterator[tuple[Any, ...]]:
     """Those of `keys` that are stored.
 
-    Calls that failed before the run `first_run` are left out.
+    Calls that failed before the run `first_run` are left out, and without `with_lost` all calls
+    that got no reply.
     """
+    lost = "" if with_lost else f" AND NOT (failed AND substr(value, 1, 10) = '{LOST}')"
     for batch in batches(keys):
         yield from connection.execute(
             f"SELECT {columns} FROM calls WHERE key IN ({','.join('?' * len(batch))})"
-            " AND (failed = 0 OR failed_run >= ?)",
+            f" AND (failed = 0 OR failed_run >= ?){lost}",
             [*batch, first_run],
         )
 

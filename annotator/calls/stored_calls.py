@@ -85,7 +85,7 @@ class StoredCalls:
         self._fresh.difference_update(fresh)
         if is_useless:
             found = self.find(fresh)
-            self.meter.useless.count_useless([found[key] for key in fresh])
+            self.meter.useless.count_useless([found[key] for key in fresh if key in found])
         else:
             self.meter.useless.count_useful(len(fresh))
         if not is_usable:

@@ -43,7 +43,8 @@ class Service:
 
     folder         the folder of the run: jobs and referenced files are in it
     documents      the corpus of the run, and `documents_file` its file, for jobs
-    retry_failed   requests repeat calls that failed before this start; a job is asked to (API)
+    retry_failed   requests repeat calls whose replies before this start could not be used; those
+                   without a reply they repeat in any case, and a job on request
     stopping       set when the service is about to stop: streams end
     """
 
@@ -68,7 +69,7 @@ class Service:
         self.metrics = Metrics()
         for settings in judges.values():
             check_judge(settings)
-        self.store = Store(store, retry_failed=retry_failed)
+        self.store = Store(store, retry_failed=retry_failed, uses_lost=False)
         self.processes = JudgeProcesses(num_processes(config), batch_tasks=_BATCH_TASKS)
         self.judges = Judges(
             judges,
