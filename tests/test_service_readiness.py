@@ -6,18 +6,25 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from core_support import judge_config
+from judge_server import ScriptedJudge
 from sample_server import Answer, ChatServer, as_json
+from service_support import ANSWER, DOCUMENT
+from test_service_annotations import TRUTHS
 
 from annotator.calls.store import Store
 from annotator.calls.usage import NO_LIMITS, Budget
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.stream_judge import JudgeProcesses
+from annotator.service.api.bodies import AnnotationRequest
 from annotator.service.config import ServeConfig
 from annotator.service.errors import api_error_of
+from annotator.service.intake import make_task
 from annotator.service.judges import Judges
 from annotator.service.readiness import READY, Watch
 from schemas.errors import BackendError
@@ -32,7 +39,8 @@ def lists(root: str) -> Answer:
 @contextmanager
 def judges_of(folder: Path, config: AnnotateConfig) -> Iterator[Judges]:
     """The judges of a service at its start."""
-    with Store(folder / "store.sqlite") as store, JudgeProcesses(1) as processes:
+    path = folder / "store.sqlite"
+    with Store(path, uses_lost=False) as store, JudgeProcesses(1) as processes:
         judges = Judges(
             {"default": config},
             serve=ServeConfig(),
@@ -96,3 +104,40 @@ def test_a_locked_store_is_not_a_fault_of_the_judge_and_its_place_is_not_named(
     error = api_error_of(caught.value)
     assert (error.status, error.code, error.headers) == (503, "store_busy", {"Retry-After": "5"})
     assert str(tmp_path) in str(caught.value) and str(tmp_path) not in error.message
+
+
+def test_a_server_that_was_set_aside_is_tried_again_when_it_replies(tmp_path: Path) -> None:
+    is_down = True
+
+    def answer(body: dict[str, Any]) -> Answer | None:
+        return None if is_down else judge(body)
+
+    judge = ScriptedJudge(TRUTHS)
+    with ChatServer(answer, models=lists("a")) as server:
+        config = judge_config(server.base_url, max_retries=0, concurrency=1)
+        with judges_of(tmp_path, config) as judges:
+            engine = judges.engine("default")
+
+            async def ask() -> object:
+                task = make_task(
+                    AnnotationRequest(response=ANSWER, documents=[DOCUMENT]),
+                    config=engine.annotator.config,
+                    corpus=engine.annotator.tasks,
+                    serve=ServeConfig(),
+                )
+                return await engine.judge(task)
+
+            async def work() -> None:
+                nonlocal is_down
+                watch = Watch(judges.served["default"], on_ready=partial(judges.wake, "default"))
+                with pytest.raises(BackendError, match="stopped answering"):
+                    for _ in range(8):
+                        await ask()
+                is_down = False
+                with pytest.raises(BackendError, match="stopped answering"):
+                    await ask()
+                await watch.look()
+                assert isinstance(await ask(), list)
+                await judges.close()
+
+            asyncio.run(work())

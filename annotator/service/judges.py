@@ -28,6 +28,7 @@ from annotator.judging.runs.stored_replies import (
 )
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Backend
+from annotator.models.openai.openai_backend import OpenAIBackend
 from annotator.models.served_model import ServedModel
 from annotator.service.admission import Admission
 from annotator.service.config import ServeConfig
@@ -150,6 +151,12 @@ class Judges:
                 for judge in find_model_judges(engine.annotator.judge):
                     return judge.backend
         return None
+
+    def wake(self, name: str) -> None:
+        """The servers of a judge reply: none of them is left out any more."""
+        backend = self._backend_of(name)
+        if isinstance(backend, OpenAIBackend):
+            backend.wake()
 
     def identify(self, *, same_model: bool) -> list[str]:
         """Record which models are served, before anything is spent; returns notes.

@@ -9,13 +9,14 @@ of two models must not be mixed. A server that reports no model for a moment ser
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from annotator.calls.identity import find_difference
 from annotator.models.config import ModelConfig
 from annotator.models.openai.openai_backend import OpenAIBackend
-from annotator.service.judges import ServedJudge
+from annotator.service.judges import Judges, ServedJudge
 from schemas.errors import MaskDpoError
 
 READY = "ready"
@@ -29,12 +30,14 @@ class Watch:
 
     found        `ready`, or a sentence that says why the judge cannot be used
     is_replaced  another model is served under the name than before
+    on_ready     is called after each look that finds the judge ready
     """
 
-    def __init__(self, served: ServedJudge) -> None:
+    def __init__(self, served: ServedJudge, *, on_ready: Callable[[], None] = lambda: None) -> None:
         llm = served.config.llm
         self._config = llm if served.model and llm and llm.backend == "openai" else None
         self._known = served.known
+        self._on_ready = on_ready
         self.found = READY if self._config is None else "not looked at yet"
         self.is_replaced = False
 
@@ -60,6 +63,8 @@ class Watch:
             self.found = f"no server answered within {_LOOK_TIMEOUT_S:g} s"
         except MaskDpoError as error:
             self.found = str(error)
+        if self.found == READY:
+            self._on_ready()
 
     async def _look(self, config: ModelConfig) -> str:
         backend = OpenAIBackend(config)
@@ -82,8 +87,11 @@ class Watch:
 class Watches:
     """The watches of all judges by name. Use it as an asynchronous context manager."""
 
-    def __init__(self, judges: Sequence[ServedJudge]) -> None:
-        self._watches = {served.name: Watch(served) for served in judges}
+    def __init__(self, judges: Judges) -> None:
+        self._watches = {
+            name: Watch(served, on_ready=partial(judges.wake, name))
+            for name, served in judges.served.items()
+        }
         self._tasks: list[asyncio.Task[None]] = []
 
     def __getitem__(self, name: str) -> Watch:

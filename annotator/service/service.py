@@ -82,7 +82,7 @@ class Service:
         )
         for name, served in self.judges.served.items():
             self.metrics.watch_queue(name, partial(getattr, served.admission, "num_inside"))
-        self.watches = Watches(list(self.judges.served.values()))
+        self.watches = Watches(self.judges)
         self.threads = Threads(_NUM_THREADS)
         self.jobs = Jobs(
             folder,

@@ -89,6 +89,12 @@ class EndpointPool:
         # After its pause, two more failures set it aside again, not eight.
         endpoint.num_lost = self._patience - 2
 
+    def wake(self) -> None:
+        """Try paused servers again now; as after a pause, two more failures set one aside."""
+        with self._lock:
+            for endpoint in self.endpoints:
+                endpoint.rests_until = 0.0
+
     def notes(self) -> list[str]:
         """One sentence for each paused server."""
         return [

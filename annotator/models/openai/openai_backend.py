@@ -114,6 +114,10 @@ class OpenAIBackend:
             )
         return ""
 
+    def wake(self) -> None:
+        """Try servers that were set aside again now: somebody found that they reply."""
+        self._pool.wake()
+
     def plan(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Groups of one: a server processes each request separately."""
         return [[request] for request in requests]
