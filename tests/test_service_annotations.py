@@ -94,6 +94,15 @@ def test_sentences_are_streamed(lexical: ServiceProcess) -> None:
     assert events[2][1] == lexical.annotate().json()
 
 
+def test_a_sentence_that_was_cut_off_is_streamed(lexical: ServiceProcess) -> None:
+    response = {"text": f"{ANSWER} And then she", "finish_reason": "length"}
+    *sentences, last = read_events(lexical.annotate(response, stream=True).body)
+    assert [data["verdict"]["label"] for _, data in sentences] == [*LABELS, "undetermined"]
+    assert [{key: data[key] for key in ("start", "end", "verdict")} for _, data in sentences] == (
+        last[1]["annotation"]["sentences"]
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
@@ -177,10 +186,12 @@ def asked(tmp_path: Path) -> Iterator[tuple[ServiceProcess, Gate, ChatServer]]:
     gate = Gate()
     with ChatServer(gate, models=MODELS) as server:
         llm = {"model": "judge", "base_url": server.base_url, "protocol": "sentence"}
+        cascade = {"judge": "cascade", "cascade": {"first": "lexical", "second": "llm"}, "llm": llm}
+        judges = {"words": {"judge": "lexical"}, "both": cascade}
         config = {
             "run": {"dir": "."},
             "annotate": {"judge": "llm", "llm": llm},
-            "serve": {"max_waiting": 2, "judges": {"words": {"judge": "lexical"}}, "stop_s": 5},
+            "serve": {"max_waiting": 2, "judges": judges, "stop_s": 5},
         }
         (tmp_path / "run.yaml").write_text(json.dumps(config))
         with ServiceProcess(tmp_path, "--config", "run.yaml") as service:
@@ -199,6 +210,13 @@ def test_a_judge_model(asked: tuple[ServiceProcess, Gate, ChatServer]) -> None:
     judges = {item["name"]: item for item in service.get("/v1/judges").json()["judges"]}
     assert judges["default"]["reachable"] is True and judges["default"]["model"] == "judge"
     assert judges["words"]["judge"] == "lexical"
+
+
+def test_sentences_of_a_cascade_are_streamed(
+    asked: tuple[ServiceProcess, Gate, ChatServer],
+) -> None:
+    events = read_events(asked[0].annotate(judge="both", stream=True).body)
+    assert [name for name, _ in events] == ["sentence", "sentence", "annotation"]
 
 
 def test_requests_for_one_key_share_a_call(

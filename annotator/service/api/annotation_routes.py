@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from annotator.judging.annotator import finish_task
-from annotator.judging.judge import JudgeTask
 from annotator.service.admission import BusyError
 from annotator.service.api.bodies import (
     AnnotationReply,
@@ -161,13 +160,19 @@ class _Call:
         return _read(events, work)
 
     async def _judge_into(self, events: asyncio.Queue[bytes | None], inside: ExitStack) -> None:
+        told = set[int]()
+
         def tell(first: int, verdicts: Sequence[Verdict]) -> None:
             for index, verdict in enumerate(verdicts, start=first):
-                events.put_nowait(_sentence(self._task, index, verdict))
+                told.add(index)
+                events.put_nowait(_sentence(index, *self._task.sentences[index], verdict))
 
         with inside:
             try:
                 row = await self._judge(tell)
+                for index, item in enumerate(row.sentences):  # such as one that was cut off
+                    if index not in told:
+                        events.put_nowait(_sentence(index, item.start, item.end, item.verdict))
                 events.put_nowait(encode_event("annotation", self._encode(row)))
             except ApiError as error:
                 events.put_nowait(encode_event("error", error.body()))
@@ -216,7 +221,6 @@ async def _read(
         work.cancel()
 
 
-def _sentence(task: JudgeTask, index: int, verdict: Verdict) -> bytes:
-    start, end = task.sentences[index]
+def _sentence(index: int, start: int, end: int, verdict: Verdict) -> bytes:
     event = SentenceEvent(index=index, start=start, end=end, verdict=verdict)
     return encode_event("sentence", event.model_dump_json().encode())
