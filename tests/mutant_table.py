@@ -41,6 +41,7 @@ from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
 from mutant_table_servers import SERVERS
+from mutant_table_service_care import SERVICE_CARE
 from mutant_table_service_speed import SERVICE_SPEED
 from mutant_table_sheets import IN_SHEETS
 from mutant_table_show import SHOWN
@@ -536,6 +537,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *SERVICE_CARE,
     *SERVICE_SPEED,
     *CORE,
     *IN_SHEETS,
