@@ -1,7 +1,8 @@
 """From a request to a task: the same sentences and documents that `annotate` would choose.
 
-The rule: a request brings its own documents, and is compared with all of them, or it names
-documents of the run's corpus; never both, so that an id means one text.
+The rule: a request brings its own documents, and is compared with all of them or with those that
+its `document_ids` name, or it names documents of the run's corpus; never both, so that an id means
+one text.
 """
 
 from __future__ import annotations

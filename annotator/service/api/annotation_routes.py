@@ -46,7 +46,8 @@ _streaming: set[asyncio.Task[None]] = set()  # kept until they end
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
-    """The result of `work`, which is cancelled when its client leaves: nothing is paid for it.
+    """The result of `work`, which is cancelled when its client leaves: calls that were not sent yet
+    are not paid for.
 
     Nobody reads what is returned then.
     """

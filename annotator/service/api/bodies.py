@@ -97,8 +97,9 @@ class AnnotationRequest(Body):
         list[Annotated[_Text | Annotated[GivenDocument, Tag(_OBJECT)], _TextOrObject]] | None
     ) = Field(
         default=None,
-        description="What the response is compared with: all of these. Without this key: the "
-        "documents of the service's run, by 'document_ids' or 'topic' of the response.",
+        description="What the response is compared with: all of these, or those in its "
+        "'document_ids'. Without this key: the documents of the service's run, by 'document_ids' "
+        "or 'topic' of the response.",
     )
     judge: str = Field(default="default", description="a name of GET /v1/judges")
     domain: str | None = Field(default=None, description="a name of GET /v1/domains")
