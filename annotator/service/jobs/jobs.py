@@ -12,6 +12,9 @@ What may be done in which state:
 | resume       | paused, waiting, limit_reached, failed; running: undoes a pause   | queued    |
 | retry-failed | paused, succeeded, failed, limit_reached, cancelled               | queued    |
 | delete       | paused, and all that have ended                                   | (no row)  |
+
+A client that lost the connection asks again: to pause a paused job, or to cancel a cancelled one,
+changes nothing and is not refused.
 """
 
 from __future__ import annotations
@@ -172,15 +175,19 @@ class Jobs:
     # --- changing ---
 
     def pause(self, job_id: str) -> Job:
-        """Stop a job so that it can be resumed."""
-        self.get(job_id)
+        """Stop a job so that it can be resumed; nothing changes for one that is paused."""
+        job = self.get(job_id)
+        if job.state == "paused":
+            return job
         if not self.table.change(job_id, {"state": "paused"}, states=_WAITING):
             self._want(job_id, "pause", what="paused")
         return self._changed(job_id)
 
     def cancel(self, job_id: str) -> Job:
-        """End a job; what it has written so far stays until it expires."""
-        self.get(job_id)
+        """End a job; what it has written so far stays until it expires. Once is enough."""
+        job = self.get(job_id)
+        if job.state == "cancelled":
+            return job
         states = (*_WAITING, "paused", "limit_reached")
         if not self.table.change(job_id, self.end_values("cancelled"), states=states):
             self._want(job_id, "cancel", what="cancelled")
