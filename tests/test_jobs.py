@@ -166,6 +166,10 @@ def test_a_job_of_files_of_the_run(tmp_path: Path) -> None:
         ([b"\n", b"{\n"], ["upload:2: not valid JSON"]),
         ([b'{"id": "a"}\n'], ["upload:1: required key 'question_id' is missing"]),
         ([b'{"document": {"id": "d"}}\n'], ["upload:1: required key 'text' is missing"]),
+        (
+            [b'{"document": {"id": "d", "text": "a"}, "document": {"id": "e", "text": "b"}}\n'],
+            ["upload:1: key 'document' is given twice; send one document per line"],
+        ),
         ([b"\xff\xfe\n"], ["upload:1: "]),
         ([b"[" * 100_000 + b"\n"], ["upload:1: "]),
     ],

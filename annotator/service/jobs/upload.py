@@ -115,7 +115,11 @@ class NewRows:
     def add_line(self, line: int, text: bytes) -> None:
         """One line of an upload: a response, or `{"document": {...}}`."""
         self._hash.update(text + b"\n")
-        document = _document_in(text)
+        try:
+            document = _document_in(text)
+        except _GivenTwiceError:
+            self._note(UPLOAD, line, ["key 'document' is given twice; send one document per line"])
+            return
         if document is None:
             self._add_response(UPLOAD, line, text)
         else:
@@ -208,12 +212,25 @@ class LineReader:
             self._take(self._line, text)
 
 
+class _GivenTwiceError(Exception):
+    """A line has two documents, of which a parser would keep the last one."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if sum(key == "document" for key, _ in pairs) > 1:
+        raise _GivenTwiceError
+    return dict(pairs)
+
+
 def _document_in(text: bytes) -> bytes | None:
-    """The document of a line `{"document": {...}}`, as JSON; None for any other line."""
+    """The document of a line `{"document": {...}}`, as JSON; None for any other line.
+
+    Raises _GivenTwiceError.
+    """
     if b'"document"' not in text:
         return None
     try:
-        values: Any = json.loads(text)
+        values: Any = json.loads(text, object_pairs_hook=_object)
         if not isinstance(values, dict) or list(values) != ["document"]:
             return None
         return json.dumps(values["document"], ensure_ascii=False).encode()
