@@ -159,5 +159,5 @@ def labels_of(reply: Reply) -> list[str]:
 
 def read_events(body: bytes) -> Sequence[tuple[str, Any]]:
     """(name, data) of server-sent events."""
-    found = re.findall(r"^event: (.*)\n(?:id: .*\n)?data: (.*)\n\n", body.decode(), re.MULTILINE)
+    found = re.findall(r"^event: (.*)\ndata: (.*)\n\n", body.decode(), re.MULTILINE)
     return [(name, json.loads(data)) for name, data in found]

@@ -152,6 +152,16 @@ def test_a_service_without_any_file(tmp_path: Path) -> None:
     assert TOKEN not in service.log
 
 
+def test_an_access_log_has_routes_and_no_texts(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path, "--set", "serve.access_log=true") as service:
+        assert labels_of(service.annotate()) == LABELS
+        assert service.get("/v1/jobs/0123456789abcdef?limit=secret").status == 404
+        assert service.stop() == 0
+    assert "POST /v1/annotations 200" in service.log
+    assert "GET /v1/jobs/{job_id} 404" in service.log
+    assert not any(word in service.log for word in (TOKEN, "secret", "Mira", "0123456789abcdef"))
+
+
 def test_worker_processes_end_with_a_killed_service(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, "--set", "serve.processes=2") as service:
         assert labels_of(service.annotate()) == LABELS

@@ -79,6 +79,10 @@ class ServeConfig(Section):
     keep_results_s: float = Field(default=7 * 86400.0, gt=0)
     """How long the files of a job are kept after its end, in seconds. [7 days]"""
 
+    access_log: bool = False
+    """Whether a line per request is written to standard error: method, route, status, time; never a
+    path, a body or a token."""
+
     stop_s: float = Field(default=30.0, ge=0)
     """How long a stopping service waits for requests under way, in seconds."""
 

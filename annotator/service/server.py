@@ -7,6 +7,7 @@ first, so that a stop takes no longer than `serve.stop_s`.
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ from types import FrameType
 import uvicorn
 
 from annotator.service.api.app import make_app
-from annotator.service.guard.middleware import Guard
+from annotator.service.guard.middleware import ACCESS, Guard
 from annotator.service.guard.server import server_config
 from annotator.service.guard.settings import ConnectionLimits, GuardSettings
 from annotator.service.service import Service
@@ -78,16 +79,26 @@ def serve(
         hosts=settings.hosts,
         max_body_bytes=settings.max_body_bytes,
         max_upload_bytes=settings.max_upload_bytes,
+        access_log=settings.access_log,
     )
     config = server_config(
         Guard(make_app(service), guard, observe=service.metrics.observe),
         limits=ConnectionLimits(),
         stop_timeout_s=max(1, round(settings.stop_s)),
     )
+    if settings.access_log:
+        _show_access()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)  # uvicorn raises them again at its end
     with listener:
         _Server(config, service, announce).run(sockets=[listener])
+
+
+def _show_access() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    ACCESS.addHandler(handler)
+    ACCESS.setLevel(logging.INFO)
 
 
 def _stopped(_: int, __: FrameType | None) -> None:

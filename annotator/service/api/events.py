@@ -8,7 +8,6 @@ from __future__ import annotations
 COMMENT = b": still here\n\n"
 
 
-def encode_event(name: str, data: bytes, *, identifier: str = "") -> bytes:
+def encode_event(name: str, data: bytes) -> bytes:
     """One event; `data` is JSON without line breaks."""
-    number = f"id: {identifier}\n".encode() if identifier else b""
-    return b"event: " + name.encode() + b"\n" + number + b"data: " + data + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

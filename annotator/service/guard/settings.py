@@ -26,11 +26,11 @@ class GuardSettings:
     """
 
     token: str = field(repr=False)
+    max_body_bytes: int
+    max_upload_bytes: int
     hosts: tuple[str, ...] = ()
     public_paths: tuple[str, ...] = PUBLIC_PATHS
     upload_paths: tuple[str, ...] = UPLOAD_PATHS
-    max_body_bytes: int = 8 * 2**20
-    max_upload_bytes: int = 2**30
     body_timeout_s: float = 30.0
     min_body_rate: int = 16 * 2**10
     access_log: bool = False
