@@ -152,6 +152,17 @@ def test_a_service_without_any_file(tmp_path: Path) -> None:
     assert TOKEN not in service.log
 
 
+def test_a_faulty_domain_is_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "configs" / "domains"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("name: mine\n")
+    with ServiceProcess(tmp_path) as service:
+        for reply in (service.get("/v1/domains"), service.annotate(domain="mine")):
+            error = reply.json()["error"]
+            assert (reply.status, error["code"]) == (503, "misconfigured")
+            assert "mine.yaml: required key 'checkable_fact' is missing" in error["message"]
+
+
 def test_an_access_log_has_routes_and_no_texts(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, "--set", "serve.access_log=true") as service:
         assert labels_of(service.annotate()) == LABELS

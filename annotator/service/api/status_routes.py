@@ -20,9 +20,11 @@ from annotator.service.api.bodies import (
 )
 from annotator.service.api.documented import error_responses
 from annotator.service.config import DEFAULT_JUDGE
+from annotator.service.errors import api_error_of
 from annotator.service.metrics import CONTENT_TYPE
 from annotator.service.readiness import NOT_READY, READY
 from annotator.service.service import Service
+from schemas.errors import ConfigError
 
 
 def status_router(service: Service) -> APIRouter:
@@ -33,12 +35,17 @@ def status_router(service: Service) -> APIRouter:
     async def judges() -> JudgeList:
         return JudgeList(judges=[_judge(service, name) for name in service.judges.served])
 
-    @router.get("/v1/domains", summary="Domains that a judge can read", responses=error_responses())
-    async def domains() -> DomainList:
-        found = [
-            DomainInfo(name=name, language=load_domain(name).language) for name in known_domains()
-        ]
-        return DomainList(domains=found)
+    @router.get(
+        "/v1/domains", summary="Domains that a judge can read", responses=error_responses(503)
+    )
+    def domains() -> DomainList:  # in a thread: it reads files
+        try:
+            found = {name: load_domain(name).language for name in known_domains()}
+        except ConfigError as error:
+            raise api_error_of(error) from None
+        return DomainList(
+            domains=[DomainInfo(name=name, language=language) for name, language in found.items()]
+        )
 
     @router.get("/v1/version", summary="Versions", responses=error_responses())
     async def show_version() -> VersionInfo:
