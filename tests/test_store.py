@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,21 @@ def test_a_service_makes_calls_without_a_reply_again(tmp_path):
                 each.release(claimed.mine)
         store.put_many("judge", {"lost": {"text": "now"}})
         assert store.get_many(["lost"]) == {"lost": {"text": "now"}}
+
+
+def test_a_claim_waits_no_longer_than_it_may(tmp_path):
+    path, key = tmp_path / "store.sqlite", "0" * 64
+    with Store(path, claim_wait_s=0.1) as store, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BackendError, match="locked"):  # the other program holds the file
+            store.claim_missing([key])
+        stored = store.submit("judge", {key: {"text": "paid"}})
+        while not stored.running():  # the commit waits, and holds the lock of the store
+            time.sleep(0.01)
+        with pytest.raises(BackendError, match="locked"):
+            store.claim_missing([key])
+        other.execute("ROLLBACK")
+        assert stored.result()[key] == {"text": "paid"}
+        assert store.claim_missing([key]).stored == {key: {"text": "paid"}}
+        with pickle.loads(pickle.dumps(store)) as again:
+            assert again._claim_wait_s == 0.1

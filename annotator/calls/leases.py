@@ -69,15 +69,17 @@ class Watch:
 class Leases:
     """The leases of one open store in the file at `path`, and its view of the leases of others.
 
-    `lock` is the store's lock for all writes. Raises sqlite3's errors, which the store turns into
-    sentences.
+    `lock` is the store's lock for all writes, `wait_s` how long to wait for other programs. Raises
+    sqlite3's errors, which the store turns into sentences.
     """
 
-    def __init__(self, path: Path, *, lease_s: float, lock: threading.RLock) -> None:
+    def __init__(
+        self, path: Path, *, lease_s: float, lock: threading.RLock, wait_s: float | None
+    ) -> None:
         self._path = path
         self._lease_s = lease_s
         self._lock = lock
-        self._connection = tables.connect_unsafe(path)
+        self._connection = tables.connect_unsafe(path, wait_s=wait_s)
         self._me = uuid.uuid4().hex
         self._beats = 0
         self._held: set[str] = set()

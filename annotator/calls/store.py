@@ -16,10 +16,11 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -79,6 +80,10 @@ class Store:
     `lease_s` is how many seconds others wait for the calls of this store when it is stopped or
     unreachable; those of a killed process on the same machine are released at once.
 
+    `claim_wait_s` is how long a claim waits for another program that holds the file. Claims are
+    made in event loops, which stand still meanwhile; commits of replies always wait long. None:
+    as long as they.
+
     A store belongs to one process: a forked child must open its own. A pickled one opens the file
     again where it is unpickled, as another owner of the same run.
     """
@@ -91,6 +96,7 @@ class Store:
         first_run: int = 0,
         uses_lost: bool = True,
         lease_s: float = LEASE_S,
+        claim_wait_s: float | None = None,
     ) -> None:
         if not lease_s > 0:
             raise ValueError(f"lease_s is {lease_s}; it must be a positive number of seconds")
@@ -99,6 +105,7 @@ class Store:
         self._retry_failed = retry_failed
         self._uses_lost = uses_lost
         self._lease_s = lease_s
+        self._claim_wait_s = claim_wait_s
         self._forks = _Process.num_forks
         # One lock for all writes: threads wait here for each other, not in SQLite, which polls.
         self._lock = threading.RLock()
@@ -115,20 +122,21 @@ class Store:
             self._connection = tables.connect(self._file)
             tables.prepare(self._connection, self.path)
             self._reader = tables.connect(self._file)
-            self._leases = Leases(self._file, lease_s=lease_s, lock=self._lock)
+            self._leases = Leases(self._file, lease_s=lease_s, lock=self._lock, wait_s=claim_wait_s)
             self._first_run = first_run
             if retry_failed:  # failures up to now have lower numbers than the run that begins next
                 self._first_run = tables.read_last_run(self._connection) + 1
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = (
+        again = partial(
+            Store,
             self._file,
-            self._retry_failed,
-            self._lease_s,
-            self._first_run,
-            self._uses_lost,
+            retry_failed=self._retry_failed,
+            uses_lost=self._uses_lost,
+            lease_s=self._lease_s,
+            claim_wait_s=self._claim_wait_s,
         )
-        return _reopen, values
+        return _reopen, (again, self._first_run)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -136,6 +144,19 @@ class Store:
         self._check_process()
         with self._lock, faults_in_use(self.path):
             yield self._connection
+
+    @contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """`_writing` for claims, which wait no longer than `claim_wait_s`."""
+        self._check_process()
+        with faults_in_use(self.path):
+            wait_s = -1 if self._claim_wait_s is None else self._claim_wait_s
+            if not self._lock.acquire(timeout=wait_s):
+                raise sqlite3.OperationalError("database is locked")
+            try:
+                yield
+            finally:
+                self._lock.release()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -300,7 +321,7 @@ class Store:
         Pass every returned key to `submit`, `put_many` or `release`. Raises BackendError when the
         disk is full or another process holds the file too long; InputError when it is damaged.
         """
-        with self._writing():
+        with self._claiming():
             with self._leases.changing():
                 mine = self._leases.take(keys)
             self._leases.keep(mine)
@@ -313,7 +334,7 @@ class Store:
         lease ends. Call this again for keys in neither, a few times per second.
         """
         wanted = list(dict.fromkeys(keys))
-        with self._writing():
+        with self._claiming():
             with self._leases.changing() as connection:
                 stored = self._values(connection, wanted)
                 mine = self._leases.take(key for key in wanted if key not in stored)
@@ -369,12 +390,10 @@ class _Batch:
         return cls(rows=rows)
 
 
-def _reopen(
-    path: Path, retry_failed: bool, lease_s: float, first_run: int, uses_lost: bool
-) -> Store:
+def _reopen(again: Callable[[], Store], first_run: int) -> Store:
     """A store as it was pickled: calls that failed since the pickled store was opened are
     present."""
-    store = Store(path, retry_failed=retry_failed, lease_s=lease_s, uses_lost=uses_lost)
+    store = again()
     store._first_run = first_run
     return store
 

@@ -55,18 +55,22 @@ Row = tuple[str, str, str, bool]  # key, kind, value, failed
 # --- the file ---
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that several threads may use, one at a time; statements commit at once."""
-    return sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+def connect(path: Path, *, wait_s: float | None = None) -> sqlite3.Connection:
+    """A connection that several threads may use, one at a time; statements commit at once.
+
+    `wait_s` is how many seconds a statement waits for another program's lock [LOCK_WAIT_S].
+    """
+    timeout = LOCK_WAIT_S if wait_s is None else wait_s
+    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def connect_unsafe(path: Path) -> sqlite3.Connection:
+def connect_unsafe(path: Path, *, wait_s: float | None = None) -> sqlite3.Connection:
     """A connection that does not wait for the disk: for data that a power cut may lose.
 
     It never moves the log into the file, since without waiting for the disk that would endanger the
     whole file.
     """
-    connection = connect(path)
+    connection = connect(path, wait_s=wait_s)
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     return connection

@@ -16,6 +16,7 @@ from annotator.judging.config import AnnotateConfig
 from schemas.config import Section
 
 DEFAULT_JUDGE = "default"
+CLAIM_WAIT_S = 1.0  # how long the event loop waits for another program that holds the store
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\]")
 

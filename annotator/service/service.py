@@ -20,7 +20,7 @@ from annotator.judging.config import AnnotateConfig
 from annotator.judging.make_judge import judge_meter, judge_prices
 from annotator.judging.runs.stored_replies import find_model_judges
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.service.config import ServeConfig
+from annotator.service.config import CLAIM_WAIT_S, ServeConfig
 from annotator.service.jobs.attempt import JobJudge
 from annotator.service.jobs.job import JobRequest
 from annotator.service.jobs.jobs import Jobs
@@ -69,7 +69,9 @@ class Service:
         self.metrics = Metrics()
         for settings in judges.values():
             check_judge(settings)
-        self.store = Store(store, retry_failed=retry_failed, uses_lost=False)
+        self.store = Store(
+            store, retry_failed=retry_failed, uses_lost=False, claim_wait_s=CLAIM_WAIT_S
+        )
         self.processes = JudgeProcesses(num_processes(config), batch_tasks=_BATCH_TASKS)
         self.judges = Judges(
             judges,

@@ -34,6 +34,7 @@ from annotator.judging.runs.run_steps import (
 from annotator.judging.runs.verdict_spool import VerdictSpool
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Backend
+from annotator.service.config import CLAIM_WAIT_S
 from annotator.service.jobs.files import JobFolders
 from annotator.service.jobs.job import DOCUMENTS, RESPONSES, Job, Progress, Spent
 from annotator.service.jobs.table import JobTable
@@ -142,7 +143,9 @@ class Attempt:
         return read_inputs(self._config, files, check=self._check)
 
     def _begin(self, inputs: RunInputs, spool: VerdictSpool) -> JudgingRun:
-        self._store = Store(self._store_path, first_run=self.job.first_run)
+        self._store = Store(
+            self._store_path, first_run=self.job.first_run, claim_wait_s=CLAIM_WAIT_S
+        )
         annotator = make_annotator(
             inputs,
             store=self._store,

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from annotator.calls import store_tables
 from annotator.calls.store_faults import faults_at_opening, faults_in_use
+from annotator.service.config import CLAIM_WAIT_S
 from annotator.service.jobs.job import OPEN, Job, Progress, Spent, State, Wanted
 
 _CREATE = (
@@ -55,7 +56,7 @@ class JobTable:
             self._connection.execute(_INDEX)
             self._reader = store_tables.connect(path)
             # Progress and reservations survive a killed process, and may be lost in a power cut.
-            self._quick = store_tables.connect_unsafe(path)
+            self._quick = store_tables.connect_unsafe(path, wait_s=CLAIM_WAIT_S)
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
