@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from sample_server import ChatServer, as_json, completion
 
 from annotator.calls.running.handover import end_task
 from annotator.calls.store import Store
+from annotator.calls.store_faults import StoreError
 from annotator.calls.usage import Limits
 from annotator.judging.config import AnnotateConfig, CascadeConfig
 from annotator.judging.stream_judge import JudgeProcesses
@@ -480,6 +482,37 @@ def test_a_job_waits_where_another_model_is_served_meanwhile(tmp_path: Path) -> 
     with ChatServer(slow(judge)) as server:
         config = judge_config(server.base_url, concurrency=2)
         asyncio.run(work())
+
+
+def test_a_lease_that_cannot_be_given_back_does_not_block_its_job(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    world(run, num_responses=2)
+    unretrieved: list[Any] = []
+
+    class FullStore(Store):
+        is_full = True
+
+        def release(self, keys: Any) -> None:
+            if self.is_full:
+                self.is_full = False
+                raise StoreError("the disk is full")
+            super().release(keys)
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: unretrieved.append(what))
+        async with running(full, jobs, LEXICAL):
+            assert (await wait_for(jobs, job.id, has_ended)).state == "succeeded"
+            jobs.retry_failed(job.id)
+            again = await wait_for(
+                jobs, job.id, lambda job: job.has_ended and job.attempts == 2, wait_s=10
+            )
+            assert again.state == "succeeded"
+        gc.collect()
+
+    with open_jobs(run) as (store, jobs), FullStore(store.path) as full:
+        job = add_job(jobs, upload_lines(run))
+        asyncio.run(work())
+    assert unretrieved == []
 
 
 def test_retry_failed_asks_only_what_failed_once(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class JobRunner:
         self._on_event = on_event
         self._threads = Threads(2 * running_jobs + 2)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._unreleased = set[str]()  # ended here, with a lease that is kept
         self._expired_at = float("-inf")
 
     async def run(self) -> None:
@@ -100,6 +101,8 @@ class JobRunner:
     async def _look(self) -> None:
         """Start what can be started, and settle what nobody runs any more."""
         self._running = {name: task for name, task in self._running.items() if not task.done()}
+        for name in tuple(self._unreleased - self._running.keys()):
+            await self._release(name)
         look = partial(self._jobs.table.open_jobs, most_queued=_QUEUED_AT_ONCE)
         for job in await self._threads.run(look):
             if job.id in self._running or not self._is_due(job):
@@ -150,7 +153,17 @@ class JobRunner:
         except Exception as error:  # its row says running: found again when the lease is free
             _log.error("job %s: %s", job.id, type(error).__name__)
         finally:
-            await self._threads.run(lambda: self._store.release([lease_key(job.id)]))
+            await self._release(job.id)
+
+    async def _release(self, job_id: str) -> None:
+        """Give a lease back; where that fails (a full disk), the next look tries again."""
+        try:
+            await self._threads.run(lambda: self._store.release([lease_key(job_id)]))
+        except BackendError as error:
+            self._unreleased.add(job_id)
+            _log.warning("job %s: its lease is kept: %s", job_id, type(error).__name__)
+        else:
+            self._unreleased.discard(job_id)
 
     async def _attempt(self, job: Job) -> None:
         try:
