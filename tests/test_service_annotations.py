@@ -233,6 +233,20 @@ def test_a_judge_model(asked: tuple[ServiceProcess, Gate, ChatServer]) -> None:
     assert judges["words"]["judge"] == "lexical"
 
 
+def test_a_limit_is_reported_without_a_path(tmp_path: Path) -> None:
+    with ChatServer(ScriptedJudge(TRUTHS), models=MODELS) as server:
+        llm = {"model": "judge", "base_url": server.base_url, "protocol": "sentence"}
+        config = {"run": {"dir": str(tmp_path)}, "annotate": {"judge": "llm", "llm": llm}}
+        (tmp_path / "run.yaml").write_text(json.dumps(config))
+        with ServiceProcess(tmp_path, "--config", "run.yaml", "--max-calls", "2") as service:
+            assert labels_of(service.annotate()) == LABELS
+            reply = service.annotate("She keeps two goats.")
+            assert labels_of(service.annotate()) == LABELS  # from the store
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "limit_reached")
+    assert "limit of calls" in reply.json()["error"]["message"]
+    assert str(tmp_path) not in reply.body.decode() and "sqlite" not in reply.body.decode()
+
+
 def test_sentences_of_a_cascade_are_streamed(
     asked: tuple[ServiceProcess, Gate, ChatServer],
 ) -> None:

@@ -16,6 +16,10 @@ from schemas.errors import BackendError, ConfigError, InputError, LimitReachedEr
 MAX_DETAILS = 20
 RETRY_AFTER_S = 5
 BUSY = 429
+_LIMIT = (
+    "the service has reached its limit of calls, tokens or money; stored replies are still "
+    "served; start the service with a higher limit to continue"
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -69,7 +73,7 @@ def api_error_of(error: MaskDpoError) -> ApiError:
         sentences = [str(fault) for fault in error.faults]
         return invalid(sentences[0], details=sentences if len(sentences) > 1 else ())
     if isinstance(error, LimitReachedError):
-        return unavailable("limit_reached", str(error), retry_after_s=60)
+        return unavailable("limit_reached", _LIMIT, retry_after_s=60)  # its text names the store
     if isinstance(error, StoreError):
         return unavailable("store_busy", "the store cannot be used now; try again")
     if isinstance(error, BackendError):
