@@ -89,6 +89,13 @@ IN_JOBS = [
         ("jobs-last-line-lost", "        if self._rest:\n", "        if False:\n",
          f"{JOBS} chunk"),
         ("jobs-ids-doubled", "if name in self.ids:", "if False:", f"{JOBS} all_faults"),
+        ("jobs-second-document-lost", "for key, _ in pairs) > 1:", "for key, _ in pairs) > 9:",
+         f"{JOBS} faulty_upload"),
+    ),
+    *mutants_of(
+        "annotator/service/jobs/runner.py",
+        ("jobs-lease-never-given-back", "self._unreleased.add(job_id)", "pass",
+         f"{JOBS} lease_that"),
     ),
     *mutants_of(
         "annotator/service/jobs/files.py",

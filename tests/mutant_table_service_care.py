@@ -102,4 +102,22 @@ SERVICE_CARE = [
             "test_client.py -k open_ends",
         ),
     ),
+    *mutants_of(
+        "annotator/service/api/annotation_routes.py",
+        (
+            "sentences-left-out-of-a-stream",
+            "if index not in told:",
+            "if False:",
+            "test_service_annotations.py -k streamed",
+        ),
+    ),
+    *mutants_of(
+        "annotator/service/errors.py",
+        (
+            "limit-names-the-store",
+            '"limit_reached", _LIMIT,',
+            '"limit_reached", str(error),',
+            "test_service_annotations.py -k limit_is",
+        ),
+    ),
 ]
