@@ -26,6 +26,10 @@ from service_support import (
     read_events,
 )
 
+from annotator.judging.config import AnnotateConfig
+from annotator.service.api.bodies import AnnotationRequest
+from annotator.service.intake import takes_long
+
 TRUTHS = {
     "Mira Tolvan was born in Karsted in 1950.": (
         "contradicted",
@@ -85,6 +89,17 @@ def test_a_row_is_what_the_command_writes(
     assert code == 0, errors
     written = json.loads((tmp_path / "annotations.jsonl").read_text())
     assert lexical.annotate(row, None).json()["annotation"] == written
+
+
+def test_a_long_response_is_split_in_a_thread(lexical: ServiceProcess) -> None:
+    config = AnnotateConfig()
+    long, short = ("Karsted " * size + "is a town." for size in (2000, 10))
+    for text in (long, short):
+        request = AnnotationRequest.model_validate({"response": text, "documents": [DOCUMENT]})
+        assert takes_long(request, config) is (text is long)
+        assert len(labels_of(lexical.annotate(text))) == 1
+    request = AnnotationRequest.model_validate({"response": short})
+    assert takes_long(request, AnnotateConfig(find_documents="corpus"))
 
 
 def test_sentences_are_streamed(lexical: ServiceProcess) -> None:

@@ -81,7 +81,7 @@ class Store:
     unreachable; those of a killed process on the same machine are released at once.
 
     `claim_wait_s` is how long a claim waits for another program that holds the file. Claims are
-    made in event loops, which stand still meanwhile; commits of replies always wait long. None:
+    made in event loops, which wait, too; commits of replies always wait long. None:
     as long as they.
 
     A store belongs to one process: a forked child must open its own. A pickled one opens the file

@@ -19,6 +19,16 @@ from schemas.hashing import content_key
 from schemas.records import Document, Message, Response
 from schemas.secret_values import hide_keys
 
+_LONG_CHARS = 10_000  # splitting this much takes 10 to 20 ms
+
+
+def takes_long(request: AnnotationRequest, config: AnnotateConfig) -> bool:
+    """Whether `make_task` would delay other requests: a long text, or a search in the corpus."""
+    given = request.response
+    text = given if isinstance(given, str) else given.text
+    searches = request.documents is None and config.find_documents == "corpus"
+    return searches or len(text) > _LONG_CHARS
+
 
 def make_task(
     request: AnnotationRequest,

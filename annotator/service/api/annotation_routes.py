@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -28,7 +29,7 @@ from annotator.service.api.events import encode_event
 from annotator.service.api.reading import json_body, read_body
 from annotator.service.engine import OnVerdicts
 from annotator.service.errors import BUSY, ApiError, api_error_of, busy, invalid, unavailable
-from annotator.service.intake import make_task
+from annotator.service.intake import make_task, takes_long
 from annotator.service.judges import UnknownNameError
 from annotator.service.service import Service
 from schemas.errors import MaskDpoError
@@ -78,6 +79,7 @@ def annotation_router(service: Service) -> APIRouter:
         body = await read_body(request, AnnotationRequest)
         with ExitStack() as inside:
             call = _Call(service, body, inside)
+            await call.prepare(service, body)
             if body.stream:
                 return StreamingResponse(call.stream(inside.pop_all()), media_type=_STREAM)
             data = await while_connected(request, call.reply())
@@ -107,7 +109,6 @@ class _Call:
             if service.watches[body.judge].is_replaced:
                 raise unavailable("other_model", service.watches[body.judge].found)
             self._enter(inside)
-            self._prepare(service, body)
 
     def _enter(self, inside: ExitStack) -> None:
         try:
@@ -116,19 +117,25 @@ class _Call:
             raise busy(str(error), retry_after_s=error.retry_after_s) from None
         inside.callback(self._admission.leave)
 
-    def _prepare(self, service: Service, body: AnnotationRequest) -> None:
-        try:
-            self._engine = service.judges.engine(body.judge, body.domain)
-            self._task = make_task(
-                body,
-                config=self._engine.annotator.config,
-                corpus=self._engine.annotator.tasks,
-                serve=service.config,
-            )
-        except UnknownNameError as error:
-            raise invalid(str(error), code="unknown_name") from None
-        except MaskDpoError as error:
-            raise api_error_of(error) from None
+    async def prepare(self, service: Service, body: AnnotationRequest) -> None:
+        """Find the engine, and the sentences and documents of the response. Raises ApiError."""
+        with self._failure_counted():
+            try:
+                self._engine = service.judges.engine(body.judge, body.domain)
+                config = self._engine.annotator.config
+                work = partial(
+                    make_task,
+                    body,
+                    config=config,
+                    corpus=self._engine.annotator.tasks,
+                    serve=service.config,
+                )
+                is_long = takes_long(body, config)
+                self._task = await asyncio.to_thread(work) if is_long else work()
+            except UnknownNameError as error:
+                raise invalid(str(error), code="unknown_name") from None
+            except MaskDpoError as error:
+                raise api_error_of(error) from None
 
     @contextmanager
     def _failure_counted(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from annotator.calls.usage import Limits
 from annotator.service.api.bodies import Body
 from annotator.service.config import DEFAULT_JUDGE
-from annotator.service.jobs.job import RESPONSES, UPLOAD, JobRequest
+from annotator.service.jobs.job import RESPONSES, UPLOAD, JobRequest, State
 from schemas.records import MAX_WHOLE
 
 Count = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
@@ -37,6 +37,26 @@ class UploadOptions(BaseModel):
     def request(self) -> JobRequest:
         """The request of a job."""
         return JobRequest(judge=self.judge, domain=self.domain, source=UPLOAD, limits=_limits(self))
+
+
+class ListOptions(BaseModel):
+    """The query of a list of jobs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: State | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class ResultOptions(BaseModel):
+    """The query of results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first: int = Field(
+        default=0, alias="from", ge=0, le=MAX_WHOLE, description="number of the first row, from 0"
+    )
+    wait: bool = Field(default=True, description="continue until the job ends")
 
 
 class NewLimits(Body):

@@ -17,11 +17,11 @@ from starlette.responses import Response
 
 from annotator.calls.usage import Limits
 from annotator.service.api.documented import error_responses
-from annotator.service.api.job_bodies import JobFiles, NewLimits, UploadOptions
+from annotator.service.api.job_bodies import JobFiles, ListOptions, NewLimits, UploadOptions
 from annotator.service.api.job_errors import job_errors
 from annotator.service.api.reading import json_body, parse_body, read_body
 from annotator.service.errors import ApiError, invalid, unavailable
-from annotator.service.jobs.job import Job, JobRequest, State
+from annotator.service.jobs.job import Job, JobRequest
 from annotator.service.jobs.jobs import Jobs, NewJob, UnknownJobError
 from annotator.service.jobs.status import JobList, JobStatus, status_of
 from annotator.service.service import Service
@@ -109,11 +109,9 @@ def _add_creation(router: APIRouter, service: Service) -> None:
 
 def _add_looks(router: APIRouter, service: Service) -> None:
     @router.get("", summary="Jobs, the newest first", responses=error_responses(422))
-    async def listed(
-        state: State | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> JobList:
+    async def listed(options: Annotated[ListOptions, Query()]) -> JobList:
         with job_errors():
-            found = service.jobs.newest(state=state, limit=limit)
+            found = service.jobs.newest(state=options.state, limit=options.limit)
         return JobList(jobs=[status_of(job) for job in found])
 
     @router.get(

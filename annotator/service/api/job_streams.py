@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from annotator.service.api.documented import Responses, error_responses
 from annotator.service.api.events import COMMENT, encode_event
+from annotator.service.api.job_bodies import ResultOptions
 from annotator.service.api.job_errors import job_errors
 from annotator.service.api.job_routes import NDJSON, find_job
 from annotator.service.errors import ApiError
@@ -26,7 +27,6 @@ from annotator.service.jobs.jobs import JobStateError, UnknownJobError
 from annotator.service.jobs.results import ResultReader
 from annotator.service.jobs.status import status_of
 from annotator.service.service import Service
-from schemas.records import MAX_WHOLE
 from schemas.stage import failures_path
 
 LOOK_S = 0.5
@@ -64,17 +64,10 @@ def _add_growing(router: APIRouter, service: Service) -> None:
         response_class=StreamingResponse,
         responses=_streamed(NDJSON, '{"id": "r1", ...}\n', error_responses(404, 409, 422)),
     )
-    async def results(
-        job_id: str,
-        first: Annotated[
-            int,
-            Query(alias="from", ge=0, le=MAX_WHOLE, description="number of the first row, from 0"),
-        ] = 0,
-        wait: Annotated[bool, Query(description="continue until the job ends")] = True,
-    ) -> Response:
+    async def results(job_id: str, options: Annotated[ResultOptions, Query()]) -> Response:
         _refuse_expired(find_job(jobs, job_id))
-        reader = ResultReader(jobs, job_id, first=first)
-        return StreamingResponse(_results(service, reader, wait=wait), media_type=NDJSON)
+        reader = ResultReader(jobs, job_id, first=options.first)
+        return StreamingResponse(_results(service, reader, wait=options.wait), media_type=NDJSON)
 
 
 def _add_files(router: APIRouter, service: Service) -> None:

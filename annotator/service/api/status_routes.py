@@ -30,7 +30,12 @@ from schemas.errors import ConfigError
 def status_router(service: Service) -> APIRouter:
     """The routes that only look."""
     router = APIRouter(tags=["service"])
+    _add_lists(router, service)
+    _add_health(router, service)
+    return router
 
+
+def _add_lists(router: APIRouter, service: Service) -> None:
     @router.get("/v1/judges", summary="The judges by name", responses=error_responses())
     async def judges() -> JudgeList:
         return JudgeList(judges=[_judge(service, name) for name in service.judges.served])
@@ -51,6 +56,8 @@ def status_router(service: Service) -> APIRouter:
     async def show_version() -> VersionInfo:
         return VersionInfo(version=version("maskdpo"))
 
+
+def _add_health(router: APIRouter, service: Service) -> None:
     @router.get("/healthz", summary="The process answers", responses=error_responses())
     async def health() -> Health:
         return Health()
@@ -86,8 +93,6 @@ def status_router(service: Service) -> APIRouter:
     async def metrics() -> Response:
         found = await service.threads.run(service.metrics.render)
         return Response(found, media_type=CONTENT_TYPE)
-
-    return router
 
 
 def _judge(service: Service, name: str) -> JudgeInfo:

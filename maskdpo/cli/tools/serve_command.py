@@ -64,7 +64,7 @@ def command(
     from annotator.judging.config import AnnotateConfig
     from schemas.packages import require
 
-    require("fastapi", "uvicorn", "prometheus_client", needed_for="serve")
+    require("fastapi", "uvicorn", "httptools", "prometheus_client", needed_for="serve")
     from annotator.judging.make_judge import judge_prices
     from annotator.service.config import ServeConfig, judge_configs
     from annotator.service.server import bind, serve
