@@ -37,6 +37,7 @@ from annotator.judging.config import AnnotateConfig, CascadeConfig
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.openai.openai_backend import OpenAIBackend
 from annotator.service.jobs.attempt import Attempt, JobJudge, LostJobError
+from annotator.service.jobs.ending import end_of
 from annotator.service.jobs.job import Job, JobRequest, Progress, Spent, State, lease_key
 from annotator.service.jobs.jobs import JobStateError, TooManyJobsError, UnknownJobError
 from annotator.service.jobs.results import ResultReader
@@ -871,3 +872,20 @@ def test_a_long_queue_is_worked_off_in_order(tmp_path: Path) -> None:
         assert None not in started
         assert started == sorted(started, key=float)  # type: ignore[arg-type]
         assert jobs.get(added[1]).started is None
+
+
+def test_a_job_that_waits_says_for_what(tmp_path: Path) -> None:
+    job = Job(id="j", request=JobRequest(), progress=Progress(), created=0.0)
+    found = {
+        code: end_of(job, error, None, attempt=None, folder=tmp_path)
+        for code, error in {
+            "judge_failed": BackendError("no server answers"),
+            "store_or_disk": StoreError("it is locked"),
+            "disk": OSError(28, "No space left on device"),
+        }.items()
+    }
+    assert {end.state for end in found.values()} == {"waiting"}
+    codes = {code: end.values["outcome"].error.code for code, end in found.items()}
+    assert codes == {"judge_failed": "judge_failed"} | dict.fromkeys(
+        ("store_or_disk", "disk"), "store_or_disk"
+    )

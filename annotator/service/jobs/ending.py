@@ -104,7 +104,9 @@ def _wait(
     had_reply = attempt is not None and attempt.num_replies > 0
     waits = 0 if had_reply else job.waits
     message = _without_folder(_sentence(error), folder)
-    outcome = Outcome(error=JobError(code="judge_failed", message=message))
+    is_here = isinstance(error, (OSError, StoreError))
+    code = "store_or_disk" if is_here else "judge_failed"
+    outcome = Outcome(error=JobError(code=code, message=message))
     values = {**values, "waits": waits + 1, "outcome": outcome}
     if waits >= MOST_WAITS:
         return End(state="failed", values=values)
