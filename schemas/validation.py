@@ -65,7 +65,7 @@ def _describe_key(detail: Any, model: type[BaseModel]) -> str:
         short = getattr(model, "SHORTHANDS", {}).get(field)
         return f"required key {field!r} is missing" + (f"; {short}" if short else "")
     owner = _model_at(model, location[:-1])
-    known = list(owner.model_fields)
+    known = [field.alias or name for name, field in owner.model_fields.items()]
     also = getattr(model, "ALSO_ACCEPTED", {}) if len(location) == 1 else {}
     if location[-1] in also:
         return f"unknown key {field!r}; did you mean {also[location[-1]]!r}?"

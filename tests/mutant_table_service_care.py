@@ -120,4 +120,22 @@ SERVICE_CARE = [
             "test_service_annotations.py -k limit_is",
         ),
     ),
+    *mutants_of(
+        "annotator/service/guard/errors.py",
+        (
+            "known-query-keys-are-not-named",
+            "            return model\n",
+            "            return BaseModel\n",
+            "test_jobs_http.py -k mistyped",
+        ),
+    ),
+    *mutants_of(
+        "schemas/validation.py",
+        (
+            "known-keys-without-aliases",
+            "field.alias or name for",
+            "name for",
+            "test_jobs_http.py -k mistyped",
+        ),
+    ),
 ]

@@ -43,7 +43,7 @@ def shown_commands(page: str) -> Iterator[tuple[str, str]]:
 
 
 def matches(shown: str, output: str) -> bool:
-    """Whether an output is the one shown, where `...` stands for anything on a line."""
+    """Whether an output is the one shown, where `...` matches anything on a line."""
     pattern = ".*".join(re.escape(part) for part in shown.split("..."))
     return re.fullmatch(pattern, output.strip("\n")) is not None
 

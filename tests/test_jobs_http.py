@@ -135,7 +135,8 @@ REFUSED: list[tuple[bytes, dict[str, str], str, int, str]] = [
     (b"{}", NDJSON, "?domain=nowhere", 422, "there is no domain 'nowhere'"),
     (b"{}", NDJSON, "?max_calls=x", 422, "max_calls"),
     (b"{}", NDJSON, "?max_cost=nan", 422, "max_cost"),
-    (b"{}", NDJSON, "?path=x", 422, "path"),
+    (b"{}", NDJSON, "?path=x", 422, "unknown key 'path'; known: domain, judge, max_calls"),
+    (b"{}", NDJSON, "?max_call=3", 422, "query: unknown key 'max_call'; did you mean 'max_calls'?"),
     (b"{", {"Content-Type": "application/json"}, "", 400, "the body is not JSON"),
     (b'{"path": "x"}', {"Content-Type": "application/json"}, "", 422, "unknown key 'path'"),
     (b"{}", {"Content-Type": "application/json"}, "?max_calls=3", 422, "are in the body"),
@@ -313,3 +314,20 @@ def test_jobs_are_in_the_openapi_document(lexical: tuple[Path, ServiceProcess]) 
     assert {"200", "201", "400", "409", "413", "415", "422", "429"} <= set(create["responses"])
     for action in ("pause", "resume", "cancel", "retry-failed"):
         assert "409" in paths[f"/v1/jobs/{{job_id}}/{action}"]["post"]["responses"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/v1/jobs?lmit=3", "unknown key 'lmit'; did you mean 'limit'?"),
+        ("/v1/jobs?status=running", "unknown key 'status'; did you mean 'state'?"),
+        ("/v1/jobs/0123456789abcdef/results?form=3", "unknown key 'form'; did you mean 'from'?"),
+        ("/v1/jobs/0123456789abcdef/results?rows=3", "unknown key 'rows'; known: from, wait"),
+    ],
+)
+def test_a_mistyped_key_of_a_query_is_refused(
+    lexical: tuple[Path, ServiceProcess], path: str, sentence: str
+) -> None:
+    with client(lexical[1]) as http:
+        reply = http.get(path)
+    assert reply.status_code == 422 and sentence in reply.json()["error"]["message"]

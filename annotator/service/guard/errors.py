@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from annotator.service.errors import MAX_DETAILS, ApiError, api_error_of, invalid
 from schemas.errors import MaskDpoError
-from schemas.validation import describe_details
+from schemas.validation import describe_details, first_model
 
 LOGGER = logging.getLogger("annotator.service")
 _MAX_FRAMES = 6
@@ -55,22 +55,22 @@ def install_handlers(app: FastAPI) -> None:
 
     The exception behind a 500 is raised again by Starlette, so that `Guard` logs it.
     """
-    handlers: dict[type[Exception], Callable[[Any], ApiError]] = {
-        ApiError: lambda error: cast(ApiError, error),
-        HTTPException: _from_http,
+    handlers: dict[type[Exception], Callable[[Request, Any], ApiError]] = {
+        ApiError: lambda _, error: cast(ApiError, error),
+        HTTPException: lambda _, error: _from_http(error),
         RequestValidationError: _from_request,
-        MaskDpoError: api_error_of,
-        Exception: lambda _: internal_error(),
+        MaskDpoError: lambda _, error: api_error_of(error),
+        Exception: lambda _, error: internal_error(),
     }
     for kind, convert in handlers.items():
         app.add_exception_handler(kind, _handler(convert))
 
 
 def _handler(
-    convert: Callable[[Any], ApiError],
+    convert: Callable[[Request, Any], ApiError],
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def handle(_: Request, error: Exception) -> Response:
-        found = convert(error)
+    async def handle(request: Request, error: Exception) -> Response:
+        found = convert(request, error)
         return Response(
             found.body(),
             status_code=found.status,
@@ -90,11 +90,21 @@ def _from_http(error: HTTPException) -> ApiError:
     )
 
 
-def _from_request(error: RequestValidationError) -> ApiError:
+def _query_model(request: Request) -> type[BaseModel]:
+    """The keys that the route of a request takes in its query; none where they are not a model."""
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    for field in getattr(dependant, "query_params", ()):
+        if model := first_model(field.field_info.annotation):
+            return model
+    return BaseModel
+
+
+def _from_request(request: Request, error: RequestValidationError) -> ApiError:
     """Faults of a query or a path that FastAPI found, such as "query: 'limit' is ..."."""
     sentences = []
+    model = _query_model(request)
     for detail in error.errors()[:MAX_DETAILS]:
         part, *location = detail["loc"]
-        found = describe_details([{**detail, "loc": tuple(location)}], BaseModel)
+        found = describe_details([{**detail, "loc": tuple(location)}], model)
         sentences.append(f"{part}: {found[0]}")
     return invalid(sentences[0], details=sentences if len(sentences) > 1 else ())

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from annotator.calls.usage import Limits
 from annotator.service.jobs.job import ANNOTATIONS, Job, JobError, State
 
 
@@ -34,21 +35,6 @@ class JobUsage(BaseModel):
     is_estimated: bool
 
 
-class JobLimits(BaseModel):
-    """Limits of a job; null: none."""
-
-    max_calls: int | None = None
-    max_tokens: int | None = None
-    max_cost: float | None = None
-
-
-class JobErrorInfo(BaseModel):
-    """Why a job does not continue: a short code, and a sentence."""
-
-    code: str
-    message: str
-
-
 class JobStatus(BaseModel):
     """A job. Times are ISO 8601 in UTC; `annotations` is relative to the run's folder."""
 
@@ -65,13 +51,13 @@ class JobStatus(BaseModel):
     rows: Rows
     labels: dict[str, int]
     usage: JobUsage
-    limits: JobLimits
+    limits: Limits
     rate_per_s: float | None
     eta_s: float | None
     attempts: int
     annotations: str | None
     notes: list[str]
-    error: JobErrorInfo | None
+    error: JobError | None
 
 
 class JobList(BaseModel):
@@ -82,7 +68,7 @@ class JobList(BaseModel):
 
 def status_of(job: Job) -> JobStatus:
     """What a client may know about a job."""
-    progress, spent, limits = job.progress, job.spent, job.request.limits
+    progress, spent = job.progress, job.spent
     is_running = job.state == "running"
     return JobStatus(
         id=job.id,
@@ -107,20 +93,14 @@ def status_of(job: Job) -> JobStatus:
             currency=spent.currency,
             is_estimated=spent.is_estimated,
         ),
-        limits=JobLimits(
-            max_calls=limits.max_calls, max_tokens=limits.max_tokens, max_cost=limits.max_cost
-        ),
+        limits=job.request.limits,
         rate_per_s=progress.rate_per_s if is_running else None,
         eta_s=progress.eta_s if is_running else None,
         attempts=job.attempts,
         annotations=f"jobs/{job.id}/{ANNOTATIONS}" if job.state == "succeeded" else None,
         notes=list(job.outcome.notes),
-        error=_error(job.outcome.error),
+        error=job.outcome.error,
     )
-
-
-def _error(error: JobError | None) -> JobErrorInfo | None:
-    return None if error is None else JobErrorInfo(code=error.code, message=error.message)
 
 
 def _time(seconds: float | None) -> str | None:

@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from annotator.service.jobs.job import State
 from maskdpo.api.client import jobs, service, single
 from maskdpo.api.client.address import DEFAULT_URL, make_address
 from maskdpo.api.client.edge import Edge
 from maskdpo.api.client.given import job_options, read_given, read_limits, read_many, write_rows
 from maskdpo.api.client.many import Responses, annotate_many, check_concurrency
 from maskdpo.api.client.progress import drawn
-from maskdpo.api.client.replies import DomainInfo, JobStatus, JudgeInfo, State
+from maskdpo.api.client.replies import DomainInfo, JobStatus, JudgeInfo
 from maskdpo.api.inputs import Documents, ResponseLike, read_documents
 from maskdpo.api.results import JudgedResponse, JudgedSentence
 from schemas.errors import BackendError

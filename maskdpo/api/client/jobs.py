@@ -17,8 +17,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
+from annotator.service.jobs.job import State
 from maskdpo.api.client.edge import Edge, Opened
-from maskdpo.api.client.replies import JobList, JobStatus, State, read_as
+from maskdpo.api.client.replies import JobList, JobStatus, read_as
 from maskdpo.api.client.single import get
 from maskdpo.api.client.tries import Tries, open_stream, send
 from maskdpo.api.client.wire import Call, ConnectionFailed, Lines

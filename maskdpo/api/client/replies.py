@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from annotator.service.jobs.job import State
 from schemas.errors import BackendError, InputError, LimitReachedError, MaskDpoError
 from schemas.labels import Label
 from schemas.records import Annotation, Verdict
@@ -19,17 +20,6 @@ from schemas.text.counted import count_of
 from schemas.validation import describe_errors
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-State = Literal[
-    "queued",
-    "running",
-    "paused",
-    "waiting",
-    "limit_reached",
-    "succeeded",
-    "failed",
-    "cancelled",
-    "expired",
-]
 _AT_REST = frozenset({"paused", "limit_reached", "succeeded", "failed", "cancelled", "expired"})
 
 
