@@ -1,0 +1,1 @@
+"""The review desk: pages on which people see what a judge said, and decide themselves."""
