@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -52,10 +53,10 @@ def read_draft(form: Mapping[str, str], text: str, sentences: Sequence[Sentence]
     draft = Draft(
         start=_read(_OFFSET, form.get("start", "")),
         end=_read(_OFFSET, form.get("end", "")),
-        cuts=tuple(_read(_CUTS, form.get("cuts") or "[]")),
-        labels=tuple(_read(_LABELS, form.get("labels") or "[]")),
-        words=tuple(_read(_WORDS, form.get("words") or "[]")),
-        evidence=tuple(_read(_EVIDENCE, form.get("evidence") or "[]")),
+        cuts=_read(_CUTS, form.get("cuts") or "[]"),
+        labels=_read(_LABELS, form.get("labels") or "[]"),
+        words=_read(_WORDS, form.get("words") or "[]"),
+        evidence=_read(_EVIDENCE, form.get("evidence") or "[]"),
         note=read_note(form),
     )
     _check(draft, text, sentences)
@@ -107,7 +108,7 @@ def parts_of(draft: Draft, text: str) -> list[Offsets]:
     if not draft.cuts:
         return [(draft.start, draft.end)]
     bounds = [draft.start, *draft.cuts, draft.end]
-    found = (trim(text, one, two) for one, two in zip(bounds, bounds[1:], strict=False))
+    found = (trim(text, one, two) for one, two in pairwise(bounds))
     return [part for part in found if part is not None]
 
 
