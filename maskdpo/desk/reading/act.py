@@ -134,21 +134,31 @@ def agree(draft: Draft, annotation: Annotation, person: Person, entries: Sequenc
 def press(
     name: Press, draft: Draft, annotation: Annotation, person: Person, entries: Sequence[Logged]
 ) -> Done:
-    """Skip, flag, or a note on a decision. `entries` are the standing reviews."""
-    own = [one.review for one in entries if one.review.who == person.who]
-    here = [one for one in own if (one.start, one.end) == (draft.start, draft.end)]
+    """Agree, skip, flag, or save a note. `entries` are the standing reviews of the response."""
     if name is Press.AGREE:
         return agree(draft, annotation, person, entries)
     if name is Press.SKIP:
-        review = _review("skip", draft, annotation, person)
-        return _recorded(review, entries, "skipped")
+        return _recorded(_review("skip", draft, annotation, person), entries, "skipped")
+    here = [
+        one.review
+        for one in entries
+        if one.review.who == person.who
+        and (one.review.start, one.review.end) == (draft.start, draft.end)
+    ]
     if name is Press.FLAG:
-        flags = [one for one in here if one.action == "flag"]
-        if flags:
-            return Done(review=withdrawal(flags[-1], person), message="unflagged", draft=draft)
-        return Done(
-            review=_review("flag", draft, annotation, person), message="flagged", draft=draft
-        )
+        return _flag(draft, annotation, person, here)
+    return _save_note(draft, person, here)
+
+
+def _flag(draft: Draft, annotation: Annotation, person: Person, here: Sequence[Review]) -> Done:
+    flags = [one for one in here if one.action == "flag"]
+    if flags:
+        return Done(review=withdrawal(flags[-1], person), message="unflagged", draft=draft)
+    return Done(review=_review("flag", draft, annotation, person), message="flagged", draft=draft)
+
+
+def _save_note(draft: Draft, person: Person, here: Sequence[Review]) -> Done:
+    """The last decision once more, with the note; without one, the note waits for it."""
     decided = [one for one in here if one.spans]
     if not decided:
         return Done(draft=draft, message="note_kept")

@@ -27,15 +27,17 @@ _MAX_OFFSET = 2**31
 
 _Offset = Annotated[int, Field(ge=0, le=_MAX_OFFSET)]
 _OFFSET: TypeAdapter[int] = TypeAdapter(_Offset)
-_CUTS: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[_Offset], Field(max_length=_MAX_ITEMS)])
-_LABELS: TypeAdapter[list[Label]] = TypeAdapter(
-    Annotated[list[Label], Field(max_length=_MAX_ITEMS)]
+_CUTS: TypeAdapter[Sequence[int]] = TypeAdapter(
+    Annotated[Sequence[_Offset], Field(max_length=_MAX_ITEMS)]
 )
-_WORDS: TypeAdapter[list[tuple[int, int]]] = TypeAdapter(
-    Annotated[list[tuple[_Offset, _Offset]], Field(max_length=_MAX_ITEMS)]
+_LABELS: TypeAdapter[Sequence[Label]] = TypeAdapter(
+    Annotated[Sequence[Label], Field(max_length=_MAX_ITEMS)]
 )
-_EVIDENCE: TypeAdapter[list[tuple[str, int, int]]] = TypeAdapter(
-    Annotated[list[tuple[str, _Offset, _Offset]], Field(max_length=_MAX_ITEMS)]
+_WORDS: TypeAdapter[Sequence[tuple[int, int]]] = TypeAdapter(
+    Annotated[Sequence[tuple[_Offset, _Offset]], Field(max_length=_MAX_ITEMS)]
+)
+_EVIDENCE: TypeAdapter[Sequence[tuple[str, int, int]]] = TypeAdapter(
+    Annotated[Sequence[tuple[str, _Offset, _Offset]], Field(max_length=_MAX_ITEMS)]
 )
 ValueT = TypeVar("ValueT")
 

@@ -24,7 +24,7 @@ Cited = tuple[str, int, int]  # document id, start, end
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentPane:
-    """A stretch [start, end) of a document. `earlier`, `later`: where to go on; None at its ends."""
+    """A stretch [start, end) of a document. `earlier`, `later`: where it goes on, if it does."""
 
     document: Document
     start: int
