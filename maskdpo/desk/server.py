@@ -28,7 +28,18 @@ def serve_pages(
     announce: Callable[[], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM. What was decided is in the file before a page says so."""
-    guard = GuardSettings(
+    run(
+        Guard(make_app(pages), guard_settings(pages, settings, token=token)),
+        listener=listener,
+        announce=announce,
+        stop=lambda: None,
+        stop_s=_STOP_S,
+    )
+
+
+def guard_settings(pages: Pages, settings: ReviewConfig, *, token: str) -> GuardSettings:
+    """What the guard of the desk allows."""
+    return GuardSettings(
         token=token,
         hosts=settings.hosts,
         hosts_setting="review.hosts",
@@ -37,11 +48,4 @@ def serve_pages(
         public_paths=_PUBLIC,
         upload_paths=(),
         pages=(pages,),
-    )
-    run(
-        Guard(make_app(pages), guard),
-        listener=listener,
-        announce=announce,
-        stop=lambda: None,
-        stop_s=_STOP_S,
     )
