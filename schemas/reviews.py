@@ -9,9 +9,10 @@ Rows of earlier versions (`Correction`: no `id`, no `action`) are read as review
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.hashing import content_key
 from schemas.labels import Label
@@ -108,6 +109,45 @@ def text_sha256(text: str) -> str:
 def make_review(**values: Any) -> Review:
     """A review with the id that its content gives; raises ValidationError as `Review` does."""
     draft = Review.model_validate({**values, "id": "new"})
+    return draft.model_copy(update={"id": review_id(draft.model_dump(mode="json"))})
+
+
+class PairReview(Record):
+    """One person's decision about one preference pair: leave it out of the data set, or keep it.
+
+    It counts for every pair of the question with these two texts, whatever the responses' ids. A
+    later decision of the same person about the same pair counts instead of it.
+
+    question_id       of the pair; where it has none, the pair's own id
+    chosen_sha256     SHA-256 (hex) of the chosen text in UTF-8, as the person saw it
+    rejected_sha256   of the rejected text
+    when              ISO 8601; without a zone it is UTC
+    """
+
+    id: Identifier
+    question_id: Identifier
+    chosen_id: str = ""
+    rejected_id: str = ""
+    chosen_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    rejected_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    action: Literal["drop", "keep"]
+    who: str = Field(min_length=1)
+    when: str
+    note: str = ""
+
+    @field_validator("when")
+    @classmethod
+    def _is_a_time(cls, when: str) -> str:
+        try:
+            datetime.fromisoformat(when)
+        except ValueError:
+            raise ValueError(f"is {when!r}, but it must look like 2026-01-31T12:00Z") from None
+        return when
+
+
+def make_pair_review(**values: Any) -> PairReview:
+    """A decision about a pair with the id that its content gives, as `make_review`."""
+    draft = PairReview.model_validate({**values, "id": "new"})
     return draft.model_copy(update={"id": review_id(draft.model_dump(mode="json"))})
 
 
