@@ -57,7 +57,8 @@ function inField(event) {
     home();
   } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.form) {
     event.preventDefault();
-    field.form.requestSubmit(field.form.querySelector("[data-save]"));
+    const save = field.form.querySelector("[data-save]");
+    save ? save.click() : field.form.requestSubmit();
   }
 }
 

@@ -169,16 +169,20 @@ function mark(stays) {
   send(op, { kind, id, start, end });
 }
 
-function send(op, { kind, id, start, end }) {
-  const form = document.getElementById("decision");
+function send(op, place) {
   const button = document.querySelector(`#desk button[name=op][value=${op}]`);
+  fill(place);
+  button.dataset.filled = "true";
+  button.click();
+  delete button.dataset.filled;
+}
+
+function fill({ kind, id, start, end }) {
+  const form = document.getElementById("decision");
   const values = { sel_kind: kind, sel_id: id, sel_start: start, sel_end: end };
   for (const [name, value] of Object.entries(values)) {
     form.elements.namedItem(name).value = value;
   }
-  button.dataset.filled = "true";
-  button.click();
-  delete button.dataset.filled;
 }
 
 // A press of a button must not remove the selection that it is about.
@@ -195,33 +199,32 @@ function onClick(event) {
     return;
   }
   const button = event.target.closest?.(OPERATIONS);
-  if (button && !button.dataset.filled && !button.dataset.again) {
+  if (button && !button.dataset.filled && !button.dataset.again && !prepare(button.value)) {
     event.preventDefault();
     event.stopImmediatePropagation();
-    press(button.value);
   }
 }
 
-function press(op) {
+// Whether the form holds a selection now and can be sent. If not, the cursor begins, or the fault
+// of the selection is shown.
+function prepare(op) {
   const place = placeOfForm();
   const found = selected();
   const fault = found.problem === "none" ? null : (found.problem ?? wrongPlace(op, found, place));
   leave();
   if (fault) {
     say(words(fault), { error: true });
+  } else if (op !== "cut" && !found.problem) {
+    fill(found);
+    document.getSelection().removeAllRanges();
+    return true;
   } else if (op === "evidence") {
-    found.problem ? beginInDocument() : sendSelection(op, found);
-  } else if (op === "word" && !found.problem) {
-    sendSelection(op, found);
+    beginInDocument();
   } else {
     const at = found.problem ? (caret()?.start ?? 0) : found.start;
     begin(op, { kind: "response", id: idOfResponse(), ...place, by: "word", at });
   }
-}
-
-function sendSelection(op, found) {
-  document.getSelection().removeAllRanges();
-  send(op, found);
+  return false;
 }
 
 const idOfResponse = () => rootsOf("response")[0]?.dataset.id ?? "";
