@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -28,31 +29,7 @@ from maskdpo.desk.web.session import Gate, NewSession, check_csrf
 from maskdpo.desk.web.settings_routes import settings_router
 
 TOKEN = "a-token-for-tests"
-TEMPLATE = """{% extends "base.html.jinja" %}{% block title %}Sentence {{ now }}{% endblock %}
-{% block main %}<h1>Keys</h1>
-<p data-announce>{{ report }}</p>
-<div data-text="response" data-id="r" data-start="0" data-end="{{ end }}" dir="auto">
-{%- for one in sentences %}<span class="sentence" id="s{{ loop.index0 }}" data-start="{{ one[0] }}"
- data-end="{{ one[1] }}"{% if loop.index0 == now %} aria-current="true"{% endif %}>{{ one[2] }}</span>
-{%- endfor %}</div>
-<div data-text="document" data-id="d" data-start="0" data-end="{{ document|length }}">{{ document }}</div>
-<form id="decision" method="post" action="/review/keys/decide" hx-post="/review/keys/decide"
- hx-target="#desk" hx-swap="outerHTML">
-<input type="hidden" name="start" value="{{ sentences[now][0] }}">
-<input type="hidden" name="end" value="{{ sentences[now][1] }}">
-{% for name in ("kind", "id", "start", "end") %}<input type="hidden" name="sel_{{ name }}">{% endfor %}
-{% for key in "120" %}<button name="label" value="{{ key }}" data-key="{{ key }}">{{ key }}</button>
-{% endfor %}
-{% for op, key in (("word", "w"), ("cut", "x"), ("evidence", "e")) %}
-<button name="op" value="{{ op }}" data-key="{{ key }}" hx-post="/review/keys/draft">{{ op }}</button>
-{% endfor %}
-<button name="note" value="on" data-key="m" hx-post="/review/keys/note">note</button>
-{% if note %}<label>Note <textarea name="text" autofocus></textarea></label>
-<button name="save" value="yes" data-save>save</button>{% endif %}
-</form>
-<a href="/review/keys/{{ now + 1 }}" data-key="j ArrowDown" hx-get="/review/keys/{{ now + 1 }}"
- hx-target="#desk" hx-swap="outerHTML">next</a>
-{% endblock %}"""
+TEMPLATE = Path(__file__).with_name("key_desk.html.jinja")
 
 
 @dataclass(kw_only=True)
@@ -83,7 +60,7 @@ def make_app(desk: KeyDesk) -> Any:
     app = FastAPI(dependencies=[Depends(check_csrf)])
     nobody: Any = type("Nobody", (), {"sources": {}})()
     app.include_router(settings_router(nobody))
-    page = environment().from_string(TEMPLATE)
+    page = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
 
     def show(request: Request, now: int, report: str = "", note: bool = False) -> Response:
         values = {"sentences": desk.sentences, "now": now, "report": report, "note": note}
