@@ -16,7 +16,6 @@ IN_BROWSER = [
         ("browser-cluster-cut", "if (cluster.index === unit) {", "if (true) {", OFFSETS),
         ("browser-cluster-inwards", "return up ? cluster", "return !up ? cluster", OFFSETS),
         ("browser-border-moved", "if (!cutsPair && isBorder(", "if (false && isBorder(", OFFSETS),
-        ("browser-outside-not-clamped", "if (side > 0) {", "if (side > 1) {", OFFSETS),
         (
             "browser-window-ignored",
             "const start = place.start + countPoints(place.text.slice(0, from));",

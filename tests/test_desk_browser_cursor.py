@@ -111,6 +111,24 @@ def test_evidence_by_keys(user: Person, desk: KeyDesk) -> None:
     ]
 
 
+def test_the_cursor_in_a_document_begins_at_the_place_that_is_shown(
+    user: Person, desk: KeyDesk
+) -> None:
+    user.page.evaluate(
+        """() => {
+          const text = document.querySelector("[data-text=document]").firstChild;
+          const mark = document.createElement("mark");
+          mark.dataset.scroll = "true";
+          const range = document.createRange();
+          range.setStart(text, 21);
+          range.setEnd(text, 37);
+          range.surroundContents(mark);
+        }"""
+    )
+    press(user, "e Enter")
+    assert [text.strip() for _, text in marked(desk)] == ["The second one."]
+
+
 def select(user: Person, element: str, start: int, end: int) -> None:
     """Select units of the first text node of an element, as a drag does."""
     user.page.evaluate(

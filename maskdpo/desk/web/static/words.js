@@ -7,7 +7,7 @@
 // A button with `name="op"` and the value `word`, `cut` or `evidence` takes the selection, if there
 // is one; without a selection it starts a cursor that moves by words (evidence: by sentences).
 import { home, placeShown, show } from "./focus.js";
-import { caret, describe, rangeOf, selected, textOf } from "./offsets.js";
+import { caret, describe, offsetsOf, rangeOf, selected, textOf } from "./offsets.js";
 import { readOut, say, words } from "./messages.js";
 
 const OPERATIONS = "button[name=op][value=word], button[name=op][value=cut], button[name=op][value=evidence]";
@@ -258,9 +258,18 @@ function beginInDocument() {
     return;
   }
   const { id, start, end } = describe(root);
-  const seen = document.querySelector("#desk [data-text=document] mark[data-start]");
-  const at = seen ? Number(seen.dataset.start) : start;
+  const at = startOf(root.querySelector("[data-scroll]"), root) ?? start;
   begin("evidence", { kind: "document", id, start, end, by: "sentence", at });
+}
+
+// Where an element of a text begins.
+function startOf(element, root) {
+  if (!element) {
+    return null;
+  }
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return offsetsOf(range, root).start;
 }
 
 // The tools next to a selection by mouse.
