@@ -6,7 +6,7 @@
 //
 // A button with `name="op"` and the value `word`, `cut` or `evidence` takes the selection, if there
 // is one; without a selection it starts a cursor that moves by words (evidence: by sentences).
-import { placeShown, show } from "./focus.js";
+import { home, placeShown, show } from "./focus.js";
 import { caret, describe, rangeOf, selected, textOf } from "./offsets.js";
 import { readOut, say, words } from "./messages.js";
 
@@ -40,7 +40,9 @@ export function takes(press, only) {
 }
 
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "Home", "End", "Escape", "Enter", "Space", "c"]);
-const moves = (key) => MOVES.has(key) || (cursor.op === "evidence" && /^Arrow/.test(key));
+const OWN_KEY = { word: "w", cut: "x", evidence: "e" };
+const moves = (key) =>
+  MOVES.has(key) || key === OWN_KEY[cursor.op] || (cursor.op === "evidence" && /^Arrow/.test(key));
 
 function move({ key, shift, repeat }) {
   const last = cursor.units.length - 1;
@@ -50,7 +52,7 @@ function move({ key, shift, repeat }) {
     cursor.to = Math.max(0, Math.min(last, cursor.to + steps[key] * turned));
     cursor.from = shift && cursor.op !== "cut" ? cursor.from : cursor.to;
     draw();
-  } else if (key === "Escape") {
+  } else if (key === "Escape" || key === OWN_KEY[cursor.op]) {
     leave();
   } else if (key === "c") {
     changeUnits();
@@ -97,6 +99,7 @@ function begin(op, { kind, id, start, end, by, at }) {
   const found = cursor.units.findIndex((unit) => unit.end > at);
   cursor.to = found < 0 ? 0 : found;
   cursor.from = cursor.to;
+  home(); // not on a button, which Space and Enter would press
   say(words(`mode_${op}`));
   draw();
 }
@@ -149,6 +152,7 @@ export function leave() {
 export function settle() {
   offer();
   if (cursor && cursor.place === placeShown() && rootOfCursor()) {
+    say(words(`mode_${cursor.op}`));
     draw();
   } else {
     leave();
