@@ -34,8 +34,9 @@ from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.unused import Unused
 from formats.forgotten import FORGOTTEN_NAME
-from formats.reviews import REVIEWS_NAME
+from formats.reviews import PAIR_REVIEWS_NAME, REVIEWS_NAME
 from formats.reviews.log import Logged
+from formats.reviews.pair_log import PairDrops
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files.sidecar import describe_files
@@ -72,6 +73,7 @@ def run_build(
     annotations: Path | Sequence[Path],
     output: Path,
     reviews: Sequence[Path] = (),
+    pair_reviews: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
     documents: Sequence[Path] = (),
     forgotten: Sequence[Path] = (),
@@ -82,6 +84,7 @@ def run_build(
     inputs = make_inputs(
         annotations=annotations,
         reviews=reviews,
+        pair_reviews=pair_reviews,
         evaluation_questions=evaluation_questions,
         documents=documents,
         forgotten=forgotten,
@@ -94,6 +97,7 @@ def make_inputs(
     *,
     annotations: Path | Sequence[Path],
     reviews: Sequence[Path] = (),
+    pair_reviews: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
     documents: Sequence[Path] = (),
     forgotten: Sequence[Path] = (),
@@ -103,6 +107,7 @@ def make_inputs(
     return BuildInputs(
         annotations=paths,
         reviews=sorted(reviews),
+        pair_reviews=sorted(pair_reviews),
         evaluation_questions=sorted(evaluation_questions),
         documents=sorted(documents),
         forgotten=[*forgotten, *(path.with_name(FORGOTTEN_NAME) for path in paths)],
@@ -158,11 +163,12 @@ def build_pairs(
     config: BuildConfig,
     *,
     reviews: Mapping[str, Sequence[Logged]] | None = None,
+    drops: PairDrops | None = None,
 ) -> Built:
     """Select and weigh, question by question; the order of `rows` does not matter.
 
-    `reviews` are by response id. Raises ConfigError for weights by confidence when a confidence is
-    not a probability.
+    `reviews` are by response id; `drops` are pairs that people dropped. Raises ConfigError for
+    weights by confidence when a confidence is not a probability.
     """
     questions: dict[str, list[Annotation]] = {}
     for row in rows:
@@ -171,7 +177,8 @@ def build_pairs(
     unused: dict[str, Unused] = {}
     dropped: dict[str, Unused] = {}
     for question_id, responses in sorted(questions.items()):
-        outcome = build_question(responses, config, reviews=reviews)
+        dropped_pairs = drops.of_question(question_id) if drops else {}
+        outcome = build_question(responses, config, reviews=reviews, drops=dropped_pairs)
         pairs.extend(outcome.pairs)
         unused.update(outcome.selection.unused)
         if outcome.selection.dropped is not None:
@@ -218,10 +225,12 @@ def _describe_inputs(inputs: BuildInputs) -> dict[str, dict[str, Any]]:
         [
             *inputs.annotations,
             *inputs.reviews,
+            *inputs.pair_reviews,
             *inputs.evaluation_questions,
             *inputs.documents,
         ],
-        names=dict.fromkeys(inputs.reviews, REVIEWS_NAME),
+        names=dict.fromkeys(inputs.reviews, REVIEWS_NAME)
+        | dict.fromkeys(inputs.pair_reviews, PAIR_REVIEWS_NAME),
     )
 
 

@@ -5,7 +5,8 @@ and three equations always hold:
 
     responses = responses_in_pairs + all unused_*
     questions = questions_in_pairs + all dropped_*
-    reviews   = reviews_applied + _superseded + _in_conflict + _without_label + _refused
+    reviews   = reviews_applied + _superseded + _in_conflict + _resolved + _withdrawn
+                + _without_label + _refused
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from dataset_builder.build_question import Outcome
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.write import PAIRS, SENTENCES, parquet_name
-from dataset_builder.review_outcome import REVIEW_COUNTS
+from dataset_builder.review_outcome import PAIR_COUNTS, REVIEW_COUNTS
 from dataset_builder.splits.empty_splits import OF_TEST, note_on_test
 from dataset_builder.splits.near_topics import find_near_topics, topics_by_split
 from dataset_builder.splits.splits import Split
@@ -27,6 +28,7 @@ from dataset_builder.unused import EXPLANATIONS, FAULTY, LEAKING, Unused
 from dataset_builder.weights import lacks_wrong_words, measure_active
 from formats.human_spans import collect
 from formats.reviews.conflicts import Conflict
+from formats.reviews.pair_log import PairDrops
 from schemas.error_spans import given_places
 from schemas.labels import HALLUCINATED_LABELS, Label, Side
 from schemas.records import Annotation, Failure
@@ -56,6 +58,7 @@ _ALWAYS = (
 )
 _SOMETIMES = (
     *REVIEW_COUNTS,
+    *PAIR_COUNTS,
     "forgotten",
     OF_TEST,
     *MARKED_COUNTS,
@@ -72,6 +75,7 @@ class BuildCounts:
     """Counts, failed rows and conflicts between people; added question by question.
 
     num_marked   sentences with error spans
+    used_drops   drops of people that left a pair out
     """
 
     config: BuildConfig
@@ -80,6 +84,7 @@ class BuildCounts:
     conflicts: list[Conflict] = field(default_factory=list)
     num_reviewers: int = 0
     num_marked: int = 0
+    used_drops: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one question."""
@@ -101,6 +106,8 @@ class BuildCounts:
                 counts[f"verdicts_{sentence.verdict.source}"] += 1
             self._count_marked(row)
         counts["pairs"] += len(outcome.pairs)
+        counts["pairs_dropped_by_people"] += outcome.dropped_pairs
+        self.used_drops += outcome.used_drops
         counts["responses_in_pairs"] += len(outcome.rows) - len(selection.unused)
         counts["questions_in_pairs"] += selection.dropped is None
         for choice in selection.choices:
@@ -130,6 +137,11 @@ class BuildCounts:
         self.counts["hallucinated_with_error_spans"] += sum(faulty)
         self.counts["hallucinated_without_error_spans"] += len(faulty) - sum(faulty)
         self.counts["responses_without_wrong_words"] += lacks_wrong_words(row, self.config)
+
+    def count_drops(self, drops: PairDrops) -> None:
+        """Count people's decisions about pairs, after all questions: a drop may fit none."""
+        self.counts["pair_reviews"] += drops.num_reviews
+        self.counts["pair_reviews_unused"] += len(drops) - self.used_drops
 
     def refuse(self, refused: Iterable[Failure]) -> None:
         """Count reviews of responses that are not in the input."""

@@ -26,6 +26,7 @@ from formats.forgotten import Forgotten
 from formats.reviews.conflicts import Conflict
 from formats.reviews.decisions import refusal
 from formats.reviews.names import make_pseudonyms
+from formats.reviews.pair_log import PairDrops, read_all_pair_reviews
 from schemas.records import Failure
 from schemas.reviews import Review
 
@@ -35,6 +36,7 @@ class BuildInputs:
     """The input files of a build; the rows of all files of a kind are one set.
 
     reviews               people's verdicts, which replace the annotations' verdicts
+    pair_reviews          people's decisions about pairs: a dropped one is left out
     evaluation_questions  questions that no training question may resemble
     documents             quoted as evidence if their licence permits it
     forgotten             lists of removed rows, which must not return (`formats.forgotten`)
@@ -42,6 +44,7 @@ class BuildInputs:
 
     annotations: Sequence[Path]
     reviews: Sequence[Path] = ()
+    pair_reviews: Sequence[Path] = ()
     evaluation_questions: Sequence[Path] = ()
     documents: Sequence[Path] = ()
     forgotten: Sequence[Path] = ()
@@ -85,6 +88,7 @@ def write_data(
         DataWriter(folder, pieces=config.has_pieces) as writer,
     ):
         index.load(inputs.annotations, inputs.reviews)
+        drops = PairDrops.of(index.kept_decisions(read_all_pair_reviews(inputs.pair_reviews)))
         reviewers = index.reviews.reviewers()
         counted.num_reviewers = len(reviewers)
         pseudonyms = None if config.publish_names else make_pseudonyms(reviewers)
@@ -95,6 +99,7 @@ def write_data(
                 responses,
                 config,
                 reviews=index.reviews.of(responses),
+                drops=drops.of_question(responses[0].question_id),
                 find_leak=find_leak,
                 topic_name=index.prompts.topic_name,
             )
@@ -105,6 +110,7 @@ def write_data(
         index.raise_faults()
         if shard.index == 1:  # so that the shards count each once
             counted.refuse(map(_refuse_stray, index.reviews.strays()))
+        counted.count_drops(drops)
         counted.counts["topics"] = index.num_topics()
         counted.counts["forgotten"] = index.num_forgotten
     files = writer.files()

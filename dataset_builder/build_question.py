@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.config import BuildConfig
+from dataset_builder.dropped_pairs import leave_out
 from dataset_builder.pairs import make_pair
 from dataset_builder.select import Selection, drop, find_fault, select
 from dataset_builder.splits.splits import Split, split_of
@@ -32,6 +33,7 @@ class Outcome:
     split            where its rows are written; None when they are not written
     replaced         verdicts that people's decisions replaced, by response id and offsets
     review_counts    number of reviews by their outcome (formats.reviews.apply)
+    dropped_pairs    pairs that people dropped; `used_drops` are the decisions that did it
     """
 
     rows: Sequence[Annotation]
@@ -42,6 +44,8 @@ class Outcome:
     conflicts: Sequence[Conflict] = ()
     refused: Sequence[Failure] = ()
     review_counts: Mapping[str, int] = field(default_factory=dict)
+    dropped_pairs: int = 0
+    used_drops: int = 0
 
 
 def build_question(
@@ -49,12 +53,14 @@ def build_question(
     config: BuildConfig,
     *,
     reviews: Mapping[str, Sequence[Logged]] | None = None,
+    drops: Mapping[tuple[str, str], int] | None = None,
     find_leak: Callable[[Sequence[Annotation]], Unused | None] | None = None,
     topic_name: Callable[[str], str] = str,
 ) -> Outcome:
     """Build one question from its responses (not empty, ids unique).
 
     reviews        by response id
+    drops          how many people dropped a pair, by the SHA-256 of its two texts
     find_leak      called only for questions that would be in train
     topic_name     gives the spelling of a topic that decides its split
 
@@ -68,15 +74,18 @@ def build_question(
     split = _split(rows, config, topic_name)
     leak = find_leak(rows) if find_leak is not None and split is Split.TRAIN else None
     selection = drop([row.id for row in rows], leak) if leak else select(rows, config)
+    remaining = leave_out(selection, drops or {})
     return Outcome(
         rows=rows,
         split=None if selection.dropped in LEAKING else split,
-        selection=selection,
-        pairs=[make_pair(choice, config) for choice in selection.choices],
+        selection=remaining.selection,
+        pairs=[make_pair(choice, config) for choice in remaining.selection.choices],
         replaced=reviewed.replaced,
         conflicts=reviewed.conflicts,
         refused=reviewed.refused,
         review_counts=reviewed.counts,
+        dropped_pairs=remaining.num_dropped,
+        used_drops=remaining.num_used,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,7 @@ from dataset_builder.splits.indexed_prompts import IndexedPrompts
 from dataset_builder.splits.prompt_text import prompt_text
 from dataset_builder.weights import find_unusable_confidence
 from formats.forgotten import Forgotten
+from formats.reviews.pair_log import LoggedPairReview
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_places
 from schemas.files.sidecar import check_sidecar
@@ -106,6 +107,22 @@ class InputIndex:
         self.reviews.load(reviews, self._is_forgotten)
         self.connection.execute("CREATE INDEX of_question ON rows (question_id, id)")
         self.prompts.name_topics()
+
+    def kept_decisions(self, entries: Iterable[LoggedPairReview]) -> list[LoggedPairReview]:
+        """The decisions about pairs of this shard's questions, without forgotten people's."""
+        kept = []
+        for entry in entries:
+            review = entry.review
+            if not falls_to(self._shard, review.question_id):
+                continue
+            sides = (review.chosen_id, review.rejected_id)
+            if self._forgotten.has_person(review.who) or any(
+                map(self._forgotten.has_response, sides)
+            ):
+                self.num_forgotten += 1
+            else:
+                kept.append(entry)
+        return kept
 
     def questions(self) -> Iterator[list[Annotation]]:
         """The responses of each question of this shard, by question id, then by id.

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from formats.reviews import PAIR_REVIEWS_NAME
 from formats.reviews.conflicts import Conflict
 from schemas.files.jsonl import write_records
+from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from dataset_builder.config import BuildConfig
@@ -21,12 +23,16 @@ REVIEW_COUNTS = (
     "reviews_applied",
     "reviews_superseded",
     "reviews_in_conflict",
+    "reviews_resolved",
+    "reviews_withdrawn",
     "reviews_without_label",
     "reviews_refused",
     "conflicts",
     "labels_carried_over",
     "wrong_words_differ",
 )
+# Decisions about pairs, pairs left out by them, and drops that fit no pair of the build.
+PAIR_COUNTS = ("pair_reviews", "pairs_dropped_by_people", "pair_reviews_unused")
 
 
 def conflicts_path(output: Path) -> Path:
@@ -56,6 +62,7 @@ def notes_on_people(
     counts: Mapping[str, int], config: BuildConfig, output: Path, num_reviewers: int
 ) -> Iterator[str]:
     """Notes for the user on the people behind a data set, and the outcome of their reviews."""
+    yield from _notes_on_drops(counts)
     if not counts.get("reviews"):
         return
     people = f"{num_reviewers:,} {'person' if num_reviewers == 1 else 'people'}"
@@ -83,6 +90,13 @@ def notes_on_people(
             f"{counts['reviews_superseded']:,} reviews were superseded by later ones of the same "
             "person"
         )
+    if counts.get("reviews_resolved"):
+        yield (
+            f"{counts['reviews_resolved']:,} reviews are of conflicts that somebody resolved; the "
+            "label of that decision is used"
+        )
+    if counts.get("reviews_withdrawn"):
+        yield f"{counts['reviews_withdrawn']:,} reviews were withdrawn by the person who made them"
     if counts.get("labels_carried_over"):
         yield (
             f"{counts['labels_carried_over']:,} sentences have the label that people gave the same "
@@ -92,6 +106,16 @@ def notes_on_people(
         yield (
             f"{counts['reviews_refused']:,} reviews were refused and have no effect; the failed "
             "rows give the reasons"
+        )
+
+
+def _notes_on_drops(counts: Mapping[str, int]) -> Iterator[str]:
+    if dropped := counts.get("pairs_dropped_by_people"):
+        yield f"{count_of(dropped, 'pair')} left out that people dropped ({PAIR_REVIEWS_NAME})"
+    if unused := counts.get("pair_reviews_unused"):
+        yield (
+            f"{count_of(unused, 'drop')} in {PAIR_REVIEWS_NAME} changed nothing: this build makes "
+            "no pair of that question with these two texts"
         )
 
 

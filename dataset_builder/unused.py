@@ -34,6 +34,7 @@ class Unused(StrEnum):
     UNDETERMINED_CHOSEN = "undetermined_chosen"
     UNDETERMINED_REJECTED = "undetermined_rejected"
     HALLUCINATED_CHOSEN = "hallucinated_chosen"
+    BY_PEOPLE = "by_people"
 
 
 EXPLANATIONS: dict[Unused, str] = {
@@ -61,6 +62,7 @@ EXPLANATIONS: dict[Unused, str] = {
     Unused.UNDETERMINED_CHOSEN: "too much of the better response is undetermined",
     Unused.UNDETERMINED_REJECTED: "too much of the worse response is undetermined",
     Unused.HALLUCINATED_CHOSEN: "too much of the better response is hallucinated",
+    Unused.BY_PEOPLE: "people dropped each of its pairs",
 }
 
 # Faults of the input: recorded as failures, row by row. The other reasons are selection.

@@ -16,7 +16,7 @@ from schemas.records import (
     Response,
     Verdict,
 )
-from schemas.reviews import Review
+from schemas.reviews import PairReview, Review
 
 RECORDS: dict[str, type[BaseModel]] = {
     "document": Document,
@@ -25,6 +25,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "verdict": Verdict,
     "annotation": Annotation,
     "review": Review,
+    "pair_review": PairReview,
     "failure": Failure,
     "pair": Pair,
     "sidecar": Sidecar,

@@ -51,6 +51,7 @@ _HELP: dict[Unused, str] = {
     Unused.UNDETERMINED_CHOSEN: "raise build.max_undetermined ({max_undetermined:g})",
     Unused.UNDETERMINED_REJECTED: "raise build.max_undetermined ({max_undetermined:g})",
     Unused.HALLUCINATED_CHOSEN: "raise build.max_hallucinated_chosen ({max_hallucinated_chosen:g})",
+    Unused.BY_PEOPLE: "take drops back (maskdpo review), or build with --no-reviews",
 }
 
 

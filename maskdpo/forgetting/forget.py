@@ -15,7 +15,7 @@ from pathlib import Path
 
 from annotator.calls.store_removal import Traces
 from formats.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
-from formats.reviews import REVIEW_FILES
+from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.config import RunConfig
 from maskdpo.forgetting.rows import (
     MENTIONS,
@@ -77,7 +77,9 @@ def run_forget(
     stores = find_stores(folder, store) if responses else []
     calls, notes = find_calls(stores, texts, targets, config)
     num_new = 0 if dry_run else remember(listed, people=people, responses=responses)
-    changes = _forget_files(folder, (*REVIEW_FILES, *MENTIONS), targets, dry_run=dry_run)
+    changes = _forget_files(
+        folder, (*REVIEW_FILES, PAIR_REVIEWS_NAME, *MENTIONS), targets, dry_run=dry_run
+    )
     if not dry_run:
         remove_from(calls, store)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)

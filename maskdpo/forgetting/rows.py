@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from formats.forgotten import same_name
-from formats.reviews import REVIEW_FILES
+from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from formats.reviews.log import locked
 from maskdpo.forgetting.targets import Targets
 from schemas.files.jsonl import read_lines
@@ -42,6 +42,7 @@ TEXTS = (
     "responses.partial.jsonl",
     "responses.jsonl",
 )
+_SIDE_IDS = frozenset({"chosen_id", "rejected_id"})
 _OTHER_IDS = ("ingest", "questions")  # stages whose failed rows have ids of documents or questions
 _MIN_DECISIONS = 2  # fewer are not a conflict
 _NAMING_KEYS = ("config", "inputs")  # where a sidecar may name a person
@@ -94,7 +95,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def find_known(
-    folder: Path, patterns: tuple[str, ...] = (*MENTIONS[:3], *REVIEW_FILES, *TEXTS)
+    folder: Path,
+    patterns: tuple[str, ...] = (*MENTIONS[:3], *REVIEW_FILES, PAIR_REVIEWS_NAME, *TEXTS),
 ) -> Known:
     """All people and responses in the files of a run that match `patterns`."""
     known = Known()
@@ -103,8 +105,7 @@ def find_known(
             for row in (values, *_decisions(values)):
                 if isinstance(row.get("who"), str):
                     known.people.add(same_name(row["who"]))
-            if name := _response_id(values):
-                known.responses.add(name)
+            known.responses.update(_response_ids(values))
     return known
 
 
@@ -118,7 +119,7 @@ def forget_in(path: Path, targets: Targets, *, dry_run: bool = False) -> Change:
         return _forget_in_sidecar(path, targets, dry_run=dry_run)
     if path.suffix == ".part":
         return _forget_part(path, targets, dry_run=dry_run)
-    is_locked = path.name in REVIEW_FILES and not dry_run
+    is_locked = path.name in (*REVIEW_FILES, PAIR_REVIEWS_NAME) and not dry_run
     with locked(path) if is_locked else nullcontext():
         kept, change = 0, Change(path=path)
         for raw, line in _forget_rows(path, targets):
@@ -143,7 +144,9 @@ def _forget_part(path: Path, targets: Targets, *, dry_run: bool) -> Change:
     """
     if not targets.responses:
         return Change(path=path)
-    num_removed = sum(_response_id(row) in targets.responses for row in read_objects(path))
+    num_removed = sum(
+        not targets.responses.isdisjoint(_response_ids(row)) for row in read_objects(path)
+    )
     is_cut = not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
     if (num_removed or is_cut) and not dry_run:
         path.unlink()
@@ -196,7 +199,7 @@ def _may_mention(path: Path) -> bool:
 
 def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | None:
     """A row without decisions of removed people; None if the whole row is deleted."""
-    if _response_id(values) in targets.responses:
+    if not targets.responses.isdisjoint(_response_ids(values)):
         return None
     if targets.is_person(values.get("who")):
         return None
@@ -207,10 +210,15 @@ def _forget_row(values: dict[str, Any], targets: Targets) -> dict[str, Any] | No
     return {**values, "decisions": others} if len(others) >= _MIN_DECISIONS else None
 
 
-def _response_id(values: dict[str, Any]) -> str:
-    """The id of the response that a row is about; '' if there is none."""
-    name = values.get("response_id", values.get("id"))
-    return name if isinstance(name, str) and values.get("stage") not in _OTHER_IDS else ""
+def _response_ids(values: dict[str, Any]) -> list[str]:
+    """The ids of the responses that a row is about: two where it is a decision about a pair."""
+    if values.get("stage") in _OTHER_IDS:
+        return []
+    if values.keys() >= _SIDE_IDS:
+        names = [values[key] for key in sorted(_SIDE_IDS)]
+    else:
+        names = [values.get("response_id", values.get("id"))]
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def _decisions(values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ def build_dataset(
     annotations: Path | Sequence[Path],
     output: Path,
     reviews: Sequence[Path] = (),
+    pair_reviews: Sequence[Path] = (),
     evaluation_questions: Sequence[Path] = (),
     documents: Sequence[Path] = (),
     forgotten: Sequence[Path] = (),
@@ -46,6 +47,7 @@ def build_dataset(
 
     annotations            files of annotations; their rows are one set
     reviews                files of people's decisions, which replace the annotations' verdicts
+    pair_reviews           files of people's decisions about pairs; a dropped one is left out
     evaluation_questions   files of questions that no training question may resemble
     documents              files of documents to quote as evidence, where their licence permits it
     forgotten              lists of removed rows, which must not return
@@ -60,6 +62,7 @@ def build_dataset(
     inputs = make_inputs(
         annotations=annotations,
         reviews=reviews,
+        pair_reviews=pair_reviews,
         evaluation_questions=evaluation_questions,
         documents=documents,
         forgotten=forgotten,

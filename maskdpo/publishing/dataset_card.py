@@ -124,6 +124,7 @@ def render_card(
         "reviewed": bool(counts.get("reviews_applied") or counts.get("conflicts")),
         "named": config.publish_names,
         "num_conflicts": counts.get("conflicts", 0),
+        "num_dropped_pairs": counts.get("pairs_dropped_by_people", 0),
         "version": manifest["version"],
     }
     sections = render_sections(TEMPLATE, SECTIONS, values)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.folder.write import MANIFEST_NAME, SENTENCES
-from formats.reviews import REVIEW_FILES
+from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from formats.reviews.names import PSEUDONYM, SEPARATOR
 from maskdpo.forgetting.rows import find_known
 from schemas.errors import Fault, InputError
@@ -113,7 +113,7 @@ def _named_inputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[s
         return
     forms = {
         person: _words(person)
-        for person in find_known(folder.resolve().parent, REVIEW_FILES).people
+        for person in find_known(folder.resolve().parent, (*REVIEW_FILES, PAIR_REVIEWS_NAME)).people
     }
     for name in inputs:
         for person, form in sorted(forms.items()):

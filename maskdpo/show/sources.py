@@ -54,6 +54,7 @@ _OTHER_ROWS: Sequence[tuple[frozenset[str], str]] = (
     ),
     (frozenset({"stage", "reason"}), "rows that failed, with the reason of each; read it as text"),
     (frozenset({"response_id", "action"}), "reviews of people; show the annotations"),
+    (frozenset({"chosen_sha256", "action"}), "decisions of people about pairs; show the pairs"),
     (frozenset({"messages"}), "questions; show the responses that maskdpo sample makes of them"),
     (frozenset({"question"}), "questions; show the responses that maskdpo sample makes of them"),
     (frozenset({"text"}), "documents; they are shown next to annotations, with --documents {path}"),

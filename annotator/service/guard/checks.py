@@ -6,10 +6,9 @@ other program on the way can have read a different one.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from annotator.service.errors import ApiError
-from annotator.service.guard.settings import GuardSettings
 
 _READ = frozenset(
     name.encode("ascii")
@@ -19,8 +18,6 @@ _READ = frozenset(
     ).split()
 )
 _OWN_PAGES = (b"same-origin", b"none")
-_JSON = b"application/json"
-_ROWS = b"application/x-ndjson"
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -34,7 +31,9 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return found
 
 
-def check_host(value: bytes | None, allowed: Container[bytes]) -> bytes:
+def check_host(
+    value: bytes | None, allowed: Container[bytes], *, setting: str = "serve.hosts"
+) -> bytes:
     """The Host header in lower case, if its name is allowed; any port is.
 
     A page that a browser loaded from elsewhere may have its name resolve to this address ("DNS
@@ -51,7 +50,7 @@ def check_host(value: bytes | None, allowed: Container[bytes]) -> bytes:
             403,
             "wrong_host",
             "the service is not known by the host name of this request; if it should be, add the "
-            "name to serve.hosts",
+            f"name to {setting}",
         )
     return host
 
@@ -76,22 +75,22 @@ def has_body(found: dict[bytes, bytes]) -> bool:
     return b"transfer-encoding" in found or found.get(b"content-length", b"0").strip(b"0") != b""
 
 
-def body_limit(found: dict[bytes, bytes], path: str, settings: GuardSettings) -> int:
-    """How many bytes the body may have. Raises 400, 413 or 415 if its headers rule it out."""
+def body_limit(found: dict[bytes, bytes], limits: Mapping[bytes, int]) -> int:
+    """How many bytes the body may have, of the content types and `limits` of its path.
+
+    Raises 400, 413 or 415 if its headers rule it out.
+    """
     if found.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise _refusal(400, "bad_request", "the only transfer encoding is chunked")
     if found.get(b"content-encoding", b"identity").lower() != b"identity":
         raise _refusal(415, "content_encoding", "send the body without compression")
     kind, _, parameters = found.get(b"content-type", b"").lower().partition(b";")
-    kind, is_upload = kind.strip(), path in settings.upload_paths
+    kind = kind.strip()
     charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    if kind not in ((_JSON, _ROWS) if is_upload else (_JSON,)) or charset not in (
-        b"",
-        b"charset=utf-8",
-    ):
-        allowed = "application/json" + (" or application/x-ndjson" if is_upload else "")
+    if kind not in limits or charset not in (b"", b"charset=utf-8"):
+        allowed = b" or ".join(limits).decode()
         raise _refusal(415, "content_type", f"send the body as {allowed}, in UTF-8")
-    limit = settings.max_upload_bytes if kind == _ROWS else settings.max_body_bytes
+    limit = limits[kind]
     if int(found.get(b"content-length", b"0")) > limit:
         raise too_large(limit)
     return limit

@@ -50,8 +50,20 @@ def log_exception(error: BaseException, request: str) -> None:
     LOGGER.error("%s failed: %s at %s", request, type(error).__name__, place)
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Gives `app` the one error body for whatever its routes raise.
+def json_response(_: Request, error: ApiError) -> Response:
+    """An error as clients of the API see it."""
+    return Response(
+        error.body(),
+        status_code=error.status,
+        headers=dict(error.headers),
+        media_type="application/json",
+    )
+
+
+def install_handlers(
+    app: FastAPI, respond: Callable[[Request, ApiError], Response] = json_response
+) -> None:
+    """Gives `app` the one form of errors for whatever its routes raise.
 
     The exception behind a 500 is raised again by Starlette, so that `Guard` logs it.
     """
@@ -63,20 +75,14 @@ def install_handlers(app: FastAPI) -> None:
         Exception: lambda _, error: internal_error(),
     }
     for kind, convert in handlers.items():
-        app.add_exception_handler(kind, _handler(convert))
+        app.add_exception_handler(kind, _handler(convert, respond))
 
 
 def _handler(
-    convert: Callable[[Request, Any], ApiError],
+    convert: Callable[[Request, Any], ApiError], respond: Callable[[Request, ApiError], Response]
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, error: Exception) -> Response:
-        found = convert(request, error)
-        return Response(
-            found.body(),
-            status_code=found.status,
-            headers=dict(found.headers),
-            media_type="application/json",
-        )
+        return respond(request, convert(request, error))
 
     return handle
 

@@ -26,6 +26,7 @@ from annotator.service.guard.checks import (
     read_headers,
 )
 from annotator.service.guard.errors import internal_error, log_exception
+from annotator.service.guard.pages import PAGE_HEADERS, Pages
 from annotator.service.guard.settings import LOOPBACK_NAMES, GuardSettings
 from annotator.service.guard.tokens import Tokens
 
@@ -76,9 +77,9 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._settings.pages_of(scope["path"]))
         try:
-            exchange.body = self._check(scope, receive)
+            exchange.body = self._check(scope, receive, has_session=exchange.pages is not None)
             await self._app(scope, exchange.body.receive, exchange.send)
         except ApiError as error:
             await exchange.refuse(error)
@@ -90,15 +91,17 @@ class Guard:
         finally:
             self._note(scope, exchange, time.perf_counter() - started)
 
-    def _check(self, scope: Scope, receive: Receive) -> Body:
+    def _check(self, scope: Scope, receive: Receive, *, has_session: bool) -> Body:
         """The request's body, once all checks have passed. Raises ApiError."""
         found = read_headers(scope["headers"])
-        check_origin(found, check_host(found.get(b"host"), self._hosts))
+        setting = self._settings.hosts_setting
+        check_origin(found, check_host(found.get(b"host"), self._hosts, setting=setting))
         path = scope["path"]
-        if path not in self._public:
+        if path not in self._public and not has_session:
             client = scope.get("client")
             self._tokens.check(found.get(b"authorization"), client[0] if client else "")
-        limit = body_limit(found, path, self._settings) if has_body(found) else None
+        limits = self._settings.body_limits(path)
+        limit = body_limit(found, limits) if has_body(found) else None
         return self._body(receive, limit)
 
     def _body(self, receive: Receive, limit: int | None) -> Body:
@@ -121,20 +124,35 @@ class Guard:
 class Exchange:
     """One request and its response: adds the headers, and knows how far the response is."""
 
-    __slots__ = ("_closes", "_ended", "_headers", "_send", "body", "name", "status")
+    __slots__ = (
+        "_closes",
+        "_ended",
+        "_headers",
+        "_scope",
+        "_send",
+        "body",
+        "name",
+        "pages",
+        "status",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, pages: Pages | None = None
+    ) -> None:
+        self._scope = scope
         self._send = send
+        self.pages = pages
         self._closes = self._ended = False
         self.status = 0
         self.name = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = self.name
-        policy = PAGE_POLICY if scope["path"] == "/docs" else POLICY
-        self._headers = (
-            *SECURITY_HEADERS,
-            (b"content-security-policy", policy),
-            (b"x-request-id", self.name.encode("ascii")),
-        )
+        own_policy = PAGE_POLICY if scope["path"] == "/docs" else POLICY
+        self._headers = {
+            **dict(SECURITY_HEADERS),
+            **(PAGE_HEADERS if pages else {}),
+            b"content-security-policy": pages.policy if pages else own_policy,
+            b"x-request-id": self.name.encode("ascii"),
+        }
         unread = has_body(dict(scope["headers"]))
         self.body = Body(receive, limit=0 if unread else None, timeout_s=0, min_rate=1)
 
@@ -142,7 +160,11 @@ class Exchange:
         """Passes on one ASGI message of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), *self._headers]
+            given = message.get("headers", ())
+            # How long a browser may keep a file is the one header that the pages decide.
+            kept = {name for name, _ in given if name == b"cache-control"} if self.pages else ()
+            own = [item for item in self._headers.items() if item[0] not in kept]
+            headers = [*given, *own]
             self._closes = self.body.unread
             if self._closes:
                 headers.append((b"connection", b"close"))
@@ -159,8 +181,9 @@ class Exchange:
         """Sends `error`, unless a response has begun: uvicorn then closes the connection."""
         if self.status:
             return
-        body = error.body()
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        body = self.pages.error_page(self._scope, error) if self.pages else error.body()
+        kind = b"text/html; charset=utf-8" if self.pages else b"application/json"
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         given = error.headers.items()
         headers += [(name.lower().encode(), value.encode()) for name, value in given]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})

@@ -6,21 +6,26 @@ The rule: a token is never part of a message, a repr or a log line.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from annotator.service.guard.pages import FORM, Pages
 from schemas.errors import ConfigError
 
 MIN_TOKEN_CHARS = 20
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 PUBLIC_PATHS = ("/healthz", "/readyz", "/openapi.json", "/docs", "/docs/page.css")
 UPLOAD_PATHS = ("/v1/jobs",)
+_JSON = b"application/json"
+_ROWS = b"application/x-ndjson"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuardSettings:
     """Limits of one request. Sizes are in bytes, times in seconds.
 
-    `hosts` are names of the service in addition to the loopback ones, without a port.
+    `hosts` are names of the service in addition to the loopback ones, without a port;
+    `hosts_setting` is where a user adds one.
     A body may take `body_timeout_s`, and a second more for every `min_body_rate` bytes of it.
     `upload_paths` also take application/x-ndjson, of up to `max_upload_bytes`.
     """
@@ -29,11 +34,24 @@ class GuardSettings:
     max_body_bytes: int
     max_upload_bytes: int
     hosts: tuple[str, ...] = ()
+    hosts_setting: str = "serve.hosts"
     public_paths: tuple[str, ...] = PUBLIC_PATHS
     upload_paths: tuple[str, ...] = UPLOAD_PATHS
     body_timeout_s: float = 30.0
     min_body_rate: int = 16 * 2**10
     access_log: bool = False
+    pages: tuple[Pages, ...] = ()
+
+    def pages_of(self, path: str) -> Pages | None:
+        """The pages that a path belongs to; None for the service itself."""
+        return next((item for item in self.pages if item.own(path)), None)
+
+    def body_limits(self, path: str) -> Mapping[bytes, int]:
+        """Which content types a path takes, and how many bytes of each."""
+        if pages := self.pages_of(path):
+            return {FORM: pages.max_body_bytes}
+        limits = {_JSON: self.max_body_bytes}
+        return limits | {_ROWS: self.max_upload_bytes} if path in self.upload_paths else limits
 
 
 @dataclass(frozen=True, kw_only=True)

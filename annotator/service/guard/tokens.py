@@ -59,6 +59,10 @@ class Tokens:
                 "no_token", "send the service's token in a header: Authorization: Bearer TOKEN"
             )
         given = header[len(_SCHEME) :] if header[: len(_SCHEME)].lower() == _SCHEME else b""
+        self.check_value(given, address)
+
+    def check_value(self, given: bytes, address: str) -> None:
+        """Raises ApiError 401 for another value than the token, or 429 after many wrong ones."""
         if hmac.compare_digest(given, self._token):
             return
         wait = self._ration(address)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from formats.reviews import REVIEW_FILES
+from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
@@ -46,10 +47,15 @@ from schemas.errors import ConfigError
     "reviews",
     type=INPUT_FILE,
     multiple=True,
-    help="Reviews, which replace the annotations' verdicts; a file or pattern; may be repeated "
-    "[reviews.jsonl next to the annotations and in RUN].",
+    help="Reviews, which replace the annotations' verdicts, and decisions about pairs; a file or "
+    "pattern; may be repeated [reviews.jsonl and pair_reviews.jsonl next to the annotations and in "
+    "RUN].",
 )
-@click.option("--no-reviews", is_flag=True, help="Use only the judge's verdicts, no reviews.")
+@click.option(
+    "--no-reviews",
+    is_flag=True,
+    help="Use only the judge's verdicts: no reviews, and no drops of pairs.",
+)
 @click.option(
     "--evaluation-questions",
     type=INPUT_FILE,
@@ -86,8 +92,8 @@ def command(
     """Turn annotations into preference pairs with spans, weights, a card and a manifest.
 
     Reviews (maskdpo import of a sheet) in reviews.jsonl next to the annotations are used without an
-    option. When people disagree, build.conflicts decides, and each conflict is listed in
-    OUTPUT.conflicts.jsonl.
+    option; pairs that people dropped, in pair_reviews.jsonl, are left out. When people disagree,
+    build.conflicts decides, and each conflict is listed in OUTPUT.conflicts.jsonl.
     """
     from dataset_builder.config import BuildConfig
     from dataset_builder.folder.statistics import STATISTICS_NAME
@@ -101,11 +107,14 @@ def command(
         annotations or (config.run.path("annotations.jsonl"),),
         made_by="make it with: maskdpo annotate (or maskdpo import)",
     )
+    target = output or config.run.path("dataset")
+    people = _find_reviews(config, sources, target, given=reviews, refused=no_reviews)
     result = build_dataset(
         settings,
         annotations=sources,
-        output=output or config.run.path("dataset"),
-        reviews=_find_reviews(config, sources, given=reviews, refused=no_reviews),
+        output=target,
+        reviews=people.reviews,
+        pair_reviews=people.pair_reviews,
         evaluation_questions=expand_inputs(
             evaluation_questions,
             made_by="--evaluation-questions must be JSONL; see: maskdpo schema question",
@@ -122,39 +131,89 @@ def command(
     report_result(result, settings.max_failed)
 
 
-def _find_reviews(
-    config: RunConfig, annotations: Sequence[Path], *, given: tuple[Path, ...], refused: bool
-) -> list[Path]:
-    """The files of reviews: the given ones, else those that belong to the annotations.
+@dataclass(frozen=True, kw_only=True)
+class PeopleFiles:
+    """The files of what people decided: about sentences, and about pairs."""
 
-    These are next to the annotations, or in the run directory if they review a response of the
-    annotations. Each file is printed, used or not.
+    reviews: Sequence[Path]
+    pair_reviews: Sequence[Path]
+
+
+def _find_reviews(
+    config: RunConfig,
+    annotations: Sequence[Path],
+    output: Path,
+    *,
+    given: tuple[Path, ...],
+    refused: bool,
+) -> PeopleFiles:
+    """The files of people's decisions: the given ones, else those that belong to the data.
+
+    These are next to the annotations, or elsewhere (in the run directory; decisions about pairs
+    also next to the output) if they are about a response of the annotations. Each file is
+    printed, used or not.
     """
     if given and refused:
         raise ConfigError("--reviews and --no-reviews exclude each other")
+    there = _files_that_belong(config, annotations, output)
     if given:
         made_by = "maskdpo import makes it from a sheet; for the rows see: maskdpo schema review"
-        return expand_inputs(given, made_by=made_by)
-    folders = dict.fromkeys([*(path.parent for path in annotations), config.run.dir])
-    places = {folder / name: folder for folder in folders for name in REVIEW_FILES}
-    present = {path.resolve(): path for path in places if path.is_file()}
-    used = []
-    for path in present.values():
+        named = expand_inputs(given, made_by=made_by)
+        used = {path.resolve() for path in named}
+        for path in there:
+            if path.name == PAIR_REVIEWS_NAME and path.resolve() not in used:
+                click.echo(f"note: {path} is not used (--reviews names other files)", err=True)
+        return _by_kind(named)
+    found = []
+    for path in there:
         is_elsewhere = path.parent not in {item.parent for item in annotations}
         if refused:
             click.echo(f"note: {path} is not used (--no-reviews)", err=True)
         elif is_elsewhere and not _reviews_any(path, annotations):
             click.echo(f"note: {path} is not used: it has no review of these responses", err=True)
         else:
-            click.echo(f"note: the reviews in {path} are used", err=True)
-            used.append(path)
-    return used
+            what = "decisions about pairs" if path.name == PAIR_REVIEWS_NAME else "reviews"
+            click.echo(f"note: the {what} in {path} are used", err=True)
+            found.append(path)
+    return _by_kind(found)
+
+
+def _files_that_belong(
+    config: RunConfig, annotations: Sequence[Path], output: Path
+) -> Sequence[Path]:
+    """Each file with a name for people's decisions, once, in the folders of a build."""
+    folders = dict.fromkeys([*(path.parent for path in annotations), config.run.dir])
+    places = [folder / name for folder in folders for name in (*REVIEW_FILES, PAIR_REVIEWS_NAME)]
+    places.append(output.parent / PAIR_REVIEWS_NAME)
+    present: dict[Path, Path] = {}
+    for path in places:
+        if path.is_file():
+            present.setdefault(path.resolve(), path)
+    return list(present.values())
+
+
+def _by_kind(paths: Sequence[Path]) -> PeopleFiles:
+    from formats.reviews.pair_log import holds_pair_reviews
+
+    about_pairs = {path for path in paths if holds_pair_reviews(path)}
+    return PeopleFiles(
+        reviews=[path for path in paths if path not in about_pairs],
+        pair_reviews=[path for path in paths if path in about_pairs],
+    )
 
 
 def _reviews_any(path: Path, annotations: Sequence[Path]) -> bool:
-    """Whether a file of reviews has a review of a response in these annotations."""
+    """Whether a file of people's decisions is about a response in these annotations."""
     from formats.reviews.log import read_reviews
+    from formats.reviews.pair_log import read_pair_reviews
     from schemas.files.jsonl import read_ids
 
-    reviewed = {entry.review.response_id for entry in read_reviews(path)}
+    if path.name == PAIR_REVIEWS_NAME:
+        reviewed = {
+            name
+            for entry in read_pair_reviews(path)
+            for name in (entry.review.chosen_id, entry.review.rejected_id)
+        }
+    else:
+        reviewed = {entry.review.response_id for entry in read_reviews(path)}
     return any(name in reviewed for item in annotations for name in read_ids(item))
