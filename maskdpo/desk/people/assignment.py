@@ -82,7 +82,7 @@ class Assignment:
 
     def _reader(self, response_id: str, after: int) -> str | None:
         share = share_of(self.seed, response_id)
-        for number, who in enumerate(self.people):
+        for number in range(len(self.people)):
             low, high = _range(number, len(self.people))
             if low <= share < high:
                 return self.people[(number + after) % len(self.people)]
