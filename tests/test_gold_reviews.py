@@ -206,6 +206,8 @@ def test_the_verdicts_that_were_checked_are_measured_without_asking(
         "num_compared": 1,
         "num_agreed": 0,
         "kappa": 0.0,
+        "alpha": 0.0,
+        "alpha_binary": 0.0,
     }
     assert "sentences on which people differ, not used as gold: 1;" in printed.err
 
