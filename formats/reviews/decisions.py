@@ -5,15 +5,21 @@ one person's reviews the last one counts (by round, then time, then place in the
 [start, end) that no span covers is `not_labelled`. Where a later review covers part of an earlier
 one, the rest of the earlier one is `corrected_in_part`: a label of the whole may be wrong for a
 part.
+
+Withdrawn reviews count for nothing. A review with `resolves` counts instead of the reviews that it
+names, as if its person had made those too, as long as it is not withdrawn; what anybody decides
+later is not named, and counts. Where people are compared, only what each decided alone counts
+(`own_decisions`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from formats.reviews.log import Logged, parse_time
+from formats.reviews.standing import standing
 from schemas.labels import Label
 from schemas.records import Annotation, ErrorSpan, Failure
 from schemas.reviews import Review, ReviewSpan, text_sha256
@@ -22,7 +28,7 @@ from schemas.spans import Offsets, check_order, gaps, trim
 CUT = "corrected_in_part"
 NOT_LABELLED = "not_labelled"
 CANNOT_TELL = "person_cannot_tell"
-WITHOUT_LABEL = frozenset({"skip", "flag"})
+WITHOUT_LABEL = frozenset({"skip", "flag", "withdraw"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +38,7 @@ class Decision:
     reason         why the label is `undetermined`; None for other labels
     error_spans    the wrong words, as in the review
     entry          the review it comes from
+    resolved       the reviews of a conflict that it counts instead of
     """
 
     start: int
@@ -40,6 +47,7 @@ class Decision:
     reason: str | None
     entry: Logged
     error_spans: Sequence[ErrorSpan] = ()
+    resolved: Sequence[Logged] = ()
 
     @property
     def who(self) -> str:
@@ -54,24 +62,81 @@ class Decision:
 def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
     """What each person finally decided, by person and place; no two of one person overlap.
 
-    `entries` are valid (`find_fault`), with or without a label, in any order.
+    `entries` are valid (`find_fault`), with or without a label, in any order. Conflicts that
+    somebody resolved are none here: of each review that is named in `resolves`, the part at the
+    place of the review that names it is left out.
     """
+    stand = standing(entries)
+    by_id = {entry.review.id: entry for entry in stand}
+    return [
+        replace(item, resolved=_resolved_by(item.entry, by_id))
+        if item.entry.review.resolves
+        else item
+        for item in _last_decisions(stand, text, _named_by(stand))
+    ]
+
+
+def own_decisions(entries: Iterable[Logged], text: str) -> list[Decision]:
+    """What each person decided alone: `decisions_of_people` without the reviews that resolve a
+    conflict, and without what these do to others."""
+    alone = [entry for entry in standing(entries) if not entry.review.resolves]
+    return _last_decisions(alone, text, {})
+
+
+def resolved_ids(entries: Iterable[Logged]) -> frozenset[str]:
+    """The reviews that stand and that a review of the same place, which stands too, resolves."""
+    stand = standing(entries)
+    named_by = _named_by(stand)
+    return frozenset(
+        entry.review.id
+        for entry in stand
+        if any(_overlap(entry, other) for other in named_by.get(entry.review.id, ()))
+    )
+
+
+def _named_by(stand: Iterable[Logged]) -> Mapping[str, Sequence[Logged]]:
+    """By id of a review, the reviews that resolve it; no review resolves itself."""
+    found: defaultdict[str, list[Logged]] = defaultdict(list)
+    for entry in stand:
+        for name in entry.review.resolves:
+            if name != entry.review.id:
+                found[name].append(entry)
+    return found
+
+
+def _resolved_by(entry: Logged, by_id: Mapping[str, Logged]) -> list[Logged]:
+    """The reviews that a review resolves at its place."""
+    named = [by_id[name] for name in dict.fromkeys(entry.review.resolves) if name in by_id]
+    return [other for other in named if other is not entry and _overlap(other, entry)]
+
+
+def _overlap(one: Logged, two: Logged) -> bool:
+    return one.review.start < two.review.end and two.review.start < one.review.end
+
+
+def _last_decisions(
+    stand: Iterable[Logged], text: str, named_by: Mapping[str, Sequence[Logged]]
+) -> list[Decision]:
+    """Of each person's reviews the last one at each place, less what others resolve."""
     people: defaultdict[str, list[Decision]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda item: item.order):
+    for entry in sorted(stand, key=lambda item: item.order):
         if entry.review.action in WITHOUT_LABEL:
             continue
-        stretch = (entry.review.start, entry.review.end)
-        kept = [
-            part
-            for earlier in people[entry.review.who]
-            for part in _outside(earlier, stretch, text)
-        ]
-        people[entry.review.who] = [*kept, *_decisions_of(entry, text)]
+        review = entry.review
+        earlier = _cut_out(people[review.who], (review.start, review.end), text)
+        mine = _decisions_of(entry, text)
+        for other in named_by.get(review.id, ()):
+            mine = _cut_out(mine, (other.review.start, other.review.end), text)
+        people[review.who] = [*earlier, *mine]
     return [
         decision
         for who in sorted(people)
         for decision in sorted(people[who], key=lambda item: item.start)
     ]
+
+
+def _cut_out(decisions: Iterable[Decision], stretch: Offsets, text: str) -> list[Decision]:
+    return [part for item in decisions for part in _outside(item, stretch, text)]
 
 
 def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
