@@ -9,6 +9,7 @@
     train     trainer/config.py                      loss, optimiser, eos policy
     evaluate  maskdpo/evaluation/config.py           models to compare
     serve     annotator/service/config.py            address, judges by name, limits of the service
+    review    maskdpo/desk/config.py                 address, people, second readings of the desk
 
 The rule: a setting has one name. A former name is accepted if the present one is not given too, and
 is replaced before anything else reads the settings.
@@ -36,6 +37,7 @@ SECTIONS = {
     "train": ("trainer.config", "TrainConfig"),
     "evaluate": ("maskdpo.evaluation.config", "EvaluateConfig"),
     "serve": ("annotator.service.config", "ServeConfig"),
+    "review": ("maskdpo.desk.config", "ReviewConfig"),
 }
 SECTION_NAMES = tuple(SECTIONS)
 

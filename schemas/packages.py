@@ -23,6 +23,7 @@ _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
 # Names to import that are not those of their packages.
 _PACKAGES = {
     "markdown_it": "markdown-it-py",
+    "multipart": "python-multipart",
     "ruamel": "ruamel.yaml",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",

@@ -105,25 +105,35 @@ class ServeConfig(Section):
     @field_validator("hosts")
     @classmethod
     def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not _HOST.fullmatch(host):
-                raise ValueError(
-                    f"{host!r} is not the name of a host; give it without scheme and port, such as "
-                    "judge.example.org"
-                )
-        return hosts
+        return check_host_names(hosts)
 
     @model_validator(mode="after")
     def _is_reachable(self) -> Self:
-        if self.host not in LOOPBACK and not self.hosts:
-            raise ValueError(
-                f"host is {self.host!r}, which other machines can reach, so 'hosts' must list the "
-                "names by which they do, such as --set serve.hosts=[judge.example.org]"
-            )
+        check_reachable(self.host, self.hosts, "serve.hosts")
         return self
 
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def check_host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """`hosts` if each is a name or an address alone. Raises ValueError."""
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(
+                f"{host!r} is not the name of a host; give it without scheme and port, such as "
+                "judge.example.org"
+            )
+    return hosts
+
+
+def check_reachable(host: str, hosts: tuple[str, ...], setting: str) -> None:
+    """Raises ValueError for an address that other machines can reach, without the names for it."""
+    if host not in LOOPBACK and not hosts:
+        raise ValueError(
+            f"host is {host!r}, which other machines can reach, so 'hosts' must list the "
+            f"names by which they do, such as --set {setting}=[judge.example.org]"
+        )
 
 
 def judge_configs(annotate: AnnotateConfig, serve: ServeConfig) -> Mapping[str, AnnotateConfig]:

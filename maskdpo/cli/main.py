@@ -37,6 +37,7 @@ STAGES = {
 TOOLS = {
     "demo": "Run the complete pipeline in a closed world, on a CPU, with built-in settings.",
     "serve": "Serve annotations over HTTP: single responses, and jobs that survive a crash.",
+    "review": "Review sentences and pairs in a browser, by keyboard, alone or with others.",
     "show": "Show annotations, pairs or responses: marked sentences, evidence, masks.",
     "validate": "Check a data set folder or Hub data set, file by file and row by row.",
     "export": "Write pairs or sentences for TRL, the published code, or a spreadsheet.",

@@ -6,7 +6,7 @@ one form (annotator/service/errors.py).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -22,11 +22,12 @@ from annotator.service.api.job_streams import job_stream_router
 from annotator.service.api.status_routes import status_router
 from annotator.service.guard.docs_page import add_docs
 from annotator.service.guard.errors import install_handlers
+from annotator.service.guard.pages import Pages, PagesRoute
 from annotator.service.service import Service
 
 
-def make_app(service: Service) -> FastAPI:
-    """The application of one service process."""
+def make_app(service: Service, pages: Sequence[Pages] = ()) -> FastAPI:
+    """The application of one service process, with pages that others give."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +47,7 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(job_router(service))
     app.include_router(job_stream_router(service))
     app.include_router(status_router(service))
+    app.router.routes.extend(map(PagesRoute, pages))
     install_handlers(app)
     add_docs(app)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.access import TOKEN_NAME, address_of, find_token
 from maskdpo.cli.options import (
     DocumentedCommand,
     announce_limits,
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from schemas.records import Document
-
-TOKEN_NAME = "MASKDPO_TOKEN"
 
 
 @click.command(
@@ -67,13 +65,14 @@ def command(
     require("fastapi", "uvicorn", "httptools", "prometheus_client", needed_for="serve")
     from annotator.judging.make_judge import judge_prices
     from annotator.service.config import ServeConfig, judge_configs
-    from annotator.service.server import bind, serve
+    from annotator.service.listening import bind
+    from annotator.service.server import serve
     from annotator.service.service import Service
 
     settings = config.section(ServeConfig, "serve", host=host, port=port)
     judges = judge_configs(config.section(AnnotateConfig, "annotate"), settings)
     announce_limits(limits, *(price for item in judges.values() for price in judge_prices(item)))
-    token, is_new = _find_token()
+    token, is_new = find_token()
     documents = _read_documents(config)
     listener = bind(settings.host, settings.port)
     run_store = find_run_store(config, config.run.path("annotations.jsonl"), given=store)
@@ -90,20 +89,12 @@ def command(
     )
     for note in service.judges.identify(same_model=same_model):
         click.echo(f"note: {note}", err=True)
-    address = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
+    address = address_of(settings.host, listener.getsockname()[1])
 
     def announce() -> None:
         _announce(address, token if is_new else "", judges, documents)
 
     serve(service, token=token, listener=listener, announce=announce)
-
-
-def _find_token() -> tuple[str, bool]:
-    """The token, and whether it was made now."""
-    from annotator.service.guard.settings import check_token, make_token
-
-    given = os.environ.get(TOKEN_NAME)
-    return (make_token(), True) if given is None else (check_token(given), False)
 
 
 def _read_documents(config: RunConfig) -> Sequence[Document]:
@@ -114,10 +105,6 @@ def _read_documents(config: RunConfig) -> Sequence[Document]:
     if config.run.documents is None and not path.is_file():
         return ()
     return read_records(path, Document)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _announce(
