@@ -18,6 +18,7 @@ from dataset_builder.folder.write import MANIFEST_NAME
 from formats.reviews.pair_log import PairKey, decide, key_of_pair, now
 from maskdpo.desk.pairs.decisions import PairDecisions, decisions_path
 from maskdpo.desk.pairs.rows import Heading, PairRows, Signature, open_rows, sign
+from schemas.hashing import content_key
 from schemas.records import Pair
 from schemas.reviews import PairReview, make_pair_review
 
@@ -207,4 +208,5 @@ class PairDesk:
 
 
 def _name_key(key: PairKey) -> str:
-    return f"{key[1]}-{key[2]}-{key[0]}"
+    """As letters and digits: a form cannot carry every character of a question's id."""
+    return content_key(list(key))

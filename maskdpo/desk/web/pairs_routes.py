@@ -10,7 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Depends, Form, Query
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -32,6 +33,30 @@ _MAX_ABSENT = 200
 _BIGGEST = 10**9
 
 
+def asked_filter(
+    show: Annotated[str, Query()] = "all",
+    topic: Annotated[str, Query()] = "",
+    text: Annotated[str, Query()] = "",
+) -> PairFilter:
+    """The filter of a query. Raises ApiError 400 for a value that is not allowed."""
+    for name in SHOWS:
+        if show == name:
+            return PairFilter(show=name, topic=topic, text=text.strip()[:MAX_TEXT_CHARS])
+    message = f"'show' is not one of {', '.join(SHOWS)}"
+    raise ApiError(status=400, code="bad_query", message=message)
+
+
+Asked = Annotated[PairFilter, Depends(asked_filter)]
+
+
+class Decision(BaseModel):
+    """The form of a decision; `pair` names what the person saw (`ShownPair.key`)."""
+
+    pair: str
+    action: str
+    note: str = ""
+
+
 def pairs_router(desk: Desk) -> APIRouter:
     """Routes of the pages on pairs."""
     router = APIRouter()
@@ -41,49 +66,28 @@ def pairs_router(desk: Desk) -> APIRouter:
     def list_pairs(
         request: Request,
         source: str,
-        show: Annotated[str, Query()] = "all",
-        topic: Annotated[str, Query()] = "",
-        text: Annotated[str, Query()] = "",
+        chosen: Asked,
         first: Annotated[int, Query(ge=1, le=_BIGGEST)] = 1,
     ) -> Response:
-        return opened.list_page(request, source, read_filter(show, topic, text), first)
+        return opened.list_page(request, source, chosen, first)
 
     @router.get(f"{_AT}/{{number}}")
-    def show_pair(
-        request: Request,
-        source: str,
-        number: int,
-        show: Annotated[str, Query()] = "all",
-        topic: Annotated[str, Query()] = "",
-        text: Annotated[str, Query()] = "",
-    ) -> Response:
-        return opened.pair_page(request, source, number, read_filter(show, topic, text))
+    def show_pair(request: Request, source: str, number: int, chosen: Asked) -> Response:
+        return opened.pair_page(request, source, number, chosen)
 
     @router.post(f"{_AT}/taken-back")
     def take_back(request: Request, source: str, review: Annotated[str, Form()]) -> Response:
-        open_source, pairs = opened.find(source)
-        try:
-            pairs.take_back(review, session_of(request).who)
-        except ChangedError:
-            raise _changed() from None
-        if is_htmx(request):
-            return opened.list_page(request, source, PairFilter(), 1)
-        return RedirectResponse(_base(open_source), status_code=303)
+        return opened.take_back(request, source, review)
 
     @router.post(f"{_AT}/{{number}}")
     def decide(
         request: Request,
         source: str,
         number: int,
-        pair: Annotated[str, Form()],
-        action: Annotated[str, Form()],
-        note: Annotated[str, Form()] = "",
-        show: Annotated[str, Query()] = "all",
-        topic: Annotated[str, Query()] = "",
-        text: Annotated[str, Query()] = "",
+        chosen: Asked,
+        given: Annotated[Decision, Form()],
     ) -> Response:
-        chosen = read_filter(show, topic, text)
-        return opened.decide(request, source, number, chosen, (pair, action, note))
+        return opened.decide(request, source, number, chosen, given)
 
     return router
 
@@ -120,7 +124,7 @@ class Opened:
             request,
             "pairs.html.jinja",
             source=source,
-            at=_base(source),
+            base=_base(source),
             chosen=chosen,
             shows=SHOWS,
             topics=rows.topics,
@@ -154,7 +158,7 @@ class Opened:
             request,
             "pairs_one.html.jinja",
             source=source,
-            at=_base(source),
+            base=_base(source),
             shown=shown,
             sides=sides_of(shown.pair) if shown.pair else (),
             mine=next((item for item in shown.decisions if item.who == who), None),
@@ -166,16 +170,29 @@ class Opened:
             said=said,
         )
 
+    def take_back(self, request: Request, key: str, review: str) -> Response:
+        """Take back a person's own drop of a pair that the data set does not hold."""
+        source, pairs = self.find(key)
+        try:
+            pairs.take_back(review, session_of(request).who)
+        except ChangedError:
+            raise _changed() from None
+        except InputError as error:
+            raise _unreadable(error) from None
+        if is_htmx(request):
+            return self.list_page(request, key, PairFilter(), 1)
+        return RedirectResponse(_base(source), status_code=303)
+
     def decide(
         self,
         request: Request,
         key: str,
         number: int,
         chosen: PairFilter,
-        given: tuple[str, str, str],
+        given: Decision,
     ) -> Response:
-        """Record `given`: which pair, the action and the note."""
-        pair, action, note = given
+        """Record what a person decided, and show the pair again."""
+        action, note = given.action, given.note.replace("\r\n", "\n").strip()
         if action not in ("drop", "keep") or len(note) > MAX_NOTE_CHARS:
             message = (
                 f"'action' must be drop or keep, and a note has at most {MAX_NOTE_CHARS:,} "
@@ -185,7 +202,7 @@ class Opened:
         source, pairs = self.find(key)
         try:
             who = session_of(request).who
-            pairs.decide(number, pair, action=action, who=who, note=note.strip())
+            pairs.decide(number, given.pair, action=action, who=who, note=note)
         except ChangedError:
             raise _changed() from None
         except InputError as error:
@@ -194,15 +211,6 @@ class Opened:
         if is_htmx(request):
             return self.pair_page(request, key, number, chosen, said)
         return RedirectResponse(f"{_base(source)}/{number}{write_filter(chosen)}", status_code=303)
-
-
-def read_filter(show: str, topic: str, text: str) -> PairFilter:
-    """The filter of a query. Raises ApiError 400 for a value that is not allowed."""
-    for name in SHOWS:
-        if show == name:
-            return PairFilter(show=name, topic=topic, text=text.strip()[:MAX_TEXT_CHARS])
-    message = f"'show' is not one of {', '.join(SHOWS)}"
-    raise ApiError(status=400, code="bad_query", message=message)
 
 
 def write_filter(chosen: PairFilter, first: int | None = None) -> str:
