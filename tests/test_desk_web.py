@@ -146,13 +146,13 @@ def test_settings_last_for_the_session_and_wrong_ones_are_ignored(visitor: Visit
 
     assert '<html lang="en" data-theme="auto">' in page() and ">Blind<" in page()
     visitor.post("/review/settings", {"lang": "zh", "theme": "dark", "blind": "off"})
-    assert '<html lang="zh-Hans" data-theme="dark">' in page() and ">非盲审<" in page()
+    assert '<html lang="zh-Hans" data-theme="dark">' in page() and ">非盲评<" in page()
     assert '<meta name="color-scheme" content="dark">' in page()
     before = page()
     visitor.post("/review/settings", {"lang": "xx", "theme": "pink", "blind": "maybe"})
     assert page() == before
     visitor.post("/review/settings", {"blind": "toggle"})
-    assert ">盲审<" in page()
+    assert ">盲评<" in page()
     reply = visitor.post("/review/settings", {"lang": "en", "next": "/review/s/a?x=1"})
     assert (reply.status, reply.location) == (303, "/review/s/a?x=1")
 

@@ -5,7 +5,8 @@ error. A request of a script (header HX-Request) gets `<title>` and `<main id="d
 error as one sentence for the live region; everything else is a whole page.
 
 A template extends `base.html.jinja` and fills `{% block title %}`, `{% block main %}` and, for a
-style sheet of its own, `{% block styles %}`. Besides what the route gives, it has these names:
+style sheet of its own, `{% block styles %}`. In addition to what the route gives, it has these
+names:
 
     t, who, lang, theme, csrf, blind   words and session
     source      None where the route gives none
