@@ -39,6 +39,7 @@ class PairDecisions:
         self._inode = -1
         self._end = self._lines = 0
         self._by_key: dict[PairKey, list[LoggedPairReview]] = {}
+        self._dropped: Mapping[PairKey, Sequence[PairReview]] | None = None
 
     def refresh(self) -> None:
         """Read what was appended; all of the file where it was replaced or shortened."""
@@ -73,10 +74,12 @@ class PairDecisions:
             return last_decisions(self._by_key.get(key, ())).get(key, {})
 
     def dropped(self) -> Mapping[PairKey, Sequence[PairReview]]:
-        """The pairs that are dropped, with the drops that count."""
+        """The pairs that are dropped, with the drops that count; one object until a change."""
         with self._lock:
-            found = {key: drops_among(self.of(key)) for key in self._by_key}
-        return {key: drops for key, drops in found.items() if drops}
+            if self._dropped is None:
+                found = {key: drops_among(self.of(key)) for key in self._by_key}
+                self._dropped = {key: drops for key, drops in found.items() if drops}
+            return self._dropped
 
     def find(self, review_id: str) -> PairReview | None:
         """The decision with an id."""
@@ -94,6 +97,7 @@ class PairDecisions:
         self._inode = -1
         self._end = self._lines = 0
         self._by_key = {}
+        self._dropped = None
 
     def _take(self, data: bytes) -> None:
         complete = data[: data.rfind(b"\n") + 1]  # another process may be writing the rest
@@ -110,6 +114,7 @@ class PairDecisions:
                 continue
             entry = LoggedPairReview(line=self._lines, review=review)
             self._by_key.setdefault(key_of_review(review), []).append(entry)
+            self._dropped = None
 
 
 def decisions_path(pairs: Path) -> Path:

@@ -95,6 +95,7 @@ class PairDesk:
         self._lock = RLock()
         self._rows: PairRows | None = None
         self._signature: Signature = ()
+        self._numbered: tuple[object, object, Mapping[int, Sequence[PairReview]]] = (None, None, {})
 
     @property
     def origin(self) -> Origin:
@@ -191,11 +192,14 @@ class PairDesk:
 
     def _drops(self, rows: PairRows) -> Mapping[int, Sequence[PairReview]]:
         """The drops that count, by number of the pair."""
-        return {
-            number: drops
-            for key, drops in self.decisions.dropped().items()
-            for number in rows.numbers_of(key)
-        }
+        dropped = self.decisions.dropped()
+        of_rows, of_dropped, found = self._numbered
+        if of_rows is not rows or of_dropped is not dropped:
+            found = {
+                number: drops for key, drops in dropped.items() for number in rows.numbers_of(key)
+            }
+            self._numbered = (rows, dropped, found)
+        return found
 
     def _numbers(
         self, rows: PairRows, chosen: PairFilter, drops: Mapping[int, object]
