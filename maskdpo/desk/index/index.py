@@ -11,6 +11,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
@@ -30,7 +31,12 @@ from schemas.reviews import Review
 
 FOLDER = ".review"
 _KEPT_DOCUMENTS = 64
-_ROW = "id, n, number, start, end, label, reason, confidence"
+_KEPT_SEARCHES = 32
+_OF_RESPONSE = (
+    "FROM responses JOIN sentences ON sentences.id >= first AND sentences.id < first + count"
+    " WHERE responses.n = ? ORDER BY sentences.id"
+)
+_ROW = "sentences.id, sentences.n, number, start, end, label, reason, confidence"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,7 @@ class Index:
         self._documents = documents
         self._lock = RLock()
         self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._found: OrderedDict[str, Ints] = OrderedDict()
         self.columns = Columns.read(connection)
         self.version = 0  # grows with each change of a state
 
@@ -101,24 +108,31 @@ class Index:
     def counts(self) -> Counts:
         """Totals of the file."""
         with self._lock:
-            (responses,) = self._run("SELECT COUNT(*) FROM responses").fetchone()
-            (copies,) = self._run("SELECT COUNT(*) FROM copies").fetchone()
-            judges = self._run("SELECT judge, COUNT(*) FROM responses GROUP BY judge").fetchall()
-            values = dict(self._run("SELECT name, value FROM meta").fetchall())
+            responses, copies, judges, num_faults, faults = self._totals
             columns = self.columns
             return Counts(
                 responses=responses,
-                copies=copies - responses,
+                copies=copies,
                 sentences=columns.size,
                 open=int((columns.num_people == 0).sum()),
                 labels=columns.count_labels(),
                 reasons=columns.count("reasons"),
                 topics=columns.count("topics"),
                 languages=columns.count("languages"),
-                judges=dict(judges),
-                num_faults=int(values["num_faults"]),
-                faults=values["faults"].splitlines(),
+                judges=judges,
+                num_faults=num_faults,
+                faults=faults,
             )
+
+    @cached_property
+    def _totals(self) -> tuple[int, int, dict[str, int], int, list[str]]:
+        """What never changes: responses, copies, responses by judge, rows with faults."""
+        (responses,) = self._run("SELECT COUNT(*) FROM responses").fetchone()
+        (ids,) = self._run("SELECT COUNT(*) FROM copies").fetchone()
+        judges = self._run("SELECT judge, COUNT(*) FROM responses GROUP BY judge").fetchall()
+        values = dict(self._run("SELECT name, value FROM meta").fetchall())
+        faults = values["faults"].splitlines()
+        return responses, ids - responses, dict(judges), int(values["num_faults"]), faults
 
     def find(
         self,
@@ -198,8 +212,15 @@ class Index:
         match = match_of(text)
         if match is None:
             return np.zeros(0, dtype=np.int64)
-        rows = self._run("SELECT rowid FROM words WHERE words MATCH ?", (match,)).fetchall()
-        return np.array(rows, dtype=np.int64).reshape(-1) - 1
+        if match not in self._found:
+            # One text of numbers: a row of Python for each of 150,000 sentences takes longer.
+            (listed,) = self._run(
+                "SELECT group_concat(rowid) FROM words WHERE words MATCH ?", (match,)
+            ).fetchone()
+            if len(self._found) >= _KEPT_SEARCHES:
+                self._found.popitem(last=False)
+            self._found[match] = np.fromstring(listed or "", dtype=np.int64, sep=",") - 1
+        return self._found[match]
 
     def _rank(self, wanted: Filter) -> Ints:
         """For each place, where it is in an order."""
@@ -230,7 +251,7 @@ class Index:
     def rows_of(self, response: int) -> list[Row]:
         """The sentences of a response, in order. Raises KeyError where there is none."""
         with self._lock:
-            rows = self._run(f"SELECT {_ROW} FROM sentences WHERE n = ? ORDER BY id", (response,))
+            rows = self._run(f"SELECT {_ROW} {_OF_RESPONSE}", (response,))
             found = [_row(values) for values in rows]
         if not found:
             raise KeyError(response)
@@ -292,7 +313,7 @@ class Index:
     def states_of(self, response: int) -> list[State]:
         """What people did with each sentence of a response."""
         with self._lock:
-            rows = self._run("SELECT state FROM sentences WHERE n = ? ORDER BY id", (response,))
+            rows = self._run(f"SELECT state {_OF_RESPONSE}", (response,))
             return [read_state(text) for (text,) in rows]
 
     def entries(self, response: int) -> list[Logged]:
