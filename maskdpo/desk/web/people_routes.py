@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -73,6 +74,14 @@ class Quoted:
     after: str
 
 
+class ConflictForm(BaseModel):
+    """A decision about a conflict, and the conflict that the page showed (`Dispute.key`)."""
+
+    choice: str
+    key: str
+    note: str = Field(default="", max_length=MAX_NOTE_CHARS)
+
+
 class Progresses:
     """The progress of each file of reviews, read once."""
 
@@ -117,16 +126,11 @@ def people_router(desk: Desk) -> APIRouter:
 
     @router.post("/review/s/{source}/conflicts/{number}")
     def decide(
-        request: Request,
-        source: str,
-        number: int,
-        choice: Annotated[str, Form()],
-        key: Annotated[str, Form()],
-        note: Annotated[str, Form(max_length=MAX_NOTE_CHARS)] = "",
+        request: Request, source: str, number: int, form: Annotated[ConflictForm, Form()]
     ) -> Response:
         found, session = open_source(desk, source), session_of(request)
         row, annotation, dispute = _find(found, number)
-        if dispute is None or dispute.key != key:
+        if dispute is None or dispute.key != form.key:
             message = "somebody decided here since this page was shown; load it again"
             raise ApiError(status=409, code="conflict_changed", message=message)
         place = (dispute.start, dispute.end)
@@ -135,11 +139,11 @@ def people_router(desk: Desk) -> APIRouter:
             resolve_as(
                 dispute,
                 annotation,
-                _read_choice(dispute, choice),
+                _read_choice(dispute, form.choice),
                 who=session.who,
                 when=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 blind=is_blind(entries, place, session.who, hidden=session.blind),
-                note=note.strip(),
+                note=form.note.strip(),
             )
         )
         following = next_dispute(found, session.who, row.id)
