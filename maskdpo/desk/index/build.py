@@ -95,18 +95,18 @@ def _read_rows(connection: sqlite3.Connection, path: Path, on_event: OnEvent) ->
     places = list(line_places(path))
     on_event(Started(stage=STAGE, unit="response", total=len(places)))
     faults: list[str] = []
-    num_faults = 0
+    bad: set[int | None] = set()  # a row may have several faults
     for done, item in enumerate(scan_rows(path, Annotation), start=1):
         if done % _STEP == 0:
             on_event(Advanced(stage=STAGE, count=_STEP))
         if isinstance(item, Fault):
-            num_faults += 1
+            bad.add(item.line)
             if len(faults) < MAX_KEPT_FAULTS:
                 faults.append(str(item))
             continue
         _keep(connection, item.line, item.record, *places[item.line - 1])
     connection.execute("INSERT INTO meta VALUES ('faults', ?)", ("\n".join(faults),))
-    connection.execute("INSERT INTO meta VALUES ('num_faults', ?)", (str(num_faults),))
+    connection.execute("INSERT INTO meta VALUES ('num_faults', ?)", (str(len(bad)),))
     on_event(Ended(stage=STAGE))
 
 

@@ -59,9 +59,8 @@ class Columns:
         rows = connection.execute(
             "SELECT n, label, reason, confidence, sure, ticket, state FROM sentences ORDER BY id"
         ).fetchall()
-        response, label, reason, confidence, sure, ticket, states = (
-            zip(*rows, strict=True) or [()] * 7
-        )
+        by_column = list(zip(*rows, strict=True)) or [()] * 7
+        response, label, reason, confidence, sure, ticket, states = by_column
         of_response = connection.execute(
             "SELECT topic, language, position FROM responses ORDER BY n"
         ).fetchall()

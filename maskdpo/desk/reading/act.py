@@ -165,7 +165,7 @@ def _save_note(draft: Draft, person: Person, here: Sequence[Review]) -> Done:
     last = decided[-1]
     if last.note == draft.note:
         return Done(message="note_same")
-    values = last.model_dump(exclude={"id", "withdraws"}, mode="json")
+    values = last.model_dump(exclude={"id", "withdraws"})
     changed = {"note": draft.note, "when": person.when, "blind": person.blind}
     return Done(review=make_review(**{**values, **changed}), message="note_saved")
 
