@@ -5,7 +5,8 @@ and three equations always hold:
 
     responses = responses_in_pairs + all unused_*
     questions = questions_in_pairs + all dropped_*
-    reviews   = reviews_applied + _superseded + _in_conflict + _without_label + _refused
+    reviews   = reviews_applied + _superseded + _in_conflict + _resolved + _withdrawn
+                + _without_label + _refused
 """
 
 from __future__ import annotations

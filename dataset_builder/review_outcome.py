@@ -23,6 +23,8 @@ REVIEW_COUNTS = (
     "reviews_applied",
     "reviews_superseded",
     "reviews_in_conflict",
+    "reviews_resolved",
+    "reviews_withdrawn",
     "reviews_without_label",
     "reviews_refused",
     "conflicts",
@@ -88,6 +90,13 @@ def notes_on_people(
             f"{counts['reviews_superseded']:,} reviews were superseded by later ones of the same "
             "person"
         )
+    if counts.get("reviews_resolved"):
+        yield (
+            f"{counts['reviews_resolved']:,} reviews are of conflicts that somebody resolved; the "
+            "label of that decision is used"
+        )
+    if counts.get("reviews_withdrawn"):
+        yield f"{counts['reviews_withdrawn']:,} reviews were withdrawn by the person who made them"
     if counts.get("labels_carried_over"):
         yield (
             f"{counts['labels_carried_over']:,} sentences have the label that people gave the same "

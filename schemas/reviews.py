@@ -1,7 +1,8 @@
 """`Review`: what one person decided about one sentence of a response.
 
-The rule: reviews are appended and never changed. A person who changes their mind adds a review;
-which of several counts is decided when a data set is built (`formats/reviews/`).
+The rule: reviews are appended and never changed. A person who changes their mind adds a review, and
+one who takes a decision back adds a withdrawal; which of several counts is decided when a data set
+is built (`formats/reviews/`).
 
 Rows of earlier versions (`Correction`: no `id`, no `action`) are read as reviews.
 """
@@ -9,6 +10,7 @@ Rows of earlier versions (`Correction`: no `id`, no `action`) are read as review
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -19,7 +21,8 @@ from schemas.labels import Label
 from schemas.records import ErrorSpan, Evidence, Identifier, Record
 
 REVIEW_ID_CHARS = 32
-Action = Literal["label", "agree", "skip", "flag", "split"]
+Action = Literal["label", "agree", "skip", "flag", "split", "withdraw"]
+DECIDING: frozenset[Action] = frozenset({"label", "agree", "split"})
 
 
 class ReviewSpan(Record):
@@ -41,12 +44,17 @@ class Review(Record):
     text_sha256    SHA-256 (hex) of the response's text in UTF-8: what the person saw
     action         label: another label or the first one. agree: the judge's label is right.
                    split: the sentence is divided into `spans`. skip: no decision. flag: somebody
-                   should look at it; no decision either
+                   should look at it; no decision either. withdraw: the review named in `withdraws`
+                   no longer counts, as if it had never been made
     spans          the labels of `label`, `agree` and `split`. An `agree` without spans takes the
                    label that the sentence has when the data set is built
     blind          the judge's label was not shown
     round          a second look of the same person has a higher number, and counts instead
     when           ISO 8601; without a zone it is UTC
+    withdraws      id of a review of the same person, with action `withdraw` only. It may be a
+                   withdrawal: then what that one withdrew counts again
+    resolves       ids of the reviews of a conflict, also of other people, that no longer count for
+                   the characters [start, end): this decision counts instead
     """
 
     id: Identifier
@@ -62,6 +70,8 @@ class Review(Record):
     who: str
     when: str
     note: str = ""
+    withdraws: Identifier | None = Field(default=None, exclude_if=lambda name: name is None)
+    resolves: list[Identifier] = Field(default=[], exclude_if=lambda names: not names)
 
     @model_validator(mode="before")
     @classmethod
@@ -81,10 +91,16 @@ class Review(Record):
 
     @model_validator(mode="after")
     def _spans_fit_the_action(self) -> Self:
-        if self.action in ("skip", "flag") and self.spans:
+        if self.action not in DECIDING and self.spans:
             raise ValueError(f"action {self.action!r} decides nothing, so 'spans' must be empty")
         if self.action == "label" and not self.spans:
             raise ValueError("action 'label' needs its label in 'spans'")
+        if self.action == "withdraw" and self.withdraws is None:
+            raise ValueError("action 'withdraw' needs the id of a review in 'withdraws'")
+        if self.action != "withdraw" and self.withdraws is not None:
+            raise ValueError(f"action {self.action!r} withdraws nothing; remove 'withdraws'")
+        if self.action not in DECIDING and self.resolves:
+            raise ValueError(f"action {self.action!r} decides nothing, so it has no 'resolves'")
         for span in self.spans:
             for item in span.error_spans:
                 place = f"error span [{item.start}, {item.end})"
@@ -99,6 +115,17 @@ def review_id(values: dict[str, Any]) -> str:
     """The id of a review from its other fields: the same decision has the same id."""
     content = {name: value for name, value in values.items() if name != "id"}
     return content_key(content)[:REVIEW_ID_CHARS]
+
+
+def again(review: Review, taken: Container[str]) -> Review:
+    """The same decision made once more, with an id that is not in `taken`.
+
+    A person who withdraws a decision and makes it again at the same time gives the same content.
+    """
+    name = review.id
+    while name in taken:
+        name = content_key([name, review.id])[:REVIEW_ID_CHARS]
+    return review.model_copy(update={"id": name})
 
 
 def text_sha256(text: str) -> str:

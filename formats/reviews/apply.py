@@ -1,7 +1,8 @@
 """People's verdicts replace the judge's: reviews applied to the annotations of one question.
 
-The rule: every review is in exactly one of five groups, and the counts say which: applied,
-superseded (the same person decided again later), in a conflict, without a label, refused. People's
+The rule: every review is in exactly one of seven groups, and the counts say which: applied,
+superseded (the same person decided again later), in a conflict, resolved (somebody's decision on a
+conflict counts instead), withdrawn, without a label (skip, flag, a withdrawal), refused. People's
 decisions replace the sentences at their place; of a sentence that is only partly covered, the rest
 stays as `corrected_in_part`. Identical answers to one question share their reviews.
 
@@ -32,8 +33,10 @@ from formats.reviews.decisions import (
     find_fault,
     refusal,
     resolve_agreement,
+    resolved_ids,
 )
 from formats.reviews.log import Logged, time_of
+from formats.reviews.standing import sort_withdrawn
 from schemas.labels import Label
 from schemas.records import Annotation, Failure, Sentence, Verdict
 from schemas.spans import Offsets, gaps, trim
@@ -45,7 +48,7 @@ PERSON = "person"  # the person is in the provenance, not among the judges' name
 class Replaced:
     """Who decided on a sentence and when (the latest of them), and what was replaced.
 
-    who          by name, sorted
+    who          by name, sorted; of a resolved conflict also those whose reviews it was about
     sentences    the sentences that the decision overlaps, before the change
     """
 
@@ -88,21 +91,28 @@ def apply_reviews(
     """
     if not any(reviews.get(row.id) for row in rows):
         return Reviewed(rows=rows)
-    counts: Counter[str] = Counter()
-    refused: list[Failure] = []
+    found_standing = sort_withdrawn(entry for row in rows for entry in reviews.get(row.id, ()))
+    refused = [refusal(entry.review, *fault) for entry, *fault in found_standing.refused]
+    counts: Counter[str] = Counter(
+        reviews_without_label=len(found_standing.withdrawals),
+        reviews_withdrawn=len(found_standing.withdrawn),
+    )
+    stand: defaultdict[str, list[Logged]] = defaultdict(list)
+    for entry in found_standing.stand:
+        stand[entry.review.response_id].append(entry)
     of_text: defaultdict[str, list[Logged]] = defaultdict(list)
     for row in rows:
-        sound, faulty = _sort_out(row, reviews.get(row.id, ()))
+        sound, faulty = _sort_out(row, stand[row.id])
         of_text[row.text] += sound
         refused += faulty
-        counts["reviews_refused"] += len(faulty)
+    counts["reviews_refused"] = len(refused)
     resolved: dict[str, Resolved] = {}
     conflicts: list[Conflict] = []
     first_row = {row.text: row for row in sorted(rows, key=lambda row: row.id, reverse=True)}
     for text, entries in of_text.items():
         decisions = decisions_of_people(entries, text)
         resolved[text] = resolve(decisions, text, rule)
-        counts.update(_count(entries, decisions, resolved[text]))
+        counts.update(_count(entries, decisions, resolved[text], text))
         conflicts += [
             describe_conflict(first_row[text], place, group, taken, rule)
             for place, group, taken in resolved[text].conflicts
@@ -139,11 +149,12 @@ def _sort_out(row: Annotation, entries: Iterable[Logged]) -> tuple[list[Logged],
 
 
 def _count(
-    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved
+    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved, text: str
 ) -> Counter[str]:
     """How many reviews are in each group except `refused`."""
     contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
     present = {item.entry.review.id for item in decisions}
+    named = resolved_ids(entries, text)
     counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
     if num_differ := sum(item.words_differ for item in resolved.decided):
         counts["wrong_words_differ"] = num_differ
@@ -154,6 +165,8 @@ def _count(
             counts["reviews_in_conflict"] += 1
         elif entry.review.id in present:
             counts["reviews_applied"] += 1
+        elif entry.review.id in named:
+            counts["reviews_resolved"] += 1
         else:
             counts["reviews_superseded"] += 1
     return counts
@@ -185,9 +198,10 @@ def _apply_decisions(
 
 def _replaced(items: Sequence[Decided], before: Sequence[Sentence]) -> Replaced:
     entries = [entry for item in items for entry in item.by]
+    resolved = [entry for item in items for entry in item.resolved]
     last = max(entries, key=lambda entry: (time_of(entry.review), entry.order))
     return Replaced(
-        who=sorted({entry.review.who for entry in entries}),
+        who=sorted({entry.review.who for entry in [*entries, *resolved]}),
         when=last.review.when,
         sentences=before,
     )

@@ -6,6 +6,9 @@ with every decision in it, and a setting decides what the data set holds there.
     skip       nothing: the place is `undetermined: reviews_conflict` and trains on neither side
     majority   the labels that more people gave than any other labels; without such a majority: skip
     latest     the labels of the latest review by time; with two at the same time: skip
+
+A conflict that somebody resolved by a review that names its reviews is none, under every rule;
+whoever decides otherwise later makes it one again (formats/reviews/decisions.py).
 """
 
 from __future__ import annotations
@@ -69,6 +72,7 @@ class Conflict(Record):
 class Decided:
     """A label for a place, and the reviews that it comes from (in a conflict: all reviews of it).
 
+    resolved        reviews of a conflict that those in `by` resolved
     error_spans     of the decision that was used; others gave the same label
     words_differ    others marked other wrong words with it (without any: the whole place)
     """
@@ -78,6 +82,7 @@ class Decided:
     label: Label
     reason: str | None
     by: Sequence[Logged]
+    resolved: Sequence[Logged] = ()
     error_spans: Sequence[ErrorSpan] = ()
     words_differ: bool = False
 
@@ -243,6 +248,7 @@ def _decided(item: Decision, group: Sequence[Decision]) -> Decided:
         label=item.label,
         reason=item.reason,
         by=list(by.values()),
+        resolved=[entry for other in same for entry in other.resolved],
         error_spans=item.error_spans,
         words_differ=any(_words_differ(item, other) for other in same),
     )

@@ -5,15 +5,23 @@ one person's reviews the last one counts (by round, then time, then place in the
 [start, end) that no span covers is `not_labelled`. Where a later review covers part of an earlier
 one, the rest of the earlier one is `corrected_in_part`: a label of the whole may be wrong for a
 part.
+
+Withdrawn reviews count for nothing. A review with `resolves` counts instead of the reviews that it
+names, at the characters for which it is its person's last one. What anybody decides later is not
+named, and counts; where the person who resolved a conflict decides again, without `resolves`, the
+named reviews count again, too. So what people decided never disappears: a review is only left out
+where another one counts. Where people are compared, only what each decided alone counts
+(`own_decisions`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from formats.reviews.log import Logged, parse_time
+from formats.reviews.standing import standing
 from schemas.labels import Label
 from schemas.records import Annotation, ErrorSpan, Failure
 from schemas.reviews import Review, ReviewSpan, text_sha256
@@ -22,7 +30,7 @@ from schemas.spans import Offsets, check_order, gaps, trim
 CUT = "corrected_in_part"
 NOT_LABELLED = "not_labelled"
 CANNOT_TELL = "person_cannot_tell"
-WITHOUT_LABEL = frozenset({"skip", "flag"})
+WITHOUT_LABEL = frozenset({"skip", "flag", "withdraw"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +40,7 @@ class Decision:
     reason         why the label is `undetermined`; None for other labels
     error_spans    the wrong words, as in the review
     entry          the review it comes from
+    resolved       the reviews of a conflict that it counts instead of
     """
 
     start: int
@@ -40,6 +49,7 @@ class Decision:
     reason: str | None
     entry: Logged
     error_spans: Sequence[ErrorSpan] = ()
+    resolved: Sequence[Logged] = ()
 
     @property
     def who(self) -> str:
@@ -54,24 +64,88 @@ class Decision:
 def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
     """What each person finally decided, by person and place; no two of one person overlap.
 
-    `entries` are valid (`find_fault`), with or without a label, in any order.
+    `entries` are valid (`find_fault`), with or without a label, in any order. Conflicts that
+    somebody resolved are none here: what is named in `resolves` is left out at the place of the
+    decision that names it.
     """
+    stand = standing(entries)
+    by_id = {entry.review.id: entry for entry in stand}
+    last = _last_decisions(stand, text)
+    named_by = _named_by(last)
+    found: list[Decision] = []
+    for item in last:
+        left = [item]
+        for other in named_by.get(item.entry.review.id, ()):
+            if other.who != item.who:
+                left = _cut_out(left, (other.start, other.end), text)
+        found += [replace(part, resolved=_resolved_by(part, by_id)) for part in left]
+    return found
+
+
+def own_decisions(entries: Iterable[Logged], text: str) -> list[Decision]:
+    """What each person decided alone: `decisions_of_people` without the reviews that resolve a
+    conflict, and without what these do to others."""
+    return _last_decisions((item for item in standing(entries) if not item.review.resolves), text)
+
+
+def resolved_ids(entries: Iterable[Logged], text: str) -> frozenset[str]:
+    """The reviews that a decision on a conflict counts instead of, at some place of theirs."""
+    stand = standing(entries)
+    named_by = _named_by(_last_decisions(stand, text))
+    return frozenset(
+        entry.review.id
+        for entry in stand
+        if any(_is_at(entry, item) for item in named_by.get(entry.review.id, ()))
+    )
+
+
+def _named_by(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
+    """By id of a review, the decisions that resolve it."""
+    found: defaultdict[str, list[Decision]] = defaultdict(list)
+    for item in decisions:
+        for name in item.entry.review.resolves:
+            found[name].append(item)
+    return found
+
+
+def _resolved_by(item: Decision, by_id: Mapping[str, Logged]) -> list[Logged]:
+    """The reviews that a decision counts instead of."""
+    names = dict.fromkeys(item.entry.review.resolves)
+    return [by_id[name] for name in names if name in by_id and _is_at(by_id[name], item)]
+
+
+def _is_at(entry: Logged, item: Decision) -> bool:
+    """Whether a review is about some of the characters of a decision."""
+    return entry.review.start < item.end and item.start < entry.review.end
+
+
+def _last_decisions(stand: Iterable[Logged], text: str) -> list[Decision]:
+    """Of each person's reviews the last one at each place; one that the person resolved is not."""
     people: defaultdict[str, list[Decision]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda item: item.order):
-        if entry.review.action in WITHOUT_LABEL:
+    ordered = sorted(stand, key=lambda item: item.order)
+    resolving = [entry for entry in ordered if entry.review.resolves]
+    for entry in ordered:
+        review = entry.review
+        if review.action in WITHOUT_LABEL:
             continue
-        stretch = (entry.review.start, entry.review.end)
-        kept = [
-            part
-            for earlier in people[entry.review.who]
-            for part in _outside(earlier, stretch, text)
-        ]
-        people[entry.review.who] = [*kept, *_decisions_of(entry, text)]
+        mine = _decisions_of(entry, text)
+        counted = [(review.start, review.end)]
+        for other in (item.review for item in resolving):
+            if other.who == review.who and review.id in other.resolves and other.id != review.id:
+                mine = _cut_out(mine, (other.start, other.end), text)
+                counted = _less(counted, (other.start, other.end))
+        for stretch in counted:
+            people[review.who] = _cut_out(people[review.who], stretch, text)
+        people[review.who] += mine
     return [
         decision
         for who in sorted(people)
         for decision in sorted(people[who], key=lambda item: item.start)
     ]
+
+
+def _cut_out(decisions: Iterable[Decision], stretch: Offsets, text: str) -> list[Decision]:
+    return [part for item in decisions for part in _outside(item, stretch, text)]
 
 
 def resolve_agreement(entry: Logged, annotation: Annotation) -> Logged | None:
@@ -130,6 +204,16 @@ def refusal(review: Review, reason: str, sentence: str) -> Failure:
         reason=reason,
         detail=f"review {review.id} of {place} from {review.when!r}: {sentence}",
     )
+
+
+def _less(stretches: Iterable[Offsets], place: Offsets) -> list[Offsets]:
+    """The parts of stretches that are outside a place."""
+    ends = (
+        part
+        for start, end in stretches
+        for part in ((start, min(end, place[0])), (max(start, place[1]), end))
+    )
+    return [(start, end) for start, end in ends if start < end]
 
 
 def _decisions_of(entry: Logged, text: str) -> list[Decision]:

@@ -1,8 +1,8 @@
 """The file of reviews: read, and appended to.
 
 The rule: existing rows of the file are never changed, not by a byte. New reviews are appended in
-one step, under a lock; a decision that the person has already made identically is not repeated, so
-that importing a sheet twice changes nothing.
+one step, under a lock; a decision that the person has already made identically and that stands is
+not repeated, so that importing a sheet twice changes nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from formats.reviews.standing import standing
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import read_lines, scan_rows
+from schemas.files.appending import append_lines, cut_off_end
+from schemas.files.jsonl import scan_rows
 from schemas.files.sidecar import check_sidecar
-from schemas.files.writing import atomic_writer
-from schemas.reviews import Review
+from schemas.reviews import Review, again
 
 LOCK_WAIT_S = 60.0
 Order = tuple[int, datetime, int, str]  # round, time, line, id
@@ -27,10 +28,14 @@ _Sentence = tuple[str, str, int, int]  # response id, SHA-256 of the text, start
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Logged:
-    """A review with its line in the file: of two, the later line counts."""
+    """A review with its line in the file: of two, the later line counts.
+
+    offset    the byte at which the line begins; -1 where it is not known
+    """
 
     line: int
     review: Review
+    offset: int = field(default=-1, compare=False)
 
     @property
     def order(self) -> Order:
@@ -45,8 +50,8 @@ class Appended:
     num_new          reviews written
     num_known        decisions that were already in the file, and were not repeated
     num_changed      of the new ones, those in which a person changes their earlier labels
-    num_back         of the changed ones, those that return to an earlier label, and which count
-                     now: a change of mind, or an old sheet that was imported again
+    num_back         those that return to a label which the person had changed or withdrawn, and
+                     which count now: a change of mind, or an old sheet that was imported again
     num_outdated     of the changed ones, those that are older than the decision that they would
                      change
     num_disagreeing  sentences of the new ones for which another person decided differently
@@ -74,10 +79,7 @@ def read_reviews(path: Path) -> list[Logged]:
             continue
         first = found.setdefault(item.record.id, Logged(line=item.line, review=item.record))
         if first.review != item.record:
-            message = (
-                f"duplicate id {item.record.id!r}, first used on line {first.line} for another "
-                "decision; ids must be unique in a file"
-            )
+            message = duplicate_id(first.review.id, first.line)
             faults.append(Fault(path=str(path), line=item.line, message=message))
     if faults:
         raise InputError(faults)
@@ -95,13 +97,7 @@ def append_reviews(path: Path, reviews: Sequence[Review]) -> Appended:
         _refuse_torn_end(path)
         fresh, result = compare(present, reviews)
         if fresh:
-            before = path.read_bytes().decode("utf-8") if path.exists() else ""
-            with atomic_writer(path) as handle:
-                handle.write(before)
-                if before and not before.endswith("\n"):
-                    handle.write("\n")
-                for review in fresh:
-                    handle.write(review.model_dump_json() + "\n")
+            append_lines(path, [review.model_dump_json() for review in fresh])
     return result
 
 
@@ -110,10 +106,11 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
     latest: defaultdict[_Sentence, dict[str, Logged]] = defaultdict(dict)
     labels: defaultdict[tuple[_Sentence, str], list[object]] = defaultdict(list)
     for entry in sorted(present, key=lambda item: item.order):
-        place, who = _sentence(entry.review), entry.review.who
-        latest[place][who] = entry
-        labels[place, who].append(_labels(entry.review))
+        labels[_sentence(entry.review), entry.review.who].append(_labels(entry.review))
+    for entry in sorted(standing(present), key=lambda item: item.order):
+        latest[_sentence(entry.review)][entry.review.who] = entry
     ids = {entry.review.id for entry in present}
+    count = {entry.review.id for entry in standing(present)}
     line = max((entry.line for entry in present), default=0)
     fresh: list[Review] = []
     num_known = num_changed = num_back = num_outdated = 0
@@ -122,23 +119,24 @@ def compare(present: Sequence[Logged], reviews: Iterable[Review]) -> tuple[list[
         place = _sentence(review)
         of_sentence = latest[place]
         mine = of_sentence.get(review.who)
-        if review.id in ids or (mine is not None and _decision(mine.review) == _decision(review)):
+        if review.id in count or (mine is not None and _decision(mine.review) == _decision(review)):
             num_known += 1
             continue
         line += 1
-        entry = Logged(line=line, review=review)
+        entry = Logged(line=line, review=again(review, ids))
         num_changed += mine is not None and _labels(mine.review) != _labels(review)
         others = (item.review for who, item in of_sentence.items() if who != review.who)
         if any(_labels(other) and _labels(other) != _labels(review) for other in others):
             disagreeing.add(place)
         if mine is None or mine.order < entry.order:
             of_sentence[review.who] = entry
-            if mine is not None and _labels(mine.review) != _labels(review):
+            if mine is None or _labels(mine.review) != _labels(review):
                 num_back += _labels(review) in labels[place, review.who]
         else:
             num_outdated += 1
-        ids.add(review.id)
-        fresh.append(review)
+        ids.add(entry.review.id)
+        count.add(entry.review.id)
+        fresh.append(entry.review)
     return fresh, Appended(
         num_new=len(fresh),
         num_known=num_known,
@@ -164,6 +162,14 @@ def locked(path: Path) -> Iterator[None]:
         raise InputError.of(path, message) from None
 
 
+def duplicate_id(name: str, line: int) -> str:
+    """The message on an id that two decisions have."""
+    return (
+        f"duplicate id {name!r}, first used on line {line} for another decision; ids must be "
+        "unique in a file"
+    )
+
+
 def parse_time(when: str) -> datetime | None:
     """An ISO 8601 time; without a zone it is read as UTC. None when it is not a valid time."""
     try:
@@ -180,22 +186,14 @@ def time_of(review: Review) -> datetime:
 
 def _refuse_torn_end(path: Path) -> None:
     """Raise InputError where the last line is incomplete: it would become a bad row."""
-    if not path.exists():
-        return
-    lines = [number for number, _ in read_lines(path)]
-    with path.open("rb") as handle:
-        held = [number for number, raw in enumerate(handle, start=1) if raw.strip()]
-    if len(held) > len(lines):
-        raise InputError(
-            [
-                Fault(
-                    path=str(path),
-                    line=held[-1],
-                    message="the last line is cut off; remove it or complete it, and run this "
-                    "again. Nothing was written",
-                )
-            ]
+    if cut_off_end(path):
+        with path.open("rb") as handle:
+            last = sum(1 for _ in handle)
+        message = (
+            "the last line is cut off; remove it or complete it, and run this again. Nothing was "
+            "written"
         )
+        raise InputError([Fault(path=str(path), line=last, message=message)])
 
 
 def _sentence(review: Review) -> _Sentence:

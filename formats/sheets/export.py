@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from formats.reviews.log import read_reviews
+from formats.reviews.standing import standing
 from formats.sheets.cells import split_cell
 from formats.sheets.columns import (
     LONG_COLUMNS,
@@ -79,7 +80,7 @@ def run_export_sheet(
     chosen = choice or Choice()
     check_output(output, format_name, run_options)
     survey = _survey(source)
-    known = [entry.review for path in reviews for entry in read_reviews(path)]
+    known = [entry.review for path in reviews for entry in standing(read_reviews(path))]
     selected = survey.answers.select(chosen, known, by_seed=blind)
     if not selected:
         raise InputError.of(source, _nothing_left(chosen, survey, known))

@@ -32,7 +32,8 @@ FORMAT_VERSIONS: Mapping[str, tuple[int, int]] = {
     # `kind`, and `missing_error_words`, where there are any
     "annotation": (1, 2),
     "correction": (1, 0),
-    "review": (1, 1),  # 1.1: `label` and `kind` of error spans
+    # 1.1: `label` and `kind` of error spans; 1.2: `withdraws`, `resolves`
+    "review": (1, 2),
     "failure": (1, 0),
     "export": (1, 0),
     "pairs": (2, 0),  # 2: spans may be pieces of sentences; without pieces 1.0 is written
