@@ -24,16 +24,10 @@ REVIEW_LOG = [
             f"{STANDING} brings_the_review_back",
         ),
         (
-            "one-of-two-withdrawals-is-enough",
-            "if stands[name] or not undecided[named]:",
-            "if True:",
-            f"{STANDING} must_both",
-        ),
-        (
             "refused-and-withdrawn-counted-twice",
             "if entry.review.id in faults and stands.get(entry.review.id) is not False",
             "if entry.review.id in faults",
-            f"{STANDING} any_sequence",
+            f"{STANDING} nobody_withdraws",
         ),
     ),
     *mutants_of(
@@ -97,12 +91,6 @@ REVIEW_LOG = [
             "        if cut_off_end(self.path):",
             "        if False:",
             f"{JOURNAL} moved_aside",
-        ),
-        (
-            "journal-reads-half-rows",
-            'data[: data.rfind(b"\\n") + 1]',
-            "data",
-            f"{JOURNAL} being_written",
         ),
         (
             "journal-misses-a-new-file",

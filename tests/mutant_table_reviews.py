@@ -29,7 +29,7 @@ REVIEWS = [
             "no-lock",
             "        with lock:\n",
             "        if lock:\n",
-            "test_review_log.py -k time_lose",
+            "test_review_log.py -k keeps",
         ),
         (
             "torn-end-accepted",

@@ -157,7 +157,7 @@ class Journal:
                 self._forget()
             handle.seek(self._place.end)
             data = handle.read()
-        rows, faults = self._take(data[: data.rfind(b"\n") + 1], found)
+        rows, faults = self._take(data, found)
         return News(rows=rows, faults=faults, is_replaced=is_replaced)
 
     def _goes_on(self, handle: IO[bytes], found: tuple[int, int]) -> bool:
@@ -218,5 +218,5 @@ class Journal:
 
 
 def _lines(data: bytes) -> list[bytes]:
-    """Lines that end at "\n" only, each with its end."""
+    """Whole lines, which end at "\n" only, each with its end."""
     return [text + b"\n" for text in data.split(b"\n")[:-1]]
