@@ -1,4 +1,4 @@
-"""The journal of reviews: nothing that was acknowledged is lost, whoever writes or is killed."""
+"""The journal of reviews: nothing that was acknowledged is lost, with several writers and kills."""
 
 import json
 import os
@@ -110,9 +110,12 @@ def test_a_file_that_was_replaced_or_shortened_is_read_anew(path: Path) -> None:
     replacement.replace(path)
     news = journal.read_new()
     assert news.is_replaced and [item.review.who for item in news.rows] == ["p0", "p2"]
+    replacement.write_bytes(path.read_bytes().replace(b'"p0"', b'"q0"'))  # of the same length
+    replacement.replace(path)
+    assert journal.read_new().is_replaced
     os.truncate(path, len(lines[0]))
     news = journal.append(review("p9")).news
-    assert news.is_replaced and [item.review.who for item in news.rows] == ["p0"]
+    assert news.is_replaced and [item.review.who for item in news.rows] == ["q0"]
     assert journal.append(review("p2")).entry.line == 3  # forgotten before, so not known
     path.write_bytes(b"".join(lines).replace(b'"p2"', b'"q2"'))  # in place, of the same length
     assert journal.read_new().is_replaced

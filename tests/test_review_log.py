@@ -55,6 +55,7 @@ def test_the_same_decision_is_written_once_whenever_it_is_imported(tmp_path: Pat
     wrong = [review(Label.HALLUCINATED, when=f"2026-07-0{day}") for day in (1, 2)]
     once = append_reviews(path, wrong)  # within one import as well
     assert (once.num_new, once.num_known) == (1, 1)
+    assert len(read_reviews(path)) == 4
 
 
 def test_a_last_line_without_its_newline_is_completed(tmp_path: Path) -> None:

@@ -110,6 +110,9 @@ def test_nobody_withdraws_what_another_person_decided(changes: Any, reason: str)
     assert labels(done)[0] == (WRONG, "person")
     assert [failure.reason for failure in done.refused] == [reason]
     assert counts(done) == {"applied": 1, "refused": 1}
+    faulty = withdraw(first, **changes)
+    found = counts(applied(first, faulty, withdraw(faulty)))
+    assert found == {"applied": 1, "withdrawn": 1, "without_label": 1}
     assert "Li" not in done.refused[0].detail and "Bo" not in done.refused[0].detail
 
 
@@ -204,7 +207,8 @@ def test_a_resolution_counts_at_its_place_only_and_missing_ids_are_harmless() ->
     assert not done.conflicts
     assert labels(done) == [(NONE, "person"), (WRONG, "person")]
     elsewhere = review("Di", NONE, SECOND, resolves=[bo.id])
-    assert counts(applied(bo, elsewhere)) == {"applied": 2}
+    done = applied(bo, elsewhere)
+    assert counts(done) == {"applied": 2} and done.replaced["r1"][SECOND].who == ["Di"]
 
 
 def test_own_decisions_are_those_before_any_resolution() -> None:

@@ -119,7 +119,7 @@ def measure_people(texts: Iterable[Sequence[Decision]], *, num_conflicts: int) -
 def entries_by_text(
     rows: Sequence[Annotation], reviews: Mapping[str, Sequence[Logged]]
 ) -> dict[str, list[Logged]]:
-    """The valid reviews that stand, by text, of one question's responses."""
+    """The valid reviews that nobody withdrew, by text, of one question's responses."""
     stand = standing(entry for row in rows for entry in reviews.get(row.id, ()))
     of_response: defaultdict[str, list[Logged]] = defaultdict(list)
     for entry in stand:

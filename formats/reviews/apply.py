@@ -98,7 +98,7 @@ def apply_reviews(
         reviews_withdrawn=len(found_standing.withdrawn),
     )
     stand: defaultdict[str, list[Logged]] = defaultdict(list)
-    for entry in found_standing.stand:
+    for entry in found_standing.counted:
         stand[entry.review.response_id].append(entry)
     of_text: defaultdict[str, list[Logged]] = defaultdict(list)
     for row in rows:

@@ -1,8 +1,8 @@
-"""Which reviews stand: those that nobody withdrew.
+"""Which reviews count: those that nobody withdrew.
 
-The rule: a review counts unless a withdrawal that stands itself names it. Only the person who made
-a review withdraws it, and the order of the file does not matter. So a withdrawal of a withdrawal
-brings back what the first one took away.
+The rule: a review counts unless a withdrawal names it that is itself in force. Only the person who
+made a review withdraws it, and the order of the file does not matter. So a withdrawal of a
+withdrawal brings back what the first one took away.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ EntryT = TypeVar("EntryT", bound=HasReview)
 class Sorted(Generic[EntryT]):
     """All entries, each in one group, in the order in which they were given.
 
-    stand         reviews that count, without the withdrawals
+    counted       reviews that count, without the withdrawals
     withdrawals   those in force
     withdrawn     reviews and withdrawals that were withdrawn
     refused       withdrawals without effect: (entry, reason, sentence)
     """
 
-    stand: Sequence[EntryT]
+    counted: Sequence[EntryT]
     withdrawals: Sequence[EntryT]
     withdrawn: Sequence[EntryT]
     refused: Sequence[tuple[EntryT, str, str]]
@@ -44,11 +44,11 @@ class Sorted(Generic[EntryT]):
 
 def standing(entries: Iterable[EntryT]) -> list[EntryT]:
     """The entries that count, without withdrawn ones and without the withdrawals themselves."""
-    return list(sort_withdrawn(entries).stand)
+    return list(sort_withdrawn(entries).counted)
 
 
 def sort_withdrawn(entries: Iterable[EntryT]) -> Sorted[EntryT]:
-    """Divide entries by whether they stand; those of a withdrawal and what it names together."""
+    """Divide entries by whether they count; those of a withdrawal and what it names together."""
     given = list(entries)
     by_id = {entry.review.id: entry for entry in given}
     faults = {
@@ -65,7 +65,7 @@ def sort_withdrawn(entries: Iterable[EntryT]) -> Sorted[EntryT]:
     for name in target.keys() - stands.keys():
         faults[name] = ("withdraws_itself", "withdrawals name each other in a circle")
     return Sorted(
-        stand=[
+        counted=[
             entry
             for entry in given
             if entry.review.withdraws is None and stands.get(entry.review.id, True)
@@ -99,7 +99,7 @@ def _find_fault(review: Review, by_id: dict[str, EntryT]) -> tuple[str, str] | N
 
 
 def _who_stands(by_id: dict[str, EntryT], target: dict[str, str]) -> dict[str, bool]:
-    """Whether each review stands, from withdrawals that nobody withdrew back to what they name.
+    """Whether each review counts, from withdrawals that nobody withdrew to what they name.
 
     A review whose withdrawals form a circle has no value.
     """
