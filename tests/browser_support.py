@@ -35,7 +35,9 @@ _VIOLATIONS = """() => document.addEventListener("securitypolicyviolation",
 class Person:
     """One person's browser: its page, and the faults that it showed."""
 
-    def __init__(self, browser: Browser, *, width: int = 1280, height: int = 800, dark: bool = False):
+    def __init__(
+        self, browser: Browser, *, width: int = 1280, height: int = 800, dark: bool = False
+    ):
         self._context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",

@@ -1,6 +1,6 @@
 """The review desk as a server of its own: the same guard and server as the annotation service.
 
-The rule: the pages are the only thing here; whoever has no session sees none of them.
+The rule: the pages are the only thing here, and without a session nobody sees any of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def serve_pages(
     listener: socket.socket,
     announce: Callable[[], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM. What was decided is in the file before a page says so."""
+    """Serve until SIGINT or SIGTERM. A page shows a decision after it was written to the file."""
     run(
         Guard(make_app(pages), guard_settings(pages, settings, token=token)),
         listener=listener,
@@ -43,7 +43,7 @@ def guard_settings(pages: Pages, settings: ReviewConfig, *, token: str) -> Guard
         token=token,
         hosts=settings.hosts,
         hosts_setting="review.hosts",
-        max_body_bytes=1,  # nothing here takes a body but the pages, which have a limit of theirs
+        max_body_bytes=1,  # nothing here takes a body but the pages, which have their own limit
         max_upload_bytes=1,
         public_paths=_PUBLIC,
         upload_paths=(),

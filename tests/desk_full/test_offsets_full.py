@@ -1,4 +1,4 @@
-"""Ten thousand random selections and two hundred drags in a real browser: none has wrong offsets."""
+"""Ten thousand random selections and two hundred drags in a real browser: no wrong offsets."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Pages:
     max_body_bytes: int = 2**20
 
     def own(self, path: str) -> bool:
-        """Whether a decoded path is one of theirs."""
+        """Whether a decoded path belongs to them."""
         return path == self.prefix or path.startswith(f"{self.prefix}/")
 
 

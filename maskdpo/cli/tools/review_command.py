@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from maskdpo.cli.access import address_of, find_token
+from maskdpo.cli.desk_opening import PACKAGES, announce_desk, desk_pages, open_desk
 from maskdpo.cli.options import DocumentedCommand, config_options
 from maskdpo.config import RunConfig
-from schemas.text.counted import count_of
-from schemas.text.terminal import printable
-
-if TYPE_CHECKING:
-    from maskdpo.desk.config import ReviewConfig
-    from maskdpo.desk.desk import Desk
 
 _RUNS = Path("runs")
 _TRIES = 20  # ports, where the user has not named one
-_MAX_NOTES = 20
 
 
 @click.command(
@@ -81,14 +74,10 @@ def command(
     """
     from schemas.packages import require
 
-    require(
-        "fastapi", "uvicorn", "httptools", "multipart", "itsdangerous", needed_for="maskdpo review"
-    )
+    require(*PACKAGES, needed_for="maskdpo review")
     from annotator.service.listening import bind
     from maskdpo.desk.config import ReviewConfig
     from maskdpo.desk.server import serve_pages
-    from maskdpo.desk.web.app import WebSettings, make_pages
-    from maskdpo.desk.web.session import NewSession
 
     settings = config.section(
         ReviewConfig,
@@ -104,14 +93,13 @@ def command(
     is_named = port is not None or config.given("review", "port") is not None
     listener = bind(settings.host, settings.port, tries=1 if is_named else _TRIES)
     number = listener.getsockname()[1]
-    address = address_of(settings.host, number)
-    desk = _open_desk(source or _default_source(config), settings)
-    new = NewSession(who=name, blind=settings.blind)
-    pages = make_pages(desk, WebSettings(token=token, port=number, new=new))
+    desk = open_desk(source or _default_source(config), settings)
+    pages = desk_pages(desk, settings, token=token, port=number, who=name)
+    url = f"{address_of(settings.host, number)}{pages.prefix}?token={token}"
 
     def announce() -> None:
-        url = f"{address}{pages.prefix}?token={token}"
-        _announce(desk, url)
+        announce_desk(desk, url)
+        click.echo("Ctrl-C stops the desk; each decision is saved when the page shows it")
         if opens:
             _open_browser(url)
 
@@ -136,28 +124,6 @@ def _read_who(who: str | None) -> str:
     if fault:
         raise click.BadParameter(f"{who!r}: {load_words()['en'](fault)}", param_hint="--who")
     return name
-
-
-def _open_desk(source: Path, settings: ReviewConfig) -> Desk:
-    """The desk of what is in `source`, indexed, with progress on the way."""
-    from maskdpo.cli.progress import Progress
-    from maskdpo.desk.desk import open_desk
-
-    desk = open_desk(source, settings, on_event=Progress())
-    for note in desk.notes[:_MAX_NOTES]:
-        click.echo(f"note: {printable(note)}", err=True)
-    return desk
-
-
-def _announce(desk: Desk, url: str) -> None:
-    """Print what is reviewed, where reviews go, and the address."""
-    for source in desk.sources.values():
-        files = source.files
-        shown = printable(str(files.path))
-        click.echo(f"reviewing {shown}: {count_of(1, files.kind)}")
-        click.echo(f"reviews are appended to {printable(str(files.reviews))}")
-    click.echo(f"open {url}")
-    click.echo("Ctrl-C stops the desk; each decision is saved when the page shows it")
 
 
 def _open_browser(url: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from maskdpo.cli.access import TOKEN_NAME, address_of, find_token
+from maskdpo.cli.desk_opening import PACKAGES, desk_pages, open_desk
 from maskdpo.cli.options import (
     DocumentedCommand,
     announce_limits,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
+    from annotator.service.guard.pages import Pages
     from schemas.records import Document
 
 
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
 @paid_options
 @click.option("--host", help="Address to listen on [serve.host, 127.0.0.1].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port [serve.port, 8765].")
+@click.option(
+    "--review",
+    "with_desk",
+    is_flag=True,
+    help="Have the review desk of the run at /review of the same address.",
+)
 @store_option
 @same_model_option
 def command(
@@ -50,6 +58,7 @@ def command(
     retry_failed: bool,
     host: str | None,
     port: int | None,
+    with_desk: bool,
     store: Path | None,
     same_model: bool,
 ) -> None:
@@ -89,12 +98,27 @@ def command(
     )
     for note in service.judges.identify(same_model=same_model):
         click.echo(f"note: {note}", err=True)
-    address = address_of(settings.host, listener.getsockname()[1])
+    number = listener.getsockname()[1]
+    address = address_of(settings.host, number)
+    pages = _desk_of_run(config, token=token, port=number) if with_desk else []
 
     def announce() -> None:
         _announce(address, token if is_new else "", judges, documents)
+        for item in pages:
+            given = token if is_new else f"${TOKEN_NAME}"
+            click.echo(f"review desk: {address}{item.prefix}?token={given}")
 
-    serve(service, token=token, listener=listener, announce=announce)
+    serve(service, token=token, listener=listener, announce=announce, pages=pages)
+
+
+def _desk_of_run(config: RunConfig, *, token: str, port: int) -> list[Pages]:
+    from maskdpo.desk.config import ReviewConfig
+    from schemas.packages import require
+
+    require(*PACKAGES, needed_for="maskdpo serve --review")
+    settings = config.section(ReviewConfig, "review")
+    desk = open_desk(config.run.dir, settings)
+    return [desk_pages(desk, settings, token=token, port=port)]
 
 
 def _read_documents(config: RunConfig) -> Sequence[Document]:

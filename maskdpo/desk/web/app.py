@@ -47,7 +47,7 @@ PAGES = ("settings", "runs", "list", "reading", "people", "pairs")
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings:
-    """What the application needs besides the desk. `port` is where it is served."""
+    """What the application needs in addition to the desk. `port` is where it is served."""
 
     token: str = field(repr=False)
     port: int
@@ -93,7 +93,7 @@ def make_app(pages: Pages) -> FastAPI:
 
 
 def routers(desk: Desk) -> Iterator[APIRouter]:
-    """The routers of all pages that there are."""
+    """The routers of all pages."""
     for page in PAGES:
         name = f"maskdpo.desk.web.{page}_routes"
         if find_spec(name) is not None:

@@ -5,7 +5,8 @@ error. A request of a script (header HX-Request) gets `<title>` and `<main id="d
 error as one sentence for the live region; everything else is a whole page.
 
 A template extends `base.html.jinja` and fills `{% block title %}`, `{% block main %}` and, for a
-style sheet of its own, `{% block styles %}`. Besides what the route gives, it has these names:
+style sheet of its own, `{% block styles %}`. In addition to what the route gives, it has these
+names:
 
     t, who, lang, theme, csrf, blind   words and session
     source      None where the route gives none
@@ -94,7 +95,8 @@ def error_html(scope: Scope, error: ApiError) -> bytes:
     """The body of an error. Nothing that the request holds is repeated."""
     connection = HTTPConnection(scope)
     t = load_words()[session_of(connection).lang]
-    known = f"common.error_{error.code}"
+    page, _, name = error.code.rpartition(".")
+    known = f"{page or 'common'}.error_{name}"
     sentence = t(known) if t.has(known) else error.message
     values = {**shared_values(connection, "error"), "status": error.status, "sentence": sentence}
     values |= {"details": list(error.details), "here": "/review"}

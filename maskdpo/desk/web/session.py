@@ -163,7 +163,7 @@ class Gate:
         client = scope.get("client")
         self._tokens.check_value(token.encode("utf-8", "replace"), client[0] if client else "")
         session: MutableMapping[str, Any] = scope["session"]
-        if "csrf" in session:  # the address was opened once more: other tabs go on
+        if "csrf" in session:  # the address was opened once more: other tabs continue
             return
         session["csrf"] = secrets.token_urlsafe(32)
         session["blind"] = self._new.blind
