@@ -44,6 +44,6 @@ IN_PEOPLE = [
     *mutants_of(
         "maskdpo/desk/web/people_routes.py",
         ("desk-old-conflict-decided", "dispute is None or dispute.key != form.key",
-         "dispute is None", f"{PAGES} names_both"),
+         "dispute is None", f"{PAGES} changed_since"),
     ),
 ]  # fmt: skip
