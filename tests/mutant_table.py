@@ -15,6 +15,7 @@ from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
+from mutant_table_desk_people import IN_PEOPLE
 from mutant_table_desk_web import DESK_WEB
 from mutant_table_desk_reviews import REVIEW_LOG
 from mutant_table_docx import DOCUMENTS_DOCX
@@ -527,6 +528,7 @@ MUTANTS = [
     *IN_JOBS,
     *DESK_WEB,
     *REVIEW_LOG,
+    *IN_PEOPLE,
     *MESSAGES,
     *MONEY,
     *HUB_INPUTS,

@@ -111,6 +111,18 @@ def test_a_conflict_is_resolved_by_a_review_that_names_both(
     assert again.status == 409 and len(read_reviews(path)) == 3
 
 
+def test_a_conflict_that_changed_since_the_page_is_not_decided(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    path = write(tmp_path, [decide("Ann", 0, GOOD), decide("Ben", 0, BAD)])
+    page = visitor.get("/review/s/run/conflicts/0").text
+    key = re.search(r'name="key" value="(\w+)"', page)
+    assert key is not None
+    write(tmp_path, [decide("Cho", 0, Label.NO_FACT)])
+    reply = visitor.post("/review/s/run/conflicts/0", {"choice": "side:0", "key": key[1]})
+    assert reply.status == 409 and len(read_reviews(path)) == 3
+
+
 def test_a_conflict_shows_nothing_of_the_judge(visitor: Visitor, tmp_path: Path) -> None:
     write(tmp_path, [decide("Ben", 0, GOOD), decide("Cho", 0, Label.NO_FACT)])
     page = visitor.get("/review/s/run/conflicts/0").text

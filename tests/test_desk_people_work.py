@@ -78,9 +78,11 @@ def test_progress_follows_the_file(tmp_path: Path) -> None:
     people = progress.people()
     assert (people["Ann"].decided, people["Ann"].blind, people["Ann"].skipped) == (2, 1, 0)
     assert people["Ben"].flagged == 1 and len(people["Ann"].times) == 2
-    with path.open("ab") as handle:
-        handle.write(b'{"id": "torn", "who"')
-    assert progress.people()["Ann"].decided == 2
+    line = decide("Ann", 2, GOOD, minute=3).model_dump_json().encode() + b"\n"
+    for part, num_decided in ((line[:40], 2), (line[40:], 3)):  # read while it is written
+        with path.open("ab") as handle:
+            handle.write(part)
+        assert progress.people()["Ann"].decided == num_decided
     path.write_text(first.model_dump_json() + "\n", encoding="utf-8")
     assert progress.people()["Ann"].decided == 1 and "Ben" not in progress.people()
 

@@ -31,6 +31,8 @@ WEB = Path(str(files("maskdpo.desk.web")))
 
 
 class Source:
+    files = SimpleNamespace(key="a", name="a", kind="pairs")
+
     def people(self) -> list[str]:
         return ["Ben", "安娜"]
 

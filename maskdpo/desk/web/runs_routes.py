@@ -62,11 +62,10 @@ def runs_router(desk: Desk) -> APIRouter:
     @router.get("/review")
     def show(request: Request) -> Response:
         who = session_of(request).who
-        kinds = {"annotations": [], "pairs": []}  # type: dict[str, list[OpenSource]]
-        for source in desk.sources.values():
-            kinds[source.files.kind].append(source)
-        runs = [summarise(source, who) for source in kinds["annotations"]]
-        return render(request, "runs.html.jinja", runs=runs, pairs=kinds["pairs"])
+        sources = list(desk.sources.values())
+        runs = [summarise(one, who) for one in sources if one.files.kind == "annotations"]
+        pairs = [one for one in sources if one.files.kind == "pairs"]
+        return render(request, "runs.html.jinja", runs=runs, pairs=pairs)
 
     return router
 
