@@ -169,7 +169,7 @@ def scan_pairs(path: Path, *, name: str = "") -> Iterator[PairRow]:
     if path.suffix in COLUMNAR:
         require_columns(path, SIDES, what=_WHAT, name=name)
     for number, values in scan_values(path, name=name):
-        identifier = _row_id(values, path, number)
+        identifier = row_id(values, path, number)
         try:
             if isinstance(values, ValueError):
                 raise values
@@ -213,7 +213,7 @@ def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
     return {key: item for key, item in value.items() if item is not None}
 
 
-def _row_id(values: object, path: Path, row: int) -> str:
+def row_id(values: object, path: Path, row: int) -> str:
     """The row's own id if it is text, else its place."""
     given = values.get("id") if isinstance(values, dict) else None
     return given if given and is_text(given) else f"{path.name}:{row}"

@@ -66,9 +66,14 @@ def decide(pair: Pair, *, action: str, who: str, note: str = "", when: str = "")
         rejected_sha256=rejected,
         action=action,
         who=who,
-        when=when or datetime.now(UTC).isoformat(timespec="milliseconds"),
+        when=when or now(),
         note=note,
     )
+
+
+def now() -> str:
+    """The time of a decision that is made now."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def read_pair_reviews(path: Path) -> list[LoggedPairReview]:

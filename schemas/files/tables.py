@@ -85,7 +85,7 @@ def count_rows(path: Path, *, name: str = "") -> int:
             if path.suffix == ".parquet":
                 return int(pq.read_metadata(path).num_rows)
             with pa.memory_map(str(path)) as source:
-                return sum(batch.num_rows for batch in _arrow_batches(source))
+                return sum(batch.num_rows for batch in arrow_batches(source))
     if is_array(path, name=name):
         return sum(1 for _ in scan_values(path, name=name))
     return sum(1 for _ in read_lines(path))
@@ -130,7 +130,7 @@ def scan_batches(
                 yield from file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)
             return
         with pa.memory_map(str(path)) as source:
-            for batch in _arrow_batches(source):
+            for batch in arrow_batches(source):
                 chosen = batch if columns is None else batch.select(columns)
                 for start in range(0, chosen.num_rows, ROWS_A_BATCH):
                     yield chosen.slice(start, ROWS_A_BATCH)
@@ -183,7 +183,8 @@ def is_array(path: Path, *, name: str = "") -> bool:
         raise InputError.of(name or path, f"cannot be read: {error.strerror or error}") from None
 
 
-def _arrow_batches(source: Any) -> Iterator[Any]:
+def arrow_batches(source: Any) -> Iterator[Any]:
+    """The batches of an open Arrow file, in order."""
     reader = _open_arrow(source)
     if hasattr(reader, "num_record_batches"):
         yield from (reader.get_batch(index) for index in range(reader.num_record_batches))

@@ -93,7 +93,7 @@ def line_places(path: Path) -> Iterator[tuple[int, int]]:
 def _read_rows(connection: sqlite3.Connection, path: Path, on_event: OnEvent) -> None:
     """All rows into the scratch tables; faults are counted, and the first ones kept."""
     places = list(line_places(path))
-    on_event(Started(stage=STAGE, unit="responses", total=len(places)))
+    on_event(Started(stage=STAGE, unit="response", total=len(places)))
     faults: list[str] = []
     num_faults = 0
     for done, item in enumerate(scan_rows(path, Annotation), start=1):

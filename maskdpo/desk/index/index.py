@@ -35,11 +35,16 @@ _ROW = "id, n, number, start, end, label, reason, confidence"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """Totals of a file. `num_faults` rows could not be read; `faults` are the first of them."""
+    """Totals of a file.
+
+    open         sentences that nobody decided
+    num_faults   rows that could not be read; `faults` are the first of them
+    """
 
     responses: int
     copies: int
     sentences: int
+    open: int
     labels: dict[Label, int]
     reasons: dict[str, int]
     topics: dict[str, int]
@@ -105,6 +110,7 @@ class Index:
                 responses=responses,
                 copies=copies - responses,
                 sentences=columns.size,
+                open=int((columns.num_people == 0).sum()),
                 labels=columns.count_labels(),
                 reasons=columns.count("reasons"),
                 topics=columns.count("topics"),

@@ -1,0 +1,1 @@
+"""Preference pairs side by side, and which of them people drop."""
