@@ -99,9 +99,7 @@ def measure_judge(labels: Iterable[tuple[Label, Label]]) -> WithJudge:
         counts[person in HALLUCINATED_LABELS, judge in HALLUCINATED_LABELS] += 1
     bad = counts[True, True] + counts[True, False]
     good = counts[False, True] + counts[False, False]
-    balanced = (
-        (counts[True, True] / bad + counts[False, False] / good) / 2 if bad and good else None
-    )
+    recalls = (counts[True, True] / bad, counts[False, False] / good) if bad and good else None
     return WithJudge(
         num_compared=bad + good,
         num_same=counts[True, True] + counts[False, False],

@@ -1,0 +1,104 @@
+"""The first page: what there is to review, how far it is, and what is known about each run.
+
+The rule: label shares are of the whole run, and tell nothing about one sentence; so they are shown
+in blind mode too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from maskdpo.desk.model import Filter, Status
+from maskdpo.desk.people.agreement import Agreement, measure_agreement
+from maskdpo.desk.people.run_facts import RunFacts, read_facts
+from maskdpo.desk.web.filter_query import write_filter
+from maskdpo.desk.web.list_routes import path_of, sample_filter
+from maskdpo.desk.web.pages import render
+from maskdpo.desk.web.session import session_of
+from maskdpo.desk.web.shown import percent
+from schemas.labels import Label
+
+if TYPE_CHECKING:
+    from maskdpo.desk.desk import Desk, OpenSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """The sentences of one label."""
+
+    label: Label
+    count: int
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """One source on the page of runs. `open` and `mine` are those of the person who asks."""
+
+    source: OpenSource
+    path: str
+    sentences: int
+    responses: int
+    open: int
+    mine: int
+    by_anybody: int
+    done_percent: int
+    shares: tuple[Share, ...]
+    facts: RunFacts
+    agreement: Agreement
+    sample: str
+
+
+def runs_router(desk: Desk) -> APIRouter:
+    """The route of the first page."""
+    router = APIRouter()
+
+    @router.get("/review")
+    def show(request: Request) -> Response:
+        who = session_of(request).who
+        kinds = {"annotations": [], "pairs": []}  # type: dict[str, list[OpenSource]]
+        for source in desk.sources.values():
+            kinds[source.files.kind].append(source)
+        runs = [summarise(source, who) for source in kinds["annotations"]]
+        return render(request, "runs.html.jinja", runs=runs, pairs=kinds["pairs"])
+
+    return router
+
+
+def summarise(source: OpenSource, who: str) -> Summary:
+    """What the page shows of one source."""
+    source.refresh()
+    index = source.index
+    counts = index.counts()
+    open_ = index.find(Filter(status=Status.OPEN), who, limit=1).total
+    unreviewed = index.find(Filter(unreviewed=True), who, limit=1).total
+    done = counts.sentences - unreviewed
+    return Summary(
+        source=source,
+        path=path_of(source),
+        sentences=counts.sentences,
+        responses=counts.responses,
+        open=open_,
+        mine=index.find(Filter(status=Status.DECIDED), who, limit=1).total,
+        by_anybody=done,
+        done_percent=percent(done, counts.sentences),
+        shares=shares_of(counts.labels, counts.sentences),
+        facts=read_facts(source.files.path),
+        agreement=measure_agreement(index.agreement_table()),
+        sample=f"{path_of(source)}/next?{write_filter(sample_filter(who))}",
+    )
+
+
+def shares_of(labels: Mapping[Label, int], total: int) -> tuple[Share, ...]:
+    """The labels that occur, in their usual order."""
+    return tuple(
+        Share(label=label, count=labels[label], percent=percent(labels[label], total))
+        for label in Label
+        if labels.get(label)
+    )
