@@ -15,6 +15,7 @@ from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
+from mutant_table_desk_web import DESK_WEB
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -523,6 +524,7 @@ MUTANTS = [
     *INGEST,
     *IN_BROWSER,
     *IN_JOBS,
+    *DESK_WEB,
     *MESSAGES,
     *MONEY,
     *HUB_INPUTS,
