@@ -16,6 +16,7 @@ Object.assign(window.htmx.config, {
   historyCacheSize: 0,
   refreshOnHistoryMiss: true,
   defaultSettleDelay: 0,
+  attributesToSettle: [], // copying a style that an extension set would break the policy
   scrollIntoViewOnBoost: false,
 });
 
