@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +48,7 @@ def test_the_better_document_comes_first_and_passages_do_not_overlap() -> None:
     documents = [Document(id="d", text="Mira keeps goats and goats. " * 50)]
     places = Places().find("Mira keeps goats", documents)
     spans = sorted((item.start, item.end) for item in places)
-    assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
 
 
 def test_documents_with_one_id_and_other_text_are_not_mixed_up() -> None:
