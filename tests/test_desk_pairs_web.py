@@ -167,6 +167,10 @@ def test_a_change_needs_the_sessions_token_and_a_name(tmp_path: Path) -> None:
         assert ann.post("/review/s/s0/pairs/1", fields | {"note": "x" * 4_001}).status == 422
         assert not (tmp_path / PAIR_REVIEWS_NAME).exists()
         assert ann.post("/review/s/s0/pairs/1", fields).status == 303
+        pressed = {"pair": key, "action": "drop", "press": "keep"}
+        assert ann.post("/review/s/s0/pairs/1", pressed).status == 303
+        (first, second) = read_pair_reviews(tmp_path / PAIR_REVIEWS_NAME)
+        assert (first.review.action, second.review.action) == ("drop", "keep")
 
 
 def test_a_data_set_that_is_gone_is_an_error_page(tmp_path: Path) -> None:
