@@ -172,8 +172,8 @@ DESK_PAIRS = [
         "maskdpo/desk/web/templates/pairs_parts.html.jinja",
         (
             "pair-drops-text-as-markup",
-            '<span class="wrong">{{ words }}</span>',
-            '<span class="wrong">{{ words|safe }}</span>',
+            "{%- else -%}{{ words }}{%- endif -%}",
+            "{%- else -%}{{ words|safe }}{%- endif -%}",
             f"{WEB} markup",
         ),
     ),
