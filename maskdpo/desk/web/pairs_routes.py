@@ -1,7 +1,7 @@
 """Pairs of a data set: the list, one pair side by side, drop and take back.
 
 The rule: a decision names the pair that the person saw. Where the data set was built again in
-between, nothing is recorded and the page says so (409).
+between, nothing is recorded, and the page gives the reason (409).
 """
 
 from __future__ import annotations
