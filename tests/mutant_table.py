@@ -14,7 +14,9 @@ from mutant_table_api import PYTHON_API
 from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
+from mutant_table_desk_browser import IN_BROWSER
 from mutant_table_desk_pairs import DESK_PAIRS
+from mutant_table_desk_web import DESK_WEB
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -521,8 +523,10 @@ MUTANTS = [
     *EVALUATION,
     *AGREEMENT_SPANS,
     *INGEST,
+    *IN_BROWSER,
     *IN_JOBS,
     *DESK_PAIRS,
+    *DESK_WEB,
     *MESSAGES,
     *MONEY,
     *HUB_INPUTS,

@@ -104,7 +104,7 @@ def test_each_kind_of_data_says_what_a_drop_does(tmp_path: Path) -> None:
 
 
 def test_texts_of_the_data_never_become_markup(tmp_path: Path) -> None:
-    row = {
+    row: dict[str, Any] = {
         side: [{"role": role, "content": HOSTILE + side}]
         for side, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))
     }
@@ -112,7 +112,7 @@ def test_texts_of_the_data_never_become_markup(tmp_path: Path) -> None:
     row |= {name: HOSTILE + name for name in names}
     span = {"start": 0, "end": 5, "label": "hallucinated", "weight": 1.0}
     row |= {"chosen_spans": [span], "rejected_spans": [span]}
-    rows = [row, '{"<script>alert(2)</script>": ', foreign(3)]
+    rows: list[Any] = [row, '{"<script>alert(2)</script>": ', foreign(3)]
     rows.append(foreign(4, chosen=[{"role": "assistant", "content": HOSTILE + "\ud800"}]))
     path = write_pairs(tmp_path / "p.jsonl", rows)
     with desk_of(path) as address:

@@ -18,6 +18,7 @@ from annotator.calls.store import Store
 from annotator.calls.store_takeover import is_taken_over, take_over
 from formats.forgotten import FORGOTTEN_NAME, Forgotten
 from formats.reviews import REVIEW_FILES
+from formats.reviews.log import read_reviews
 from maskdpo.forgetting.rows import forget_in
 from maskdpo.forgetting.targets import Targets
 from schemas.errors import BackendError
@@ -279,6 +280,27 @@ def test_a_person_leaves_reviews_conflicts_failed_rows_and_sidecars(world):
     assert (folder / "responses.jsonl").read_bytes() == responses
     known = Forgotten.read(folder / FORGOTTEN_NAME)
     assert known.has_person("Dr. Li") and not known.has_person("Mira")
+
+
+def test_a_row_that_was_cut_off_goes_where_it_may_be_of_the_person(world):
+    path = world.folder / "reviews.jsonl.cut-off"
+    write(world.folder / "reviews.jsonl", [review("q0-0", "Dr. Li"), review("q0-0", "Mira")])
+    rows = [json.dumps(review("q0-0", who)).partition('"when"')[0] for who in ("Dr. Li", "Mira")]
+    whole, other = (row + '"when":' for row in rows)
+    path.write_text(f"{whole}\n{other}\n{rows[1][:40]}\n")
+    world("forget", "--who", "Dr. Li")
+    assert path.read_text() == f"{other}\n"
+    world("forget", "--response", "q0-0")
+    assert not path.exists()
+
+
+def test_a_resolution_stays_where_a_review_that_it_names_was_removed(world):
+    rows = [review("q0-0", "Dr. Li"), review("q0-0", "Mira")]
+    rows.append({**review("q0-0", "Jo"), "resolves": [row["id"] for row in rows]})
+    write(world.folder / "reviews.jsonl", rows)
+    world("forget", "--who", "Dr. Li")
+    assert world.rows("reviews.jsonl") == rows[1:]
+    assert len(read_reviews(world.folder / "reviews.jsonl")) == 2
 
 
 def test_other_rows_stay_byte_for_byte(world):

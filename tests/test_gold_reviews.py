@@ -134,6 +134,32 @@ def test_what_people_differ_on_is_a_conflict_and_not_gold(folder: Path) -> None:
     assert "Ann" not in notes
 
 
+def test_people_are_measured_on_what_each_decided_alone_and_gold_is_what_they_resolved(
+    folder: Path,
+) -> None:
+    rows = [
+        review("a", 0, "contradictory", who="Ann", id="a1"),
+        review("a", 0, "no_hallucination", who="Bo", id="b1"),
+        review("a", 1, "no_fact", who="Ann"),
+        review("a", 1, "no_hallucination", who="Bo"),
+        review("a", 1, "no_fact", who="Cy"),
+        review("b", 1, "contradictory", who="Bo", id="b2"),
+        review("b", 1, None, who="Bo", action="withdraw", withdraws="b2"),
+        review("a", 0, "contradictory", who="Bo", resolves=["a1", "b1"], when="2026-02-01"),
+    ]
+    gold = read(folder, *rows)
+    people = gold.people
+    assert people is not None and labels_of(gold) == {("a", 0): Label.CONTRADICTORY}
+    assert (people.num_people, people.num_conflicts) == (3, 1)
+    assert (people.num_compared, people.num_agreed) == (4, 1)
+    assert people.kappa == pytest.approx(0.0)
+    # Units (contradictory, right) and (no_fact, right, no_fact): 5 labels, 1 + 2 + 2 in all.
+    assert people.alpha == pytest.approx(1 - 4 * (2 + 2) / (25 - 9))
+    assert people.alpha_binary == pytest.approx(1 - 4 * 2 / (25 - 17))
+    notes = " ".join(gold.notes())
+    assert "Krippendorff's alpha of 3 people: 0.000 over all labels, 0.000 of" in notes
+
+
 def test_the_last_decision_of_a_person_counts_and_no_decision_counts_for_none(
     folder: Path,
 ) -> None:
@@ -206,6 +232,8 @@ def test_the_verdicts_that_were_checked_are_measured_without_asking(
         "num_compared": 1,
         "num_agreed": 0,
         "kappa": 0.0,
+        "alpha": 0.0,
+        "alpha_binary": 0.0,
     }
     assert "sentences on which people differ, not used as gold: 1;" in printed.err
 

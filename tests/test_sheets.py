@@ -14,6 +14,7 @@ from build_rows import BAD, GOOD, annotation, annotation_row, write_annotations
 from sheet_rows import bring_back, export, fill_csv, read_csv, save_csv
 
 from formats.forgotten import FORGOTTEN_NAME, remember
+from formats.reviews.log import append_reviews
 from formats.sheets import read_xlsx
 from formats.sheets.columns import (
     BLIND_COLUMNS,
@@ -27,7 +28,7 @@ from schemas.errors import InputError
 from schemas.files.jsonl import read_records
 from schemas.labels import Label
 from schemas.records import Failure
-from schemas.reviews import text_sha256
+from schemas.reviews import make_review, text_sha256
 from schemas.stage import failures_path
 
 HOSTILE = [
@@ -430,9 +431,35 @@ def test_an_old_sheet_that_takes_back_newer_labels_is_reported(tmp_path: Path) -
     path.write_bytes(old)
     reviews, result = bring_back(path, when="2026-02-03")
     assert len(reviews) == 4  # the second sentence was not said anew
-    expected = "labels that the person had given before and then changed: 1; they count again"
+    expected = "labels that the person had given before and then changed or withdrew: 1; they count"
     assert any(note.startswith(expected) for note in result.notes)
     assert not any("count again" in note for note in newer.notes)
+
+
+def test_a_sheet_that_is_imported_after_a_withdrawal_decides_anew(tmp_path: Path) -> None:
+    path = export(tmp_path, [annotation_row("r", [GOOD, GOOD])])
+    filled = {"person_label": "wrong", "who": "A", "when": "2026-02-01"}
+    fill_csv(path, {0: filled, 1: filled})
+    (first, _), _ = bring_back(path)
+    place = first.model_dump(include={"response_id", "text_sha256", "start", "end", "who"})
+    taken_back = make_review(
+        **place, action="withdraw", withdraws=first.id, when="2026-02-02T00:00:00Z"
+    )
+    assert append_reviews(tmp_path / "reviews.jsonl", [taken_back]).num_new == 1
+    left = tmp_path / "left.csv"
+    run_export_sheet(
+        source=tmp_path / "annotations.jsonl",
+        output=left,
+        format_name="csv",
+        choice=Choice(unreviewed=True),
+        reviews=[tmp_path / "reviews.jsonl"],
+    )
+    assert [row["start"] for row in read_csv(left)] == [str(first.start)]
+    reviews, result = bring_back(path)
+    assert (result.counts["new"], result.counts["known"]) == (1, 1)
+    assert any("changed or withdrew: 1;" in note for note in result.notes)
+    assert reviews[-1].id != first.id and reviews[-1].spans == first.spans
+    assert bring_back(path)[1].counts["known"] == 2
 
 
 def test_a_sheet_that_lost_its_check_is_reported(tmp_path: Path) -> None:

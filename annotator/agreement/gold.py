@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from annotator.agreement.reviewers import (
     PeopleFigures,
     are_of_several,
-    decisions_by_text,
+    entries_by_text,
     measure_people,
 )
 from schemas.errors import ConfigError, InputError
@@ -49,7 +49,7 @@ class Gold:
 
     people     figures of the reviews; None where the labels do not come from reviews
     table      the split of a data set that holds the labels; None for a file
-    decisions  those of all people, by response id, where several decided on the same characters;
+    decisions  each person's own, by response id, where several decided on the same characters;
                empty where no review has error spans
     """
 
@@ -162,6 +162,7 @@ def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
     once.
     """
     from formats.reviews.apply import apply_reviews
+    from formats.reviews.decisions import own_decisions
     from formats.reviews.log import read_reviews
 
     for needed in (annotations, documents):
@@ -186,12 +187,15 @@ def _read_reviews(path: Path, annotations: Path, documents: Path) -> Gold:
         num_refused -= sum(len(by_response[row.id]) for row in rows if row.id in by_response)
         num_refused += len(reviewed.refused)
         num_conflicts += len(reviewed.conflicts)
-        by_text = decisions_by_text(rows, by_response)
+        by_text = {
+            text: own_decisions(entries, text)
+            for text, entries in entries_by_text(rows, by_response).items()
+        }
         decisions += by_text.values()
         for row in reviewed.rows:
             if reviewed.replaced.get(row.id):
                 first = found.setdefault((question_id, row.text), _people_only(row))
-                if are_of_several(by_text[row.text]):
+                if are_of_several(by_text.get(row.text, ())):
                     of_several[first.id] = by_text[row.text]
     has_error_spans = any(item.error_spans for items in decisions for item in items)
     if not found:

@@ -6,8 +6,8 @@ error spans, or as a whole where they gave none (annotator/agreement/span_figure
 which people differ count, which no other figure does.
 
 A character counts when at least two people and the judge decided it. A person's last decision
-counts, and `undetermined` is none. The judge's value is 1 where it calls a character wrong, times
-the verdict's confidence where it has one, and 0 elsewhere.
+counts; `undetermined` is none, and neither is the resolution of a conflict. The judge's value is 1
+where it calls a character wrong, times the verdict's confidence where it has one, and 0 elsewhere.
 
     correlation   Spearman's rho of the two over the characters of a response, mean over responses.
                   Without variation on one side it is not defined: 1 where both sides are constant
@@ -65,7 +65,7 @@ def measure_soft_labels(
 ) -> SoftAgreement | None:
     """The correlation of a judge; None without decisions of several people.
 
-    decisions    people's final decisions by response id (`decisions_of_people`)
+    decisions    people's own decisions by response id (`own_decisions`)
     """
     if not decisions:
         return None

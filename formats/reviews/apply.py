@@ -112,7 +112,7 @@ def apply_reviews(
     for text, entries in of_text.items():
         decisions = decisions_of_people(entries, text)
         resolved[text] = resolve(decisions, text, rule)
-        counts.update(_count(entries, decisions, resolved[text]))
+        counts.update(_count(entries, decisions, resolved[text], text))
         conflicts += [
             describe_conflict(first_row[text], place, group, taken, rule)
             for place, group, taken in resolved[text].conflicts
@@ -149,12 +149,12 @@ def _sort_out(row: Annotation, entries: Iterable[Logged]) -> tuple[list[Logged],
 
 
 def _count(
-    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved
+    entries: Sequence[Logged], decisions: Sequence[Decision], resolved: Resolved, text: str
 ) -> Counter[str]:
     """How many reviews are in each group except `refused`."""
     contested = {item.entry.review.id for _, group, _ in resolved.conflicts for item in group}
     present = {item.entry.review.id for item in decisions}
-    named = resolved_ids(entries)
+    named = resolved_ids(entries, text)
     counts: Counter[str] = Counter(conflicts=len(resolved.conflicts))
     if num_differ := sum(item.words_differ for item in resolved.decided):
         counts["wrong_words_differ"] = num_differ

@@ -7,8 +7,10 @@ one, the rest of the earlier one is `corrected_in_part`: a label of the whole ma
 part.
 
 Withdrawn reviews count for nothing. A review with `resolves` counts instead of the reviews that it
-names, as if its person had made those too, as long as it is not withdrawn; what anybody decides
-later is not named, and counts. Where people are compared, only what each decided alone counts
+names, at the characters for which it is its person's last one. What anybody decides later is not
+named, and counts; where the person who resolved a conflict decides again, without `resolves`, the
+named reviews count again, too. So what people decided never disappears: a review is only left out
+where another one counts. Where people are compared, only what each decided alone counts
 (`own_decisions`).
 """
 
@@ -63,71 +65,78 @@ def decisions_of_people(entries: Iterable[Logged], text: str) -> list[Decision]:
     """What each person finally decided, by person and place; no two of one person overlap.
 
     `entries` are valid (`find_fault`), with or without a label, in any order. Conflicts that
-    somebody resolved are none here: of each review that is named in `resolves`, the part at the
-    place of the review that names it is left out.
+    somebody resolved are none here: what is named in `resolves` is left out at the place of the
+    decision that names it.
     """
     stand = standing(entries)
     by_id = {entry.review.id: entry for entry in stand}
-    return [
-        replace(item, resolved=_resolved_by(item.entry, by_id))
-        if item.entry.review.resolves
-        else item
-        for item in _last_decisions(stand, text, _named_by(stand))
-    ]
+    last = _last_decisions(stand, text)
+    named_by = _named_by(last)
+    found: list[Decision] = []
+    for item in last:
+        left = [item]
+        for other in named_by.get(item.entry.review.id, ()):
+            if other.who != item.who:
+                left = _cut_out(left, (other.start, other.end), text)
+        found += [replace(part, resolved=_resolved_by(part, by_id)) for part in left]
+    return found
 
 
 def own_decisions(entries: Iterable[Logged], text: str) -> list[Decision]:
     """What each person decided alone: `decisions_of_people` without the reviews that resolve a
     conflict, and without what these do to others."""
-    alone = [entry for entry in standing(entries) if not entry.review.resolves]
-    return _last_decisions(alone, text, {})
+    return _last_decisions((item for item in standing(entries) if not item.review.resolves), text)
 
 
-def resolved_ids(entries: Iterable[Logged]) -> frozenset[str]:
-    """The reviews that stand and that a review of the same place, which stands too, resolves."""
+def resolved_ids(entries: Iterable[Logged], text: str) -> frozenset[str]:
+    """The reviews that a decision on a conflict counts instead of, at some place of theirs."""
     stand = standing(entries)
-    named_by = _named_by(stand)
+    named_by = _named_by(_last_decisions(stand, text))
     return frozenset(
         entry.review.id
         for entry in stand
-        if any(_overlap(entry, other) for other in named_by.get(entry.review.id, ()))
+        if any(_is_at(entry, item) for item in named_by.get(entry.review.id, ()))
     )
 
 
-def _named_by(stand: Iterable[Logged]) -> Mapping[str, Sequence[Logged]]:
-    """By id of a review, the reviews that resolve it; no review resolves itself."""
-    found: defaultdict[str, list[Logged]] = defaultdict(list)
-    for entry in stand:
-        for name in entry.review.resolves:
-            if name != entry.review.id:
-                found[name].append(entry)
+def _named_by(decisions: Iterable[Decision]) -> Mapping[str, Sequence[Decision]]:
+    """By id of a review, the decisions that resolve it."""
+    found: defaultdict[str, list[Decision]] = defaultdict(list)
+    for item in decisions:
+        for name in item.entry.review.resolves:
+            found[name].append(item)
     return found
 
 
-def _resolved_by(entry: Logged, by_id: Mapping[str, Logged]) -> list[Logged]:
-    """The reviews that a review resolves at its place."""
-    named = [by_id[name] for name in dict.fromkeys(entry.review.resolves) if name in by_id]
-    return [other for other in named if other is not entry and _overlap(other, entry)]
+def _resolved_by(item: Decision, by_id: Mapping[str, Logged]) -> list[Logged]:
+    """The reviews that a decision counts instead of."""
+    names = dict.fromkeys(item.entry.review.resolves)
+    return [by_id[name] for name in names if name in by_id and _is_at(by_id[name], item)]
 
 
-def _overlap(one: Logged, two: Logged) -> bool:
-    return one.review.start < two.review.end and two.review.start < one.review.end
+def _is_at(entry: Logged, item: Decision) -> bool:
+    """Whether a review is about some of the characters of a decision."""
+    return entry.review.start < item.end and item.start < entry.review.end
 
 
-def _last_decisions(
-    stand: Iterable[Logged], text: str, named_by: Mapping[str, Sequence[Logged]]
-) -> list[Decision]:
-    """Of each person's reviews the last one at each place, less what others resolve."""
+def _last_decisions(stand: Iterable[Logged], text: str) -> list[Decision]:
+    """Of each person's reviews the last one at each place; one that the person resolved is not."""
     people: defaultdict[str, list[Decision]] = defaultdict(list)
-    for entry in sorted(stand, key=lambda item: item.order):
-        if entry.review.action in WITHOUT_LABEL:
-            continue
+    ordered = sorted(stand, key=lambda item: item.order)
+    resolving = [entry for entry in ordered if entry.review.resolves]
+    for entry in ordered:
         review = entry.review
-        earlier = _cut_out(people[review.who], (review.start, review.end), text)
+        if review.action in WITHOUT_LABEL:
+            continue
         mine = _decisions_of(entry, text)
-        for other in named_by.get(review.id, ()):
-            mine = _cut_out(mine, (other.review.start, other.review.end), text)
-        people[review.who] = [*earlier, *mine]
+        counted = [(review.start, review.end)]
+        for other in (item.review for item in resolving):
+            if other.who == review.who and review.id in other.resolves and other.id != review.id:
+                mine = _cut_out(mine, (other.start, other.end), text)
+                counted = _less(counted, (other.start, other.end))
+        for stretch in counted:
+            people[review.who] = _cut_out(people[review.who], stretch, text)
+        people[review.who] += mine
     return [
         decision
         for who in sorted(people)
@@ -195,6 +204,16 @@ def refusal(review: Review, reason: str, sentence: str) -> Failure:
         reason=reason,
         detail=f"review {review.id} of {place} from {review.when!r}: {sentence}",
     )
+
+
+def _less(stretches: Iterable[Offsets], place: Offsets) -> list[Offsets]:
+    """The parts of stretches that are outside a place."""
+    ends = (
+        part
+        for start, end in stretches
+        for part in ((start, min(end, place[0])), (max(start, place[1]), end))
+    )
+    return [(start, end) for start, end in ends if start < end]
 
 
 def _decisions_of(entry: Logged, text: str) -> list[Decision]:

@@ -76,7 +76,11 @@ def sort_withdrawn(entries: Iterable[EntryT]) -> Sorted[EntryT]:
             if entry.review.id in target and stands.get(entry.review.id, False)
         ],
         withdrawn=[entry for entry in given if stands.get(entry.review.id) is False],
-        refused=[(entry, *faults[entry.review.id]) for entry in given if entry.review.id in faults],
+        refused=[
+            (entry, *faults[entry.review.id])
+            for entry in given
+            if entry.review.id in faults and stands.get(entry.review.id) is not False
+        ],
     )
 
 

@@ -150,8 +150,8 @@ def _notes_on_reviews(appended: Appended) -> list[str]:
     notes: list[str] = []
     if appended.num_back:
         notes.append(
-            f"labels that the person had given before and then changed: {appended.num_back:,}; "
-            "they count again. If this is an old sheet, import the newer one after it"
+            "labels that the person had given before and then changed or withdrew: "
+            f"{appended.num_back:,}; they count again. If this is an old sheet, import the newer one after it"
         )
     if appended.num_outdated:
         notes.append(

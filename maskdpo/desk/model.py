@@ -88,13 +88,15 @@ class Row:
 class State:
     """What people did with one sentence.
 
-    by         each person's own last label; None where parts of the sentence have different ones
+    by         each person's last label; None where parts of the sentence have different ones
+    own        the same without decisions that resolve a conflict: what each decided alone
     skipped, flagged   who skipped it last, and who has flagged it
     conflict   people differ, and nobody resolved it
     label      what people decided together; None: nobody, or in conflict, or of different parts
     """
 
     by: Mapping[str, Label | None] = field(default_factory=dict)
+    own: Mapping[str, Label | None] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     flagged: frozenset[str] = frozenset()
     conflict: bool = False

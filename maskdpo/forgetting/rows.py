@@ -20,6 +20,7 @@ from formats.forgotten import same_name
 from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from formats.reviews.log import locked
 from maskdpo.forgetting.targets import Targets
+from schemas.files.appending import CUT_OFF_SUFFIX
 from schemas.files.jsonl import read_lines
 from schemas.files.own_files import is_sealed, renew_seal
 from schemas.files.writing import atomic_descriptor, write_json
@@ -32,6 +33,7 @@ MENTIONS = (
     "jobs/*/*.failed.jsonl",
     "*.meta.json",
     "jobs/*/*.meta.json",
+    f"*{CUT_OFF_SUFFIX}",
 )
 TEXTS = (
     "jobs/*/annotations.*.part",
@@ -172,7 +174,7 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
         for raw in handle:
             values = _parse(raw)
             if values is None:
-                yield raw, raw
+                yield raw, None if _is_cut_off_row_of(path, raw, targets) else raw
                 continue
             left = _forget_row(values, targets)
             if left is not None and _may_mention(path):
@@ -183,6 +185,15 @@ def _forget_rows(path: Path, targets: Targets) -> Iterator[tuple[bytes, bytes | 
                 yield raw, raw
             else:
                 yield raw, _to_line(left)
+
+
+def _is_cut_off_row_of(path: Path, raw: bytes, targets: Targets) -> bool:
+    """Whether a row that was cut off is, or may be, about somebody who is removed: of a row without
+    its 'when', the name before it may be incomplete."""
+    if path.suffix != CUT_OFF_SUFFIX:
+        return False
+    text = raw.decode("utf-8", "replace")
+    return targets.mask(text) != text or (bool(targets.people) and '"when":' not in text)
 
 
 def _to_line(values: dict[str, Any]) -> bytes:

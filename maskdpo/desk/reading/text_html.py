@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def cut_at_marks(start: int, end: int, marks: Sequence[Mark]) -> list[tuple[int,
     points = sorted({start, end, *begins, *ends})
     found: list[tuple[int, int, str]] = []
     active: list[str] = []
-    for first, after in zip(points, points[1:], strict=False):
+    for first, after in pairwise(points):
         for name in ends.get(first, ()):
             active.remove(name)
         active += begins.get(first, ())

@@ -95,7 +95,8 @@ def error_html(scope: Scope, error: ApiError) -> bytes:
     """The body of an error. Nothing that the request holds is repeated."""
     connection = HTTPConnection(scope)
     t = load_words()[session_of(connection).lang]
-    known = f"common.error_{error.code}"
+    page, _, name = error.code.rpartition(".")
+    known = f"{page or 'common'}.error_{name}"
     sentence = t(known) if t.has(known) else error.message
     values = {**shared_values(connection, "error"), "status": error.status, "sentence": sentence}
     values |= {"details": list(error.details), "here": "/review"}

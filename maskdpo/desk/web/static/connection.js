@@ -101,13 +101,18 @@ export function again() {
   if (!element.isConnected) {
     found();
     onIdle();
-  } else if (element instanceof HTMLFormElement) {
-    element.requestSubmit(submitter);
+  } else if (element instanceof HTMLFormElement && !submitter) {
+    element.requestSubmit();
   } else {
-    element.dataset.again = "true"; // what is in the form was filled in before
-    element.click();
-    delete element.dataset.again;
+    press(submitter ?? element);
   }
+}
+
+// What the button filled into the form is still there.
+function press(button) {
+  button.dataset.again = "true";
+  button.click();
+  delete button.dataset.again;
 }
 
 /** Forget the request that got no reply. */

@@ -57,7 +57,9 @@ function inField(event) {
     home();
   } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.form) {
     event.preventDefault();
-    field.form.requestSubmit(field.form.querySelector("[data-save]"));
+    const save = field.form.querySelector("[data-save]");
+    field.blur(); // the next key is one of the desk again
+    save ? save.click() : field.form.requestSubmit();
   }
 }
 
@@ -76,7 +78,8 @@ function keyOf(event) {
   return event.getModifierState?.("CapsLock") ? key.toLowerCase() : key;
 }
 
-// What the browser itself does with the key: press a focused button, scroll a focused pane.
+// What the browser itself does with the key: press a focused button, scroll a pane that was
+// given the focus by keys.
 function isNative(event) {
   const target = event.target;
   if ((event.key === "Enter" || event.key === " ") && target.matches?.(PRESSED_BY_ENTER)) {
@@ -86,7 +89,7 @@ function isNative(event) {
     return event.key.startsWith("Arrow");
   }
   const scrolls = target.tabIndex === 0 && target.scrollHeight > target.clientHeight;
-  return scrolls && event.key.startsWith("Arrow") && target !== document.body;
+  return scrolls && event.key.startsWith("Arrow") && target.matches(":focus-visible");
 }
 
 function isOurs(press) {

@@ -113,15 +113,8 @@ export function caret(selection = document.getSelection()) {
 function unitsBefore(root, container, offset) {
   const range = document.createRange();
   range.selectNodeContents(root);
-  const side = range.comparePoint(container, offset);
-  if (side > 0) {
-    return root.textContent.length;
-  }
-  if (side < 0) {
-    return 0;
-  }
-  range.setEnd(container, offset);
-  return range.toString().length;
+  range.setEnd(container, offset); // one before the text makes the range empty
+  return Math.min(range.toString().length, root.textContent.length);
 }
 
 // The boundary itself, or the start or end of the grapheme cluster that it would cut.

@@ -6,8 +6,8 @@
 //
 // A button with `name="op"` and the value `word`, `cut` or `evidence` takes the selection, if there
 // is one; without a selection it starts a cursor that moves by words (evidence: by sentences).
-import { placeShown, show } from "./focus.js";
-import { caret, describe, rangeOf, selected, textOf } from "./offsets.js";
+import { home, placeShown, show } from "./focus.js";
+import { caret, describe, offsetsOf, rangeOf, selected, textOf } from "./offsets.js";
 import { readOut, say, words } from "./messages.js";
 
 const OPERATIONS = "button[name=op][value=word], button[name=op][value=cut], button[name=op][value=evidence]";
@@ -40,7 +40,9 @@ export function takes(press, only) {
 }
 
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "Home", "End", "Escape", "Enter", "Space", "c"]);
-const moves = (key) => MOVES.has(key) || (cursor.op === "evidence" && /^Arrow/.test(key));
+const OWN_KEY = { word: "w", cut: "x", evidence: "e" };
+const moves = (key) =>
+  MOVES.has(key) || key === OWN_KEY[cursor.op] || (cursor.op === "evidence" && /^Arrow/.test(key));
 
 function move({ key, shift, repeat }) {
   const last = cursor.units.length - 1;
@@ -50,7 +52,7 @@ function move({ key, shift, repeat }) {
     cursor.to = Math.max(0, Math.min(last, cursor.to + steps[key] * turned));
     cursor.from = shift && cursor.op !== "cut" ? cursor.from : cursor.to;
     draw();
-  } else if (key === "Escape") {
+  } else if (key === "Escape" || key === OWN_KEY[cursor.op]) {
     leave();
   } else if (key === "c") {
     changeUnits();
@@ -97,6 +99,7 @@ function begin(op, { kind, id, start, end, by, at }) {
   const found = cursor.units.findIndex((unit) => unit.end > at);
   cursor.to = found < 0 ? 0 : found;
   cursor.from = cursor.to;
+  home(); // not on a button, which Space and Enter would press
   say(words(`mode_${op}`));
   draw();
 }
@@ -149,6 +152,7 @@ export function leave() {
 export function settle() {
   offer();
   if (cursor && cursor.place === placeShown() && rootOfCursor()) {
+    say(words(`mode_${cursor.op}`));
     draw();
   } else {
     leave();
@@ -165,16 +169,20 @@ function mark(stays) {
   send(op, { kind, id, start, end });
 }
 
-function send(op, { kind, id, start, end }) {
-  const form = document.getElementById("decision");
+function send(op, place) {
   const button = document.querySelector(`#desk button[name=op][value=${op}]`);
+  fill(place);
+  button.dataset.filled = "true";
+  button.click();
+  delete button.dataset.filled;
+}
+
+function fill({ kind, id, start, end }) {
+  const form = document.getElementById("decision");
   const values = { sel_kind: kind, sel_id: id, sel_start: start, sel_end: end };
   for (const [name, value] of Object.entries(values)) {
     form.elements.namedItem(name).value = value;
   }
-  button.dataset.filled = "true";
-  button.click();
-  delete button.dataset.filled;
 }
 
 // A press of a button must not remove the selection that it is about.
@@ -191,33 +199,32 @@ function onClick(event) {
     return;
   }
   const button = event.target.closest?.(OPERATIONS);
-  if (button && !button.dataset.filled && !button.dataset.again) {
+  if (button && !button.dataset.filled && !button.dataset.again && !prepare(button.value)) {
     event.preventDefault();
     event.stopImmediatePropagation();
-    press(button.value);
   }
 }
 
-function press(op) {
+// Whether the form holds a selection now and can be sent. If not, the cursor begins, or the fault
+// of the selection is shown.
+function prepare(op) {
   const place = placeOfForm();
   const found = selected();
   const fault = found.problem === "none" ? null : (found.problem ?? wrongPlace(op, found, place));
   leave();
   if (fault) {
     say(words(fault), { error: true });
+  } else if (op !== "cut" && !found.problem) {
+    fill(found);
+    document.getSelection().removeAllRanges();
+    return true;
   } else if (op === "evidence") {
-    found.problem ? beginInDocument() : sendSelection(op, found);
-  } else if (op === "word" && !found.problem) {
-    sendSelection(op, found);
+    beginInDocument();
   } else {
     const at = found.problem ? (caret()?.start ?? 0) : found.start;
     begin(op, { kind: "response", id: idOfResponse(), ...place, by: "word", at });
   }
-}
-
-function sendSelection(op, found) {
-  document.getSelection().removeAllRanges();
-  send(op, found);
+  return false;
 }
 
 const idOfResponse = () => rootsOf("response")[0]?.dataset.id ?? "";
@@ -251,9 +258,18 @@ function beginInDocument() {
     return;
   }
   const { id, start, end } = describe(root);
-  const seen = document.querySelector("#desk [data-text=document] mark[data-start]");
-  const at = seen ? Number(seen.dataset.start) : start;
+  const at = startOf(root.querySelector("[data-scroll]"), root) ?? start;
   begin("evidence", { kind: "document", id, start, end, by: "sentence", at });
+}
+
+// Where an element of a text begins.
+function startOf(element, root) {
+  if (!element) {
+    return null;
+  }
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return offsetsOf(range, root).start;
 }
 
 // The tools next to a selection by mouse.

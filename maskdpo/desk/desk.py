@@ -1,0 +1,190 @@
+"""The desk: its sources, each with its index and its file of reviews.
+
+The rule: a decision is in the file of reviews, on the disk, before anything else knows of it; the
+index follows the file, never the other way round. What others append (another desk, an import) is
+taken over at the next request.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from formats.reviews.journal import Journal, News
+from formats.reviews.log import Logged
+from formats.reviews.standing import standing
+from maskdpo.desk.index.index import FOLDER, Index
+from maskdpo.desk.model import Row
+from maskdpo.desk.sources import SourceFiles, find_sources
+from schemas.events import OnEvent, ignore
+from schemas.reviews import Review
+
+if TYPE_CHECKING:
+    from maskdpo.desk.config import ReviewConfig
+
+_LOOKED_AT = 500  # last reviews of a person in which an undo looks for one that stands
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A review that is in the file. `is_known`: it was there already."""
+
+    entry: Logged
+    is_known: bool
+    message: str = ""
+
+
+class OpenSource:
+    """A file of annotations with its index and its reviews; thread-safe."""
+
+    def __init__(
+        self,
+        files: SourceFiles,
+        *,
+        share: float = 0.0,
+        seed: int = 0,
+        on_event: OnEvent = ignore,
+    ) -> None:
+        self.files = files
+        self.notes: list[str] = []
+        self._lock = RLock()
+        self._index: Index | None = None
+        self._journal: Journal | None = None
+        if files.kind == "annotations":
+            self._open(share, seed, on_event)
+
+    def _open(self, share: float, seed: int, on_event: OnEvent) -> None:
+        folder = self.files.path.parent / FOLDER
+        if not os.access(self.files.path.parent, os.W_OK):
+            folder = Path(tempfile.mkdtemp(prefix="maskdpo-review-"))
+            self.notes.append(
+                f"{self.files.path.parent} cannot be written: the index is in {folder}"
+            )
+        self._index = Index.open(
+            self.files.path, self.files.documents, folder=folder, on_event=on_event
+        )
+        self._index.share, self._index.seed = share, seed
+        self._journal = Journal(self.files.reviews)
+        if self.files.reviews.exists() and (message := self._journal.mend()):
+            self.notes.append(message)
+        news = self._journal.read_new()
+        known = self._index.known_lines()
+        in_file = {entry.line: entry.review.id for entry in news.rows}
+        if any(in_file.get(line) != name for line, name in known.items()):
+            self._index.forget_reviews()
+            known = {}
+        self._index.add_reviews(entry for entry in news.rows if entry.line not in known)
+        self._note_faults(news)
+
+    @property
+    def index(self) -> Index:
+        """The index of the annotations."""
+        assert self._index is not None, "pairs have no index of sentences"
+        return self._index
+
+    def refresh(self) -> None:
+        """Take over what others appended to the file of reviews."""
+        if self._journal is None:
+            return
+        with self._lock:
+            self._take(self._journal.read_new())
+
+    def record(self, review: Review) -> Recorded:
+        """Append a review; returns when it is on the disk and the lists know of it."""
+        assert self._journal is not None, "pairs have no reviews of sentences"
+        with self._lock:
+            written = self._journal.append(review)
+            self._take(written.news)
+            if written.message:
+                self.notes.append(written.message)
+            if not written.is_known:
+                self.index.add_reviews([written.entry])
+            return Recorded(entry=written.entry, is_known=written.is_known, message=written.message)
+
+    def _take(self, news: News) -> None:
+        if news.is_replaced:
+            self.index.forget_reviews()
+        if news.rows:
+            self.index.add_reviews(news.rows)
+        self._note_faults(news)
+
+    def _note_faults(self, news: News) -> None:
+        self.notes += [str(fault) for fault in news.faults[:3]]
+
+    def entries(self, response: int) -> list[Logged]:
+        """All reviews of a response and its copies, withdrawn ones included."""
+        return self.index.entries(response)
+
+    def last_review(self, who: str) -> Review | None:
+        """The last review of a person that stands; None where there is none."""
+        last = self.index.reviews_of(who, _LOOKED_AT)
+        for entry in last:
+            if entry.review.action == "withdraw":
+                continue
+            response = self.index.response_of(entry.review.response_id)
+            if response is None:
+                continue
+            if any(one.review.id == entry.review.id for one in standing(self.entries(response))):
+                return entry.review
+        return None
+
+    def row_of(self, review: Review) -> Row | None:
+        """The first sentence of the place of a review; None where it is not in the file."""
+        response = self.index.response_of(review.response_id)
+        if response is None:
+            return None
+        rows = self.index.rows_of(response)
+        return next((row for row in rows if review.start < row.end), None)
+
+    def progress(self, who: str) -> tuple[int, int]:
+        """How many sentences a person has decided, and how many there are."""
+        columns = self.index.columns
+        return int(columns.of(who).decided.sum()), columns.size
+
+    def people(self) -> list[str]:
+        """Who made reviews."""
+        return [] if self._index is None else self._index.people()
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+
+
+class Desk:
+    """All sources of one desk, by key."""
+
+    def __init__(
+        self,
+        sources: Sequence[SourceFiles],
+        *,
+        share: float = 0.0,
+        seed: int = 0,
+        on_event: OnEvent = ignore,
+    ) -> None:
+        self.sources: Mapping[str, OpenSource] = {
+            files.key: OpenSource(files, share=share, seed=seed, on_event=on_event)
+            for files in sources
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user on all sources."""
+        return [note for source in self.sources.values() for note in source.notes]
+
+    def close(self) -> None:
+        """Close all files."""
+        for source in self.sources.values():
+            source.close()
+
+
+def open_desk(given: Path, settings: ReviewConfig, *, on_event: OnEvent = ignore) -> Desk:
+    """The desk of what is under a path. Raises InputError where there is nothing to review."""
+    return Desk(
+        find_sources(given), share=settings.second_share, seed=settings.seed, on_event=on_event
+    )

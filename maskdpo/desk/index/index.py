@@ -1,0 +1,419 @@
+"""The index of one file of annotations: lists, neighbours, rows, and what people did with them.
+
+The rule: an index belongs to one state of its files (`mark`): it is made again when the
+annotations, the documents or the version of the index changed, and is never needed to keep
+anything. Thread-safe: one lock, held for milliseconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+
+from formats.reviews.log import Logged
+from maskdpo.desk.index.build import build_index
+from maskdpo.desk.index.columns import Columns, Ints, Mask
+from maskdpo.desk.index.marks import mark_of
+from maskdpo.desk.index.states import read_state, states_of, write_state
+from maskdpo.desk.index.words import match_of
+from maskdpo.desk.model import Filter, Page, Row, State, Status
+from schemas.events import OnEvent, ignore
+from schemas.labels import Label
+from schemas.records import Annotation, Document
+from schemas.reviews import Review
+
+FOLDER = ".review"
+_KEPT_DOCUMENTS = 64
+_ROW = "id, n, number, start, end, label, reason, confidence"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """Totals of a file.
+
+    open         sentences that nobody decided
+    num_faults   rows that could not be read; `faults` are the first of them
+    """
+
+    responses: int
+    copies: int
+    sentences: int
+    open: int
+    labels: dict[Label, int]
+    reasons: dict[str, int]
+    topics: dict[str, int]
+    languages: dict[str, int]
+    judges: dict[str, int]
+    num_faults: int
+    faults: Sequence[str]
+
+
+class Index:
+    """An open index. Make it with `Index.open`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, annotations: Path, documents: Path | None
+    ) -> None:
+        self._run = connection.execute
+        self._many = connection.executemany
+        self._close = connection.close
+        self._annotations = annotations
+        self._documents = documents
+        self._lock = RLock()
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self.columns = Columns.read(connection)
+        self.version = 0  # grows with each change of a state
+
+    @classmethod
+    def open(
+        cls,
+        annotations: Path,
+        documents: Path | None,
+        *,
+        folder: Path | None = None,
+        on_event: OnEvent = ignore,
+    ) -> Index:
+        """The index of a file, made first where there is none of this state of the files.
+
+        folder   where it is kept [.review next to the annotations]
+        """
+        target = (folder or annotations.parent / FOLDER) / f"{annotations.name}.sqlite"
+        mark = mark_of(annotations, documents)
+        if not _fits(target, mark):
+            build_index(target, annotations, documents, mark, on_event)
+        connection = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = OFF")  # all of it can be made again
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA busy_timeout = 10000")
+        return cls(connection, annotations, documents)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def counts(self) -> Counts:
+        """Totals of the file."""
+        with self._lock:
+            (responses,) = self._run("SELECT COUNT(*) FROM responses").fetchone()
+            (copies,) = self._run("SELECT COUNT(*) FROM copies").fetchone()
+            judges = self._run("SELECT judge, COUNT(*) FROM responses GROUP BY judge").fetchall()
+            values = dict(self._run("SELECT name, value FROM meta").fetchall())
+            columns = self.columns
+            return Counts(
+                responses=responses,
+                copies=copies - responses,
+                sentences=columns.size,
+                open=int((columns.num_people == 0).sum()),
+                labels=columns.count_labels(),
+                reasons=columns.count("reasons"),
+                topics=columns.count("topics"),
+                languages=columns.count("languages"),
+                judges=dict(judges),
+                num_faults=int(values["num_faults"]),
+                faults=values["faults"].splitlines(),
+            )
+
+    def find(
+        self,
+        wanted: Filter,
+        who: str,
+        after: int | None = None,
+        *,
+        limit: int = 50,
+        back: bool = False,
+        mine: Mask | None = None,
+    ) -> Page:
+        """Rows of a list, from behind the sentence `after` on, or with `back` before it.
+
+        mine   which sentences may be listed at all (assignment); None: all
+        """
+        with self._lock:
+            places = self._places(wanted, who, mine)
+            at = 0
+            if after is not None:
+                at = self._behind(places, wanted, after)
+            if back:
+                first = max(0, self._before(places, wanted, after) - limit)
+                at = first
+            chosen = places[at : at + limit]
+            return Page(
+                rows=self._rows([int(one) + 1 for one in chosen]),
+                total=len(places),
+                before=int(chosen[0]) + 1 if at > 0 and len(chosen) else None,
+                after=int(chosen[-1]) + 1 if at + limit < len(places) else None,
+            )
+
+    def step(
+        self,
+        wanted: Filter,
+        who: str,
+        sentence: int,
+        *,
+        back: bool = False,
+        open_only: bool = False,
+        mine: Mask | None = None,
+    ) -> Row | None:
+        """The row next to a sentence in a list; `open_only` leaves out what `who` has done."""
+        if open_only and wanted.status is not Status.OPEN:
+            wanted = replace(wanted, status=Status.OPEN)
+        with self._lock:
+            places = self._places(wanted, who, mine)
+            if back:
+                at = self._before(places, wanted, sentence) - 1
+            else:
+                at = self._behind(places, wanted, sentence)
+            if not 0 <= at < len(places):
+                return None
+            return self._rows([int(places[at]) + 1])[0]
+
+    def _places(self, wanted: Filter, who: str, mine: Mask | None) -> Ints:
+        """The places of a list in its order."""
+        found = self._search(wanted.text) if wanted.text.strip() else None
+        mask = self.columns.fitting(
+            wanted, who, found, self._second(who) if wanted.second else None
+        )
+        if mine is not None:
+            mask &= mine
+        order = self.columns.ordered(wanted.order, wanted.seed)
+        return order[mask[order]]
+
+    share, seed = 0.0, 0  # of sentences that are read twice; set by the desk
+
+    def _second(self, who: str) -> Mask:
+        return self.columns.second(who, share=self.share, seed=self.seed)
+
+    def second(self, who: str) -> Mask:
+        """Which sentences wait for a second reading by `who`."""
+        with self._lock:
+            return self._second(who)
+
+    def _search(self, text: str) -> Ints:
+        match = match_of(text)
+        if match is None:
+            return np.zeros(0, dtype=np.int64)
+        rows = self._run("SELECT rowid FROM words WHERE words MATCH ?", (match,)).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1) - 1
+
+    def _rank(self, wanted: Filter) -> Ints:
+        """For each place, where it is in an order."""
+        order = self.columns.ordered(wanted.order, wanted.seed)
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        return rank
+
+    def _behind(self, places: Ints, wanted: Filter, sentence: int) -> int:
+        """How many of `places` come before or are the sentence."""
+        if not 1 <= sentence <= self.columns.size:
+            return 0
+        rank = self._rank(wanted)
+        return int(np.searchsorted(rank[places], rank[sentence - 1], side="right"))
+
+    def _before(self, places: Ints, wanted: Filter, sentence: int | None) -> int:
+        """How many of `places` come before the sentence; None: all."""
+        if sentence is None or not 1 <= sentence <= self.columns.size:
+            return len(places)
+        rank = self._rank(wanted)
+        return int(np.searchsorted(rank[places], rank[sentence - 1], side="left"))
+
+    def row(self, sentence: int) -> Row:
+        """A row. Raises KeyError where there is none."""
+        with self._lock:
+            return self._rows([sentence])[0]
+
+    def rows_of(self, response: int) -> list[Row]:
+        """The sentences of a response, in order. Raises KeyError where there is none."""
+        with self._lock:
+            rows = self._run(f"SELECT {_ROW} FROM sentences WHERE n = ? ORDER BY id", (response,))
+            found = [_row(values) for values in rows]
+        if not found:
+            raise KeyError(response)
+        return found
+
+    def _rows(self, sentences: Sequence[int]) -> list[Row]:
+        marks = ", ".join("?" * len(sentences))
+        query = f"SELECT {_ROW} FROM sentences WHERE id IN ({marks})"
+        found = {values[0]: _row(values) for values in self._run(query, tuple(sentences))}
+        return [found[one] for one in sentences]
+
+    def response_of(self, response_id: str) -> int | None:
+        """The number of the response that stands for this id; None where there is none."""
+        with self._lock:
+            found = self._run("SELECT n FROM copies WHERE id = ?", (response_id,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def annotation(self, response: int) -> Annotation:
+        """A response from the file. Raises KeyError where there is none of this number."""
+        with self._lock:
+            place = self._run(
+                "SELECT offset, length FROM responses WHERE n = ?", (response,)
+            ).fetchone()
+        if place is None:
+            raise KeyError(response)
+        return Annotation.model_validate_json(_read(self._annotations, *place))
+
+    def copies(self, response: int) -> list[str]:
+        """The ids of all responses that this one stands for, its own included."""
+        with self._lock:
+            rows = self._run("SELECT id FROM copies WHERE n = ? ORDER BY id", (response,))
+            return [name for (name,) in rows]
+
+    def document(self, name: str) -> Document | None:
+        """A document; None where the file has none of this id."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+            place = self._run(
+                "SELECT offset, length FROM documents WHERE id = ?", (name,)
+            ).fetchone()
+        if place is None or self._documents is None:
+            return None
+        document = Document.model_validate_json(_read(self._documents, *place))
+        with self._lock:
+            self._kept[name] = document
+            if len(self._kept) > _KEPT_DOCUMENTS:
+                self._kept.popitem(last=False)
+        return document
+
+    # --- what people did ---
+
+    def state(self, sentence: int) -> State:
+        """What people did with a sentence."""
+        row = self.row(sentence)
+        return self.states_of(row.response)[row.number]
+
+    def states_of(self, response: int) -> list[State]:
+        """What people did with each sentence of a response."""
+        with self._lock:
+            rows = self._run("SELECT state FROM sentences WHERE n = ? ORDER BY id", (response,))
+            return [read_state(text) for (text,) in rows]
+
+    def entries(self, response: int) -> list[Logged]:
+        """All reviews of a response and its copies, in the order of the file."""
+        with self._lock:
+            rows = self._run(
+                "SELECT line, json FROM reviews WHERE n = ? ORDER BY line", (response,)
+            ).fetchall()
+        return [Logged(line=line, review=Review.model_validate_json(text)) for line, text in rows]
+
+    def known_lines(self) -> dict[int, str]:
+        """The ids of the reviews that are in the index, by line."""
+        with self._lock:
+            return dict(self._run("SELECT line, id FROM reviews").fetchall())
+
+    def forget_reviews(self) -> None:
+        """Remove all reviews and states, before a file that was replaced is read anew."""
+        with self._lock:
+            self._run("DELETE FROM reviews")
+            self._run("UPDATE sentences SET state = '' WHERE state != ''")
+            columns = self.columns
+            columns.people.clear()
+            columns.together[:] = -1
+            columns.num_people[:] = 0
+            columns.conflict[:] = False
+            columns.flagged[:] = False
+            self.version += 1
+
+    def add_reviews(self, entries: Iterable[Logged]) -> int:
+        """Add reviews, and compute the states of their responses; how many fit no response."""
+        strays = 0
+        changed: dict[int, None] = {}
+        with self._lock:
+            self._run("BEGIN IMMEDIATE")
+            try:
+                for entry in entries:
+                    response = self.response_of(entry.review.response_id)
+                    if response is None:
+                        strays += 1
+                    else:
+                        changed[response] = None
+                    self._run(
+                        "INSERT OR REPLACE INTO reviews VALUES (?, ?, ?, ?, ?)",
+                        (entry.line, response, entry.review.id, entry.review.who,
+                         entry.review.model_dump_json()),
+                    )  # fmt: skip
+                for response in changed:
+                    self._set_states(response)
+                self._run("COMMIT")
+            except BaseException:
+                self._run("ROLLBACK")
+                raise
+            self.version += bool(changed)
+        return strays
+
+    def _set_states(self, response: int) -> None:
+        states = states_of(self.annotation(response), self.entries(response))
+        rows = self.rows_of(response)
+        self._many(
+            "UPDATE sentences SET state = ? WHERE id = ?",
+            [(write_state(state), row.id) for row, state in zip(rows, states, strict=True)],
+        )
+        for row, state in zip(rows, states, strict=True):
+            self.columns.set_state(row.id - 1, state)
+
+    def agreement_table(self) -> Iterable[dict[str, Label]]:
+        """People's labels of each sentence that two or more people decided."""
+        with self._lock:
+            rows = self._run("SELECT state FROM sentences WHERE state != '' ORDER BY id").fetchall()
+        for (text,) in rows:
+            labels = {
+                who: label for who, label in read_state(text).own.items() if label is not None
+            }
+            if len(labels) > 1:
+                yield labels
+
+    def reviews_of(self, who: str, last: int) -> list[Logged]:
+        """The last reviews of a person, latest line first."""
+        with self._lock:
+            rows = self._run(
+                "SELECT line, json FROM reviews WHERE who = ? ORDER BY line DESC LIMIT ?",
+                (who, last),
+            ).fetchall()
+        return [Logged(line=line, review=Review.model_validate_json(text)) for line, text in rows]
+
+    def people(self) -> list[str]:
+        """Who made reviews, by name."""
+        with self._lock:
+            return [who for (who,) in self._run("SELECT DISTINCT who FROM reviews ORDER BY who")]
+
+
+def _fits(target: Path, mark: str) -> bool:
+    """Whether there is a complete index of this state of the files."""
+    if not target.is_file():
+        return False
+    try:
+        connection = sqlite3.connect(target)
+        try:
+            found = connection.execute("SELECT value FROM meta WHERE name = 'mark'").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError:
+        return False
+    return bool(found == (mark,))
+
+
+def _row(values: tuple[int, int, int, int, int, str, str, float | None]) -> Row:
+    name, response, number, start, end, label, reason, confidence = values
+    return Row(
+        id=name,
+        response=response,
+        number=number,
+        start=start,
+        end=end,
+        label=Label(label),
+        reason=reason,
+        confidence=confidence,
+    )
+
+
+def _read(path: Path, offset: int, length: int) -> bytes:
+    with path.open("rb") as handle:
+        handle.seek(offset)
+        return handle.read(length).removeprefix(b"\xef\xbb\xbf")
