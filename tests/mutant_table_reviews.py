@@ -7,7 +7,12 @@ from mutant_rows import mutants_of
 REVIEWS = [
     *mutants_of(
         "formats/reviews/log.py",
-        ("append-writes-anew", "handle.write(before)", "pass", "test_review_log.py -k appended"),
+        (
+            "append-of-known-rows",
+            "for review in fresh])",
+            "for review in reviews])",
+            "test_review_log.py -k written_once",
+        ),
         (
             "known-decisions-repeated",
             "_decision(mine.review) == _decision(review)",
@@ -28,8 +33,8 @@ REVIEWS = [
         ),
         (
             "torn-end-accepted",
-            "if len(held) > len(lines):",
-            "if False:",
+            "    if cut_off_end(path):",
+            "    if False:",
             "test_review_log.py -k damaged",
         ),
         (

@@ -1,4 +1,4 @@
-"""The journal of reviews: nothing that was acknowledged is lost, whoever writes or is killed."""
+"""The journal of reviews: nothing that was acknowledged is lost, with several writers and kills."""
 
 import json
 import os

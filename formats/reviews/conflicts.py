@@ -8,7 +8,7 @@ with every decision in it, and a setting decides what the data set holds there.
     latest     the labels of the latest review by time; with two at the same time: skip
 
 A conflict that somebody resolved by a review that names its reviews is none, under every rule;
-whoever decides otherwise later makes it one again (formats/reviews/decisions.py).
+a person who decides otherwise later makes it one again (formats/reviews/decisions.py).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def own_decisions(entries: Iterable[Logged], text: str) -> list[Decision]:
 
 
 def resolved_ids(entries: Iterable[Logged], text: str) -> frozenset[str]:
-    """The reviews that a decision on a conflict counts instead of, at some place of theirs."""
+    """The reviews that a decision on a conflict counts instead of, somewhere."""
     stand = standing(entries)
     named_by = _named_by(_last_decisions(stand, text))
     return frozenset(

@@ -2,7 +2,7 @@
 
 The rule: a review counts as written only after it is on the disk. What others append is read from
 where the last read ended, never from the start, and existing rows are never written again. A file
-that was replaced or shortened (`forget`, an editor) is read anew and reported.
+that was replaced or shortened (`forget`, an editor) is read again and reported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class News:
     """What is new in the file since the last read.
 
     rows         in the order of the file, each with its line and the byte at which it begins
-    faults       rows that are no reviews; a build refuses the file until they are corrected
+    faults       rows that are not valid reviews; a build refuses the file until they are corrected
     is_replaced  the file is not the one of the last read, or was shortened: `rows` are all of it
     """
 
@@ -91,7 +91,7 @@ class Journal:
         self._forget()
 
     def read_new(self) -> News:
-        """The rows written since the last call, by whomever; a row that is being written is left
+        """The rows written since the last call, also by others; a row that is being written is left
         for the next call."""
         with self._lock:
             return self._read()

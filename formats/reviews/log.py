@@ -1,8 +1,8 @@
 """The file of reviews: read, and appended to.
 
 The rule: existing rows of the file are never changed, not by a byte. New reviews are appended in
-one step, under a lock; a decision that the person has already made identically and that stands is
-not repeated, so that importing a sheet twice changes nothing.
+one step, under a lock; a decision that the person has already made identically and did not
+withdraw is not repeated, so that importing a sheet twice changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which reviews stand: those that nobody withdrew.
 
-The rule: a review counts unless a withdrawal that stands itself names it. Only the person who made
-a review withdraws it, and the order of the file does not matter. So a withdrawal of a withdrawal
-brings back what the first one took away.
+The rule: a review counts unless a withdrawal names it that is itself in force. Only the person who
+made a review withdraws it, and the order of the file does not matter. So a withdrawal of a
+withdrawal brings back what the first one took away.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _find_fault(review: Review, by_id: dict[str, EntryT]) -> tuple[str, str] | N
 
 
 def _who_stands(by_id: dict[str, EntryT], target: dict[str, str]) -> dict[str, bool]:
-    """Whether each review stands, from withdrawals that nobody withdrew back to what they name.
+    """Whether each review counts, from withdrawals that nobody withdrew to what they name.
 
     A review whose withdrawals form a circle has no value.
     """

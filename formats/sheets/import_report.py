@@ -151,7 +151,8 @@ def _notes_on_reviews(appended: Appended) -> list[str]:
     if appended.num_back:
         notes.append(
             "labels that the person had given before and then changed or withdrew: "
-            f"{appended.num_back:,}; they count again. If this is an old sheet, import the newer one after it"
+            f"{appended.num_back:,}; they count again. If this is an old sheet, import the newer "
+            "one after it"
         )
     if appended.num_outdated:
         notes.append(

@@ -1,4 +1,4 @@
-"""Appending to a JSONL file that lasts: what is there is never written again.
+"""Appending to a JSONL file that lasts: existing rows are never written again.
 
 The rule: a row counts as written only after it is on the disk (fsync), and a row that was not
 written completely is taken out again or moved aside, so that it never becomes part of another row.
