@@ -104,7 +104,7 @@ def test_each_kind_of_data_says_what_a_drop_does(tmp_path: Path) -> None:
 
 
 def test_texts_of_the_data_never_become_markup(tmp_path: Path) -> None:
-    row = {
+    row: dict[str, Any] = {
         side: [{"role": role, "content": HOSTILE + side}]
         for side, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))
     }
@@ -112,7 +112,7 @@ def test_texts_of_the_data_never_become_markup(tmp_path: Path) -> None:
     row |= {name: HOSTILE + name for name in names}
     span = {"start": 0, "end": 5, "label": "hallucinated", "weight": 1.0}
     row |= {"chosen_spans": [span], "rejected_spans": [span]}
-    rows = [row, '{"<script>alert(2)</script>": ', foreign(3)]
+    rows: list[Any] = [row, '{"<script>alert(2)</script>": ', foreign(3)]
     rows.append(foreign(4, chosen=[{"role": "assistant", "content": HOSTILE + "\ud800"}]))
     path = write_pairs(tmp_path / "p.jsonl", rows)
     with desk_of(path) as address:
@@ -167,6 +167,10 @@ def test_a_change_needs_the_sessions_token_and_a_name(tmp_path: Path) -> None:
         assert ann.post("/review/s/s0/pairs/1", fields | {"note": "x" * 4_001}).status == 422
         assert not (tmp_path / PAIR_REVIEWS_NAME).exists()
         assert ann.post("/review/s/s0/pairs/1", fields).status == 303
+        pressed = {"pair": key, "action": "drop", "press": "keep"}
+        assert ann.post("/review/s/s0/pairs/1", pressed).status == 303
+        (first, second) = read_pair_reviews(tmp_path / PAIR_REVIEWS_NAME)
+        assert (first.review.action, second.review.action) == ("drop", "keep")
 
 
 def test_a_data_set_that_is_gone_is_an_error_page(tmp_path: Path) -> None:

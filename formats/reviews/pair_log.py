@@ -2,7 +2,7 @@
 
 The rule: rows are appended and never changed. Of one person's decisions about a pair the last one
 counts (by time, then place in the file); a pair is dropped if the last decision of any person is
-`drop`. So nobody takes another person's drop back without a word, and the order of rows with
+`drop`. So only the person who dropped a pair takes that drop back, and the order of rows with
 different times does not matter.
 """
 

@@ -1,7 +1,7 @@
 """Pairs of a data set: the list, one pair side by side, drop and take back.
 
 The rule: a decision names the pair that the person saw. Where the data set was built again in
-between, nothing is recorded and the page says so (409).
+between, nothing is recorded, and the page gives the reason (409).
 """
 
 from __future__ import annotations
@@ -50,10 +50,15 @@ Asked = Annotated[PairFilter, Depends(asked_filter)]
 
 
 class Decision(BaseModel):
-    """The form of a decision; `pair` names what the person saw (`ShownPair.key`)."""
+    """The form of a decision.
+
+    pair      names what the person saw (`ShownPair.key`)
+    action    what a note is saved with; `press`, a button, counts instead
+    """
 
     pair: str
     action: str
+    press: str = ""
     note: str = ""
 
 
@@ -192,7 +197,7 @@ class Opened:
         given: Decision,
     ) -> Response:
         """Record what a person decided, and show the pair again."""
-        action, note = given.action, given.note.replace("\r\n", "\n").strip()
+        action, note = given.press or given.action, given.note.replace("\r\n", "\n").strip()
         if action not in ("drop", "keep") or len(note) > MAX_NOTE_CHARS:
             message = (
                 f"'action' must be drop or keep, and a note has at most {MAX_NOTE_CHARS:,} "
