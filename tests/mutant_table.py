@@ -15,8 +15,8 @@ from mutant_table_ask_spans import ASKED_SPANS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
-from mutant_table_desk_people import IN_PEOPLE
 from mutant_table_desk_pairs import DESK_PAIRS
+from mutant_table_desk_people import IN_PEOPLE
 from mutant_table_desk_reviews import REVIEW_LOG
 from mutant_table_desk_web import DESK_WEB
 from mutant_table_docx import DOCUMENTS_DOCX

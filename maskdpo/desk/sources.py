@@ -90,9 +90,7 @@ def _of_run(run: Path) -> Iterator[SourceFiles]:
         name = f"{run.resolve().name}: job {path.parent.name}"
         yield _files(path, name, "annotations", run=run)
     for path in sorted(run.glob(f"*/{MANIFEST}")):
-        folder = path.parent
-        if any(folder.glob("*.parquet")) or any(folder.glob("*.jsonl")):
-            yield _files(folder, f"{run.resolve().name}: {folder.name}", "pairs", run=run)
+        yield _files(path.parent, f"{run.resolve().name}: {path.parent.name}", "pairs", run=run)
 
 
 def _files(

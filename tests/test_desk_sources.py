@@ -1,0 +1,85 @@
+"""What is found to review under a path, and the sentences for what is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from desk_run import row, write_run
+
+from maskdpo.desk.sources import SourceFiles, find_sources
+from schemas.errors import InputError
+
+
+def found(path: Path) -> list[tuple[str, str, str]]:
+    return [(one.key, one.kind, one.path.name) for one in find_sources(path)]
+
+
+def make_data_set(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    message = [{"role": "user", "content": "?"}]
+    sides = {name: [{"role": "assistant", "content": name}] for name in ("chosen", "rejected")}
+    (folder / "train.jsonl").write_text(json.dumps({"prompt": message, **sides}) + "\n")
+
+
+def test_a_run_gives_its_annotations_jobs_and_data_sets(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "mine", [row("a", "One.")])
+    write_run(run / "jobs" / "j1", [row("a", "One.")])
+    write_run(run / "jobs" / ".new-1", [row("a", "One.")])
+    make_data_set(run / "dataset")
+    assert found(run) == [
+        ("mine", "annotations", "annotations.jsonl"),
+        ("mine-job-j1", "annotations", "annotations.jsonl"),
+        ("mine-dataset", "pairs", "dataset"),
+    ]
+    job = find_sources(run)[1]
+    assert job.reviews == run / "jobs" / "j1" / "reviews.jsonl"
+    assert job.run == run
+
+
+def test_a_folder_of_runs_gives_all_with_different_keys(tmp_path: Path) -> None:
+    for name in ("one", "two words", "two-words"):
+        write_run(tmp_path / name, [row("a", "One.")])
+    (tmp_path / "empty").mkdir()
+    assert [key for key, _, _ in found(tmp_path)] == ["one", "two-words", "two-words-2"]
+
+
+def test_a_file_has_its_documents_and_reviews_next_to_it(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [row("a", "One.")])
+    (run / "annotations.jsonl").rename(run / "checked.jsonl")
+    (one,) = find_sources(run / "checked.jsonl")
+    assert isinstance(one, SourceFiles)
+    assert (one.key, one.kind) == ("checked.jsonl", "annotations")
+    assert one.documents == run / "documents.jsonl"
+    assert one.reviews == run / "reviews.jsonl"
+
+
+def test_a_data_set_folder_is_pairs(tmp_path: Path) -> None:
+    make_data_set(tmp_path / "dataset")
+    assert found(tmp_path / "dataset") == [("dataset", "pairs", "dataset")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("nothing", None, "not found; name a run folder"),
+        ("empty/", None, "holds nothing to review"),
+        ("responses.jsonl", {"id": "a", "question_id": "q", "text": "x"}, "maskdpo annotate"),
+        ("documents.jsonl", {"id": "d", "text": "x"}, "documents"),
+        ("other.jsonl", {"colour": 1}, "colour"),
+    ],
+)
+def test_what_cannot_be_reviewed_is_refused_with_what_can(
+    tmp_path: Path, name: str, content: object, sentence: str
+) -> None:
+    path = tmp_path / name
+    if name.endswith("/"):
+        path.mkdir()
+    elif content is not None:
+        path.write_text(json.dumps(content) + "\n")
+    with pytest.raises(InputError) as caught:
+        find_sources(path)
+    assert sentence in str(caught.value)
+    assert path.name in str(caught.value)
