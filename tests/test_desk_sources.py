@@ -18,7 +18,7 @@ def found(path: Path) -> list[tuple[str, str, str]]:
 
 def make_data_set(folder: Path) -> None:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text(json.dumps({"format": "maskdpo.pairs", "version": "1.0"}))
     message = [{"role": "user", "content": "?"}]
     sides = {name: [{"role": "assistant", "content": name}] for name in ("chosen", "rejected")}
     (folder / "train.jsonl").write_text(json.dumps({"prompt": message, **sides}) + "\n")

@@ -27,7 +27,7 @@ from schemas.reviews import Review
 if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
 
-_LOOKED_AT = 500  # last reviews of a person in which an undo looks for one that stands
+_LOOKED_AT = 500  # last reviews of a person in which an undo looks for one that counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class OpenSource:
         return self.index.entries(response)
 
     def last_review(self, who: str) -> Review | None:
-        """The last review of a person that stands; None where there is none."""
+        """The last review of a person that counts; None where there is none."""
         last = self.index.reviews_of(who, _LOOKED_AT)
         for entry in last:
             if entry.review.action == "withdraw":

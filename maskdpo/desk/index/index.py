@@ -264,7 +264,7 @@ class Index:
         return [found[one] for one in sentences]
 
     def response_of(self, response_id: str) -> int | None:
-        """The number of the response that stands for this id; None where there is none."""
+        """The number under which the response with this id is shown; None where there is none."""
         with self._lock:
             found = self._run("SELECT n FROM copies WHERE id = ?", (response_id,)).fetchone()
         return None if found is None else int(found[0])
@@ -280,7 +280,7 @@ class Index:
         return Annotation.model_validate_json(_read(self._annotations, *place))
 
     def copies(self, response: int) -> list[str]:
-        """The ids of all responses that this one stands for, its own included."""
+        """The ids of this response and of all that are equal to it."""
         with self._lock:
             rows = self._run("SELECT id FROM copies WHERE n = ? ORDER BY id", (response,))
             return [name for (name,) in rows]
@@ -330,7 +330,7 @@ class Index:
             return dict(self._run("SELECT line, id FROM reviews").fetchall())
 
     def forget_reviews(self) -> None:
-        """Remove all reviews and states, before a file that was replaced is read anew."""
+        """Remove all reviews and states, before a file that was replaced is read again."""
         with self._lock:
             self._run("DELETE FROM reviews")
             self._run("UPDATE sentences SET state = '' WHERE state != ''")

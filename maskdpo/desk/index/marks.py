@@ -1,6 +1,6 @@
 """The state of the files that an index was made from.
 
-The rule: size and time of change stand for the content as long as both are the same; the index
+The rule: while size and time of change are the same, the content counts as the same; the index
 also names its own version and where the files are. A changed file gives another mark, and a new
 index.
 """

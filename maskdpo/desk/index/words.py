@@ -62,7 +62,7 @@ def _match_of_term(term: str) -> str:
     if is_run and len(runs) == 1 and len(last) == 1:
         return f'{SINGLE} : "{last}"'
     pieces = [piece for run in runs for piece in _pieces_of_run(run)]
-    # The text may continue where the term ends: its last character is no piece of its own then.
+    # The text may continue where the term ends: its last character is not a piece of its own then.
     prefix = ""
     if is_run and len(last) > 1:
         pieces.pop()

@@ -174,7 +174,7 @@ def _identity(descriptor: int) -> tuple[int, int, int]:
 
 
 def _read(line: bytes) -> tuple[str, Item] | None:
-    """(id, review) of a line; None where it is no review, which the journal reports."""
+    """(id, review) of a line; None where it is not a review, which the journal reports."""
     try:
         row = json.loads(line)
         spans = row.get("spans") or []

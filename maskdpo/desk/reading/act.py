@@ -56,7 +56,7 @@ class Done:
     review    to be recorded; None: nothing
     draft     what is prepared now; None: nothing any more
     message   the key of a sentence in the words of the page, "" for none
-    moves     whether the page goes on to the next open sentence
+    moves     whether the page shows the next open sentence
     """
 
     review: Review | None = None
@@ -134,7 +134,7 @@ def agree(draft: Draft, annotation: Annotation, person: Person, entries: Sequenc
 def press(
     name: Press, draft: Draft, annotation: Annotation, person: Person, entries: Sequence[Logged]
 ) -> Done:
-    """Agree, skip, flag, or save a note. `entries` are the standing reviews of the response."""
+    """Agree, skip, flag, or save a note. `entries` are the reviews of the response that count."""
     if name is Press.AGREE:
         return agree(draft, annotation, person, entries)
     if name is Press.SKIP:

@@ -135,7 +135,7 @@ def toggle_words(draft: Draft, text: str, start: int, end: int) -> Draft:
 
 
 def toggle_cut(draft: Draft, text: str, at: int) -> Draft:
-    """Split before `at`, or join there again. Labels of parts are given anew."""
+    """Split before `at`, or join there again. Labels of parts are given again."""
     if at in draft.cuts:
         return replace(draft, cuts=tuple(one for one in draft.cuts if one != at), labels=())
     changed = replace(draft, cuts=tuple(sorted({*draft.cuts, at})), labels=())

@@ -24,7 +24,7 @@ Cited = tuple[str, int, int]  # document id, start, end
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentPane:
-    """A stretch [start, end) of a document. `earlier`, `later`: where it goes on, if it does."""
+    """A stretch [start, end) of a document. `earlier`, `later`: where to continue."""
 
     document: Document
     start: int

@@ -2,7 +2,7 @@
 
 The rule: in blind mode nothing of the judge's verdict is shown before the person has a label of
 their own, and what other people decided is hidden until then in any mode. Evidence is a place to
-look at and no verdict: it is shown, and in blind mode looks the same whoever found it.
+look at and no verdict: it is shown, and in blind mode looks the same for each source.
 """
 
 from __future__ import annotations

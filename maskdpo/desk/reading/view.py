@@ -33,7 +33,7 @@ _LABELLING = frozenset({"label", "agree", "split"})
 class Material:
     """All that a page is made of; read from the source at the request.
 
-    entries     standing reviews of the response and its copies, in the order of the file
+    entries     reviews that count, of the response and its copies, in the order of the file
     documents   those that the response names and its verdicts cite, which are there
     """
 
@@ -272,7 +272,7 @@ def _judge_view(text: str, sentence: Sentence) -> JudgeView:
 
 
 def _decisions(material: Material, sentence: Sentence, who: str, seen: Seen) -> list[DecisionView]:
-    """The standing reviews of a sentence that may be seen, the person's own first."""
+    """The reviews of a sentence that count and may be seen, the person's own first."""
     text = material.annotation.text
     found = [
         DecisionView(
@@ -328,7 +328,7 @@ def _cited(sentence: Sentence, documents: Sequence[Document]) -> list[tuple[str,
 
 
 def _best(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
-    """What stands for evidence where the judge gave none: the best passage."""
+    """What is shown as evidence where the judge gave none: the best passage."""
     return [(item.document_id, item.start, item.end) for item in passages[:1]]
 
 

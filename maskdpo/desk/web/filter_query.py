@@ -1,14 +1,14 @@
 """A filter as the query string of a page's address, and back.
 
-The rule: `read_filter(write_filter(any filter))` is that filter, and a query that is no filter is
-refused with a sentence that names the parameter, its value and what is allowed. Only what differs
+The rule: `read_filter(write_filter(any filter))` is that filter, and a query that is not a filter
+is refused with a sentence that names the parameter, its value and what is allowed. Only what differs
 from the default is written, in a fixed order, so that one list has one address.
 
     label=contradictory&label=hallucinated&topic=law&confidence=0.6&status=open&q=Mira&order=random
 
 Of `label`, `reason`, `topic` and `language`, several values may be given. Sentences without a
-reason, topic or language are asked for as `without=reason`. An empty value is no condition: forms
-send one for each field that is left alone.
+reason, topic or language are asked for as `without=reason`. An empty value is not a condition:
+forms send one for each field that is left alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
 class QueryError(MaskDpoError):
-    """A query string is no filter; the message is one sentence for the person (status 400)."""
+    """A query string is not a filter; the message is one sentence for the person (status 400)."""
 
     exit_code = 2
 

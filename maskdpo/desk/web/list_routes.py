@@ -1,8 +1,8 @@
 """The list of sentences: filters as one form, rows, and a random blind sample.
 
 The rule: of a sentence that a person has not decided, a blind list shows nothing of the judge. A
-filter by the judge's labels gives them away all the same; the page says so, and decisions that come
-from such a list are not recorded as blind.
+filter by the judge's labels gives them away all the same; the page shows a note, and
+decisions that come from such a list are not recorded as blind.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The first page: what there is to review, how far it is, and what is known about each run.
 
-The rule: label shares are of the whole run, and tell nothing about one sentence; so they are shown
+The rule: label shares are of the whole run, and show nothing about one sentence; so they are shown
 in blind mode too.
 """
 
