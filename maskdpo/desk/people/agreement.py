@@ -1,8 +1,8 @@
 """How well people agree with each other, and blind decisions with the judge, as they go.
 
-The rule: only decisions that people made on their own count, never one that resolves a conflict; of
-a sentence whose parts have different labels nothing is compared, and `undetermined` ("undecided") is not
-a label. With the same decisions, the figures are those of `maskdpo agreement`.
+The rule: only decisions that people made on their own count, never one that resolves a conflict. A
+sentence whose parts have different labels is left out, and `undetermined` ("undecided") is not a
+label. With the same decisions, the figures are those of `maskdpo agreement`.
 """
 
 from __future__ import annotations

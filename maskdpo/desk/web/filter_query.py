@@ -1,8 +1,8 @@
 """A filter as the query string of a page's address, and back.
 
 The rule: `read_filter(write_filter(any filter))` is that filter, and a query that is not a filter
-is refused with a sentence that names the parameter, its value and what is allowed. Only what differs
-from the default is written, in a fixed order, so that one list has one address.
+is refused with a sentence that names the parameter, its value and what is allowed. Only what
+differs from the default is written, in a fixed order, so that one list has one address.
 
     label=contradictory&label=hallucinated&topic=law&confidence=0.6&status=open&q=Mira&order=random
 
