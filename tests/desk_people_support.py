@@ -1,18 +1,17 @@
-"""A small desk in memory: two responses, and a real file of reviews. For tests of pages."""
+"""A small desk of two responses, for tests of pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from formats.reviews.conflicts import ConflictRule, resolve
-from formats.reviews.decisions import decisions_of_people, own_decisions
-from formats.reviews.log import Logged, append_reviews, read_reviews
-from maskdpo.desk.model import Filter, Page, Row, State, Status
+from formats.reviews.log import append_reviews
+from maskdpo.desk.desk import Desk
+from maskdpo.desk.sources import find_sources
 from schemas.labels import Label
-from schemas.records import Annotation, Document
+from schemas.records import Annotation
 from schemas.reviews import Review, make_review, text_sha256
 
 TEXTS = ("Mira was born in 1951. She is a <b>baker</b>.", "Karsted lies by the sea. 你好世界。")
@@ -34,105 +33,13 @@ def annotation(number: int) -> Annotation:
     }, strict=False)  # fmt: skip
 
 
-class SmallIndex:
-    """What pages ask an index for, over all rows at each call."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.annotations = [annotation(number) for number in range(len(TEXTS))]
-        self.rows = [
-            Row(
-                id=2 * r + n, response=r, number=n, start=item.start, end=item.end,
-                label=item.verdict.label, reason="", confidence=item.verdict.confidence,
-            )
-            for r, one in enumerate(self.annotations)
-            for n, item in enumerate(one.sentences)
-        ]  # fmt: skip
-
-    def entries(self, response: int) -> list[Logged]:
-        name = self.annotations[response].id
-        found = read_reviews(self.path) if self.path.exists() else []
-        return [entry for entry in found if entry.review.response_id == name]
-
-    def counts(self) -> Any:
-        labels = {label: JUDGED.count(label) for label in JUDGED}
-        return SimpleNamespace(
-            labels=labels, reasons={}, topics={"work": 2, "places": 2}, languages={"en": 4},
-            responses=2, copies=0, sentences=4,
-        )  # fmt: skip
-
-    def annotation(self, response: int) -> Annotation:
-        return self.annotations[response]
-
-    def document(self, name: str) -> Document | None:
-        return Document(id="d", text="Mira Tolvan, baker.") if name == "d" else None
-
-    def row(self, number: int) -> Row:
-        return self.rows[number]
-
-    def state(self, number: int) -> State:
-        row = self.rows[number]
-        text, entries = TEXTS[row.response], self.entries(row.response)
-        own = [item for item in own_decisions(entries, text) if item.start == row.start]
-        people = decisions_of_people(entries, text)
-        found = resolve(
-            [item for item in people if item.start == row.start], text, ConflictRule.SKIP
-        )
-        label = found.decided[0].label if found.decided and not found.conflicts else None
-        return State(
-            by={item.who: item.label for item in own},
-            conflict=bool(found.conflicts), label=label,
-        )  # fmt: skip
-
-    def states_of(self, response: int) -> list[State]:
-        return [self.state(row.id) for row in self.rows if row.response == response]
-
-    def agreement_table(self) -> list[Mapping[str, Label | None]]:
-        return [self.state(row.id).by for row in self.rows]
-
-    def find(self, wanted: Filter, who: str, after: int | None = None, limit: int = 50) -> Page:
-        def fits(row: Row) -> bool:
-            state = self.state(row.id)
-            return (
-                (not wanted.labels or row.label in wanted.labels)
-                and (not wanted.people_differ or state.conflict)
-                and (not wanted.unreviewed or not state.by)
-                and (wanted.status is not Status.OPEN or who not in state.by)
-                and (wanted.status is not Status.DECIDED or who in state.by)
-                and wanted.text in TEXTS[row.response][row.start : row.end]
-            )
-
-        rows = [row for row in self.rows if fits(row)]
-        later = [row for row in rows if after is None or row.id > after]
-        return Page(
-            rows=later[:limit], total=len(rows),
-            after=later[limit - 1].id if len(later) > limit else None,
-        )  # fmt: skip
-
-
-class SmallSource:
-    def __init__(self, folder: Path) -> None:
-        self.files = SimpleNamespace(
-            key="run", name="a run", kind="annotations", path=folder / "annotations.jsonl",
-            reviews=folder / "reviews.jsonl",
-        )  # fmt: skip
-        self.index = SmallIndex(self.files.reviews)
-
-    def refresh(self) -> None:
-        """Nothing is kept."""
-
-    def people(self) -> list[str]:
-        return []
-
-    def entries(self, response: int) -> list[Logged]:
-        return self.index.entries(response)
-
-    def record(self, review: Review) -> None:
-        append_reviews(self.files.reviews, [review])
-
-
-def small_desk(folder: Path) -> Any:
-    return SimpleNamespace(sources={"run": SmallSource(folder)})
+def small_desk(folder: Path) -> Desk:
+    """The desk of the two responses; its reviews are in `folder`, its sentences have ids 1 to 4."""
+    rows = [annotation(number).model_dump_json() + "\n" for number in range(len(TEXTS))]
+    (folder / "annotations.jsonl").write_text("".join(rows), encoding="utf-8")
+    (folder / "documents.jsonl").write_text('{"id": "d", "text": "Mira Tolvan, baker."}\n')
+    (files,) = find_sources(folder)
+    return Desk([replace(files, key="run")])
 
 
 def decide(

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskdpo.desk.desk import Desk
+from maskdpo.desk.desk import Desk, OpenSource
 from maskdpo.desk.sources import find_sources
+from schemas.records import Annotation, Document
+from schemas.reviews import Review
 
 DOCUMENT = "Mira Tolvan was born in Karsted in 1951. She bakes bread and keeps two goats."
 SENTENCE = re.compile(r"\S[^.。]*[.。]")
@@ -61,3 +63,22 @@ def reviews(folder: Path) -> list[dict[str, Any]]:
     path = folder / "reviews.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
+
+
+def desk_of(
+    folder: Path, annotations: Sequence[Annotation], documents: Sequence[Document] = ()
+) -> Desk:
+    """The desk of these records, as the source `test`."""
+    run = folder / "test"
+    run.mkdir(parents=True)
+    for name, records in (("annotations", annotations), ("documents", documents)):
+        lines = "".join(one.model_dump_json() + "\n" for one in records)
+        (run / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    return open_run(run)
+
+
+def recorded(source: OpenSource) -> list[Review]:
+    """The reviews in the file of a source, in its order."""
+    from formats.reviews.log import read_reviews
+
+    return [entry.review for entry in read_reviews(source.files.reviews)]

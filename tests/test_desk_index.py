@@ -273,3 +273,13 @@ def test_each_two_neighbouring_characters_find_their_sentence(searched: Index) -
 def test_an_empty_file_of_annotations_is_an_empty_desk(tmp_path: Path) -> None:
     desk: Desk = open_run(write_run(tmp_path / "run", ROWS[3:]))
     assert desk.sources["run"].index.find(Filter(text="nothing"), "Ada").rows == []
+
+
+def test_who_was_shown_labels_is_known_after_a_restart(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    first = open_run(folder)
+    first.sources["run"].index.note_shown("Ada", [1, 2])
+    first.close()
+    index = open_run(folder).sources["run"].index
+    assert [index.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
+    assert not index.was_shown("Ben", 1)

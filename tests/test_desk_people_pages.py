@@ -55,7 +55,7 @@ def test_a_blind_list_shows_the_judge_only_where_the_person_decided(
 def test_a_list_escapes_texts_and_marks_hits(visitor: Visitor) -> None:
     page = visitor.get("/review/s/run?q=baker").text
     assert "She is a &lt;b&gt;<mark>baker</mark>&lt;/b&gt;." in page
-    assert len(rows_of(page)) == 1 and "/review/s/run/r/0/1?q=baker" in page
+    assert len(rows_of(page)) == 1 and "/review/s/run/r/1/1?q=baker" in page
     assert "<mark>你好</mark>世界" in visitor.get("/review/s/run?q=%E4%BD%A0%E5%A5%BD").text
 
 
@@ -93,21 +93,21 @@ def test_a_conflict_is_resolved_by_a_review_that_names_both(
 ) -> None:
     path = write(tmp_path, [decide("Ann", 0, GOOD, note="I looked"), decide("Ben", 0, OPEN)])
     listed = visitor.get("/review/s/run/conflicts").text
-    assert "/review/s/run/conflicts/0" in listed
-    page = visitor.get("/review/s/run/conflicts/0").text
+    assert "/review/s/run/conflicts/1" in listed
+    page = visitor.get("/review/s/run/conflicts/1").text
     assert "I looked" in page and "As Ben" in page
     key = re.search(r'name="key" value="(\w+)"', page)
     assert key is not None
     fields = {"choice": "label:no_fact", "key": key[1], "note": "both wrong"}
-    reply = visitor.post("/review/s/run/conflicts/0", fields)
-    assert (reply.status, reply.location) == (303, "/review/s/run/conflicts?done=0")
+    reply = visitor.post("/review/s/run/conflicts/1", fields)
+    assert (reply.status, reply.location) == (303, "/review/s/run/conflicts?done=1")
     ids = [entry.review.id for entry in read_reviews(path)]
     last = read_reviews(path)[-1].review
     assert sorted(last.resolves) == sorted(ids[:2])
     assert (last.who, last.note, last.spans[0].label) == ("Ann", "both wrong", Label.NO_FACT)
     after = visitor.get(reply.location).text
     assert "There are no conflicts" in after and "The judge said:" in after
-    again = visitor.post("/review/s/run/conflicts/0", fields)
+    again = visitor.post("/review/s/run/conflicts/1", fields)
     assert again.status == 409 and len(read_reviews(path)) == 3
 
 
@@ -115,19 +115,19 @@ def test_a_conflict_that_changed_since_the_page_is_not_decided(
     visitor: Visitor, tmp_path: Path
 ) -> None:
     path = write(tmp_path, [decide("Ann", 0, GOOD), decide("Ben", 0, BAD)])
-    page = visitor.get("/review/s/run/conflicts/0").text
+    page = visitor.get("/review/s/run/conflicts/1").text
     key = re.search(r'name="key" value="(\w+)"', page)
     assert key is not None
     write(tmp_path, [decide("Cho", 0, Label.NO_FACT)])
-    reply = visitor.post("/review/s/run/conflicts/0", {"choice": "side:0", "key": key[1]})
+    reply = visitor.post("/review/s/run/conflicts/1", {"choice": "side:0", "key": key[1]})
     assert reply.status == 409 and len(read_reviews(path)) == 3
 
 
 def test_a_conflict_shows_nothing_of_the_judge(visitor: Visitor, tmp_path: Path) -> None:
     write(tmp_path, [decide("Ben", 0, GOOD), decide("Cho", 0, Label.NO_FACT)])
-    page = visitor.get("/review/s/run/conflicts/0").text
+    page = visitor.get("/review/s/run/conflicts/1").text
     sides = page.split('<div class="sides">')[1].split('role="group"')[0]
     assert 'data-label="contradictory"' not in sides
     assert "0.5" not in sides
-    assert visitor.get("/review/s/run/conflicts/1").location == "/review/s/run/conflicts"
-    assert visitor.post("/review/s/run/conflicts/0", {"choice": "x", "key": "y"}).status == 409
+    assert visitor.get("/review/s/run/conflicts/2").location == "/review/s/run/conflicts"
+    assert visitor.post("/review/s/run/conflicts/1", {"choice": "x", "key": "y"}).status == 409

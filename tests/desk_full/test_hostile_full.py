@@ -11,4 +11,4 @@ pytestmark = needs_chromium
 
 def test_all_hostile_texts() -> None:
     with chromium() as browser:
-        check_hostile(browser, range(len(HOSTILE)))
+        check_hostile(browser, tmp_path, range(len(HOSTILE)))

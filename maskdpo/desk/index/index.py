@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,7 @@ class Index:
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._found: OrderedDict[str, Ints] = OrderedDict()
         self.columns = Columns.read(connection)
+        self._shown = {(who, n) for who, n in self._run("SELECT who, n FROM shown")}
         self.version = 0  # grows with each change of a state
 
     @classmethod
@@ -398,6 +399,19 @@ class Index:
                 (who, last),
             ).fetchall()
         return [Logged(line=line, review=Review.model_validate_json(text)) for line, text in rows]
+
+    def note_shown(self, who: str, responses: Collection[int]) -> None:
+        """Keep that a person was shown the judge's labels of these responses before deciding."""
+        with self._lock:
+            fresh = [(who, one) for one in responses if (who, one) not in self._shown]
+            if fresh:
+                self._many("INSERT OR IGNORE INTO shown VALUES (?, ?)", fresh)
+                self._shown.update(fresh)
+
+    def was_shown(self, who: str, response: int) -> bool:
+        """Whether the person was shown the judge's labels of a response."""
+        with self._lock:
+            return (who, response) in self._shown
 
     def people(self) -> list[str]:
         """Who made reviews, by name."""

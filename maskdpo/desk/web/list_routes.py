@@ -89,9 +89,9 @@ def list_router(desk: Desk) -> APIRouter:
 def read_page(
     source: OpenSource, wanted: Filter, who: str, *, before: int | None, after: int | None
 ) -> Page:
-    """The rows of one page. `before` pages back: the index gives the key to continue from."""
+    """The rows of one page. `before` is the first sentence of the page that follows."""
     key = before if before is not None else after
-    return source.index.find(wanted, who, after=key, limit=PAGE_SIZE)
+    return source.index.find(wanted, who, after=key, limit=PAGE_SIZE, back=before is not None)
 
 
 def show_rows(
@@ -124,6 +124,8 @@ def show_rows(
                 is_current=position == at,
             )
         )
+    if not session.blind or wanted.reveals_labels:
+        source.index.note_shown(session.who, states.keys())
     return found
 
 

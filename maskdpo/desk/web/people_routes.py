@@ -135,6 +135,8 @@ def people_router(desk: Desk) -> APIRouter:
             raise ApiError(status=409, code="conflict_changed", message=message)
         place = (dispute.start, dispute.end)
         entries = found.entries(row.response)
+        was_shown = found.index.was_shown(session.who, row.response)
+        is_hidden = session.blind and not was_shown
         found.record(
             resolve_as(
                 dispute,
@@ -142,7 +144,7 @@ def people_router(desk: Desk) -> APIRouter:
                 _read_choice(dispute, form.choice),
                 who=session.who,
                 when=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                blind=is_blind(entries, place, session.who, hidden=session.blind),
+                blind=is_blind(entries, place, session.who, hidden=is_hidden),
                 note=form.note.strip(),
             )
         )

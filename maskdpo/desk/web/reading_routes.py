@@ -190,7 +190,11 @@ def _is_blind(asked: Asked, material: Material, draft: Draft) -> bool:
         asked.source.entries(asked.row.response),
         (draft.start, draft.end),
         session.who,
-        hidden=not shown and not asked.filter.reveals_labels,
+        hidden=not (
+            shown
+            or asked.filter.reveals_labels
+            or asked.source.index.was_shown(session.who, asked.row.response)
+        ),
     )
 
 
@@ -249,6 +253,8 @@ def _page(
         return RedirectResponse(address, status_code=303)
     material = read_material(asked.source, asked.row.response)
     session = asked.session
+    if not session.blind:
+        asked.source.index.note_shown(session.who, [asked.row.response])
     view = make_view(
         material,
         asked.row,
