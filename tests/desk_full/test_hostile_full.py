@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from browser_support import chromium, needs_chromium
 from desk_rows import HOSTILE
 from test_desk_browser_reading import check_hostile
@@ -9,6 +11,6 @@ from test_desk_browser_reading import check_hostile
 pytestmark = needs_chromium
 
 
-def test_all_hostile_texts() -> None:
+def test_all_hostile_texts(tmp_path: Path) -> None:
     with chromium() as browser:
         check_hostile(browser, tmp_path, range(len(HOSTILE)))
