@@ -140,7 +140,7 @@ def make_review(**values: Any) -> Review:
 
 
 class PairReview(Record):
-    """One person's decision about one preference pair: leave it out of the data set, or keep it.
+    """One person's decision to leave a preference pair out of the data set, or to keep it.
 
     It counts for every pair of the question with these two texts, whatever the responses' ids. A
     later decision of the same person about the same pair counts instead of it.

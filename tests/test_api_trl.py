@@ -33,6 +33,12 @@ TOLERANCE = 1e-5
 NUM_PAIRS = 4
 
 
+def is_close(found: Any, expected: Any) -> bool:
+    """Whether gradients differ by rounding alone, which grows with the largest of them."""
+    largest = max(1.0, expected.abs().max().item())
+    return bool((found - expected).abs().max().item() < TOLERANCE * largest)
+
+
 def pairs_of(*, weight: float = 1.0) -> list[maskdpo.Pair]:
     """Pairs with one trained sentence per side, of that weight."""
     rows = [make_pair_values(index) for index in range(NUM_PAIRS)]
@@ -150,7 +156,7 @@ def test_the_loss_and_its_gradients_are_those_of_train(settings: Any) -> None:
     assert loss.item() == pytest.approx(expected.mean().item(), abs=TOLERANCE)
     loss.backward()
     for name, parameter in model.named_parameters():
-        assert (parameter.grad - gradients[name]).abs().max().item() < TOLERANCE, name
+        assert is_close(parameter.grad, gradients[name]), name
 
 
 def test_wrong_shapes_and_settings_are_one_sentence() -> None:
@@ -291,7 +297,7 @@ def test_loss_and_every_gradient_of_trl_equal_ours(make_tokenizer: Any, tmp_path
     assert abs(loss.item() - 0.693147) > 100 * TOLERANCE
     gradients = {name: value.grad for name, value in trainer.model.named_parameters()}
     for name, parameter in model.named_parameters():
-        assert (parameter.grad - gradients[name]).abs().max().item() < TOLERANCE, name
+        assert is_close(parameter.grad, gradients[name]), name
 
 
 def test_fractional_weights_need_the_loss_of_the_page(tmp_path: Path) -> None:
@@ -324,7 +330,7 @@ def test_fractional_weights_need_the_loss_of_the_page(tmp_path: Path) -> None:
     assert peer.item() == pytest.approx(loss.item(), abs=TOLERANCE)
     gradients = {name: value.grad for name, value in trainer.model.named_parameters()}
     for name, parameter in model.named_parameters():
-        assert (parameter.grad - gradients[name]).abs().max().item() < TOLERANCE, name
+        assert is_close(parameter.grad, gradients[name]), name
 
 
 def test_a_reference_computed_in_advance_by_trl_is_refused() -> None:

@@ -144,9 +144,11 @@ def test_a_selection_is_marked_by_its_button(user: Person, desk: KeyDesk) -> Non
     select(user, "#s0", 0, 3)
     user.page.locator("#desk-tools [data-press=word]").click()
     user.page.locator("#desk-tools").wait_for(state="hidden")
+    user.page.locator("#desk:not([aria-busy])").wait_for()
     select(user, "[data-text=document]", 4, 9)
     user.page.locator("#desk-tools [data-press=evidence]").click()
     user.page.locator("#desk-tools").wait_for(state="hidden")
+    user.page.locator("#desk:not([aria-busy])").wait_for()
     select(user, "#s0", 0, 3)
     press(user, "w")
     assert marked(desk) == [("word", "The"), ("evidence", "first"), ("word", "The")]

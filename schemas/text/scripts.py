@@ -31,6 +31,8 @@ The rule: no other module writes down such a range; it takes these names, or a s
 |     prompt_template              | KANA                                                      |
 |     near_topics                  | WIDE                                                      |
 |     topics                       | HAN, HAN_REPEATED, KANA_OF_WORDS                          |
+| maskdpo/desk/index/words         | UNSPACED, HANGUL_SYLLABLES                                |
+| maskdpo/desk/reading/places      | UNSPACED                                                  |
 | maskdpo/forgetting/targets       | CJK_LETTERS                                               |
 """
 
