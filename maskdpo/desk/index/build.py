@@ -23,7 +23,7 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 from schemas.reviews import text_sha256
 
-VERSION = 2
+VERSION = 3
 STAGE = "index"
 MAX_KEPT_FAULTS = 20
 _UNSURE = -1.0  # undetermined: surest to need a person

@@ -20,12 +20,12 @@ from starlette.responses import RedirectResponse, Response
 
 from annotator.service.errors import ApiError
 from maskdpo.desk.model import Filter, Row, Status
-from maskdpo.desk.people.agreement import measure_agreement
+from maskdpo.desk.people.agreement import WithJudge, measure_agreement, measure_judge
 from maskdpo.desk.people.pace import Pace, measure_pace
 from maskdpo.desk.people.progress import PersonDone, Progress
 from maskdpo.desk.people.resolving import Dispute, Side, find_dispute, resolve_as
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
-from maskdpo.desk.web.list_routes import path_of, question_of
+from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import session_of
 from maskdpo.desk.web.shown import duration, open_source, percent, whole_number
@@ -104,8 +104,10 @@ def people_router(desk: Desk) -> APIRouter:
     def people(request: Request, source: str) -> Response:
         found = open_source(desk, source)
         shown = show_people(found, progresses.of(found.files.reviews), datetime.now(UTC))
-        agreement = measure_agreement(found.index.agreement_table())
-        return render(request, "people.html.jinja", source=found, people=shown, agreement=agreement)
+        agreement = measure_agreement(found.index.own_labels())
+        values = {"people": shown, "agreement": agreement, "judged": with_judge(found)}
+        assigned = assigned_to(found, session_of(request).who)
+        return render(request, "people.html.jinja", source=found, assigned=assigned, **values)
 
     @router.get("/review/s/{source}/conflicts")
     def conflicts(request: Request, source: str) -> Response:
@@ -158,22 +160,32 @@ def people_router(desk: Desk) -> APIRouter:
 
 def show_people(source: OpenSource, progress: Progress, now: datetime) -> list[PersonShown]:
     """The line of each person."""
-    total = source.index.counts().sentences
+    wanted = Filter(status=Status.OPEN)
     shown = []
     for who, done in progress.people().items():
         pace = measure_pace(done.times, now)
-        num_open = source.index.find(Filter(status=Status.OPEN), who, limit=1).total
+        offered = source.work.offered(who, wanted)
+        num_open = source.index.find(wanted, who, limit=1, mine=offered).total
+        decided, _ = source.progress(who)
         shown.append(
             PersonShown(
                 who=who,
                 done=done,
                 pace=pace,
                 open=num_open,
-                done_percent=percent(total - num_open, total),
+                done_percent=percent(decided, decided + num_open),
                 left=duration(pace.seconds_left(num_open)),
             )
         )
     return shown
+
+
+def with_judge(source: OpenSource) -> list[tuple[str, WithJudge]]:
+    """Each person's blind decisions against the judge, where there are any."""
+    found = [
+        (who, measure_judge(source.index.blind_against_judge(who))) for who in source.index.people()
+    ]
+    return [(who, one) for who, one in found if one.num_compared or one.num_undetermined]
 
 
 def next_dispute(source: OpenSource, who: str, after: int) -> Row | None:
