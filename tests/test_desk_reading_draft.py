@@ -195,14 +195,16 @@ def test_the_same_decision_again_is_not_recorded_twice() -> None:
     assert give_label(Label.NO_FACT, draft, annotation(), other, logged(first)).review
 
 
-def test_a_flag_is_taken_back_by_a_second_press() -> None:
+def test_flag_and_unflag_give_the_wanted_state() -> None:
     draft = Draft(start=0, end=22)
     first = press(Press.FLAG, draft, annotation(), ADA, [])
     assert first.review is not None
     assert not first.moves
-    second = press(Press.FLAG, draft, annotation(), ADA, logged(first.review))
+    assert press(Press.FLAG, draft, annotation(), ADA, logged(first.review)).review is None
+    second = press(Press.UNFLAG, draft, annotation(), ADA, logged(first.review))
     assert second.review is not None
     assert second.review.withdraws == first.review.id
+    assert press(Press.UNFLAG, draft, annotation(), ADA, []).review is None
 
 
 def test_a_note_waits_for_a_decision_or_repeats_it() -> None:

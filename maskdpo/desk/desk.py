@@ -29,7 +29,8 @@ from schemas.reviews import Review
 if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
 
-_LOOKED_AT = 500  # last reviews of a person in which an undo looks for one that counts
+_AT_ONCE = 8
+_LOOKED_AT = 800  # last reviews of a person in which an undo looks for one that counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +132,27 @@ class OpenSource:
 
     def last_review(self, who: str) -> Review | None:
         """The last review of a person that counts; None where there is none."""
-        last = self.index.reviews_of(who, _LOOKED_AT)
-        for entry in last:
-            if entry.review.action == "withdraw":
-                continue
-            response = self.index.response_of(entry.review.response_id)
-            if response is None:
-                continue
-            if any(one.review.id == entry.review.id for one in standing(self.entries(response))):
-                return entry.review
+        before = None
+        for _ in range(_LOOKED_AT // _AT_ONCE):
+            last = self.index.reviews_of(who, _AT_ONCE, before=before)
+            for entry in last:
+                if entry.review.action != "withdraw" and self.counts(entry.review):
+                    return entry.review
+            if len(last) < _AT_ONCE:
+                return None
+            before = last[-1].line
         return None
+
+    def find_review(self, name: str) -> Review | None:
+        """The review with this id; None where there is none."""
+        return self.index.review(name)
+
+    def counts(self, review: Review) -> bool:
+        """Whether a review is in the file of annotations and was not withdrawn."""
+        response = self.index.response_of(review.response_id)
+        if response is None:
+            return False
+        return any(one.review.id == review.id for one in standing(self.entries(response)))
 
     def row_of(self, review: Review) -> Row | None:
         """The first sentence of the place of a review; None where it is not in the file."""

@@ -42,6 +42,8 @@ CREATE TABLE sentences (
     reason TEXT, confidence REAL, sure REAL, ticket INTEGER, state TEXT);
 CREATE TABLE reviews (line INTEGER PRIMARY KEY, n INTEGER, id TEXT, who TEXT, json TEXT);
 CREATE INDEX reviews_of ON reviews (n);
+CREATE INDEX reviews_by ON reviews (who, line);
+CREATE INDEX reviews_id ON reviews (id);
 CREATE TABLE shown (who TEXT, n INTEGER, PRIMARY KEY (who, n)) WITHOUT ROWID;
 CREATE TABLE documents (id TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(

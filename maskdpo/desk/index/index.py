@@ -418,14 +418,21 @@ class Index:
             }
         )
 
-    def reviews_of(self, who: str, last: int) -> list[Logged]:
-        """The last reviews of a person, latest line first."""
+    def reviews_of(self, who: str, limit: int, *, before: int | None = None) -> list[Logged]:
+        """The last reviews of a person, latest line first; with `before`, those before a line."""
         with self._lock:
             rows = self._run(
-                "SELECT line, json FROM reviews WHERE who = ? ORDER BY line DESC LIMIT ?",
-                (who, last),
+                "SELECT line, json FROM reviews WHERE who = ? AND line < ?"
+                " ORDER BY line DESC LIMIT ?",
+                (who, 2**62 if before is None else before, limit),
             ).fetchall()
         return [Logged(line=line, review=Review.model_validate_json(text)) for line, text in rows]
+
+    def review(self, name: str) -> Review | None:
+        """The review with this id; None where there is none."""
+        with self._lock:
+            found = self._run("SELECT json FROM reviews WHERE id = ?", (name,)).fetchone()
+        return None if found is None else Review.model_validate_json(found[0])
 
     def note_shown(self, who: str, responses: Collection[int]) -> None:
         """Keep that a person was shown the judge's labels of these responses before deciding."""

@@ -37,6 +37,7 @@ class Press(StrEnum):
     AGREE = "agree"
     SKIP = "skip"
     FLAG = "flag"
+    UNFLAG = "unflag"
     NOTE = "note"
 
 
@@ -145,16 +146,23 @@ def press(
         if one.review.who == person.who
         and (one.review.start, one.review.end) == (draft.start, draft.end)
     ]
-    if name is Press.FLAG:
-        return _flag(draft, annotation, person, here)
+    if name in (Press.FLAG, Press.UNFLAG):
+        return _flag(name, draft, annotation, person, here)
     return _save_note(draft, person, here)
 
 
-def _flag(draft: Draft, annotation: Annotation, person: Person, here: Sequence[Review]) -> Done:
+def _flag(
+    name: Press, draft: Draft, annotation: Annotation, person: Person, here: Sequence[Review]
+) -> Done:
+    """The button gives the wanted state, so that a press that is sent twice changes nothing."""
     flags = [one for one in here if one.action == "flag"]
-    if flags:
-        return Done(review=withdrawal(flags[-1], person), message="unflagged", draft=draft)
-    return Done(review=_review("flag", draft, annotation, person), message="flagged", draft=draft)
+    review = None
+    if name is Press.FLAG and not flags:
+        review = _review("flag", draft, annotation, person)
+    elif name is Press.UNFLAG and flags:
+        review = withdrawal(flags[-1], person)
+    message = "flagged" if name is Press.FLAG else "unflagged"
+    return Done(review=review, message=message, draft=draft)
 
 
 def _save_note(draft: Draft, person: Person, here: Sequence[Review]) -> Done:

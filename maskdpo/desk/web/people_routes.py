@@ -145,7 +145,7 @@ def people_router(desk: Desk) -> APIRouter:
                 annotation,
                 _read_choice(dispute, form.choice),
                 who=session.who,
-                when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                when=datetime.now(UTC).isoformat(timespec="microseconds"),
                 blind=is_blind(entries, place, session.who, hidden=is_hidden),
                 note=form.note.strip(),
             )

@@ -38,7 +38,7 @@ from maskdpo.desk.web.filter_query import QueryError, read_filter, write_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, is_htmx, session_of
 from schemas.labels import Label
-from schemas.reviews import text_sha256
+from schemas.reviews import Review, text_sha256
 
 if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
@@ -99,7 +99,7 @@ def reading_router(desk: Desk) -> APIRouter:
     def act(request: Request, source: str, response: int, number: int, form: Form) -> Response:
         asked = _ask(desk, request, source, response, number)
         if form.get("press") == "undo":
-            return _undo(request, asked, places)
+            return _undo(request, asked, places, form)
         material = read_material(asked.source, response)
         try:
             done = _act(asked, material, form)
@@ -198,16 +198,20 @@ def _is_blind(asked: Asked, material: Material, draft: Draft) -> bool:
     )
 
 
-def _undo(request: Request, asked: Asked, places: Places) -> Response:
-    """Withdraw the person's last review in this source, and show its sentence."""
-    last = asked.source.last_review(asked.session.who)
-    if last is None:
+def _undo(request: Request, asked: Asked, places: Places, form: Mapping[str, str]) -> Response:
+    """Withdraw the review that the page named, and show its sentence.
+
+    The page names it, so that an undo that is sent twice takes back one decision.
+    """
+    source, who = asked.source, asked.session.who
+    found = source.find_review(form.get("undo", ""))
+    if found is None or found.who != who or found.action == "withdraw":
         return _page(request, asked, places, done=Done(message="nothing_to_undo"))
-    person = Person(who=asked.session.who, when=_now(), blind=False)
-    asked.source.record(withdrawal(last, person))
-    row = asked.source.row_of(last)
+    if source.counts(found):
+        source.record(withdrawal(found, Person(who=who, when=_now(), blind=False)))
+    row = source.row_of(found)
     back = asked if row is None else replace(asked, row=row, document_id="", at=None)
-    return _page(request, back, places, done=Done(message="undone", review=last))
+    return _page(request, back, places, done=Done(message="undone", review=found))
 
 
 def _move_on(
@@ -284,6 +288,7 @@ def _page(
         recorded=_recorded(asked, done, before),
         is_finished=left == 0,
         progress=asked.source.progress(session.who),
+        undo=_id_of(asked.source.last_review(session.who)),
     )
     if is_post:
         response.headers["HX-Push-Url"] = address
@@ -352,8 +357,12 @@ def document_link(address: str, document_id: str, at: int | None = None) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode(given)}"
 
 
+def _id_of(review: Review | None) -> str:
+    return "" if review is None else review.id
+
+
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _refusal(error: DraftError) -> ApiError:
