@@ -20,7 +20,7 @@ ROWS = [row(f"r{number:03}", "One is here. Two is there.") for number in range(1
 OPEN = Filter(status=Status.OPEN)
 
 
-def decide(source: OpenSource, sentence: int, who: str) -> None:
+def decide(source: OpenSource, sentence: int, who: str, *, blind: bool = True) -> None:
     """A decision that the person made on their own."""
     found = source.index.row(sentence)
     text = source.index.annotation(found.response)
@@ -28,7 +28,7 @@ def decide(source: OpenSource, sentence: int, who: str) -> None:
     source.record(
         make_review(
             response_id=text.id, text_sha256=text_sha256(text.text), action="label",
-            spans=[{**place, "label": found.label}], blind=True, who=who,
+            spans=[{**place, "label": found.label}], blind=blind, who=who,
             when="2026-01-01T10:00:00Z", **place,
         )
     )  # fmt: skip
@@ -149,3 +149,16 @@ def test_a_person_who_is_not_listed_is_told(tmp_path: Path) -> None:
         assert "12 sentences" in dan.get(base).text
         assert f"{source.progress('Ann')[1]} sentence" in ann.get(base).text
         assert "12 sentences" in ann.get(f"{base}?everyone=1").text
+
+
+def test_blind_decisions_are_compared_with_the_judge(tmp_path: Path) -> None:
+    rows = [row("r", "One is here. Two is there.", [{"label": "contradictory"}])]
+    desk = open_run(write_run(tmp_path, rows))
+    (source,) = desk.sources.values()
+    decide(source, 1, "Ann")
+    decide(source, 2, "Ann", blind=False)
+    with visiting(desk, "Ben") as (ben,):
+        page = ben.get(f"/review/s/{source.files.key}/people").text
+        section = page.split("against blind decisions")[1]
+        assert re.findall(r'<td class="number">([^<]*)</td>', section)[:2] == ["1", "1"]
+        assert "same class 1 of 1" in ben.get("/review").text

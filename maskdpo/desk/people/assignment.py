@@ -7,8 +7,8 @@ to the same result, and nothing about it is stored.
 A response has a `share`, a number in [0, 1) from its id. With n people, sorted by name, number i
 reads the responses with a share in [i/n, (i+1)/n), and number i+1 (after the last the first) is
 their second reader. A sentence is read a second time where its ticket (`index/tickets.py`), which
-follows from its place, is in `second_share`; both hashes are independent, so everybody's responses have the same
-share of them.
+follows from its place, is in `second_share`. Both hashes are independent, so everybody's responses
+have the same share of them.
 
     3 people, Ann, Ben, Cho; share 0.4 -> Ben, then Cho; share 0.9 -> Cho, then Ann
 
