@@ -3,7 +3,9 @@
     python benchmarks/desk_rows.py FOLDER --sentences 200000
 
 writes annotations.jsonl and documents.jsonl: English and Chinese responses of three sentences,
-labels, reasons and confidences as a judge gives them, 50 topics. The same seed, the same files.
+labels, reasons and confidences as a judge gives them, 50 topics. With `--reviews 200000` also
+reviews.jsonl: decisions of three people, most of them blind, of whom one in ten differs. The same
+seed, the same files.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ import argparse
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from schemas.labels import Label
+from schemas.reviews import make_review, text_sha256
 
 PLACES = ["Karsted", "Bremmel", "Olvera", "Tindal", "Maravik", "Sonnhof", "Perdu", "Ilmen"]
 NAMES = ["Mira", "Tolvan", "Anselm", "Greta", "Ito", "Farid", "Lena", "Oskar", "Wanda", "Piet"]
@@ -22,6 +28,7 @@ ZH_PLACES = ["北京", "上海", "杭州", "成都", "西安", "南京", "青岛
 ZH_THINGS = ["图书馆", "大桥", "博物馆", "医院", "铁路", "港口", "学校", "公园"]
 LABELS = ["no_hallucination", "contradictory", "unverifiable", "no_fact", "undetermined"]
 SHARES = [60, 15, 15, 5, 5]
+PEOPLE = ["Ada", "Ben", "Cho"]
 
 
 def english(rng: random.Random) -> str:
@@ -87,6 +94,39 @@ def write_run(folder: Path, sentences: int, seed: int = 0) -> None:
     _write(folder / "documents.jsonl", (document(number, rng) for number in range(1000)))
 
 
+def write_reviews(folder: Path, count: int, seed: int = 0) -> None:
+    """Write this many reviews of the run in a folder by three people, in the order of their time.
+
+    The first one reads each sentence, the others a second time from the start.
+    """
+    rng = random.Random(seed)
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    places = [(row, place) for row in _rows(folder) for place in row["sentences"]]
+    with (folder / "reviews.jsonl").open("w", encoding="utf-8") as handle:
+        for number in range(count):
+            row, place = places[number // 2 % len(places)]
+            when += timedelta(seconds=4)
+            same = rng.random() < 0.9 and place["verdict"]["label"] != "undetermined"
+            span = {"start": place["start"], "end": place["end"]}
+            label = place["verdict"]["label"] if same else rng.choice(LABELS[:4])
+            review = make_review(
+                response_id=row["id"],
+                text_sha256=text_sha256(row["text"]),
+                action="label",
+                spans=[span | {"label": Label(label)}],
+                blind=rng.random() < 0.8,
+                who=PEOPLE[0] if number % 2 == 0 else PEOPLE[1 + number // 2 % 2],
+                when=when.isoformat(),
+                **span,
+            )
+            handle.write(review.model_dump_json() + "\n")
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    with (folder / "annotations.jsonl").open(encoding="utf-8") as handle:
+        yield from map(json.loads, handle)
+
+
 def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8") as handle:
         for row in rows:
@@ -98,11 +138,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sentences", type=int, default=200_000, help="[200000]")
+    parser.add_argument("--reviews", type=int, default=0, help="[0]")
     parser.add_argument("--seed", type=int, default=0, help="[0]")
     given = parser.parse_args()
     write_run(given.folder, given.sentences, given.seed)
+    if given.reviews:
+        write_reviews(given.folder, given.reviews, given.seed)
     rows = given.sentences // 3
-    print(json.dumps({"folder": str(given.folder), "responses": rows, "sentences": rows * 3}))
+    made = {"responses": rows, "sentences": rows * 3, "reviews": given.reviews}
+    print(json.dumps({"folder": str(given.folder), **made}))
 
 
 if __name__ == "__main__":

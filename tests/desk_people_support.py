@@ -24,7 +24,7 @@ def annotation(number: int) -> Annotation:
     places = [(0, cut), (cut + 1, len(text))]
     return Annotation.model_validate({
         "id": f"r{number}", "question_id": f"q{number}", "topic": ("work", "places")[number],
-        "language": "en", "text": text,
+        "language": "en", "text": text, "document_ids": ["d"],
         "prompt": [{"role": "user", "content": f"Question {number}?"}],
         "sentences": [
             {"start": a, "end": b, "verdict": {"label": JUDGED[2 * number + i], "confidence": 0.5}}

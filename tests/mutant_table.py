@@ -19,6 +19,7 @@ from mutant_table_desk_pairs import DESK_PAIRS
 from mutant_table_desk_people import IN_PEOPLE
 from mutant_table_desk_reviews import REVIEW_LOG
 from mutant_table_desk_web import DESK_WEB
+from mutant_table_desk_work import IN_WORK
 from mutant_table_docx import DOCUMENTS_DOCX
 from mutant_table_evaluation import EVALUATION
 from mutant_table_evidence import QUOTED
@@ -530,6 +531,7 @@ MUTANTS = [
     *DESK_WEB,
     *REVIEW_LOG,
     *IN_PEOPLE,
+    *IN_WORK,
     *DESK_PAIRS,
     *MESSAGES,
     *MONEY,

@@ -31,7 +31,7 @@ IN_PEOPLE = [
     ),
     *mutants_of(
         "maskdpo/desk/people/resolving.py",
-        ("desk-resolution-names-nothing", "resolves=list(dispute.review_ids)", "resolves=[]",
+        ("desk-resolution-names-nothing", "resolves=list(dispute.resolved_ids)", "resolves=[]",
          f"{WORK} one_side"),
     ),
     *mutants_of(

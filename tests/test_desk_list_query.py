@@ -28,6 +28,7 @@ FILTERS = st.builds(
     flagged=st.booleans(),
     unreviewed=st.booleans(),
     second=st.booleans(),
+    everyone=st.booleans(),
     text=st.text(st.characters(exclude_categories=()), max_size=20),
     order=st.sampled_from(list(Order)),
     seed=st.integers(0, MAX_WHOLE),

@@ -20,6 +20,8 @@ from formats.reviews.log import Logged
 from formats.reviews.standing import standing
 from maskdpo.desk.index.index import FOLDER, Index
 from maskdpo.desk.model import Row
+from maskdpo.desk.people.assignment import Assignment
+from maskdpo.desk.people.work import Work
 from maskdpo.desk.sources import SourceFiles, find_sources
 from schemas.events import OnEvent, ignore
 from schemas.reviews import Review
@@ -47,8 +49,7 @@ class OpenSource:
         self,
         files: SourceFiles,
         *,
-        share: float = 0.0,
-        seed: int = 0,
+        assignment: Assignment,
         on_event: OnEvent = ignore,
     ) -> None:
         self.files = files
@@ -57,9 +58,9 @@ class OpenSource:
         self._index: Index | None = None
         self._journal: Journal | None = None
         if files.kind == "annotations":
-            self._open(share, seed, on_event)
+            self._open(assignment, on_event)
 
-    def _open(self, share: float, seed: int, on_event: OnEvent) -> None:
+    def _open(self, assignment: Assignment, on_event: OnEvent) -> None:
         folder = self.files.path.parent / FOLDER
         if not os.access(self.files.path.parent, os.W_OK):
             folder = Path(tempfile.mkdtemp(prefix="maskdpo-review-"))
@@ -69,7 +70,8 @@ class OpenSource:
         self._index = Index.open(
             self.files.path, self.files.documents, folder=folder, on_event=on_event
         )
-        self._index.share, self._index.seed = share, seed
+        self._index.share, self._index.seed = assignment.second_share, assignment.seed
+        self._work = Work(self._index, assignment)
         self._journal = Journal(self.files.reviews)
         if self.files.reviews.exists() and (message := self._journal.mend()):
             self.notes.append(message)
@@ -79,7 +81,8 @@ class OpenSource:
         if any(in_file.get(line) != name for line, name in known.items()):
             self._index.forget_reviews()
             known = {}
-        self._index.add_reviews(entry for entry in news.rows if entry.line not in known)
+        fresh = [entry for entry in news.rows if entry.line not in known]
+        self._index.add_reviews(fresh, on_event)
         self._note_faults(news)
 
     @property
@@ -87,6 +90,12 @@ class OpenSource:
         """The index of the annotations."""
         assert self._index is not None, "pairs have no index of sentences"
         return self._index
+
+    @property
+    def work(self) -> Work:
+        """Who reads what."""
+        assert self._index is not None, "pairs are not assigned"
+        return self._work
 
     def refresh(self) -> None:
         """Take over what others appended to the file of reviews."""
@@ -154,9 +163,13 @@ class OpenSource:
         return next((row for row in rows if review.start < row.end), None)
 
     def progress(self, who: str) -> tuple[int, int]:
-        """How many sentences a person has decided, and how many there are."""
-        columns = self.index.columns
-        return int(columns.of(who).decided.sum()), columns.size
+        """How many sentences a person has decided of those that are theirs, and how many these
+        are; without people in the settings, of all."""
+        columns, mine = self.index.columns, self.work.mine(who)
+        decided = columns.of(who).decided
+        if mine is None:
+            return int(decided.sum()), columns.size
+        return int((decided & mine).sum()), int(mine.sum())
 
     def people(self) -> list[str]:
         """Who made reviews."""
@@ -175,12 +188,14 @@ class Desk:
         self,
         sources: Sequence[SourceFiles],
         *,
+        people: Sequence[str] = (),
         share: float = 0.0,
         seed: int = 0,
         on_event: OnEvent = ignore,
     ) -> None:
+        assignment = Assignment(people=people, second_share=share, seed=seed)
         self.sources: Mapping[str, OpenSource] = {
-            files.key: OpenSource(files, share=share, seed=seed, on_event=on_event)
+            files.key: OpenSource(files, assignment=assignment, on_event=on_event)
             for files in sources
         }
 
@@ -198,5 +213,9 @@ class Desk:
 def open_desk(given: Path, settings: ReviewConfig, *, on_event: OnEvent = ignore) -> Desk:
     """The desk of what is under a path. Raises InputError where there is nothing to review."""
     return Desk(
-        find_sources(given), share=settings.second_share, seed=settings.seed, on_event=on_event
+        find_sources(given),
+        people=settings.people,
+        share=settings.second_share,
+        seed=settings.seed,
+        on_event=on_event,
     )

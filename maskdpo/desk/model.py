@@ -41,7 +41,9 @@ class Filter:
     confidence        at most this; a sentence without a confidence never fits
     judge_differs     what people decided differs from the judge's label
     people_differ     people decided differently, and nobody resolved it
+    unreviewed        nobody decided it; one that waits for a second reading looks like that, too
     second            waits for a second reading by the person who asks
+    everyone          also what is assigned to other people
     text              words that the sentence contains; of CJK, any two characters in a row
     """
 
@@ -56,6 +58,7 @@ class Filter:
     flagged: bool = False
     unreviewed: bool = False
     second: bool = False
+    everyone: bool = False
     text: str = ""
     order: Order = Order.READING
     seed: int = 0
@@ -90,6 +93,7 @@ class State:
 
     by         each person's last label; None where parts of the sentence have different ones
     own        the same without decisions that resolve a conflict: what each decided alone
+    blind       whose own decision was made without the judge's label
     skipped, flagged   who skipped it last, and who has flagged it
     conflict   people differ, and nobody resolved it
     label      what people decided together; None: nobody, or in conflict, or of different parts
@@ -97,6 +101,7 @@ class State:
 
     by: Mapping[str, Label | None] = field(default_factory=dict)
     own: Mapping[str, Label | None] = field(default_factory=dict)
+    blind: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()
     flagged: frozenset[str] = frozenset()
     conflict: bool = False

@@ -21,16 +21,24 @@ from schemas.labels import Label
 
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
 LABELS = tuple(Label)
 _NONE, _MIXED = -1, -2
+_CODES: Mapping[Label | None, int] = {None: _MIXED} | {one: at for at, one in enumerate(LABELS)}
 
 
 @dataclass(kw_only=True)
 class Person:
-    """What one person did, by sentence."""
+    """What one person did, by sentence.
+
+    own     the label that they decided alone, as a number of LABELS; below 0: none
+    blind   that decision was made without the judge's label
+    """
 
     decided: Mask
     skipped: Mask
+    own: Codes
+    blind: Mask
 
 
 @dataclass(kw_only=True)
@@ -102,11 +110,13 @@ class Columns:
         self.conflict[at] = state.conflict
         self.flagged[at] = bool(state.flagged)
         self.together[at] = LABELS.index(state.label) if state.label else _NONE
-        for who in {*state.by, *state.skipped} - self.people.keys():
+        for who in {*state.by, *state.own, *state.skipped} - self.people.keys():
             self.people[who] = self._new_person()
         for who, person in self.people.items():
             person.decided[at] = who in state.by
             person.skipped[at] = who in state.skipped
+            person.own[at] = _CODES[state.own[who]] if who in state.own else _NONE
+            person.blind[at] = who in state.blind
 
     def of(self, who: str) -> Person:
         """What a person did; nothing for one who is not known."""
@@ -114,9 +124,14 @@ class Columns:
 
     def _new_person(self) -> Person:
         empty = np.zeros(self.size, dtype=np.bool_)
-        return Person(decided=empty, skipped=empty.copy())
+        return Person(
+            decided=empty,
+            skipped=empty.copy(),
+            own=np.full(self.size, _NONE, dtype=np.int8),
+            blind=empty.copy(),
+        )
 
-    def fitting(self, wanted: Filter, who: str, found: Ints | None, second: Mask | None) -> Mask:
+    def fitting(self, wanted: Filter, who: str, found: Ints | None, second: Mask) -> Mask:
         """Which sentences fit.
 
         found    places with the text that is looked for; None: no text is
@@ -146,8 +161,8 @@ class Columns:
         if wanted.flagged:
             mask &= self.flagged
         if wanted.unreviewed:
-            mask &= self.num_people == 0
-        if wanted.second and second is not None:
+            mask &= (self.num_people == 0) | second
+        if wanted.second:
             mask &= second
         return mask
 

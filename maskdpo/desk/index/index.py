@@ -8,7 +8,7 @@ anything. Thread-safe: one lock, held for milliseconds.
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,12 +19,12 @@ import numpy as np
 
 from formats.reviews.log import Logged
 from maskdpo.desk.index.build import build_index
-from maskdpo.desk.index.columns import Columns, Ints, Mask
+from maskdpo.desk.index.columns import LABELS, Codes, Columns, Ints, Mask
 from maskdpo.desk.index.marks import mark_of
 from maskdpo.desk.index.states import read_state, states_of, write_state
 from maskdpo.desk.index.words import match_of
 from maskdpo.desk.model import Filter, Page, Row, State, Status
-from schemas.events import OnEvent, ignore
+from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.labels import Label
 from schemas.records import Annotation, Document
 from schemas.reviews import Review
@@ -32,6 +32,7 @@ from schemas.reviews import Review
 FOLDER = ".review"
 _KEPT_DOCUMENTS = 64
 _KEPT_SEARCHES = 32
+_MANY, _STEP = 2_000, 200  # responses whose states are set with progress, and its step
 _OF_RESPONSE = (
     "FROM responses JOIN sentences ON sentences.id >= first AND sentences.id < first + count"
     " WHERE responses.n = ? ORDER BY sentences.id"
@@ -191,9 +192,7 @@ class Index:
     def _places(self, wanted: Filter, who: str, mine: Mask | None) -> Ints:
         """The places of a list in its order."""
         found = self._search(wanted.text) if wanted.text.strip() else None
-        mask = self.columns.fitting(
-            wanted, who, found, self._second(who) if wanted.second else None
-        )
+        mask = self.columns.fitting(wanted, who, found, self._second(who))
         if mine is not None:
             mask &= mine
         order = self.columns.ordered(wanted.order, wanted.seed)
@@ -204,10 +203,16 @@ class Index:
     def _second(self, who: str) -> Mask:
         return self.columns.second(who, share=self.share, seed=self.seed)
 
-    def second(self, who: str) -> Mask:
-        """Which sentences wait for a second reading by `who`."""
+    def fresh(self, who: str) -> Mask:
+        """Which sentences nobody decided, or wait for a second reading by `who`."""
         with self._lock:
-            return self._second(who)
+            mask: Mask = (self.columns.num_people == 0) | self._second(who)
+            return mask
+
+    def response_ids(self) -> list[str]:
+        """The ids of all responses that are shown, by number."""
+        with self._lock:
+            return [name for (name,) in self._run("SELECT id FROM responses ORDER BY n")]
 
     def _search(self, text: str) -> Ints:
         match = match_of(text)
@@ -343,7 +348,7 @@ class Index:
             columns.flagged[:] = False
             self.version += 1
 
-    def add_reviews(self, entries: Iterable[Logged]) -> int:
+    def add_reviews(self, entries: Iterable[Logged], on_event: OnEvent = ignore) -> int:
         """Add reviews, and compute the states of their responses; how many fit no response."""
         strays = 0
         changed: dict[int, None] = {}
@@ -361,14 +366,25 @@ class Index:
                         (entry.line, response, entry.review.id, entry.review.who,
                          entry.review.model_dump_json()),
                     )  # fmt: skip
-                for response in changed:
-                    self._set_states(response)
+                self._set_all_states(changed, on_event)
                 self._run("COMMIT")
             except BaseException:
                 self._run("ROLLBACK")
                 raise
             self.version += bool(changed)
         return strays
+
+    def _set_all_states(self, responses: Collection[int], on_event: OnEvent) -> None:
+        """The states of responses; of many, with progress."""
+        is_long = len(responses) > _MANY
+        if is_long:
+            on_event(Started(stage="reviews", unit="response", total=len(responses)))
+        for number, response in enumerate(responses, start=1):
+            self._set_states(response)
+            if is_long and number % _STEP == 0:
+                on_event(Advanced(stage="reviews", count=_STEP))
+        if is_long:
+            on_event(Ended(stage="reviews"))
 
     def _set_states(self, response: int) -> None:
         states = states_of(self.annotation(response), self.entries(response))
@@ -380,16 +396,27 @@ class Index:
         for row, state in zip(rows, states, strict=True):
             self.columns.set_state(row.id - 1, state)
 
-    def agreement_table(self) -> Iterable[dict[str, Label]]:
-        """People's labels of each sentence that two or more people decided."""
+    def own_labels(self) -> dict[str, Codes]:
+        """By person, the label that they decided alone for each sentence: a number of LABELS, or
+        below 0."""
         with self._lock:
-            rows = self._run("SELECT state FROM sentences WHERE state != '' ORDER BY id").fetchall()
-        for (text,) in rows:
-            labels = {
-                who: label for who, label in read_state(text).own.items() if label is not None
+            return {who: person.own.copy() for who, person in self.columns.people.items()}
+
+    def blind_against_judge(self, who: str) -> Counter[tuple[Label, Label]]:
+        """How often a person decided blind on one label, and the judge on another (or the same)."""
+        with self._lock:
+            person, size = self.columns.of(who), len(LABELS)
+            chosen = person.blind & (person.own >= 0)
+            both = person.own[chosen].astype(np.int64) * size + self.columns.label[chosen]
+        counts = np.bincount(both, minlength=size * size).reshape(size, size)
+        return Counter(
+            {
+                (one, two): int(counts[i, k])
+                for i, one in enumerate(LABELS)
+                for k, two in enumerate(LABELS)
+                if counts[i, k]
             }
-            if len(labels) > 1:
-                yield labels
+        )
 
     def reviews_of(self, who: str, limit: int, *, before: int | None = None) -> list[Logged]:
         """The last reviews of a person, latest line first; with `before`, those before a line."""

@@ -47,6 +47,12 @@ def states_of(annotation: Annotation, entries: Sequence[Logged]) -> list[State]:
         State(
             by=_labels(sentence, by_person),
             own=_labels(sentence, alone),
+            blind=frozenset(
+                who
+                for who, items in alone.items()
+                if (here := [item for item in items if _overlap(item, sentence)])
+                and all(item.entry.review.blind for item in here)
+            ),
             skipped=_skipped(sentence, stand),
             flagged=frozenset(
                 entry.review.who
@@ -118,6 +124,8 @@ def write_state(state: State) -> str:
         "conflict": state.conflict,
         "label": state.label and state.label.value,
     }
+    if state.blind:
+        values["blind"] = sorted(state.blind)
     if state.own != state.by:
         values["own"] = {who: label and label.value for who, label in state.own.items()}
     return json.dumps(values)
@@ -131,6 +139,7 @@ def read_state(text: str) -> State:
     return State(
         by=_read_labels(values["by"]),
         own=_read_labels(values.get("own", values["by"])),
+        blind=frozenset(values.get("blind", ())),
         skipped=frozenset(values["skipped"]),
         flagged=frozenset(values["flagged"]),
         conflict=values["conflict"],

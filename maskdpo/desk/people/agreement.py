@@ -7,15 +7,20 @@ label. With the same decisions, the figures are those of `maskdpo agreement`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+import numpy.typing as npt
+
 from schemas.labels import HALLUCINATED_LABELS, Label
 
-Decided = Mapping[str, Label | None]  # of one sentence: each person's label
-_LABELS = [label for label in Label if label is not Label.UNDETERMINED]
+Codes = npt.NDArray[np.int8]
+_ALL = tuple(Label)
+_COUNTED = [at for at, label in enumerate(_ALL) if label is not Label.UNDETERMINED]
+_WRONG = np.array([_ALL[at] in HALLUCINATED_LABELS for at in _COUNTED])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,50 +58,58 @@ class WithJudge:
     num_undetermined: int = 0
     num_hallucinated: int = 0
     balanced_accuracy: float | None = None
+    kappa: float | None = None
 
 
-def measure_agreement(table: Iterable[Decided]) -> Agreement:
-    """The figures of sentences that several people decided."""
+def measure_agreement(own: Mapping[str, Codes]) -> Agreement:
+    """The figures of the sentences that several people decided.
+
+    own   by person, for each sentence the number of the label in `Label`; below 0: none, or parts
+          of the sentence have different ones
+    """
     from annotator.agreement.alpha import nominal_alpha
 
-    counts: list[list[int]] = []
-    pairs: defaultdict[tuple[str, str], Counter[tuple[Label, Label]]] = defaultdict(Counter)
-    for decided in table:
-        labels = {
-            who: label
-            for who, label in sorted(decided.items())
-            if label is not None and label is not Label.UNDETERMINED
-        }
-        if len(labels) < 2:
-            continue
-        tally = Counter(labels.values())
-        counts.append([tally[label] for label in _LABELS])
-        for one, two in combinations(labels, 2):
-            pairs[one, two][labels[one], labels[two]] += 1
-    wrong = [label in HALLUCINATED_LABELS for label in _LABELS]
-    binary = [
-        [sum(n for n, bad in zip(row, wrong, strict=True) if bad is side) for side in (True, False)]
-        for row in counts
+    people = sorted(own)
+    size = len(own[people[0]]) if people else 0
+    counts = np.zeros((size, len(_COUNTED)), dtype=np.int64)
+    for codes in own.values():
+        for column, code in enumerate(_COUNTED):
+            counts[:, column] += codes == code
+    counts = counts[counts.sum(axis=1) > 1]
+    binary = np.stack([counts[:, _WRONG].sum(axis=1), counts[:, ~_WRONG].sum(axis=1)], axis=1)
+    pairs = [
+        (one, two, tally)
+        for one, two in combinations(people, 2)
+        if (tally := _count_both(own[one], own[two]))
     ]
     return Agreement(
         num_sentences=len(counts),
-        alpha=nominal_alpha(counts) if counts else None,
-        alpha_binary=nominal_alpha(binary) if counts else None,
-        pairs=tuple(_pair(one, two, found) for (one, two), found in sorted(pairs.items())),
+        alpha=nominal_alpha(counts),
+        alpha_binary=nominal_alpha(binary),
+        pairs=tuple(_pair(one, two, tally) for one, two, tally in pairs),
     )
 
 
-def measure_judge(labels: Iterable[tuple[Label, Label]]) -> WithJudge:
-    """The figures of (a person's blind label, the judge's label)."""
+def _count_both(one: Codes, two: Codes) -> Counter[tuple[Label, Label]]:
+    """How often each two labels met, where both people have one that counts."""
+    chosen = np.isin(one, _COUNTED) & np.isin(two, _COUNTED)
+    both = one[chosen].astype(np.int64) * len(_ALL) + two[chosen]
+    numbers, times = np.unique(both, return_counts=True)
+    found = zip(map(int, numbers), map(int, times), strict=True)
+    return Counter({(_ALL[at // len(_ALL)], _ALL[at % len(_ALL)]): n for at, n in found})
+
+
+def measure_judge(labels: Mapping[tuple[Label, Label], int]) -> WithJudge:
+    """The figures of the counts of (a person's blind label, the judge's label)."""
     counts: Counter[tuple[bool, bool]] = Counter()
     num_undetermined = 0
-    for person, judge in labels:
+    for (person, judge), times in labels.items():
         if person is Label.UNDETERMINED:
             continue
         if judge is Label.UNDETERMINED:
-            num_undetermined += 1
+            num_undetermined += times
             continue
-        counts[person in HALLUCINATED_LABELS, judge in HALLUCINATED_LABELS] += 1
+        counts[person in HALLUCINATED_LABELS, judge in HALLUCINATED_LABELS] += times
     bad = counts[True, True] + counts[True, False]
     good = counts[False, True] + counts[False, False]
     recalls = (counts[True, True] / bad, counts[False, False] / good) if bad and good else None
@@ -106,6 +119,7 @@ def measure_judge(labels: Iterable[tuple[Label, Label]]) -> WithJudge:
         num_undetermined=num_undetermined,
         num_hallucinated=bad,
         balanced_accuracy=sum(recalls) / 2 if recalls else None,
+        kappa=cohens_kappa(counts),
     )
 
 

@@ -6,13 +6,14 @@ to the same result, and nothing about it is stored.
 
 A response has a `share`, a number in [0, 1) from its id. With n people, sorted by name, number i
 reads the responses with a share in [i/n, (i+1)/n), and number i+1 (after the last the first) is
-their second reader. An index can therefore ask for them by a range of a column. A sentence is read
-a second time where its `ticket`, from its place, is below `second_share`; both hashes are
-independent, so everybody's responses have the same share of them.
+their second reader. A sentence is read a second time where its ticket (`index/tickets.py`), which
+follows from its place, is in `second_share`. Both hashes are independent, so everybody's responses
+have the same share of them.
 
     3 people, Ann, Ben, Cho; share 0.4 -> Ben, then Cho; share 0.9 -> Cho, then Ann
 
-Without people everybody reads everything, and anybody but the first reader is a second reader.
+Without people everybody reads everything, and anybody who has not decided a sentence may be its
+second reader.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class Assignment:
         object.__setattr__(self, "people", tuple(sorted(set(self.people))))
 
     def lists(self, who: str) -> bool:
-        """Whether `who` has responses of their own, or needs none since nobody has."""
-        return not self.people or who in self.people
+        """Whether `who` has responses of their own."""
+        return who in self.people
 
     def ranges(self, who: str) -> Ranges:
         """The shares of the responses that `who` reads first and second.
@@ -76,10 +77,6 @@ class Assignment:
         """Who reads some of its sentences again; None: anybody but the first reader."""
         return self._reader(response_id, 1) if len(self.people) > 1 else None
 
-    def is_read_twice(self, ticket: float) -> bool:
-        """Whether a sentence is among those that are read a second time."""
-        return ticket < self.second_share
-
     def _reader(self, response_id: str, after: int) -> str | None:
         share = share_of(self.seed, response_id)
         for number in range(len(self.people)):
@@ -92,11 +89,6 @@ class Assignment:
 def share_of(seed: int, response_id: str) -> float:
     """A response's number in [0, 1), which decides who reads it."""
     return stable_fraction(seed, f"reader\n{response_id}")
-
-
-def ticket_of(seed: int, response_id: str, start: int, end: int) -> float:
-    """A sentence's number in [0, 1), which decides whether it is read twice."""
-    return stable_fraction(seed, f"{response_id}\n{start}\n{end}")
 
 
 def _range(number: int, count: int) -> tuple[float, float]:

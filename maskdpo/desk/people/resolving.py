@@ -58,6 +58,12 @@ class Dispute:
         return sorted({review.id for side in self.sides for review in side.reviews})
 
     @property
+    def resolved_ids(self) -> Sequence[str]:
+        """All reviews of the conflict, and those that they resolved before."""
+        before = {name for side in self.sides for one in side.reviews for name in one.resolves}
+        return sorted(before.union(self.review_ids))
+
+    @property
     def key(self) -> str:
         """Changes when any review of the conflict does."""
         return content_key([self.start, self.end, *self.review_ids])[:16]
@@ -129,5 +135,5 @@ def resolve_as(
         who=who,
         when=when,
         note=note,
-        resolves=list(dispute.review_ids),
+        resolves=list(dispute.resolved_ids),
     )

@@ -114,8 +114,26 @@ def give_label(
         return Done(draft=labelled, message="part_labelled")
     spans = spans_of(labelled, annotation.text)
     action: Action = "split" if draft.cuts else "label"
-    review = _review(action, draft, annotation, person, spans=spans)
+    resolved = resolved_before(draft, person.who, entries)
+    review = _review(action, draft, annotation, person, spans=spans, resolves=resolved)
     return _recorded(review, entries, "recorded")
+
+
+def resolved_before(draft: Draft, who: str, entries: Sequence[Logged]) -> Sequence[str]:
+    """The reviews that the person's last decision here resolves.
+
+    A resolution acts only where it is its person's last decision: who corrects theirs names the
+    reviews again, and the conflict does not come back.
+    """
+    here = [
+        one.review
+        for one in entries
+        if one.review.who == who
+        and one.review.spans
+        and one.review.start < draft.end
+        and draft.start < one.review.end
+    ]
+    return list(here[-1].resolves) if here else ()
 
 
 def agree(draft: Draft, annotation: Annotation, person: Person, entries: Sequence[Logged]) -> Done:
@@ -129,7 +147,9 @@ def agree(draft: Draft, annotation: Annotation, person: Person, entries: Sequenc
     if draft.words:
         return give_label(sentence.verdict.label, draft, annotation, person, entries)
     spans = [agreed_span(sentence)]
-    return _recorded(_review("agree", draft, annotation, person, spans=spans), entries, "recorded")
+    resolved = resolved_before(draft, person.who, entries)
+    review = _review("agree", draft, annotation, person, spans=spans, resolves=resolved)
+    return _recorded(review, entries, "recorded")
 
 
 def press(
@@ -199,6 +219,7 @@ def _review(
     person: Person,
     *,
     spans: Sequence[ReviewSpan] = (),
+    resolves: Sequence[str] = (),
 ) -> Review:
     return make_review(
         response_id=annotation.id,
@@ -212,6 +233,7 @@ def _review(
         who=person.who,
         when=person.when,
         note=draft.note,
+        resolves=list(resolves),
     )
 
 

@@ -134,7 +134,7 @@ def make_view(
     prepared = draft or Draft(start=sentence.start, end=sentence.end)
     views = _sentence_views(material, prepared, seen, who)
     passages = places.find(_plain(annotation.text, prepared), material.documents)
-    cited = _cited(sentence, material.documents) or _best(passages)
+    cited = cited_places(sentence, material.documents) or best_place(passages)
     pane = make_pane(
         material.documents,
         cited=cited,
@@ -317,7 +317,7 @@ def _plain(text: str, draft: Draft) -> str:
     return text[draft.start : draft.end]
 
 
-def _cited(sentence: Sentence, documents: Sequence[Document]) -> list[tuple[str, int, int]]:
+def cited_places(sentence: Sentence, documents: Sequence[Document]) -> list[tuple[str, int, int]]:
     """The judge's evidence that fits its document."""
     lengths = {document.id: len(document.text) for document in documents}
     return [
@@ -327,7 +327,7 @@ def _cited(sentence: Sentence, documents: Sequence[Document]) -> list[tuple[str,
     ]
 
 
-def _best(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
+def best_place(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
     """What is shown as evidence where the judge gave none: the best passage."""
     return [(item.document_id, item.start, item.end) for item in passages[:1]]
 

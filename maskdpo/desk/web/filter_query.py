@@ -31,7 +31,7 @@ MAX_VALUES = 200
 MAX_TEXT_CHARS = 500
 
 _SETS = {"reason": "reasons", "topic": "topics", "language": "languages"}
-_FLAGS = ("judge_differs", "people_differ", "flagged", "unreviewed", "second")
+_FLAGS = ("judge_differs", "people_differ", "flagged", "unreviewed", "second", "everyone")
 _SINGLE = ("confidence", "status", *_FLAGS, "q", "order", "seed")
 PARAMETERS = ("label", *_SETS, "without", *_SINGLE)
 
@@ -74,6 +74,7 @@ def read_filter(query: str, *, also: Collection[str] = ()) -> Filter:
         flagged=flags["flagged"],
         unreviewed=flags["unreviewed"],
         second=flags["second"],
+        everyone=flags["everyone"],
         text=text,
         order=_read_enum("order", single["order"] or Order.READING, Order),
         seed=_read_seed(single["seed"]),
@@ -99,6 +100,7 @@ def write_filter(filter: Filter, own: Mapping[str, str | int] | None = None) -> 
         "flagged": filter.flagged,
         "unreviewed": filter.unreviewed,
         "second": filter.second,
+        "everyone": filter.everyone,
     }
     pairs += [(name, "1") for name, is_set in flags.items() if is_set]
     if filter.text:

@@ -77,6 +77,7 @@ def list_router(desk: Desk) -> APIRouter:
             orders=list(Order),
             statuses=list(Status),
             query=write_filter(wanted),
+            assigned=assigned_to(found, session.who),
             links=_links(found, wanted, page, session.who, at, before=before, after=after),
         )
         if is_htmx(request):
@@ -91,7 +92,10 @@ def read_page(
 ) -> Page:
     """The rows of one page. `before` is the first sentence of the page that follows."""
     key = before if before is not None else after
-    return source.index.find(wanted, who, after=key, limit=PAGE_SIZE, back=before is not None)
+    mine = source.work.mine(who, wanted)
+    return source.index.find(
+        wanted, who, after=key, limit=PAGE_SIZE, back=before is not None, mine=mine
+    )
 
 
 def show_rows(
@@ -164,6 +168,13 @@ def mark_hits(text: str, hits: re.Pattern[str] | None) -> Markup:
 def sample_filter(who: str) -> Filter:
     """A random sample of what the person has not decided; each person has their own order."""
     return Filter(status=Status.OPEN, order=Order.RANDOM, seed=1 + stable_seed(0, who) % _SEEDS)
+
+
+def assigned_to(source: OpenSource, who: str) -> str:
+    """Who has sentences of their own: "mine" (`who` has), "nobody" (only others), or "" (none)."""
+    if source.work.is_listed(who):
+        return "mine"
+    return "nobody" if source.work.assignment.people else ""
 
 
 def path_of(source: OpenSource) -> str:

@@ -20,17 +20,21 @@ from starlette.responses import RedirectResponse, Response
 
 from annotator.service.errors import ApiError
 from maskdpo.desk.model import Filter, Row, Status
-from maskdpo.desk.people.agreement import measure_agreement
+from maskdpo.desk.people.agreement import WithJudge, measure_agreement, measure_judge
 from maskdpo.desk.people.pace import Pace, measure_pace
 from maskdpo.desk.people.progress import PersonDone, Progress
 from maskdpo.desk.people.resolving import Dispute, Side, find_dispute, resolve_as
+from maskdpo.desk.reading.act import Person, withdrawal
+from maskdpo.desk.reading.material import read_material
+from maskdpo.desk.reading.places import Places
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
-from maskdpo.desk.web.list_routes import path_of, question_of
+from maskdpo.desk.reading.view import best_place, cited_places
+from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import session_of
 from maskdpo.desk.web.shown import duration, open_source, percent, whole_number
 from schemas.labels import Label
-from schemas.records import Annotation
+from schemas.records import Annotation, Document
 
 if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
@@ -48,6 +52,7 @@ SIDE_KEYS = "abdegh"  # not c (conflicts) and f (flag)
 MAX_LISTED = 50
 CONTEXT_CHARS = 2_000
 AROUND_CHARS = 400
+MAX_PLACES = 5
 MAX_NOTE_CHARS = 10_000
 
 
@@ -82,6 +87,12 @@ class ConflictForm(BaseModel):
     note: str = Field(default="", max_length=MAX_NOTE_CHARS)
 
 
+class UndoForm(BaseModel):
+    """The review to take back, which the page named: sent twice, it takes back one."""
+
+    undo: str = Field(min_length=1, max_length=200)
+
+
 class Progresses:
     """The progress of each file of reviews, read once."""
 
@@ -98,14 +109,16 @@ class Progresses:
 def people_router(desk: Desk) -> APIRouter:
     """The routes of people and conflicts."""
     router = APIRouter()
-    progresses = Progresses()
+    progresses, places = Progresses(), Places()
 
     @router.get("/review/s/{source}/people")
     def people(request: Request, source: str) -> Response:
         found = open_source(desk, source)
         shown = show_people(found, progresses.of(found.files.reviews), datetime.now(UTC))
-        agreement = measure_agreement(found.index.agreement_table())
-        return render(request, "people.html.jinja", source=found, people=shown, agreement=agreement)
+        agreement = measure_agreement(found.index.own_labels())
+        values = {"people": shown, "agreement": agreement, "judged": with_judge(found)}
+        assigned = assigned_to(found, session_of(request).who)
+        return render(request, "people.html.jinja", source=found, assigned=assigned, **values)
 
     @router.get("/review/s/{source}/conflicts")
     def conflicts(request: Request, source: str) -> Response:
@@ -121,8 +134,13 @@ def people_router(desk: Desk) -> APIRouter:
         row, annotation, dispute = _find(found, number)
         if dispute is None:
             return RedirectResponse(f"{path_of(found)}/conflicts", status_code=303)
-        values = _show_dispute(found, row, annotation, dispute)
+        values = _show_dispute(found, row, annotation, dispute, places)
         return render(request, "conflict.html.jinja", **values, **_done(found, request))
+
+    @router.post("/review/s/{source}/conflicts/undo")
+    def undo(request: Request, source: str, form: Annotated[UndoForm, Form()]) -> Response:
+        found, who = open_source(desk, source), session_of(request).who
+        return RedirectResponse(undo_resolution(found, form.undo, who), status_code=303)
 
     @router.post("/review/s/{source}/conflicts/{number}")
     def decide(
@@ -158,22 +176,32 @@ def people_router(desk: Desk) -> APIRouter:
 
 def show_people(source: OpenSource, progress: Progress, now: datetime) -> list[PersonShown]:
     """The line of each person."""
-    total = source.index.counts().sentences
+    wanted = Filter(status=Status.OPEN)
     shown = []
     for who, done in progress.people().items():
         pace = measure_pace(done.times, now)
-        num_open = source.index.find(Filter(status=Status.OPEN), who, limit=1).total
+        offered = source.work.offered(who, wanted)
+        num_open = source.index.find(wanted, who, limit=1, mine=offered).total
+        decided, _ = source.progress(who)
         shown.append(
             PersonShown(
                 who=who,
                 done=done,
                 pace=pace,
                 open=num_open,
-                done_percent=percent(total - num_open, total),
+                done_percent=percent(decided, decided + num_open),
                 left=duration(pace.seconds_left(num_open)),
             )
         )
     return shown
+
+
+def with_judge(source: OpenSource) -> list[tuple[str, WithJudge]]:
+    """Each person's blind decisions against the judge, where there are any."""
+    found = [
+        (who, measure_judge(source.index.blind_against_judge(who))) for who in source.index.people()
+    ]
+    return [(who, one) for who, one in found if one.num_compared or one.num_undetermined]
 
 
 def next_dispute(source: OpenSource, who: str, after: int) -> Row | None:
@@ -183,6 +211,18 @@ def next_dispute(source: OpenSource, who: str, after: int) -> Row | None:
         if rows:
             return rows[0]
     return None
+
+
+def undo_resolution(source: OpenSource, name: str, who: str) -> str:
+    """Withdraw a resolution of this person; the address of its conflict, else of all conflicts."""
+    review, base = source.find_review(name), f"{path_of(source)}/conflicts"
+    if review is None or review.who != who or not review.resolves:
+        return base
+    if source.counts(review):
+        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "milliseconds"), blind=False)
+        source.record(withdrawal(review, person))
+    row = source.row_of(review)
+    return base if row is None else f"{base}/{row.id}"
 
 
 def _find(source: OpenSource, number: int) -> tuple[Row, Annotation, Dispute | None]:
@@ -209,7 +249,7 @@ def _read_choice(dispute: Dispute, choice: str) -> Side | Label:
 
 
 def _show_dispute(
-    source: OpenSource, row: Row, annotation: Annotation, dispute: Dispute
+    source: OpenSource, row: Row, annotation: Annotation, dispute: Dispute, places: Places
 ) -> dict[str, object]:
     text, start, end = annotation.text, dispute.start, dispute.end
     first, last = max(0, start - CONTEXT_CHARS), end + CONTEXT_CHARS
@@ -226,7 +266,34 @@ def _show_dispute(
         "sides": list(zip(SIDE_KEYS.ljust(len(dispute.sides)), dispute.sides, strict=False)),
         "labels": LABEL_KEYS,
         "quotes": list(_quotes(source, dispute)),
+        "places": _places(source, row, dispute, places),
     }
+
+
+def _places(source: OpenSource, row: Row, dispute: Dispute, places: Places) -> list[Quoted]:
+    """Where to look: the judge's evidence, else the best place; both look the same."""
+    material = read_material(source, row.response)
+    text, place = material.annotation.text, (dispute.start, dispute.end)
+    inside = [
+        one for one in material.annotation.sentences if one.start < place[1] and place[0] < one.end
+    ]
+    cited = [item for one in inside for item in cited_places(one, material.documents)]
+    passages = places.find(text[place[0] : place[1]], material.documents)
+    by_id = {document.id: document for document in material.documents}
+    chosen = dict.fromkeys(cited or best_place(passages))
+    found = list(chosen)[:MAX_PLACES]
+    return [_quoted("", by_id[name], start, end) for name, start, end in found]
+
+
+def _quoted(who: str, document: Document, start: int, end: int) -> Quoted:
+    first, last = max(0, start - AROUND_CHARS), end + AROUND_CHARS
+    return Quoted(
+        who=who,
+        document=document.title or document.id,
+        before=document.text[first:start],
+        text=document.text[start:end],
+        after=document.text[end:last],
+    )
 
 
 def _quotes(source: OpenSource, dispute: Dispute) -> list[Quoted]:
@@ -237,16 +304,7 @@ def _quotes(source: OpenSource, dispute: Dispute) -> list[Quoted]:
             document = source.index.document(item.document_id)
             if document is None or item.end > len(document.text):
                 continue
-            first, last = max(0, item.start - AROUND_CHARS), item.end + AROUND_CHARS
-            found.append(
-                Quoted(
-                    who=side.who,
-                    document=document.title or document.id,
-                    before=document.text[first : item.start],
-                    text=document.text[item.start : item.end],
-                    after=document.text[item.end : last],
-                )
-            )
+            found.append(_quoted(side.who, document, item.start, item.end))
     return found
 
 
@@ -254,15 +312,25 @@ def _done(source: OpenSource, request: Request) -> dict[str, object]:
     """What was recorded before this page, and what the judge said there."""
     number = whole_number(request, "done")
     if number is None:
-        return {"done": None, "done_judge": None}
+        return {"done": None, "done_judge": None, "undo": ""}
     session = session_of(request)
     try:
         row, state = source.index.row(number), source.index.state(number)
     except (KeyError, IndexError):
-        return {"done": None, "done_judge": None}
+        return {"done": None, "done_judge": None, "undo": ""}
     seen = what_may_be_seen(state, session.who, blind=session.blind)
     is_shown = seen.judge and not state.conflict
     return {
         "done": state if not state.conflict else None,
         "done_judge": row.label if is_shown else None,
+        "undo": _resolution(source, session.who, row),
     }
+
+
+def _resolution(source: OpenSource, who: str, row: Row) -> str:
+    """The id of the person's last review, where it resolved the conflict of this sentence."""
+    last = source.last_review(who)
+    if last is None or not last.resolves:
+        return ""
+    place = source.row_of(last)
+    return last.id if place is not None and place.response == row.response else ""

@@ -233,11 +233,12 @@ def _move_on(
 
 def _next_open(source: OpenSource, wanted: Filter, who: str, after: int | None) -> Row | None:
     """The next open sentence of a list after a sentence; after its end, the first one."""
+    offered = source.work.offered(who, wanted)
     if after is not None:
-        found = source.index.step(wanted, who, after, open_only=True)
+        found = source.index.step(wanted, who, after, open_only=True, mine=offered)
         if found is not None:
             return found
-    first = source.index.find(replace(wanted, status=Status.OPEN), who, limit=1).rows
+    first = source.index.find(replace(wanted, status=Status.OPEN), who, limit=1, mine=offered).rows
     return first[0] if first else None
 
 
@@ -314,19 +315,22 @@ def _links(asked: Asked) -> Mapping[str, str | None]:
     source, wanted, who = asked.source, asked.filter, asked.session.who
     rows = source.index.rows_of(asked.row.response)
     at = asked.row.number
-    step = source.index.step
+    mine = source.work.mine(who, wanted)
+
+    def step(sentence: int, *, back: bool = False) -> Row | None:
+        return source.index.step(wanted, who, sentence, back=back, mine=mine)
 
     def address(row: Row | None) -> str | None:
         return None if row is None else _address(source, row, wanted)
 
-    following = rows[at + 1] if at + 1 < len(rows) else step(wanted, who, asked.row.id)
-    previous = rows[at - 1] if at else step(wanted, who, asked.row.id, back=True)
+    following = rows[at + 1] if at + 1 < len(rows) else step(asked.row.id)
+    previous = rows[at - 1] if at else step(asked.row.id, back=True)
     query = write_filter(wanted)
     return {
         "next": address(following),
         "previous": address(previous),
-        "next_response": address(step(wanted, who, rows[-1].id)),
-        "previous_response": address(step(wanted, who, rows[0].id, back=True)),
+        "next_response": address(step(rows[-1].id)),
+        "previous_response": address(step(rows[0].id, back=True)),
         "open": _with_query(
             f"{_list_path(source)}/next", f"{query}&after={asked.row.id}".lstrip("&")
         ),

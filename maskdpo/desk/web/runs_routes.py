@@ -6,6 +6,7 @@ in blind mode too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from maskdpo.desk.model import Filter, Status
-from maskdpo.desk.people.agreement import Agreement, measure_agreement
+from maskdpo.desk.people.agreement import Agreement, WithJudge, measure_agreement, measure_judge
 from maskdpo.desk.people.run_facts import RunFacts, read_facts
 from maskdpo.desk.web.filter_query import write_filter
-from maskdpo.desk.web.list_routes import path_of, sample_filter
+from maskdpo.desk.web.list_routes import assigned_to, path_of, sample_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import session_of
 from maskdpo.desk.web.shown import percent
@@ -26,6 +27,7 @@ from schemas.labels import Label
 
 if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
+    from maskdpo.desk.index.index import Index
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +49,10 @@ class Summary:
     responses: int
     open: int
     mine: int
+    total: int
     by_anybody: int
+    assigned: str
+    judged: WithJudge
     done_percent: int
     shares: tuple[Share, ...]
     facts: RunFacts
@@ -75,23 +80,35 @@ def summarise(source: OpenSource, who: str) -> Summary:
     source.refresh()
     index = source.index
     counts = index.counts()
-    open_ = index.find(Filter(status=Status.OPEN), who, limit=1).total
-    unreviewed = index.find(Filter(unreviewed=True), who, limit=1).total
-    done = counts.sentences - unreviewed
+    wanted = Filter(status=Status.OPEN)
+    open_ = index.find(wanted, who, limit=1, mine=source.work.offered(who, wanted)).total
+    done = counts.sentences - counts.open
+    mine, total = source.progress(who)
     return Summary(
         source=source,
         path=path_of(source),
         sentences=counts.sentences,
         responses=counts.responses,
         open=open_,
-        mine=index.find(Filter(status=Status.DECIDED), who, limit=1).total,
+        mine=mine,
+        total=total,
         by_anybody=done,
         done_percent=percent(done, counts.sentences),
+        assigned=assigned_to(source, who),
+        judged=measure_judge(all_blind(index)),
         shares=shares_of(counts.labels, counts.sentences),
         facts=read_facts(source.files.path),
-        agreement=measure_agreement(index.agreement_table()),
+        agreement=measure_agreement(index.own_labels()),
         sample=f"{path_of(source)}/next?{write_filter(sample_filter(who))}",
     )
+
+
+def all_blind(index: Index) -> Counter[tuple[Label, Label]]:
+    """How often people decided blind on one label, and the judge on another (or the same)."""
+    found: Counter[tuple[Label, Label]] = Counter()
+    for who in index.own_labels():
+        found += index.blind_against_judge(who)
+    return found
 
 
 def shares_of(labels: Mapping[Label, int], total: int) -> tuple[Share, ...]:
