@@ -224,7 +224,7 @@ def undo_resolution(source: OpenSource, name: str, who: str) -> str:
     if review is None or review.who != who or not review.resolves:
         return base
     if source.counts(review):
-        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "milliseconds"), blind=False)
+        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "microseconds"), blind=False)
         source.record(withdrawal(review, person))
     row = source.row_of(review)
     return base if row is None else f"{base}/{row.id}"
