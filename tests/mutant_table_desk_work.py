@@ -12,7 +12,7 @@ IN_WORK = [
     *mutants_of(
         "maskdpo/desk/people/work.py",
         ("desk-second-share-all", "& twice", "", f"{OFFER} first_reader"),
-        ("desk-list-of-all", "wanted.everyone", "True", f"{OFFER} first_reader"),
+        ("desk-list-of-all", "and wanted.everyone)", "and True)", f"{OFFER} first_reader"),
     ),
     *mutants_of(
         "maskdpo/desk/index/columns.py",

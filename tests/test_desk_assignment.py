@@ -147,7 +147,7 @@ def test_a_person_who_is_not_listed_is_told(tmp_path: Path) -> None:
         assert "assigned to you" in ann.get(base).text
         assert 'name="everyone"' in ann.get(base).text
         assert "12 sentences" in dan.get(base).text
-        assert f"{source.progress('Ann')[1]} sentence" in ann.get(base).text
+        assert f">{source.progress('Ann')[1]} sentence" in ann.get(base).text
         assert "12 sentences" in ann.get(f"{base}?everyone=1").text
 
 

@@ -31,7 +31,7 @@ WEB = Path(str(files("maskdpo.desk.web")))
 
 
 class Source:
-    files = SimpleNamespace(key="a", name="a", kind="pairs")
+    files = SimpleNamespace(key="a", name="a", kind="pairs", path=Path("pairs.jsonl"))
 
     def people(self) -> list[str]:
         return ["Ben", "安娜"]

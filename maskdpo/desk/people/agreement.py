@@ -91,7 +91,7 @@ def measure_agreement(own: Mapping[str, Codes]) -> Agreement:
 
 
 def _count_both(one: Codes, two: Codes) -> Counter[tuple[Label, Label]]:
-    """How often each two labels met, where both people have one that counts."""
+    """How often each two labels occur together, where both people have one that counts."""
     chosen = np.isin(one, _COUNTED) & np.isin(two, _COUNTED)
     both = one[chosen].astype(np.int64) * len(_ALL) + two[chosen]
     numbers, times = np.unique(both, return_counts=True)

@@ -1,6 +1,6 @@
 """What each person is offered: the sentences that are theirs, and those that come next.
 
-The rule: what a person is offered never tells whether another one decided it. With people in the
+The rule: what a person is offered does not show whether another one decided it. With people in the
 settings, it follows from the assignment alone; without, a sentence that waits for a second reading
 comes next like one that nobody decided.
 """

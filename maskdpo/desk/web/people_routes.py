@@ -31,7 +31,7 @@ from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
 from maskdpo.desk.reading.view import best_place, cited_places
 from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
 from maskdpo.desk.web.pages import render
-from maskdpo.desk.web.session import session_of
+from maskdpo.desk.web.session import Session, session_of
 from maskdpo.desk.web.shown import duration, open_source, percent, whole_number
 from schemas.labels import Label
 from schemas.records import Annotation, Document
@@ -146,29 +146,8 @@ def people_router(desk: Desk) -> APIRouter:
     def decide(
         request: Request, source: str, number: int, form: Annotated[ConflictForm, Form()]
     ) -> Response:
-        found, session = open_source(desk, source), session_of(request)
-        row, annotation, dispute = _find(found, number)
-        if dispute is None or dispute.key != form.key:
-            message = "somebody decided here since this page was shown; load it again"
-            raise ApiError(status=409, code="conflict_changed", message=message)
-        place = (dispute.start, dispute.end)
-        entries = found.entries(row.response)
-        was_shown = found.index.was_shown(session.who, row.response)
-        is_hidden = session.blind and not was_shown
-        found.record(
-            resolve_as(
-                dispute,
-                annotation,
-                _read_choice(dispute, form.choice),
-                who=session.who,
-                when=datetime.now(UTC).isoformat(timespec="microseconds"),
-                blind=is_blind(entries, place, session.who, hidden=is_hidden),
-                note=form.note.strip(),
-            )
-        )
-        following = next_dispute(found, session.who, row.id)
-        at = f"/{following.id}" if following is not None else ""
-        target = f"{path_of(found)}/conflicts{at}?done={row.id}"
+        found = open_source(desk, source)
+        target = resolve_dispute(found, session_of(request), number, form)
         return RedirectResponse(target, status_code=303)
 
     return router
@@ -213,13 +192,39 @@ def next_dispute(source: OpenSource, who: str, after: int) -> Row | None:
     return None
 
 
+def resolve_dispute(found: OpenSource, session: Session, number: int, form: ConflictForm) -> str:
+    """Record a decision about the conflict that the page showed; the address of the next one."""
+    row, annotation, dispute = _find(found, number)
+    if dispute is None or dispute.key != form.key:
+        message = "somebody decided here since this page was shown; load it again"
+        raise ApiError(status=409, code="conflict_changed", message=message)
+    place = (dispute.start, dispute.end)
+    entries = found.entries(row.response)
+    was_shown = found.index.was_shown(session.who, row.response)
+    is_hidden = session.blind and not was_shown
+    found.record(
+        resolve_as(
+            dispute,
+            annotation,
+            _read_choice(dispute, form.choice),
+            who=session.who,
+            when=datetime.now(UTC).isoformat(timespec="microseconds"),
+            blind=is_blind(entries, place, session.who, hidden=is_hidden),
+            note=form.note.strip(),
+        )
+    )
+    following = next_dispute(found, session.who, row.id)
+    at = f"/{following.id}" if following is not None else ""
+    return f"{path_of(found)}/conflicts{at}?done={row.id}"
+
+
 def undo_resolution(source: OpenSource, name: str, who: str) -> str:
     """Withdraw a resolution of this person; the address of its conflict, else of all conflicts."""
     review, base = source.find_review(name), f"{path_of(source)}/conflicts"
     if review is None or review.who != who or not review.resolves:
         return base
     if source.counts(review):
-        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "milliseconds"), blind=False)
+        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "microseconds"), blind=False)
         source.record(withdrawal(review, person))
     row = source.row_of(review)
     return base if row is None else f"{base}/{row.id}"

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from maskdpo.desk.model import Filter, Status
+from maskdpo.desk.pairs.decisions import PairDecisions, decisions_path
 from maskdpo.desk.people.agreement import Agreement, WithJudge, measure_agreement, measure_judge
 from maskdpo.desk.people.run_facts import RunFacts, read_facts
 from maskdpo.desk.web.filter_query import write_filter
@@ -28,6 +29,7 @@ from schemas.labels import Label
 if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
     from maskdpo.desk.index.index import Index
+    from maskdpo.desk.sources import SourceFiles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +65,16 @@ class Summary:
 def runs_router(desk: Desk) -> APIRouter:
     """The route of the first page."""
     router = APIRouter()
+    decisions: dict[str, PairDecisions] = {}  # of a source of pairs; read as the file grows
 
     @router.get("/review")
     def show(request: Request) -> Response:
         who = session_of(request).who
         sources = list(desk.sources.values())
         runs = [summarise(one, who) for one in sources if one.files.kind == "annotations"]
-        pairs = [one for one in sources if one.files.kind == "pairs"]
+        pairs = [
+            (one, dropped_in(decisions, one.files)) for one in sources if one.files.kind == "pairs"
+        ]
         return render(request, "runs.html.jinja", runs=runs, pairs=pairs)
 
     return router
@@ -109,6 +114,13 @@ def all_blind(index: Index) -> Counter[tuple[Label, Label]]:
     for who in index.own_labels():
         found += index.blind_against_judge(who)
     return found
+
+
+def dropped_in(decisions: dict[str, PairDecisions], files: SourceFiles) -> int:
+    """How many pairs of a data set people dropped."""
+    found = decisions.setdefault(files.key, PairDecisions(decisions_path(files.path)))
+    found.refresh()
+    return len(found.dropped())
 
 
 def shares_of(labels: Mapping[Label, int], total: int) -> tuple[Share, ...]:
