@@ -180,6 +180,7 @@ def test_a_new_user_reviews_ten_responses_and_builds(browser: Browser, run: Path
             review_responses(ada, 10)
             undo_one(ada)
             words = mark_wrong_words(ada)
+            split_and_give_evidence(ada)
             begin(ben, desk)
             conflict = disagree(ben, ada)
             resolve(ada, conflict)
@@ -220,6 +221,25 @@ def mark_wrong_words(reader: Reader) -> tuple[str, int, int]:
     return place[0], start, end
 
 
+def split_and_give_evidence(reader: Reader) -> None:
+    """Split a sentence before its second word, with a sentence of the document as evidence."""
+    place, count, page = reader.place(), len(reader.mine()), reader.user.page
+    reader.press("e", "Enter")
+    page.locator(".drafted-line .given").wait_for()
+    reader.press("x", "Enter")
+    page.locator(".parts").wait_for()
+    reader.press("1")
+    page.locator(".parts .label").wait_for()
+    reader.press("2")
+    reader.until(count + 1)
+    last = reader.mine()[-1]
+    assert (last["action"], last["start"], last["end"]) == ("split", *place[1:])
+    assert [span["label"] for span in last["spans"]] == ["no_hallucination", "contradictory"]
+    assert last["evidence"]
+    for span in last["spans"]:
+        reader.decided[place[0], span["start"], span["end"]] = span["label"]
+
+
 def disagree(ben: Reader, ada: Reader) -> tuple[str, int, int]:
     """The second person decides a sentence of the first one otherwise."""
     for _ in range(20):
@@ -237,9 +257,11 @@ def resolve(reader: Reader, place: tuple[str, int, int]) -> None:
     count, page = len(reader.mine()), reader.user.page
     reader.press("c")
     page.wait_for_url("**/conflicts")
+    page.wait_for_load_state("load")
     reader.user.picture("journey-conflicts")
     reader.press("c")
     page.locator(".sides").wait_for()
+    page.wait_for_load_state("load")
     reader.user.picture("journey-conflict")
     assert "Ben" in page.locator("main").inner_text()
     reader.press("3")
