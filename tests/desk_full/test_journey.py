@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from browser_support import chromium, needs_chromium, person
-from desk_rows import OWLS, annotation, owls
+from desk_rows import OWLS, annotation, hostile, owls
+from desk_run import desk_of
 from desk_support import DeskProcess
 
 pytestmark = needs_chromium
@@ -66,3 +67,26 @@ def lines(folder: Path) -> int:
     """Reviews in the file so far."""
     path = folder / "reviews.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_pairs_and_conflicts_are_accessible(tmp_path: Path) -> None:
+    from test_desk_browser_hostile import write_pairs, write_reviews
+
+    desk_of(tmp_path, *hostile()).close()
+    write_reviews(tmp_path)
+    write_pairs(tmp_path / "pairs.jsonl")
+    pages = [
+        ("test", ["/s/test/conflicts", "/s/test/conflicts/2", "/s/test/people"]),
+        ("pairs.jsonl", ["", "/s/pairs.jsonl/pairs", "/s/pairs.jsonl/pairs/3"]),
+    ]
+    with chromium() as browser:
+        for name, paths in pages:
+            with (
+                DeskProcess(tmp_path, name, "--who", "Ada") as desk,
+                person(browser) as user,
+            ):
+                user.page.goto(desk.url)
+                for path in paths:
+                    user.page.goto(f"{desk.address}/review{path}")
+                    assert user.serious_findings() == [], path
+                    user.picture(f"hostile{path.replace('/', '-')}")
