@@ -96,7 +96,7 @@ REVIEWS = [
         "formats/reviews/decisions.py",
         (
             "skips-take-labels-back",
-            "if entry.review.action in WITHOUT_LABEL:",
+            "if review.action in WITHOUT_LABEL:",
             "if False:",
             "test_reviews.py -k agreement",
         ),
@@ -109,8 +109,8 @@ REVIEWS = [
         "maskdpo/cli/commands/build_command.py",
         (
             "reviews-not-found",
-            "for path in places if path.is_file()}",
-            "for path in places if path.is_dir()}",
+            "        if path.is_file():\n            present",
+            "        if path.is_dir():\n            present",
             "test_review_log.py -k by_itself",
         ),
     ),

@@ -1,0 +1,70 @@
+"""Small faults in the index, the desk and the reading page, each with the test that detects it."""
+
+from __future__ import annotations
+
+from mutant_rows import mutants_of
+
+INDEX = "test_desk_index.py"
+WEB = "test_desk_reading_web.py"
+DRAFT = "test_desk_reading_draft.py"
+
+DESK_CORE = [
+    *mutants_of(
+        "maskdpo/desk/index/index.py",
+        ("next-is-itself", 'side="right"))', 'side="left"))', INDEX),
+        ("shown-forgotten", "self._shown.update(fresh)", "pass", INDEX),
+        ("states-kept-of-a-replaced-file", "columns.people.clear()", "pass", INDEX),
+    ),
+    *mutants_of(
+        "maskdpo/desk/index/columns.py",
+        ("skipped-stays-open", "return ~(person.decided | person.skipped)", "return ~person.decided", INDEX),
+        ("undecided-differs", "(self.together >= 0) & (self.together != self.label)",
+         "(self.together != self.label)", INDEX),
+        ("no-confidence-fits", "mask &= self.confidence <= wanted.confidence",
+         "mask &= ~(self.confidence > wanted.confidence)", INDEX),
+    ),
+    *mutants_of(
+        "maskdpo/desk/index/build.py",
+        ("copies-shown", "GROUP BY question_id, sha", "GROUP BY id", INDEX),
+        ("file-order", "ORDER BY sure, position", "ORDER BY position", INDEX),
+        ("no-mark", "INSERT INTO meta VALUES ('mark', ?)\", (mark,)", "INSERT INTO meta VALUES ('mark', ?)\", ('',)", INDEX),
+    ),
+    *mutants_of(
+        "maskdpo/desk/index/states.py",
+        ("decided-stays-skipped", 'if action == "skip")', "if True)", INDEX),
+        ("resolver-label-lost", "found[item.who] = [*kept, item]", "pass", f"{INDEX} -k conflicts"),
+    ),
+    *mutants_of(
+        "maskdpo/desk/reading/seen.py",
+        ("blind-shows", "judge=has_decided or not blind", "judge=True", WEB),
+        ("others-shown", "others=has_decided", "others=True", WEB),
+        ("second-look-is-blind", "return hidden and not had_label", "return hidden", WEB),
+    ),
+    *mutants_of(
+        "maskdpo/desk/reading/act.py",
+        ("sent-twice-recorded-twice", "if here and _content(here[-1]) == _content(review):", "if False:", DRAFT),
+        ("any-text", 'if form.get("text_sha256") != text_sha256(annotation.text):', "if False:", DRAFT),
+        ("flag-twice", "if name is Press.FLAG and not flags:", "if name is Press.FLAG:", DRAFT),
+    ),
+    *mutants_of(
+        "maskdpo/desk/reading/draft.py",
+        ("words-with-any-label", "if words and label not in HALLUCINATED_LABELS:", "if False:", DRAFT),
+        ("words-anywhere", "if place[0] < draft.start or place[1] > draft.end:", "if False:", DRAFT),
+    ),
+    *mutants_of(
+        "maskdpo/desk/reading/text_html.py",
+        ("returns-lost", '"\\r": "&#13;"', '"\\v": "&#11;"', "test_desk_reading_text.py"),
+        ("nul-kept", 're.compile("[\\0\\ud800-\\udfff]")', 're.compile("[\\ud800-\\udfff]")', "test_desk_reading_text.py"),
+    ),
+    *mutants_of(
+        "maskdpo/desk/web/reading_routes.py",
+        ("anybody-undoes", "found.who != who or", "", f"{WEB} -k nobody_undoes"),
+        ("undo-twice", "if source.counts(found):", "if True:", f"{WEB} -k recorded_once"),
+        ("list-gives-it-away", "or asked.filter.reveals_labels", "", f"{WEB} -k only_who"),
+        ("shown-before", "if not session.blind:", "if False:", f"{WEB} -k only_who"),
+    ),
+    *mutants_of(
+        "maskdpo/desk/web/templates/reading_parts.html.jinja",
+        ("fields-end-early", "{{ value|forceescape }}", "{{ value }}", f"{WEB} -k parts_joined"),
+    ),
+]  # fmt: skip
