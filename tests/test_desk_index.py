@@ -149,6 +149,8 @@ def test_conflicts_flags_skips_and_withdrawals(source: OpenSource) -> None:
     (state, _) = source.index.states_of(source.index.row(5).response)
     assert state.label is Label.UNVERIFIABLE
     assert state.own == {"Ada": Label.NO_FACT, "Ben": Label.UNVERIFIABLE}
+    assert state.by["Cem"] is Label.UNVERIFIABLE
+    assert state.skipped == frozenset()
     decide(source, "d", 0, "", action="flag")
     decide(source, "d", 0, "", action="skip")
     assert texts(source, Filter(flagged=True)) == ["No confidence here."]
@@ -282,6 +284,7 @@ def test_who_was_shown_labels_is_known_after_a_restart(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", ROWS)
     first = open_run(folder)
     first.sources["run"].index.note_shown("Ada", [1, 2])
+    assert first.sources["run"].index.was_shown("Ada", 2)
     first.close()
     index = open_run(folder).sources["run"].index
     assert [index.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
