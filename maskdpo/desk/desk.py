@@ -7,8 +7,7 @@ taken over at the next request.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING
 from formats.reviews.journal import Journal, News
 from formats.reviews.log import Logged
 from formats.reviews.standing import standing
-from maskdpo.desk.index.index import FOLDER, Index
+from maskdpo.desk.index.files import FOLDER, choose_folder
+from maskdpo.desk.index.index import Index
 from maskdpo.desk.model import Row
 from maskdpo.desk.people.assignment import Assignment
 from maskdpo.desk.people.work import Work
@@ -57,15 +57,17 @@ class OpenSource:
         self._lock = RLock()
         self._index: Index | None = None
         self._journal: Journal | None = None
+        self._temporary: Path | None = None
         if files.kind == "annotations":
             self._open(assignment, on_event)
 
     def _open(self, assignment: Assignment, on_event: OnEvent) -> None:
-        folder = self.files.path.parent / FOLDER
-        if not os.access(self.files.path.parent, os.W_OK):
-            folder = Path(tempfile.mkdtemp(prefix="maskdpo-review-"))
+        folder, is_temporary = choose_folder(self.files.path)
+        if is_temporary:
+            self._temporary = folder
             self.notes.append(
-                f"{self.files.path.parent} cannot be written: the index is in {folder}"
+                f"{self.files.path.parent / FOLDER} cannot be written: the index is in {folder} "
+                "until the desk is closed"
             )
         self._index = Index.open(
             self.files.path, self.files.documents, folder=folder, on_event=on_event
@@ -179,6 +181,8 @@ class OpenSource:
         """Close the index."""
         if self._index is not None:
             self._index.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 class Desk:

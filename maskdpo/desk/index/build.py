@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from maskdpo.desk.index.tickets import ticket_of
 from maskdpo.desk.index.words import pieces_of, singles_of
 from schemas.errors import Fault
 from schemas.events import Advanced, Ended, OnEvent, Started
-from schemas.files.jsonl import scan_rows
+from schemas.files.jsonl import Row, scan_rows
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 from schemas.reviews import text_sha256
 
-VERSION = 3
+VERSION = 4
 STAGE = "index"
 MAX_KEPT_FAULTS = 20
 _UNSURE = -1.0  # undetermined: surest to need a person
@@ -44,7 +44,7 @@ CREATE TABLE reviews (line INTEGER PRIMARY KEY, n INTEGER, id TEXT, who TEXT, js
 CREATE INDEX reviews_of ON reviews (n);
 CREATE INDEX reviews_by ON reviews (who, line);
 CREATE INDEX reviews_id ON reviews (id);
-CREATE TABLE shown (who TEXT, n INTEGER, PRIMARY KEY (who, n)) WITHOUT ROWID;
+CREATE TABLE shown (who TEXT, id TEXT, PRIMARY KEY (who, id)) WITHOUT ROWID;
 CREATE TABLE documents (id TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(
     pieces, single, content='', tokenize="unicode61 remove_diacritics 0");
@@ -60,10 +60,18 @@ CREATE TEMP TABLE parts (
 
 
 def build_index(
-    target: Path, annotations: Path, documents: Path | None, mark: str, on_event: OnEvent
+    target: Path,
+    annotations: Path,
+    documents: Path | None,
+    mark: str,
+    on_event: OnEvent,
+    *,
+    shown: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Write the index of `annotations` to `target`; `mark` names the state of the input files."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write the index of `annotations` to `target`; `mark` names the state of the input files.
+
+    shown   who was shown the judge's labels of which response, from the index before
+    """
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
@@ -76,6 +84,7 @@ def build_index(
             _order_rows(connection)
             if documents is not None:
                 _find_documents(connection, documents)
+            connection.executemany("INSERT OR IGNORE INTO shown VALUES (?, ?)", shown)
             connection.execute("INSERT INTO meta VALUES ('mark', ?)", (mark,))
             connection.execute("COMMIT")
             connection.execute("ANALYZE")
@@ -99,18 +108,31 @@ def _read_rows(connection: sqlite3.Connection, path: Path, on_event: OnEvent) ->
     on_event(Started(stage=STAGE, unit="response", total=len(places)))
     faults: list[str] = []
     bad: set[int | None] = set()  # a row may have several faults
+    first: dict[str, int] = {}
     for done, item in enumerate(scan_rows(path, Annotation), start=1):
         if done % _STEP == 0:
             on_event(Advanced(stage=STAGE, count=_STEP))
-        if isinstance(item, Fault):
-            bad.add(item.line)
+        fault = item if isinstance(item, Fault) else _used_before(path, item, first)
+        if isinstance(fault, Fault):
+            bad.add(fault.line)
             if len(faults) < MAX_KEPT_FAULTS:
-                faults.append(str(item))
+                faults.append(str(fault))
             continue
+        assert not isinstance(item, Fault)
         _keep(connection, item.line, item.record, *places[item.line - 1])
     connection.execute("INSERT INTO meta VALUES ('faults', ?)", ("\n".join(faults),))
     connection.execute("INSERT INTO meta VALUES ('num_faults', ?)", (str(len(bad)),))
     on_event(Ended(stage=STAGE))
+
+
+def _used_before(path: Path, row: Row[Annotation], first: dict[str, int]) -> Fault | None:
+    """What is wrong with a second row of one id: a review could not say which it is for."""
+    name = row.record.id
+    line = first.setdefault(name, row.line)
+    if line == row.line:
+        return None
+    message = f"duplicate id {name!r}, first used on line {line}; ids must be unique in a file"
+    return Fault(path=str(path), line=row.line, message=message)
 
 
 def _keep(
@@ -149,15 +171,15 @@ def how_sure(verdict: Verdict) -> float:
 
 def _order_rows(connection: sqlite3.Connection) -> None:
     """The rows in reading order; of identical answers to one question, that with the least id."""
-    shown = connection.execute(
+    chosen = connection.execute(
         "SELECT MIN(id), question_id, sha FROM raw GROUP BY question_id, sha"
     ).fetchall()
     connection.execute("CREATE INDEX temp.raw_id ON raw (id)")
     connection.execute("CREATE INDEX temp.raw_key ON raw (question_id, sha)")
-    connection.execute("CREATE TEMP TABLE shown (id TEXT PRIMARY KEY) WITHOUT ROWID")
-    connection.executemany("INSERT INTO shown VALUES (?)", ((name,) for name, _, _ in shown))
+    connection.execute("CREATE TEMP TABLE chosen (id TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.executemany("INSERT INTO chosen VALUES (?)", ((name,) for name, _, _ in chosen))
     rows = connection.execute(
-        "SELECT raw.* FROM raw JOIN shown USING (id) ORDER BY sure, position"
+        "SELECT raw.* FROM raw JOIN chosen USING (id) ORDER BY sure, position"
     ).fetchall()
     sentence = 0
     for n, row in enumerate(rows, start=1):

@@ -18,9 +18,8 @@ from threading import RLock
 import numpy as np
 
 from formats.reviews.log import Logged
-from maskdpo.desk.index.build import build_index
 from maskdpo.desk.index.columns import LABELS, Codes, Columns, Ints, Mask
-from maskdpo.desk.index.marks import mark_of
+from maskdpo.desk.index.files import FOLDER, open_index_file
 from maskdpo.desk.index.states import read_state, states_of, write_state
 from maskdpo.desk.index.words import match_of
 from maskdpo.desk.model import Filter, Page, Row, State, Status
@@ -29,7 +28,6 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document
 from schemas.reviews import Review
 
-FOLDER = ".review"
 _KEPT_DOCUMENTS = 64
 _KEPT_SEARCHES = 32
 _MANY, _STEP = 2_000, 200  # responses whose states are set with progress, and its step
@@ -76,7 +74,9 @@ class Index:
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._found: OrderedDict[str, Ints] = OrderedDict()
         self.columns = Columns.read(connection)
-        self._shown = {(who, n) for who, n in self._run("SELECT who, n FROM shown")}
+        self._shown = {
+            (who, n) for who, n in self._run("SELECT who, n FROM shown JOIN copies USING (id)")
+        }
         self.version = 0  # grows with each change of a state
 
     @classmethod
@@ -92,14 +92,9 @@ class Index:
 
         folder   where it is kept [.review next to the annotations]
         """
-        target = (folder or annotations.parent / FOLDER) / f"{annotations.name}.sqlite"
-        mark = mark_of(annotations, documents)
-        if not _fits(target, mark):
-            build_index(target, annotations, documents, mark, on_event)
-        connection = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = OFF")  # all of it can be made again
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.execute("PRAGMA busy_timeout = 10000")
+        folder = folder or annotations.parent / FOLDER
+        folder.mkdir(exist_ok=True)
+        connection = open_index_file(folder, annotations, documents, on_event)
         return cls(connection, annotations, documents)
 
     def close(self) -> None:
@@ -338,8 +333,10 @@ class Index:
     def forget_reviews(self) -> None:
         """Remove all reviews and states, before a file that was replaced is read again."""
         with self._lock:
+            self._run("BEGIN IMMEDIATE")
             self._run("DELETE FROM reviews")
             self._run("UPDATE sentences SET state = '' WHERE state != ''")
+            self._run("COMMIT")
             columns = self.columns
             columns.people.clear()
             columns.together[:] = -1
@@ -439,7 +436,8 @@ class Index:
         with self._lock:
             fresh = [(who, one) for one in responses if (who, one) not in self._shown]
             if fresh:
-                self._many("INSERT OR IGNORE INTO shown VALUES (?, ?)", fresh)
+                query = "INSERT OR IGNORE INTO shown SELECT ?, id FROM responses WHERE n = ?"
+                self._many(query, fresh)
                 self._shown.update(fresh)
 
     def was_shown(self, who: str, response: int) -> bool:
@@ -451,21 +449,6 @@ class Index:
         """Who made reviews, by name."""
         with self._lock:
             return [who for (who,) in self._run("SELECT DISTINCT who FROM reviews ORDER BY who")]
-
-
-def _fits(target: Path, mark: str) -> bool:
-    """Whether there is a complete index of this state of the files."""
-    if not target.is_file():
-        return False
-    try:
-        connection = sqlite3.connect(target)
-        try:
-            found = connection.execute("SELECT value FROM meta WHERE name = 'mark'").fetchone()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError:
-        return False
-    return bool(found == (mark,))
 
 
 def _row(values: tuple[int, int, int, int, int, str, str, float | None]) -> Row:
