@@ -289,3 +289,16 @@ def test_who_was_shown_labels_is_known_after_a_restart(tmp_path: Path) -> None:
     index = open_run(folder).sources["run"].index
     assert [index.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
     assert not index.was_shown("Ben", 1)
+
+
+def test_annotations_that_are_written_again_are_taken_over(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    source = open_run(folder).sources["run"]
+    decide(source, "b", 0, "contradictory")
+    write_run(folder, [row("new", "A new text."), ROWS[1]])
+    source.refresh()
+    assert sorted(texts(source, Filter())) == ["A new text.", "Café olé.", "She was born in 1950."]
+    assert texts(source, Filter(status=Status.DECIDED)) == ["She was born in 1950."]
+    (folder / "annotations.jsonl").unlink()
+    source.refresh()
+    assert source.index.counts().responses == 2

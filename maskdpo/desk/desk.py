@@ -19,6 +19,7 @@ from formats.reviews.journal import Journal, News
 from formats.reviews.log import Logged
 from formats.reviews.standing import standing
 from maskdpo.desk.index.index import FOLDER, Index
+from maskdpo.desk.index.marks import mark_of
 from maskdpo.desk.model import Row
 from maskdpo.desk.people.assignment import Assignment
 from maskdpo.desk.people.work import Work
@@ -57,33 +58,47 @@ class OpenSource:
         self._lock = RLock()
         self._index: Index | None = None
         self._journal: Journal | None = None
+        self._assignment = assignment
         if files.kind == "annotations":
-            self._open(assignment, on_event)
+            self._folder = self._find_folder()
+            self._open(on_event)
 
-    def _open(self, assignment: Assignment, on_event: OnEvent) -> None:
-        folder = self.files.path.parent / FOLDER
-        if not os.access(self.files.path.parent, os.W_OK):
-            folder = Path(tempfile.mkdtemp(prefix="maskdpo-review-"))
-            self.notes.append(
-                f"{self.files.path.parent} cannot be written: the index is in {folder}"
-            )
-        self._index = Index.open(
-            self.files.path, self.files.documents, folder=folder, on_event=on_event
+    def _find_folder(self) -> Path:
+        """Where the index is kept: next to the annotations, if that folder can be written."""
+        folder = self.files.path.parent
+        if os.access(folder, os.W_OK):
+            return folder / FOLDER
+        aside = Path(tempfile.mkdtemp(prefix="maskdpo-review-"))
+        self.notes.append(f"{folder} cannot be written: the index is in {aside}")
+        return aside
+
+    def _open(self, on_event: OnEvent = ignore) -> None:
+        """Open index and reviews. Requests under way keep the index that they have."""
+        assignment = self._assignment
+        self._mark = mark_of(self.files.path, self.files.documents)
+        index = Index.open(
+            self.files.path, self.files.documents, folder=self._folder, on_event=on_event
         )
-        self._index.share, self._index.seed = assignment.second_share, assignment.seed
-        self._work = Work(self._index, assignment)
-        self._journal = Journal(self.files.reviews)
-        if self.files.reviews.exists() and (message := self._journal.mend()):
+        index.share, index.seed = assignment.second_share, assignment.seed
+        journal = Journal(self.files.reviews)
+        if self.files.reviews.exists() and (message := journal.mend()):
             self.notes.append(message)
-        news = self._journal.read_new()
-        known = self._index.known_lines()
+        news = journal.read_new()
+        known = index.known_lines()
         in_file = {entry.line: entry.review.id for entry in news.rows}
         if any(in_file.get(line) != name for line, name in known.items()):
-            self._index.forget_reviews()
+            index.forget_reviews()
             known = {}
-        fresh = [entry for entry in news.rows if entry.line not in known]
-        self._index.add_reviews(fresh, on_event)
+        index.add_reviews([one for one in news.rows if one.line not in known], on_event)
         self._note_faults(news)
+        self._index, self._work, self._journal = index, Work(index, assignment), journal
+
+    def _has_changed(self) -> bool:
+        """Whether the annotations or documents are not those of the index any more."""
+        try:
+            return mark_of(self.files.path, self.files.documents) != self._mark
+        except OSError:  # being replaced, or gone: the next request looks again
+            return False
 
     @property
     def index(self) -> Index:
@@ -98,10 +113,16 @@ class OpenSource:
         return self._work
 
     def refresh(self) -> None:
-        """Take over what others appended to the file of reviews."""
+        """Take over what others appended to the reviews, and annotations that were written again.
+
+        A page of the annotations before the change is refused when it is sent: its text's hash,
+        or its place, does not fit any more.
+        """
         if self._journal is None:
             return
         with self._lock:
+            if self._has_changed():
+                self._open()
             self._take(self._journal.read_new())
 
     def record(self, review: Review) -> Recorded:
