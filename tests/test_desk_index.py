@@ -249,8 +249,10 @@ def test_a_bad_row_is_counted_and_the_rest_is_used(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", ROWS)
     path = folder / "annotations.jsonl"
     path.write_text('{"id": "x"}\n' + path.read_text())
-    counts = open_run(folder).sources["run"].index.counts()
+    desk = open_run(folder)
+    counts = desk.sources["run"].index.counts()
     assert (counts.responses, counts.num_faults) == (4, 1)
+    assert desk.notes[0].startswith("1 row of ")
     assert "annotations.jsonl:1" in counts.faults[0]
 
 
@@ -302,3 +304,10 @@ def test_annotations_that_are_written_again_are_taken_over(tmp_path: Path) -> No
     (folder / "annotations.jsonl").unlink()
     source.refresh()
     assert source.index.counts().responses == 2
+
+
+def test_missing_documents_are_a_note(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    assert open_run(folder).notes == []
+    (folder / "documents.jsonl").unlink()
+    assert "run.documents" in open_run(folder).notes[0]

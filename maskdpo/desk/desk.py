@@ -26,6 +26,7 @@ from maskdpo.desk.people.work import Work
 from maskdpo.desk.sources import SourceFiles, find_sources
 from schemas.events import OnEvent, ignore
 from schemas.reviews import Review
+from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
@@ -91,6 +92,7 @@ class OpenSource:
             known = {}
         index.add_reviews([one for one in news.rows if one.line not in known], on_event)
         self._note_faults(news)
+        self._note_files(index)
         self._index, self._work, self._journal = index, Work(index, assignment), journal
 
     def _has_changed(self) -> bool:
@@ -143,6 +145,21 @@ class OpenSource:
         if news.rows:
             self.index.add_reviews(news.rows)
         self._note_faults(news)
+
+    def _note_files(self, index: Index) -> None:
+        """Notes on rows that are left out, and on documents that were not found."""
+        counts = index.counts()
+        if counts.num_faults:
+            first = "; ".join(counts.faults[:3])
+            self.notes.append(
+                f"{count_of(counts.num_faults, 'row')} of {self.files.path} cannot be read and "
+                f"will not be shown: {first}"
+            )
+        if self.files.documents is None:
+            self.notes.append(
+                f"no documents.jsonl was found next to {self.files.path}, so responses are shown "
+                "without documents; name the file with --set run.documents=FILE"
+            )
 
     def _note_faults(self, news: News) -> None:
         self.notes += [str(fault) for fault in news.faults[:3]]
@@ -231,10 +248,19 @@ class Desk:
             source.close()
 
 
-def open_desk(given: Path, settings: ReviewConfig, *, on_event: OnEvent = ignore) -> Desk:
-    """The desk of what is under a path. Raises InputError where there is nothing to review."""
+def open_desk(
+    given: Path,
+    settings: ReviewConfig,
+    *,
+    documents: Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Desk:
+    """The desk of what is under a path. Raises InputError where there is nothing to review.
+
+    documents   for all sources; None: those next to each, or of its run
+    """
     return Desk(
-        find_sources(given),
+        find_sources(given, documents=documents),
         people=settings.people,
         share=settings.second_share,
         seed=settings.seed,
