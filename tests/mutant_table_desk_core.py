@@ -16,6 +16,15 @@ DESK_CORE = [
         ("states-kept-of-a-replaced-file", "columns.people.clear()", "pass", INDEX),
     ),
     *mutants_of(
+        "maskdpo/desk/desk.py",
+        (
+            "change-unnoticed",
+            "if self._has_changed():",
+            "if False:",
+            f"{INDEX} -k written_again",
+        ),
+    ),
+    *mutants_of(
         "maskdpo/desk/index/columns.py",
         ("skipped-stays-open", "return ~(person.decided | person.skipped)", "return ~person.decided", INDEX),
         ("undecided-differs", "(self.together >= 0) & (self.together != self.label)",

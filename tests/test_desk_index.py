@@ -249,8 +249,10 @@ def test_a_bad_row_is_counted_and_the_rest_is_used(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", ROWS)
     path = folder / "annotations.jsonl"
     path.write_text('{"id": "x"}\n' + path.read_text())
-    counts = open_run(folder).sources["run"].index.counts()
+    desk = open_run(folder)
+    counts = desk.sources["run"].index.counts()
     assert (counts.responses, counts.num_faults) == (4, 1)
+    assert desk.notes[0].startswith("1 row of ")
     assert "annotations.jsonl:1" in counts.faults[0]
 
 
@@ -289,3 +291,23 @@ def test_who_was_shown_labels_is_known_after_a_restart(tmp_path: Path) -> None:
     index = open_run(folder).sources["run"].index
     assert [index.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
     assert not index.was_shown("Ben", 1)
+
+
+def test_annotations_that_are_written_again_are_taken_over(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    source = open_run(folder).sources["run"]
+    decide(source, "b", 0, "contradictory")
+    write_run(folder, [row("new", "A new text."), ROWS[1]])
+    source.refresh()
+    assert sorted(texts(source, Filter())) == ["A new text.", "Café olé.", "She was born in 1950."]
+    assert texts(source, Filter(status=Status.DECIDED)) == ["She was born in 1950."]
+    (folder / "annotations.jsonl").unlink()
+    source.refresh()
+    assert source.index.counts().responses == 2
+
+
+def test_missing_documents_are_a_note(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    assert open_run(folder).notes == []
+    (folder / "documents.jsonl").unlink()
+    assert "run.documents" in open_run(folder).notes[0]

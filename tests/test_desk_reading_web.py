@@ -256,3 +256,12 @@ def test_unknown_places_are_not_found(ada: Visitor) -> None:
         assert ada.get(path).status == 404, path
     assert ada.get(f"{FIRST}?label=nonsense").status == 400
     assert ada.get(f"{FIRST}?doc=none&at=99999999").status == 200
+
+
+def test_a_page_of_former_annotations_is_refused(ada: Visitor, folder: Path) -> None:
+    ada.get(FIRST)
+    write_run(folder, [row("a", TEXT.replace("1951", "1952"), [SAID])])
+    reply = post(ada, label="no_fact")
+    assert reply.status == 409
+    assert reviews(folder) == []
+    assert "1952" in ada.get(FIRST).text

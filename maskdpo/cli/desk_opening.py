@@ -22,12 +22,15 @@ PACKAGES = ("fastapi", "uvicorn", "httptools", "multipart", "itsdangerous")
 _MAX_SHOWN = 20  # notes, and files
 
 
-def open_desk(source: Path, settings: ReviewConfig) -> Desk:
-    """The desk of what is in `source`, indexed, with progress on the way."""
+def open_desk(source: Path, settings: ReviewConfig, documents: Path | None = None) -> Desk:
+    """The desk of what is in `source`, indexed, with progress on the way.
+
+    documents   a file of documents that the run config names
+    """
     from maskdpo.cli.progress import Progress
     from maskdpo.desk.desk import open_desk as open_quietly
 
-    desk = open_quietly(source, settings, on_event=Progress())
+    desk = open_quietly(source, settings, documents=documents, on_event=Progress())
     for note in desk.notes[:_MAX_SHOWN]:
         click.echo(f"note: {printable(note)}", err=True)
     return desk

@@ -19,12 +19,14 @@ from formats.reviews.log import Logged
 from formats.reviews.standing import standing
 from maskdpo.desk.index.files import FOLDER, choose_folder
 from maskdpo.desk.index.index import Index
+from maskdpo.desk.index.marks import mark_of
 from maskdpo.desk.model import Row
 from maskdpo.desk.people.assignment import Assignment
 from maskdpo.desk.people.work import Work
 from maskdpo.desk.sources import SourceFiles, find_sources
 from schemas.events import OnEvent, ignore
 from schemas.reviews import Review
+from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
@@ -58,10 +60,13 @@ class OpenSource:
         self._index: Index | None = None
         self._journal: Journal | None = None
         self._temporary: Path | None = None
+        self._assignment = assignment
         if files.kind == "annotations":
-            self._open(assignment, on_event)
+            self._folder = self._find_folder()
+            self._open(on_event)
 
-    def _open(self, assignment: Assignment, on_event: OnEvent) -> None:
+    def _find_folder(self) -> Path:
+        """Where the index is kept: next to the annotations, if that folder can be written."""
         folder, is_temporary = choose_folder(self.files.path)
         if is_temporary:
             self._temporary = folder
@@ -69,23 +74,36 @@ class OpenSource:
                 f"{self.files.path.parent / FOLDER} cannot be written: the index is in {folder} "
                 "until the desk is closed"
             )
-        self._index = Index.open(
-            self.files.path, self.files.documents, folder=folder, on_event=on_event
+        return folder
+
+    def _open(self, on_event: OnEvent = ignore) -> None:
+        """Open index and reviews. Requests under way keep the index that they have."""
+        assignment = self._assignment
+        self._mark = mark_of(self.files.path, self.files.documents)
+        index = Index.open(
+            self.files.path, self.files.documents, folder=self._folder, on_event=on_event
         )
-        self._index.share, self._index.seed = assignment.second_share, assignment.seed
-        self._work = Work(self._index, assignment)
-        self._journal = Journal(self.files.reviews)
-        if self.files.reviews.exists() and (message := self._journal.mend()):
+        index.share, index.seed = assignment.second_share, assignment.seed
+        journal = Journal(self.files.reviews)
+        if self.files.reviews.exists() and (message := journal.mend()):
             self.notes.append(message)
-        news = self._journal.read_new()
-        known = self._index.known_lines()
+        known = index.known_lines()  # before the file, which others may append to meanwhile
+        news = journal.read_new()
         in_file = {entry.line: entry.review.id for entry in news.rows}
         if any(in_file.get(line) != name for line, name in known.items()):
-            self._index.forget_reviews()
+            index.forget_reviews()
             known = {}
-        fresh = [entry for entry in news.rows if entry.line not in known]
-        self._index.add_reviews(fresh, on_event)
+        index.add_reviews([one for one in news.rows if one.line not in known], on_event)
         self._note_faults(news)
+        self._note_files(index)
+        self._index, self._work, self._journal = index, Work(index, assignment), journal
+
+    def _has_changed(self) -> bool:
+        """Whether the annotations or documents are not those of the index any more."""
+        try:
+            return mark_of(self.files.path, self.files.documents) != self._mark
+        except OSError:  # being replaced, or gone: the next request looks again
+            return False
 
     @property
     def index(self) -> Index:
@@ -100,10 +118,16 @@ class OpenSource:
         return self._work
 
     def refresh(self) -> None:
-        """Take over what others appended to the file of reviews."""
+        """Take over what others appended to the reviews, and annotations that were written again.
+
+        A page of the annotations before the change is refused when it is sent: its text's hash,
+        or its place, does not fit any more.
+        """
         if self._journal is None:
             return
         with self._lock:
+            if self._has_changed():
+                self._open()
             self._take(self._journal.read_new())
 
     def record(self, review: Review) -> Recorded:
@@ -124,6 +148,21 @@ class OpenSource:
         if news.rows:
             self.index.add_reviews(news.rows)
         self._note_faults(news)
+
+    def _note_files(self, index: Index) -> None:
+        """Notes on rows that are left out, and on documents that were not found."""
+        counts = index.counts()
+        if counts.num_faults:
+            first = "; ".join(counts.faults[:3])
+            self.notes.append(
+                f"{count_of(counts.num_faults, 'row')} of {self.files.path} cannot be read and "
+                f"will not be shown: {first}"
+            )
+        if self.files.documents is None:
+            self.notes.append(
+                f"no documents.jsonl was found next to {self.files.path}, so responses are shown "
+                "without documents; name the file with --set run.documents=FILE"
+            )
 
     def _note_faults(self, news: News) -> None:
         self.notes += [str(fault) for fault in news.faults[:3]]
@@ -214,10 +253,19 @@ class Desk:
             source.close()
 
 
-def open_desk(given: Path, settings: ReviewConfig, *, on_event: OnEvent = ignore) -> Desk:
-    """The desk of what is under a path. Raises InputError where there is nothing to review."""
+def open_desk(
+    given: Path,
+    settings: ReviewConfig,
+    *,
+    documents: Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Desk:
+    """The desk of what is under a path. Raises InputError where there is nothing to review.
+
+    documents   for all sources; None: those next to each, or of its run
+    """
     return Desk(
-        find_sources(given),
+        find_sources(given, documents=documents),
         people=settings.people,
         share=settings.second_share,
         seed=settings.seed,

@@ -93,7 +93,7 @@ def command(
     is_named = port is not None or config.given("review", "port") is not None
     listener = bind(settings.host, settings.port, tries=1 if is_named else _TRIES)
     number = listener.getsockname()[1]
-    desk = open_desk(source or _default_source(config), settings)
+    desk = open_desk(source or _default_source(config), settings, config.run.documents)
     pages = desk_pages(desk, settings, token=token, port=number, who=name)
     url = f"{address_of(settings.host, number)}{pages.prefix}?token={token}"
 

@@ -117,7 +117,7 @@ def _desk_of_run(config: RunConfig, *, token: str, port: int) -> list[Pages]:
 
     require(*PACKAGES, needed_for="maskdpo serve --review")
     settings = config.section(ReviewConfig, "review")
-    desk = open_desk(config.run.dir, settings)
+    desk = open_desk(config.run.dir, settings, config.run.documents)
     return [desk_pages(desk, settings, token=token, port=port)]
 
 

@@ -8,9 +8,7 @@ session's CSRF token (`check_csrf`): both hold for all routes at once. A page's 
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -22,7 +20,12 @@ from starlette.types import Scope
 from annotator.service.errors import ApiError
 from annotator.service.guard.errors import install_handlers
 from annotator.service.guard.pages import Pages, PagesRoute
-from maskdpo.desk.web.pages import error_html, error_response, render
+from maskdpo.desk.web.list_routes import list_router
+from maskdpo.desk.web.pages import error_html, error_response
+from maskdpo.desk.web.pairs_routes import pairs_router
+from maskdpo.desk.web.people_routes import people_router
+from maskdpo.desk.web.reading_routes import reading_router
+from maskdpo.desk.web.runs_routes import runs_router
 from maskdpo.desk.web.session import (
     COOKIE_DAYS,
     PREFIX,
@@ -31,6 +34,7 @@ from maskdpo.desk.web.session import (
     check_csrf,
     signing_key,
 )
+from maskdpo.desk.web.settings_routes import settings_router
 from maskdpo.desk.web.words import load_words
 
 if TYPE_CHECKING:
@@ -42,7 +46,6 @@ POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-PAGES = ("settings", "runs", "list", "reading", "people", "pairs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,22 +97,15 @@ def make_app(pages: Pages) -> FastAPI:
 
 def routers(desk: Desk) -> Iterator[APIRouter]:
     """The routers of all pages."""
-    for page in PAGES:
-        name = f"maskdpo.desk.web.{page}_routes"
-        if find_spec(name) is not None:
-            yield getattr(importlib.import_module(name), f"{page}_router")(desk)
-        elif page == "runs":
-            yield _empty_start()
-
-
-def _empty_start() -> APIRouter:
-    router = APIRouter()
-
-    @router.get(PREFIX)
-    def start(request: Request) -> Response:
-        return render(request, "start.html.jinja")
-
-    return router
+    for make in (
+        settings_router,
+        runs_router,
+        list_router,
+        reading_router,
+        people_router,
+        pairs_router,
+    ):
+        yield make(desk)
 
 
 def _refuse(scope: Scope, error: ApiError) -> Response:
