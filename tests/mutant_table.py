@@ -16,6 +16,7 @@ from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
 from mutant_table_desk_core import DESK_CORE
+from mutant_table_desk_index import DESK_INDEX
 from mutant_table_desk_pairs import DESK_PAIRS
 from mutant_table_desk_people import IN_PEOPLE
 from mutant_table_desk_reviews import REVIEW_LOG
@@ -534,6 +535,7 @@ MUTANTS = [
     *IN_PEOPLE,
     *IN_WORK,
     *DESK_CORE,
+    *DESK_INDEX,
     *DESK_PAIRS,
     *MESSAGES,
     *MONEY,

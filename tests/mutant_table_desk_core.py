@@ -27,7 +27,7 @@ DESK_CORE = [
     *mutants_of(
         "maskdpo/desk/index/columns.py",
         ("skipped-stays-open", "return ~(person.decided | person.skipped)", "return ~person.decided", INDEX),
-        ("undecided-differs", "(self.together >= 0) & (self.together != self.label)",
+        ("undecided-differs", "(self.together != _NONE) & (self.together != self.label)",
          "(self.together != self.label)", INDEX),
         ("no-confidence-fits", "mask &= self.confidence <= wanted.confidence",
          "mask &= ~(self.confidence > wanted.confidence)", INDEX),

@@ -311,3 +311,55 @@ def test_missing_documents_are_a_note(tmp_path: Path) -> None:
     assert open_run(folder).notes == []
     (folder / "documents.jsonl").unlink()
     assert "run.documents" in open_run(folder).notes[0]
+
+
+def test_decisions_of_earlier_versions_count_and_can_be_withdrawn(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    first = open_run(folder)
+    one = decide(first.sources["run"], "b", 0, "contradictory")
+    first.close()
+    (folder / "reviews.jsonl").rename(folder / "corrections.jsonl")
+    before = (folder / "corrections.jsonl").read_bytes()
+    (folder / "reviews.jsonl.meta.json").unlink()
+    source = open_run(folder).sources["run"]
+    assert source.progress("Ada")[0] == 1
+    two = decide(source, "a", 0, "no_fact", when="2026-01-02T10:00:00Z")
+    last = source.last_review("Ada")
+    assert last is not None
+    assert last.id == two
+    decide(source, "b", 0, "", action="withdraw", withdraws=one)
+    assert source.progress("Ada")[0] == 1
+    (folder / "reviews.jsonl").unlink()
+    source.refresh()
+    assert source.progress("Ada")[0] == 1  # the decision that was withdrawn in the removed file
+    assert (folder / "corrections.jsonl").read_bytes() == before
+
+
+def test_a_rest_of_a_joined_place_is_open_again(source: OpenSource) -> None:
+    number = source.index.response_of("a")
+    assert number is not None
+    one, two = source.index.annotation(number).sentences
+    span = {"start": one.start, "end": two.end, "label": Label.NO_FACT}
+    decide(source, "a", 0, "", start=one.start, end=two.end, spans=[span])
+    assert source.progress("Ada")[0] == 2
+    decide(source, "a", 1, "unverifiable", when="2026-01-02T10:00:00Z")
+    assert [state.by for state in source.index.states_of(number)] == [
+        {},
+        {"Ada": Label.UNVERIFIABLE},
+    ]
+    assert "Mira bakes bread." in texts(source, Filter(status=Status.OPEN))
+
+
+def test_a_sentence_with_parts_of_different_labels_differs_from_the_judge(
+    source: OpenSource,
+) -> None:
+    number = source.index.response_of("a")
+    assert number is not None
+    start, end = (one := source.index.annotation(number).sentences[0]).start, one.end
+    spans = [
+        {"start": start, "end": start + 4, "label": Label.NO_HALLUCINATION},
+        {"start": start + 5, "end": end, "label": Label.CONTRADICTORY},
+    ]
+    decide(source, "a", 0, "", action="split", spans=spans)
+    assert texts(source, Filter(judge_differs=True)) == ["Mira bakes bread."]
+    assert texts(source, Filter(status=Status.DECIDED)) == ["Mira bakes bread."]

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from desk_run import open_run, row, write_run
 
+from maskdpo.config import load_run_config
 from maskdpo.desk.desk import OpenSource
 from maskdpo.desk.model import Filter, Status
+from maskdpo.forgetting.forget import run_forget
 from schemas.labels import Label
-from schemas.reviews import make_review, text_sha256
+from schemas.reviews import Review, make_review, text_sha256
 
 ROWS = [row(f"r{number:03}", f"Number {number} is here. It is one.") for number in range(300)]
 
@@ -177,3 +179,22 @@ def test_a_second_row_of_one_id_is_a_fault(tmp_path: Path) -> None:
     assert (counts.responses, counts.sentences, counts.num_faults) == (1, 1, 2)
     assert "annotations.jsonl:2: duplicate id 'a', first used on line 1" in counts.faults[0]
     assert index.annotation(1).text == "One is here."
+
+
+def test_forgetting_removes_indexes_and_an_open_desk_makes_its_own_again(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path / "run", ROWS)
+    source = open_run(run).sources["run"]
+    for who in ("Ada Secret", "Ben"):
+        source.record(Review.model_validate_json(a_review(source, "r007", who)))
+        source.index.note_shown(who, [1])
+    config = load_run_config(None, [f"run.dir={run}"])
+    run_forget(config, people=["Ada Secret"], responses=[], store=run / "store.sqlite")
+    for path in (run / ".review").iterdir():
+        assert b"Secret" not in path.read_bytes()
+        assert b"number" not in path.read_bytes()
+    source.refresh()
+    assert source.people() == ["Ben"]
+    assert source.progress("Ben")[0] == 1
+    assert [source.index.was_shown(who, 1) for who in ("Ada Secret", "Ben")] == [False, True]

@@ -10,6 +10,7 @@ from desk_run import row, write_run
 
 from maskdpo.desk.sources import SourceFiles, find_sources
 from schemas.errors import InputError
+from schemas.files.sidecar import describe_file
 
 
 def found(path: Path) -> list[tuple[str, str, str]]:
@@ -35,7 +36,8 @@ def test_a_run_gives_its_annotations_jobs_and_data_sets(tmp_path: Path) -> None:
         ("mine-dataset", "pairs", "dataset"),
     ]
     job = find_sources(run)[1]
-    assert job.reviews == run / "jobs" / "j1" / "reviews.jsonl"
+    assert job.reviews == run / "reviews.jsonl"  # the folder of a job is removed when it expires
+    assert find_sources(job.path)[0].reviews == run / "reviews.jsonl"
     assert job.run == run
 
 
@@ -83,3 +85,21 @@ def test_what_cannot_be_reviewed_is_refused_with_what_can(
         find_sources(path)
     assert sentence in str(caught.value)
     assert path.name in str(caught.value)
+
+
+def test_documents_that_changed_since_the_judge_read_them_are_noted(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [row("a", "One.")])
+    job = run / "jobs" / "j1"
+    write_run(job, [row("a", "One.")], {"d": "another text"})
+    digest = describe_file(run / "documents.jsonl")["sha256"]
+    for path in (run, job):
+        values = {"format": "maskdpo.annotation", "version": "1.0"}
+        inputs = {"documents.jsonl": {"sha256": digest}}
+        meta = path / "annotations.jsonl.meta.json"
+        meta.write_text(json.dumps({**values, "inputs": inputs}))
+    one, two = find_sources(run)
+    assert (one.documents, one.notes) == (run / "documents.jsonl", [])
+    assert two.documents == run / "documents.jsonl"  # not the one next to it: the judge's
+    (run / "documents.jsonl").write_text('{"id": "d", "text": "new"}\n')
+    (note,) = find_sources(run)[0].notes
+    assert "documents.jsonl has changed since annotations.jsonl was made" in note

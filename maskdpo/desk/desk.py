@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from formats.reviews.journal import Journal, News
-from formats.reviews.log import Logged
+from formats.reviews.log import Logged, read_reviews
 from formats.reviews.standing import standing
 from maskdpo.desk.index.files import FOLDER, choose_folder
 from maskdpo.desk.index.index import Index
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
 
 _AT_ONCE = 8
+_LINES = 2**40  # more than a file has
 _LOOKED_AT = 800  # last reviews of a person in which an undo looks for one that counts
 
 
@@ -42,6 +43,18 @@ class Recorded:
     entry: Logged
     is_known: bool
     message: str = ""
+
+
+def read_former(paths: Sequence[Path]) -> list[Logged]:
+    """The reviews of files that are not appended to, with lines before those of the file that is.
+
+    Raises InputError where one holds rows that are not valid, as `build` does.
+    """
+    return [
+        replace(entry, line=entry.line - number * _LINES)
+        for number, path in enumerate(paths, start=1)
+        for entry in read_reviews(path)
+    ]
 
 
 class OpenSource:
@@ -55,7 +68,7 @@ class OpenSource:
         on_event: OnEvent = ignore,
     ) -> None:
         self.files = files
-        self.notes: list[str] = []
+        self.notes: list[str] = list(files.notes)
         self._lock = RLock()
         self._index: Index | None = None
         self._journal: Journal | None = None
@@ -63,6 +76,7 @@ class OpenSource:
         self._assignment = assignment
         if files.kind == "annotations":
             self._folder = self._find_folder()
+            self._former = read_former(files.also_read)
             self._open(on_event)
 
     def _find_folder(self) -> Path:
@@ -89,19 +103,21 @@ class OpenSource:
             self.notes.append(message)
         known = index.known_lines()  # before the file, which others may append to meanwhile
         news = journal.read_new()
-        in_file = {entry.line: entry.review.id for entry in news.rows}
+        rows = [*self._former, *news.rows]
+        in_file = {entry.line: entry.review.id for entry in rows}
         if any(in_file.get(line) != name for line, name in known.items()):
             index.forget_reviews()
             known = {}
-        index.add_reviews([one for one in news.rows if one.line not in known], on_event)
+        index.add_reviews([one for one in rows if one.line not in known], on_event)
         self._note_faults(news)
         self._note_files(index)
         self._index, self._work, self._journal = index, Work(index, assignment), journal
 
     def _has_changed(self) -> bool:
-        """Whether the annotations or documents are not those of the index any more."""
+        """Whether the index is gone, or not that of the annotations and documents any more."""
         try:
-            return mark_of(self.files.path, self.files.documents) != self._mark
+            mark = mark_of(self.files.path, self.files.documents)
+            return mark != self._mark or not self.index.is_there
         except OSError:  # being replaced, or gone: the next request looks again
             return False
 
@@ -145,6 +161,7 @@ class OpenSource:
     def _take(self, news: News) -> None:
         if news.is_replaced:
             self.index.forget_reviews()
+            self.index.add_reviews(self._former)
         if news.rows:
             self.index.add_reviews(news.rows)
         self._note_faults(news)

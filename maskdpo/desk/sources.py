@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from formats.reviews import REVIEWS_NAME
+from formats.reviews import REVIEW_FILES, REVIEWS_NAME
 from maskdpo.show.documents import NAME as DOCUMENTS
+from maskdpo.show.documents import locate_documents
 from maskdpo.show.sources import Kind, find_source
 from schemas.errors import InputError
 
 ANNOTATIONS = "annotations.jsonl"
 MANIFEST = "manifest.json"
+JOBS = "jobs"
+FORMER_NAME = REVIEW_FILES[1]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -30,6 +33,8 @@ class SourceFiles:
     name     for people
     reviews  the file of decisions, which need not exist
     run      the folder of the run
+    also_read   decisions in other files that `build` takes too; never written
+    notes    sentences for the user
     """
 
     key: str
@@ -39,6 +44,8 @@ class SourceFiles:
     documents: Path | None
     reviews: Path
     run: Path
+    also_read: Sequence[Path] = ()
+    notes: Sequence[str] = ()
 
 
 def find_sources(given: Path, *, documents: Path | None = None) -> list[SourceFiles]:
@@ -57,7 +64,7 @@ def find_sources(given: Path, *, documents: Path | None = None) -> list[SourceFi
             "maskdpo annotate",
         )
     if documents is not None:
-        found = [replace(one, documents=documents) for one in found]
+        found = [replace(one, documents=documents, notes=()) for one in found]
     return _with_keys(found)
 
 
@@ -96,16 +103,29 @@ def _of_run(run: Path) -> Iterator[SourceFiles]:
 def _files(
     path: Path, name: str, kind: Literal["annotations", "pairs"], *, run: Path
 ) -> SourceFiles:
-    places = (path.parent / DOCUMENTS, run / DOCUMENTS)
+    documents, notes = locate_documents(path, run / DOCUMENTS)
+    reviews = _reviews_of(path)
+    former = [reviews.with_name(FORMER_NAME), path.parent / REVIEWS_NAME]
     return SourceFiles(
         key="",
         name=name,
         kind=kind,
         path=path,
-        documents=next((one for one in places if one.is_file()), None),
-        reviews=path.parent / REVIEWS_NAME,
+        documents=documents,
+        reviews=reviews,
         run=run,
+        also_read=[one for one in former if one != reviews and one.is_file()],
+        notes=notes,
     )
+
+
+def _reviews_of(path: Path) -> Path:
+    """The file of decisions about a file: next to it. For a job's, that of the run, which `build`
+    uses too: the service removes the folder of a job when it expires."""
+    folder = path.resolve().parent
+    if path.name == ANNOTATIONS and folder.parent.name == JOBS:
+        return path.parent.parent.parent / REVIEWS_NAME
+    return path.parent / REVIEWS_NAME
 
 
 def _with_keys(found: Sequence[SourceFiles]) -> list[SourceFiles]:

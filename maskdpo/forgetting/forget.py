@@ -82,6 +82,7 @@ def run_forget(
     )
     if not dry_run:
         remove_from(calls, store)
+        _forget_in_indexes(folder, targets)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)
     mentions, unread = find_mentions(folder, targets.people, targets.responses)
     changed = {change.path for change in changes} if dry_run else set()
@@ -94,6 +95,15 @@ def run_forget(
         notes=notes,
         mentions=[path for path in mentions if path not in changed],
         unread=unread,
+    )
+
+
+def _forget_in_indexes(folder: Path, targets: Targets) -> None:
+    """Remove the indexes of the review desk, which makes them again."""
+    from maskdpo.desk.index.forgetting import forget_in_indexes
+
+    forget_in_indexes(
+        folder, lambda who, name: same_name(who) in targets.people or name in targets.responses
     )
 
 

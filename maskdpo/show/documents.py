@@ -43,8 +43,7 @@ def find_library(
     wanted = set(document_ids(records))
     if not wanted:
         return Library()
-    known = _hash_of_input(shown)
-    path = given or _find(shown, of_run, known)
+    path, notes = (given, []) if given is not None else locate_documents(shown, of_run)
     if path is None:
         return Library(
             notes=[
@@ -52,15 +51,21 @@ def find_library(
                 "name the file with --documents FILE"
             ]
         )
-    notes = []
-    if given is None and known and describe_file(path)["sha256"] != known:
-        notes.append(f"{path} has changed since {shown.name} was made; evidence may not fit")
     documents, num_bad = _read(path, wanted)
     if num_bad:
         notes.append(f"{path}: rows that are not documents, left out: {num_bad:,}")
     if missing := len(wanted) - len(documents):
         notes.append(f"{path} lacks {missing:,} of {count_of(len(wanted), 'document')}")
     return Library(documents=documents, path=path, notes=notes)
+
+
+def locate_documents(shown: Path, of_run: Path | None) -> tuple[Path | None, list[str]]:
+    """The documents that the judge read for the file `shown`, and a note where they changed."""
+    known = _hash_of_input(shown)
+    path = _find(shown, of_run, known)
+    if path is None or not known or describe_file(path)["sha256"] == known:
+        return path, []
+    return path, [f"{path} has changed since {shown.name} was made; evidence may not fit"]
 
 
 def document_ids(records: Sequence[Annotation | Response | Pair]) -> list[str]:

@@ -30,7 +30,8 @@ _UNSURE = -1.0  # undetermined: surest to need a person
 _UNKNOWN = 2.0  # no confidence
 _STEP = 200
 
-_TABLES = """
+SHOWN_TABLE = "CREATE TABLE shown (who TEXT, id TEXT, PRIMARY KEY (who, id)) WITHOUT ROWID"
+_TABLES = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE responses (
     n INTEGER PRIMARY KEY, id TEXT, question_id TEXT, topic TEXT, language TEXT, judge TEXT,
@@ -44,7 +45,7 @@ CREATE TABLE reviews (line INTEGER PRIMARY KEY, n INTEGER, id TEXT, who TEXT, js
 CREATE INDEX reviews_of ON reviews (n);
 CREATE INDEX reviews_by ON reviews (who, line);
 CREATE INDEX reviews_id ON reviews (id);
-CREATE TABLE shown (who TEXT, id TEXT, PRIMARY KEY (who, id)) WITHOUT ROWID;
+{SHOWN_TABLE};
 CREATE TABLE documents (id TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(
     pieces, single, content='', tokenize="unicode61 remove_diacritics 0");

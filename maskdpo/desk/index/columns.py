@@ -43,7 +43,8 @@ class Person:
 
 @dataclass(kw_only=True)
 class Columns:
-    """All columns. `together` is what people decided together, as a number of LABELS."""
+    """All columns. `together` is what people decided together, as a number of LABELS; _MIXED where
+    parts of the sentence have different labels."""
 
     response: Ints
     position: Ints
@@ -109,7 +110,8 @@ class Columns:
         self.num_people[at] = len(state.by)
         self.conflict[at] = state.conflict
         self.flagged[at] = bool(state.flagged)
-        self.together[at] = LABELS.index(state.label) if state.label else _NONE
+        parts = _MIXED if state.by and not state.conflict else _NONE
+        self.together[at] = LABELS.index(state.label) if state.label else parts
         for who in {*state.by, *state.own, *state.skipped} - self.people.keys():
             self.people[who] = self._new_person()
         for who, person in self.people.items():
@@ -155,7 +157,7 @@ class Columns:
             mask &= self.confidence <= wanted.confidence
         mask &= self._with_status(wanted.status, who)
         if wanted.judge_differs:
-            mask &= (self.together >= 0) & (self.together != self.label)
+            mask &= (self.together != _NONE) & (self.together != self.label)
         if wanted.people_differ:
             mask &= self.conflict
         if wanted.flagged:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import tempfile
 import time
@@ -28,6 +29,8 @@ END = ".sqlite"
 LOCK_WAIT_S = 1_800.0  # another process is making the same index
 _IN_USE_S = 86_400.0  # a desk on earlier annotations may still write to their index
 _PART_OF_MARK = 16  # characters of its hash
+_NAME = re.compile(rf"(.+)\.[0-9a-f]{{{_PART_OF_MARK}}}\.sqlite(-journal|(\.[0-9a-f]+)?\.part)?")
+LEFT = "0" * _PART_OF_MARK  # instead of the hash: a file that holds only who was shown what
 Shown = list[tuple[str, str]]  # a person, and the id of a response
 
 
@@ -53,7 +56,7 @@ def open_index_file(
     target = folder / f"{annotations.name}.{digest}.sqlite"
     with _locked(folder / f".{annotations.name}.lock"):
         if not _is_sound(target, mark):
-            former = [path for path in folder.iterdir() if _is_of(path, annotations)]
+            former = [path for path in folder.iterdir() if name_of(path) == annotations.name]
             shown = [entry for path in former if path.suffix == END for entry in read_shown(path)]
             for path in former:
                 if path.name.startswith(target.name) or _is_left_over(path):
@@ -72,16 +75,11 @@ def read_shown(path: Path) -> Shown:
         return []
 
 
-def _is_of(path: Path, annotations: Path) -> bool:
-    """Whether a file is an index of a file of this name, or was left by a process that was killed.
-
-    The part between the name and `.sqlite` is what a digest looks like: annotations may be called
-    `a.jsonl` and `a.jsonl.b`.
-    """
-    rest = path.name.removeprefix(f"{annotations.name}.")
-    digest, _, end = rest.partition(".")
-    is_digest = len(digest) == _PART_OF_MARK and set(digest) <= set("0123456789abcdef")
-    return rest != path.name and is_digest and end.startswith("sqlite")
+def name_of(path: Path) -> str | None:
+    """The name of the annotations that an index file is of, also one that was left by a process
+    that was killed; None for other files."""
+    found = _NAME.fullmatch(path.name)
+    return None if found is None else found[1]
 
 
 def _is_left_over(path: Path) -> bool:

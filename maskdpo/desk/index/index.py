@@ -68,6 +68,8 @@ class Index:
         self._run = connection.execute
         self._many = connection.executemany
         self._close = connection.close
+        (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+        self._file = Path(path)
         self._annotations = annotations
         self._documents = documents
         self._lock = RLock()
@@ -96,6 +98,11 @@ class Index:
         folder.mkdir(exist_ok=True)
         connection = open_index_file(folder, annotations, documents, on_event)
         return cls(connection, annotations, documents)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its file is still there: SQLite does not write to one that was removed."""
+        return self._file.exists()
 
     def close(self) -> None:
         """Close the file."""

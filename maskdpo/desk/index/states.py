@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from formats.reviews.conflicts import ConflictRule, Decided, resolve
 from formats.reviews.decisions import (
+    CUT,
+    NOT_LABELLED,
     Decision,
     decisions_of_people,
     find_fault,
@@ -24,6 +26,9 @@ from maskdpo.desk.model import State
 from schemas.labels import Label
 from schemas.records import Annotation, Sentence
 from schemas.reviews import Review
+
+# Places that a person has not labelled, or whose label went with a part of it: still to be decided.
+_LEFT_OVER = frozenset({CUT, NOT_LABELLED})
 
 
 def states_of(annotation: Annotation, entries: Sequence[Logged]) -> list[State]:
@@ -92,6 +97,7 @@ def _labels(
         who: _only(item.label for item in here)
         for who, items in by_person.items()
         if (here := [item for item in items if _overlap(item, sentence)])
+        and any(item.reason not in _LEFT_OVER for item in here)
     }
 
 
