@@ -65,7 +65,12 @@ SHOWN = [
     *mutants_of(
         "maskdpo/show/documents.py",
         ("show-documents-of-another-hash", "there = [*same, *there]", "there = [*there]", SHOW),
-        ("show-changed-documents", 'describe_file(path)["sha256"] != known:', "False:", SHOW),
+        (
+            "show-changed-documents",
+            'not known or describe_file(path)["sha256"] == known',
+            "True",
+            SHOW,
+        ),
     ),
     *mutants_of(
         "maskdpo/show/evidence.py",
