@@ -23,7 +23,7 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 from schemas.reviews import text_sha256
 
-VERSION = 3
+VERSION = 4
 STAGE = "index"
 MAX_KEPT_FAULTS = 20
 _UNSURE = -1.0  # undetermined: surest to need a person
@@ -44,7 +44,6 @@ CREATE TABLE reviews (line INTEGER PRIMARY KEY, n INTEGER, id TEXT, who TEXT, js
 CREATE INDEX reviews_of ON reviews (n);
 CREATE INDEX reviews_by ON reviews (who, line);
 CREATE INDEX reviews_id ON reviews (id);
-CREATE TABLE shown (who TEXT, n INTEGER, PRIMARY KEY (who, n)) WITHOUT ROWID;
 CREATE TABLE documents (id TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(
     pieces, single, content='', tokenize="unicode61 remove_diacritics 0");

@@ -200,7 +200,7 @@ def resolve_dispute(found: OpenSource, session: Session, number: int, form: Conf
         raise ApiError(status=409, code="conflict_changed", message=message)
     place = (dispute.start, dispute.end)
     entries = found.entries(row.response)
-    was_shown = found.index.was_shown(session.who, row.response)
+    was_shown = found.was_shown(session.who, row.response)
     is_hidden = session.blind and not was_shown
     found.record(
         resolve_as(
