@@ -18,8 +18,8 @@ DESK_CORE = [
         "maskdpo/desk/desk.py",
         (
             "change-unnoticed",
-            "if self._has_changed():",
-            "if False:",
+            "if self._is_behind or self._has_changed():",
+            "if self._is_behind:",
             f"{INDEX} -k written_again",
         ),
     ),
