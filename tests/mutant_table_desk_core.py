@@ -29,6 +29,11 @@ DESK_CORE = [
         ("former-reviews-unread", "if path != self.files.reviews and path.is_file()", "if False", f"{INDEX} -k earlier"),
     ),
     *mutants_of(
+        "maskdpo/forgetting/desks.py",
+        ("index-not-forgotten", 'if ".sqlite" in path.suffixes:', "if False:", "test_desk_forget.py"),
+        ("shown-not-forgotten", "return targets.is_person(who) or", "return", "test_desk_forget.py"),
+    ),
+    *mutants_of(
         "maskdpo/desk/shown.py",
         ("other-desk-unseen", "            self._read()\n", "", f"{INDEX} -k shown_labels"),
     ),

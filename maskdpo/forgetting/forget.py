@@ -17,6 +17,7 @@ from annotator.calls.store_removal import Traces
 from formats.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
 from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.config import RunConfig
+from maskdpo.forgetting.desks import forget_in_desks
 from maskdpo.forgetting.rows import (
     MENTIONS,
     TEXTS,
@@ -81,6 +82,7 @@ def run_forget(
         folder, (*REVIEW_FILES, PAIR_REVIEWS_NAME, *MENTIONS), targets, dry_run=dry_run
     )
     if not dry_run:
+        forget_in_desks(folder, targets)
         remove_from(calls, store)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)
     mentions, unread = find_mentions(folder, targets.people, targets.responses)
