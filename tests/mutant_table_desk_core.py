@@ -12,17 +12,30 @@ DESK_CORE = [
     *mutants_of(
         "maskdpo/desk/index/index.py",
         ("next-is-itself", 'side="right"))', 'side="left"))', INDEX),
-        ("shown-forgotten", "self._shown.update(fresh)", "pass", INDEX),
         ("states-kept-of-a-replaced-file", "columns.people.clear()", "pass", INDEX),
     ),
     *mutants_of(
         "maskdpo/desk/desk.py",
         (
             "change-unnoticed",
-            "if self._has_changed():",
-            "if False:",
+            "if self._is_behind or self._has_changed():",
+            "if self._is_behind:",
             f"{INDEX} -k written_again",
         ),
+    ),
+    *mutants_of(
+        "maskdpo/desk/desk.py",
+        ("missed-for-ever", "self._is_behind = True", "pass", f"{INDEX} -k missed"),
+        ("former-reviews-unread", "if path != self.files.reviews and path.is_file()", "if False", f"{INDEX} -k earlier"),
+    ),
+    *mutants_of(
+        "maskdpo/forgetting/desks.py",
+        ("index-not-forgotten", 'if ".sqlite" in path.suffixes:', "if False:", "test_desk_forget.py"),
+        ("shown-not-forgotten", "return targets.is_person(who) or", "return", "test_desk_forget.py"),
+    ),
+    *mutants_of(
+        "maskdpo/desk/shown.py",
+        ("other-desk-unseen", "            self._read()\n", "", f"{INDEX} -k shown_labels"),
     ),
     *mutants_of(
         "maskdpo/desk/index/columns.py",

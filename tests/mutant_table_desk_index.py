@@ -11,18 +11,12 @@ SOURCES = "test_desk_sources.py"
 DESK_INDEX = [
     *mutants_of(
         "maskdpo/desk/index/files.py",
-        ("journal-in-memory", "journal_mode = TRUNCATE", "journal_mode = MEMORY", f"{FILES} -k killed"),
+        ("journal-in-memory", "journal_mode = DELETE", "journal_mode = MEMORY", f"{FILES} -k killed"),
         ("damage-unnoticed", ' and checked == ("ok",)', "", f"{FILES} -k damaged"),
-        ("shown-left-behind", "on_event, shown=shown)", "on_event)", f"{FILES} -k taken_over"),
         ("made-by-each", "if not _is_sound(target, mark):", "if True:", f"{FILES} -k together"),
         ("index-in-use-removed", "> _IN_USE_S", "> -1", f"{FILES} -k keeps_its_index"),
         ("left-over-kept", 'path.suffix == ".part" or ', "", f"{FILES} -k killed_build"),
         ("others-removed", 'rf"(.+)\\.[0-9a-f]', 'rf"(.+?)\\..*[0-9a-f]', f"{FILES} -k killed_build"),
-    ),
-    *mutants_of(
-        "maskdpo/desk/index/forgetting.py",
-        ("index-of-the-forgotten", "if not is_forgotten(*entry)", "", f"{FILES} -k forgetting"),
-        ("shown-of-others-lost", "if entries:", "if False:", f"{FILES} -k forgetting"),
     ),
     *mutants_of(
         "maskdpo/desk/index/build.py",
@@ -43,9 +37,7 @@ DESK_INDEX = [
     ),
     *mutants_of(
         "maskdpo/desk/desk.py",
-        ("index-gone-unnoticed", " or not self.index.is_there", "", f"{FILES} -k forgetting"),
-        ("corrections-lost", "self.index.add_reviews(self._former)", "pass", f"{INDEX} -k earlier"),
-        ("corrections-come-last", "entry.line - number", "entry.line + number", f"{INDEX} -k earlier"),
+        ("index-gone-unnoticed", " or not self.index.is_there", "", f"{FILES} -k removed_again"),
         ("temporary-stays", "shutil.rmtree(self._temporary, ignore_errors=True)", "pass", f"{FILES} -k cannot"),
     ),
     *mutants_of(

@@ -282,15 +282,47 @@ def test_an_empty_file_of_annotations_is_an_empty_desk(tmp_path: Path) -> None:
     assert desk.sources["run"].index.find(Filter(text="nothing"), "Ada").rows == []
 
 
-def test_who_was_shown_labels_is_known_after_a_restart(tmp_path: Path) -> None:
+def test_who_was_shown_labels_is_known_after_a_restart_and_with_a_new_index(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    first, other = (open_run(folder).sources["run"] for _ in range(2))
+    first.note_shown("Ada", [1, 2])
+    for _ in range(2):
+        assert [other.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
+        assert not other.was_shown("Ben", 1)
+        (folder / "annotations.jsonl").touch()
+        other = open_run(folder).sources["run"]
+    first.refresh()
+    assert first.was_shown("Ada", 2)
+
+
+def test_a_decision_that_the_index_missed_is_taken_over(
+    source: OpenSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of the index is full, or another program holds it: the decision is in the file."""
+    add = source.index.add_reviews
+    monkeypatch.setattr(source.index, "add_reviews", lambda *_: (_ for _ in ()).throw(OSError))
+    with pytest.raises(OSError):
+        decide(source, "b", 0, "contradictory")
+    monkeypatch.setattr(source.index, "add_reviews", add)
+    source.refresh()
+    assert source.progress("Ada")[0] == 1
+    decide(source, "b", 0, "contradictory")
+    assert source.progress("Ada")[0] == 1
+
+
+def test_reviews_of_earlier_versions_count(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", ROWS)
     first = open_run(folder)
-    first.sources["run"].index.note_shown("Ada", [1, 2])
-    assert first.sources["run"].index.was_shown("Ada", 2)
+    decide(first.sources["run"], "b", 0, "contradictory")
     first.close()
-    index = open_run(folder).sources["run"].index
-    assert [index.was_shown("Ada", number) for number in (1, 2, 3)] == [True, True, False]
-    assert not index.was_shown("Ben", 1)
+    (folder / "reviews.jsonl").rename(folder / "corrections.jsonl")
+    for path in folder.glob("reviews.jsonl*"):
+        path.unlink()
+    source = open_run(folder).sources["run"]
+    assert source.progress("Ada")[0] == 1
+    decide(source, "a", 0, "no_fact")
+    assert open_run(folder).sources["run"].progress("Ada")[0] == 2
+    assert (folder / "reviews.jsonl").read_text().count("\n") == 1
 
 
 def test_annotations_that_are_written_again_are_taken_over(tmp_path: Path) -> None:
@@ -311,28 +343,6 @@ def test_missing_documents_are_a_note(tmp_path: Path) -> None:
     assert open_run(folder).notes == []
     (folder / "documents.jsonl").unlink()
     assert "run.documents" in open_run(folder).notes[0]
-
-
-def test_decisions_of_earlier_versions_count_and_can_be_withdrawn(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", ROWS)
-    first = open_run(folder)
-    one = decide(first.sources["run"], "b", 0, "contradictory")
-    first.close()
-    (folder / "reviews.jsonl").rename(folder / "corrections.jsonl")
-    before = (folder / "corrections.jsonl").read_bytes()
-    (folder / "reviews.jsonl.meta.json").unlink()
-    source = open_run(folder).sources["run"]
-    assert source.progress("Ada")[0] == 1
-    two = decide(source, "a", 0, "no_fact", when="2026-01-02T10:00:00Z")
-    last = source.last_review("Ada")
-    assert last is not None
-    assert last.id == two
-    decide(source, "b", 0, "", action="withdraw", withdraws=one)
-    assert source.progress("Ada")[0] == 1
-    (folder / "reviews.jsonl").unlink()
-    source.refresh()
-    assert source.progress("Ada")[0] == 1  # the decision that was withdrawn in the removed file
-    assert (folder / "corrections.jsonl").read_bytes() == before
 
 
 def test_a_rest_of_a_joined_place_is_open_again(source: OpenSource) -> None:

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from desk_run import open_run, row, write_run
 
-from maskdpo.config import load_run_config
 from maskdpo.desk.desk import OpenSource
-from maskdpo.desk.model import Filter, Status
-from maskdpo.forgetting.forget import run_forget
+from maskdpo.desk.model import Filter
 from schemas.labels import Label
 from schemas.reviews import Review, make_review, text_sha256
 
@@ -90,32 +88,17 @@ def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
     assert source.index.find(Filter(text="number"), "Ada").total == 300
 
 
-def test_who_was_shown_labels_is_taken_over_into_the_next_index(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", ROWS)
-    desk = open_run(run)
-    number = desk.sources["run"].index.response_of("r007")
-    assert number is not None
-    desk.sources["run"].index.note_shown("Ada", [number])
-    desk.close()
-    write_run(run, [row("new", "First of all."), *ROWS[5:]])
-    index = open_run(run).sources["run"].index
-    number = index.response_of("r007")
-    assert number is not None
-    assert index.was_shown("Ada", number)
-    assert not index.was_shown("Ada", number + 1)
-    assert not index.was_shown("Ben", number)
-
-
 def test_a_desk_keeps_its_index_while_another_makes_a_new_one(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", ROWS)
     first = open_run(run).sources["run"]
     os.utime(run / "annotations.jsonl", ns=(1, 1))
     second = open_run(run).sources["run"]
     for source, who in ((first, "Ada"), (second, "Ben")):
-        source.index.note_shown(who, [1])
-    assert [first.index.was_shown(who, 1) for who in ("Ada", "Ben")] == [True, False]
-    assert [second.index.was_shown(who, 1) for who in ("Ada", "Ben")] == [False, True]
-    assert second.index.find(Filter(status=Status.OPEN), "Ben").total == 600
+        source.record(Review.model_validate_json(a_review(source, "r007", who)))
+    assert [first.progress(who)[0] for who in ("Ada", "Ben")] == [1, 0]
+    for source in (first, second):
+        source.refresh()
+        assert [source.progress(who)[0] for who in ("Ada", "Ben")] == [1, 1]
 
 
 def test_desks_that_start_together_make_one_index(tmp_path: Path) -> None:
@@ -181,20 +164,12 @@ def test_a_second_row_of_one_id_is_a_fault(tmp_path: Path) -> None:
     assert index.annotation(1).text == "One is here."
 
 
-def test_forgetting_removes_indexes_and_an_open_desk_makes_its_own_again(
-    tmp_path: Path,
-) -> None:
+def test_an_open_desk_makes_an_index_that_was_removed_again(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", ROWS)
     source = open_run(run).sources["run"]
-    for who in ("Ada Secret", "Ben"):
-        source.record(Review.model_validate_json(a_review(source, "r007", who)))
-        source.index.note_shown(who, [1])
-    config = load_run_config(None, [f"run.dir={run}"])
-    run_forget(config, people=["Ada Secret"], responses=[], store=run / "store.sqlite")
-    for path in (run / ".review").iterdir():
-        assert b"Secret" not in path.read_bytes()
-        assert b"number" not in path.read_bytes()
+    source.record(Review.model_validate_json(a_review(source, "r007")))
+    shutil.rmtree(run / ".review")
     source.refresh()
-    assert source.people() == ["Ben"]
-    assert source.progress("Ben")[0] == 1
-    assert [source.index.was_shown(who, 1) for who in ("Ada Secret", "Ben")] == [False, True]
+    source.record(Review.model_validate_json(a_review(source, "r008")))
+    assert source.progress("Ada")[0] == 2
+    assert len(index_files(run)) == 1

@@ -54,7 +54,7 @@ def test_drop_and_take_back(tmp_path: Path) -> None:
         page = ann.get("/review/s/s0/pairs/2")
         assert page.status == 200
         assert 'data-key="d"' in page.text
-        assert "sentences train" in page.text
+        assert "sentences that train: " in page.text
         done = decide(ann, 2, "drop", note="both <b>wrong</b>")
         assert done.status == 200
         assert done.text.lstrip().startswith("<title>")

@@ -72,7 +72,7 @@ def without_session(page: str) -> str:
 
 def test_a_blind_page_is_the_same_whatever_the_judge_said(tmp_path: Path) -> None:
     """Pages of two runs that differ in the verdict alone, at each step before the decision."""
-    other = {"label": "no_hallucination", "judge": "x", "confidence": 0.31, "evidence": EVIDENCE}
+    other = {"label": "no_hallucination", "judge": "x", "confidence": 0.31}
     pages = []
     for name, verdict in (("one", SAID), ("two", other)):
         desk = open_run(write_run(tmp_path / name / "run", [row("a", TEXT, [verdict])]))
@@ -98,6 +98,8 @@ def test_after_the_decision_everything_that_the_judge_said_is_shown(ada: Visitor
     assert following.headers["hx-push-url"] == at(1)
     after = ada.get(FIRST).text
     assert all(secret in after for secret in SECRETS)
+    cited = re.search(r'<span class="evidence"[^>]*>(.*?)</span></span>|class="evidence"', after)
+    assert cited is not None
 
 
 def test_with_blind_mode_off_the_verdict_is_shown_and_agree_takes_it(

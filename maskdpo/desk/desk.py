@@ -8,12 +8,13 @@ taken over at the next request.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from formats.reviews import REVIEW_FILES
 from formats.reviews.journal import Journal, News
 from formats.reviews.log import Logged, read_reviews
 from formats.reviews.standing import standing
@@ -23,6 +24,8 @@ from maskdpo.desk.index.marks import mark_of
 from maskdpo.desk.model import Row
 from maskdpo.desk.people.assignment import Assignment
 from maskdpo.desk.people.work import Work
+from maskdpo.desk.shown import NAME as SHOWN_NAME
+from maskdpo.desk.shown import Shown
 from maskdpo.desk.sources import SourceFiles, find_sources
 from schemas.events import OnEvent, ignore
 from schemas.reviews import Review
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from maskdpo.desk.config import ReviewConfig
 
 _AT_ONCE = 8
-_LINES = 2**40  # more than a file has
+_BEFORE_ALL = 10**9  # lines of former files come before those of the present one
 _LOOKED_AT = 800  # last reviews of a person in which an undo looks for one that counts
 
 
@@ -43,18 +46,6 @@ class Recorded:
     entry: Logged
     is_known: bool
     message: str = ""
-
-
-def read_former(paths: Sequence[Path]) -> list[Logged]:
-    """The reviews of files that are not appended to, with lines before those of the file that is.
-
-    Raises InputError where one holds rows that are not valid, as `build` does.
-    """
-    return [
-        replace(entry, line=entry.line - number * _LINES)
-        for number, path in enumerate(paths, start=1)
-        for entry in read_reviews(path)
-    ]
 
 
 class OpenSource:
@@ -72,11 +63,12 @@ class OpenSource:
         self._lock = RLock()
         self._index: Index | None = None
         self._journal: Journal | None = None
-        self._temporary: Path | None = None
         self._assignment = assignment
+        self._temporary: Path | None = None
+        self._is_behind = False  # the index lacks reviews that are in the file
         if files.kind == "annotations":
             self._folder = self._find_folder()
-            self._former = read_former(files.also_read)
+            self._shown = Shown(self._folder / SHOWN_NAME.format(files.path.name))
             self._open(on_event)
 
     def _find_folder(self) -> Path:
@@ -103,7 +95,7 @@ class OpenSource:
             self.notes.append(message)
         known = index.known_lines()  # before the file, which others may append to meanwhile
         news = journal.read_new()
-        rows = [*self._former, *news.rows]
+        rows = [*self._former_reviews(), *news.rows]
         in_file = {entry.line: entry.review.id for entry in rows}
         if any(in_file.get(line) != name for line, name in known.items()):
             index.forget_reviews()
@@ -112,6 +104,17 @@ class OpenSource:
         self._note_faults(news)
         self._note_files(index)
         self._index, self._work, self._journal = index, Work(index, assignment), journal
+        self._is_behind = False
+
+    def _former_reviews(self) -> list[Logged]:
+        """Reviews in files of earlier versions, which `build` uses too; before all others."""
+        places = (self.files.reviews.with_name(name) for name in REVIEW_FILES)
+        return [
+            replace(entry, line=entry.line - _BEFORE_ALL)
+            for path in places
+            if path != self.files.reviews and path.is_file()
+            for entry in read_reviews(path)
+        ]
 
     def _has_changed(self) -> bool:
         """Whether the index is gone, or not that of the annotations and documents any more."""
@@ -142,7 +145,7 @@ class OpenSource:
         if self._journal is None:
             return
         with self._lock:
-            if self._has_changed():
+            if self._is_behind or self._has_changed():
                 self._open()
             self._take(self._journal.read_new())
 
@@ -155,16 +158,32 @@ class OpenSource:
             if written.message:
                 self.notes.append(written.message)
             if not written.is_known:
-                self.index.add_reviews([written.entry])
+                self._follow([written.entry])
             return Recorded(entry=written.entry, is_known=written.is_known, message=written.message)
 
     def _take(self, news: News) -> None:
         if news.is_replaced:
-            self.index.forget_reviews()
-            self.index.add_reviews(self._former)
+            self._open()
+            return
         if news.rows:
-            self.index.add_reviews(news.rows)
+            self._follow(news.rows)
         self._note_faults(news)
+
+    def _follow(self, entries: Sequence[Logged]) -> None:
+        """Add what is in the file to the index; if that fails, the next request compares both."""
+        try:
+            self.index.add_reviews(entries)
+        except BaseException:
+            self._is_behind = True
+            raise
+
+    def note_shown(self, who: str, responses: Iterable[int]) -> None:
+        """Keep that a person was shown the judge's labels of these responses before deciding."""
+        self._shown.add(who, [self.index.id_of(one) for one in responses])
+
+    def was_shown(self, who: str, response: int) -> bool:
+        """Whether the person was shown the judge's labels of a response."""
+        return self._shown.has(who, self.index.id_of(response))
 
     def _note_files(self, index: Index) -> None:
         """Notes on rows that are left out, and on documents that were not found."""

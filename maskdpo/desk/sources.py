@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from formats.reviews import REVIEW_FILES, REVIEWS_NAME
+from formats.reviews import REVIEWS_NAME
 from maskdpo.show.documents import NAME as DOCUMENTS
 from maskdpo.show.documents import locate_documents
 from maskdpo.show.sources import Kind, find_source
@@ -21,7 +21,6 @@ from schemas.errors import InputError
 ANNOTATIONS = "annotations.jsonl"
 MANIFEST = "manifest.json"
 JOBS = "jobs"
-FORMER_NAME = REVIEW_FILES[1]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -33,7 +32,6 @@ class SourceFiles:
     name     for people
     reviews  the file of decisions, which need not exist
     run      the folder of the run
-    also_read   decisions in other files that `build` takes too; never written
     notes    sentences for the user
     """
 
@@ -44,7 +42,6 @@ class SourceFiles:
     documents: Path | None
     reviews: Path
     run: Path
-    also_read: Sequence[Path] = ()
     notes: Sequence[str] = ()
 
 
@@ -104,17 +101,14 @@ def _files(
     path: Path, name: str, kind: Literal["annotations", "pairs"], *, run: Path
 ) -> SourceFiles:
     documents, notes = locate_documents(path, run / DOCUMENTS)
-    reviews = _reviews_of(path)
-    former = [reviews.with_name(FORMER_NAME), path.parent / REVIEWS_NAME]
     return SourceFiles(
         key="",
         name=name,
         kind=kind,
         path=path,
         documents=documents,
-        reviews=reviews,
+        reviews=_reviews_of(path),
         run=run,
-        also_read=[one for one in former if one != reviews and one.is_file()],
         notes=notes,
     )
 

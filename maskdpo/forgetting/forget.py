@@ -17,6 +17,7 @@ from annotator.calls.store_removal import Traces
 from formats.forgotten import FORGOTTEN_NAME, Forgotten, remember, same_name
 from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.config import RunConfig
+from maskdpo.forgetting.desks import forget_in_desks
 from maskdpo.forgetting.rows import (
     MENTIONS,
     TEXTS,
@@ -81,8 +82,8 @@ def run_forget(
         folder, (*REVIEW_FILES, PAIR_REVIEWS_NAME, *MENTIONS), targets, dry_run=dry_run
     )
     if not dry_run:
+        forget_in_desks(folder, targets)
         remove_from(calls, store)
-        _forget_in_indexes(folder, targets)
     changes += _forget_files(folder, TEXTS, targets, dry_run=dry_run)
     mentions, unread = find_mentions(folder, targets.people, targets.responses)
     changed = {change.path for change in changes} if dry_run else set()
@@ -95,15 +96,6 @@ def run_forget(
         notes=notes,
         mentions=[path for path in mentions if path not in changed],
         unread=unread,
-    )
-
-
-def _forget_in_indexes(folder: Path, targets: Targets) -> None:
-    """Remove the indexes of the review desk, which makes them again."""
-    from maskdpo.desk.index.forgetting import forget_in_indexes
-
-    forget_in_indexes(
-        folder, lambda who, name: same_name(who) in targets.people or name in targets.responses
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,15 +23,14 @@ from schemas.labels import Label
 from schemas.records import Annotation, Document, Verdict
 from schemas.reviews import text_sha256
 
-VERSION = 4
+VERSION = 5
 STAGE = "index"
 MAX_KEPT_FAULTS = 20
 _UNSURE = -1.0  # undetermined: surest to need a person
 _UNKNOWN = 2.0  # no confidence
 _STEP = 200
 
-SHOWN_TABLE = "CREATE TABLE shown (who TEXT, id TEXT, PRIMARY KEY (who, id)) WITHOUT ROWID"
-_TABLES = f"""
+_TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE responses (
     n INTEGER PRIMARY KEY, id TEXT, question_id TEXT, topic TEXT, language TEXT, judge TEXT,
@@ -45,7 +44,6 @@ CREATE TABLE reviews (line INTEGER PRIMARY KEY, n INTEGER, id TEXT, who TEXT, js
 CREATE INDEX reviews_of ON reviews (n);
 CREATE INDEX reviews_by ON reviews (who, line);
 CREATE INDEX reviews_id ON reviews (id);
-{SHOWN_TABLE};
 CREATE TABLE documents (id TEXT PRIMARY KEY, offset INTEGER, length INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5(
     pieces, single, content='', tokenize="unicode61 remove_diacritics 0");
@@ -61,18 +59,9 @@ CREATE TEMP TABLE parts (
 
 
 def build_index(
-    target: Path,
-    annotations: Path,
-    documents: Path | None,
-    mark: str,
-    on_event: OnEvent,
-    *,
-    shown: Iterable[tuple[str, str]] = (),
+    target: Path, annotations: Path, documents: Path | None, mark: str, on_event: OnEvent
 ) -> None:
-    """Write the index of `annotations` to `target`; `mark` names the state of the input files.
-
-    shown   who was shown the judge's labels of which response, from the index before
-    """
+    """Write the index of `annotations` to `target`; `mark` names the state of the input files."""
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
@@ -85,7 +74,6 @@ def build_index(
             _order_rows(connection)
             if documents is not None:
                 _find_documents(connection, documents)
-            connection.executemany("INSERT OR IGNORE INTO shown VALUES (?, ?)", shown)
             connection.execute("INSERT INTO meta VALUES ('mark', ?)", (mark,))
             connection.execute("COMMIT")
             connection.execute("ANALYZE")

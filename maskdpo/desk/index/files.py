@@ -3,8 +3,7 @@
 The rule: the name of an index file contains the state of the files it was made from, and a file is
 only ever renamed to a name that nobody has open. So a desk that runs while annotations change keeps
 its own file, which is removed a day after its last change, and two desks that start together make
-one. An index that a killed process or a disk damaged is made again; who was shown the judge's
-labels is taken over into each new one.
+one. An index that a killed process or a disk damaged is made again.
 """
 
 from __future__ import annotations
@@ -25,13 +24,10 @@ from schemas.errors import InputError
 from schemas.events import OnEvent
 
 FOLDER = ".review"
-END = ".sqlite"
 LOCK_WAIT_S = 1_800.0  # another process is making the same index
 _IN_USE_S = 86_400.0  # a desk on earlier annotations may still write to their index
 _PART_OF_MARK = 16  # characters of its hash
 _NAME = re.compile(rf"(.+)\.[0-9a-f]{{{_PART_OF_MARK}}}\.sqlite(-journal|(\.[0-9a-f]+)?\.part)?")
-LEFT = "0" * _PART_OF_MARK  # instead of the hash: a file that holds only who was shown what
-Shown = list[tuple[str, str]]  # a person, and the id of a response
 
 
 def choose_folder(annotations: Path) -> tuple[Path, bool]:
@@ -56,23 +52,13 @@ def open_index_file(
     target = folder / f"{annotations.name}.{digest}.sqlite"
     with _locked(folder / f".{annotations.name}.lock"):
         if not _is_sound(target, mark):
-            former = [path for path in folder.iterdir() if name_of(path) == annotations.name]
-            shown = [entry for path in former if path.suffix == END for entry in read_shown(path)]
-            for path in former:
-                if path.name.startswith(target.name) or _is_left_over(path):
+            for path in folder.iterdir():
+                is_former = name_of(path) == annotations.name
+                if is_former and (path.name.startswith(target.name) or _is_left_over(path)):
                     with suppress(OSError):  # open elsewhere, on systems that mind
                         path.unlink()
-            build_index(target, annotations, documents, mark, on_event, shown=shown)
+            build_index(target, annotations, documents, mark, on_event)
         return _connect(target)
-
-
-def read_shown(path: Path) -> Shown:
-    """Who was shown the judge's labels of which responses; empty where it cannot be read."""
-    try:
-        with closing(_connect(path)) as connection:
-            return connection.execute("SELECT who, id FROM shown").fetchall()
-    except sqlite3.DatabaseError:
-        return []
 
 
 def name_of(path: Path) -> str | None:
@@ -97,7 +83,7 @@ def _connect(target: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA busy_timeout = 10000")
     connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA journal_mode = DELETE")
     return connection
 
 

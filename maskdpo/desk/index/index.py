@@ -76,9 +76,6 @@ class Index:
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._found: OrderedDict[str, Ints] = OrderedDict()
         self.columns = Columns.read(connection)
-        self._shown = {
-            (who, n) for who, n in self._run("SELECT who, n FROM shown JOIN copies USING (id)")
-        }
         self.version = 0  # grows with each change of a state
 
     @classmethod
@@ -438,19 +435,13 @@ class Index:
             found = self._run("SELECT json FROM reviews WHERE id = ?", (name,)).fetchone()
         return None if found is None else Review.model_validate_json(found[0])
 
-    def note_shown(self, who: str, responses: Collection[int]) -> None:
-        """Keep that a person was shown the judge's labels of these responses before deciding."""
+    def id_of(self, response: int) -> str:
+        """The id of a response. Raises KeyError where there is none of this number."""
         with self._lock:
-            fresh = [(who, one) for one in responses if (who, one) not in self._shown]
-            if fresh:
-                query = "INSERT OR IGNORE INTO shown SELECT ?, id FROM responses WHERE n = ?"
-                self._many(query, fresh)
-                self._shown.update(fresh)
-
-    def was_shown(self, who: str, response: int) -> bool:
-        """Whether the person was shown the judge's labels of a response."""
-        with self._lock:
-            return (who, response) in self._shown
+            found = self._run("SELECT id FROM responses WHERE n = ?", (response,)).fetchone()
+        if found is None:
+            raise KeyError(response)
+        return str(found[0])
 
     def people(self) -> list[str]:
         """Who made reviews, by name."""

@@ -1,8 +1,9 @@
 """What a person may see of a sentence: the one place that decides it.
 
 The rule: in blind mode nothing of the judge's verdict is shown before the person has a label of
-their own, and what other people decided is hidden until then in any mode. Evidence is a place to
-look at and no verdict: it is shown, and in blind mode looks the same for each source.
+their own, its evidence included: where a judge cites nothing says much about its label. Until then
+the place with most words of the sentence is shown. What other people decided is hidden until then
+in any mode.
 """
 
 from __future__ import annotations

@@ -134,7 +134,9 @@ def make_view(
     prepared = draft or Draft(start=sentence.start, end=sentence.end)
     views = _sentence_views(material, prepared, seen, who)
     passages = places.find(_plain(annotation.text, prepared), material.documents)
-    cited = cited_places(sentence, material.documents) or best_place(passages)
+    # Where the judge cites nothing, or how much, goes with its label: blind readers see the words.
+    own = cited_places(sentence, material.documents) if seen[row.number].judge else []
+    cited = own or best_place(passages)
     pane = make_pane(
         material.documents,
         cited=cited,

@@ -129,7 +129,7 @@ def show_rows(
             )
         )
     if not session.blind or wanted.reveals_labels:
-        source.index.note_shown(session.who, states.keys())
+        source.note_shown(session.who, states.keys())
     return found
 
 

@@ -28,7 +28,6 @@ from maskdpo.desk.reading.act import Person, withdrawal
 from maskdpo.desk.reading.material import read_material
 from maskdpo.desk.reading.places import Places
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
-from maskdpo.desk.reading.view import best_place, cited_places
 from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, session_of
@@ -200,7 +199,7 @@ def resolve_dispute(found: OpenSource, session: Session, number: int, form: Conf
         raise ApiError(status=409, code="conflict_changed", message=message)
     place = (dispute.start, dispute.end)
     entries = found.entries(row.response)
-    was_shown = found.index.was_shown(session.who, row.response)
+    was_shown = found.was_shown(session.who, row.response)
     is_hidden = session.blind and not was_shown
     found.record(
         resolve_as(
@@ -276,17 +275,12 @@ def _show_dispute(
 
 
 def _places(source: OpenSource, row: Row, dispute: Dispute, places: Places) -> list[Quoted]:
-    """Where to look: the judge's evidence, else the best place; both look the same."""
+    """Where to look: where the words occur. The judge's evidence would show its label."""
     material = read_material(source, row.response)
     text, place = material.annotation.text, (dispute.start, dispute.end)
-    inside = [
-        one for one in material.annotation.sentences if one.start < place[1] and place[0] < one.end
-    ]
-    cited = [item for one in inside for item in cited_places(one, material.documents)]
     passages = places.find(text[place[0] : place[1]], material.documents)
     by_id = {document.id: document for document in material.documents}
-    chosen = dict.fromkeys(cited or best_place(passages))
-    found = list(chosen)[:MAX_PLACES]
+    found = [(one.document_id, one.start, one.end) for one in passages[:MAX_PLACES]]
     return [_quoted("", by_id[name], start, end) for name, start, end in found]
 
 

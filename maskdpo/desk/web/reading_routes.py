@@ -193,7 +193,7 @@ def _is_blind(asked: Asked, material: Material, draft: Draft) -> bool:
         hidden=not (
             shown
             or asked.filter.reveals_labels
-            or asked.source.index.was_shown(session.who, asked.row.response)
+            or asked.source.was_shown(session.who, asked.row.response)
         ),
     )
 
@@ -259,7 +259,7 @@ def _page(
     material = read_material(asked.source, asked.row.response)
     session = asked.session
     if not session.blind:
-        asked.source.index.note_shown(session.who, [asked.row.response])
+        asked.source.note_shown(session.who, [asked.row.response])
     view = make_view(
         material,
         asked.row,
