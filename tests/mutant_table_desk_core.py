@@ -82,8 +82,8 @@ DESK_CORE = [
         "maskdpo/desk/web/reading_routes.py",
         ("anybody-undoes", "found.who != who or", "", f"{WEB} -k nobody_undoes"),
         ("undo-twice", "if source.counts(found):", "if True:", f"{WEB} -k recorded_once"),
-        ("list-gives-it-away", "or asked.filter.reveals_labels", "", f"{WEB} -k only_who"),
-        ("shown-before", "if not session.blind:", "if False:", f"{WEB} -k only_who"),
+        ("list-gives-it-away", "            or asked.filter.reveals_labels\n", "", f"{WEB} -k only_who"),
+        ("shown-before", "if not session.blind or asked.filter.reveals_labels:", "if False:", f"{WEB} -k only_who"),
     ),
     *mutants_of(
         "maskdpo/desk/web/templates/reading_parts.html.jinja",

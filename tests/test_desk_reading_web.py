@@ -190,6 +190,7 @@ def test_nobody_undoes_for_another(ada: Visitor, address: str, folder: Path) -> 
           "sel_end": 5}, 422),
         ({"op": "cut", "sel_kind": "response", "sel_start": 0, "sel_end": 0}, 422),
         ({"label": "no_fact", "note": "x" * 10_001}, 422), ({"op": "cut", "sel_start": "x"}, 409),
+        ({"end": "22.0", "label": "no_fact"}, 409),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_sentence_and_changes_nothing(
@@ -267,3 +268,18 @@ def test_a_page_of_former_annotations_is_refused(ada: Visitor, folder: Path) -> 
     assert reply.status == 409
     assert reviews(folder) == []
     assert "1952" in ada.get(FIRST).text
+
+
+def test_a_sentence_of_a_list_by_label_is_never_blind_again(ada: Visitor, folder: Path) -> None:
+    ada.get(f"{FIRST}?label=unverifiable")
+    assert not decided_blind(ada, folder)
+
+
+def test_a_key_that_is_sent_twice_at_once_is_recorded_once(ada: Visitor, folder: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(3):
+            list(pool.map(lambda _, at=number: post(ada, at, label="no_fact"), range(4)))
+    assert len(reviews(folder)) == 3
+    assert ada.get(f"/review/s/run/r/{10**30}/0").status == 404

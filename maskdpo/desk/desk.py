@@ -60,7 +60,7 @@ class OpenSource:
     ) -> None:
         self.files = files
         self.notes: list[str] = list(files.notes)
-        self._lock = RLock()
+        self.lock = RLock()
         self._index: Index | None = None
         self._journal: Journal | None = None
         self._assignment = assignment
@@ -144,7 +144,7 @@ class OpenSource:
         """
         if self._journal is None:
             return
-        with self._lock:
+        with self.lock:
             if self._is_behind or self._has_changed():
                 self._open()
             self._take(self._journal.read_new())
@@ -152,7 +152,7 @@ class OpenSource:
     def record(self, review: Review) -> Recorded:
         """Append a review; returns when it is on the disk and the lists know of it."""
         assert self._journal is not None, "pairs have no reviews of sentences"
-        with self._lock:
+        with self.lock:
             written = self._journal.append(review)
             self._take(written.news)
             if written.message:

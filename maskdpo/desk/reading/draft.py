@@ -25,7 +25,7 @@ MAX_NOTE_CHARS = 10_000
 _MAX_ITEMS = 1_000
 _MAX_OFFSET = 2**31
 
-_Offset = Annotated[int, Field(ge=0, le=_MAX_OFFSET)]
+_Offset = Annotated[int, Field(ge=0, le=_MAX_OFFSET, strict=True)]
 _OFFSET: TypeAdapter[int] = TypeAdapter(_Offset)
 _CUTS: TypeAdapter[Sequence[int]] = TypeAdapter(
     Annotated[Sequence[_Offset], Field(max_length=_MAX_ITEMS)]

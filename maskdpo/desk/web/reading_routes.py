@@ -98,15 +98,17 @@ def reading_router(desk: Desk) -> APIRouter:
     @router.post(_PATH)
     def act(request: Request, source: str, response: int, number: int, form: Form) -> Response:
         asked = _ask(desk, request, source, response, number)
-        if form.get("press") == "undo":
-            return _undo(request, asked, places, form)
-        material = read_material(asked.source, response)
-        try:
-            done = _act(asked, material, form)
-        except DraftError as error:
-            raise _refusal(error) from None
-        if done.review is not None:
-            asked.source.record(done.review)
+        # Reviews are read and added in one step: a key may be sent twice at the same time.
+        with asked.source.lock:
+            if form.get("press") == "undo":
+                return _undo(request, asked, places, form)
+            material = read_material(asked.source, response)
+            try:
+                done = _act(asked, material, form)
+            except DraftError as error:
+                raise _refusal(error) from None
+            if done.review is not None:
+                asked.source.record(done.review)
         if not done.moves:
             return _page(request, asked, places, done=done)
         return _move_on(request, asked, places, form, done)
@@ -118,7 +120,7 @@ def _ask(desk: Desk, request: Request, source: str, response: int, number: int) 
     found = _open_source(desk, source)
     try:
         row = found.index.rows_of(response)[number] if number >= 0 else None
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, OverflowError):  # the last: more than a database counts to
         row = None
     if row is None:
         raise ApiError(status=404, code="not_found", message="there is no such sentence")
@@ -258,7 +260,7 @@ def _page(
         return RedirectResponse(address, status_code=303)
     material = read_material(asked.source, asked.row.response)
     session = asked.session
-    if not session.blind:
+    if not session.blind or asked.filter.reveals_labels:
         asked.source.note_shown(session.who, [asked.row.response])
     view = make_view(
         material,
