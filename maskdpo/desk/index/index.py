@@ -13,29 +13,22 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
 
 import numpy as np
 
 from formats.reviews.log import Logged
 from maskdpo.desk.index.columns import LABELS, Codes, Columns, Ints, Mask
 from maskdpo.desk.index.files import FOLDER, open_index_file
+from maskdpo.desk.index.rows import OF_RESPONSE, Rows
 from maskdpo.desk.index.states import read_state, states_of, write_state
 from maskdpo.desk.index.words import match_of
 from maskdpo.desk.model import Filter, Page, Row, State, Status
 from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 from schemas.labels import Label
-from schemas.records import Annotation, Document
 from schemas.reviews import Review
 
-_KEPT_DOCUMENTS = 64
 _KEPT_SEARCHES = 32
 _MANY, _STEP = 2_000, 200  # responses whose states are set with progress, and its step
-_OF_RESPONSE = (
-    "FROM responses JOIN sentences ON sentences.id >= first AND sentences.id < first + count"
-    " WHERE responses.n = ? ORDER BY sentences.id"
-)
-_ROW = "sentences.id, sentences.n, number, start, end, label, reason, confidence"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,21 +52,17 @@ class Counts:
     faults: Sequence[str]
 
 
-class Index:
+class Index(Rows):
     """An open index. Make it with `Index.open`."""
 
     def __init__(
         self, connection: sqlite3.Connection, annotations: Path, documents: Path | None
     ) -> None:
-        self._run = connection.execute
+        super().__init__(connection, annotations, documents)
         self._many = connection.executemany
         self._close = connection.close
         (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
         self._file = Path(path)
-        self._annotations = annotations
-        self._documents = documents
-        self._lock = RLock()
-        self._kept: OrderedDict[str, Document] = OrderedDict()
         self._found: OrderedDict[str, Ints] = OrderedDict()
         self.columns = Columns.read(connection)
         self.version = 0  # grows with each change of a state
@@ -248,66 +237,6 @@ class Index:
         rank = self._rank(wanted)
         return int(np.searchsorted(rank[places], rank[sentence - 1], side="left"))
 
-    def row(self, sentence: int) -> Row:
-        """A row. Raises KeyError where there is none."""
-        with self._lock:
-            return self._rows([sentence])[0]
-
-    def rows_of(self, response: int) -> list[Row]:
-        """The sentences of a response, in order. Raises KeyError where there is none."""
-        with self._lock:
-            rows = self._run(f"SELECT {_ROW} {_OF_RESPONSE}", (response,))
-            found = [_row(values) for values in rows]
-        if not found:
-            raise KeyError(response)
-        return found
-
-    def _rows(self, sentences: Sequence[int]) -> list[Row]:
-        marks = ", ".join("?" * len(sentences))
-        query = f"SELECT {_ROW} FROM sentences WHERE id IN ({marks})"
-        found = {values[0]: _row(values) for values in self._run(query, tuple(sentences))}
-        return [found[one] for one in sentences]
-
-    def response_of(self, response_id: str) -> int | None:
-        """The number under which the response with this id is shown; None where there is none."""
-        with self._lock:
-            found = self._run("SELECT n FROM copies WHERE id = ?", (response_id,)).fetchone()
-        return None if found is None else int(found[0])
-
-    def annotation(self, response: int) -> Annotation:
-        """A response from the file. Raises KeyError where there is none of this number."""
-        with self._lock:
-            place = self._run(
-                "SELECT offset, length FROM responses WHERE n = ?", (response,)
-            ).fetchone()
-        if place is None:
-            raise KeyError(response)
-        return Annotation.model_validate_json(_read(self._annotations, *place))
-
-    def copies(self, response: int) -> list[str]:
-        """The ids of this response and of all that are equal to it."""
-        with self._lock:
-            rows = self._run("SELECT id FROM copies WHERE n = ? ORDER BY id", (response,))
-            return [name for (name,) in rows]
-
-    def document(self, name: str) -> Document | None:
-        """A document; None where the file has none of this id."""
-        with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
-            place = self._run(
-                "SELECT offset, length FROM documents WHERE id = ?", (name,)
-            ).fetchone()
-        if place is None or self._documents is None:
-            return None
-        document = Document.model_validate_json(_read(self._documents, *place))
-        with self._lock:
-            self._kept[name] = document
-            if len(self._kept) > _KEPT_DOCUMENTS:
-                self._kept.popitem(last=False)
-        return document
-
     # --- what people did ---
 
     def state(self, sentence: int) -> State:
@@ -318,7 +247,7 @@ class Index:
     def states_of(self, response: int) -> list[State]:
         """What people did with each sentence of a response."""
         with self._lock:
-            rows = self._run(f"SELECT state {_OF_RESPONSE}", (response,))
+            rows = self._run(f"SELECT state {OF_RESPONSE}", (response,))
             return [read_state(text) for (text,) in rows]
 
     def entries(self, response: int) -> list[Logged]:
@@ -435,35 +364,7 @@ class Index:
             found = self._run("SELECT json FROM reviews WHERE id = ?", (name,)).fetchone()
         return None if found is None else Review.model_validate_json(found[0])
 
-    def id_of(self, response: int) -> str:
-        """The id of a response. Raises KeyError where there is none of this number."""
-        with self._lock:
-            found = self._run("SELECT id FROM responses WHERE n = ?", (response,)).fetchone()
-        if found is None:
-            raise KeyError(response)
-        return str(found[0])
-
     def people(self) -> list[str]:
         """Who made reviews, by name."""
         with self._lock:
             return [who for (who,) in self._run("SELECT DISTINCT who FROM reviews ORDER BY who")]
-
-
-def _row(values: tuple[int, int, int, int, int, str, str, float | None]) -> Row:
-    name, response, number, start, end, label, reason, confidence = values
-    return Row(
-        id=name,
-        response=response,
-        number=number,
-        start=start,
-        end=end,
-        label=Label(label),
-        reason=reason,
-        confidence=confidence,
-    )
-
-
-def _read(path: Path, offset: int, length: int) -> bytes:
-    with path.open("rb") as handle:
-        handle.seek(offset)
-        return handle.read(length).removeprefix(b"\xef\xbb\xbf")
