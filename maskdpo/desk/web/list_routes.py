@@ -19,10 +19,10 @@ from starlette.responses import Response
 
 from maskdpo.desk.model import Filter, Order, Page, Row, State, Status
 from maskdpo.desk.reading.seen import what_may_be_seen
+from maskdpo.desk.web.common import filter_of, open_source, whole_number
 from maskdpo.desk.web.filter_query import write_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, is_htmx, session_of
-from maskdpo.desk.web.shown import filter_of, open_source, whole_number
 from schemas.hashing import stable_seed
 from schemas.labels import Label
 from schemas.records import Annotation

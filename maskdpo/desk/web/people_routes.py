@@ -28,10 +28,10 @@ from maskdpo.desk.reading.act import Person, withdrawal
 from maskdpo.desk.reading.material import read_material
 from maskdpo.desk.reading.places import Places
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
+from maskdpo.desk.web.common import duration, open_source, percent, whole_number
 from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, session_of
-from maskdpo.desk.web.shown import duration, open_source, percent, whole_number
 from schemas.labels import Label
 from schemas.records import Annotation, Document
 
