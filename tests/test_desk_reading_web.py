@@ -13,7 +13,7 @@ import pytest
 from desk_run import open_run, reviews, row, write_run
 from desk_support import Visitor, serving
 
-from maskdpo.desk.web.reading_routes import LABEL_KEYS
+from maskdpo.desk.web.common import LABEL_KEYS
 from schemas.reviews import text_sha256
 
 TEXT = "Mira was born in 1951. She bakes bread. She has goats."

@@ -1,4 +1,4 @@
-"""What the pages of runs, lists and people have in common: the source, numbers, bars, durations.
+"""What pages have in common: the source, keys of labels, times, numbers, bars, durations.
 
 The rule: widths of bars are one of 101 classes in a style sheet, since pages have no style
 attributes.
@@ -6,6 +6,8 @@ attributes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -13,9 +15,31 @@ from starlette.requests import Request
 from annotator.service.errors import ApiError
 from maskdpo.desk.model import Filter
 from maskdpo.desk.web.filter_query import QueryError, read_filter
+from schemas.labels import Label
 
 if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
+
+
+# The keys of labels, in the order of their buttons.
+LABEL_KEYS: Mapping[str, Label] = {
+    "1": Label.NO_HALLUCINATION,
+    "2": Label.CONTRADICTORY,
+    "3": Label.UNVERIFIABLE,
+    "4": Label.NO_FACT,
+    "5": Label.HALLUCINATED,
+    "0": Label.UNDETERMINED,
+}
+
+
+def now() -> str:
+    """The time of a review: ISO 8601 in UTC, to the microsecond, so that two reviews differ."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def path_of(source: OpenSource) -> str:
+    """The path of a source's pages; keys need no quotes."""
+    return f"/review/s/{source.files.key}"
 
 
 def open_source(desk: Desk, key: str) -> OpenSource:

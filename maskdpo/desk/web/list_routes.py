@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from maskdpo.desk.model import Filter, Order, Page, Row, State, Status
 from maskdpo.desk.reading.seen import what_may_be_seen
-from maskdpo.desk.web.common import filter_of, open_source, whole_number
+from maskdpo.desk.web.common import filter_of, open_source, path_of, whole_number
 from maskdpo.desk.web.filter_query import write_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, is_htmx, session_of
@@ -175,11 +175,6 @@ def assigned_to(source: OpenSource, who: str) -> str:
     if source.work.is_listed(who):
         return "mine"
     return "nobody" if source.work.assignment.people else ""
-
-
-def path_of(source: OpenSource) -> str:
-    """The path of a source's pages; keys need no quotes."""
-    return f"/review/s/{source.files.key}"
 
 
 def _address(source: OpenSource, wanted: Filter, own: Mapping[str, int] | None = None) -> str:

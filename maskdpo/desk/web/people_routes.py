@@ -7,7 +7,6 @@ one, also a person who is part of it; the review names all reviews of the confli
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +24,20 @@ from maskdpo.desk.people.pace import Pace, measure_pace
 from maskdpo.desk.people.progress import PersonDone, Progress
 from maskdpo.desk.people.resolving import Dispute, Side, find_dispute, resolve_as
 from maskdpo.desk.reading.act import Person, withdrawal
+from maskdpo.desk.reading.draft import MAX_NOTE_CHARS
 from maskdpo.desk.reading.material import read_material
 from maskdpo.desk.reading.places import Places
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
-from maskdpo.desk.web.common import duration, open_source, percent, whole_number
-from maskdpo.desk.web.list_routes import assigned_to, path_of, question_of
+from maskdpo.desk.web.common import (
+    LABEL_KEYS,
+    duration,
+    now,
+    open_source,
+    path_of,
+    percent,
+    whole_number,
+)
+from maskdpo.desk.web.list_routes import assigned_to, question_of
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, session_of
 from schemas.labels import Label
@@ -39,20 +47,11 @@ if TYPE_CHECKING:
     from maskdpo.desk.desk import Desk, OpenSource
 
 DISPUTES = Filter(people_differ=True)
-LABEL_KEYS: Mapping[str, Label] = {
-    "1": Label.NO_HALLUCINATION,
-    "2": Label.CONTRADICTORY,
-    "3": Label.UNVERIFIABLE,
-    "4": Label.NO_FACT,
-    "5": Label.HALLUCINATED,
-    "0": Label.UNDETERMINED,
-}
 SIDE_KEYS = "abdegh"  # not c (conflicts) and f (flag)
 MAX_LISTED = 50
 CONTEXT_CHARS = 2_000
 AROUND_CHARS = 400
 MAX_PLACES = 5
-MAX_NOTE_CHARS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,7 +206,7 @@ def resolve_dispute(found: OpenSource, session: Session, number: int, form: Conf
             annotation,
             _read_choice(dispute, form.choice),
             who=session.who,
-            when=datetime.now(UTC).isoformat(timespec="microseconds"),
+            when=now(),
             blind=is_blind(entries, place, session.who, hidden=is_hidden),
             note=form.note.strip(),
         )
@@ -223,7 +222,7 @@ def undo_resolution(source: OpenSource, name: str, who: str) -> str:
     if review is None or review.who != who or not review.resolves:
         return base
     if source.counts(review):
-        person = Person(who=who, when=datetime.now(UTC).isoformat("T", "microseconds"), blind=False)
+        person = Person(who=who, when=now(), blind=False)
         source.record(withdrawal(review, person))
     row = source.row_of(review)
     return base if row is None else f"{base}/{row.id}"

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -34,7 +33,8 @@ from maskdpo.desk.reading.material import read_material
 from maskdpo.desk.reading.places import Places
 from maskdpo.desk.reading.seen import is_blind, what_may_be_seen
 from maskdpo.desk.reading.view import Material, make_view
-from maskdpo.desk.web.filter_query import QueryError, read_filter, write_filter
+from maskdpo.desk.web.common import LABEL_KEYS, filter_of, now, open_source, path_of
+from maskdpo.desk.web.filter_query import write_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import Session, is_htmx, session_of
 from schemas.labels import Label
@@ -45,14 +45,6 @@ if TYPE_CHECKING:
 
 _PATH = "/review/s/{source}/r/{response}/{number}"
 _OWN = ("doc", "at")  # parameters of this page, which are not part of the filter
-LABEL_KEYS = {
-    "1": Label.NO_HALLUCINATION,
-    "2": Label.CONTRADICTORY,
-    "3": Label.UNVERIFIABLE,
-    "4": Label.NO_FACT,
-    "5": Label.HALLUCINATED,
-    "0": Label.UNDETERMINED,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +74,12 @@ def reading_router(desk: Desk) -> APIRouter:
 
     @router.get("/review/s/{source}/next")
     def go_on(request: Request, source: str, after: int | None = None) -> Response:
-        found = _open_source(desk, source)
-        wanted, who = _filter(request, also=("after",)), session_of(request).who
+        found = open_source(desk, source)
+        wanted, who = filter_of(request, also=("after",)), session_of(request).who
         row = _next_open(found, wanted, who, after)
         if row is None:
             query = write_filter(replace(wanted, status=Status.ALL))
-            return RedirectResponse(_with_query(_list_path(found), query), status_code=303)
+            return RedirectResponse(_with_query(path_of(found), query), status_code=303)
         return RedirectResponse(_address(found, row, wanted), status_code=303)
 
     @router.get(_PATH)
@@ -117,10 +109,10 @@ def reading_router(desk: Desk) -> APIRouter:
 
 
 def _ask(desk: Desk, request: Request, source: str, response: int, number: int) -> Asked:
-    found = _open_source(desk, source)
+    found = open_source(desk, source)
     try:
         row = found.index.rows_of(response)[number] if number >= 0 else None
-    except (KeyError, IndexError, OverflowError):  # the last: more than a database counts to
+    except (KeyError, IndexError):
         row = None
     if row is None:
         raise ApiError(status=404, code="not_found", message="there is no such sentence")
@@ -129,26 +121,11 @@ def _ask(desk: Desk, request: Request, source: str, response: int, number: int) 
     return Asked(
         source=found,
         row=row,
-        filter=_filter(request, also=_OWN),
+        filter=filter_of(request, also=_OWN),
         session=session_of(request),
         document_id=query.get("doc", ""),
         at=int(at) if at.isascii() and at.isdigit() and len(at) < 10 else None,
     )
-
-
-def _open_source(desk: Desk, key: str) -> OpenSource:
-    found = desk.sources.get(key)
-    if found is None or found.files.kind != "annotations":
-        raise ApiError(status=404, code="not_found", message="there is no such source")
-    found.refresh()
-    return found
-
-
-def _filter(request: Request, *, also: tuple[str, ...]) -> Filter:
-    try:
-        return read_filter(request.url.query, also=also)
-    except QueryError as error:
-        raise ApiError(status=400, code="bad_query", message=str(error)) from None
 
 
 def _act(asked: Asked, material: Material, form: Mapping[str, str]) -> Done:
@@ -160,7 +137,7 @@ def _act(asked: Asked, material: Material, form: Mapping[str, str]) -> Done:
     if op := form.get("op", ""):
         documents = {item.id: item for item in material.documents}
         return Done(draft=change_draft(op, draft, form, annotation, documents))
-    person = Person(who=who, when=_now(), blind=_is_blind(asked, material, draft))
+    person = Person(who=who, when=now(), blind=_is_blind(asked, material, draft))
     if label := form.get("label", ""):
         if label not in LABEL_KEYS.values():
             raise DraftError("stale")
@@ -210,7 +187,7 @@ def _undo(request: Request, asked: Asked, places: Places, form: Mapping[str, str
     if found is None or found.who != who or found.action == "withdraw":
         return _page(request, asked, places, done=Done(message="nothing_to_undo"))
     if source.counts(found):
-        source.record(withdrawal(found, Person(who=who, when=_now(), blind=False)))
+        source.record(withdrawal(found, Person(who=who, when=now(), blind=False)))
     row = source.row_of(found)
     back = asked if row is None else replace(asked, row=row, document_id="", at=None)
     return _page(request, back, places, done=Done(message="undone", review=found))
@@ -333,20 +310,14 @@ def _links(asked: Asked) -> Mapping[str, str | None]:
         "previous": address(previous),
         "next_response": address(step(rows[-1].id)),
         "previous_response": address(step(rows[0].id, back=True)),
-        "open": _with_query(
-            f"{_list_path(source)}/next", f"{query}&after={asked.row.id}".lstrip("&")
-        ),
-        "list": _with_query(_list_path(source), query),
-        "conflicts": f"{_list_path(source)}/conflicts",
+        "open": _with_query(f"{path_of(source)}/next", f"{query}&after={asked.row.id}".lstrip("&")),
+        "list": _with_query(path_of(source), query),
+        "conflicts": f"{path_of(source)}/conflicts",
     }
 
 
 def _address(source: OpenSource, row: Row, wanted: Filter) -> str:
-    return _with_query(f"{_list_path(source)}/r/{row.response}/{row.number}", write_filter(wanted))
-
-
-def _list_path(source: OpenSource) -> str:
-    return f"/review/s/{quote(source.files.key, safe='')}"
+    return _with_query(f"{path_of(source)}/r/{row.response}/{row.number}", write_filter(wanted))
 
 
 def _with_query(path: str, query: str) -> str:
@@ -361,10 +332,6 @@ def document_link(address: str, document_id: str, at: int | None = None) -> str:
 
 def _id_of(review: Review | None) -> str:
     return "" if review is None else review.id
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _refusal(error: DraftError) -> ApiError:

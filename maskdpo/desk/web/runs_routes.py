@@ -19,9 +19,9 @@ from maskdpo.desk.model import Filter, Status
 from maskdpo.desk.pairs.decisions import PairDecisions, decisions_path
 from maskdpo.desk.people.agreement import Agreement, WithJudge, measure_agreement, measure_judge
 from maskdpo.desk.people.run_facts import RunFacts, read_facts
-from maskdpo.desk.web.common import percent
+from maskdpo.desk.web.common import path_of, percent
 from maskdpo.desk.web.filter_query import write_filter
-from maskdpo.desk.web.list_routes import assigned_to, path_of, sample_filter
+from maskdpo.desk.web.list_routes import assigned_to, sample_filter
 from maskdpo.desk.web.pages import render
 from maskdpo.desk.web.session import session_of
 from schemas.labels import Label
