@@ -25,6 +25,9 @@ DESK_CORE = [
     ),
     *mutants_of(
         "maskdpo/desk/desk.py",
+        ("gone-unnoticed", "        except OSError as error:\n            message = f\"cannot be read", "        except ZeroDivisionError as error:\n            message = f\"cannot be read", f"{INDEX} -k written_again"),
+        ("empty-desk-opens", "if all(source.is_empty for source in desk.sources.values()):", "if False:", f"{INDEX} -k without_a_response"),
+        ("full-disk-untold", "        except OSError as error:\n            message = f\"the decision", "        except ZeroDivisionError as error:\n            message = f\"the decision", f"{INDEX} -k cannot_be_written"),
         ("missed-for-ever", "self._is_behind = True", "pass", f"{INDEX} -k missed"),
         ("former-reviews-unread", "if path != self.files.reviews and path.is_file()", "if False", f"{INDEX} -k earlier"),
     ),

@@ -10,10 +10,12 @@ from desk_run import open_run, row, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskdpo.desk.desk import Desk, OpenSource
+from maskdpo.desk.config import ReviewConfig
+from maskdpo.desk.desk import Desk, OpenSource, open_desk
 from maskdpo.desk.index.columns import LABELS
 from maskdpo.desk.index.index import Index
 from maskdpo.desk.model import Filter, Order, Status
+from schemas.errors import InputError
 from schemas.labels import Label
 from schemas.reviews import make_review, text_sha256
 
@@ -333,9 +335,52 @@ def test_annotations_that_are_written_again_are_taken_over(tmp_path: Path) -> No
     source.refresh()
     assert sorted(texts(source, Filter())) == ["A new text.", "Café olé.", "She was born in 1950."]
     assert texts(source, Filter(status=Status.DECIDED)) == ["She was born in 1950."]
-    (folder / "annotations.jsonl").unlink()
+    (folder / "annotations.jsonl").rename(folder / "away.jsonl")
+    with pytest.raises(InputError, match=r"annotations\.jsonl: cannot be read any more"):
+        source.refresh()
+    (folder / "away.jsonl").rename(folder / "annotations.jsonl")
     source.refresh()
     assert source.index.counts().responses == 2
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "not json\n", '{"id": "x"}\n'])
+def test_a_file_without_a_response_is_an_error_before_the_desk_opens(
+    tmp_path: Path, content: str
+) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    (folder / "annotations.jsonl").write_text(content)
+    with pytest.raises(InputError, match="has no response that can be reviewed"):
+        open_desk(folder, ReviewConfig())
+
+
+def test_rows_that_are_no_reviews_are_one_note_and_stay(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", ROWS)
+    decide(open_run(folder).sources["run"], "b", 0, "contradictory")
+    path = folder / "reviews.jsonl"
+    path.write_text(path.read_text() + 'not json\n{"id": "x"}\n')
+    before = path.read_bytes()
+    desk = open_run(folder)
+    (note,) = desk.notes
+    assert note.startswith(f"2 rows of {path} cannot be read as reviews")
+    decide(desk.sources["run"], "a", 0, "no_fact")
+    assert path.read_bytes().startswith(before)
+    assert desk.sources["run"].progress("Ada")[0] == 2
+
+
+def test_a_decision_that_cannot_be_written_is_one_sentence(
+    source: OpenSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from formats.reviews import journal
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal, "append_lines", full)
+    with pytest.raises(InputError, match=r"No space left on device\), so it is not saved"):
+        decide(source, "b", 0, "contradictory")
+    monkeypatch.undo()
+    decide(source, "b", 0, "contradictory")
+    assert source.progress("Ada")[0] == 1
 
 
 def test_missing_documents_are_a_note(tmp_path: Path) -> None:

@@ -103,3 +103,11 @@ def test_documents_that_changed_since_the_judge_read_them_are_noted(tmp_path: Pa
     (run / "documents.jsonl").write_text('{"id": "d", "text": "new"}\n')
     (note,) = find_sources(run)[0].notes
     assert "documents.jsonl has changed since annotations.jsonl was made" in note
+
+
+def test_the_sidecar_of_a_run_is_checked_too(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [row("a", "One.")])
+    values = {"format": "maskdpo.document", "version": "1.0"}
+    (run / "annotations.jsonl.meta.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"maskdpo\.document"):
+        find_sources(run)

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from formats.reviews import REVIEW_FILES
-from formats.reviews.journal import Journal, News
+from formats.reviews.journal import Journal, News, Written
 from formats.reviews.log import Logged, read_reviews
 from formats.reviews.standing import standing
 from maskdpo.desk.index.files import FOLDER, choose_folder
@@ -27,6 +27,7 @@ from maskdpo.desk.people.work import Work
 from maskdpo.desk.shown import NAME as SHOWN_NAME
 from maskdpo.desk.shown import Shown
 from maskdpo.desk.sources import SourceFiles, find_sources
+from schemas.errors import InputError
 from schemas.events import OnEvent, ignore
 from schemas.reviews import Review
 from schemas.text.counted import count_of
@@ -121,14 +122,20 @@ class OpenSource:
         try:
             mark = mark_of(self.files.path, self.files.documents)
             return mark != self._mark or not self.index.is_there
-        except OSError:  # being replaced, or gone: the next request looks again
-            return False
+        except OSError as error:
+            message = f"cannot be read any more ({error.strerror}); put it back, then load again"
+            raise InputError.of(self.files.path, message) from None
 
     @property
     def index(self) -> Index:
         """The index of the annotations."""
         assert self._index is not None, "pairs have no index of sentences"
         return self._index
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to review in it; of pairs this is not known here."""
+        return self._index is not None and not self._index.columns.size
 
     @property
     def work(self) -> Work:
@@ -150,16 +157,26 @@ class OpenSource:
             self._take(self._journal.read_new())
 
     def record(self, review: Review) -> Recorded:
-        """Append a review; returns when it is on the disk and the lists know of it."""
+        """Append a review; returns when it is on the disk and the lists know of it.
+
+        Raises InputError where it cannot be written; nothing of it is then in the file.
+        """
         assert self._journal is not None, "pairs have no reviews of sentences"
         with self.lock:
-            written = self._journal.append(review)
+            written = self._append(self._journal, review)
             self._take(written.news)
             if written.message:
                 self.notes.append(written.message)
             if not written.is_known:
                 self._follow([written.entry])
             return Recorded(entry=written.entry, is_known=written.is_known, message=written.message)
+
+    def _append(self, journal: Journal, review: Review) -> Written:
+        try:
+            return journal.append(review)
+        except OSError as error:
+            message = f"the decision cannot be written ({error.strerror}), so it is not saved"
+            raise InputError.of(self.files.reviews, message) from None
 
     def _take(self, news: News) -> None:
         if news.is_replaced:
@@ -201,7 +218,13 @@ class OpenSource:
             )
 
     def _note_faults(self, news: News) -> None:
-        self.notes += [str(fault) for fault in news.faults[:3]]
+        if news.faults:
+            lines = len({fault.line for fault in news.faults})
+            self.notes.append(
+                f"{count_of(lines, 'row')} of {self.files.reviews} cannot be read as reviews; they "
+                "stay, and maskdpo build refuses the file until they are corrected or removed: "
+                + "; ".join(str(fault) for fault in news.faults[:3])
+            )
 
     def entries(self, response: int) -> list[Logged]:
         """All reviews of a response and its copies, withdrawn ones included."""
@@ -300,10 +323,14 @@ def open_desk(
 
     documents   for all sources; None: those next to each, or of its run
     """
-    return Desk(
+    desk = Desk(
         find_sources(given, documents=documents),
         people=settings.people,
         share=settings.second_share,
         seed=settings.seed,
         on_event=on_event,
     )
+    if all(source.is_empty for source in desk.sources.values()):
+        desk.close()
+        raise InputError.of(given, "; ".join(["has no response that can be reviewed", *desk.notes]))
+    return desk

@@ -17,6 +17,8 @@ from maskdpo.show.documents import NAME as DOCUMENTS
 from maskdpo.show.documents import locate_documents
 from maskdpo.show.sources import Kind, find_source
 from schemas.errors import InputError
+from schemas.files.sidecar import check_sidecar
+from schemas.records import Annotation
 
 ANNOTATIONS = "annotations.jsonl"
 MANIFEST = "manifest.json"
@@ -100,6 +102,8 @@ def _of_run(run: Path) -> Iterator[SourceFiles]:
 def _files(
     path: Path, name: str, kind: Literal["annotations", "pairs"], *, run: Path
 ) -> SourceFiles:
+    if kind == "annotations":
+        check_sidecar(path, Annotation.__name__)
     documents, notes = locate_documents(path, run / DOCUMENTS)
     return SourceFiles(
         key="",

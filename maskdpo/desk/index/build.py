@@ -98,6 +98,7 @@ def _read_rows(connection: sqlite3.Connection, path: Path, on_event: OnEvent) ->
     faults: list[str] = []
     bad: set[int | None] = set()  # a row may have several faults
     first: dict[str, int] = {}
+    done = 0
     for done, item in enumerate(scan_rows(path, Annotation), start=1):
         if done % _STEP == 0:
             on_event(Advanced(stage=STAGE, count=_STEP))
@@ -111,6 +112,7 @@ def _read_rows(connection: sqlite3.Connection, path: Path, on_event: OnEvent) ->
         _keep(connection, item.line, item.record, *places[item.line - 1])
     connection.execute("INSERT INTO meta VALUES ('faults', ?)", ("\n".join(faults),))
     connection.execute("INSERT INTO meta VALUES ('num_faults', ?)", (str(len(bad)),))
+    on_event(Advanced(stage=STAGE, count=done % _STEP))
     on_event(Ended(stage=STAGE))
 
 
