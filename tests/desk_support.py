@@ -7,24 +7,17 @@ page it saw last.
 from __future__ import annotations
 
 import http.client
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
-ROOT = Path(__file__).resolve().parent.parent
-TOKEN = "a-token-for-tests-that-is-long-enough"
-START_S = 60
+from command_process import START_S, TOKEN, CommandProcess
 
 
 class Reply(NamedTuple):
@@ -99,12 +92,11 @@ def named(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class DeskProcess:
-    """`maskdpo review ARGUMENTS` in `folder`, on a free port. Use it as a context manager.
+class DeskProcess(CommandProcess):
+    """`maskdpo review ARGUMENTS`, on a free port; `url` is the printed address with its token."""
 
-    address, url   http://127.0.0.1:PORT, and the address that it printed, with its token
-    lines          what it printed so far, on both streams
-    """
+    LAST_LINE = "Ctrl-C"
+    url = ""
 
     def __init__(
         self,
@@ -113,77 +105,16 @@ class DeskProcess:
         port: int | None = 0,
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
-        changes = {
-            "PYTHONPATH": str(ROOT), "MASKDPO_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1",
-            "PYTHONUNBUFFERED": "1", **(environment or {}),
-        }  # fmt: skip
-        values = {**os.environ, **changes}
-        self._environment = {name: value for name, value in values.items() if value is not None}
         given = () if port is None else ("--port", str(port))
-        self._command = [sys.executable, "-m", "maskdpo", "review", *given, *arguments]
-        self._folder = folder
-        self.lines: list[str] = []
-        self.address = self.url = ""
-        self._is_up = threading.Event()
+        super().__init__(folder, "review", *given, *arguments, environment=environment)
 
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            self._command,
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        assert self._is_up.wait(START_S) and self.address, self.log
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if found := re.search(r"^open ((http://[^/\s]+)/review\?token=\S+)", line):
-                self.url, self.address = found[1], found[2]
-            if line.startswith("Ctrl-C"):
-                self._is_up.set()
-        self._is_up.set()
+    def see(self, line: str) -> None:
+        if found := re.search(r"^open ((http://[^/\s]+)/review\?token=\S+)", line):
+            self.url, self.address = found[1], found[2]
 
     def visitor(self, who: str = "") -> Visitor:
         """Somebody who has opened the printed address."""
         return Visitor(self.address).login(self.url.partition("token=")[2], who=who)
-
-    def stop(self, how: int = signal.SIGTERM) -> int:
-        """A signal, then the exit code."""
-        self.process.send_signal(how)
-        return self.wait()
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is closed."""
-        self.process.kill()
-        self.wait()
-
-    def wait(self) -> int:
-        code = self.process.wait(START_S)
-        self._reader.join()
-        return code
-
-    @property
-    def log(self) -> str:
-        return "\n".join(self.lines)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.process.poll() is None:
-            self.kill()
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser_support import Person, chromium, needs_chromium, person
+from command_process import ROOT
 from desk_run import DOCUMENT, reviews
-from desk_support import ROOT, DeskProcess
+from desk_support import DeskProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
