@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_support import ROOT, TOKEN, ServiceProcess
+from command_process import ROOT
+from service_support import TOKEN, ServiceProcess
 from test_library_page import blocks
 
 PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
