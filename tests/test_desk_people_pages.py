@@ -168,3 +168,19 @@ def test_the_form_of_filters_leads_to_the_list(visitor: Visitor) -> None:
     page = visitor.get("/review/s/run?q=baker").text
     assert '<form class="filters" role="search" method="get" action="/review/s/run"' in page
     assert '<a href="/review/s/run">Clear the filters</a>' in page
+
+
+def test_a_conflict_that_is_resolved_twice_at_once_is_resolved_once(
+    address: str, tmp_path: Path
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    path = write(tmp_path, [decide("Ann", 0, GOOD), decide("Ben", 0, BAD)])
+    people = [Visitor(address).login(who=name) for name in ("Ann", "Ben", "Cho", "Dan")]
+    key = re.search(r'name="key" value="(\w+)"', people[0].get("/review/s/run/conflicts/1").text)
+    assert key is not None
+    fields = {"choice": "label:no_fact", "key": key[1]}
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda one: one.post("/review/s/run/conflicts/1", fields), people))
+    assert sorted(reply.status for reply in replies) == [303, 409, 409, 409]
+    assert len(read_reviews(path)) == 3

@@ -192,25 +192,26 @@ def next_dispute(source: OpenSource, who: str, after: int) -> Row | None:
 
 def resolve_dispute(found: OpenSource, session: Session, number: int, form: ConflictForm) -> str:
     """Record a decision about the conflict that the page showed; the address of the next one."""
-    row, annotation, dispute = _find(found, number)
-    if dispute is None or dispute.key != form.key:
-        message = "somebody decided here since this page was shown; load it again"
-        raise ApiError(status=409, code="conflict_changed", message=message)
-    place = (dispute.start, dispute.end)
-    entries = found.entries(row.response)
-    was_shown = found.was_shown(session.who, row.response)
-    is_hidden = session.blind and not was_shown
-    found.record(
-        resolve_as(
-            dispute,
-            annotation,
-            _read_choice(dispute, form.choice),
-            who=session.who,
-            when=now(),
-            blind=is_blind(entries, place, session.who, hidden=is_hidden),
-            note=form.note.strip(),
+    with found.lock:  # two people may press at the same time
+        row, annotation, dispute = _find(found, number)
+        if dispute is None or dispute.key != form.key:
+            message = "somebody decided here since this page was shown; load it again"
+            raise ApiError(status=409, code="conflict_changed", message=message)
+        place = (dispute.start, dispute.end)
+        entries = found.entries(row.response)
+        was_shown = found.was_shown(session.who, row.response)
+        is_hidden = session.blind and not was_shown
+        found.record(
+            resolve_as(
+                dispute,
+                annotation,
+                _read_choice(dispute, form.choice),
+                who=session.who,
+                when=now(),
+                blind=is_blind(entries, place, session.who, hidden=is_hidden),
+                note=form.note.strip(),
+            )
         )
-    )
     following = next_dispute(found, session.who, row.id)
     at = f"/{following.id}" if following is not None else ""
     return f"{path_of(found)}/conflicts{at}?done={row.id}"
@@ -221,9 +222,10 @@ def undo_resolution(source: OpenSource, name: str, who: str) -> str:
     review, base = source.find_review(name), f"{path_of(source)}/conflicts"
     if review is None or review.who != who or not review.resolves:
         return base
-    if source.counts(review):
-        person = Person(who=who, when=now(), blind=False)
-        source.record(withdrawal(review, person))
+    with source.lock:
+        if source.counts(review):
+            person = Person(who=who, when=now(), blind=False)
+            source.record(withdrawal(review, person))
     row = source.row_of(review)
     return base if row is None else f"{base}/{row.id}"
 
