@@ -37,7 +37,7 @@ _SUFFIX = ".html.jinja"
 @cache
 def environment() -> Environment:
     """The template engine."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("maskdpo.desk.web"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -45,6 +45,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    found.filters["minute"] = minute
+    return found
+
+
+def minute(when: str) -> str:
+    """The time of a review to the minute, for people: `2026-01-31 12:05`."""
+    return when[:16].replace("T", " ")
 
 
 @cache
