@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.indexed_reviews import IndexedReviews
-from dataset_builder.shard import Shard, falls_to
 from dataset_builder.splits.indexed_prompts import IndexedPrompts
 from dataset_builder.splits.prompt_text import prompt_text
 from dataset_builder.weights import find_unusable_confidence
@@ -30,6 +29,7 @@ from formats.forgotten import Forgotten
 from formats.reviews.pair_log import LoggedPairReview
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_places
+from schemas.files.shard import Shard, falls_to
 from schemas.files.sidecar import check_sidecar
 from schemas.records import Annotation, Identifier
 from schemas.reviews import Review

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from dataset_builder.build import build_pairs
 from dataset_builder.config import BuildConfig, Strategy
 from dataset_builder.folder.read import load_pairs
-from dataset_builder.shard import Shard
 from formats.reviews.pair_log import (
     LoggedPairReview,
     PairDrops,
@@ -31,6 +30,7 @@ from maskdpo.cli.main import cli
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import InputError
 from schemas.files.appending import cut_off_path
+from schemas.files.shard import Shard
 from schemas.records import Pair
 from schemas.reviews import PairReview
 

@@ -27,7 +27,6 @@ from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.row_faults import FaultKind
 from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
 from dataset_builder.weights import lacks_wrong_words, make_spans, measure_active
 from formats.export import ExportFormat, run_export
@@ -37,6 +36,7 @@ from maskdpo.publishing.dataset import build_dataset
 from maskdpo.publishing.model_card import ModelFacts, render_model_card
 from schemas.error_spans import given_places, group_pieces, trim_words, wrong_words
 from schemas.errors import ConfigError, InputError
+from schemas.files.shard import Shard
 from schemas.labels import Label, Side
 from schemas.records import Annotation, Message, Pair, Sentence, Span, Verdict
 from schemas.stage import StageResult

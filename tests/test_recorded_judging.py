@@ -7,9 +7,9 @@ import pytest
 from build_rows import questions, write_annotations
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.shard import Shard
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from maskdpo.publishing.privacy import json_faults, text_faults
+from schemas.files.shard import Shard
 from schemas.files.sidecar import (
     base_name,
     describe_files,

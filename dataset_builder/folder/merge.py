@@ -33,12 +33,12 @@ from dataset_builder.folder.write import (
     parquet_name,
 )
 from dataset_builder.review_outcome import conflicts_path, notes_on_people, write_conflicts
-from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
 from formats.reviews.conflicts import Conflict
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import Row, read_records, scan_rows
+from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_file
 from schemas.files.tables import scan_batches
 from schemas.records import Failure
