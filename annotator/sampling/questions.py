@@ -82,9 +82,8 @@ def run_questions(
     requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
     beginning), `from_store` (replies), and one `left_out_*` per reason.
 
-    With `part`, only these rows of `documents` are read (there may be none), the sidecar names the
-    part, and repeats across documents stay: a merge of the parts removes them. `also` are other
-    stores of the run, whose replies are used. A given `backend` is shared with other runs.
+    With `part`, only these documents are read (there may be none), and repeats across documents
+    stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
 
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
     Replies received by then are in `store` and in `output`'s .partial file, and the same call
@@ -92,9 +91,7 @@ def run_questions(
     `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, documents, store)
-    inputs = describe_source(documents, part)
-    known = _read_documents(documents, config, part)
+    inputs, known = _read_inputs(config, documents, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
     with Store(store, retry_failed=retry_failed) as opened:
@@ -124,6 +121,16 @@ def run_questions(
         table=meter.rows(),
         fatal=meter.total_failure,
     )
+
+
+def _read_inputs(
+    config: QuestionsConfig, documents: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
+    """Hash and size of the file of documents, and its documents, after the checks that cost
+    nothing."""
+    _check_output(output, documents, store)
+    inputs = describe_source(documents, part)
+    return inputs, _read_documents(documents, config, part)
 
 
 def _read_documents(

@@ -85,9 +85,7 @@ def run_sample(
     `stage` is the name under which the run is recorded; settings are compared with its last run.
     Responses that `is_forgotten` are left out; the count `forgotten` exists where there are any.
 
-    With `part`, only these rows of `questions` are asked (there may be none), and the sidecar names
-    the part. `also` are other stores of the run, whose replies are used. A given `backend` is
-    shared with other runs of the same config.
+    With `part`, only these questions are asked (there may be none). Replies in `also` are used.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -96,9 +94,7 @@ def run_sample(
     `fatal`, and an `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, questions, store)
-    inputs = describe_source(questions, part)
-    known = _read_questions(questions, config, part)
+    inputs, known = _read_inputs(config, questions, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
     with Store(store, retry_failed=retry_failed) as calls:
@@ -109,8 +105,7 @@ def run_sample(
         is_kept = bool(meter.all_failed) and output.exists()
         tally = Counter() if is_kept else _write_rows(sampler, work.slots, failed, output)
     failures = _list_failures(work.slots, failed)
-    write_failures(output, failures)
-    partial_path(output).unlink(missing_ok=True)
+    _write_failures(output, failures)
     counts = _count(work, tally, num_failed=len(failures))
     if not is_kept:
         seconds = time.monotonic() - started
@@ -126,6 +121,16 @@ def run_sample(
         table=meter.rows(),
         fatal=meter.all_failed,
     )
+
+
+def _read_inputs(
+    config: SampleConfig, questions: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Question]]:
+    """Hash and size of the file of questions, and its questions, after the checks that cost
+    nothing."""
+    _check_output(output, questions, store)
+    inputs = describe_source(questions, part)
+    return inputs, _read_questions(questions, config, part)
 
 
 def _read_questions(
@@ -195,6 +200,11 @@ def _write_rows(
     finished = [slot for slot in slots if slot.key not in failed]
     write_records(output, _responses(sampler, finished, tally))
     return tally
+
+
+def _write_failures(output: Path, failures: Sequence[Failure]) -> None:
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
 
 
 def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
