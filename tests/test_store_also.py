@@ -113,7 +113,7 @@ def test_a_damaged_file_is_named(tmp_path):
     damaged.write_bytes(b"not a store" * 500)
     with (
         Store(tmp_path / "own.sqlite", also=[damaged]) as store,
-        pytest.raises(InputError, match="damaged.sqlite.* is damaged"),
+        pytest.raises(InputError, match=r"damaged\.sqlite.* is damaged"),
     ):
         store.claim_missing([A])
 
