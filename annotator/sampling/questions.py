@@ -94,7 +94,7 @@ def run_questions(
     inputs, known = _read_inputs(config, documents, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
-    with Store(store, retry_failed=retry_failed) as opened:
+    with Store(store, retry_failed=retry_failed, also=also) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written = _write_all(backend, calls, known, config, output)
@@ -218,15 +218,21 @@ def _describe(
 
 
 def estimate_questions(
-    config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
+    config: QuestionsConfig,
+    *,
+    documents: Path,
+    store: Path,
+    retry_failed: bool = False,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_questions` would still make; makes no call and writes nothing.
 
     A document's next call is counted, not what its reply may lead to.
     """
-    known = _read_documents(documents, config)
+    known = _read_documents(documents, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
         for document in known:
             estimator.follow(write_questions(document, config), None)

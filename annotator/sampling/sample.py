@@ -97,7 +97,7 @@ def run_sample(
     inputs, known = _read_inputs(config, questions, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
-    with Store(store, retry_failed=retry_failed) as calls:
+    with Store(store, retry_failed=retry_failed, also=also) as calls:
         sampler = Sampler(config, store=calls, backend=backend, meter=meter, on_event=on_event)
         work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
@@ -255,11 +255,13 @@ def estimate_sample(
     store: Path,
     retry_failed: bool = False,
     is_forgotten: IsForgotten | None = None,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_sample` would still make; makes no call and writes nothing."""
-    known = _read_questions(questions, config)
+    known = _read_questions(questions, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
         slots = make_slots(config, fingerprint, known)
         for slot in _leave_out(slots, is_forgotten).slots:
