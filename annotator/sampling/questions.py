@@ -82,9 +82,8 @@ def run_questions(
     requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
     beginning), `from_store` (replies), and one `left_out_*` per reason.
 
-    With `part`, only these rows of `documents` are read (there may be none), the sidecar names the
-    part, and repeats across documents stay: whoever merges the parts removes them. `also` are other
-    stores of the run, whose replies are used. A given `backend` is shared with other runs.
+    With `part`, only these documents are read (there may be none), and repeats across documents
+    stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
 
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
     Replies received by then are in `store` and in `output`'s .partial file, and the same call
@@ -92,21 +91,13 @@ def run_questions(
     `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, documents, store)
-    inputs = describe_source(documents, part)
-    known = _read_documents(documents, config, part)
+    inputs, known = _read_inputs(config, documents, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
     with Store(store, retry_failed=retry_failed, also=also) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
-        written: dict[str, Written] = {}
-        try:
-            _ask_all(backend, calls, known, config, written)
-        except (BackendError, LimitReachedError) as error:
-            so_far = _collect([item for item in known if item.id in written], written)
-            kept = write_partial(output, so_far, what="questions")
-            raise type(error)(f"{error}; {kept}") from None
+        written = _write_all(backend, calls, known, config, output)
     questions, num_repeated = _collect(known, written), 0
     if part is None:
         questions, num_repeated = without_repeats(questions)
@@ -131,6 +122,16 @@ def run_questions(
         table=meter.rows(),
         fatal=meter.total_failure,
     )
+
+
+def _read_inputs(
+    config: QuestionsConfig, documents: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
+    """Hash and size of the file of documents, and its documents, after the checks that cost
+    nothing."""
+    _check_output(output, documents, store)
+    inputs = describe_source(documents, part)
+    return inputs, _read_documents(documents, config, part)
 
 
 def _read_documents(
@@ -247,6 +248,24 @@ def estimate_questions(
             f"three more. Replies are assumed to be as long as {length}"
         ],
     )
+
+
+def _write_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    output: Path,
+) -> dict[str, Written]:
+    """The result of each document; a run that stops leaves its questions in the .partial file."""
+    written: dict[str, Written] = {}
+    try:
+        _ask_all(backend, calls, documents, config, written)
+    except (BackendError, LimitReachedError) as error:
+        so_far = _collect([item for item in documents if item.id in written], written)
+        kept = write_partial(output, so_far, what="questions")
+        raise type(error)(f"{error}; {kept}") from None
+    return written
 
 
 def _ask_all(

@@ -85,9 +85,7 @@ def run_sample(
     `stage` is the name under which the run is recorded; settings are compared with its last run.
     Responses that `is_forgotten` are left out; the count `forgotten` exists where there are any.
 
-    With `part`, only these rows of `questions` are asked (there may be none), and the sidecar names
-    the part. `also` are other stores of the run, whose replies are used. A given `backend` is
-    shared with other runs of the same config.
+    With `part`, only these questions are asked (there may be none). Replies in `also` are used.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -96,9 +94,7 @@ def run_sample(
     `fatal`, and an `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, questions, store)
-    inputs = describe_source(questions, part)
-    known = _read_questions(questions, config, part)
+    inputs, known = _read_inputs(config, questions, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
     with Store(store, retry_failed=retry_failed, also=also) as calls:
@@ -106,14 +102,10 @@ def run_sample(
         work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
         failed = _fetch(sampler, work.slots, output)
-        tally: Counter[str] = Counter()
         is_kept = bool(meter.all_failed) and output.exists()
-        if not is_kept:
-            finished = [slot for slot in work.slots if slot.key not in failed]
-            write_records(output, _responses(sampler, finished, tally))
+        tally = Counter() if is_kept else _write_rows(sampler, work.slots, failed, output)
     failures = _list_failures(work.slots, failed)
-    write_failures(output, failures)
-    partial_path(output).unlink(missing_ok=True)
+    _write_failures(output, failures)
     counts = _count(work, tally, num_failed=len(failures))
     if not is_kept:
         seconds = time.monotonic() - started
@@ -129,6 +121,16 @@ def run_sample(
         table=meter.rows(),
         fatal=meter.all_failed,
     )
+
+
+def _read_inputs(
+    config: SampleConfig, questions: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Question]]:
+    """Hash and size of the file of questions, and its questions, after the checks that cost
+    nothing."""
+    _check_output(output, questions, store)
+    inputs = describe_source(questions, part)
+    return inputs, _read_questions(questions, config, part)
 
 
 def _read_questions(
@@ -188,6 +190,21 @@ def _fetch(sampler: Sampler, slots: Sequence[Slot], output: Path) -> dict[str, R
     except (BackendError, LimitReachedError) as error:
         kept = write_partial(output, _stored_responses(sampler, slots), what="responses")
         raise type(error)(f"{error}; {kept}") from None
+
+
+def _write_rows(
+    sampler: Sampler, slots: Sequence[Slot], failed: Mapping[str, RequestFailure], output: Path
+) -> Counter[str]:
+    """Write the responses; the number of empty, cut-off and unrecorded ones."""
+    tally: Counter[str] = Counter()
+    finished = [slot for slot in slots if slot.key not in failed]
+    write_records(output, _responses(sampler, finished, tally))
+    return tally
+
+
+def _write_failures(output: Path, failures: Sequence[Failure]) -> None:
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
 
 
 def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
