@@ -46,7 +46,7 @@ from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
 from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Document, Failure, Message, Question
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 STAGE = "questions"
 STORE_KIND = "questions"
@@ -111,13 +111,14 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        write_sidecar(output, seal(name_part(sidecar, part), [output]))
+        sidecar = seal(sidecar, [output])
+        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
     return StageResult(
         output=output,
         num_rows=len(known),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
+        notes=[*notes_on(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
         fatal=meter.total_failure,
     )
@@ -371,7 +372,8 @@ def _count(
     }
 
 
-def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+def notes_on(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+    """Notes on questions with these counts, for the end of a run."""
     notes: list[str] = []
     if counts["failed"]:
         notes.append(

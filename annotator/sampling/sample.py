@@ -37,7 +37,7 @@ from schemas.files.own_files import refuse_to_replace
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
 from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Failure, Question, Response
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 # Settings outside the backend that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -110,8 +110,8 @@ def run_sample(
     if not is_kept:
         seconds = time.monotonic() - started
         sidecar = _describe(sampler, identified, inputs=inputs, counts=counts, seconds=seconds)
-        write_sidecar(output, name_part(sidecar, part))
-    notes = _notes(config, counts, num_unrecorded=tally["unrecorded"])
+        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+    notes = notes_on(config, counts, num_unrecorded=tally["unrecorded"])
     return StageResult(
         output=output,
         num_rows=len(work.slots),
@@ -304,7 +304,8 @@ def _stored_responses(sampler: Sampler, slots: Sequence[Slot]) -> Iterator[Respo
         yield from _responses(sampler, ready, Counter())
 
 
-def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+def notes_on(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+    """Notes on responses with these counts, for the end of a run."""
     notes: list[str] = []
     if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
         notes.append(
