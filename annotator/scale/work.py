@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.errors import MaskDpoError
 from schemas.events import OnEvent
+from schemas.files.parts import InputPart
 from schemas.files.shard import Shard
 
 if TYPE_CHECKING:
@@ -28,11 +29,15 @@ class Piece:
     shard     which questions (or documents) of the input it has
     output    the file that it writes; a lock next to it keeps two workers from writing it at once
     num_rows  rows of the input that are in this part, for progress
+    rows      where these rows are in the input
+    store     the store of its calls
     """
 
     shard: Shard
     output: Path
     num_rows: int
+    rows: InputPart | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,14 +63,17 @@ class PieceReport:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, piece: Piece, result: StageResult) -> PieceReport:
-        """The report of a stage that was run on a piece."""
+    def of(cls, piece: Piece, result: StageResult, *, notes: Sequence[str] = ()) -> PieceReport:
+        """The report of a stage that was run on a piece.
+
+        The result's own notes are about the piece; `notes` are about the run.
+        """
         return cls(
             piece=piece,
             num_rows=result.num_rows,
             num_failed=len(result.failures),
             counts=dict(result.counts),
-            notes=tuple(result.notes),
+            notes=tuple(notes),
             fatal=result.fatal,
             trouble=result.trouble,
         )
