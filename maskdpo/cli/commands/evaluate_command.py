@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
@@ -27,6 +28,7 @@ from schemas.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
     from annotator.judging.config import AnnotateConfig
     from annotator.models.config import SampleConfig
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     """,
 )
 @judge_config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option(
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -117,6 +121,7 @@ def command(
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=Progress(),
+        metrics=metrics,
     )
     print_scores(output / "scores.json")
     report_result(result, annotate.max_failed)
