@@ -143,7 +143,7 @@ class ServerPace:
     under_way  sent to it, without a reply yet
     room       those that it may have at once
     rate       those per second that it gets at most; None: no limit is known
-    waiting    those that wait for a slot
+    waiting    those that were refused and wait to be sent again
     refused    refused by it so far, because it was full
     """
 
