@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from sample_server import ChatServer
 from sample_support import write_questions
 
@@ -42,6 +44,11 @@ def make_rows(names: list[str]) -> list[dict[str, object]]:
 def write_rows(path: Path, rows: list[dict[str, object]], *, gap: str = "") -> Path:
     path.write_text("".join(f"{json.dumps(row)}\n{gap}" for row in rows), encoding="utf-8")
     return path
+
+
+def read_lines_as(path: Path, model: type[BaseModel]) -> list[Any]:
+    """The records of a file that may be empty."""
+    return [model.model_validate_json(line) for line in path.read_bytes().splitlines()]
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,7 +126,7 @@ def test_annotated_parts_are_the_rows_of_the_whole(tmp_path: Path) -> None:
     for part in parts:  # some of the 20 parts of 9 questions are empty
         path = part_path(output, part.shard)
         annotate(output=path, part=part)
-        found += [Annotation.model_validate_json(line) for line in path.read_text().splitlines()]
+        found += read_lines_as(path, Annotation)
         if failures_path(path).exists():
             failures += read_records(failures_path(path), Failure)
         values = read_sidecar_values(path)
@@ -134,18 +141,18 @@ def test_annotated_parts_are_the_rows_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_sampled_parts_are_the_rows_of_the_whole(tmp_path: Path) -> None:
-    questions = write_questions(tmp_path / "questions.jsonl", 11)
+    questions = write_questions(tmp_path / "questions.jsonl", 5)
     output, store = tmp_path / "responses.jsonl", tmp_path / "store.sqlite"
     with ChatServer() as server:
         config = SampleConfig(backend="openai", model="policy", base_url=server.base_url)
         run_sample(config, questions=questions, output=output, store=store)
         num_asked = len(server.asked)
         found = []
-        for part in cut_rows(questions, Question, key=lambda row: row.id, count=4):
+        for part in cut_rows(questions, Question, key=lambda row: row.id, count=8):
             path = part_path(output, part.shard)
             own = part_path(store, part.shard)
             run_sample(config, questions=questions, output=path, store=own, part=part)
-            found += read_records(path, Response)
+            found += read_lines_as(path, Response)
         assert len(server.asked) == 2 * num_asked
     whole = read_records(output, Response)
     assert sorted(found, key=lambda row: row.id) == sorted(whole, key=lambda row: row.id)

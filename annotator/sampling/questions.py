@@ -92,7 +92,7 @@ def run_questions(
     beginning), `from_store` (replies), and one `left_out_*` per reason.
 
     With `part`, only these rows of `documents` are read (there may be none), the sidecar names the
-    part, and repeats across documents stay: whoever merges the parts removes them. `also` are other
+    part, and repeats across documents stay: a merge of the parts removes them. `also` are other
     stores of the run, whose replies are used. A given `backend` is shared with other runs.
 
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
@@ -109,13 +109,7 @@ def run_questions(
     with Store(store, retry_failed=retry_failed) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
-        written: dict[str, Written] = {}
-        try:
-            _ask_all(backend, calls, known, config, written)
-        except (BackendError, LimitReachedError) as error:
-            so_far = _collect([item for item in known if item.id in written], written)
-            kept = write_partial(output, so_far, what="questions")
-            raise type(error)(f"{error}; {kept}") from None
+        written = _write_all(backend, calls, known, config, output)
     questions, num_repeated = _collect(known, written), 0
     if part is None:
         questions, num_repeated = without_repeats(questions)
@@ -249,6 +243,24 @@ def estimate_questions(
             f"three more. Replies are assumed to be as long as {length}"
         ],
     )
+
+
+def _write_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    output: Path,
+) -> dict[str, Written]:
+    """The result of each document; a run that stops leaves its questions in the .partial file."""
+    written: dict[str, Written] = {}
+    try:
+        _ask_all(backend, calls, documents, config, written)
+    except (BackendError, LimitReachedError) as error:
+        so_far = _collect([item for item in documents if item.id in written], written)
+        kept = write_partial(output, so_far, what="questions")
+        raise type(error)(f"{error}; {kept}") from None
+    return written
 
 
 def _ask_all(

@@ -106,11 +106,8 @@ def run_sample(
         work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
         failed = _fetch(sampler, work.slots, output)
-        tally: Counter[str] = Counter()
         is_kept = bool(meter.all_failed) and output.exists()
-        if not is_kept:
-            finished = [slot for slot in work.slots if slot.key not in failed]
-            write_records(output, _responses(sampler, finished, tally))
+        tally = Counter() if is_kept else _write_rows(sampler, work.slots, failed, output)
     failures = _list_failures(work.slots, failed)
     write_failures(output, failures)
     partial_path(output).unlink(missing_ok=True)
@@ -188,6 +185,16 @@ def _fetch(sampler: Sampler, slots: Sequence[Slot], output: Path) -> dict[str, R
     except (BackendError, LimitReachedError) as error:
         kept = write_partial(output, _stored_responses(sampler, slots), what="responses")
         raise type(error)(f"{error}; {kept}") from None
+
+
+def _write_rows(
+    sampler: Sampler, slots: Sequence[Slot], failed: Mapping[str, RequestFailure], output: Path
+) -> Counter[str]:
+    """Write the responses; the number of empty, cut-off and unrecorded ones."""
+    tally: Counter[str] = Counter()
+    finished = [slot for slot in slots if slot.key not in failed]
+    write_records(output, _responses(sampler, finished, tally))
+    return tally
 
 
 def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
