@@ -7,7 +7,7 @@ import math
 import os
 import pickle
 import threading
-from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,7 +113,7 @@ def test_each_event_is_counted() -> None:
     assert found["maskdpo_sentences_total", "no_fact", *judge] == 4
     assert found["maskdpo_sentences_total", "contradictory", *judge] == 0
     assert found["maskdpo_start_time_seconds",] == 9.0
-    assert found["maskdpo_build_info", "0.1.0"] == 1
+    assert found["maskdpo_build_info", version("maskdpo")] == 1
 
 
 def test_no_text_of_an_event_is_in_the_metrics() -> None:
@@ -309,8 +309,6 @@ def test_the_check_for_the_textfile_collector_finds_what_it_refuses() -> None:
 
 # File
 
-Make = Callable[..., MetricsFile]
-
 
 def state(path: Path) -> str:
     (found,) = [
@@ -383,9 +381,9 @@ def test_a_former_file_of_metrics_is_replaced_and_another_file_is_not(tmp_path: 
 
 def test_a_file_that_cannot_be_written_is_reported_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another file"):
-        with MetricsFile(tmp_path / "file" / "run.prom", RunMetrics().snapshot):
-            raise AssertionError("the run began")
+    file = MetricsFile(tmp_path / "file" / "run.prom", RunMetrics().snapshot)
+    with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another file"), file:
+        raise AssertionError("the run began")
 
 
 def test_a_disk_that_is_full_later_is_reported_once_and_ends_nothing(tmp_path: Path) -> None:

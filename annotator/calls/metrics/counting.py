@@ -161,3 +161,13 @@ class RunMetrics:
 def listen(metrics: RunMetrics | None, role: Role, name: str = DEFAULT_NAME) -> OnEvent:
     """The listener of `metrics`; without metrics, one that ignores all events."""
     return ignore if metrics is None else metrics.listener(role, name)
+
+
+def without_rows(listener: OnEvent) -> OnEvent:
+    """`listener` for a part of the work that is done again: its rows and sentences do not count."""
+
+    def pass_on(event: Event) -> None:
+        if not isinstance(event, RowsFound | RowsFinished):
+            listener(event)
+
+    return pass_on

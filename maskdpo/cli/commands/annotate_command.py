@@ -189,6 +189,7 @@ def _is_preview_liked(
     run: AnnotateRun, count: int, meter: Meter, on_event: OnEvent, *, is_agreed: bool
 ) -> bool:
     """Judge and print `count` responses; returns whether the user wants the rest judged."""
+    from annotator.calls.metrics.counting import without_rows
     from annotator.judging.runs.preview import preview_annotate
 
     judged = preview_annotate(
@@ -200,7 +201,7 @@ def _is_preview_liked(
         count=count,
         retry_failed=run.retry_failed,
         same_model=run.same_model,
-        on_event=on_event,
+        on_event=without_rows(on_event),
     )
     rest = _estimate(run, run.store)
     return _is_rest_wanted(judged, run.documents, meter, rest, is_agreed=is_agreed)
