@@ -175,6 +175,19 @@ def find_calls(
         )
 
 
+def find_rows(connection: sqlite3.Connection, keys: Sequence[str], columns: str) -> list[Any]:
+    """Those of at most `_BATCH` keys that a store of any version has, failed or not."""
+    marks = ",".join("?" * len(keys))
+    query = f"SELECT {columns} FROM calls WHERE key IN ({marks}) AND kind <> 'verdict'"
+    return connection.execute(query, keys).fetchall()
+
+
+def has_kind(connection: sqlite3.Connection, kind: str) -> bool:
+    """Whether there is a call of a kind."""
+    query = "SELECT 1 FROM calls WHERE kind = ? LIMIT 1"
+    return connection.execute(query, (kind,)).fetchone() is not None
+
+
 def all_calls(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """Key, kind and value of each call, of a store of any version."""
     return iter(connection.execute("SELECT key, kind, value FROM calls"))
@@ -269,6 +282,12 @@ def has_run(connection: sqlite3.Connection, stage: str, settings: str) -> bool:
 
 
 # --- owners and leases ---
+
+
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the file has a table of calls: False while it is being made, or for another file."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'calls'"
+    return connection.execute(query).fetchone() is not None
 
 
 def has_leases(connection: sqlite3.Connection) -> bool:

@@ -55,7 +55,7 @@ from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
 from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Document, Failure, Message, Question
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 STAGE = "questions"
 STORE_KIND = "questions"
@@ -91,9 +91,8 @@ def run_questions(
     requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
     beginning), `from_store` (replies), and one `left_out_*` per reason.
 
-    With `part`, only these rows of `documents` are read (there may be none), the sidecar names the
-    part, and repeats across documents stay: a merge of the parts removes them. `also` are other
-    stores of the run, whose replies are used. A given `backend` is shared with other runs.
+    With `part`, only these documents are read (there may be none), and repeats across documents
+    stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
 
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
     Replies received by then are in `store` and in `output`'s .partial file, and the same call
@@ -101,12 +100,10 @@ def run_questions(
     `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, documents, store)
-    inputs = describe_source(documents, part)
-    known = _read_documents(documents, config, part)
+    inputs, known = _read_inputs(config, documents, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
-    with Store(store, retry_failed=retry_failed) as opened:
+    with Store(store, retry_failed=retry_failed, also=also) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written = _write_all(backend, calls, known, config, output)
@@ -123,16 +120,27 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        write_sidecar(output, seal(name_part(sidecar, part), [output]))
+        sidecar = seal(sidecar, [output])
+        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
     return StageResult(
         output=output,
         num_rows=len(known),
         failures=failures,
         counts=counts,
-        notes=[*_notes(config, counts), *identified.notes, *backend.notes()],
+        notes=[*notes_on(config, counts), *identified.notes, *backend.notes()],
         table=meter.rows(),
         fatal=meter.total_failure,
     )
+
+
+def _read_inputs(
+    config: QuestionsConfig, documents: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
+    """Hash and size of the file of documents, and its documents, after the checks that cost
+    nothing."""
+    _check_output(output, documents, store)
+    inputs = describe_source(documents, part)
+    return inputs, _read_documents(documents, config, part)
 
 
 def _read_documents(
@@ -220,15 +228,21 @@ def _describe(
 
 
 def estimate_questions(
-    config: QuestionsConfig, *, documents: Path, store: Path, retry_failed: bool = False
+    config: QuestionsConfig,
+    *,
+    documents: Path,
+    store: Path,
+    retry_failed: bool = False,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_questions` would still make; makes no call and writes nothing.
 
     A document's next call is counted, not what its reply may lead to.
     """
-    known = _read_documents(documents, config)
+    known = _read_documents(documents, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=STORE_KIND, fingerprint=fingerprint)
         for document in known:
             estimator.follow(write_questions(document, config), None)
@@ -370,7 +384,8 @@ def _count(
     }
 
 
-def _notes(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+def notes_on(config: QuestionsConfig, counts: Mapping[str, int]) -> list[str]:
+    """Notes on questions with these counts, for the end of a run."""
     notes: list[str] = []
     if counts["failed"]:
         notes.append(

@@ -37,7 +37,7 @@ from schemas.files.own_files import refuse_to_replace
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
 from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Failure, Question, Response
-from schemas.stage import StageResult, partial_path, write_failures, write_partial
+from schemas.stage import StageResult, failures_path, partial_path, write_failures, write_partial
 
 # Settings outside the backend that decide replies (the table in dialogue.call_key).
 DECIDING = ("temperature", "top_p", "max_tokens", "seed", "system_prompt")
@@ -85,9 +85,7 @@ def run_sample(
     `stage` is the name under which the run is recorded; settings are compared with its last run.
     Responses that `is_forgotten` are left out; the count `forgotten` exists where there are any.
 
-    With `part`, only these rows of `questions` are asked (there may be none), and the sidecar names
-    the part. `also` are other stores of the run, whose replies are used. A given `backend` is
-    shared with other runs of the same config.
+    With `part`, only these questions are asked (there may be none). Replies in `also` are used.
 
     Raises InputError and ConfigError before anything is spent (also, without `same_model`, when
     another model is served than in the last run on `store`), BackendError when the server or
@@ -96,12 +94,10 @@ def run_sample(
     `fatal`, and an `output` of an earlier run is not changed.
     """
     started = time.monotonic()
-    _check_output(output, questions, store)
-    inputs = describe_source(questions, part)
-    known = _read_questions(questions, config, part)
+    inputs, known = _read_inputs(config, questions, part, output, store)
     backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE)
-    with Store(store, retry_failed=retry_failed) as calls:
+    with Store(store, retry_failed=retry_failed, also=also) as calls:
         sampler = Sampler(config, store=calls, backend=backend, meter=meter, on_event=on_event)
         work = _leave_out(sampler.slots_of(known), is_forgotten)
         work, identified = _begin_run(sampler, work, stage=stage, same_model=same_model)
@@ -109,14 +105,13 @@ def run_sample(
         is_kept = bool(meter.all_failed) and output.exists()
         tally = Counter() if is_kept else _write_rows(sampler, work.slots, failed, output)
     failures = _list_failures(work.slots, failed)
-    write_failures(output, failures)
-    partial_path(output).unlink(missing_ok=True)
+    _write_failures(output, failures)
     counts = _count(work, tally, num_failed=len(failures))
     if not is_kept:
         seconds = time.monotonic() - started
         sidecar = _describe(sampler, identified, inputs=inputs, counts=counts, seconds=seconds)
-        write_sidecar(output, name_part(sidecar, part))
-    notes = _notes(config, counts, num_unrecorded=tally["unrecorded"])
+        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+    notes = notes_on(config, counts, num_unrecorded=tally["unrecorded"])
     return StageResult(
         output=output,
         num_rows=len(work.slots),
@@ -126,6 +121,16 @@ def run_sample(
         table=meter.rows(),
         fatal=meter.all_failed,
     )
+
+
+def _read_inputs(
+    config: SampleConfig, questions: Path, part: InputPart | None, output: Path, store: Path
+) -> tuple[Mapping[str, Mapping[str, Any]], list[Question]]:
+    """Hash and size of the file of questions, and its questions, after the checks that cost
+    nothing."""
+    _check_output(output, questions, store)
+    inputs = describe_source(questions, part)
+    return inputs, _read_questions(questions, config, part)
 
 
 def _read_questions(
@@ -197,6 +202,11 @@ def _write_rows(
     return tally
 
 
+def _write_failures(output: Path, failures: Sequence[Failure]) -> None:
+    write_failures(output, failures)
+    partial_path(output).unlink(missing_ok=True)
+
+
 def _list_failures(slots: Sequence[Slot], failed: Mapping[str, RequestFailure]) -> list[Failure]:
     return [
         Failure(id=slot.id, stage=STAGE, reason=failure.reason, detail=failure.detail)
@@ -245,11 +255,13 @@ def estimate_sample(
     store: Path,
     retry_failed: bool = False,
     is_forgotten: IsForgotten | None = None,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
 ) -> Estimate:
     """The calls that `run_sample` would still make; makes no call and writes nothing."""
-    known = _read_questions(questions, config)
+    known = _read_questions(questions, config, part)
     fingerprint = make_backend(config).fingerprint()
-    with look_into(store, retry_failed=retry_failed) as calls:
+    with look_into(store, retry_failed=retry_failed, also=also) as calls:
         estimator = Estimator(calls, kind=REPLY_KIND, fingerprint=fingerprint)
         slots = make_slots(config, fingerprint, known)
         for slot in _leave_out(slots, is_forgotten).slots:
@@ -292,7 +304,8 @@ def _stored_responses(sampler: Sampler, slots: Sequence[Slot]) -> Iterator[Respo
         yield from _responses(sampler, ready, Counter())
 
 
-def _notes(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+def notes_on(config: SampleConfig, counts: Mapping[str, int], *, num_unrecorded: int) -> list[str]:
+    """Notes on responses with these counts, for the end of a run."""
     notes: list[str] = []
     if num_unrecorded and config.backend == "openai" and config.temperature > 0.0:
         notes.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import Row, duplicate_fault, read_rows, scan_places
+from schemas.files.own_files import seal
 from schemas.files.shard import Shard, number_of
 from schemas.files.sidecar import Sidecar, check_sidecar, describe_files
 
@@ -113,11 +114,15 @@ def read_source(path: Path, model: type[RecordT], part: InputPart | None) -> Seq
     return read_rows(path, model) if part is None else list(part.read(model))
 
 
-def name_part(sidecar: Sidecar, part: InputPart | None) -> Sidecar:
-    """The sidecar of a file that covers only `part` of the input."""
+def name_part(sidecar: Sidecar, part: InputPart | None, files: Iterable[Path]) -> Sidecar:
+    """The sidecar of an output that covers only `part` of the input, with the part's number and the
+    hashes of the output's `files`; the sidecar itself for an output without parts."""
     if part is None:
         return sidecar
-    return sidecar.model_copy(update={"shard": str(part.shard)})
+    return seal(
+        sidecar.model_copy(update={"shard": str(part.shard)}),
+        [path for path in files if path.is_file()],
+    )
 
 
 class _SeenIds:

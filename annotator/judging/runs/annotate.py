@@ -72,7 +72,7 @@ def run_annotate(
     inputs = read_inputs(config, files, tasks=means.tasks)
     meter = meter or judge_meter(inputs.config, limits)
     with (
-        Store(store, retry_failed=retry_failed) as calls,
+        Store(store, retry_failed=retry_failed, also=also) as calls,
         VerdictSpool(output.parent) as spool,
     ):
         annotator = make_annotator(inputs, store=calls, meter=meter, on_event=on_event, means=means)

@@ -41,7 +41,7 @@ from schemas.files.parts import InputPart, name_part, read_source
 from schemas.files.sidecar import describe_files, write_sidecar
 from schemas.labels import Label
 from schemas.records import Annotation, Document, Failure, Response, Verdict
-from schemas.stage import StageResult, write_failures
+from schemas.stage import StageResult, failures_path, write_failures
 
 ItemT = TypeVar("ItemT")
 
@@ -292,7 +292,8 @@ class JudgingRun:
             counts=counts,
             timings=inputs.clock.seconds,
         )
-        write_sidecar(output, name_part(sidecar, inputs.files.part))
+        files = [output, failures_path(output)]
+        write_sidecar(output, name_part(sidecar, inputs.files.part, files))
         return self._report(counts, failures)
 
     def failures(self) -> list[Failure]:

@@ -22,7 +22,7 @@ from maskdpo.cli.options import (
     show_estimates,
 )
 from maskdpo.config import RunConfig
-from maskdpo.run_store import find_run_store, same_model_option, store_option
+from maskdpo.run_store import RunStore, find_run_store, same_model_option, store_option
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def command(
     _check_files(inputs, is_chosen=settings.questions is not None)
     samples = sample_configs(config, settings)
     if estimate_only:
-        with run_store.to_read() as calls:
-            inputs = replace(inputs, run_store=calls)
-            _show_estimates(samples, annotate, inputs, retry_failed=retry_failed)
+        _show_estimates(samples, annotate, inputs, run_store, retry_failed=retry_failed)
         return
     announce_limits(limits, *(item.prices for item in samples.values()), *judge_prices(annotate))
     run_store.take_over()
@@ -131,12 +129,15 @@ def _show_estimates(
     samples: Mapping[str, SampleConfig],
     annotate: AnnotateConfig,
     inputs: EvaluationInputs,
+    run_store: RunStore,
     *,
     retry_failed: bool,
 ) -> None:
     from maskdpo.evaluation.estimate import estimate_evaluate
 
-    show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
+    with run_store.to_read() as calls:
+        inputs = replace(inputs, run_store=calls)
+        show_estimates(estimate_evaluate(samples, annotate, inputs, retry_failed=retry_failed))
 
 
 def _check_files(inputs: EvaluationInputs, *, is_chosen: bool) -> None:
