@@ -156,8 +156,8 @@ def judge_gold(
     outcomes: dict[str, list[Verdict]] = {}
     listen = on_event if meter is not None else ignore
     report = meter.on_event if meter is not None else ignore
-    report(RowsFound(count=len(tasks)))
     listen(Started(stage="agreement", total=len(tasks), unit="response"))
+    report(RowsFound(count=len(tasks)))
     try:
         for batch in judge.judge(tasks):
             for task, outcome in batch:

@@ -288,8 +288,8 @@ def _ask_all(
     num_before = calls.store.count(STORE_KIND)
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     report = calls.meter.on_event
-    report(RowsFound(count=len(documents)))
     report(Started(stage=STAGE, total=len(documents), unit="document"))
+    report(RowsFound(count=len(documents)))
     try:
         for done in run_dialogues(backend, calls, dialogues):
             written.update(done)

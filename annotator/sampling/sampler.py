@@ -153,8 +153,8 @@ class Sampler:
         owed = first_slot_of.keys() - self.store.present(first_slot_of)
         failed: dict[str, RequestFailure] = {}
         dialogues = ((slot.key, _ask_for_failure(slot.ask)) for slot in first_slot_of.values())
-        self.on_event(RowsFound(count=len(slots)))
         self.on_event(Started(stage=STAGE, total=len(first_slot_of), unit="reply"))
+        self.on_event(RowsFound(count=len(slots)))
         self._report_steps()
         try:
             for done in run_dialogues(self.backend, self.calls, dialogues):

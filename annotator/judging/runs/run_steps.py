@@ -239,9 +239,9 @@ class JudgingRun:
 
     def _begin_judging(self) -> None:
         report = self.annotator.on_event
+        report(Started(stage=STAGE, total=len(self.distinct), unit="response"))
         report(RowsFound(count=len(self.inputs.order)))
         report(RowsFinished(failed=len(self.inputs.prepared.failures)))
-        report(Started(stage=STAGE, total=len(self.distinct), unit="response"))
 
     def _end_judging(self) -> None:
         self.annotator.on_event(Ended(stage=STAGE))
