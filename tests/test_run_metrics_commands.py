@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -200,20 +201,32 @@ def test_a_file_that_is_something_else_is_refused_before_a_call(world: World) ->
     assert world.asked.total() == 0 and world.written() == []
 
 
+# Where tests run in the background, SIGINT is ignored, and children inherit that.
+CALL_MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from maskdpo.cli.main import main
+main()
+"""
+
+
 def test_ctrl_c_is_the_last_state(world: World) -> None:
     process: subprocess.Popen[bytes] | None = None
+    has_ended = threading.Event()
 
     def answer(body: dict[str, Any]) -> Answer | None:
         assert process is not None
         os.kill(process.pid, signal.SIGINT)
+        has_ended.wait(120)
         return None
 
     world.answer = answer
-    command = [sys.executable, "-m", "maskdpo", *world.command("annotate")]
+    command = [sys.executable, "-c", CALL_MAIN, *world.command("annotate")]
     process = subprocess.Popen(
         [*command, "--metrics", "run.prom"], stderr=subprocess.PIPE, cwd=world.folder
     )
     _, err = process.communicate(timeout=120)
+    has_ended.set()
     assert process.returncode not in {0, None} and b"Traceback" not in err
     found = read(world)
     assert labelled(found, "run_state") == {"stopped": 1}
