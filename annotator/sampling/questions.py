@@ -138,7 +138,7 @@ def _read_inputs(
 ) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
     """Hash and size of the file of documents, and its documents, after the checks that cost
     nothing."""
-    _check_output(output, documents, store)
+    check_output_of_questions(output, documents, store)
     inputs = describe_source(documents, part)
     return inputs, _read_documents(documents, config, part)
 
@@ -160,7 +160,8 @@ def _list_failures(documents: Sequence[Document], written: Mapping[str, Written]
     ]
 
 
-def _check_output(output: Path, documents: Path, store: Path) -> None:
+def check_output_of_questions(output: Path, documents: Path, store: Path) -> None:
+    """Raise ConfigError where `output` cannot be written, or holds other rows than questions."""
     check_output(output, documents, store, what="documents")
     refuse_to_replace(
         output,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotator.scale.part_files import deciding
 from annotator.scale.work import Piece
 from schemas.files.parts import InputPart
 from schemas.files.shard import Shard, part_path
@@ -103,7 +104,7 @@ def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) 
     return (
         sidecar.get("shard") == str(piece.shard)
         and sidecar.get("inputs") == piece.rows.described
-        and sidecar.get("config") == config
+        and deciding(sidecar.get("config")) == deciding(config)
     )
 
 

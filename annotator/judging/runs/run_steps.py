@@ -381,13 +381,13 @@ def make_annotator(
 
 
 def _describe(config: AnnotateConfig, files: RunFiles) -> Mapping[str, Mapping[str, object]]:
-    paths = _input_files(config, files)
+    paths = input_files(config, files.responses, files.documents)
     return describe_files(paths) if files.part is None else files.part.describe(paths)
 
 
-def _input_files(config: AnnotateConfig, files: RunFiles) -> list[Path]:
+def input_files(config: AnnotateConfig, responses: Path, documents: Path | None) -> list[Path]:
     """The files that decide the verdicts; one that is missing is reported where it is read."""
-    found = [files.responses, *([files.documents] if files.documents else [])]
+    found = [responses, *([documents] if documents else [])]
     if config.domain is not None:
         found.append(find_domain(config.domain))
     return [path for path in found if path.is_file()]
