@@ -121,6 +121,14 @@ class BuildCounts:
         counts[OF_TEST] += outcome.split is Split.TEST
         self._add_failures(outcome)
 
+    def add_block(self, other: BuildCounts) -> None:
+        """Add the counts of later questions; the number of reviewers is that of the whole."""
+        self.counts.update(other.counts)
+        self.failures += other.failures
+        self.conflicts += other.conflicts
+        self.num_marked += other.num_marked
+        self.used_drops += other.used_drops
+
     def _count_marked(self, row: Annotation) -> None:
         verdicts = [sentence.verdict for sentence in row.sentences]
         self.num_marked += sum(bool(verdict.error_spans) for verdict in verdicts)

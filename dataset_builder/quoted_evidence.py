@@ -7,17 +7,18 @@ document, a document whose text changed after the annotation, or with offsets ou
 
 from __future__ import annotations
 
-import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.reading.scratch import Scratch
 from schemas.errors import Fault, InputError
 from schemas.files.jsonl import scan_rows
 from schemas.records import Document, Evidence
 
 CACHED_DOCUMENTS = 64  # the sentences of a question cite few documents, one after the other
+Quotable = tuple[str | None, str | None]  # licence and text; None: not to be quoted
 DescribeEvidence = Callable[[Evidence], dict[str, Any]]
 
 
@@ -26,17 +27,17 @@ class Quotes:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        scratch: Scratch,
         licenses: Iterable[str],
         *,
         stale: Collection[str] = (),
     ) -> None:
         """`stale`: ids of documents whose text changed since the evidence was located."""
-        self._connection = connection
+        self._scratch = scratch
         self._stale = stale
         self._licenses = frozenset(map(normalise_license, licenses))
-        connection.execute("CREATE TABLE quotable (id TEXT PRIMARY KEY, license TEXT, text TEXT)")
-        self._find = lru_cache(maxsize=CACHED_DOCUMENTS)(self._read)
+        self._cached: OrderedDict[str, Quotable] = OrderedDict()
+        scratch.execute("CREATE TABLE quotable (id TEXT PRIMARY KEY, license TEXT, text TEXT)")
 
     def add_all(self, path: Path) -> None:
         """Add the documents of a file. Raises InputError with every fault in it."""
@@ -67,15 +68,23 @@ class Quotes:
         if known is not None and known != document.text:
             message = f"document id {document.id!r} was used before for another text"
             return [Fault(path=str(path), line=line, message=message)]
-        self._connection.execute(
+        self._scratch.execute(
             "INSERT OR REPLACE INTO quotable VALUES (?, ?, ?)",
             (document.id, normalise_license(document.license), document.text),
         )
         return []
 
-    def _read(self, document_id: str) -> tuple[str | None, str | None]:
+    def _find(self, document_id: str) -> Quotable:
+        """`_read`, without a query for one of the last documents."""
+        found = self._cached.pop(document_id, None) or self._read(document_id)
+        self._cached[document_id] = found
+        if len(self._cached) > CACHED_DOCUMENTS:
+            self._cached.popitem(last=False)
+        return found
+
+    def _read(self, document_id: str) -> Quotable:
         query = "SELECT license, text FROM quotable WHERE id = ?"
-        found: tuple[str, str] | None = self._connection.execute(query, (document_id,)).fetchone()
+        found: tuple[str, str] | None = self._scratch.execute(query, (document_id,)).fetchone()
         return found or (None, None)
 
 

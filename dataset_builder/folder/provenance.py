@@ -55,6 +55,11 @@ class Provenance:
                 self.judges[public_name(sentence.verdict.judge)] += 1
                 self.protocols[sentence.verdict.protocol] += 1
 
+    def add_block(self, other: Provenance) -> None:
+        """Add the counts of other questions."""
+        for name, counted in vars(self).items():
+            counted.update(getattr(other, name))
+
     def to_dict(self) -> dict[str, dict[str, int]]:
         """The counts as they are in a manifest, names sorted."""
         return {name: dict(sorted(counted.items())) for name, counted in vars(self).items()}

@@ -14,10 +14,10 @@ that differ in a word that changes the question ("not", "northern", "second") ar
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+from dataset_builder.reading.scratch import Scratch
 from dataset_builder.splits.minhash import NUM_PERMUTATIONS, minhash
 from dataset_builder.splits.prompt_template import Template, contents_of, stem
 from dataset_builder.splits.prompt_text import character_ngrams, flatten
@@ -34,9 +34,9 @@ class NearDuplicates:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, *, threshold: float, template: Template = frozenset()
+        self, scratch: Scratch, *, threshold: float, template: Template = frozenset()
     ) -> None:
-        self._run = connection.execute
+        self._run = scratch.execute
         self._threshold = threshold
         self._rows = rows_a_band(threshold)
         self._template = template
