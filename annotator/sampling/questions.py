@@ -26,7 +26,7 @@ from annotator.calls.identity import (
 from annotator.calls.run_dialogues import run_dialogues
 from annotator.calls.store import Store
 from annotator.calls.stored_calls import StoredCalls
-from annotator.calls.usage import NO_LIMITS, Limits, Meter
+from annotator.calls.usage import NO_LIMITS, Budget, Limits, Meter
 from annotator.models.backend import Backend
 from annotator.models.make_backend import make_backend
 from annotator.sampling.input_checks import check_ids, check_output
@@ -41,9 +41,10 @@ from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
-from schemas.files.jsonl import read_rows, write_records
+from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace, seal
-from schemas.files.sidecar import Sidecar, describe_files, make_sidecar, write_sidecar
+from schemas.files.parts import InputPart, describe_source, name_part, read_source
+from schemas.files.sidecar import Sidecar, make_sidecar, write_sidecar
 from schemas.records import Document, Failure, Message, Question
 from schemas.stage import StageResult, partial_path, write_failures, write_partial
 
@@ -66,10 +67,13 @@ def run_questions(
     documents: Path,
     output: Path,
     store: Path,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | Budget = NO_LIMITS,
     retry_failed: bool = False,
     same_model: bool = False,
     on_event: OnEvent = ignore,
+    part: InputPart | None = None,
+    also: Sequence[Path] = (),
+    backend: Backend | None = None,
 ) -> StageResult:
     """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
@@ -78,6 +82,10 @@ def run_questions(
     requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
     beginning), `from_store` (replies), and one `left_out_*` per reason.
 
+    With `part`, only these rows of `documents` are read (there may be none), the sidecar names the
+    part, and repeats across documents stay: a merge of the parts removes them. `also` are other
+    stores of the run, whose replies are used. A given `backend` is shared with other runs.
+
     Raises what `run_sample` raises, and BackendError when too many replies in a row are unusable.
     Replies received by then are in `store` and in `output`'s .partial file, and the same call
     continues. Where every call failed or no reply was usable, the result is `fatal`, and an
@@ -85,21 +93,17 @@ def run_questions(
     """
     started = time.monotonic()
     _check_output(output, documents, store)
-    inputs = describe_files([documents]) if documents.is_file() else {}
-    known = _read_documents(documents, config)
-    backend = make_backend(config)
+    inputs = describe_source(documents, part)
+    known = _read_documents(documents, config, part)
+    backend = backend or make_backend(config)
     meter = Meter(prices=config.prices, limits=limits, section=STAGE, on_event=on_event)
     with Store(store, retry_failed=retry_failed) as opened:
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
-        written: dict[str, Written] = {}
-        try:
-            _ask_all(backend, calls, known, config, written)
-        except (BackendError, LimitReachedError) as error:
-            so_far, _ = _collect([item for item in known if item.id in written], written)
-            kept = write_partial(output, so_far, what="questions")
-            raise type(error)(f"{error}; {kept}") from None
-    questions, num_repeated = _collect(known, written)
+        written = _write_all(backend, calls, known, config, output)
+    questions, num_repeated = _collect(known, written), 0
+    if part is None:
+        questions, num_repeated = without_repeats(questions)
     is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
@@ -110,7 +114,7 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        write_sidecar(output, seal(sidecar, [output]))
+        write_sidecar(output, seal(name_part(sidecar, part), [output]))
     return StageResult(
         output=output,
         num_rows=len(known),
@@ -122,8 +126,10 @@ def run_questions(
     )
 
 
-def _read_documents(path: Path, config: QuestionsConfig) -> list[Document]:
-    rows = read_rows(path, Document)
+def _read_documents(
+    path: Path, config: QuestionsConfig, part: InputPart | None = None
+) -> list[Document]:
+    rows = read_source(path, Document, part)
     check_ids(path, rows, f"-q{config.num_questions - 1}", made="question")
     return [row.record for row in rows]
 
@@ -230,6 +236,24 @@ def estimate_questions(
     )
 
 
+def _write_all(
+    backend: Backend,
+    calls: StoredCalls,
+    documents: Sequence[Document],
+    config: QuestionsConfig,
+    output: Path,
+) -> dict[str, Written]:
+    """The result of each document; a run that stops leaves its questions in the .partial file."""
+    written: dict[str, Written] = {}
+    try:
+        _ask_all(backend, calls, documents, config, written)
+    except (BackendError, LimitReachedError) as error:
+        so_far = _collect([item for item in documents if item.id in written], written)
+        kept = write_partial(output, so_far, what="questions")
+        raise type(error)(f"{error}; {kept}") from None
+    return written
+
+
 def _ask_all(
     backend: Backend,
     calls: StoredCalls,
@@ -283,11 +307,9 @@ def _count_serving(
     return len(serving)
 
 
-def _collect(
-    documents: Sequence[Document], written: Mapping[str, Written]
-) -> tuple[list[Question], int]:
-    """Questions in document order without repeats across documents; and the number of repeats."""
-    questions = [
+def _collect(documents: Sequence[Document], written: Mapping[str, Written]) -> list[Question]:
+    """Questions in document order."""
+    return [
         Question(
             id=f"{document.id}-q{number}",
             topic=topic_of(document),
@@ -298,6 +320,11 @@ def _collect(
         for document in documents
         for number, text in enumerate(written[document.id].questions)
     ]
+
+
+def without_repeats(questions: Sequence[Question]) -> tuple[list[Question], int]:
+    """The questions that repeat no earlier one (annotator/sampling/near_questions.py); and the
+    number of those that do."""
     repeats = find_repeats([(item.topic, item.messages[0].content) for item in questions])
     return [item for place, item in enumerate(questions) if place not in repeats], len(repeats)
 

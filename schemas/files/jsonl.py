@@ -53,6 +53,14 @@ class Row(Generic[RecordT]):
     record: RecordT
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedRow(Row[RecordT]):
+    """A row with its first byte in the file and its number of bytes."""
+
+    start: int
+    size: int
+
+
 def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
     """All records of a file, or an InputError with every fault in it.
 
@@ -74,11 +82,8 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
             continue
         identifier = getattr(item.record, "id", None)
         if identifier is not None and identifier in first_line_of:
-            message = (
-                f"duplicate id {identifier!r}, first used on line {first_line_of[identifier]}; "
-                "ids must be unique in a file"
-            )
-            faults.append(Fault(path=str(path), line=item.line, message=message))
+            first = first_line_of[identifier]
+            faults.append(duplicate_fault(path, item.line, identifier, first))
             continue
         if identifier is not None:
             first_line_of[identifier] = item.line
@@ -92,11 +97,18 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
     """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
+    for item in scan_places(path, model):
+        yield item if isinstance(item, Fault) else Row(line=item.line, record=item.record)
+
+
+def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
+    """`scan_rows`, with the place of each row, for callers that seek to it later."""
     path = Path(path)
     is_first = True
-    for line, text in read_lines(path):
+    for line, start, text in read_places(path):
         try:
-            yield Row(line=line, record=model.model_validate_json(text))
+            record = model.model_validate_json(text)
+            yield PlacedRow(line=line, record=record, start=start, size=len(text))
         except ValidationError as error:
             if is_first and (advice := advise_on_format(path, text)):
                 yield Fault(path=str(path), line=line, message=advice)
@@ -104,6 +116,15 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
             for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
         is_first = False
+
+
+def duplicate_fault(path: Path, line: int, identifier: str, first_line: int) -> Fault:
+    """The fault of a row whose id an earlier row of the file has."""
+    message = (
+        f"duplicate id {identifier!r}, first used on line {first_line}; "
+        "ids must be unique in a file"
+    )
+    return Fault(path=str(path), line=line, message=message)
 
 
 def read_ids(path: str | Path) -> Iterator[str]:

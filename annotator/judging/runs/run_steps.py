@@ -32,11 +32,12 @@ from annotator.judging.runs.stored_replies import begin_run
 from annotator.judging.runs.verdict_spool import TaskKeys, VerdictSpool
 from annotator.judging.runs.verdict_tally import VerdictTally
 from annotator.judging.stream_judge import JudgeProcesses
-from annotator.judging.tasks import PreparedRows, prepare_tasks
+from annotator.judging.tasks import PreparedRows, TaskMaker, prepare_with
 from annotator.models.backend import Backend
 from schemas.errors import BackendError
 from schemas.events import Ended, OnEvent, Started, ignore
-from schemas.files.jsonl import read_records, read_rows
+from schemas.files.jsonl import read_records
+from schemas.files.parts import InputPart, name_part, read_source
 from schemas.files.sidecar import describe_files, write_sidecar
 from schemas.records import Annotation, Document, Failure, Response
 from schemas.stage import StageResult, write_failures
@@ -46,12 +47,30 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """The files of a run; `store` is only checked here."""
+    """The files of a run; `store` is only checked here. `part` limits it to some responses."""
 
     responses: Path
     documents: Path | None
     output: Path
     store: Path
+    part: InputPart | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMeans:
+    """What several runs of one config share, such as the parts of one input.
+
+    tasks     finds sentences and documents; made from the documents of the run's files
+    backend   calls the judge model
+    judge     a judge that needs neither a store nor a meter
+    """
+
+    tasks: TaskMaker | None = None
+    backend: Backend | None = None
+    judge: Judge | None = None
+
+
+NO_MEANS = RunMeans()
 
 
 class Clock:
@@ -99,20 +118,25 @@ class Work:
 
 
 def read_inputs(
-    config: AnnotateConfig, files: RunFiles, *, check: Callable[[], None] = lambda: None
+    config: AnnotateConfig,
+    files: RunFiles,
+    *,
+    check: Callable[[], None] = lambda: None,
+    tasks: TaskMaker | None = None,
 ) -> RunInputs:
     """Read and check the files of a run, and find the sentences and documents of each response.
 
-    `check` is called for each response, and may raise to stop the work.
+    `check` is called for each response, and may raise to stop the work. With `tasks` the documents
+    are not read.
     """
     check_paths(files.responses, files.documents, output=files.output, store=files.store)
     refuse_labels(files.output)
     clock = Clock()
     config = with_domain(config)
-    described = describe_files(_input_files(config, files))
-    rows = read_rows(files.responses, Response)
-    known = read_records(files.documents, Document) if files.documents is not None else []
-    prepared = prepare_tasks(_checked(rows, check), known, config=config, responses=files.responses)
+    described = _describe(config, files)
+    rows = read_source(files.responses, Response, files.part)
+    tasks = tasks or make_task_maker(config, files.documents)
+    prepared = prepare_with(tasks, _checked(rows, check), responses=files.responses)
     clock.note("split_s")
     return RunInputs(
         config=config,
@@ -122,6 +146,15 @@ def read_inputs(
         prepared=prepared,
         clock=clock,
     )
+
+
+def make_task_maker(config: AnnotateConfig, documents: Path | None) -> TaskMaker:
+    """Finds the documents of a response among those of the file `documents`.
+
+    `config` is one `with_domain`.
+    """
+    known = read_records(documents, Document) if documents is not None else []
+    return TaskMaker(known, config)
 
 
 class JudgingRun:
@@ -237,7 +270,7 @@ class JudgingRun:
             counts=counts,
             timings=inputs.clock.seconds,
         )
-        write_sidecar(output, sidecar)
+        write_sidecar(output, name_part(sidecar, inputs.files.part))
         return self._report(counts, failures)
 
     def failures(self) -> list[Failure]:
@@ -301,18 +334,18 @@ def make_annotator(
     store: Store,
     meter: Meter,
     on_event: OnEvent = ignore,
-    backend: Backend | None = None,
+    means: RunMeans = NO_MEANS,
     processes: JudgeProcesses | None = None,
 ) -> Annotator:
-    """The judge of a run with its store and meter; `backend` and `processes` are shared with
+    """The judge of a run with its store and meter; `means` and `processes` are shared with
     others."""
     documents = inputs.files.documents
-    judge = make_judge(
+    judge = means.judge or make_judge(
         inputs.config,
         store=store,
         meter=meter,
         documents=[] if documents is None else [documents],
-        backend=backend,
+        backend=means.backend,
     )
     return Annotator(
         inputs.config,
@@ -322,6 +355,11 @@ def make_annotator(
         on_event=on_event,
         processes=processes,
     )
+
+
+def _describe(config: AnnotateConfig, files: RunFiles) -> Mapping[str, Mapping[str, object]]:
+    paths = _input_files(config, files)
+    return describe_files(paths) if files.part is None else files.part.describe(paths)
 
 
 def _input_files(config: AnnotateConfig, files: RunFiles) -> list[Path]:
