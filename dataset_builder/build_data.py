@@ -98,21 +98,7 @@ def write_data(
         DataWriter(folder, pieces=config.has_pieces) as writer,
     ):
         index.load(inputs.annotations, inputs.reviews, workers=workers)
-        drops = PairDrops.of(index.kept_decisions(read_all_pair_reviews(inputs.pair_reviews)))
-        reviewers = index.reviews.reviewers()
-        counted.num_reviewers = len(reviewers)
-        plan = BuildPlan(
-            config=config,
-            scratch=index.scratch,
-            paths=index.paths,
-            reviews=index.reviews,
-            drops=drops,
-            find_leak=make_leak_finder(config, index, inputs.evaluation_questions),
-            topic_name=index.prompts.topic_name,
-            quotes=_read_quotes(config, index, inputs.documents, stale),
-            pseudonyms=None if config.publish_names else make_pseudonyms(reviewers),
-        )
-        index.scratch.share()
+        plan = _make_plan(config, inputs, index, stale)
         for built in workers.map(partial(BlockBuilder, plan), index.blocks()):
             if built.error is not None and not index.faults:
                 raise built.error
@@ -125,7 +111,8 @@ def write_data(
         index.raise_faults()
         if shard.index == 1:  # so that the shards count each once
             counted.refuse(map(_refuse_stray, index.reviews.strays()))
-        counted.count_drops(drops)
+        counted.num_reviewers = len(index.reviews.reviewers())
+        counted.count_drops(plan.drops)
         counted.counts["topics"] = index.num_topics()
         counted.counts["forgotten"] = index.num_forgotten
     files = writer.files()
@@ -138,6 +125,27 @@ def write_data(
         num_reviewers=counted.num_reviewers,
         num_marked=counted.num_marked,
     )
+
+
+def _make_plan(
+    config: BuildConfig, inputs: BuildInputs, index: InputIndex, stale: Collection[str]
+) -> BuildPlan:
+    """The plan for all questions of a loaded index, whose database is then shared."""
+    drops = PairDrops.of(index.kept_decisions(read_all_pair_reviews(inputs.pair_reviews)))
+    reviewers = index.reviews.reviewers()
+    plan = BuildPlan(
+        config=config,
+        scratch=index.scratch,
+        paths=index.paths,
+        reviews=index.reviews,
+        drops=drops,
+        find_leak=make_leak_finder(config, index, inputs.evaluation_questions),
+        topic_name=index.prompts.topic_name,
+        quotes=_read_quotes(config, index, inputs.documents, stale),
+        pseudonyms=None if config.publish_names else make_pseudonyms(reviewers),
+    )
+    index.scratch.share()
+    return plan
 
 
 def count_workers(annotations: Sequence[Path]) -> int:

@@ -187,7 +187,9 @@ class InputIndex:
             (_, first_file, first_line), *twins = run(query, (name,)).fetchall()
             for number, file, line in twins:
                 is_same = file == first_file
-                place = f"line {first_line}" if is_same else f"{self.paths[first_file]}:{first_line}"
+                place = (
+                    f"line {first_line}" if is_same else f"{self.paths[first_file]}:{first_line}"
+                )
                 message = (
                     f"duplicate id {name!r}, first used on {place}; "
                     f"ids must be unique in {'a file' if is_same else 'all files of a build'}"

@@ -24,16 +24,16 @@ from typing import Any, Protocol, TypeVar
 
 from schemas.errors import BackendError
 
-TaskT = TypeVar("TaskT", contravariant=True)
-ResultT = TypeVar("ResultT", covariant=True)
+Task_contra = TypeVar("Task_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 PER_WORKER = 3
 _START = "import sys; sys.path[:] = {path!r}; from dataset_builder.workers import serve; serve()"
 
 
-class Job(Protocol[TaskT, ResultT]):
+class Job(Protocol[Task_contra, Result_co]):
     """What one process does with its tasks."""
 
-    def __call__(self, task: TaskT) -> ResultT:
+    def __call__(self, task: Task_contra, /) -> Result_co:
         """Do one task."""
 
     def close(self) -> None:
@@ -59,8 +59,8 @@ class Workers:
             self._threads.shutdown(cancel_futures=True)
 
     def map(
-        self, make_job: Callable[[], Job[TaskT, ResultT]], tasks: Iterable[TaskT]
-    ) -> Iterator[ResultT]:
+        self, make_job: Callable[[], Job[Task_contra, Result_co]], tasks: Iterable[Task_contra]
+    ) -> Iterator[Result_co]:
         """The result of each task, in order.
 
         make_job    called once in each process; it is pickled, as are tasks and results
@@ -84,7 +84,7 @@ class Workers:
                     task = next(source)
                 except StopIteration:
                     is_open = False
-                except Exception as error:  # noqa: BLE001 - raised below, in its turn
+                except Exception as error:
                     is_open, failure = False, error
                 else:
                     pending.append(self._threads.submit(self._ask, begin, task))
@@ -131,7 +131,7 @@ class _Worker:
             pickle.dump((None if self._job is begin else begin, task), self._process.stdin)
             self._job = begin
             self._process.stdin.flush()
-            kind, value = pickle.load(self._process.stdout)  # noqa: S301 - from our own process
+            kind, value = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
             raise BackendError(self._describe_end()) from None
         if kind == "error":
@@ -166,11 +166,11 @@ def serve() -> None:
     job: Any = None
     with contextlib.suppress(EOFError, BrokenPipeError):  # the caller has ended
         while True:
-            begin, task = pickle.load(source)  # noqa: S301 - from our own process
+            begin, task = pickle.load(source)
             try:
-                job = job if begin is None else pickle.loads(begin)()  # noqa: S301
+                job = job if begin is None else pickle.loads(begin)()
                 done = pickle.dumps(("result", job(task)), pickle.HIGHEST_PROTOCOL)
-            except Exception as error:  # noqa: BLE001 - raised by the caller
+            except Exception as error:
                 done = _pickle_error(error)
             target.write(done)
             target.flush()
@@ -180,7 +180,7 @@ def _pickle_error(error: Exception) -> bytes:
     """An error for the caller; one that cannot be sent becomes its traceback."""
     try:
         done = pickle.dumps(("error", error))
-        pickle.loads(done)  # noqa: S301
-    except Exception:  # noqa: BLE001 - any error of a class that was not made for it
+        pickle.loads(done)
+    except Exception:
         return pickle.dumps(("error", RuntimeError("".join(traceback.format_exception(error)))))
     return done
