@@ -6,7 +6,7 @@ by any process in any order, and the whole is the blocks added in the order of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from dataset_builder.build_counts import BuildCounts
 from dataset_builder.build_question import Outcome, build_question
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.provenance import Provenance
+from dataset_builder.folder.sentence_table import SentenceTable
 from dataset_builder.folder.write import PAIRS, SENTENCES, data_schemas, parquet_name
 from dataset_builder.indexed_reviews import IndexedReviews
 from dataset_builder.input_index import Block, BlockReader
-from dataset_builder.pairs import sentence_rows
-from dataset_builder.quoted_evidence import Quotes, describe_place
+from dataset_builder.quoted_evidence import Quoted, Quotes, quote_nothing
 from dataset_builder.reading.scratch import Scratch
 from dataset_builder.splits.leaks import LeakFinder
+from dataset_builder.splits.splits import Split
 from formats.reviews.pair_log import PairDrops
 from schemas.errors import Fault, MaskDpoError
-from schemas.records import Annotation
+from schemas.records import Annotation, Evidence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class BuiltBlock:
 
     counts: BuildCounts
     provenance: Provenance = field(default_factory=Provenance)
-    tables: Mapping[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     error: MaskDpoError | None = None
 
@@ -71,15 +72,12 @@ class BlockBuilder:
     def __init__(self, plan: BuildPlan) -> None:
         self._plan = plan
         self._reader = BlockReader(plan.scratch, plan.paths)
-        self._describe = plan.quotes.describe if plan.quotes is not None else describe_place
         self._schemas = data_schemas(pieces=plan.config.has_pieces)
 
     def __call__(self, block: Block) -> BuiltBlock:
         """Build one block."""
-        import pyarrow as pa
-
         built = BuiltBlock(counts=BuildCounts(config=self._plan.config))
-        rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        rows = {split: self._no_rows(built.provenance) for split in Split}
         for responses in self._reader.read(block, built.faults):
             if built.faults or built.error is not None:
                 continue  # the rest is read for its faults
@@ -90,13 +88,12 @@ class BlockBuilder:
                 continue
             built.counts.add(outcome)
             built.provenance.add_question(outcome.rows)
-            for file, values in self._rows_of(outcome, built.provenance):
-                rows.setdefault(file, []).append(values)
+            if outcome.split is not None:
+                rows[outcome.split].add(outcome)
         if not built.faults and built.error is None:
-            built.tables = {
-                path: pa.Table.from_pylist(listed, schema=self._schemas[name])
-                for (name, path), listed in rows.items()
-            }
+            for split, added in rows.items():
+                for name, table in added.tables(self._schemas).items():
+                    built.tables[parquet_name(name, split)] = table
         return built
 
     def close(self) -> None:
@@ -114,25 +111,43 @@ class BlockBuilder:
             topic_name=plan.topic_name,
         )
 
-    def _rows_of(
-        self, outcome: Outcome, provenance: Provenance
-    ) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
-        """The rows of a question, with the configuration and the name of their file."""
-        if outcome.split is None:
-            return
-        pairs, sentences = (
-            (name, parquet_name(name, outcome.split)) for name in (PAIRS, SENTENCES)
-        )
-        for pair in outcome.pairs:
-            yield pairs, pair.model_dump(mode="json")
-        for row in outcome.rows:
-            for values in sentence_rows(
-                row,
-                outcome.replaced.get(row.id),
-                describe=self._describe,
+    def _no_rows(self, provenance: Provenance) -> _Rows:
+        quotes = self._plan.quotes
+
+        def quote(evidence: Evidence) -> Quoted:
+            assert quotes is not None
+            text, license_id = quotes.quote(evidence)
+            if license_id:
+                provenance.quoted[license_id] += 1
+            return text, license_id
+
+        return _Rows(
+            pairs=[],
+            sentences=SentenceTable(
+                self._schemas[SENTENCES],
+                quote=quote if quotes is not None else quote_nothing,
                 pseudonyms=self._plan.pseudonyms,
-            ):
-                yield sentences, values
-                provenance.quoted.update(
-                    item["license"] for item in values["evidence"] if item["license"]
-                )
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rows:
+    """The rows of one split."""
+
+    pairs: list[Mapping[str, Any]]
+    sentences: SentenceTable
+
+    def add(self, outcome: Outcome) -> None:
+        self.pairs.extend(pair.model_dump(mode="json") for pair in outcome.pairs)
+        for row in outcome.rows:
+            self.sentences.add(row, outcome.replaced.get(row.id))
+
+    def tables(self, schemas: Mapping[str, Any]) -> dict[str, Any]:
+        """The tables by configuration."""
+        import pyarrow as pa
+
+        return {
+            PAIRS: pa.Table.from_pylist(self.pairs, schema=schemas[PAIRS]),
+            SENTENCES: self.sentences.to_arrow(),
+        }

@@ -8,9 +8,8 @@ document, a document whose text changed after the annotation, or with offsets ou
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from dataset_builder.reading.scratch import Scratch
 from schemas.errors import Fault, InputError
@@ -18,8 +17,9 @@ from schemas.files.jsonl import scan_rows
 from schemas.records import Document, Evidence
 
 CACHED_DOCUMENTS = 64  # the sentences of a question cite few documents, one after the other
-Quotable = tuple[str | None, str | None]  # licence and text; None: not to be quoted
-DescribeEvidence = Callable[[Evidence], dict[str, Any]]
+Quotable = tuple[str | None, str | None]  # licence and text of a document
+Quoted = tuple[str | None, str | None]  # text and licence of evidence
+NOT_QUOTED: Quoted = (None, None)
 
 
 class Quotes:
@@ -50,18 +50,14 @@ class Quotes:
         if faults:
             raise InputError(faults)
 
-    def describe(self, evidence: Evidence) -> dict[str, Any]:
-        """The offsets of the evidence, with `text` and `license`, which are null if not quoted."""
-        license_id, text = self._find(evidence.document_id)
+    def quote(self, evidence: Evidence) -> Quoted:
+        """The text of the evidence and its licence; (None, None) if it must not be quoted."""
         if evidence.document_id in self._stale:
-            text = None
-        is_inside = text is not None and evidence.start < evidence.end <= len(text)
-        quote = text[evidence.start : evidence.end] if text is not None and is_inside else None
-        return {
-            **evidence.model_dump(),
-            "text": quote,
-            "license": license_id if quote is not None else None,
-        }
+            return NOT_QUOTED
+        license_id, text = self._find(evidence.document_id)
+        if text is None or not evidence.start < evidence.end <= len(text):
+            return NOT_QUOTED
+        return text[evidence.start : evidence.end], license_id
 
     def _add(self, document: Document, path: Path, line: int) -> list[Fault]:
         known = self._read(document.id)[1]
@@ -88,9 +84,9 @@ class Quotes:
         return found or (None, None)
 
 
-def describe_place(evidence: Evidence) -> dict[str, Any]:
-    """The offsets of the evidence without its text."""
-    return {**evidence.model_dump(), "text": None, "license": None}
+def quote_nothing(_: Evidence) -> Quoted:
+    """The evidence of a build without documents."""
+    return NOT_QUOTED
 
 
 def normalise_license(name: str) -> str:
