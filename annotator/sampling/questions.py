@@ -98,9 +98,8 @@ def run_questions(
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written = _write_all(backend, calls, known, config, output)
-    questions, num_repeated = _collect(known, written), 0
-    if part is None:
-        questions, num_repeated = without_repeats(questions)
+    questions = _collect(known, written)
+    questions, num_repeated = without_repeats(questions) if part is None else (questions, 0)
     is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
@@ -111,8 +110,8 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        sidecar = seal(sidecar, [output])
-        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+        sidecar = name_part(sidecar, part, [output, failures_path(output)])
+        write_sidecar(output, seal(sidecar, [output]) if part is None else sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),
