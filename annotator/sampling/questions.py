@@ -40,7 +40,16 @@ from annotator.sampling.question_dialogue import (
 from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
-from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
+from schemas.events import (
+    Advanced,
+    Ended,
+    Noted,
+    OnEvent,
+    RowsFinished,
+    RowsFound,
+    Started,
+    ignore,
+)
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
@@ -78,9 +87,9 @@ def run_questions(
     """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
     A document without a valid question is a row of the `.failed` file, with its reason. Counts:
-    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than
-    requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
-    beginning), `from_store` (replies), and one `left_out_*` per reason.
+    `documents`, `questions`, `topics`, `short` (documents with fewer than requested), `failed`
+    (documents with none), `cut_documents` (the writer read only their beginning), `from_store`
+    (replies), and one `left_out_*` per reason.
 
     With `part`, only these documents are read (there may be none), and repeats across documents
     stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
@@ -98,9 +107,8 @@ def run_questions(
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written = _write_all(backend, calls, known, config, output)
-    questions, num_repeated = _collect(known, written), 0
-    if part is None:
-        questions, num_repeated = without_repeats(questions)
+    questions = _collect(known, written)
+    questions, num_repeated = without_repeats(questions) if part is None else (questions, 0)
     is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
@@ -111,8 +119,8 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        sidecar = seal(sidecar, [output])
-        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+        sidecar = name_part(sidecar, part, [output, failures_path(output)])
+        write_sidecar(output, seal(sidecar, [output]) if part is None else sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),
@@ -129,7 +137,7 @@ def _read_inputs(
 ) -> tuple[Mapping[str, Mapping[str, Any]], list[Document]]:
     """Hash and size of the file of documents, and its documents, after the checks that cost
     nothing."""
-    _check_output(output, documents, store)
+    check_output_of_questions(output, documents, store)
     inputs = describe_source(documents, part)
     return inputs, _read_documents(documents, config, part)
 
@@ -151,7 +159,8 @@ def _list_failures(documents: Sequence[Document], written: Mapping[str, Written]
     ]
 
 
-def _check_output(output: Path, documents: Path, store: Path) -> None:
+def check_output_of_questions(output: Path, documents: Path, store: Path) -> None:
+    """Raise ConfigError where `output` cannot be written, or holds other rows than questions."""
     check_output(output, documents, store, what="documents")
     refuse_to_replace(
         output,
@@ -280,10 +289,13 @@ def _ask_all(
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     report = calls.meter.on_event
     report(Started(stage=STAGE, total=len(documents), unit="document"))
+    report(RowsFound(count=len(documents)))
     try:
         for done in run_dialogues(backend, calls, dialogues):
             written.update(done)
             calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+            num_done = sum(bool(item.questions) for _, item in done)
+            report(RowsFinished(done=num_done, failed=len(done) - num_done))
             report(Advanced(stage=STAGE, count=len(done), usage=calls.meter.snapshot()))
     except LimitReachedError:
         raise

@@ -128,7 +128,7 @@ def _read_inputs(
 ) -> tuple[Mapping[str, Mapping[str, Any]], list[Question]]:
     """Hash and size of the file of questions, and its questions, after the checks that cost
     nothing."""
-    _check_output(output, questions, store)
+    check_output_of_sample(output, questions, store)
     inputs = describe_source(questions, part)
     return inputs, _read_questions(questions, config, part)
 
@@ -141,7 +141,8 @@ def _read_questions(
     return [row.record for row in rows]
 
 
-def _check_output(output: Path, questions: Path, store: Path) -> None:
+def check_output_of_sample(output: Path, questions: Path, store: Path) -> None:
+    """Raise ConfigError where `output` cannot be written, or holds other rows than responses."""
     check_output(output, questions, store, what="questions")
     refuse_to_replace(
         output,

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ValidationError
 
 from annotator.scale.part_files import PartFile
 from annotator.scale.part_rows import PartLines, block_size
-from schemas.errors import MAX_FAULTS_SHOWN, Fault, InputError
+from schemas.errors import Fault, InputError
 from schemas.files.jsonl import read_lines
 from schemas.files.shard import number_of
 from schemas.stage import failures_path
 
+_SHOWN = 5  # rows that are missing, in an error
 _QUESTION_NUMBER = re.compile(r"-q[0-9]+")  # behind the id of a question's document
 
 
@@ -119,7 +120,7 @@ class RowMerger:
 
     def _note_absent(self, line: int, name: str, part: PartFile) -> None:
         self.merged.num_absent += 1
-        if len(self.merged.absent) < MAX_FAULTS_SHOWN:
+        if len(self.merged.absent) < _SHOWN:
             message = (
                 f"{name!r} is neither a row nor a failed row of {part.path}; run this part again: "
                 f"{part.command} --shard {part.shard}"

@@ -63,14 +63,17 @@ class PieceReport:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, piece: Piece, result: StageResult) -> PieceReport:
-        """The report of a stage that was run on a piece."""
+    def of(cls, piece: Piece, result: StageResult, *, notes: Sequence[str] = ()) -> PieceReport:
+        """The report of a stage that was run on a piece.
+
+        The result's own notes are about the piece; `notes` are about the run.
+        """
         return cls(
             piece=piece,
             num_rows=result.num_rows,
             num_failed=len(result.failures),
             counts=dict(result.counts),
-            notes=tuple(result.notes),
+            notes=tuple(notes),
             fatal=result.fatal,
             trouble=result.trouble,
         )

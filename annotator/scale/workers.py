@@ -82,7 +82,8 @@ class AnnotateWorker:
             **_shared(piece, common, self._context, on_event),
             means=self._means,
         )
-        return PieceReport.of(piece, result)
+        backend = self._means.backend
+        return PieceReport.of(piece, result, notes=backend.notes() if backend else ())
 
     def close(self) -> None:
         """Nothing is open between pieces."""
@@ -121,7 +122,7 @@ class SampleWorker:
             backend=self._backend,
             is_forgotten=forgotten.has_response if forgotten.knows_responses else None,
         )
-        return PieceReport.of(piece, result)
+        return PieceReport.of(piece, result, notes=self._backend.notes())
 
     def close(self) -> None:
         """Nothing is open between pieces."""
@@ -157,7 +158,7 @@ class QuestionsWorker:
             **_shared(piece, make.common, self._context, on_event),
             backend=self._backend,
         )
-        return PieceReport.of(piece, result)
+        return PieceReport.of(piece, result, notes=self._backend.notes())
 
     def close(self) -> None:
         """Nothing is open between pieces."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
-from schemas.files.jsonl import Row, duplicate_fault, read_rows, scan_places
+from schemas.files.jsonl import Row, duplicate_fault, read_lines, read_rows, scan_places
 from schemas.files.own_files import seal
 from schemas.files.shard import Shard, number_of
 from schemas.files.sidecar import Sidecar, check_sidecar, describe_files
@@ -123,6 +123,11 @@ def name_part(sidecar: Sidecar, part: InputPart | None, files: Iterable[Path]) -
         sidecar.model_copy(update={"shard": str(part.shard)}),
         [path for path in files if path.is_file()],
     )
+
+
+def count_rows(path: Path) -> int:
+    """The number of rows of a file, unchecked. Raises InputError where it cannot be read."""
+    return sum(1 for _ in read_lines(path))
 
 
 class _SeenIds:
