@@ -159,7 +159,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _quiet_loggers() -> None:
-    """Notes of Ray and Ray Data are no part of the run's output; its log files have them."""
+    """Notes of Ray and Ray Data go to its log files only."""
     import ray.data  # noqa: F401  (sets up the loggers)
 
     for name in ("ray", "ray.data"):
