@@ -28,7 +28,7 @@ _WAIT_S = 1.0  # for a file that is locked
 _MOUNTS = Path("/proc/self/mounts")
 # File systems that several machines may mount, by the beginning of their name in the mount table.
 _NETWORK = (
-    "nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "gluster", "afs", "9p", "panfs",
+    "nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "gluster", "afs", "panfs",
     "wekafs", "orangefs", "ocfs2", "gfs2", "fuse.",
 )  # fmt: skip
 

@@ -193,6 +193,31 @@ def all_calls(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     return iter(connection.execute("SELECT key, kind, value FROM calls"))
 
 
+def next_calls(connection: sqlite3.Connection, after: str, limit: int, failed: str) -> list[Any]:
+    """At most `limit` calls behind the key `after`, in the order of keys, of any version's file.
+
+    Each is (key, kind, value, created, failed); `failed` is the column, or "0" where there is none.
+    """
+    query = (
+        f"SELECT key, kind, value, created, {failed} FROM calls"
+        " WHERE key > ? AND kind <> 'verdict' ORDER BY key LIMIT ?"
+    )
+    return connection.execute(query, (after, limit)).fetchall()
+
+
+def insert_merged(connection: sqlite3.Connection, row: Row, created: str) -> bool:
+    """Store a call of another store where there is none, or where it is a reply and replaces a
+    failure; returns whether it was stored."""
+    return bool(
+        connection.execute(
+            "INSERT INTO calls (key, kind, value, failed, created) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, failed = 0"
+            " WHERE calls.failed AND NOT excluded.failed",
+            (*row, created),
+        ).rowcount
+    )
+
+
 def insert_call(connection: sqlite3.Connection, row: Row, run: int) -> bool:
     """Store a call unless its key has a call that did not fail; returns whether it was stored."""
     return bool(
@@ -265,6 +290,20 @@ def read_models(connection: sqlite3.Connection) -> list[str]:
     """The models of each run that recorded any, the newest run first."""
     query = "SELECT models FROM runs WHERE models <> '[]' ORDER BY id DESC"
     return [models for (models,) in connection.execute(query)]
+
+
+def read_last_runs(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    """(stage, settings, models, created) of the last run of each stage, in their order."""
+    query = (
+        "SELECT stage, settings, models, created FROM runs"
+        " WHERE id IN (SELECT max(id) FROM runs GROUP BY stage) ORDER BY id"
+    )
+    return connection.execute(query).fetchall()
+
+
+def delete_runs(connection: sqlite3.Connection, stage: str) -> None:
+    """Delete the runs of a stage."""
+    connection.execute("DELETE FROM runs WHERE stage = ?", (stage,))
 
 
 def insert_run(

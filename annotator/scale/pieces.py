@@ -28,7 +28,7 @@ from schemas.stage import failures_path
 
 ROWS_PER_PIECE = 500
 MOST_PIECES = 4_096
-_COUNT = re.compile(r"-\d{5}-of-(\d{5,})$")
+_COUNT = re.compile(r"-\d{5,}-of-(\d{5,})(?:\.|$)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +62,19 @@ class PieceFolder:
         Otherwise ROWS_PER_PIECE rows each, at least four per actor (the last ones then end at
         nearly the same time), at most MOST_PIECES and at most one per row.
         """
-        known = [_count_of(path) for path in sorted(self.outputs.glob(f"*{self.output.suffix}"))]
-        counts = [count for count in known if count]
+        counts = [_count_of(path) for path in sorted(self.outputs.glob("*.meta.json"))]
         if counts:
             return max(counts, key=counts.count)
         wanted = max(math.ceil(num_rows / ROWS_PER_PIECE), 4 * num_actors)
         return max(1, min(wanted, MOST_PIECES, num_rows))
 
+    def all_stores(self) -> list[Path]:
+        """The stores of pieces."""
+        return sorted(self.stores.glob(f"*{self.store.suffix}"))
+
     def other_stores(self, count: int) -> list[Path]:
-        """Stores whose replies a piece among `count` pieces also uses: the run's own, and those of
-        pieces that were cut otherwise."""
-        parts = sorted(self.stores.glob(f"*{self.store.suffix}"))
-        return [self.store, *(path for path in parts if _count_of(path) != count)]
+        """The stores of pieces that were not cut into `count`."""
+        return [path for path in self.all_stores() if _count_of(path) != count]
 
 
 def make_pieces(parts: Sequence[InputPart], folder: PieceFolder) -> list[Piece]:
@@ -114,6 +115,6 @@ def _has_lost_calls(sidecar: Mapping[str, Any]) -> bool:
 
 
 def _count_of(path: Path) -> int:
-    """The number of parts in the name of a part's file; 0 where it names none."""
-    found = _COUNT.search(path.name.split(".")[0])
-    return int(found[1]) if found else 0
+    """The number of parts in the name of a part's file; 1 where it names none."""
+    found = _COUNT.search(path.name)
+    return int(found[1]) if found else 1

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from annotator.scale.merge_outputs import merge_outputs
+from annotator.scale.merge_stores import merge_stores
 from annotator.scale.pieces import PieceFolder, is_finished, make_pieces
 from annotator.scale.work import MakeWorker, Piece, PieceReport
 from annotator.scale.workers import Common
@@ -23,6 +24,7 @@ from schemas.events import Noted, OnEvent, ignore
 from schemas.files.parts import count_rows, cut_rows
 from schemas.stage import StageResult
 
+_STORES_AT_ONCE = 64
 RecordT = TypeVar("RecordT", bound=BaseModel)
 Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
 """Runs pieces with workers; yields a report as each one ends, and raises the first error."""
@@ -74,9 +76,11 @@ def run_in_pieces(
     if len(owed) < len(pieces):
         text = f"{len(pieces) - len(owed):,} of {len(pieces):,} pieces are finished and are kept"
         on_event(Noted(text=text))
+    # Stores of pieces that were cut otherwise: from the run's store all pieces can use them.
+    _merge_stores(folder, folder.other_stores(count), on_event)
     common = Common(
         source=stage.source.absolute(),
-        also=[path.absolute() for path in folder.other_stores(count)],
+        also=[stage.store.absolute()],
         retry_failed=retry_failed,
         same_model=same_model,
     )
@@ -89,8 +93,16 @@ def run_in_pieces(
         on_event=on_event,
     )
     shutil.rmtree(folder.outputs)
+    _merge_stores(folder, folder.all_stores(), on_event)
+    shutil.rmtree(folder.stores, ignore_errors=True)
     notes = dict.fromkeys(note for report in reports for note in report.notes)
     return replace(merged, notes=[*merged.notes, *(n for n in notes if n not in merged.notes)])
+
+
+def _merge_stores(folder: PieceFolder, paths: Sequence[Path], on_event: OnEvent) -> None:
+    """Copy the calls of `paths` into the run's store, some files at once: each is kept open."""
+    for start in range(0, len(paths), _STORES_AT_ONCE):
+        merge_stores(folder.store, paths[start : start + _STORES_AT_ONCE], on_event=on_event)
 
 
 def _run(
