@@ -147,7 +147,18 @@ RUN_METRICS = [
         "maskdpo/cli/metrics_option.py",
         ("metrics-for-an-estimate", 'or options["estimate_only"]', "", COMMANDS),
         ("metrics-over-an-input", "value.resolve() == path.resolve()", "False", COMMANDS),
-        ("metrics-without-config", "metrics_file or config.run.metrics", "metrics_file", COMMANDS),
+        (
+            "metrics-parts-in-one-file",
+            "path is None or shard is None",
+            "True",
+            COMMANDS,
+        ),
+        (
+            "metrics-without-config",
+            'metrics_file or _default(config, options.get("shard"))',
+            "metrics_file",
+            COMMANDS,
+        ),
     ),
     *mutants_of(
         "maskdpo/evaluation/run.py",
