@@ -34,6 +34,12 @@ from schemas.validation import describe_errors
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
+TORN_TAIL = (
+    "the last line is cut off and is left out; rerun the command that wrote the file to get the "
+    "row back"
+)
+
+
 class _Named(BaseModel):
     id: str
 
@@ -48,6 +54,14 @@ class Row(Generic[RecordT]):
 
     line: int
     record: RecordT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedRow(Row[RecordT]):
+    """A row with its first byte in the file and its number of bytes."""
+
+    start: int
+    size: int
 
 
 def read_records(path: str | Path, model: type[RecordT]) -> list[RecordT]:
@@ -71,11 +85,8 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
             continue
         identifier = getattr(item.record, "id", None)
         if identifier is not None and identifier in first_line_of:
-            message = (
-                f"duplicate id {identifier!r}, first used on line {first_line_of[identifier]}; "
-                "ids must be unique in a file"
-            )
-            faults.append(Fault(path=str(path), line=item.line, message=message))
+            first = first_line_of[identifier]
+            faults.append(duplicate_fault(path, item.line, identifier, first))
             continue
         if identifier is not None:
             first_line_of[identifier] = item.line
@@ -89,14 +100,21 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
     """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
+    for item in scan_places(path, model):
+        yield item if isinstance(item, Fault) else Row(line=item.line, record=item.record)
+
+
+def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
+    """`scan_rows`, with the place of each row, for callers that seek to it later."""
     path = Path(path)
     if is_parquet(path) and (fault := fault_of_columns(path, model)):
         yield Fault(path=str(path), line=None, message=fault)
         return
     is_first = True
-    for line, text in read_lines(path):
+    for line, start, text in read_places(path):
         try:
-            yield Row(line=line, record=model.model_validate_json(text))
+            record = model.model_validate_json(text)
+            yield PlacedRow(line=line, record=record, start=start, size=len(text))
         except ValidationError as error:
             if is_first and (advice := advise_on_format(path, text)):
                 yield Fault(path=str(path), line=line, message=advice)
@@ -104,6 +122,15 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
             for message in encoding_faults(text) or describe_errors(error, model):
                 yield Fault(path=str(path), line=line, message=message)
         is_first = False
+
+
+def duplicate_fault(path: Path, line: int, identifier: str, first_line: int) -> Fault:
+    """The fault of a row whose id an earlier row of the file has."""
+    message = (
+        f"duplicate id {identifier!r}, first used on line {first_line}; "
+        "ids must be unique in a file"
+    )
+    return Fault(path=str(path), line=line, message=message)
 
 
 def read_ids(path: str | Path) -> Iterator[str]:
@@ -140,13 +167,8 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
             text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
             if not text.strip():
                 continue
-            if not raw.endswith(b"\n") and not _is_json(text):
-                warnings.warn(
-                    f"{path}:{line}: the last line is cut off and is left out; rerun the command "
-                    "that wrote the file to get the row back",
-                    TornTailWarning,
-                    stacklevel=2,
-                )
+            if not raw.endswith(b"\n") and not is_json(text):
+                warnings.warn(f"{path}:{line}: {TORN_TAIL}", TornTailWarning, stacklevel=2)
                 return
             yield line, end - len(text), text
 
@@ -164,7 +186,8 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
     return count
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Whether a line is valid JSON: a last line that is not was not written completely."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):  # RecursionError: nested deeper than any valid row

@@ -1,7 +1,8 @@
-"""Which questions are in a part of a build.
+"""Which rows are in a part of a run, and how the files of a part are called.
 
-The rule: a question's part depends only on its id, so every question is in one part, whatever the
-order of the input or its files.
+The rule: a row's part depends only on one id: that of its question (in `questions`, of its
+document). So all responses to a question are in one part, whatever the order of the input or its
+files, and the parts of all stages have the same questions.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from schemas.errors import ConfigError
 from schemas.hashing import stable_fraction
@@ -18,7 +20,7 @@ _SHARD_SEED = 0  # not the seed of splits: a shard has rows of both splits
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """Part `index` (from 1) of `count`; a question's part depends only on its id."""
+    """Part `index` (from 1) of `count`."""
 
     index: int = 1
     count: int = 1
@@ -36,12 +38,25 @@ class Shard:
 
     def has(self, question_id: str) -> bool:
         """Whether the question is in this part."""
-        if self.count == 1:
-            return True
-        return int(stable_fraction(_SHARD_SEED, question_id) * self.count) == self.index - 1
+        return number_of(question_id, self.count) == self.index
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
+
+
+def number_of(key: str, count: int) -> int:
+    """The part, from 1 to `count`, of the rows with this id."""
+    if count == 1:
+        return 1
+    return int(stable_fraction(_SHARD_SEED, key) * count) + 1
+
+
+def part_path(path: str | Path, shard: Shard) -> Path:
+    """`annotations.jsonl` -> `annotations-00003-of-00064.jsonl`; the path itself for the whole."""
+    path = Path(path)
+    if shard.count == 1:
+        return path
+    return path.with_stem(f"{path.stem}-{shard.index:05}-of-{shard.count:05}")
 
 
 @lru_cache(maxsize=10_000)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -21,8 +22,10 @@ from maskdpo.cli.options import (
 )
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.events import heard_by
 
 if TYPE_CHECKING:
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
 
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     """,
 )
 @config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -67,6 +72,7 @@ def command(
 
     Questions that name an unknown document are refused before any call.
     """
+    from annotator.calls.metrics.counting import listen
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import estimate_sample, run_sample
     from formats.forgotten import Forgotten
@@ -104,7 +110,7 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=Progress(),
+        on_event=heard_by(Progress(), listen(metrics, "policy")),
         is_forgotten=is_forgotten,
     )
     report_result(result, settings.max_failed)

@@ -1,0 +1,116 @@
+"""A command on many workers: cut its input, run the pieces, join their outputs and stores.
+
+The rule: what is finished is never made again, and nothing is removed before it is elsewhere. A run
+that stops leaves its pieces; the same command continues with the others. When all are there, the
+folder looks as after a run on one machine: one output, one store.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from annotator.scale.merge_outputs import merge_outputs
+from annotator.scale.merge_stores import merge_stores
+from annotator.scale.pieces import PieceFolder, is_finished, make_pieces
+from annotator.scale.work import MakeWorker, Piece, PieceReport
+from annotator.scale.workers import Common
+from schemas.events import Noted, OnEvent, ignore
+from schemas.files.parts import count_rows, cut_rows
+from schemas.stage import StageResult
+
+_STORES_AT_ONCE = 64
+RecordT = TypeVar("RecordT", bound=BaseModel)
+Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
+"""Runs pieces with workers; yields a report as each one ends, and raises the first error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Generic[RecordT]):
+    """One run of annotate, sample or questions.
+
+    source, model, key   the input, what its rows are, and the id that decides the piece of a row
+    described            hash and size of all input files (`describe_files`)
+    config               the settings as the output's sidecar has them
+    make_workers         makes workers that are given `Common`
+    """
+
+    source: Path
+    model: type[RecordT]
+    key: Callable[[RecordT], str]
+    described: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any]
+    output: Path
+    store: Path
+    make_workers: Callable[[Common], MakeWorker]
+
+
+def run_in_pieces(
+    stage: Stage[RecordT],
+    engine: Engine,
+    *,
+    num_actors: int,
+    num_pieces: int | None = None,
+    retry_failed: bool = False,
+    same_model: bool = False,
+    on_event: OnEvent = ignore,
+) -> StageResult:
+    """Run a stage in pieces by `engine`; the files and the result are those of one machine.
+
+    `num_pieces` is chosen where None (`PieceFolder.choose_count`). Raises InputError for faults of
+    the input before anything is spent, and what workers raise: the pieces that are finished stay,
+    and the same call continues.
+    """
+    folder = PieceFolder(output=stage.output, store=stage.store)
+    count = num_pieces or folder.choose_count(count_rows(stage.source), num_actors=num_actors)
+    parts = cut_rows(stage.source, stage.model, key=stage.key, count=count)
+    pieces = make_pieces([replace(part, described=stage.described) for part in parts], folder)
+    owed = [
+        piece for piece in pieces if not is_finished(piece, stage.config, retry_failed=retry_failed)
+    ]
+    if len(owed) < len(pieces):
+        text = f"{len(pieces) - len(owed):,} of {len(pieces):,} pieces are finished and are kept"
+        on_event(Noted(text=text))
+    # Stores of pieces that were cut otherwise: from the run's store all pieces can use them.
+    _merge_stores(folder, folder.other_stores(count), on_event)
+    common = Common(
+        source=stage.source.absolute(),
+        also=[stage.store.absolute()],
+        retry_failed=retry_failed,
+        same_model=same_model,
+    )
+    reports = _run(owed, stage.make_workers(common), folder, engine)
+    merged = merge_outputs(
+        [piece.output for piece in pieces],
+        source=stage.source,
+        output=stage.output,
+        same_model=same_model,
+        on_event=on_event,
+    )
+    shutil.rmtree(folder.outputs)
+    _merge_stores(folder, folder.all_stores(), on_event)
+    shutil.rmtree(folder.stores, ignore_errors=True)
+    notes = dict.fromkeys(note for report in reports for note in report.notes)
+    return replace(merged, notes=[*merged.notes, *(n for n in notes if n not in merged.notes)])
+
+
+def _merge_stores(folder: PieceFolder, paths: Sequence[Path], on_event: OnEvent) -> None:
+    """Copy the calls of `paths` into the run's store, some files at once: each is kept open."""
+    for start in range(0, len(paths), _STORES_AT_ONCE):
+        merge_stores(folder.store, paths[start : start + _STORES_AT_ONCE], on_event=on_event)
+
+
+def _run(
+    owed: Sequence[Piece], make_worker: MakeWorker, folder: PieceFolder, engine: Engine
+) -> list[PieceReport]:
+    """Run the pieces that are not finished."""
+    if not owed:
+        return []
+    folder.outputs.mkdir(parents=True, exist_ok=True)
+    folder.stores.mkdir(parents=True, exist_ok=True)
+    return list(engine(owed, make_worker))
