@@ -34,12 +34,15 @@ Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
 class Stage(Generic[RecordT]):
     """One run of annotate, sample or questions.
 
+    name, unit           of the command, and what a row of its input is
     source, model, key   the input, what its rows are, and the id that decides the piece of a row
     described            hash and size of all input files (`describe_files`)
     config               the settings as the output's sidecar has them
     make_workers         makes workers that are given `Common`
     """
 
+    name: str
+    unit: str
     source: Path
     model: type[RecordT]
     key: Callable[[RecordT], str]

@@ -36,7 +36,6 @@ from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
 from formats.reviews.conflicts import Conflict
 from schemas.errors import Fault, InputError
-from schemas.files.columnar import scan_batches
 from schemas.files.jsonl import Row, read_records, scan_rows
 from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_file
