@@ -55,7 +55,8 @@ def sample_stage(
     check_output_of_sample(output, questions, store)
     return Stage(
         name="sample",
-        unit="question",
+        unit="reply",
+        units_per_row=config.num_responses,
         source=questions,
         model=Question,
         key=lambda row: row.id,
