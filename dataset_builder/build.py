@@ -30,7 +30,6 @@ from dataset_builder.review_outcome import (
     notes_on_people,
     write_conflicts,
 )
-from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.unused import Unused
 from formats.forgotten import FORGOTTEN_NAME
@@ -41,6 +40,7 @@ from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
 from schemas.files.sidecar import describe_files
 from schemas.records import Annotation, Failure, Pair
+from schemas.shard import Shard
 from schemas.stage import StageResult, write_failures
 
 __all__ = ["Built", "build_pairs", "load_pairs", "run_build", "staged_build"]

@@ -20,7 +20,6 @@ from dataset_builder.folder.write import PAIRS, SENTENCES, DataWriter
 from dataset_builder.input_index import InputIndex
 from dataset_builder.pairs import sentence_rows
 from dataset_builder.quoted_evidence import DescribeEvidence, Quotes, describe_place
-from dataset_builder.shard import Shard
 from dataset_builder.splits.leaks import make_leak_finder
 from formats.forgotten import Forgotten
 from formats.reviews.conflicts import Conflict
@@ -29,6 +28,7 @@ from formats.reviews.names import make_pseudonyms
 from formats.reviews.pair_log import PairDrops, read_all_pair_reviews
 from schemas.records import Failure
 from schemas.reviews import Review
+from schemas.shard import Shard
 
 
 @dataclass(frozen=True, kw_only=True)

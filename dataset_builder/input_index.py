@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataset_builder.config import BuildConfig, Weighting
 from dataset_builder.indexed_reviews import IndexedReviews
-from dataset_builder.shard import Shard, falls_to
 from dataset_builder.splits.indexed_prompts import IndexedPrompts
 from dataset_builder.splits.prompt_text import prompt_text
 from dataset_builder.weights import find_unusable_confidence
@@ -33,6 +32,7 @@ from schemas.files.jsonl import read_places
 from schemas.files.sidecar import check_sidecar
 from schemas.records import Annotation, Identifier
 from schemas.reviews import Review
+from schemas.shard import Shard, falls_to
 from schemas.validation import describe_errors
 
 MAX_OPEN_FILES = 64

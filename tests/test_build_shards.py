@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from dataset_builder.config import BuildConfig
 from dataset_builder.input_index import InputIndex
 from dataset_builder.review_outcome import conflicts_path
-from dataset_builder.shard import Shard
 from maskdpo.cli.main import cli
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.errors import ConfigError, InputError
 from schemas.files.writing import write_json
 from schemas.labels import Label
 from schemas.reviews import ReviewSpan, make_review, text_sha256
+from schemas.shard import Shard
 from schemas.stage import StageResult, failures_path
 
 CONFIG = BuildConfig(test_share=0.3)

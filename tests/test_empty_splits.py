@@ -11,11 +11,11 @@ from build_rows import BAD, GOOD, annotation_row, questions, write_annotations
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.merge import run_merge
-from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import _HELP, find_empty, note_on_test
 from dataset_builder.splits.splits import Split, split_of
 from dataset_builder.unused import EXPLANATIONS, Unused
 from schemas.errors import InputError
+from schemas.shard import Shard
 from schemas.stage import StageResult
 
 

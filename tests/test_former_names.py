@@ -11,12 +11,12 @@ from build_rows import questions, write_annotations
 from annotator.judging.config import AnnotateConfig
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.shard import Shard
 from maskdpo.config import load_run_config
 from maskdpo.config_sections import SECTION_NAMES, section_model
 from maskdpo.publishing.dataset import add_card, build_dataset, merge_datasets
 from schemas.config import Section
 from schemas.errors import ConfigError, InputError
+from schemas.shard import Shard
 
 POLICY = {"chosen": ["no_hallucination"], "rejected": ["contradictory"]}
 FLOW = {"policy": "{chosen: [no_hallucination], rejected: [contradictory]}", "documents": "corpus"}

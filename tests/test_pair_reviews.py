@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from dataset_builder.build import build_pairs
 from dataset_builder.config import BuildConfig, Strategy
 from dataset_builder.folder.read import load_pairs
-from dataset_builder.shard import Shard
 from formats.reviews.pair_log import (
     LoggedPairReview,
     PairDrops,
@@ -33,6 +32,7 @@ from schemas.errors import InputError
 from schemas.files.appending import cut_off_path
 from schemas.records import Pair
 from schemas.reviews import PairReview
+from schemas.shard import Shard
 
 CONFIG = BuildConfig(test_share=0.3)
 ALL_PAIRS = BuildConfig(strategy=Strategy.ABOVE_MARGIN, max_pairs=9, test_share=0.0)

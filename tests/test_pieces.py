@@ -27,7 +27,6 @@ from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.row_faults import FaultKind
 from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.shard import Shard
 from dataset_builder.splits.splits import Split
 from dataset_builder.weights import lacks_wrong_words, make_spans, measure_active
 from formats.export import ExportFormat, run_export
@@ -39,6 +38,7 @@ from schemas.error_spans import given_places, group_pieces, trim_words, wrong_wo
 from schemas.errors import ConfigError, InputError
 from schemas.labels import Label, Side
 from schemas.records import Annotation, Message, Pair, Sentence, Span, Verdict
+from schemas.shard import Shard
 from schemas.stage import StageResult
 from trainer.config import TrainConfig
 from trainer.data import find_pair_files, read_pairs

@@ -13,7 +13,6 @@ from build_rows import BAD, GOOD, annotation_row, write_annotations
 from dataset_builder.build import run_build
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.merge import run_merge
-from dataset_builder.shard import Shard
 from dataset_builder.splits.prompt_template import (
     SAMPLE_TOPICS,
     contents_of,
@@ -22,6 +21,7 @@ from dataset_builder.splits.prompt_template import (
 )
 from dataset_builder.splits.prompt_text import flatten, ngrams_of
 from dataset_builder.splits.splits import Split, split_of
+from schemas.shard import Shard
 from schemas.stage import StageResult
 
 LONG = (

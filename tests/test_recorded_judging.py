@@ -7,7 +7,6 @@ import pytest
 from build_rows import questions, write_annotations
 
 from dataset_builder.config import BuildConfig
-from dataset_builder.shard import Shard
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from maskdpo.publishing.privacy import json_faults, text_faults
 from schemas.files.sidecar import (
@@ -17,6 +16,7 @@ from schemas.files.sidecar import (
     sidecar_path,
     write_sidecar,
 )
+from schemas.shard import Shard
 
 EN, ZH = "ab" * 32, "cd" * 32
 LLM = {

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from dataset_builder.config import BuildConfig
 from dataset_builder.folder.statistics import compute_statistics
 from dataset_builder.folder.validate import validate_folder
-from dataset_builder.shard import Shard
 from dataset_builder.splits.near_topics import find_near_topics
 from dataset_builder.splits.splits import Split, split_of
 from dataset_builder.splits.topics import topic_key
 from maskdpo.publishing.dataset import build_dataset, merge_datasets
 from schemas.files.sidecar import describe_file
+from schemas.shard import Shard
 from schemas.stage import StageResult
 
 ONE_TOPIC = [

@@ -33,7 +33,6 @@ from dataset_builder.folder.write import (
     parquet_name,
 )
 from dataset_builder.review_outcome import conflicts_path, notes_on_people, write_conflicts
-from dataset_builder.shard import Shard
 from dataset_builder.splits.empty_splits import find_empty
 from dataset_builder.splits.splits import Split
 from formats.reviews.conflicts import Conflict
@@ -42,6 +41,7 @@ from schemas.files.jsonl import Row, read_records, scan_rows
 from schemas.files.sidecar import describe_file
 from schemas.files.tables import scan_batches
 from schemas.records import Failure
+from schemas.shard import Shard
 from schemas.stage import StageResult, failures_path, write_failures
 from schemas.validation import show_value
 

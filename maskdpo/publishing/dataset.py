@@ -18,7 +18,6 @@ from dataset_builder.folder.merge import staged_merge
 from dataset_builder.folder.read import load_manifest
 from dataset_builder.folder.statistics import STATISTICS_NAME
 from dataset_builder.folder.write import CARD_NAME, MANIFEST_NAME, check_replaceable
-from dataset_builder.shard import Shard
 from maskdpo.publishing.card_edits import is_card_edited
 from maskdpo.publishing.card_example import find_example
 from maskdpo.publishing.dataset_card import render_card
@@ -26,6 +25,7 @@ from maskdpo.publishing.dataset_plots import draw_dataset_plots
 from schemas.errors import ConfigError
 from schemas.files.sidecar import describe_file
 from schemas.files.writing import write_json
+from schemas.shard import Shard
 from schemas.stage import StageResult
 
 

@@ -97,10 +97,10 @@ def command(
     """
     from dataset_builder.config import BuildConfig
     from dataset_builder.folder.statistics import STATISTICS_NAME
-    from dataset_builder.shard import Shard
     from formats.forgotten import FORGOTTEN_NAME
     from maskdpo.publishing.dataset import build_dataset
     from maskdpo.report.dataset_table import print_statistics
+    from schemas.shard import Shard
 
     settings = config.section(BuildConfig, "build")
     sources = expand_inputs(
