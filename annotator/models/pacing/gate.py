@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from annotator.models.pacing.control import FIRST_CALLS, PaceControl
-from annotator.models.pacing.reports import PaceShare
+from annotator.models.pacing.control import FIRST_CALLS
+from annotator.models.pacing.reports import PaceState
 
 _FIRST_PAUSE_S = (0.05, 0.5)
 _RAMP_PAUSE_S = 0.25
@@ -20,6 +20,9 @@ _LONGEST_PAUSE_S = 8.0
 _GRACE_S = (0.02, 0.25)  # a call that was not refused for this long is taken as accepted
 _BURST_S = 0.03  # calls that may be caught up on, in seconds of the rate
 _FEWEST_BURST = 1.5
+PATIENCE_S = 60.0
+"""A server that has refused every call for this long is not waited for."""
+_FEWEST_REFUSALS = 4  # in a row, before that
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -84,6 +87,8 @@ class Gate:
         self.in_flight = 0
         self.num_sent = 0
         self.num_refused = 0
+        self.num_accepted = 0
+        self._accepted_at = float("-inf")
         self.refused_since: float | None = None  # the server has accepted nothing since
         self.refusals_in_a_row = 0
         self._tokens = float(FIRST_CALLS)
@@ -139,6 +144,8 @@ class Gate:
         self._end(ticket)
         if not is_answer:
             return
+        self.num_accepted += 1
+        self._accepted_at = now
         self.refused_since = None
         self.refusals_in_a_row = 0
         self.limits.accepted(1, now - ticket.sent_at)
@@ -173,6 +180,29 @@ class Gate:
         else:
             self.limits.refused(now, sent_at=ticket.sent_at)
         self._close(now, retry_after)
+
+    def accepted_within(self, seconds: float, now: float) -> bool:
+        """Whether a call got a reply in the last `seconds`."""
+        return now - self._accepted_at <= seconds
+
+    def refused_for(self, now: float) -> float:
+        """Seconds for which the server has refused every call; 0.0 where it may still accept."""
+        if self.refused_since is None or self.refusals_in_a_row < _FEWEST_REFUSALS:
+            return 0.0
+        seconds = now - self.refused_since
+        return seconds if seconds >= PATIENCE_S else 0.0
+
+    def state(self, url: str, num_waiting: int) -> PaceState:
+        """What progress and metrics show."""
+        return PaceState(
+            url=url,
+            in_flight=self.in_flight,
+            room=self.limits.room,
+            rate=self.limits.known_rate,
+            num_sent=self.num_sent,
+            num_refused=self.num_refused,
+            num_waiting=num_waiting,
+        )
 
     def hold(self, now: float, seconds: float) -> None:
         """Send nothing for some seconds."""

@@ -7,7 +7,7 @@ clocks of several machines differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 REPORT_S = 0.25
@@ -89,12 +89,3 @@ class PaceState:
     num_sent: int
     num_refused: int
     num_waiting: int
-
-
-@dataclass(kw_only=True, slots=True)
-class Totals:
-    """Sums over a run."""
-
-    num_sent: int = 0
-    num_refused: int = 0
-    num_waiting: int = field(default=0)
