@@ -52,6 +52,9 @@ class RunSection(Section):
     documents: Path | None = Field(
         default=None, description="file of documents [documents.jsonl in dir]"
     )
+    metrics: Path | None = Field(
+        default=None, description="file of metrics of each command that calls models [none]"
+    )
 
     def path(self, name: str) -> Path:
         """A stage file of this run; questions and documents may be elsewhere."""

@@ -45,6 +45,7 @@ from mutant_table_publishing import PUBLISHED
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
+from mutant_table_run_metrics import RUN_METRICS
 from mutant_table_running import IN_RUNNING
 from mutant_table_runs import RUNS
 from mutant_table_sentences import SENTENCES
@@ -554,6 +555,7 @@ MUTANTS = [
     *PROTOCOLS,
     *SERVERS,
     *SERVICE_CARE,
+    *RUN_METRICS,
     *SERVICE_SPEED,
     *CORE,
     *IN_SHEETS,

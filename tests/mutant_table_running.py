@@ -238,8 +238,8 @@ IN_RUNNING = [
         (
             "failed-calls-report-nothing",
             "                if isinstance(outcome, RequestFailure)\n"
-            "                else self._describe(request, tokens)",
-            "                if False\n                else self._describe(request, Tokens())",
+            "                else self._describe(request, outcome, tokens)",
+            "                if False\n                else self._describe(request, outcome, Tokens())",
             f"{CORE} -k failed_calls_are_events",
         ),
     ),

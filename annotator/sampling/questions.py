@@ -40,7 +40,16 @@ from annotator.sampling.question_dialogue import (
 from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.questions_prompt import PROMPT_VERSION
 from schemas.errors import BackendError, ConfigError, LimitReachedError
-from schemas.events import Advanced, Ended, Noted, OnEvent, Started, ignore
+from schemas.events import (
+    Advanced,
+    Ended,
+    Noted,
+    OnEvent,
+    RowsFinished,
+    RowsFound,
+    Started,
+    ignore,
+)
 from schemas.files.jsonl import write_records
 from schemas.files.own_files import refuse_to_replace, seal
 from schemas.files.parts import InputPart, describe_source, name_part, read_source
@@ -280,10 +289,13 @@ def _ask_all(
     dialogues = ((item.id, write_questions(item, config)) for item in documents)
     report = calls.meter.on_event
     report(Started(stage=STAGE, total=len(documents), unit="document"))
+    report(RowsFound(count=len(documents)))
     try:
         for done in run_dialogues(backend, calls, dialogues):
             written.update(done)
             calls.meter.labels["questions"] += sum(len(item.questions) for _, item in done)
+            num_done = sum(bool(item.questions) for _, item in done)
+            report(RowsFinished(done=num_done, failed=len(done) - num_done))
             report(Advanced(stage=STAGE, count=len(done), usage=calls.meter.snapshot()))
     except LimitReachedError:
         raise

@@ -17,6 +17,7 @@ from dataset_builder.pairs import public_name
 from schemas.records import Annotation
 
 NUM_HASH_CHARS = 16
+_SORTED = json.JSONEncoder(sort_keys=True)
 # Fields that differ from response to response, or name a machine; they are not settings.
 NOT_SETTINGS = frozenset({"seed", "base_url", "device", "api_key", "url", "host"})
 
@@ -51,9 +52,19 @@ class Provenance:
             self.languages[row.language] += 1
             self.sampling[_describe_sampling(row.sampling)] += 1
             self.system_prompts[_hash_system_prompt(row)] += 1
-            for sentence in row.sentences:
-                self.judges[public_name(sentence.verdict.judge)] += 1
-                self.protocols[sentence.verdict.protocol] += 1
+        judged = Counter(
+            (sentence.verdict.judge, sentence.verdict.protocol)
+            for row in rows
+            for sentence in row.sentences
+        )
+        for (judge, protocol), count in judged.items():
+            self.judges[public_name(judge)] += count
+            self.protocols[protocol] += count
+
+    def add_block(self, other: Provenance) -> None:
+        """Add the counts of other questions."""
+        for name, counted in vars(self).items():
+            counted.update(getattr(other, name))
 
     def to_dict(self) -> dict[str, dict[str, int]]:
         """The counts as they are in a manifest, names sorted."""
@@ -75,7 +86,7 @@ def _describe_sampling(sampling: Mapping[str, Any]) -> str:
         for name, value in sampling.items()
         if name not in NOT_SETTINGS and isinstance(value, (int, float, bool))
     }
-    return json.dumps(settings, sort_keys=True) if settings else ""
+    return _SORTED.encode(settings) if settings else ""
 
 
 def _hash_system_prompt(row: Annotation) -> str:

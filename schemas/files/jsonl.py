@@ -31,6 +31,12 @@ from schemas.validation import describe_errors
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
+TORN_TAIL = (
+    "the last line is cut off and is left out; rerun the command that wrote the file to get the "
+    "row back"
+)
+
+
 class _Named(BaseModel):
     id: str
 
@@ -150,13 +156,8 @@ def read_places(path: str | Path) -> Iterator[tuple[int, int, bytes]]:
             text = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
             if not text.strip():
                 continue
-            if not raw.endswith(b"\n") and not _is_json(text):
-                warnings.warn(
-                    f"{path}:{line}: the last line is cut off and is left out; rerun the command "
-                    "that wrote the file to get the row back",
-                    TornTailWarning,
-                    stacklevel=2,
-                )
+            if not raw.endswith(b"\n") and not is_json(text):
+                warnings.warn(f"{path}:{line}: {TORN_TAIL}", TornTailWarning, stacklevel=2)
                 return
             yield line, end - len(text), text
 
@@ -174,7 +175,8 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
     return count
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Whether a line is valid JSON: a last line that is not was not written completely."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):  # RecursionError: nested deeper than any valid row

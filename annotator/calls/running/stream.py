@@ -26,6 +26,7 @@ from annotator.calls.running.open_dialogues import (
     ResultT,
     make_request,
 )
+from annotator.calls.running.pace_reports import reporting_paces
 from annotator.calls.running.source import Items, Source
 from annotator.calls.stored_calls import ClaimedCalls, StoredCalls
 from annotator.models.backend import Outcome, Request, StreamingBackend
@@ -92,7 +93,8 @@ class Stream(Generic[ResultT]):
 
     async def _work_off(self) -> None:
         """Make calls until the source has ended and no call is left."""
-        async with self._source, self._backend.connected():
+        paced = reporting_paces(self._backend, self._calls.meter.on_event)
+        async with self._source, self._backend.connected(), paced:
             while True:
                 self._work.clear()
                 self._fill()

@@ -23,7 +23,7 @@ from annotator.judging.annotator import STAGE, Annotator, make_annotation
 from annotator.judging.config import AnnotateConfig
 from annotator.judging.domains.defaults import with_domain
 from annotator.judging.domains.domain import find_domain
-from annotator.judging.judge import Judge, Judged, JudgeTask
+from annotator.judging.judge import Judge, Judged, JudgeFailure, JudgeTask
 from annotator.judging.make_judge import asks_a_model, make_judge
 from annotator.judging.runs.outcome import assess_run
 from annotator.judging.runs.output_checks import check_paths, refuse_labels
@@ -35,11 +35,12 @@ from annotator.judging.stream_judge import JudgeProcesses
 from annotator.judging.tasks import PreparedRows, TaskMaker, prepare_with
 from annotator.models.backend import Backend
 from schemas.errors import BackendError
-from schemas.events import Ended, OnEvent, Started, ignore
+from schemas.events import Ended, OnEvent, RowsFinished, RowsFound, Started, ignore
 from schemas.files.jsonl import read_records
 from schemas.files.parts import InputPart, name_part, read_source
 from schemas.files.sidecar import describe_files, write_sidecar
-from schemas.records import Annotation, Document, Failure, Response
+from schemas.labels import Label
+from schemas.records import Annotation, Document, Failure, Response, Verdict
 from schemas.stage import StageResult, failures_path, write_failures
 
 ItemT = TypeVar("ItemT")
@@ -194,7 +195,7 @@ class JudgingRun:
 
     def judge_now(self) -> None:
         """Judge each distinct task once."""
-        self.annotator.on_event(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        self._begin_judging()
         try:
             for batch in self.annotator.judge_now(self.distinct):
                 self._keep(batch)
@@ -206,7 +207,7 @@ class JudgingRun:
 
         `tasks` are those of `distinct`. Closing it cancels the calls under way.
         """
-        self.annotator.on_event(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        self._begin_judging()
         try:
             async with aclosing(self.annotator.judge_stream(tasks)) as batches:
                 async for batch in batches:
@@ -220,6 +221,27 @@ class JudgingRun:
             key = self._key_of[id(task)]
             self._spool.put(key, task, outcome)
             self.num_done += self._how_often[key]
+            self._report_rows(key, task, outcome)
+
+    def _report_rows(
+        self, key: str, task: JudgeTask, outcome: Sequence[Verdict] | JudgeFailure
+    ) -> None:
+        """Report the rows of one task that was judged."""
+        count = self._how_often[key]
+        if isinstance(outcome, JudgeFailure) or key in self._spool.failures:
+            self.annotator.on_event(RowsFinished(failed=count))
+            return
+        labels = Counter(item.label.value for item in outcome)
+        if task.fragment is not None:
+            labels[Label.UNDETERMINED.value] += 1
+        labels = Counter({label: number * count for label, number in labels.items()})
+        self.annotator.on_event(RowsFinished(done=count, labels=labels))
+
+    def _begin_judging(self) -> None:
+        report = self.annotator.on_event
+        report(Started(stage=STAGE, total=len(self.distinct), unit="response"))
+        report(RowsFound(count=len(self.inputs.order)))
+        report(RowsFinished(failed=len(self.inputs.prepared.failures)))
 
     def _end_judging(self) -> None:
         self.annotator.on_event(Ended(stage=STAGE))

@@ -14,7 +14,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from annotator.models.backend import RETRY_LONGER, OnRetry, Outcome, Request, RequestFailure
+from annotator.models.backend import (
+    RETRY_LONGER,
+    OnRetry,
+    Outcome,
+    Reply,
+    Request,
+    RequestFailure,
+)
 from annotator.models.config import ModelConfig
 from annotator.models.detail_line import detail_line
 from annotator.models.openai.completion import read_completion
@@ -69,6 +76,7 @@ class ServerCalls:
         self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
         while True:
             fields = body.fields(request, kind)
+            sent = time.monotonic()
             try:
                 reply = await connections.complete(
                     endpoint.url,
@@ -90,8 +98,10 @@ class ServerCalls:
                     return self._failed(error)
                 body = other
                 continue
+            seconds = time.monotonic() - sent
             self._learn(body)
-            return self._noted(read_completion(reply), body, sampling_of(fields, kind))
+            outcome = self._noted(read_completion(reply), body, sampling_of(fields, kind))
+            return replace(outcome, seconds=seconds) if isinstance(outcome, Reply) else outcome
 
     def _learn(self, body: RequestBody) -> None:
         """Write later requests like `body`, which a server accepted."""

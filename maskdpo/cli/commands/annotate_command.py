@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -35,14 +36,15 @@ from maskdpo.cli.shard_option import (
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.errors import InputError
+from schemas.events import OnEvent, heard_by
 from schemas.files.jsonl import read_lines
 from schemas.text.counted import count_of
 
 if TYPE_CHECKING:
     from annotator.calls.estimate import Estimate
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits, Meter
     from annotator.judging.config import AnnotateConfig
-    from schemas.events import OnEvent
     from schemas.files.parts import InputPart
     from schemas.files.shard import Shard
     from schemas.records import Annotation
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     """,
 )
 @judge_config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option("--responses", type=INPUT_FILE, help="Responses [RUN/responses.jsonl].")
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -98,6 +102,7 @@ def command(
     is_agreed: bool,
 ) -> None:
     """Label each sentence of each response against its documents. A rerun continues."""
+    from annotator.calls.metrics.counting import listen
     from annotator.judging.config import AnnotateConfig
     from annotator.judging.make_judge import judge_meter
     from annotator.judging.runs.output_checks import refuse_labels
@@ -127,9 +132,10 @@ def command(
     run = replace(run, store=run_store.take_over())
     announced = _announce(settings, source, limits)
     meter = judge_meter(settings, limits)
-    if preview and not _is_preview_liked(run, preview, meter, is_agreed=is_agreed):
+    on_event = heard_by(Progress(), listen(metrics, "judge"))
+    if preview and not _is_preview_liked(run, preview, meter, on_event, is_agreed=is_agreed):
         return
-    result = name_next_step(_judge(run, output, meter, Progress()), shard, source)
+    result = name_next_step(_judge(run, output, meter, on_event), shard, source)
     report_result(result, settings.max_failed, announced=announced)
 
 
@@ -206,10 +212,12 @@ def _estimate(run: AnnotateRun, store: Path) -> Estimate:
     )
 
 
-def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: bool) -> bool:
+def _is_preview_liked(
+    run: AnnotateRun, count: int, meter: Meter, on_event: OnEvent, *, is_agreed: bool
+) -> bool:
     """Judge and print `count` responses; returns whether the user wants the rest judged."""
+    from annotator.calls.metrics.counting import without_rows
     from annotator.judging.runs.preview import preview_annotate
-    from maskdpo.cli.progress import Progress
 
     judged = preview_annotate(
         run.settings,
@@ -220,7 +228,7 @@ def _is_preview_liked(run: AnnotateRun, count: int, meter: Meter, *, is_agreed: 
         count=count,
         retry_failed=run.retry_failed,
         same_model=run.same_model,
-        on_event=Progress(),
+        on_event=without_rows(on_event),
     )
     rest = _estimate(run, run.store)
     return _is_rest_wanted(judged, run.documents, meter, rest, is_agreed=is_agreed)

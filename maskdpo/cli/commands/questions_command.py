@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -22,8 +23,10 @@ from maskdpo.cli.options import (
 from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.events import heard_by
 
 if TYPE_CHECKING:
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
     from schemas.files.shard import Shard
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     """,
 )
 @config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -62,6 +67,7 @@ def command(
     same_model: bool,
 ) -> None:
     """Write questions that your documents answer, with a writer model. A rerun continues."""
+    from annotator.calls.metrics.counting import listen
     from annotator.sampling.questions import estimate_questions, run_questions
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.cli.progress import Progress
@@ -96,7 +102,7 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=Progress(),
+        on_event=heard_by(Progress(), listen(metrics, "writer")),
         part=part,
         also=run_store.also,
     )

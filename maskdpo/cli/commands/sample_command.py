@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
     OUTPUT_FILE,
@@ -22,9 +23,12 @@ from maskdpo.cli.options import (
 from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
+from schemas.events import heard_by
 
 if TYPE_CHECKING:
+    from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
+    from annotator.sampling.sample import IsForgotten
     from schemas.files.shard import Shard
 
 
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     """,
 )
 @config_options
+@metrics_option
 @paid_options
 @estimate_option
 @click.option("--questions", type=INPUT_FILE, help="Questions [RUN/questions.jsonl].")
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
 def command(
     config: RunConfig,
     *,
+    metrics: RunMetrics | None,
     limits: Limits,
     retry_failed: bool,
     estimate_only: bool,
@@ -71,9 +77,9 @@ def command(
 
     Questions that name an unknown document are refused before any call.
     """
+    from annotator.calls.metrics.counting import listen
     from annotator.models.config import SampleConfig
     from annotator.sampling.sample import estimate_sample, run_sample
-    from formats.forgotten import Forgotten
     from maskdpo.cli.progress import Progress
     from schemas.records import Question
 
@@ -82,8 +88,7 @@ def command(
     source = _find_questions(config, questions, documents)
     run_store = find_run_store(config, output, given=store).of_part(shard)
     part = cut_part(source, Question, lambda row: row.id, shard)
-    forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
-    is_forgotten = forgotten.has_response if forgotten.knows_responses else None
+    is_forgotten = _find_forgotten(config, output)
     if estimate_only:
         with run_store.to_read() as calls:
             estimate = estimate_sample(
@@ -106,12 +111,20 @@ def command(
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=Progress(),
+        on_event=heard_by(Progress(), listen(metrics, "policy")),
         is_forgotten=is_forgotten,
         part=part,
         also=run_store.also,
     )
     report_result(name_next_step(result, shard, source), settings.max_failed)
+
+
+def _find_forgotten(config: RunConfig, output: Path) -> IsForgotten | None:
+    """Which responses were forgotten; None where none was."""
+    from formats.forgotten import Forgotten
+
+    forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
+    return forgotten.has_response if forgotten.knows_responses else None
 
 
 def _find_questions(config: RunConfig, questions: Path | None, documents: Path | None) -> Path:
