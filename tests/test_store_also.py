@@ -222,6 +222,32 @@ def test_sixty_four_stores_from_many_threads(tmp_path):
         assert found == {f"{number:064x}": {"n": number} for number in range(64)}
 
 
+def test_more_stores_than_open_files(tmp_path, monkeypatch):
+    import resource
+
+    paths = [tmp_path / f"part-{number}.sqlite" for number in range(40)]
+    for number, path in enumerate(paths):
+        with Store(path) as store:
+            store.put_many("judge", {f"{number:064x}": {}})
+    keys = [f"{number:064x}" for number in range(40)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr("annotator.calls.store_others._FILES_LEFT", 70)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))  # the limit is raised
+        with Store(tmp_path / "own.sqlite", also=paths) as store:
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 190
+            assert len(store.claim_missing(keys).stored) == 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr("annotator.calls.store_others.make_room", lambda number: False)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))
+    try:
+        with Store(tmp_path / "other-own.sqlite", also=paths) as store:
+            assert len(store.claim_missing(keys).stored) == 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_on_a_network_file_system_a_store_in_use_is_left_out(tmp_path, other, monkeypatch):
     monkeypatch.setattr("annotator.calls.store_others.is_on_network", lambda path: True)
     with Store(other) as writer:
