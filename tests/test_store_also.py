@@ -4,10 +4,12 @@ import os
 import pickle
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from old_store import KEYS, REPLY, write_old_store
 
+from annotator.calls import store_tables as tables
 from annotator.calls.estimate import look_into
 from annotator.calls.store import Store
 from annotator.calls.store_others import OtherStores, _kind_of_mount
@@ -132,6 +134,28 @@ def test_an_old_file_is_read(tmp_path):
     old = write_old_store(tmp_path / "old.sqlite")
     with Store(tmp_path / "own.sqlite", also=[old]) as store:
         assert store.claim_missing([KEYS[0]]).stored == {KEYS[0]: REPLY}
+
+
+def test_a_store_of_a_part_has_an_index_of_its_keys(tmp_path, other, monkeypatch):
+    part = tmp_path / "part.sqlite"
+    with Store(part, also=[other]) as store:
+        store.begin_run("annotate", {})
+        store.put_many("judge", {D: {"text": "d"}})
+        store.put_many("judge", {C: LOST}, failed={C})
+    for path, expected in ((part, 1), (other, 0)):
+        with closing(sqlite3.connect(path)) as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE name = 'calls_by_key'")
+            assert len(names.fetchall()) == expected
+    with Store(other, also=[part]) as store:  # it has calls: making an index would take long
+        store.begin_run("annotate", {})
+    searched = []
+    find_keys = tables.find_keys
+    monkeypatch.setattr(
+        tables, "find_keys", lambda *given: searched.append(given[1]) or find_keys(*given)
+    )
+    with Store(tmp_path / "own.sqlite", also=[other, part]) as store:
+        assert set(store.claim_missing([A, C, D]).stored) == {A, C, D}
+    assert [set(keys) for keys in searched] == [{C, D}]
 
 
 def test_others_are_read_only(tmp_path, other):

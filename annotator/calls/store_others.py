@@ -25,7 +25,7 @@ from schemas.errors import InputError
 _ResultT = TypeVar("_ResultT")
 RETRY_S = 1.0  # between attempts to open a file
 _WAIT_S = 1.0  # for a file that is locked
-_CACHE_KIB = 128  # of a file's pages in memory
+_CACHE_KIB = 256  # of a file's pages in memory
 _FILES_EACH = 3  # that SQLite opens for a store
 _FILES_LEFT = 512  # for everything else in this process
 _MOUNTS = Path("/proc/self/mounts")
@@ -99,6 +99,7 @@ class _OtherStore:
         self._stays_open = stays_open
         self._connection: sqlite3.Connection | None = None
         self._failed = "0"  # the column, which version 1 does not have
+        self._is_indexed = False
         self._tried_s = -RETRY_S
         self._is_network = is_on_network(path)
 
@@ -109,6 +110,8 @@ class _OtherStore:
             columns = f"key, kind, value, {self._failed}"
             rows: list[tables.Row] = []
             for batch in tables.batches(keys):
+                if self._is_indexed and not (batch := tables.find_keys(connection, batch)):
+                    continue
                 rows += tables.find_rows(connection, batch, columns)
             return rows
 
@@ -163,6 +166,7 @@ class _OtherStore:
             connection.close()
             return
         self._failed = "failed" if version >= 2 else "0"
+        self._is_indexed = tables.has_key_index(connection)
         self._connection = connection
 
     def close(self) -> None:
