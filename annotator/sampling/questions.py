@@ -87,9 +87,9 @@ def run_questions(
     """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
     A document without a valid question is a row of the `.failed` file, with its reason. Counts:
-    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than
-    requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
-    beginning), `from_store` (replies), and one `left_out_*` per reason.
+    `documents`, `questions`, `topics`, `short` (documents with fewer than requested), `failed`
+    (documents with none), `cut_documents` (the writer read only their beginning), `from_store`
+    (replies), and one `left_out_*` per reason.
 
     With `part`, only these documents are read (there may be none), and repeats across documents
     stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
