@@ -37,14 +37,14 @@ RUN_METRICS = [
         ),
         (
             "metrics-refused-once-more",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused",
+            "return number - last if number >= last else number",
+            "return number",
             UNITS,
         ),
         (
             "metrics-refused-fall",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused - last",
+            "return number - last if number >= last else number",
+            "return number - last",
             UNITS,
         ),
         (

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from metrics_text import faults_for_textfile, read_text
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from annotator.calls.metrics.counting import RunMetrics, listen
+from annotator.calls.metrics.counting import RunMetrics, StageTally, listen
 from annotator.calls.metrics.families import BOUNDS, FAMILIES
 from annotator.calls.metrics.metrics_file import MetricsFile, is_metrics
 from annotator.calls.metrics.rendering import to_openmetrics
@@ -58,7 +58,13 @@ def answered(key: str = "k", *, seconds: float | None = 0.1, cost: float | None 
 
 def paced(*, refused: int, rate: float | None = 40.0) -> Event:
     state = ServerPace(
-        server="127.0.0.1:8000", under_way=3, room=5, rate=rate, waiting=2, refused=refused
+        server="127.0.0.1:8000",
+        under_way=3,
+        room=5,
+        rate=rate,
+        waiting=2,
+        sent=10 * refused,
+        refused=refused,
     )
     return ServersPaced(servers=[state])
 
@@ -155,9 +161,11 @@ def test_servers_are_gauges_and_their_refusals_add_up_over_backends() -> None:
     assert found["maskdpo_server_rate", *server] == 40
     assert found["maskdpo_server_waiting", *server] == 2
     assert found["maskdpo_server_refused_total", *server] == 6
+    assert found["maskdpo_server_sent_total", *server] == 60
     tell(paced(refused=1, rate=None))  # of a backend that was made later
     found = read(metrics.snapshot())
     assert found["maskdpo_server_refused_total", *server] == 7
+    assert found["maskdpo_server_sent_total", *server] == 70
     assert ("maskdpo_server_rate", *server) not in found
 
 
@@ -171,15 +179,14 @@ def test_users_of_models_are_counted_apart() -> None:
     assert found["maskdpo_calls_total", "dpo", "policy"] == 2
 
 
-def test_a_listener_of_stages_counts_for_the_role_of_the_stage_that_began() -> None:
-    metrics = RunMetrics()
-    tell = metrics.stage_listener()
+def test_a_tally_counts_for_the_role_of_the_stage_that_began() -> None:
+    tell = StageTally()
     tell(CallAsked(key="of none"))
     for stage, count in (("sample", 1), ("annotate", 2), ("questions", 3)):
         tell(Started(stage=stage, total=None, unit="row"))
         tell(Started(stage="merge", total=None, unit="row"))
         tell(CallsServed(count=count))
-    found = read(metrics.snapshot())
+    found = read(pickle.loads(pickle.dumps(tell.snapshot())))
     served = {key[2]: n for key, n in found.items() if key[0] == "maskdpo_calls_from_store_total"}
     assert served == {"policy": 1, "judge": 2, "writer": 3}
     assert found["maskdpo_calls_total", "default", "policy"] == 0
@@ -470,8 +477,10 @@ def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None
             await asyncio.sleep(0)
 
     asyncio.run(run())
-    expected = ServerPace(server="a:1", under_way=1, room=4, rate=None, waiting=3, refused=2)
-    at_end = ServerPace(server="a:1", under_way=0, room=4, rate=None, waiting=3, refused=2)
+    expected = ServerPace(
+        server="a:1", under_way=1, room=4, rate=None, waiting=3, sent=9, refused=2
+    )
+    at_end = ServerPace(server="a:1", under_way=0, room=4, rate=None, waiting=3, sent=9, refused=2)
     assert heard == [ServersPaced(servers=[expected]), ServersPaced(servers=[at_end])]
 
 

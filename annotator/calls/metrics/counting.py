@@ -47,7 +47,7 @@ class RunMetrics:
         self._values: defaultdict[Key, float] = defaultdict(float)
         self._counts: dict[Key, list[int]] = {}
         self._totals: defaultdict[Key, float] = defaultdict(float)
-        self._refused: dict[Key, int] = {}  # as a server's pace last reported it
+        self._reported: dict[Key, int] = {}  # counts of a server, as last reported
         self._others: list[Callable[[], MetricsSnapshot]] = []
         self._lock = threading.Lock()
         self._values[of.START_TIME.name,] = clock()
@@ -172,11 +172,29 @@ class RunMetrics:
                 self._values.pop((of.SERVER_RATE.name, *key), None)
             else:
                 self._values[of.SERVER_RATE.name, *key] = item.rate
-            last = self._refused.get(key, 0)
-            # A new backend counts from 0 again.
-            more = item.refused - last if item.refused >= last else item.refused
-            self._refused[key] = item.refused
-            self._values[of.SERVER_REFUSED.name, *key] += more
+            for family, number in ((of.SERVER_SENT, item.sent), (of.SERVER_REFUSED, item.refused)):
+                self._values[family.name, *key] += self._more((family.name, *key), number)
+
+    def _more(self, key: Key, number: int) -> int:
+        """How much a count of a server has grown; a new backend counts from 0 again."""
+        last, self._reported[key] = self._reported.get(key, 0), number
+        return number - last if number >= last else number
+
+
+class StageTally:
+    """Counts the events of one run function in a worker process: call it with each event."""
+
+    def __init__(self) -> None:
+        self._metrics = RunMetrics()
+        self._tell = self._metrics.stage_listener()
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        self._tell(event)
+
+    def snapshot(self) -> MetricsSnapshot:
+        """The counts up to now, for a `MetricsBoard` in the process that writes the file."""
+        return self._metrics.snapshot()
 
 
 def listen(metrics: RunMetrics | None, role: Role, name: str = DEFAULT_NAME) -> OnEvent:

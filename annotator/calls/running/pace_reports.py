@@ -30,6 +30,8 @@ class _State(Protocol):
     @property
     def rate(self) -> float | None: ...
     @property
+    def num_sent(self) -> int: ...
+    @property
     def num_refused(self) -> int: ...
     @property
     def num_waiting(self) -> int: ...
@@ -72,6 +74,7 @@ def _describe(backend: ShowsPaces) -> ServersPaced:
                 room=item.room,
                 rate=item.rate,
                 waiting=item.num_waiting,
+                sent=item.num_sent,
                 refused=item.num_refused,
             )
             for item in backend.paces()
