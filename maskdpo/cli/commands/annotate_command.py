@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.engine_option import (
+    EngineName,
+    EngineOptions,
+    engine_option,
+    run_on_cluster,
+)
 from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
@@ -84,6 +90,7 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", "is_agreed", is_flag=True, help="With --preview: continue without asking.")
 @shard_option
+@engine_option
 @store_option
 @same_model_option
 def command(
@@ -97,6 +104,7 @@ def command(
     documents: Path | None,
     output: Path | None,
     shard: Shard | None,
+    engine: EngineName,
     store: Path | None,
     same_model: bool,
     preview: int | None,
@@ -136,7 +144,18 @@ def command(
     on_event = heard_by(Progress(), listen(metrics, "judge"))
     if preview and not _is_preview_liked(run, preview, meter, on_event, is_agreed=is_agreed):
         return
-    result = name_next_step(_judge(run, output, meter, on_event), shard, source)
+    if engine == "ray":
+        options = EngineOptions(
+            config=config,
+            limits=limits,
+            retry_failed=retry_failed,
+            same_model=same_model,
+            on_event=on_event,
+            metrics=metrics,
+        )
+        result = _judge_on_cluster(run, output, options)
+    else:
+        result = name_next_step(_judge(run, output, meter, on_event), shard, source)
     report_result(result, settings.max_failed, announced=announced)
 
 
@@ -170,6 +189,21 @@ def _judge(run: AnnotateRun, output: Path, meter: Meter, on_event: OnEvent) -> S
         part=run.part,
         also=run.also,
     )
+
+
+def _judge_on_cluster(run: AnnotateRun, output: Path, options: EngineOptions) -> StageResult:
+    from annotator.judging.make_judge import asks_a_model
+    from annotator.scale.stages import annotate_stage
+
+    stage = annotate_stage(
+        run.settings,
+        responses=run.responses,
+        documents=run.documents,
+        output=output,
+        store=run.store,
+    )
+    model = run.settings.llm if asks_a_model(run.settings) else None
+    return run_on_cluster(stage, options, model=model)
 
 
 def _find_inputs(
