@@ -75,7 +75,7 @@ RUN_METRICS = [
         ("metrics-present-of-the-dead", "if item.is_now or ", "if ", UNITS),
         ("metrics-rows-of-the-dead", "(is_lost and item.is_redone)", "False", UNITS),
         ("metrics-rows-of-the-ended", "(is_lost and item.is_redone)", "item.is_redone", UNITS),
-        ("metrics-ended-forgotten", "return add_up([self._ended, *", "return add_up([*", UNITS),
+        ("metrics-ended-forgotten", "counted = [self._ended, *", "counted = [*", UNITS),
     ),
     *mutants_of(
         "annotator/calls/metrics/rendering.py",
