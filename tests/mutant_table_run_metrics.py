@@ -53,12 +53,6 @@ RUN_METRICS = [
             "pass",
             UNITS,
         ),
-        (
-            "metrics-role-of-the-first",
-            "nonlocal role\n            if",
-            "nonlocal role\n            if role is None and",
-            UNITS,
-        ),
         ("metrics-no-zeros", "for kind in of.TOKEN_KINDS:", "for kind in ():", UNITS),
         ("metrics-others-left-out", "*(read() for read in self._others)", "", UNITS),
         (

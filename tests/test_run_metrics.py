@@ -11,7 +11,6 @@ import threading
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,12 +19,13 @@ from hypothesis import strategies as st
 from metrics_text import faults_for_textfile, read_text
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from annotator.calls.metrics.counting import RunMetrics, StageTally, listen
+from annotator.calls.metrics.counting import RunMetrics, listen
 from annotator.calls.metrics.families import BOUNDS, FAMILIES
 from annotator.calls.metrics.metrics_file import MetricsFile, is_metrics
 from annotator.calls.metrics.rendering import to_openmetrics
 from annotator.calls.metrics.snapshot import MetricsBoard, MetricsSnapshot, add_up
 from annotator.calls.running.pace_reports import reporting_paces, server_name
+from annotator.models.pacing.reports import PaceState
 from schemas.errors import ConfigError, InputError, LimitReachedError
 from schemas.events import (
     CallAnswered,
@@ -39,7 +39,6 @@ from schemas.events import (
     RowsFound,
     ServerPace,
     ServersPaced,
-    Started,
     heard_by,
     ignore,
 )
@@ -178,19 +177,6 @@ def test_users_of_models_are_counted_apart() -> None:
     found = read(metrics.snapshot())
     assert found["maskdpo_calls_total", "base", "policy"] == 1
     assert found["maskdpo_calls_total", "dpo", "policy"] == 2
-
-
-def test_a_tally_counts_for_the_role_of_the_stage_that_began() -> None:
-    tell = StageTally()
-    tell(CallAsked(key="of none"))
-    for stage, count in (("sample", 1), ("annotate", 2), ("questions", 3)):
-        tell(Started(stage=stage, total=None, unit="row"))
-        tell(Started(stage="merge", total=None, unit="row"))
-        tell(CallsServed(count=count))
-    found = read(pickle.loads(pickle.dumps(tell.snapshot())))
-    served = {key[2]: n for key, n in found.items() if key[0] == "maskdpo_calls_from_store_total"}
-    assert served == {"policy": 1, "judge": 2, "writer": 3}
-    assert found["maskdpo_calls_total", "default", "policy"] == 0
 
 
 def test_without_metrics_nothing_listens() -> None:
@@ -461,9 +447,17 @@ class Paced:
     def __init__(self) -> None:
         self.in_flight = 1
 
-    def paces(self) -> list[SimpleNamespace]:
-        state = {"url": "http://a:1/v1", "in_flight": self.in_flight, "room": 4, "rate": None}
-        return [SimpleNamespace(**state, num_sent=9, num_refused=2, num_waiting=3)]
+    def paces(self) -> list[PaceState]:
+        state = PaceState(
+            url="http://a:1/v1",
+            in_flight=self.in_flight,
+            room=4,
+            rate=None,
+            num_sent=9,
+            num_refused=2,
+            num_waiting=3,
+        )
+        return [state]
 
 
 def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None:

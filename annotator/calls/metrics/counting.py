@@ -29,7 +29,6 @@ from schemas.events import (
     RowsFinished,
     RowsFound,
     ServersPaced,
-    Started,
     ignore,
 )
 from schemas.labels import Label
@@ -65,24 +64,6 @@ class RunMetrics:
         def count(event: Event) -> None:
             with self._lock:
                 self._count(who, event)
-
-        return count
-
-    def stage_listener(self) -> OnEvent:
-        """Counts one run function after another, as the role that its stage has.
-
-        It is for an engine that does not know what its workers run (`ROLES`).
-        """
-        role: Role | None = None
-
-        def count(event: Event) -> None:
-            nonlocal role
-            if isinstance(event, Started) and event.stage in ROLES:
-                role = ROLES[event.stage]
-                self._begin((role, DEFAULT_NAME))
-            elif role is not None:
-                with self._lock:
-                    self._count((role, DEFAULT_NAME), event)
 
         return count
 
@@ -179,22 +160,6 @@ class RunMetrics:
         """How much a count of a server has grown; a new backend counts from 0 again."""
         last, self._reported[key] = self._reported.get(key, 0), number
         return number - last if number >= last else number
-
-
-class StageTally:
-    """Counts the events of one run function in a worker process: call it with each event."""
-
-    def __init__(self) -> None:
-        self._metrics = RunMetrics()
-        self._tell = self._metrics.stage_listener()
-
-    def __call__(self, event: Event) -> None:
-        """Count one event."""
-        self._tell(event)
-
-    def snapshot(self) -> MetricsSnapshot:
-        """The counts up to now, for a `MetricsBoard` in the process that writes the file."""
-        return self._metrics.snapshot()
 
 
 def listen(metrics: RunMetrics | None, role: Role, name: str = DEFAULT_NAME) -> OnEvent:

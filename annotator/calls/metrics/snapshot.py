@@ -71,7 +71,7 @@ def add_up(snapshots: Iterable[MetricsSnapshot]) -> MetricsSnapshot:
 class MetricsBoard:
     """The last snapshot of each piece of work that several processes do, by the name of the piece.
 
-    Each attempt at a piece counts from 0 (a `StageTally` of its own). Any thread may use it.
+    Each attempt at a piece counts from 0 (a `RunMetrics` of its own). Any thread may use it.
     """
 
     def __init__(self) -> None:

@@ -13,35 +13,17 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from annotator.calls.running.handover import end_task
+from annotator.models.pacing.reports import PaceState
 from schemas.events import OnEvent, ServerPace, ServersPaced, ignore
 
 REPORT_EVERY_S = 1.0
-
-
-class _State(Protocol):
-    """The pace of one server, as a backend shows it."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def room(self) -> int: ...
-    @property
-    def rate(self) -> float | None: ...
-    @property
-    def num_sent(self) -> int: ...
-    @property
-    def num_refused(self) -> int: ...
-    @property
-    def num_waiting(self) -> int: ...
 
 
 @runtime_checkable
 class ShowsPaces(Protocol):
     """A backend of servers whose pace it knows."""
 
-    def paces(self) -> Sequence[_State]:
+    def paces(self) -> Sequence[PaceState]:
         """The state of each server now."""
 
 
