@@ -159,7 +159,8 @@ class ServerPace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServersPaced:
-    """The servers of one model now; reported about once a second while calls are made."""
+    """The servers of one model now; reported before the first call, about once a second while calls
+    are made, and after the last."""
 
     servers: Sequence[ServerPace]
 

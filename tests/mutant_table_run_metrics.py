@@ -53,6 +53,12 @@ RUN_METRICS = [
             "pass",
             UNITS,
         ),
+        (
+            "metrics-servers-of-earlier-work",
+            "self._reported.get(key, number)",
+            "self._reported.get(key, 0)",
+            UNITS,
+        ),
         ("metrics-no-zeros", "for kind in of.TOKEN_KINDS:", "for kind in ():", UNITS),
         ("metrics-others-left-out", "*(read() for read in self._others)", "", UNITS),
         (

@@ -153,8 +153,9 @@ def test_servers_are_gauges_and_their_refusals_add_up_over_backends() -> None:
     metrics = RunMetrics()
     tell = metrics.listener("judge")
     server = ("default", "judge", "127.0.0.1:8000")
-    tell(paced(refused=4))
-    tell(paced(refused=6))
+    tell(paced(refused=4))  # of an earlier piece of work
+    tell(paced(refused=7))
+    tell(paced(refused=10))
     found = read(metrics.snapshot())
     assert found["maskdpo_server_calls", *server] == 3
     assert found["maskdpo_server_room", *server] == 5
@@ -234,7 +235,8 @@ def test_the_counts_of_other_processes_are_included() -> None:
 def test_a_board_keeps_what_an_ended_process_counted_but_not_its_present() -> None:
     board = MetricsBoard()
     board.put("piece 1", count(CallAsked(key="a")).snapshot())
-    board.put("piece 1", count(CallAsked(key="a"), CallAsked(key="b"), paced(refused=1)).snapshot())
+    events = [paced(refused=3), CallAsked(key="a"), CallAsked(key="b"), paced(refused=4)]
+    board.put("piece 1", count(*events).snapshot())
     board.put("piece 2", count(CallAsked(key="c")).snapshot())
     judge, server = ("default", "judge"), ("default", "judge", "127.0.0.1:8000")
     assert read(board.total())["maskdpo_calls_total", *judge] == 3

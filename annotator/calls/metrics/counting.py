@@ -157,8 +157,12 @@ class RunMetrics:
                 self._values[family.name, *key] += self._more((family.name, *key), number)
 
     def _more(self, key: Key, number: int) -> int:
-        """How much a count of a server has grown; a new backend counts from 0 again."""
-        last, self._reported[key] = self._reported.get(key, 0), number
+        """How much a count of a server has grown since the last report.
+
+        The first report is made before a call: what a backend counted until then belongs to an
+        earlier piece of work. A new backend counts from 0 again.
+        """
+        last, self._reported[key] = self._reported.get(key, number), number
         return number - last if number >= last else number
 
 

@@ -1,7 +1,7 @@
 """Reports the pace of a backend's servers while its calls are made.
 
 The rule: a server is named by its host and port only, since the rest of an address may hold a user
-or a key. The last report is made when no call is under way any more.
+or a key. The first report is made before a call, the last when no call is under way any more.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ class ShowsPaces(Protocol):
 
 @asynccontextmanager
 async def reporting_paces(backend: object, on_event: OnEvent) -> AsyncIterator[None]:
-    """Report the pace of `backend` every second until the block ends, and then once more."""
+    """Report the pace of `backend` now, every second until the block ends, and then once more."""
     if on_event is ignore or not isinstance(backend, ShowsPaces):
         yield
         return
+    on_event(_describe(backend))
     task = asyncio.create_task(_keep_reporting(backend, on_event))
     try:
         yield
@@ -43,8 +44,8 @@ async def reporting_paces(backend: object, on_event: OnEvent) -> AsyncIterator[N
 
 async def _keep_reporting(backend: ShowsPaces, on_event: OnEvent) -> None:
     while True:
-        on_event(_describe(backend))
         await asyncio.sleep(REPORT_EVERY_S)
+        on_event(_describe(backend))
 
 
 def _describe(backend: ShowsPaces) -> ServersPaced:
