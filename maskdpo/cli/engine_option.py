@@ -60,14 +60,17 @@ class EngineOptions:
 
     config: RunConfig
     limits: Limits
-    retry_failed: bool
-    same_model: bool
     on_event: OnEvent
     metrics: RunMetrics | None
 
 
 def run_on_cluster(
-    stage: Stage[RecordT], options: EngineOptions, *, model: ModelConfig | None
+    stage: Stage[RecordT],
+    options: EngineOptions,
+    *,
+    model: ModelConfig | None,
+    retry_failed: bool,
+    same_model: bool,
 ) -> StageResult:
     """Run `stage` on Ray; the files and the result are those of a run in this process.
 
@@ -82,8 +85,8 @@ def run_on_cluster(
         _RayEngine(stage=stage, options=options, config=config),
         num_actors=config.actors or os.cpu_count() or 1,
         num_pieces=config.pieces,
-        retry_failed=options.retry_failed,
-        same_model=options.same_model,
+        retry_failed=retry_failed,
+        same_model=same_model,
         on_event=options.on_event,
     )
 
