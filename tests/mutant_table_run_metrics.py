@@ -37,14 +37,14 @@ RUN_METRICS = [
         ),
         (
             "metrics-refused-once-more",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused",
+            "return number - last if number >= last else number",
+            "return number",
             UNITS,
         ),
         (
             "metrics-refused-fall",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused - last",
+            "return number - last if number >= last else number",
+            "return number - last",
             UNITS,
         ),
         (
@@ -54,9 +54,9 @@ RUN_METRICS = [
             UNITS,
         ),
         (
-            "metrics-role-of-the-first",
-            "nonlocal role\n            if",
-            "nonlocal role\n            if role is None and",
+            "metrics-servers-of-earlier-work",
+            "self._reported.get(key, number)",
+            "self._reported.get(key, 0)",
             UNITS,
         ),
         ("metrics-no-zeros", "for kind in of.TOKEN_KINDS:", "for kind in ():", UNITS),
@@ -75,7 +75,7 @@ RUN_METRICS = [
         ("metrics-present-of-the-dead", "if item.is_now or ", "if ", UNITS),
         ("metrics-rows-of-the-dead", "(is_lost and item.is_redone)", "False", UNITS),
         ("metrics-rows-of-the-ended", "(is_lost and item.is_redone)", "item.is_redone", UNITS),
-        ("metrics-ended-forgotten", "return add_up([self._ended, *", "return add_up([*", UNITS),
+        ("metrics-ended-forgotten", "counted = [self._ended, *", "counted = [*", UNITS),
     ),
     *mutants_of(
         "annotator/calls/metrics/rendering.py",
