@@ -134,13 +134,13 @@ class InputIndex:
 
     def _load_rows(self, workers: Workers) -> None:
         """The first reading, in the order of files and rows."""
-        files = RowFiles(self.paths)
+        files = RowFiles(self.paths, self.scratch.folder)
         tasks = (
             (number, part) for number in range(len(self.paths)) for part in files[number].parts()
         )
         num_lines = [0] * len(self.paths)
         with_rows: set[int] = set()
-        make_job = partial(_HeadJob, self._reader, self.paths)
+        make_job = partial(_HeadJob, self._reader, self.paths, self.scratch.folder)
         for number, heads in workers.map(make_job, tasks):
             self._keep(number, num_lines[number], heads)
             num_lines[number] += heads.num_lines
@@ -204,7 +204,7 @@ class BlockReader:
     def __init__(self, scratch: Scratch, paths: Sequence[Path]) -> None:
         self._scratch = scratch
         self._paths = paths
-        self._files = RowFiles(paths)
+        self._files = RowFiles(paths, scratch.folder)
 
     def read(self, block: Block, faults: list[Fault]) -> Iterator[list[Annotation]]:
         """The responses of each question, by id; after a fault, which is added, the sound ones."""
@@ -232,9 +232,9 @@ class BlockReader:
 class _HeadJob:
     """The first reading in one process: (number of a file, part) to that number and the heads."""
 
-    def __init__(self, reader: HeadReader, paths: Sequence[Path]) -> None:
+    def __init__(self, reader: HeadReader, paths: Sequence[Path], scratch: Path) -> None:
         self._reader = reader
-        self._files = RowFiles(paths)
+        self._files = RowFiles(paths, scratch)
 
     def __call__(self, task: tuple[int, Part]) -> tuple[int, Heads]:
         number, part = task

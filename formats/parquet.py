@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROWS_PER_GROUP = 1_000
+
+
+def open_writer(sink: Path | IO[bytes], schema: Any) -> Any:
+    """A pyarrow.parquet.ParquetWriter with the options of all our files, which decide bytes."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        version="2.6",
+        data_page_version="1.0",
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=True,
+    )
 
 
 class TableWriter:
@@ -60,19 +75,9 @@ class TableWriter:
 
     def _write(self, rows: Any) -> None:
         """Write one row group."""
-        import pyarrow.parquet as pq
-
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(
-                self.path,
-                self._schema,
-                version="2.6",
-                data_page_version="1.0",
-                compression="zstd",
-                compression_level=3,
-                use_dictionary=True,
-            )
+            self._writer = open_writer(self.path, self._schema)
         self._writer.write_table(rows)
         self.num_rows += rows.num_rows
 

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import pickle
+import re
 import threading
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,7 @@ from schemas.events import (
     RowsFound,
     ServerPace,
     ServersPaced,
+    Started,
     heard_by,
     ignore,
 )
@@ -136,6 +138,7 @@ def test_a_bucket_has_what_is_at_most_its_bound(seconds: float, bound: float | N
 def test_what_is_known_to_exist_is_0_and_what_is_not_is_left_out() -> None:
     found = read(count(role="policy").snapshot())
     assert found["maskdpo_calls_total", "default", "policy"] == 0
+    assert found["maskdpo_tokens_total", "cached", "default", "policy"] == 0
     assert found["maskdpo_call_seconds_bucket", "+Inf", "default", "policy"] == 0
     assert not any("cost" in key[0] or "server" in key[0] or "sent" in key[0] for key in found)
 
@@ -166,6 +169,20 @@ def test_users_of_models_are_counted_apart() -> None:
     found = read(metrics.snapshot())
     assert found["maskdpo_calls_total", "base", "policy"] == 1
     assert found["maskdpo_calls_total", "dpo", "policy"] == 2
+
+
+def test_a_listener_of_stages_counts_for_the_role_of_the_stage_that_began() -> None:
+    metrics = RunMetrics()
+    tell = metrics.stage_listener()
+    tell(CallAsked(key="of none"))
+    for stage, count in (("sample", 1), ("annotate", 2), ("questions", 3)):
+        tell(Started(stage=stage, total=None, unit="row"))
+        tell(Started(stage="merge", total=None, unit="row"))
+        tell(CallsServed(count=count))
+    found = read(metrics.snapshot())
+    served = {key[2]: n for key, n in found.items() if key[0] == "maskdpo_calls_from_store_total"}
+    assert served == {"policy": 1, "judge": 2, "writer": 3}
+    assert found["maskdpo_calls_total", "default", "policy"] == 0
 
 
 def test_without_metrics_nothing_listens() -> None:
@@ -235,6 +252,14 @@ def test_a_board_keeps_what_an_ended_process_counted_but_not_its_present() -> No
     assert found["maskdpo_calls_under_way", *judge] == 1
     assert found["maskdpo_server_refused_total", *server] == 1
     assert ("maskdpo_server_room", *server) not in found
+
+
+def test_the_rows_of_an_ended_process_stay() -> None:
+    board = MetricsBoard()
+    for piece in ("piece 1", "piece 2"):
+        board.put(piece, count(RowsFound(count=5), RowsFinished(done=5)).snapshot())
+        board.end(piece)
+    assert read(board.total())["maskdpo_rows_total", "default", "done", "judge"] == 10
 
 
 def test_the_rows_of_a_dead_process_are_counted_by_the_one_that_does_them_again() -> None:
@@ -458,3 +483,14 @@ def test_a_file_can_be_read_by_other_users_as_any_new_file(tmp_path: Path) -> No
     finally:
         os.umask(before)
     assert (tmp_path / "run.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_page_lists_every_family() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(maskdpo_\w+)` \| (\w+) \| (.*) \| (.+) \|$", page, re.MULTILINE)
+    assert listed == [
+        (item.sample, item.kind, ", ".join(f"`{name}`" for name in item.label_names), item.text)
+        for item in FAMILIES.values()
+    ]
+    named = set(re.findall(r"maskdpo_\w+", page))
+    assert named <= {item.sample for item in FAMILIES.values()} | {"maskdpo_call_seconds"}

@@ -191,6 +191,18 @@ def test_the_file_may_come_from_the_run_config(world: World) -> None:
     assert total(read(world, "deep/folder/run.prom"), "calls_total") == 4
 
 
+def test_parts_have_files_of_their_own_whose_counts_add_up(world: World) -> None:
+    (world.folder / "run.yaml").write_text("run: {metrics: run.prom}\n")
+    for number in (1, 2):
+        code, _, err = world.run("annotate", "--config", "run.yaml", "--shard", f"{number}/2")
+        assert code == 0, err
+    assert not (world.folder / "run.prom").exists()
+    parts = [read(world, f"run-0000{number}-of-00002.prom") for number in (1, 2)]
+    for name in ("calls_total", "rows_found_total", "rows_total"):
+        assert sum(total(part, name) for part in parts) == 4
+    assert all(total(part, "calls_total") for part in parts)
+
+
 def test_a_file_that_is_something_else_is_refused_before_a_call(world: World) -> None:
     code, _, err = world.run("annotate", "--metrics", world.path("responses"))
     assert code == 2 and "is also --responses; name another file" in err

@@ -122,7 +122,7 @@ class _OtherStore:
             return None
         try:
             return ask(self._connection)
-        except sqlite3.OperationalError:  # locked, or removed; a damaged file is no such error
+        except sqlite3.OperationalError:  # locked, or removed; one for a damaged file is not caught
             self.close()
             return None
         except sqlite3.DatabaseError:

@@ -17,7 +17,8 @@ from typing import Any
 from dataset_builder.folder.summaries import Scale
 from dataset_builder.splits.splits import Split
 from schemas.error_spans import group_piece_rows
-from schemas.files.tables import require_columns, scan_batches
+from schemas.files.columnar import scan_batches
+from schemas.files.tables import require_columns
 from schemas.labels import CORRECT_LABELS, HALLUCINATED_LABELS
 
 SCORE_STEPS = 1_000

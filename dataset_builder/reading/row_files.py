@@ -3,18 +3,24 @@
 The rule: a row is the JSON text of one record, whatever the format of its file, and a place that a
 scan gives is read again later as the same text. So the builder checks the rows of all formats in
 the same way, and several processes can scan the parts of one file.
+
+Parquet is read once, from its first row to its last: a build reads rows a second time in the order
+of their questions, and a row group would be read anew for nearly each of them. Its rows are copied
+as lines of JSON to the scratch folder, which then needs the room of the same rows as JSON Lines.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from schemas.errors import InputError
 from schemas.files.jsonl import is_json
+from schemas.files.parquet_lines import fault_of_columns, is_parquet, read_parquet_lines
+from schemas.records import Annotation
 
 PART_BYTES = 4 << 20
 MAX_OPEN_FILES = 64
@@ -60,7 +66,7 @@ class RowFile(Protocol):
 
     path: Path
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Iterable[Part]:
         """The parts that, in order, are the whole file; each fits in memory many times."""
 
     def scan(self, part: Part) -> ScannedPart:
@@ -139,11 +145,55 @@ class JsonLinesFile:
         return self._handle
 
 
-class RowFiles:
-    """The input's files by number; at most MAX_OPEN_FILES are open."""
+class ParquetFile:
+    """A file of Parquet, whose rows `parts` copies: line N of the copy is row N.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.files: Sequence[RowFile] = [open_rows(path) for path in paths]
+    `scan` and `read` take the parts that were given so far, in any process, from the copy.
+    """
+
+    def __init__(self, path: Path, copy: Path) -> None:
+        self.path = path
+        self._lines = JsonLinesFile(copy)
+
+    def parts(self) -> Iterator[Part]:
+        """Parts of about PART_BYTES of the copy; each is given when it is on disk."""
+        fault = fault_of_columns(self.path, Annotation)
+        if fault:
+            raise InputError.of(self.path, fault)
+        start = end = 0
+        with self._lines.path.open("wb") as copy:
+            for _, text in read_parquet_lines(self.path):
+                end += copy.write(text + b"\n")
+                if end - start >= PART_BYTES:
+                    copy.flush()
+                    yield Part(start, end)
+                    start = end
+        if start < end:
+            yield Part(start, end)
+
+    def scan(self, part: Part) -> ScannedPart:
+        """The rows of a part."""
+        return self._lines.scan(part)
+
+    def read(self, place: Place) -> bytes:
+        """The row at a place."""
+        return self._lines.read(place)
+
+    def close(self) -> None:
+        """Close the copy; a later `read` opens it again."""
+        self._lines.close()
+
+
+class RowFiles:
+    """The input's files by number; at most MAX_OPEN_FILES are open.
+
+    scratch   a folder for copies, the same one in each process; the caller removes it
+    """
+
+    def __init__(self, paths: Sequence[Path], scratch: Path) -> None:
+        self.files: Sequence[RowFile] = [
+            open_rows(path, scratch / f"rows-{number}.jsonl") for number, path in enumerate(paths)
+        ]
         self._used: OrderedDict[int, RowFile] = OrderedDict()
 
     def __getitem__(self, number: int) -> RowFile:
@@ -161,6 +211,6 @@ class RowFiles:
         self._used.clear()
 
 
-def open_rows(path: Path) -> RowFile:
-    """The reader of a file, by the end of its name."""
-    return JsonLinesFile(path)
+def open_rows(path: Path, copy: Path) -> RowFile:
+    """The reader of a file, by the end of its name; `copy` is where it may copy its rows."""
+    return ParquetFile(path, copy) if is_parquet(path) else JsonLinesFile(path)

@@ -35,6 +35,11 @@ class Scratch:
         ):
             self._connection.execute(statement)
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the database, for other files of the same life."""
+        return self._path.parent
+
     def __reduce__(self) -> tuple[object, ...]:
         return _open_read_only, (self._path,)
 

@@ -18,7 +18,7 @@ from maskdpo.data_sets.hub import is_hub_id
 from maskdpo.data_sets.opening import refuse_part_of_file
 from maskdpo.data_sets.training import find_pairs
 from schemas.errors import Fault, InputError
-from schemas.files import tables
+from schemas.files import columnar, tables
 from schemas.files.jsonl import read_lines, scan_rows
 from schemas.files.other_formats import advise_on_format
 from schemas.files.sidecar import FORMAT_PREFIX, check_sidecar, read_sidecar_values
@@ -189,7 +189,7 @@ def _refuse_run_folder(folder: Path) -> None:
 
 
 def _kind_of_file(path: Path) -> Kind:
-    if path.suffix in tables.COLUMNAR:
+    if path.suffix in columnar.COLUMNAR:
         hint = "; show the annotations they were built from"
         advice = hint if "response_id" in tables.column_names(path) else ""
         tables.require_columns(path, SIDES, what="pairs", advice=advice)

@@ -7,7 +7,9 @@ Reading rules, the same for every stage:
   corrects a file once;
 - the torn-tail rule: a last line without its newline that is not valid JSON was not written
   completely. It gives a warning and counts as "not done", never as a fault and never as a row;
-- a sidecar from a newer major format version, or of another stage, is refused.
+- a sidecar from a newer major format version, or of another stage, is refused;
+- a file whose name ends with .parquet is read in the same way: row N is line N
+  (`schemas.files.parquet_lines`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import Fault, InputError
 from schemas.files.other_formats import advise_on_format, encoding_faults
+from schemas.files.parquet_lines import fault_of_columns, is_parquet, read_parquet_lines
 from schemas.files.sidecar import check_sidecar
 from schemas.files.writing import atomic_writer
 from schemas.validation import describe_errors
@@ -104,6 +107,9 @@ def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] |
 def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
     """`scan_rows`, with the place of each row, for callers that seek to it later."""
     path = Path(path)
+    if is_parquet(path) and (fault := fault_of_columns(path, model)):
+        yield Fault(path=str(path), line=None, message=fault)
+        return
     is_first = True
     for line, start, text in read_places(path):
         try:
@@ -138,7 +144,12 @@ def read_ids(path: str | Path) -> Iterator[str]:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Non-blank lines with their numbers; a torn last line is left out with a warning."""
+    """Non-blank lines with their numbers; a torn last line is left out with a warning.
+
+    Of Parquet, the rows as JSON.
+    """
+    if is_parquet(Path(path)):
+        return read_parquet_lines(Path(path))
     return ((line, text) for line, _, text in read_places(path))
 
 

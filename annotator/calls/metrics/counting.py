@@ -10,7 +10,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Literal
 
@@ -29,12 +29,15 @@ from schemas.events import (
     RowsFinished,
     RowsFound,
     ServersPaced,
+    Started,
     ignore,
 )
 from schemas.labels import Label
 
 Role = Literal["judge", "policy", "writer"]
 DEFAULT_NAME = "default"
+# Who makes the calls of a stage, by the name in its event `Started`.
+ROLES: Mapping[str, Role] = {"annotate": "judge", "sample": "policy", "questions": "writer"}
 
 
 class RunMetrics:
@@ -62,6 +65,24 @@ class RunMetrics:
         def count(event: Event) -> None:
             with self._lock:
                 self._count(who, event)
+
+        return count
+
+    def stage_listener(self) -> OnEvent:
+        """Counts one run function after another, as the role that its stage has.
+
+        It is for an engine that does not know what its workers run (`ROLES`).
+        """
+        role: Role | None = None
+
+        def count(event: Event) -> None:
+            nonlocal role
+            if isinstance(event, Started) and event.stage in ROLES:
+                role = ROLES[event.stage]
+                self._begin((role, DEFAULT_NAME))
+            elif role is not None:
+                with self._lock:
+                    self._count((role, DEFAULT_NAME), event)
 
         return count
 

@@ -20,6 +20,7 @@ from maskdpo.cli.options import (
     require_file,
     show_estimate,
 )
+from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.events import heard_by
@@ -27,6 +28,7 @@ from schemas.events import heard_by
 if TYPE_CHECKING:
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
+    from schemas.files.shard import Shard
 
 
 @click.command(
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--documents", type=INPUT_FILE, help="Documents [RUN/documents.jsonl].")
 @click.option("--model", help="Writer model: model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
+@shard_option
 @store_option
 @same_model_option
 def command(
@@ -59,6 +62,7 @@ def command(
     documents: Path | None,
     model: str | None,
     output: Path | None,
+    shard: Shard | None,
     store: Path | None,
     same_model: bool,
 ) -> None:
@@ -67,18 +71,25 @@ def command(
     from annotator.sampling.questions import estimate_questions, run_questions
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.cli.progress import Progress
+    from schemas.records import Document
 
     settings = config.section(QuestionsConfig, "questions", model=model)
     source = documents or config.run.path("documents.jsonl")
-    output = output or config.run.path("questions.jsonl")
+    output = name_output(output, config.run.path("questions.jsonl"), shard)
     require_file(
         source, made_by="give --documents FILE (one JSON object per line), or set run.documents"
     )
-    run_store = find_run_store(config, output, given=store)
+    run_store = find_run_store(config, output, given=store).of_part(shard)
+    part = cut_part(source, Document, lambda row: row.id, shard)
     if estimate_only:
         with run_store.to_read() as calls:
             estimate = estimate_questions(
-                settings, documents=source, store=calls, retry_failed=retry_failed
+                settings,
+                documents=source,
+                store=calls,
+                retry_failed=retry_failed,
+                part=part,
+                also=run_store.also,
             )
         show_estimate(estimate)
         return
@@ -92,5 +103,7 @@ def command(
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=heard_by(Progress(), listen(metrics, "writer")),
+        part=part,
+        also=run_store.also,
     )
-    report_result(result, settings.max_failed)
+    report_result(name_next_step(result, shard, source), settings.max_failed)

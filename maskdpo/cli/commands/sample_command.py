@@ -20,6 +20,7 @@ from maskdpo.cli.options import (
     require_file,
     show_estimate,
 )
+from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
 from maskdpo.run_store import find_run_store, same_model_option, store_option
 from schemas.events import heard_by
@@ -27,6 +28,7 @@ from schemas.events import heard_by
 if TYPE_CHECKING:
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
+    from schemas.files.shard import Shard
 
 
 @click.command(
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 )
 @click.option("--model", help="Model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
+@shard_option
 @store_option
 @same_model_option
 def command(
@@ -65,6 +68,7 @@ def command(
     documents: Path | None,
     model: str | None,
     output: Path | None,
+    shard: Shard | None,
     store: Path | None,
     same_model: bool,
 ) -> None:
@@ -77,17 +81,13 @@ def command(
     from annotator.sampling.sample import estimate_sample, run_sample
     from formats.forgotten import Forgotten
     from maskdpo.cli.progress import Progress
+    from schemas.records import Question
 
     settings = config.section(SampleConfig, "sample", model=model)
-    output = output or config.run.path("responses.jsonl")
-    source = questions or config.run.path("questions.jsonl")
-    require_file(
-        source, made_by="give --questions FILE (one JSON object per line), or set run.questions"
-    )
-    known = _find_documents(config, documents, is_of_run=questions is None)
-    if known is not None:
-        _check_documents(config, source, known)
-    run_store = find_run_store(config, output, given=store)
+    output = name_output(output, config.run.path("responses.jsonl"), shard)
+    source = _find_questions(config, questions, documents)
+    run_store = find_run_store(config, output, given=store).of_part(shard)
+    part = cut_part(source, Question, lambda row: row.id, shard)
     forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
     is_forgotten = forgotten.has_response if forgotten.knows_responses else None
     if estimate_only:
@@ -98,6 +98,8 @@ def command(
                 store=calls,
                 retry_failed=retry_failed,
                 is_forgotten=is_forgotten,
+                part=part,
+                also=run_store.also,
             )
         show_estimate(estimate)
         return
@@ -112,8 +114,22 @@ def command(
         same_model=same_model,
         on_event=heard_by(Progress(), listen(metrics, "policy")),
         is_forgotten=is_forgotten,
+        part=part,
+        also=run_store.also,
     )
-    report_result(result, settings.max_failed)
+    report_result(name_next_step(result, shard, source), settings.max_failed)
+
+
+def _find_questions(config: RunConfig, questions: Path | None, documents: Path | None) -> Path:
+    """The file of questions, after the check of the documents that they name."""
+    source = questions or config.run.path("questions.jsonl")
+    require_file(
+        source, made_by="give --questions FILE (one JSON object per line), or set run.questions"
+    )
+    known = _find_documents(config, documents, is_of_run=questions is None)
+    if known is not None:
+        _check_documents(config, source, known)
+    return source
 
 
 def _find_documents(config: RunConfig, given: Path | None, *, is_of_run: bool) -> Path | None:
