@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from schemas.files.batches import scan_batches
+from schemas.files.columnar import scan_batches
 
 _KEY = "question_id"
 
