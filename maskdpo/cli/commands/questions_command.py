@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.engine_option import (
+    EngineName,
+    EngineOptions,
+    engine_option,
+    run_on_cluster,
+)
 from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
@@ -22,13 +28,16 @@ from maskdpo.cli.options import (
 )
 from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
-from maskdpo.run_store import find_run_store, same_model_option, store_option
+from maskdpo.run_store import RunStore, find_run_store, same_model_option, store_option
 from schemas.events import heard_by
 
 if TYPE_CHECKING:
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
+    from annotator.sampling.questions_config import QuestionsConfig
+    from schemas.files.parts import InputPart
     from schemas.files.shard import Shard
+    from schemas.stage import StageResult
 
 
 @click.command(
@@ -50,6 +59,7 @@ if TYPE_CHECKING:
 @click.option("--model", help="Writer model: model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Questions [RUN/questions.jsonl].")
 @shard_option
+@engine_option
 @store_option
 @same_model_option
 def command(
@@ -63,12 +73,13 @@ def command(
     model: str | None,
     output: Path | None,
     shard: Shard | None,
+    engine: EngineName,
     store: Path | None,
     same_model: bool,
 ) -> None:
     """Write questions that your documents answer, with a writer model. A rerun continues."""
     from annotator.calls.metrics.counting import listen
-    from annotator.sampling.questions import estimate_questions, run_questions
+    from annotator.sampling.questions import estimate_questions
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.cli.progress import Progress
     from schemas.records import Document
@@ -94,16 +105,49 @@ def command(
         show_estimate(estimate)
         return
     announce_limits(limits, settings.prices)
-    result = run_questions(
-        settings,
-        documents=source,
-        output=output,
-        store=run_store.take_over(),
+    options = EngineOptions(
+        config=config,
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=heard_by(Progress(), listen(metrics, "writer")),
-        part=part,
-        also=run_store.also,
+        metrics=metrics,
     )
+    if engine == "ray":
+        result = _write_on_cluster(settings, source, output, run_store.take_over(), options)
+    else:
+        result = _write(settings, source, output, run_store, part, options)
     report_result(name_next_step(result, shard, source), settings.max_failed)
+
+
+def _write(
+    settings: QuestionsConfig,
+    documents: Path,
+    output: Path,
+    store: RunStore,
+    part: InputPart | None,
+    options: EngineOptions,
+) -> StageResult:
+    from annotator.sampling.questions import run_questions
+
+    return run_questions(
+        settings,
+        documents=documents,
+        output=output,
+        store=store.take_over(),
+        limits=options.limits,
+        retry_failed=options.retry_failed,
+        same_model=options.same_model,
+        on_event=options.on_event,
+        part=part,
+        also=store.also,
+    )
+
+
+def _write_on_cluster(
+    settings: QuestionsConfig, documents: Path, output: Path, store: Path, options: EngineOptions
+) -> StageResult:
+    from annotator.scale.stages import questions_stage
+
+    stage = questions_stage(settings, documents=documents, output=output, store=store)
+    return run_on_cluster(stage, options, model=settings)

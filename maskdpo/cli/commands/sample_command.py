@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from maskdpo.cli.engine_option import (
+    EngineName,
+    EngineOptions,
+    engine_option,
+    run_on_cluster,
+)
 from maskdpo.cli.metrics_option import metrics_option
 from maskdpo.cli.options import (
     INPUT_FILE,
@@ -22,13 +29,17 @@ from maskdpo.cli.options import (
 )
 from maskdpo.cli.shard_option import cut_part, name_next_step, name_output, shard_option
 from maskdpo.config import RunConfig
-from maskdpo.run_store import find_run_store, same_model_option, store_option
+from maskdpo.run_store import RunStore, find_run_store, same_model_option, store_option
 from schemas.events import heard_by
 
 if TYPE_CHECKING:
     from annotator.calls.metrics.counting import RunMetrics
     from annotator.calls.usage import Limits
+    from annotator.models.config import SampleConfig
+    from formats.forgotten import Forgotten
+    from schemas.files.parts import InputPart
     from schemas.files.shard import Shard
+    from schemas.stage import StageResult
 
 
 @click.command(
@@ -55,6 +66,7 @@ if TYPE_CHECKING:
 @click.option("--model", help="Model folder, Hub id, or its name on a server.")
 @click.option("--output", type=OUTPUT_FILE, help="Responses [RUN/responses.jsonl].")
 @shard_option
+@engine_option
 @store_option
 @same_model_option
 def command(
@@ -69,6 +81,7 @@ def command(
     model: str | None,
     output: Path | None,
     shard: Shard | None,
+    engine: EngineName,
     store: Path | None,
     same_model: bool,
 ) -> None:
@@ -78,7 +91,7 @@ def command(
     """
     from annotator.calls.metrics.counting import listen
     from annotator.models.config import SampleConfig
-    from annotator.sampling.sample import estimate_sample, run_sample
+    from annotator.sampling.sample import estimate_sample
     from formats.forgotten import Forgotten
     from maskdpo.cli.progress import Progress
     from schemas.records import Question
@@ -104,20 +117,69 @@ def command(
         show_estimate(estimate)
         return
     announce_limits(limits, settings.prices)
-    result = run_sample(
-        settings,
-        questions=source,
-        output=output,
-        store=run_store.take_over(),
+    options = EngineOptions(
+        config=config,
         limits=limits,
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=heard_by(Progress(), listen(metrics, "policy")),
-        is_forgotten=is_forgotten,
-        part=part,
-        also=run_store.also,
+        metrics=metrics,
     )
+    files = SampleFiles(questions=source, output=output, forgotten=forgotten)
+    if engine == "ray":
+        result = _sample_on_cluster(settings, files, run_store.take_over(), options)
+    else:
+        result = _sample(settings, files, run_store, part, options)
     report_result(name_next_step(result, shard, source), settings.max_failed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFiles:
+    """The files of a run, and what must not be sampled."""
+
+    questions: Path
+    output: Path
+    forgotten: Forgotten
+
+
+def _sample(
+    settings: SampleConfig,
+    files: SampleFiles,
+    store: RunStore,
+    part: InputPart | None,
+    options: EngineOptions,
+) -> StageResult:
+    from annotator.sampling.sample import run_sample
+
+    forgotten = files.forgotten
+    return run_sample(
+        settings,
+        questions=files.questions,
+        output=files.output,
+        store=store.take_over(),
+        limits=options.limits,
+        retry_failed=options.retry_failed,
+        same_model=options.same_model,
+        on_event=options.on_event,
+        is_forgotten=forgotten.has_response if forgotten.knows_responses else None,
+        part=part,
+        also=store.also,
+    )
+
+
+def _sample_on_cluster(
+    settings: SampleConfig, files: SampleFiles, store: Path, options: EngineOptions
+) -> StageResult:
+    from annotator.scale.stages import sample_stage
+
+    stage = sample_stage(
+        settings,
+        questions=files.questions,
+        output=files.output,
+        store=store,
+        forgotten=files.forgotten,
+    )
+    return run_on_cluster(stage, options, model=settings)
 
 
 def _find_questions(config: RunConfig, questions: Path | None, documents: Path | None) -> Path:
