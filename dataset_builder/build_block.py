@@ -30,7 +30,7 @@ from schemas.records import Annotation, Evidence
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """What decides the result of every question, besides its rows; a worker gets a copy.
+    """What decides the result of a question in addition to its rows; a worker gets a copy.
 
     scratch      where the rows are; shared (`Scratch.share`) before another process reads it
     paths        the files of rows

@@ -28,6 +28,7 @@ from core_support import (
 )
 from judge_server import ScriptedJudge
 from sample_server import ChatServer, completion
+from test_server_pace import pace_of
 
 from annotator.calls.dialogue import Ask
 from annotator.calls.run_dialogues import stream_dialogues
@@ -41,7 +42,7 @@ from annotator.judging.lexical.judge import LexicalJudge
 from annotator.judging.stream_judge import JudgeProcesses
 from annotator.models.backend import Decoding, Finished, Reply, Request, Take
 from annotator.models.config import SampleConfig
-from annotator.models.openai.pace import Pace, Seat
+from annotator.models.openai.pace import Seat
 from annotator.sampling.sampler import Sampler, ask_once
 from schemas.errors import BackendError
 from schemas.files.jsonl import write_records
@@ -502,13 +503,14 @@ def test_threads_that_begin_at_once_share_one_judge(tmp_path: Path) -> None:
 
 def test_a_slot_is_given_back_once() -> None:
     async def run() -> int:
-        pace = Pace(4)
+        pace = pace_of(4)
         seat = Seat(loop=asyncio.get_running_loop(), news=asyncio.Event())
         other = Seat(loop=asyncio.get_running_loop(), news=asyncio.Event())
-        assert pace.acquire(seat, 3) == 3
+        permits = pace.acquire(seat, 3)
+        assert len(permits) == 3
         pace.leave(seat)
-        pace.release(seat)  # a request that was still ending when its stream had left
-        return pace.acquire(other, 10)
+        pace.release(seat, permits[0])  # a request that was still ending when its stream had left
+        return len(pace.acquire(other, 10))
 
     assert asyncio.run(run()) == 4
 

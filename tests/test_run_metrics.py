@@ -6,10 +6,11 @@ import asyncio
 import math
 import os
 import pickle
+import re
 import threading
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from annotator.calls.metrics.metrics_file import MetricsFile, is_metrics
 from annotator.calls.metrics.rendering import to_openmetrics
 from annotator.calls.metrics.snapshot import MetricsBoard, MetricsSnapshot, add_up
 from annotator.calls.running.pace_reports import reporting_paces, server_name
+from annotator.models.pacing.reports import PaceState
 from schemas.errors import ConfigError, InputError, LimitReachedError
 from schemas.events import (
     CallAnswered,
@@ -56,7 +58,13 @@ def answered(key: str = "k", *, seconds: float | None = 0.1, cost: float | None 
 
 def paced(*, refused: int, rate: float | None = 40.0) -> Event:
     state = ServerPace(
-        server="127.0.0.1:8000", under_way=3, room=5, rate=rate, waiting=2, refused=refused
+        server="127.0.0.1:8000",
+        under_way=3,
+        room=5,
+        rate=rate,
+        waiting=2,
+        sent=10 * refused,
+        refused=refused,
     )
     return ServersPaced(servers=[state])
 
@@ -136,6 +144,7 @@ def test_a_bucket_has_what_is_at_most_its_bound(seconds: float, bound: float | N
 def test_what_is_known_to_exist_is_0_and_what_is_not_is_left_out() -> None:
     found = read(count(role="policy").snapshot())
     assert found["maskdpo_calls_total", "default", "policy"] == 0
+    assert found["maskdpo_tokens_total", "cached", "default", "policy"] == 0
     assert found["maskdpo_call_seconds_bucket", "+Inf", "default", "policy"] == 0
     assert not any("cost" in key[0] or "server" in key[0] or "sent" in key[0] for key in found)
 
@@ -144,17 +153,20 @@ def test_servers_are_gauges_and_their_refusals_add_up_over_backends() -> None:
     metrics = RunMetrics()
     tell = metrics.listener("judge")
     server = ("default", "judge", "127.0.0.1:8000")
-    tell(paced(refused=4))
-    tell(paced(refused=6))
+    tell(paced(refused=4))  # of an earlier piece of work
+    tell(paced(refused=7))
+    tell(paced(refused=10))
     found = read(metrics.snapshot())
     assert found["maskdpo_server_calls", *server] == 3
     assert found["maskdpo_server_room", *server] == 5
     assert found["maskdpo_server_rate", *server] == 40
     assert found["maskdpo_server_waiting", *server] == 2
     assert found["maskdpo_server_refused_total", *server] == 6
+    assert found["maskdpo_server_sent_total", *server] == 60
     tell(paced(refused=1, rate=None))  # of a backend that was made later
     found = read(metrics.snapshot())
     assert found["maskdpo_server_refused_total", *server] == 7
+    assert found["maskdpo_server_sent_total", *server] == 70
     assert ("maskdpo_server_rate", *server) not in found
 
 
@@ -223,7 +235,8 @@ def test_the_counts_of_other_processes_are_included() -> None:
 def test_a_board_keeps_what_an_ended_process_counted_but_not_its_present() -> None:
     board = MetricsBoard()
     board.put("piece 1", count(CallAsked(key="a")).snapshot())
-    board.put("piece 1", count(CallAsked(key="a"), CallAsked(key="b"), paced(refused=1)).snapshot())
+    events = [paced(refused=3), CallAsked(key="a"), CallAsked(key="b"), paced(refused=4)]
+    board.put("piece 1", count(*events).snapshot())
     board.put("piece 2", count(CallAsked(key="c")).snapshot())
     judge, server = ("default", "judge"), ("default", "judge", "127.0.0.1:8000")
     assert read(board.total())["maskdpo_calls_total", *judge] == 3
@@ -235,6 +248,14 @@ def test_a_board_keeps_what_an_ended_process_counted_but_not_its_present() -> No
     assert found["maskdpo_calls_under_way", *judge] == 1
     assert found["maskdpo_server_refused_total", *server] == 1
     assert ("maskdpo_server_room", *server) not in found
+
+
+def test_the_rows_of_an_ended_process_stay() -> None:
+    board = MetricsBoard()
+    for piece in ("piece 1", "piece 2"):
+        board.put(piece, count(RowsFound(count=5), RowsFinished(done=5)).snapshot())
+        board.end(piece)
+    assert read(board.total())["maskdpo_rows_total", "default", "done", "judge"] == 10
 
 
 def test_the_rows_of_a_dead_process_are_counted_by_the_one_that_does_them_again() -> None:
@@ -428,9 +449,17 @@ class Paced:
     def __init__(self) -> None:
         self.in_flight = 1
 
-    def paces(self) -> list[SimpleNamespace]:
-        state = {"url": "http://a:1/v1", "in_flight": self.in_flight, "room": 4, "rate": None}
-        return [SimpleNamespace(**state, num_sent=9, num_refused=2, num_waiting=3)]
+    def paces(self) -> list[PaceState]:
+        state = PaceState(
+            url="http://a:1/v1",
+            in_flight=self.in_flight,
+            room=4,
+            rate=None,
+            num_sent=9,
+            num_refused=2,
+            num_waiting=3,
+        )
+        return [state]
 
 
 def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None:
@@ -445,9 +474,9 @@ def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None
             await asyncio.sleep(0)
 
     asyncio.run(run())
-    expected = ServerPace(server="a:1", under_way=1, room=4, rate=None, waiting=3, refused=2)
-    at_end = ServerPace(server="a:1", under_way=0, room=4, rate=None, waiting=3, refused=2)
-    assert heard == [ServersPaced(servers=[expected]), ServersPaced(servers=[at_end])]
+    at_first = ServerPace(server="a:1", under_way=1, room=4, waiting=3, sent=9, refused=2)
+    at_last = replace(at_first, under_way=0)
+    assert heard == [ServersPaced(servers=[at_first]), ServersPaced(servers=[at_last])]
 
 
 def test_a_file_can_be_read_by_other_users_as_any_new_file(tmp_path: Path) -> None:
@@ -458,3 +487,14 @@ def test_a_file_can_be_read_by_other_users_as_any_new_file(tmp_path: Path) -> No
     finally:
         os.umask(before)
     assert (tmp_path / "run.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_page_lists_every_family() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(maskdpo_\w+)` \| (\w+) \| (.*) \| (.+) \|$", page, re.MULTILINE)
+    assert listed == [
+        (item.sample, item.kind, ", ".join(f"`{name}`" for name in item.label_names), item.text)
+        for item in FAMILIES.values()
+    ]
+    named = set(re.findall(r"maskdpo_\w+", page))
+    assert named <= {item.sample for item in FAMILIES.values()} | {"maskdpo_call_seconds"}

@@ -11,6 +11,24 @@ from annotator.models.openai.endpoints import EndpointPool
 from annotator.models.openai.held_failures import Answered
 from annotator.models.openai.pace import Pace, Seat
 from annotator.models.openai.request_stream import RequestStream
+from annotator.models.pacing.gate import Gate
+
+
+class NoLimits:
+    """A server that takes every call at once."""
+
+    rate, known_rate, room = 1e9, None, 10**6
+
+    def __getattr__(self, name):
+        return lambda *arguments, **named: None
+
+
+def pool_of(*urls):
+    return EndpointPool(urls, patience=1, make_gate=lambda url: Gate(NoLimits(), 0.0))
+
+
+def pace_of(most):
+    return Pace(most, pool_of("http://a"))
 
 
 def seats(count):
@@ -32,15 +50,15 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("acquire wait rele
 
 @given(STEPS, st.integers(1, 4))
 def test_slots_are_never_more_than_the_room_nor_idle_while_a_seat_waits(steps, room):
-    pace, all_seats = Pace(room), seats(3)
+    pace, all_seats, held = pace_of(room), seats(3), [[], [], []]
     for number, step in steps:
         seat = all_seats[number]
         if step == "acquire":
-            pace.acquire(seat, 2)
+            held[number] += pace.acquire(seat, 2)
         elif step == "wait" and not pace.is_waiting(seat):
             pace.wait(seat)
         elif step == "release" and seat.num_held:
-            pace.release(seat)
+            pace.release(seat, held[number].pop())
         used = sum(item.num_held + item.num_granted for item in all_seats)
         assert used <= room
         waiting = [item for item in all_seats if pace.is_waiting(item)]
@@ -48,27 +66,28 @@ def test_slots_are_never_more_than_the_room_nor_idle_while_a_seat_waits(steps, r
         assert all(item.news.is_set() for item in waiting if item.num_granted)
     for seat in all_seats:
         pace.leave(seat)
-    assert pace.acquire(all_seats[0], 9) == room
+    assert len(pace.acquire(all_seats[0], 9)) == room
 
 
 def test_a_free_slot_goes_to_the_waiting_stream_that_holds_the_fewest():
-    pace, (busy, idle) = Pace(4), seats(2)
-    assert pace.acquire(busy, 9) == 4
+    pace, (busy, idle) = pace_of(4), seats(2)
+    permits = pace.acquire(busy, 9)
+    assert len(permits) == 4
     pace.wait(busy)
     pace.wait(idle)
     for _ in range(3):
-        pace.release(busy)
+        pace.release(busy, permits.pop())
     assert (busy.num_granted, idle.num_granted) == (1, 2)
-    assert pace.acquire(idle, 9) == 2
+    assert len(pace.acquire(idle, 9)) == 2
 
 
 def test_a_stream_whose_caller_is_busy_keeps_no_slot_it_was_granted():
     async def run():
-        pace, (other,) = Pace(2), seats(1)
-        assert pace.acquire(other, 1) == 1
+        pace, (other,) = pace_of(2), seats(1)
+        (permit,) = pace.acquire(other, 1)
         reply = asyncio.get_running_loop().create_future()
 
-        async def ask(asked):
+        async def ask(asked, permit):
             await reply
             outcome = Reply(text="Yes.", finish_reason="stop")
             return Answered(finished=(asked, outcome), sent=0.0, ended=0.0)
@@ -77,7 +96,7 @@ def test_a_stream_whose_caller_is_busy_keeps_no_slot_it_was_granted():
             Work("a", "b", "c").take,
             ask=ask,
             pace=pace,
-            pool=EndpointPool(["http://a"], patience=1),
+            pool=pool_of("http://a"),
             concurrency=2,
             ready=None,
         ).run()
@@ -86,9 +105,9 @@ def test_a_stream_whose_caller_is_busy_keeps_no_slot_it_was_granted():
         await asyncio.sleep(0)
         reply.set_result(None)
         await asyncio.sleep(0)
-        pace.release(other)  # and gets it in the step in which the reply arrives
+        pace.release(other, permit)  # and gets it in the step in which the reply arrives
         assert [asked.id for asked, _ in await first] == ["a"]
-        assert pace.acquire(other, 2) == 2
+        assert len(pace.acquire(other, 2)) == 2
         pace.leave(other)
         assert [asked.id for asked, _ in await collect(stream)] == ["b", "c"]
 
@@ -96,12 +115,12 @@ def test_a_stream_whose_caller_is_busy_keeps_no_slot_it_was_granted():
 
 
 def test_a_seat_whose_loop_is_closed_keeps_no_slot():
-    pace = Pace(1)
+    pace = pace_of(1)
     loop = asyncio.new_event_loop()
     gone = Seat(loop=loop, news=asyncio.Event())
     (other,) = seats(1)
-    pace.acquire(other, 1)
+    (permit,) = pace.acquire(other, 1)
     pace.wait(gone)
     loop.close()
-    pace.release(other)
-    assert pace.acquire(other, 1) == 1
+    pace.release(other, permit)
+    assert len(pace.acquire(other, 1)) == 1

@@ -237,9 +237,9 @@ def test_a_stream_that_is_closed_gives_its_slots_back_and_loses_only_what_was_un
             assert asyncio.all_tasks() == before
             assert len(server.asked) <= 2 + 3
             gate.opened.set()
+            assert backend._pace._num_used == 0
             again = Work(*named("again", 9))
             done = await collect(backend.stream(again.take))
-            assert again.limits[0] == 3
             return names_of(done)
 
         assert finish(run()) == sorted(named("again", 9))

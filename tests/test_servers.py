@@ -8,11 +8,12 @@ import time
 import pytest
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import WORDS, write_questions
+from test_server_pace import pool_of
 
 from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.models.config import SampleConfig
-from annotator.models.openai.endpoints import FIRST_REST_S, EndpointPool
-from annotator.models.openai.request_stream import MOST_REFUSALS
+from annotator.models.openai.endpoints import FIRST_REST_S
+from annotator.models.openai.resends import MOST_REFUSALS
 from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 
@@ -86,7 +87,7 @@ def test_one_server_named_twice_is_refused():
 
 
 def test_a_server_rests_longer_each_time_and_is_forgiven_when_it_answers():
-    pool = EndpointPool(["a", "b"], patience=1)
+    pool = pool_of("a", "b")
     (a, b) = pool.endpoints
     for _ in range(8):
         pool.lost(a, 0.0, "gone")

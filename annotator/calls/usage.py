@@ -156,10 +156,13 @@ class Budget:
 
     def describe_stop(self) -> str:
         """A sentence: which limit the next call does not fit, and what was spent."""
-        cost = f", {self.cost_text}" if self.cost_text else ""
+        return self._describe_stop(self.num_asked, self.tokens.total, self.cost_text)
+
+    def _describe_stop(self, num_calls: int, num_tokens: int, cost: str) -> str:
+        cost = f", {cost}" if cost else ""
         return (
-            f"the next call does not fit {' and '.join(self._exceeded)}: {self.num_asked:,} calls "
-            f"were made ({self.tokens.total:,} tokens{cost}){self._needed}"
+            f"the next call does not fit {' and '.join(self._exceeded)}: {num_calls:,} calls "
+            f"were made ({num_tokens:,} tokens{cost}){self._needed}"
         )
 
     def rows(self) -> list[tuple[str, str]]:

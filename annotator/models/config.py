@@ -130,13 +130,24 @@ class ModelConfig(Section):
         ),
     )
     concurrency: int = Field(
-        default=16, ge=1, le=4096, description="openai: maximum number of requests in flight"
+        default=16,
+        ge=1,
+        le=4096,
+        description="openai: maximum number of requests in flight",
     )
     timeout_s: float = Field(
         default=600.0, gt=0.0, description="openai: timeout of one request, in seconds"
     )
     max_retries: int = Field(
         default=2, ge=0, le=20, description="openai: number of times a failed request is sent again"
+    )
+    failure_window: int = Field(
+        default=100,
+        ge=0,
+        le=100_000,
+        description=(
+            "openai: the run stops when more than half of this many calls in a row failed; 0: never"
+        ),
     )
     prices: Prices | None = Field(
         default=None,

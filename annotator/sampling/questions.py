@@ -87,9 +87,9 @@ def run_questions(
     """Ask the writer model for `num_questions` questions per document, keep the valid ones.
 
     A document without a valid question is a row of the `.failed` file, with its reason. Counts:
-    `documents`, `questions`, `topics`, `short` (documents with some questions, but fewer than
-    requested), `failed` (documents with none), `cut_documents` (of which the writer read only the
-    beginning), `from_store` (replies), and one `left_out_*` per reason.
+    `documents`, `questions`, `topics`, `short` (documents with fewer than requested), `failed`
+    (documents with none), `cut_documents` (the writer read only their beginning), `from_store`
+    (replies), and one `left_out_*` per reason.
 
     With `part`, only these documents are read (there may be none), and repeats across documents
     stay: the merge of the parts removes them. Replies of the stores `also` are used, too.
@@ -107,9 +107,8 @@ def run_questions(
         calls = StoredCalls(opened, kind=STORE_KIND, meter=meter)
         identified = _begin_run(backend, calls, known, config, same_model=same_model)
         written = _write_all(backend, calls, known, config, output)
-    questions, num_repeated = _collect(known, written), 0
-    if part is None:
-        questions, num_repeated = without_repeats(questions)
+    questions = _collect(known, written)
+    questions, num_repeated = without_repeats(questions) if part is None else (questions, 0)
     is_kept = bool(meter.total_failure) and output.exists()
     if not is_kept:
         write_records(output, questions)
@@ -120,8 +119,8 @@ def run_questions(
     if not is_kept:
         timings = {"total_s": time.monotonic() - started}
         sidecar = _describe(config, backend, identified, inputs, counts=counts, timings=timings)
-        sidecar = seal(sidecar, [output])
-        write_sidecar(output, name_part(sidecar, part, [output, failures_path(output)]))
+        sidecar = name_part(sidecar, part, [output, failures_path(output)])
+        write_sidecar(output, seal(sidecar, [output]) if part is None else sidecar)
     return StageResult(
         output=output,
         num_rows=len(known),

@@ -104,7 +104,7 @@ class RowMerger:
             try:
                 yield line, want(text, config)
             except ValidationError:
-                message = f"is no row of the input of {self._parts[0].command}"
+                message = f"is not a row of the input of {self._parts[0].command}"
                 raise InputError.of(self._source, message, line=line) from None
 
     def _take_questions(

@@ -77,13 +77,15 @@ class PieceFolder:
         return [path for path in self.all_stores() if _count_of(path) != count]
 
 
-def make_pieces(parts: Sequence[InputPart], folder: PieceFolder) -> list[Piece]:
+def make_pieces(
+    parts: Sequence[InputPart], folder: PieceFolder, *, units_per_row: int = 1
+) -> list[Piece]:
     """The pieces of an input that was cut into `parts`; those without rows, too."""
     return [
         Piece(
             shard=part.shard,
             output=folder.output_of(part.shard),
-            num_rows=len(part),
+            num_rows=len(part) * units_per_row,
             rows=part,
             store=folder.store_of(part.shard),
         )

@@ -34,12 +34,15 @@ Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
 class Stage(Generic[RecordT]):
     """One run of annotate, sample or questions.
 
+    name, unit           of the command, and of its progress; a row of the input has `units_per_row`
     source, model, key   the input, what its rows are, and the id that decides the piece of a row
     described            hash and size of all input files (`describe_files`)
     config               the settings as the output's sidecar has them
     make_workers         makes workers that are given `Common`
     """
 
+    name: str
+    unit: str
     source: Path
     model: type[RecordT]
     key: Callable[[RecordT], str]
@@ -48,6 +51,7 @@ class Stage(Generic[RecordT]):
     output: Path
     store: Path
     make_workers: Callable[[Common], MakeWorker]
+    units_per_row: int = 1
 
 
 def run_in_pieces(
@@ -69,7 +73,8 @@ def run_in_pieces(
     folder = PieceFolder(output=stage.output, store=stage.store)
     count = num_pieces or folder.choose_count(count_rows(stage.source), num_actors=num_actors)
     parts = cut_rows(stage.source, stage.model, key=stage.key, count=count)
-    pieces = make_pieces([replace(part, described=stage.described) for part in parts], folder)
+    parts = [replace(part, described=stage.described) for part in parts]
+    pieces = make_pieces(parts, folder, units_per_row=stage.units_per_row)
     owed = [
         piece for piece in pieces if not is_finished(piece, stage.config, retry_failed=retry_failed)
     ]

@@ -33,6 +33,8 @@ def annotate_stage(
     config = with_domain(config)
     documents = documents.absolute() if documents else None
     return Stage(
+        name="annotate",
+        unit="response",
         source=responses,
         model=Response,
         key=lambda row: row.question_id,
@@ -52,6 +54,9 @@ def sample_stage(
     """`sample`, cut by question. Raises what `run_sample` raises before it asks."""
     check_output_of_sample(output, questions, store)
     return Stage(
+        name="sample",
+        unit="reply",
+        units_per_row=config.num_responses,
         source=questions,
         model=Question,
         key=lambda row: row.id,
@@ -71,6 +76,8 @@ def questions_stage(
     """`questions`, cut by document. Raises what `run_questions` raises before it asks."""
     check_output_of_questions(output, documents, store)
     return Stage(
+        name="questions",
+        unit="document",
         source=documents,
         model=Document,
         key=lambda row: row.id,

@@ -28,7 +28,7 @@ class Piece:
 
     shard     which questions (or documents) of the input it has
     output    the file that it writes; a lock next to it keeps two workers from writing it at once
-    num_rows  rows of the input that are in this part, for progress
+    num_rows  what there is to do in this part, in the unit of progress
     rows      where these rows are in the input
     store     the store of its calls
     """

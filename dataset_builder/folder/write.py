@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,12 +132,11 @@ class DataWriter:
         for table in self._tables.values():
             table.close()
 
-    def add(self, config_name: str, split: Split, row: Mapping[str, Any]) -> None:
-        """Append a row to `pairs` or `sentences`; rows must be in the order of their questions."""
-        self._tables[parquet_name(config_name, split)].add(row)
-
     def add_table(self, name: str, rows: Any) -> None:
-        """Append an Arrow table to the file `name` (`parquet_name`), which has its schema."""
+        """Append an Arrow table to the file `name` (`parquet_name`), which has its schema.
+
+        Rows must be in the order of their questions.
+        """
         self._tables[name].add_table(rows)
 
     def files(self) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ import click
 from maskdpo.cli.options import OUTPUT_FILE
 from maskdpo.config import RunConfig
 from schemas.errors import ConfigError
+from schemas.files.shard import Shard, part_path
 
 if TYPE_CHECKING:
     from annotator.calls.metrics.counting import RunMetrics
@@ -39,13 +40,19 @@ def metrics_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(function)
     def wrapped(config: RunConfig, *, metrics_file: Path | None, **options: Any) -> Any:
-        path = metrics_file or config.run.metrics
+        path = metrics_file or _default(config, options.get("shard"))
         if path is None or options["estimate_only"]:
             return function(config=config, metrics=None, **options)
         with _counted(path, options) as metrics:
             return function(config=config, metrics=metrics, **options)
 
     return wrapped
+
+
+def _default(config: RunConfig, shard: Shard | None) -> Path | None:
+    """`run.metrics`, with the number of the part: parts may work at the same time."""
+    path = config.run.metrics
+    return path if path is None or shard is None else part_path(path, shard)
 
 
 @contextmanager

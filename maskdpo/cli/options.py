@@ -228,7 +228,7 @@ estimate_option = click.option(
 )
 
 
-def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) -> bool:
+def choose_plots(wanted: bool | None) -> bool:
     """Whether to draw: as asked for, else where matplotlib is installed, with a note if it is not.
 
     Raises MissingPackageError for plots that were asked for and cannot be drawn.
@@ -247,7 +247,7 @@ def _choose_plots(_: click.Context, __: click.Parameter, wanted: bool | None) ->
 plots_option = click.option(
     "--plots/--no-plots",
     default=None,
-    callback=_choose_plots,
+    callback=lambda _context, _option, wanted: choose_plots(wanted),
     help="Draw the card's plots [where matplotlib is installed].",
 )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from schemas.errors import ConfigError
 from schemas.hashing import stable_fraction
 
+_PART_OF_NAME = re.compile(r"(.+)-[0-9]{5,}-of-[0-9]{5,}", re.DOTALL)
 _SHARD_SEED = 0  # not the seed of splits: a shard has rows of both splits
 
 
@@ -57,6 +58,13 @@ def part_path(path: str | Path, shard: Shard) -> Path:
     if shard.count == 1:
         return path
     return path.with_stem(f"{path.stem}-{shard.index:05}-of-{shard.count:05}")
+
+
+def whole_path(path: str | Path) -> Path | None:
+    """`annotations-00003-of-00064.jsonl` -> `annotations.jsonl`; None for another name."""
+    path = Path(path)
+    found = _PART_OF_NAME.fullmatch(path.stem)
+    return path.with_stem(found[1]) if found else None
 
 
 @lru_cache(maxsize=10_000)

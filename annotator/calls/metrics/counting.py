@@ -10,7 +10,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Literal
 
@@ -35,6 +35,8 @@ from schemas.labels import Label
 
 Role = Literal["judge", "policy", "writer"]
 DEFAULT_NAME = "default"
+# Who makes the calls of a stage, by the name in its event `Started`.
+ROLES: Mapping[str, Role] = {"annotate": "judge", "sample": "policy", "questions": "writer"}
 
 
 class RunMetrics:
@@ -44,7 +46,7 @@ class RunMetrics:
         self._values: defaultdict[Key, float] = defaultdict(float)
         self._counts: dict[Key, list[int]] = {}
         self._totals: defaultdict[Key, float] = defaultdict(float)
-        self._refused: dict[Key, int] = {}  # as a server's pace last reported it
+        self._reported: dict[Key, int] = {}  # counts of a server, as last reported
         self._others: list[Callable[[], MetricsSnapshot]] = []
         self._lock = threading.Lock()
         self._values[of.START_TIME.name,] = clock()
@@ -151,11 +153,17 @@ class RunMetrics:
                 self._values.pop((of.SERVER_RATE.name, *key), None)
             else:
                 self._values[of.SERVER_RATE.name, *key] = item.rate
-            last = self._refused.get(key, 0)
-            # A new backend counts from 0 again.
-            more = item.refused - last if item.refused >= last else item.refused
-            self._refused[key] = item.refused
-            self._values[of.SERVER_REFUSED.name, *key] += more
+            for family, number in ((of.SERVER_SENT, item.sent), (of.SERVER_REFUSED, item.refused)):
+                self._values[family.name, *key] += self._more((family.name, *key), number)
+
+    def _more(self, key: Key, number: int) -> int:
+        """How much a count of a server has grown since the last report.
+
+        The first report is made before a call: what a backend counted until then belongs to an
+        earlier piece of work. A new backend counts from 0 again.
+        """
+        last, self._reported[key] = self._reported.get(key, number), number
+        return number - last if number >= last else number
 
 
 def listen(metrics: RunMetrics | None, role: Role, name: str = DEFAULT_NAME) -> OnEvent:

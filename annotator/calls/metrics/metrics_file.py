@@ -1,8 +1,8 @@
 """The file of a run's metrics, written again and again while the run works.
 
 The rule: the file is always complete (a rename puts it in place), and its last version has the end
-of the run, however it ended. Faults of the disk while the run works do not end it: what is paid for
-is worth more than a file of counts.
+of the run, however it ended. Faults of the disk while the run works do not end it: a run
+that is paid for continues without its counts.
 """
 
 from __future__ import annotations

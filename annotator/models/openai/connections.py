@@ -6,8 +6,8 @@ reply.
     ├── NoReplyError    no reply: no connection, a broken one, or a time-out
     └── TooLongError    a reply longer than any chat completion
 
-The rule: a call is sent at most 1 + `max_retries` times, with the pauses of `retries`; the key is
-sent only to the servers of the config, and not to the target of a redirect to another host.
+The rule: a call is sent once: who sends it again asks `Pace` first. The key is sent only to the
+servers of the config, and not to the target of a redirect to another host.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from annotator.models.config import ModelConfig
 from annotator.models.openai.proxies import find_proxy
-from annotator.models.openai.retries import is_retried, retry_delay
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,11 +37,12 @@ class ServerError(Exception):
 
 
 class StatusError(ServerError):
-    """A reply with an HTTP status other than success."""
+    """A reply with an HTTP status other than success. `headers`: its names in any case."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(_describe(status, body))
         self.status = status
+        self.headers = headers
 
 
 class NoReplyError(ServerError):
@@ -87,39 +87,18 @@ class Connections:
         self.probing = asyncio.Lock()
         self.num_users = 0
 
-    async def complete(
-        self, url: str, body: bytes, on_retry: Callable[[str, float], None]
-    ) -> bytes:
-        """The body of a chat completion; ServerError where none arrived after all retries.
-
-        `on_retry` is called with a reason and the seconds of the wait before each retry.
-        """
-        num_retries = 0
-        while True:
-            is_last = num_retries == self._config.max_retries
-            try:
-                status, headers, reply = await self._send("POST", self._chat[url], body)
-            except NoReplyError as error:
-                if is_last:
-                    raise
-                delay = retry_delay(num_retries, {})
-                reason = "timeout" if error.is_timeout else "connection"
-            else:
-                if 200 <= status < 300:
-                    return reply
-                if is_last or not is_retried(status, headers):
-                    raise StatusError(status, reply)
-                delay = retry_delay(num_retries, headers)
-                reason = f"http_{status}"
-            num_retries += 1
-            on_retry(reason, delay)
-            await asyncio.sleep(delay)
+    async def complete(self, url: str, body: bytes) -> bytes:
+        """The body of a chat completion; ServerError where none arrived. Requested once."""
+        status, headers, reply = await self._send("POST", self._chat[url], body)
+        if not 200 <= status < 300:
+            raise StatusError(status, headers, reply)
+        return reply
 
     async def list_models(self, url: str, *, timeout_s: float) -> bytes:
         """The body of a server's list of models; ServerError where none arrived. Requested once."""
-        status, _, reply = await self._send("GET", self._models[url], timeout_s=timeout_s)
+        status, headers, reply = await self._send("GET", self._models[url], timeout_s=timeout_s)
         if not 200 <= status < 300:
-            raise StatusError(status, reply)
+            raise StatusError(status, headers, reply)
         return reply
 
     async def close(self) -> None:

@@ -3,11 +3,11 @@
 The rule: all streams of one backend, in any event loop or thread, share its limit on requests under
 way, its servers and what was learned about them; connections belong to one event loop.
 
-Retries are made per call (`max_retries`, `Retry-After` honoured). A request that its server still
-failed is sent once to another server, where there is one; one that a full server refused (HTTP 429)
-is sent again, up to MOST_REFUSALS times in total, when a slot is free: fewer are then sent at once.
-A request that fails is a RequestFailure; servers that are down, or that fail every request for the
-same reason, end the stream, after the replies under way have arrived and were yielded.
+How fast each server is asked is found from what it accepts and refuses (`annotator.models.pacing`).
+Every send has a permit, also of a call that is sent again (`resends`): retries up to `max_retries`,
+then once at another server; a call that a full server refused, until one accepts it. A request that
+fails is a RequestFailure; servers that are down, that refuse everything, or that fail more than
+half of the calls end the stream, after the replies under way have arrived and were yielded.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from annotator.models.backend import Finished, OnRetry, Request, Take
 from annotator.models.config import ModelConfig
 from annotator.models.openai.connections import Connections
-from annotator.models.openai.endpoints import Endpoint, EndpointPool
-from annotator.models.openai.held_failures import SERVER_FAILURES, Answered
-from annotator.models.openai.pace import Pace
+from annotator.models.openai.endpoints import EndpointPool
+from annotator.models.openai.held_failures import Answered, FailureWindow
+from annotator.models.openai.pace import Pace, Permit
 from annotator.models.openai.request_stream import RequestStream
 from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_calls import ServerCalls
 from annotator.models.openai.server_probe import ServerProbe
+from annotator.models.pacing.control import PaceControl
+from annotator.models.pacing.gate import Gate
+from annotator.models.pacing.reports import PaceState
 from annotator.models.served_model import ServedModel
 from schemas.validation import show_value
 
@@ -46,8 +50,14 @@ class OpenAIBackend:
         """Read the key from the environment; ConfigError when it cannot be sent in a header."""
         self._config = config
         self.model = config.model
-        self._pool = EndpointPool(config.urls, patience=-(-config.concurrency // len(config.urls)))
-        self._pace = Pace(config.concurrency)
+        self._pool = EndpointPool(
+            config.urls,
+            patience=-(-config.concurrency // len(config.urls)),
+            make_gate=partial(_make_gate, config.concurrency),
+        )
+        self._pace = Pace(config.concurrency, self._pool)
+        self._window = FailureWindow(config.failure_window)
+        self.on_retry: OnRetry = _ignore
         self._access = ServerAccess(config)
         self._probe = ServerProbe(config, self._access, self._pool)
         self._calls = ServerCalls(config, self._access, self._pool)
@@ -56,15 +66,6 @@ class OpenAIBackend:
 
     def __reduce__(self) -> tuple[type[OpenAIBackend], tuple[ModelConfig]]:
         return OpenAIBackend, (self._config,)
-
-    @property
-    def on_retry(self) -> OnRetry:
-        """Called before each retry."""
-        return self._calls.on_retry
-
-    @on_retry.setter
-    def on_retry(self, listener: OnRetry) -> None:
-        self._calls.on_retry = listener
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's name for the model behind it."""
@@ -113,6 +114,13 @@ class OpenAIBackend:
                 f"the servers do not list {show_value(self.model)}; they list {show_value(listed)}"
             )
         return ""
+
+    def _report_retry(self, key: str, reason: str, wait_s: float) -> None:
+        self.on_retry(key, reason, wait_s)
+
+    def paces(self) -> list[PaceState]:
+        """The pace of each server, in the order of the settings."""
+        return self._pace.states()
 
     def wake(self) -> None:
         """Try servers that were set aside again now: somebody found that they reply."""
@@ -172,11 +180,14 @@ class OpenAIBackend:
                 raise self._probe.no_server(silent)
             requests = RequestStream(
                 take,
-                ask=lambda request: self._ask(connections, request),
+                ask=partial(self._ask, connections),
                 pace=self._pace,
                 pool=self._pool,
                 concurrency=self._config.concurrency,
                 ready=ready,
+                max_retries=self._config.max_retries,
+                window=self._window,
+                on_retry=self._report_retry,
             )
             async with aclosing(requests.run()) as lists:
                 async for finished in lists:
@@ -192,47 +203,39 @@ class OpenAIBackend:
             finally:
                 runner.run(lists.aclose())
 
-    async def _ask(self, connections: Connections, request: Request) -> Answered:
-        """One request, on the server with the most free slots, and once on another if that one
-        fails."""
-        first = self._pool.choose(time.monotonic()) or self._pool.endpoints[0]
-        answer = await self._ask_one(connections, first, request)
-        if answer.failure is not None and _may_be_the_servers(answer.failure.reason):
-            other = self._pool.choose(time.monotonic(), but=first)
-            if other is not None:
-                return await self._ask_one(connections, other, request)
-        return answer
-
-    async def _ask_one(
-        self, connections: Connections, endpoint: Endpoint, request: Request
-    ) -> Answered:
-        self._pool.begin(endpoint)
+    async def _ask(self, connections: Connections, request: Request, permit: Permit) -> Answered:
+        """One request, sent once, to the server of its permit."""
+        endpoint = permit.endpoint
+        if endpoint.kind is None:  # it was down when the others were probed
+            await self._probe.ask_late(connections, endpoint)
         sent = time.monotonic()
-        try:
-            if endpoint.kind is None:  # it was down when the others were probed
-                await self._probe.ask_late(connections, endpoint)
-            outcome = await self._calls.call(connections, endpoint, request)
-        finally:
-            self._pool.end(endpoint)
-        answer = Answered(finished=(request, outcome), sent=sent, ended=time.monotonic())
-        failure = answer.failure
-        # Where there are other servers, one that fails a request that they answer is itself the
-        # cause.
-        blamed = (
-            _may_be_the_servers if len(self._pool.endpoints) > 1 else SERVER_FAILURES.__contains__
+        called = await self._calls.call(
+            connections, endpoint, request, partial(self._pace.answered_and_sent, permit)
         )
-        if failure is not None and blamed(failure.reason):
-            self._pool.lost(endpoint, answer.ended, f"{failure.reason}: {failure.detail}")
-        else:
-            self._pool.answered(endpoint)
-        return answer
+        if called.is_refusal:
+            self._pace.refused(permit, called.retry_after)
+        elif called.is_timeout:
+            self._pace.timed_out(permit)
+        elif called.is_answer:
+            self._pace.answered(permit)
+        return Answered(
+            finished=(request, called.outcome),
+            sent=sent,
+            ended=time.monotonic(),
+            endpoint=endpoint,
+            is_refusal=called.is_refusal,
+            is_retried=called.is_retried,
+            retry_after=called.retry_after,
+        )
 
 
-def _may_be_the_servers(reason: str) -> bool:
-    """Whether another server might answer a request that failed this way."""
-    if reason in SERVER_FAILURES or reason in {"bad_response", "no_choices"}:
-        return True
-    return reason.startswith("http_5") or reason in {"http_401", "http_403", "http_404"}
+def _make_gate(most: int, url: str) -> Gate:
+    now = time.monotonic()
+    return Gate(PaceControl(most, now), now)
+
+
+def _ignore(key: str, reason: str, wait_s: float) -> None:
+    """Does nothing: retries are not reported."""
 
 
 async def _next(lists: AsyncIterator[list[Finished]]) -> list[Finished] | None:

@@ -1,4 +1,4 @@
-"""Which failed calls are sent again, and after which delay.
+"""Which failed calls are sent again, after which delay, and which were refused for lack of room.
 
 The rule: the server's instructions take precedence (`Retry-After` in seconds or as a date,
 `x-should-retry`); otherwise a call is repeated where another try may help, after a delay that
@@ -17,6 +17,11 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
 LONGEST_RETRY_AFTER_S = 120.0  # a call is not repeated where the server asks for more
 _JITTER = 0.25  # a delay is shortened randomly by up to this share, so that calls are spread
+# Statuses of a full server. 503 also means one that is starting or down, so it counts as a refusal
+# only of a server that accepted calls a moment before, or that asks to wait.
+_REFUSED = 429
+_OVERLOADED = frozenset({503, 529})
+ACCEPTED_LATELY_S = 60.0
 _RETRIED = frozenset({408, 409, 429})  # time-out, conflict, too many requests; and all from 500
 
 
@@ -38,9 +43,20 @@ def is_retried(status: int, headers: Mapping[str, str]) -> bool:
     return status in _RETRIED or status >= 500
 
 
-def retry_delay(num_retries: int, headers: Mapping[str, str]) -> float:
-    """Seconds to wait before the next try, after `num_retries` retries."""
-    asked = retry_after(headers)
+def is_refusal(status: int, headers: Mapping[str, str], *, accepts: bool) -> bool:
+    """Whether a full server refused a call that it should be sent again.
+
+    `accepts`: the server accepted calls in the last ACCEPTED_LATELY_S seconds.
+    """
+    if not is_retried(status, headers):
+        return False
+    if status in _OVERLOADED:
+        return accepts or retry_after(headers) is not None
+    return status == _REFUSED
+
+
+def retry_delay(num_retries: int, asked: float | None) -> float:
+    """Seconds to wait before the next try, after `num_retries` retries; `asked` by the server."""
     if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER_S:
         return asked
     delay = min(FIRST_DELAY_S * 2.0 ** min(num_retries, 10), LONGEST_DELAY_S)

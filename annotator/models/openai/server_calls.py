@@ -1,7 +1,8 @@
 """One request to one server: written, sent, rewritten without refused fields, and read.
 
 The rule: whatever a server does, the outcome is a Reply, with the sampling that was used, or a
-RequestFailure; only a key or model that every server refuses raises an error.
+RequestFailure, and whether it may be sent again; only a key or model that every server refuses
+raises an error.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from annotator.models.backend import (
     RETRY_LONGER,
-    OnRetry,
     Outcome,
     Reply,
     Request,
@@ -33,11 +32,36 @@ from annotator.models.openai.connections import (
 )
 from annotator.models.openai.endpoints import Endpoint, EndpointPool
 from annotator.models.openai.request_body import RequestBody, sampling_of
+from annotator.models.openai.retries import (
+    ACCEPTED_LATELY_S,
+    is_refusal,
+    is_retried,
+    retry_after,
+)
 from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_kinds import UNKNOWN, describe_unset
 
 # Server messages about a prompt that does not fit: "maximum context length", "exceeds the context".
 _LONG_CONTEXT = re.compile(r"context (length|size|window)|maximum (model|context)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Called:
+    """What became of one request at one server.
+
+    is_answer    the server replied with something other than a refusal or an error of its own
+    is_refusal   a full server refused it
+    is_timeout   no reply came in time
+    is_retried   another try may help
+    retry_after  seconds that the server asked to wait; None where it did not
+    """
+
+    outcome: Outcome
+    is_answer: bool = True
+    is_refusal: bool = False
+    is_timeout: bool = False
+    is_retried: bool = False
+    retry_after: float | None = None
 
 
 class ServerCalls:
@@ -51,7 +75,6 @@ class ServerCalls:
         self._is_sampled = False  # a request had a temperature above 0
         self._num_unfinished = 0  # replies with only thoughts, cut off
         self._lock = threading.Lock()  # calls may be made in several event loops
-        self.on_retry: OnRetry = _ignore
 
     def notes(self) -> list[str]:
         """Notes on what the servers did not support, and which of their defaults could not be
@@ -69,8 +92,17 @@ class ServerCalls:
             )
         return notes
 
-    async def call(self, connections: Connections, endpoint: Endpoint, request: Request) -> Outcome:
-        """The outcome of one request at one server; ConfigError where no other server is left."""
+    async def call(
+        self,
+        connections: Connections,
+        endpoint: Endpoint,
+        request: Request,
+        on_resend: Callable[[], None],
+    ) -> Called:
+        """One request at one server; ConfigError where no other server is left.
+
+        `on_resend` is called before it is sent again without a field that the server refused.
+        """
         body = self._body
         kind = endpoint.kind or UNKNOWN
         self._is_sampled = self._is_sampled or request.decoding.temperature > 0.0
@@ -78,30 +110,36 @@ class ServerCalls:
             fields = body.fields(request, kind)
             sent = time.monotonic()
             try:
-                reply = await connections.complete(
-                    endpoint.url,
-                    body.encode(request, fields),
-                    on_retry=partial(self.on_retry, request.id),
-                )
+                reply = await connections.complete(endpoint.url, body.encode(request, fields))
             except NoReplyError as error:
-                if error.is_timeout:
-                    detail = f"no answer within {self._config.timeout_s:g} s"
-                    return RequestFailure(reason="timeout", detail=detail)
-                return RequestFailure(reason="connection", detail=self._access.safe_line(error))
+                return self._silent(error)
             except TooLongError as error:
-                return RequestFailure(reason="bad_response", detail=str(error))
+                return Called(outcome=RequestFailure(reason="bad_response", detail=str(error)))
             except StatusError as error:
                 if error.status in (401, 403, 404):
-                    return self._refuse(error, endpoint)
+                    return Called(outcome=self._refuse(error, endpoint))
                 other = _written_otherwise(body, error, request, fields)
                 if other is None:
-                    return self._failed(error)
+                    return self._failed(error, endpoint)
                 body = other
+                on_resend()
                 continue
             seconds = time.monotonic() - sent
             self._learn(body)
             outcome = self._noted(read_completion(reply), body, sampling_of(fields, kind))
-            return replace(outcome, seconds=seconds) if isinstance(outcome, Reply) else outcome
+            if isinstance(outcome, Reply):
+                outcome = replace(outcome, seconds=seconds)
+            return Called(outcome=outcome)
+
+    def _silent(self, error: NoReplyError) -> Called:
+        if error.is_timeout:
+            detail = f"no answer within {self._config.timeout_s:g} s"
+            failure = RequestFailure(reason="timeout", detail=detail)
+        else:
+            failure = RequestFailure(reason="connection", detail=self._access.safe_line(error))
+        return Called(
+            outcome=failure, is_answer=False, is_timeout=error.is_timeout, is_retried=True
+        )
 
     def _learn(self, body: RequestBody) -> None:
         """Write later requests like `body`, which a server accepted."""
@@ -109,13 +147,20 @@ class ServerCalls:
             with self._lock:
                 self._body = self._body.joined(body)
 
-    def _failed(self, error: StatusError) -> RequestFailure:
+    def _failed(self, error: StatusError, endpoint: Endpoint) -> Called:
         detail = self._access.safe_line(error)
         if error.status == 400 and _LONG_CONTEXT.search(detail):
             detail = detail_line(
                 f"the prompt is too long for the server; {RETRY_LONGER} ({detail})"
             )
-        return RequestFailure(reason=f"http_{error.status}", detail=detail)
+        accepts = endpoint.gate.accepted_within(ACCEPTED_LATELY_S, time.monotonic())
+        return Called(
+            outcome=RequestFailure(reason=f"http_{error.status}", detail=detail),
+            is_answer=error.status < 500 and error.status != 429,
+            is_refusal=is_refusal(error.status, error.headers, accepts=accepts),
+            is_retried=is_retried(error.status, error.headers),
+            retry_after=retry_after(error.headers),
+        )
 
     def _noted(self, outcome: Outcome, body: RequestBody, sampling: dict[str, Any]) -> Outcome:
         """A reply with the sampling that was used; a failure without the key."""
@@ -136,10 +181,6 @@ class ServerCalls:
         )
         self._pool.set_aside(endpoint, now, f"{failure.reason}: {failure.detail}")
         return failure
-
-
-def _ignore(key: str, reason: str, wait_s: float) -> None:
-    """Does nothing: retries are not reported."""
 
 
 def _written_otherwise(
