@@ -29,7 +29,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.just(
 names = st.sampled_from(["", "a", "b", "A", "𝒳"]) | st.none()
 scores = st.sampled_from([0.0, 0.0005, 0.0015, 0.5, 1.0]) | st.floats(0, 1) | st.none()
 labels = st.sampled_from(["no_hallucination", "contradictory", "unverifiable", "odd"]) | st.none()
-message_lists = st.none() | st.lists(
+message_lists: st.SearchStrategy[list[Json] | None] = st.none() | st.lists(
     st.builds(dict, role=st.just("user"), content=texts), max_size=2
 )
 
