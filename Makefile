@@ -95,7 +95,7 @@ test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minute
 	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-desk: $(VENV)/.dev           ## all tests of the review desk, the slow ones in a real browser too
 	@$(VENV)/bin/python -m pytest $(wildcard tests/test_desk_*.py tests/desk_full) $(ARGS)
-test-ray: $(VENV)/.dev            ## all tests of --engine ray, with kills of workers and of the driver (some minutes)
+test-ray: $(VENV)/.dev            ## all tests of --engine ray, the long ones too (20,000 responses, killed workers)
 	@$(VENV)/bin/python -m pytest $(wildcard tests/test_ray_*.py tests/ray_full) $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)

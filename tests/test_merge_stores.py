@@ -229,6 +229,19 @@ def test_a_full_disk_is_one_sentence_and_what_was_merged_stays(tmp_path, monkeyp
     assert len(content(target)) == 2001
 
 
+def test_more_stores_than_open_files(tmp_path):
+    import resource
+
+    sources = [fill(tmp_path / f"{n}.sqlite", range(n, 600, 120)) for n in range(120)]
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, before[1]))
+    try:
+        result = merge_stores(tmp_path / "store.sqlite", sources)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert result == MergedStores(num_read=600, num_new=600)
+
+
 def test_files_that_are_no_stores_are_named(tmp_path):
     good = fill(tmp_path / "good.sqlite", [1])
     with pytest.raises(InputError, match=r"none\.sqlite: not found"):

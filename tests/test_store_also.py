@@ -4,10 +4,12 @@ import os
 import pickle
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from old_store import KEYS, REPLY, write_old_store
 
+from annotator.calls import store_tables as tables
 from annotator.calls.estimate import look_into
 from annotator.calls.store import Store
 from annotator.calls.store_others import OtherStores, _kind_of_mount
@@ -134,6 +136,28 @@ def test_an_old_file_is_read(tmp_path):
         assert store.claim_missing([KEYS[0]]).stored == {KEYS[0]: REPLY}
 
 
+def test_a_store_of_a_part_has_an_index_of_its_keys(tmp_path, other, monkeypatch):
+    part = tmp_path / "part.sqlite"
+    with Store(part, also=[other]) as store:
+        store.begin_run("annotate", {})
+        store.put_many("judge", {D: {"text": "d"}})
+        store.put_many("judge", {C: LOST}, failed={C})
+    for path, expected in ((part, 1), (other, 0)):
+        with closing(sqlite3.connect(path)) as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE name = 'calls_by_key'")
+            assert len(names.fetchall()) == expected
+    with Store(other, also=[part]) as store:  # it has calls: making an index would take long
+        store.begin_run("annotate", {})
+    searched = []
+    find_keys = tables.find_keys
+    monkeypatch.setattr(
+        tables, "find_keys", lambda *given: searched.append(given[1]) or find_keys(*given)
+    )
+    with Store(tmp_path / "own.sqlite", also=[other, part]) as store:
+        assert set(store.claim_missing([A, C, D]).stored) == {A, C, D}
+    assert [set(keys) for keys in searched] == [{C, D}]
+
+
 def test_others_are_read_only(tmp_path, other):
     before = other.read_bytes()
     with Store(tmp_path / "own.sqlite", also=[other]) as store:
@@ -220,6 +244,32 @@ def test_sixty_four_stores_from_many_threads(tmp_path):
         for thread in threads:
             thread.join()
         assert found == {f"{number:064x}": {"n": number} for number in range(64)}
+
+
+def test_more_stores_than_open_files(tmp_path, monkeypatch):
+    import resource
+
+    paths = [tmp_path / f"part-{number}.sqlite" for number in range(40)]
+    for number, path in enumerate(paths):
+        with Store(path) as store:
+            store.put_many("judge", {f"{number:064x}": {}})
+    keys = [f"{number:064x}" for number in range(40)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr("annotator.calls.store_others._FILES_LEFT", 70)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))  # the limit is raised
+        with Store(tmp_path / "own.sqlite", also=paths) as store:
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 190
+            assert len(store.claim_missing(keys).stored) == 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr("annotator.calls.store_others.make_room", lambda number: False)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))
+    try:
+        with Store(tmp_path / "other-own.sqlite", also=paths) as store:
+            assert len(store.claim_missing(keys).stored) == 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_on_a_network_file_system_a_store_in_use_is_left_out(tmp_path, other, monkeypatch):

@@ -200,6 +200,8 @@ class Store:
         Returns the settings of the stage's last run, if any. Call it before any model call.
         """
         with self._writing() as connection, tables.transaction(connection):
+            if self._others:  # whose runs search this store as well
+                tables.add_key_index(connection)
             last = tables.read_last_settings(connection, stage)
             tables.insert_run(connection, stage, _to_json(settings), _to_json(models))
             return json.loads(last) if last else None

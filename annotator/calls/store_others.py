@@ -25,6 +25,9 @@ from schemas.errors import InputError
 _ResultT = TypeVar("_ResultT")
 RETRY_S = 1.0  # between attempts to open a file
 _WAIT_S = 1.0  # for a file that is locked
+_CACHE_KIB = 256  # of a file's pages in memory
+_FILES_EACH = 3  # that SQLite opens for a store
+_FILES_LEFT = 512  # for everything else in this process
 _MOUNTS = Path("/proc/self/mounts")
 # File systems that several machines may mount, by the beginning of their name in the mount table.
 _NETWORK = (
@@ -37,7 +40,9 @@ class OtherStores:
     """The stores at `paths`, in that order. Safe to use from several threads."""
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self._stores = [_OtherStore(path) for path in paths]
+        known = list(paths)
+        stays_open = make_room(_FILES_EACH * len(known))
+        self._stores = [_OtherStore(path, stays_open=stays_open) for path in known]
         self._lock = threading.Lock()
 
     @property
@@ -87,12 +92,14 @@ class OtherStores:
 
 
 class _OtherStore:
-    """One file, opened when it can be and is needed."""
+    """One file, opened when it can be and is needed; closed after each use without `stays_open`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stays_open: bool) -> None:
         self.path = path
+        self._stays_open = stays_open
         self._connection: sqlite3.Connection | None = None
         self._failed = "0"  # the column, which version 1 does not have
+        self._is_indexed = False
         self._tried_s = -RETRY_S
         self._is_network = is_on_network(path)
 
@@ -103,6 +110,8 @@ class _OtherStore:
             columns = f"key, kind, value, {self._failed}"
             rows: list[tables.Row] = []
             for batch in tables.batches(keys):
+                if self._is_indexed and not (batch := tables.find_keys(connection, batch)):
+                    continue
                 rows += tables.find_rows(connection, batch, columns)
             return rows
 
@@ -128,6 +137,10 @@ class _OtherStore:
         except sqlite3.DatabaseError:
             with faults_in_use(self.path):
                 raise
+        finally:
+            if not self._stays_open:
+                self.close()
+                self._tried_s = -RETRY_S
 
     def _open(self) -> None:
         if time.monotonic() - self._tried_s < RETRY_S:
@@ -139,6 +152,9 @@ class _OtherStore:
             connection = open_to_read(self.path, is_closed=self._is_network)
         except sqlite3.OperationalError:
             return
+        except sqlite3.DatabaseError:
+            with faults_in_use(self.path):
+                raise
         try:
             with faults_in_use(self.path):
                 version = tables.read_version(connection)
@@ -150,6 +166,7 @@ class _OtherStore:
             connection.close()
             return
         self._failed = "failed" if version >= 2 else "0"
+        self._is_indexed = tables.has_key_index(connection)
         self._connection = connection
 
     def close(self) -> None:
@@ -177,8 +194,27 @@ def open_to_read(path: Path, *, is_closed: bool = False) -> sqlite3.Connection:
                 check_same_thread=False,
             )
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             return connection
     raise sqlite3.OperationalError(f"unable to open {path}")
+
+
+def make_room(num_files: int) -> bool:
+    """Allow this process that many more open files; False where the system does not permit it."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, where the limit is high
+        return True
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = num_files + _FILES_LEFT
+    if soft in (resource.RLIM_INFINITY, -1) or soft >= wanted:
+        return True
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        return False
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return True
+    return False
 
 
 def is_on_network(path: Path) -> bool:

@@ -15,7 +15,7 @@ import heapq
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from schemas.events import Advanced, Ended, OnEvent, Started, ignore
 
 STAGE = "merge stores"
 _STAGE_OF_MARK = "merged"  # the name under which a merge is recorded among the target's runs
-_READ_ROWS = 50  # of one source at a time
+_READ_ROWS = 50  # of one source at a time, at most
+_MOST_ROWS = 20_000  # of all sources in memory
+_MOST_OPEN = 64  # sources that stay open: each needs three files
 _BATCH_BYTES = 8 << 20  # of values in one transaction
-_CACHE_KIB = 256  # of a source's pages in memory
 
 _Call = tuple[str, bool, int, str, str, str]  # key, failed, place of the source, kind, value, time
 
@@ -61,7 +62,8 @@ def merge_stores(
         with faults_at_opening(target):
             tables.prepare(connection, target)
         with ExitStack() as stack:
-            readers = [_Reader(path, place, stack) for place, path in enumerate(sources)]
+            reads = _Reads.of(len(sources))
+            readers = [_Reader(path, place, reads, stack) for place, path in enumerate(sources)]
             return _Merge(connection, target, readers, on_event).run()
 
 
@@ -75,39 +77,68 @@ def _without(target: Path, sources: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reads:
+    """How many rows are read of a source at once, and whether it stays open between two reads."""
+
+    rows: int
+    stay_open: bool
+
+    @classmethod
+    def of(cls, num_sources: int) -> _Reads:
+        return cls(
+            rows=max(1, min(_READ_ROWS, _MOST_ROWS // max(num_sources, 1))),
+            stay_open=num_sources <= _MOST_OPEN,
+        )
+
+
 class _Reader:
     """The calls of one source in the order of their keys, without a lock between two reads."""
 
-    def __init__(self, path: Path, place: int, stack: ExitStack) -> None:
+    def __init__(self, path: Path, place: int, reads: _Reads, stack: ExitStack) -> None:
         self.path = path
         self._place = place
+        self._reads = reads
+        self._kept: sqlite3.Connection | None = None
         self.described = json.dumps(describe_store(path))
-        is_shared = is_on_network(path)
-        if is_shared and path.with_name(path.name + "-wal").exists():
+        self._is_shared = is_on_network(path)
+        if self._is_shared and path.with_name(path.name + "-wal").exists():
             raise InputError.of(
                 path,
                 "is in use, or its last run was killed (it has a log, NAME-wal), and is on a "
                 "network file system; wait for its run, or run its part again on one machine",
             )
-        with faults_at_opening(path):
-            connection = open_to_read(path, is_closed=is_shared)
-            self._connection = stack.enter_context(closing(connection))
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        with self._opened() as connection, faults_at_opening(path):
             version = tables.read_version(connection)
             tables.check_version(version, path)
             if version == 0 or not tables.has_tables(connection):
                 raise InputError.of(path, "is not a store of maskdpo; leave it out")
         self._failed = "failed" if version >= 2 else "0"
         self._has_runs = version >= 3
+        if reads.stay_open:
+            self._kept = stack.enter_context(closing(self._open()))
+
+    def _open(self) -> sqlite3.Connection:
+        with faults_at_opening(self.path):
+            return open_to_read(self.path, is_closed=self._is_shared)
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with closing(self._open()) as connection:
+            yield connection
 
     def calls(self, after: str) -> Iterator[_Call]:
         """The calls with keys behind `after`."""
+        limit = self._reads.rows
         while True:
-            with faults_in_use(self.path):
-                rows = tables.next_calls(self._connection, after, _READ_ROWS, self._failed)
+            with self._opened() as connection, faults_in_use(self.path):
+                rows = tables.next_calls(connection, after, limit, self._failed)
             for key, kind, value, created, failed in rows:
                 yield key, bool(failed), self._place, kind, value, created
-            if len(rows) < _READ_ROWS:
+            if len(rows) < limit:
                 return
             after = rows[-1][0]
 
@@ -115,8 +146,8 @@ class _Reader:
         """(stage, settings, models, time) of the last run of each stage."""
         if not self._has_runs:
             return []
-        with faults_in_use(self.path):
-            return tables.read_last_runs(self._connection)
+        with self._opened() as connection, faults_in_use(self.path):
+            return tables.read_last_runs(connection)
 
 
 class _Merge:

@@ -25,7 +25,9 @@ from annotator.sampling.questions_config import QuestionsConfig
 from annotator.sampling.sample import run_sample
 from annotator.scale.work import Piece, PieceReport, WorkerContext
 from formats.forgotten import Forgotten
+from schemas.errors import BackendError
 from schemas.events import OnEvent
+from schemas.stage import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class AnnotateWorker:
             means=self._means,
         )
         backend = self._means.backend
-        return PieceReport.of(piece, result, notes=backend.notes() if backend else ())
+        return _report(piece, result, backend.notes() if backend else ())
 
     def close(self) -> None:
         """Nothing is open between pieces."""
@@ -122,7 +124,7 @@ class SampleWorker:
             backend=self._backend,
             is_forgotten=forgotten.has_response if forgotten.knows_responses else None,
         )
-        return PieceReport.of(piece, result, notes=self._backend.notes())
+        return _report(piece, result, self._backend.notes())
 
     def close(self) -> None:
         """Nothing is open between pieces."""
@@ -158,7 +160,7 @@ class QuestionsWorker:
             **_shared(piece, make.common, self._context, on_event),
             backend=self._backend,
         )
-        return PieceReport.of(piece, result, notes=self._backend.notes())
+        return _report(piece, result, self._backend.notes())
 
     def close(self) -> None:
         """Nothing is open between pieces."""
@@ -166,6 +168,16 @@ class QuestionsWorker:
 
 def _make_backend(config: ModelConfig, context: WorkerContext) -> Backend:
     return make_backend(config)
+
+
+def _report(piece: Piece, result: StageResult, notes: Sequence[str]) -> PieceReport:
+    """The report of a piece. Raises BackendError where no call of it got a usable reply: the others
+    would end in the same way."""
+    if result.fatal:
+        raise BackendError(result.fatal)
+    if isinstance(result.trouble, BackendError):
+        raise result.trouble
+    return PieceReport.of(piece, result, notes=notes)
 
 
 def _listed(path: Path | None) -> list[Path]:

@@ -145,14 +145,7 @@ def command(
     if preview and not _is_preview_liked(run, preview, meter, on_event, is_agreed=is_agreed):
         return
     if engine == "ray":
-        options = EngineOptions(
-            config=config,
-            limits=limits,
-            retry_failed=retry_failed,
-            same_model=same_model,
-            on_event=on_event,
-            metrics=metrics,
-        )
+        options = EngineOptions(config=config, limits=limits, on_event=on_event, metrics=metrics)
         result = _judge_on_cluster(run, output, options)
     else:
         result = name_next_step(_judge(run, output, meter, on_event), shard, source)
@@ -203,7 +196,13 @@ def _judge_on_cluster(run: AnnotateRun, output: Path, options: EngineOptions) ->
         store=run.store,
     )
     model = run.settings.llm if asks_a_model(run.settings) else None
-    return run_on_cluster(stage, options, model=model)
+    return run_on_cluster(
+        stage,
+        options,
+        model=model,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+    )
 
 
 def _find_inputs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,6 @@ def command(
 ) -> None:
     """Write questions that your documents answer, with a writer model. A rerun continues."""
     from annotator.calls.metrics.counting import listen
-    from annotator.sampling.questions import estimate_questions
     from annotator.sampling.questions_config import QuestionsConfig
     from maskdpo.cli.progress import Progress
     from schemas.records import Document
@@ -90,64 +90,80 @@ def command(
     require_file(
         source, made_by="give --documents FILE (one JSON object per line), or set run.documents"
     )
-    run_store = find_run_store(config, output, given=store).of_part(shard)
-    part = cut_part(source, Document, lambda row: row.id, shard)
-    if estimate_only:
-        with run_store.to_read() as calls:
-            estimate = estimate_questions(
-                settings,
-                documents=source,
-                store=calls,
-                retry_failed=retry_failed,
-                part=part,
-                also=run_store.also,
-            )
-        show_estimate(estimate)
-        return
-    announce_limits(limits, settings.prices)
-    options = EngineOptions(
-        config=config,
-        limits=limits,
+    run = QuestionsRun(
+        settings=settings,
+        documents=source,
+        output=output,
+        store=find_run_store(config, output, given=store).of_part(shard),
+        part=cut_part(source, Document, lambda row: row.id, shard),
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=heard_by(Progress(), listen(metrics, "writer")),
-        metrics=metrics,
     )
-    if engine == "ray":
-        result = _write_on_cluster(settings, source, output, run_store.take_over(), options)
-    else:
-        result = _write(settings, source, output, run_store, part, options)
+    if estimate_only:
+        _show_estimate(run)
+        return
+    announce_limits(limits, settings.prices)
+    on_event = heard_by(Progress(), listen(metrics, "writer"))
+    options = EngineOptions(config=config, limits=limits, on_event=on_event, metrics=metrics)
+    result = _write_on_cluster(run, options) if engine == "ray" else _write(run, options)
     report_result(name_next_step(result, shard, source), settings.max_failed)
 
 
-def _write(
-    settings: QuestionsConfig,
-    documents: Path,
-    output: Path,
-    store: RunStore,
-    part: InputPart | None,
-    options: EngineOptions,
-) -> StageResult:
+@dataclass(frozen=True, kw_only=True)
+class QuestionsRun:
+    """What an estimate and a run share."""
+
+    settings: QuestionsConfig
+    documents: Path
+    output: Path
+    store: RunStore
+    part: InputPart | None
+    retry_failed: bool
+    same_model: bool
+
+
+def _show_estimate(run: QuestionsRun) -> None:
+    from annotator.sampling.questions import estimate_questions
+
+    with run.store.to_read() as calls:
+        estimate = estimate_questions(
+            run.settings,
+            documents=run.documents,
+            store=calls,
+            retry_failed=run.retry_failed,
+            part=run.part,
+            also=run.store.also,
+        )
+    show_estimate(estimate)
+
+
+def _write(run: QuestionsRun, options: EngineOptions) -> StageResult:
     from annotator.sampling.questions import run_questions
 
     return run_questions(
-        settings,
-        documents=documents,
-        output=output,
-        store=store.take_over(),
+        run.settings,
+        documents=run.documents,
+        output=run.output,
+        store=run.store.take_over(),
         limits=options.limits,
-        retry_failed=options.retry_failed,
-        same_model=options.same_model,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
         on_event=options.on_event,
-        part=part,
-        also=store.also,
+        part=run.part,
+        also=run.store.also,
     )
 
 
-def _write_on_cluster(
-    settings: QuestionsConfig, documents: Path, output: Path, store: Path, options: EngineOptions
-) -> StageResult:
+def _write_on_cluster(run: QuestionsRun, options: EngineOptions) -> StageResult:
     from annotator.scale.stages import questions_stage
 
-    stage = questions_stage(settings, documents=documents, output=output, store=store)
-    return run_on_cluster(stage, options, model=settings)
+    stage = questions_stage(
+        run.settings, documents=run.documents, output=run.output, store=run.store.take_over()
+    )
+    return run_on_cluster(
+        stage,
+        options,
+        model=run.settings,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +92,6 @@ def command(
     """
     from annotator.calls.metrics.counting import listen
     from annotator.models.config import SampleConfig
-    from annotator.sampling.sample import estimate_sample
     from formats.forgotten import Forgotten
     from maskdpo.cli.progress import Progress
     from schemas.records import Question
@@ -99,87 +99,96 @@ def command(
     settings = config.section(SampleConfig, "sample", model=model)
     output = name_output(output, config.run.path("responses.jsonl"), shard)
     source = _find_questions(config, questions, documents)
-    run_store = find_run_store(config, output, given=store).of_part(shard)
-    part = cut_part(source, Question, lambda row: row.id, shard)
-    forgotten = Forgotten.read_next_to(output, config.run.path("responses.jsonl"))
-    is_forgotten = forgotten.has_response if forgotten.knows_responses else None
-    if estimate_only:
-        with run_store.to_read() as calls:
-            estimate = estimate_sample(
-                settings,
-                questions=source,
-                store=calls,
-                retry_failed=retry_failed,
-                is_forgotten=is_forgotten,
-                part=part,
-                also=run_store.also,
-            )
-        show_estimate(estimate)
-        return
-    announce_limits(limits, settings.prices)
-    options = EngineOptions(
-        config=config,
-        limits=limits,
+    run = SampleRun(
+        settings=settings,
+        questions=source,
+        output=output,
+        store=find_run_store(config, output, given=store).of_part(shard),
+        forgotten=Forgotten.read_next_to(output, config.run.path("responses.jsonl")),
+        part=cut_part(source, Question, lambda row: row.id, shard),
         retry_failed=retry_failed,
         same_model=same_model,
-        on_event=heard_by(Progress(), listen(metrics, "policy")),
-        metrics=metrics,
     )
-    files = SampleFiles(questions=source, output=output, forgotten=forgotten)
-    if engine == "ray":
-        result = _sample_on_cluster(settings, files, run_store.take_over(), options)
-    else:
-        result = _sample(settings, files, run_store, part, options)
+    if estimate_only:
+        _show_estimate(run)
+        return
+    announce_limits(limits, settings.prices)
+    on_event = heard_by(Progress(), listen(metrics, "policy"))
+    options = EngineOptions(config=config, limits=limits, on_event=on_event, metrics=metrics)
+    result = _sample_on_cluster(run, options) if engine == "ray" else _sample(run, options)
     report_result(name_next_step(result, shard, source), settings.max_failed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleFiles:
-    """The files of a run, and what must not be sampled."""
+class SampleRun:
+    """What an estimate and a run share."""
 
+    settings: SampleConfig
     questions: Path
     output: Path
+    store: RunStore
     forgotten: Forgotten
+    part: InputPart | None
+    retry_failed: bool
+    same_model: bool
+
+    @property
+    def is_forgotten(self) -> Callable[[str], bool] | None:
+        """Whether a response must not be sampled; None where none is forgotten."""
+        return self.forgotten.has_response if self.forgotten.knows_responses else None
 
 
-def _sample(
-    settings: SampleConfig,
-    files: SampleFiles,
-    store: RunStore,
-    part: InputPart | None,
-    options: EngineOptions,
-) -> StageResult:
+def _show_estimate(run: SampleRun) -> None:
+    from annotator.sampling.sample import estimate_sample
+
+    with run.store.to_read() as calls:
+        estimate = estimate_sample(
+            run.settings,
+            questions=run.questions,
+            store=calls,
+            retry_failed=run.retry_failed,
+            is_forgotten=run.is_forgotten,
+            part=run.part,
+            also=run.store.also,
+        )
+    show_estimate(estimate)
+
+
+def _sample(run: SampleRun, options: EngineOptions) -> StageResult:
     from annotator.sampling.sample import run_sample
 
-    forgotten = files.forgotten
     return run_sample(
-        settings,
-        questions=files.questions,
-        output=files.output,
-        store=store.take_over(),
+        run.settings,
+        questions=run.questions,
+        output=run.output,
+        store=run.store.take_over(),
         limits=options.limits,
-        retry_failed=options.retry_failed,
-        same_model=options.same_model,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
         on_event=options.on_event,
-        is_forgotten=forgotten.has_response if forgotten.knows_responses else None,
-        part=part,
-        also=store.also,
+        is_forgotten=run.is_forgotten,
+        part=run.part,
+        also=run.store.also,
     )
 
 
-def _sample_on_cluster(
-    settings: SampleConfig, files: SampleFiles, store: Path, options: EngineOptions
-) -> StageResult:
+def _sample_on_cluster(run: SampleRun, options: EngineOptions) -> StageResult:
     from annotator.scale.stages import sample_stage
 
     stage = sample_stage(
-        settings,
-        questions=files.questions,
-        output=files.output,
-        store=store,
-        forgotten=files.forgotten,
+        run.settings,
+        questions=run.questions,
+        output=run.output,
+        store=run.store.take_over(),
+        forgotten=run.forgotten,
     )
-    return run_on_cluster(stage, options, model=settings)
+    return run_on_cluster(
+        stage,
+        options,
+        model=run.settings,
+        retry_failed=run.retry_failed,
+        same_model=run.same_model,
+    )
 
 
 def _find_questions(config: RunConfig, questions: Path | None, documents: Path | None) -> Path:
