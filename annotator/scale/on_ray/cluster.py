@@ -33,15 +33,15 @@ ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 
 @contextmanager
-def ray_cluster(config: RayConfig) -> Iterator[None]:
-    """Ray is connected inside the block.
+def ray_cluster(config: RayConfig) -> Iterator[bool]:
+    """Ray is connected inside the block; gives whether the connection ends with it.
 
     Raises MissingPackageError without the extra `ray`, ConfigError for an address that cannot be
     one or an unsuitable version, BackendError where nothing answers at the address.
     """
     require("ray", needed_for="--engine ray")
     if _is_connected():
-        yield
+        yield False
         return
     address = find_address(config)
     with ExitStack() as stack:
@@ -65,7 +65,7 @@ def ray_cluster(config: RayConfig) -> Iterator[None]:
         _connect(options, address)
         has_started()
         _quiet_loggers()
-        yield
+        yield True
 
 
 def _is_connected() -> bool:
