@@ -39,7 +39,7 @@ class RayConfig(Section):
 
     output: Literal["joined", "jsonl", "parquet"] = "joined"
     """`joined`: one file in the order of the input. `jsonl`, `parquet`: a folder of shards with the
-    name of the output without its suffix, which build reads with --annotations 'FOLDER/*.parquet' or
+    name of the output without its suffix; build reads it with --annotations 'FOLDER/*.parquet' or
     'FOLDER/*[0-9].jsonl'. Not for questions, which are compared with each other."""
 
     max_deaths: int = Field(default=16, ge=1)

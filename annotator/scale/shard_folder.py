@@ -1,8 +1,9 @@
 """The outputs of pieces as a folder of shards, JSONL or Parquet, instead of one joined file.
 
 The rule: a shard has the rows of one piece in the order of the input, and a sidecar that names its
-part; a folder that holds anything else is not touched. `maskdpo build --annotations
-'FOLDER/*.parquet'` (or 'FOLDER/*[0-9].jsonl', without the failed rows) reads it. Questions are always joined: repeats across documents are found only among all of them.
+part; a folder that holds anything else is not touched. `maskdpo build` reads the shards by
+--annotations 'FOLDER/*.parquet', or 'FOLDER/*[0-9].jsonl', which leaves out the failed rows.
+Questions are always joined: repeats across documents are found only among all of them.
 """
 
 from __future__ import annotations
