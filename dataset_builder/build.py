@@ -79,6 +79,7 @@ def run_build(
     forgotten: Sequence[Path] = (),
     shard: Shard | None = None,
     agreement: Path | None = None,
+    workers: int | None = None,
 ) -> StageResult:
     """Build the data set folder `output`: data, statistics and manifest. See `staged_build`."""
     inputs = make_inputs(
@@ -89,7 +90,9 @@ def run_build(
         documents=documents,
         forgotten=forgotten,
     )
-    with staged_build(config, inputs, output=output, shard=shard, agreement=agreement) as staged:
+    with staged_build(
+        config, inputs, output=output, shard=shard, agreement=agreement, workers=workers
+    ) as staged:
         return staged.result
 
 
@@ -122,12 +125,15 @@ def staged_build(
     output: Path,
     shard: Shard | None = None,
     agreement: Path | None = None,
+    workers: int | None = None,
     replaces: Collection[str] = (),
 ) -> Iterator[StagedDataset]:
     """A built data set, which is moved to `output` when the block ends without an error.
 
     shard       build these questions only; `dataset_builder.folder.merge` puts the parts together
     agreement   a report of `maskdpo agreement`, to record in the manifest
+    workers     processes that read and build; None: by cores and size of the input
+                (`build_data.count_workers`). It changes no byte.
     replaces    names of files that the caller adds to a data set folder; a new folder replaces them
 
     Raises InputError for faulty files and when the split `train` would have no pair (a shard may
@@ -140,7 +146,9 @@ def staged_build(
     part = shard or Shard()
     is_whole = part.count == 1
     with new_folder(output, replaces=replaces) as folder:
-        written = write_data(config, inputs, folder, shard=part, stale=stale.ids)
+        written = write_data(
+            config, inputs, folder, shard=part, stale=stale.ids, num_workers=workers
+        )
         if is_whole:
             _refuse_empty(written, config, inputs, output)
         parts = {} if is_whole else {"shard": str(part)}

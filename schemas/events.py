@@ -144,6 +144,7 @@ class ServerPace:
     room       those that it may have at once
     rate       those per second that it gets at most; None: no limit is known
     waiting    those that were refused and wait to be sent again
+    sent       sent to it so far, those sent again included
     refused    refused by it so far, because it was full
     """
 
@@ -152,12 +153,14 @@ class ServerPace:
     room: int
     rate: float | None = None
     waiting: int = 0
+    sent: int = 0
     refused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServersPaced:
-    """The servers of one model now; reported about once a second while calls are made."""
+    """The servers of one model now; reported before the first call, about once a second while calls
+    are made, and after the last."""
 
     servers: Sequence[ServerPace]
 

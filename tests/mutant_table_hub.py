@@ -53,7 +53,7 @@ HUB_INPUTS = [
         "schemas/files/columnar.py",
         ("damaged-offsets-are-followed", "batch.validate(full=True)", "batch.validate()",
          f"{INPUTS} -k utf8"),
-        ("table-read-whole", "file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)",
+        ("table-read-whole", "file.iter_batches(batch_size=size, columns=columns)",
          "file.read(columns=columns).to_batches()", f"{INPUTS} -k batches"),
     ),
     *mutants_of(

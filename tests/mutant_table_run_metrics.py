@@ -37,14 +37,14 @@ RUN_METRICS = [
         ),
         (
             "metrics-refused-once-more",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused",
+            "return number - last if number >= last else number",
+            "return number",
             UNITS,
         ),
         (
             "metrics-refused-fall",
-            "item.refused - last if item.refused >= last else item.refused",
-            "item.refused - last",
+            "return number - last if number >= last else number",
+            "return number - last",
             UNITS,
         ),
         (
@@ -54,9 +54,9 @@ RUN_METRICS = [
             UNITS,
         ),
         (
-            "metrics-role-of-the-first",
-            "nonlocal role\n            if",
-            "nonlocal role\n            if role is None and",
+            "metrics-servers-of-earlier-work",
+            "self._reported.get(key, number)",
+            "self._reported.get(key, 0)",
             UNITS,
         ),
         ("metrics-no-zeros", "for kind in of.TOKEN_KINDS:", "for kind in ():", UNITS),
@@ -75,7 +75,7 @@ RUN_METRICS = [
         ("metrics-present-of-the-dead", "if item.is_now or ", "if ", UNITS),
         ("metrics-rows-of-the-dead", "(is_lost and item.is_redone)", "False", UNITS),
         ("metrics-rows-of-the-ended", "(is_lost and item.is_redone)", "item.is_redone", UNITS),
-        ("metrics-ended-forgotten", "return add_up([self._ended, *", "return add_up([*", UNITS),
+        ("metrics-ended-forgotten", "counted = [self._ended, *", "counted = [*", UNITS),
     ),
     *mutants_of(
         "annotator/calls/metrics/rendering.py",
@@ -89,7 +89,7 @@ RUN_METRICS = [
             "pass",
             UNITS,
         ),
-        ("metrics-no-last-write", "self._try_to_write(_state_after(error))", "pass", UNITS),
+        ("metrics-no-last-write", "self._try_to_write(self._state_after(error))", "pass", UNITS),
         ("metrics-warn-always", "self._is_warned = True", "pass", UNITS),
         (
             "metrics-written-once",
@@ -105,8 +105,8 @@ RUN_METRICS = [
         ),
         (
             "metrics-limit-is-a-fault",
-            "isinstance(error, LimitReachedError | KeyboardInterrupt)",
-            "isinstance(error, KeyboardInterrupt)",
+            "(LimitReachedError, KeyboardInterrupt)",
+            "(KeyboardInterrupt,)",
             f"{UNITS} {COMMANDS}",
         ),
         ("metrics-exit-is-a-fault", "and not error.code", "and error.code", UNITS),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotator.calls.usage import Meter
 from annotator.models.backend import Decoding, Reply, Request
 from annotator.scale.work import Piece, PieceReport, WorkerContext
 from schemas.errors import LimitReachedError
-from schemas.events import Advanced, Ended, OnEvent, Started
+from schemas.events import Advanced, Ended, Event, OnEvent, Started
 from schemas.files.shard import Shard
 from schemas.files.writing import atomic_writer
 from schemas.records import Message
@@ -44,18 +45,21 @@ class MakeToy:
     log        each attempt appends "PID NUMBER" to this file when it begins
     row_s      seconds per row
     calls      calls per row, which cost one prompt token and one completion token each
-    fail       raises what `fail[number]()` returns, for the pieces named
+    fail       the error that each of these pieces raises
+    fault      the error that making a worker raises
+    deadly     a piece that kills its process
     """
 
     log: Path
     row_s: float = 0.0
     calls: int = 0
-    fail: dict[int, Callable[[], BaseException]] | None = None
-    fault: Callable[[], BaseException] | None = None
+    fail: Mapping[int, Exception] = field(default_factory=dict)
+    fault: Exception | None = None
+    deadly: int = 0
 
     def __call__(self, context: WorkerContext) -> Toy:
         if self.fault is not None:
-            raise self.fault()
+            raise self.fault
         return Toy(self, context)
 
 
@@ -66,8 +70,10 @@ class Toy:
 
     def run(self, piece: Piece, on_event: OnEvent) -> PieceReport:
         append(self._make.log, f"{os.getpid()} {piece.shard.index}")
-        if error := (self._make.fail or {}).get(piece.shard.index):
-            raise error()
+        if piece.shard.index in self._make.fail:
+            raise self._make.fail[piece.shard.index]
+        if piece.shard.index == self._make.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
         meter = Meter(limits=self._context.budget, on_event=on_event)
         on_event(Started(stage=STAGE, total=piece.num_rows, unit="row"))
         for row in range(piece.num_rows):
@@ -94,9 +100,23 @@ class Toy:
         pass
 
 
-def request_of(name: str) -> Request:
+class Tallied:
+    """Counts rows that are done."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Advanced):
+            self._count += event.count
+
+    def snapshot(self) -> int:
+        return self._count
+
+
+def request_of(name: str, *, max_tokens: int = 1) -> Request:
     message = Message(role="user", content="x")
-    return Request(id=name, messages=[message], seed=0, decoding=Decoding(max_tokens=1))
+    return Request(id=name, messages=[message], seed=0, decoding=Decoding(max_tokens=max_tokens))
 
 
 def append(path: Path, line: str) -> None:

@@ -8,9 +8,9 @@ import os
 import pickle
 import re
 import threading
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from annotator.calls.metrics.metrics_file import MetricsFile, is_metrics
 from annotator.calls.metrics.rendering import to_openmetrics
 from annotator.calls.metrics.snapshot import MetricsBoard, MetricsSnapshot, add_up
 from annotator.calls.running.pace_reports import reporting_paces, server_name
+from annotator.models.pacing.reports import PaceState
 from schemas.errors import ConfigError, InputError, LimitReachedError
 from schemas.events import (
     CallAnswered,
@@ -38,7 +39,6 @@ from schemas.events import (
     RowsFound,
     ServerPace,
     ServersPaced,
-    Started,
     heard_by,
     ignore,
 )
@@ -58,7 +58,13 @@ def answered(key: str = "k", *, seconds: float | None = 0.1, cost: float | None 
 
 def paced(*, refused: int, rate: float | None = 40.0) -> Event:
     state = ServerPace(
-        server="127.0.0.1:8000", under_way=3, room=5, rate=rate, waiting=2, refused=refused
+        server="127.0.0.1:8000",
+        under_way=3,
+        room=5,
+        rate=rate,
+        waiting=2,
+        sent=10 * refused,
+        refused=refused,
     )
     return ServersPaced(servers=[state])
 
@@ -147,17 +153,20 @@ def test_servers_are_gauges_and_their_refusals_add_up_over_backends() -> None:
     metrics = RunMetrics()
     tell = metrics.listener("judge")
     server = ("default", "judge", "127.0.0.1:8000")
-    tell(paced(refused=4))
-    tell(paced(refused=6))
+    tell(paced(refused=4))  # of an earlier piece of work
+    tell(paced(refused=7))
+    tell(paced(refused=10))
     found = read(metrics.snapshot())
     assert found["maskdpo_server_calls", *server] == 3
     assert found["maskdpo_server_room", *server] == 5
     assert found["maskdpo_server_rate", *server] == 40
     assert found["maskdpo_server_waiting", *server] == 2
     assert found["maskdpo_server_refused_total", *server] == 6
+    assert found["maskdpo_server_sent_total", *server] == 60
     tell(paced(refused=1, rate=None))  # of a backend that was made later
     found = read(metrics.snapshot())
     assert found["maskdpo_server_refused_total", *server] == 7
+    assert found["maskdpo_server_sent_total", *server] == 70
     assert ("maskdpo_server_rate", *server) not in found
 
 
@@ -169,20 +178,6 @@ def test_users_of_models_are_counted_apart() -> None:
     found = read(metrics.snapshot())
     assert found["maskdpo_calls_total", "base", "policy"] == 1
     assert found["maskdpo_calls_total", "dpo", "policy"] == 2
-
-
-def test_a_listener_of_stages_counts_for_the_role_of_the_stage_that_began() -> None:
-    metrics = RunMetrics()
-    tell = metrics.stage_listener()
-    tell(CallAsked(key="of none"))
-    for stage, count in (("sample", 1), ("annotate", 2), ("questions", 3)):
-        tell(Started(stage=stage, total=None, unit="row"))
-        tell(Started(stage="merge", total=None, unit="row"))
-        tell(CallsServed(count=count))
-    found = read(metrics.snapshot())
-    served = {key[2]: n for key, n in found.items() if key[0] == "maskdpo_calls_from_store_total"}
-    assert served == {"policy": 1, "judge": 2, "writer": 3}
-    assert found["maskdpo_calls_total", "default", "policy"] == 0
 
 
 def test_without_metrics_nothing_listens() -> None:
@@ -240,7 +235,8 @@ def test_the_counts_of_other_processes_are_included() -> None:
 def test_a_board_keeps_what_an_ended_process_counted_but_not_its_present() -> None:
     board = MetricsBoard()
     board.put("piece 1", count(CallAsked(key="a")).snapshot())
-    board.put("piece 1", count(CallAsked(key="a"), CallAsked(key="b"), paced(refused=1)).snapshot())
+    events = [paced(refused=3), CallAsked(key="a"), CallAsked(key="b"), paced(refused=4)]
+    board.put("piece 1", count(*events).snapshot())
     board.put("piece 2", count(CallAsked(key="c")).snapshot())
     judge, server = ("default", "judge"), ("default", "judge", "127.0.0.1:8000")
     assert read(board.total())["maskdpo_calls_total", *judge] == 3
@@ -374,6 +370,16 @@ def test_a_file_has_the_end_of_its_run(
     assert sorted(tmp_path.iterdir()) == [path]
 
 
+def test_a_caller_may_name_errors_that_stop_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.prom"
+    with (
+        pytest.raises(EOFError),
+        MetricsFile(path, RunMetrics().snapshot, stops=(EOFError,)),
+    ):
+        raise EOFError
+    assert state(path) == "stopped"
+
+
 def test_a_file_is_written_again_while_the_run_works(tmp_path: Path) -> None:
     path, metrics, reads = tmp_path / "run.prom", RunMetrics(), threading.Semaphore(0)
 
@@ -453,9 +459,17 @@ class Paced:
     def __init__(self) -> None:
         self.in_flight = 1
 
-    def paces(self) -> list[SimpleNamespace]:
-        state = {"url": "http://a:1/v1", "in_flight": self.in_flight, "room": 4, "rate": None}
-        return [SimpleNamespace(**state, num_sent=9, num_refused=2, num_waiting=3)]
+    def paces(self) -> list[PaceState]:
+        state = PaceState(
+            url="http://a:1/v1",
+            in_flight=self.in_flight,
+            room=4,
+            rate=None,
+            num_sent=9,
+            num_refused=2,
+            num_waiting=3,
+        )
+        return [state]
 
 
 def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None:
@@ -470,9 +484,9 @@ def test_paces_are_reported_at_the_start_and_when_all_calls_have_ended() -> None
             await asyncio.sleep(0)
 
     asyncio.run(run())
-    expected = ServerPace(server="a:1", under_way=1, room=4, rate=None, waiting=3, refused=2)
-    at_end = ServerPace(server="a:1", under_way=0, room=4, rate=None, waiting=3, refused=2)
-    assert heard == [ServersPaced(servers=[expected]), ServersPaced(servers=[at_end])]
+    at_first = ServerPace(server="a:1", under_way=1, room=4, waiting=3, sent=9, refused=2)
+    at_last = replace(at_first, under_way=0)
+    assert heard == [ServersPaced(servers=[at_first]), ServersPaced(servers=[at_last])]
 
 
 def test_a_file_can_be_read_by_other_users_as_any_new_file(tmp_path: Path) -> None:

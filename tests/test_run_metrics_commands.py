@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from command_line import make_run
 from judge_server import asked_sentences
 from metrics_text import Samples, faults_for_textfile, read_text
-from sample_server import Answer, as_json
+from sample_server import Answer, ChatServer, as_json
 from test_money import World, prices
 
 from annotator.calls.store import Store
@@ -162,6 +163,30 @@ def test_a_run_at_a_limit_has_stopped_and_a_failed_one_has_failed(world: World) 
     found = read(world)
     assert (code, labelled(found, "run_state")) == (1, {"failed": 1})  # too much is undetermined
     assert labelled(found, "calls_failed_total", 2) == {"http_400": 3}
+
+
+def test_servers_are_counted_apart_and_their_refusals_too(world: World) -> None:
+    seen = Counter[str]()
+
+    def refuse_once(body: dict[str, Any]) -> Answer | None:
+        said = body["messages"][-1]["content"]
+        seen[said] += 1
+        is_first = seen[said] == 1
+        return as_json(429, {"error": {"message": "full"}}) if is_first else world.reply(body)
+
+    with ChatServer(refuse_once) as other:
+        urls = f"annotate.llm.base_urls=[{world.server.base_url}, {other.base_url}]"
+        code, _, err = world.run("annotate", "--set", urls, "--metrics", "run.prom")
+    assert code == 0, err
+    found = read(world)
+    asked = {urlsplit(item.base_url).netloc: len(item.asked) for item in (world.server, other)}
+    refused = {urlsplit(other.base_url).netloc: len(seen)}
+    assert all(asked.values()) and all(refused.values())
+    assert labelled(found, "server_sent_total", 3) == asked
+    assert labelled(found, "server_refused_total", 3) == refused
+    assert labelled(found, "calls_retried_total", 2) == {"http_429": len(seen)}
+    assert total(found, "calls_total") == sum(asked.values()) - len(seen) == 4
+    assert total(found, "server_calls") == total(found, "server_waiting") == 0
 
 
 def test_the_preview_is_counted_once(world: World) -> None:

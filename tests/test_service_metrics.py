@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from judge_server import ScriptedJudge
 from metrics_text import Samples, faults_for_textfile, read_text
+from prometheus_client import CONTENT_TYPE_LATEST
+from sample_server import ChatServer, as_json
 from service_support import LABELS, TOKEN, ServiceProcess
 
 from annotator.service.guard.middleware import Seen
@@ -102,7 +106,7 @@ def test_the_text_is_that_which_the_client_accepts() -> None:
     metrics = Metrics()
     metrics.on_event("default")
     plain, content_type = metrics.render("text/plain;version=0.0.4, */*")
-    assert content_type.startswith("text/plain; version=") and b"# EOF" not in plain
+    assert content_type == CONTENT_TYPE_LATEST and b"# EOF" not in plain
     assert faults_for_textfile(plain.decode()) == []
     newer, content_type = metrics.render("application/openmetrics-text; version=1.0.0; q=0.9")
     assert content_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -157,3 +161,33 @@ def test_a_service_shows_what_it_counted_and_no_id_path_or_text(tmp_path: Path) 
     assert counts.items() <= read_text(newer.body).items()
     for secret in (b"0123456789abcdef", b"secret-path", b"Mira", TOKEN.encode()):
         assert secret not in shown.body
+
+
+def test_calls_of_a_judge_model_are_counted_as_in_a_run(tmp_path: Path) -> None:
+    truths = {
+        "Mira Tolvan was born in Karsted in 1950.": ("contradicted", "born in Karsted in 1951"),
+        "She works as a baker.": ("supported", "works as a baker"),
+    }
+    prices = {"prompt": 0, "completion": 1000, "currency": "EUR"}
+    models = as_json(200, {"data": [{"id": "judge", "root": "judge"}]})
+    with ChatServer(ScriptedJudge(truths), models=models) as server:
+        llm = {"model": "judge", "base_url": server.base_url, "protocol": "sentence"}
+        config = {
+            "run": {"dir": "."},
+            "annotate": {"judge": "llm", "llm": {**llm, "prices": prices}},
+            "serve": {"judges": {"words": {"judge": "lexical"}}},
+        }
+        (tmp_path / "run.yaml").write_text(json.dumps(config))
+        with ServiceProcess(tmp_path, "--config", "run.yaml") as service:
+            for _ in range(2):
+                assert service.annotate().status == 200
+            found = read_text(service.get("/metrics").body)
+    judge = ("default", "judge")
+    assert found["maskdpo_calls_total", *judge] == len(server.asked) == 2
+    assert found["maskdpo_calls_total", "words", "judge"] == 0
+    assert found["maskdpo_calls_from_store_total", *judge] == 2
+    assert found["maskdpo_call_seconds_count", *judge] == 2
+    assert found["maskdpo_tokens_total", "completion", *judge] == 10
+    assert round(found["maskdpo_cost_total", "EUR", *judge], 9) == 0.01
+    assert found["maskdpo_calls_under_way", *judge] == 0
+    assert found["maskdpo_sentences_total", "contradictory", *judge] == 2

@@ -4,9 +4,9 @@ The rule: a row is the JSON text of one record, whatever the format of its file,
 scan gives is read again later as the same text. So the builder checks the rows of all formats in
 the same way, and several processes can scan the parts of one file.
 
-Parquet is read once, from its first row to its last: a build reads rows a second time in the order
-of their questions, and a row group would be read anew for nearly each of them. Its rows are copied
-as lines of JSON to the scratch folder, which then needs the room of the same rows as JSON Lines.
+Parquet is read once, in the order of the file, and its rows are copied as lines of JSON to the
+scratch folder, which then needs as much room as the same rows as JSON Lines. The second reading is
+in the order of questions: without the copy, nearly every row would decode a whole row group again.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from schemas.errors import BackendError
+
 _CACHE_KB = 32_768
 _READER_CACHE_KB = 8_192
 _Value = str | int | float | bytes | None
@@ -44,21 +46,37 @@ class Scratch:
         return _open_read_only, (self._path,)
 
     def execute(self, statement: str, values: Sequence[_Value] = ()) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._connection.execute(statement, values)
+        """Run one statement. Raises BackendError when the disk is full or fails."""
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise self._explain(error) from None
 
     def add_all(self, statement: str, rows: Iterable[Sequence[_Value]]) -> None:
-        """Run a statement for each row of values."""
-        self._connection.executemany(statement, rows)
+        """Run a statement for each row of values. Raises as `execute`."""
+        try:
+            self._connection.executemany(statement, rows)
+        except sqlite3.OperationalError as error:
+            raise self._explain(error) from None
 
     def share(self) -> None:
         """Write everything to the file, so that other processes can read it; add nothing later."""
         if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            self.execute("COMMIT")
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _explain(self, error: sqlite3.OperationalError) -> Exception:
+        """One sentence on a disk that is full or fails; any other error is a fault of the code."""
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            return error
+        return BackendError(
+            f"the scratch file {self._path} cannot be written: {error}; it needs room for the "
+            "positions of the input's rows and for their prompts. Make room on this disk, or name "
+            "an output on another, and run the command again"
+        )
 
 
 def _open_read_only(path: Path) -> Scratch:

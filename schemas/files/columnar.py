@@ -18,22 +18,30 @@ ROWS_A_BATCH = 1_024
 
 
 def scan_batches(
-    path: Path, *, name: str = "", columns: Sequence[str] | None = None
+    path: Path,
+    *,
+    name: str = "",
+    columns: Sequence[str] | None = None,
+    num_rows: int | None = None,
 ) -> Iterator[Any]:
-    """Record batches of a Parquet or Arrow file, all columns or some."""
+    """Record batches of a Parquet or Arrow file, all columns or some.
+
+    A batch has at most `num_rows` rows (None: ROWS_A_BATCH).
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    size = num_rows or ROWS_A_BATCH
     with readable(path, name=name):
         if path.suffix == ".parquet":
             with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns)
+                yield from file.iter_batches(batch_size=size, columns=columns)
             return
         with pa.memory_map(str(path)) as source:
             for batch in arrow_batches(source):
                 chosen = batch if columns is None else batch.select(columns)
-                for start in range(0, chosen.num_rows, ROWS_A_BATCH):
-                    yield chosen.slice(start, ROWS_A_BATCH)
+                for start in range(0, chosen.num_rows, size):
+                    yield chosen.slice(start, size)
 
 
 def plain_rows(batch: Any, path: Path, *, name: str = "") -> list[Any]:

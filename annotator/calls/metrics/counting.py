@@ -29,7 +29,6 @@ from schemas.events import (
     RowsFinished,
     RowsFound,
     ServersPaced,
-    Started,
     ignore,
 )
 from schemas.labels import Label
@@ -47,7 +46,7 @@ class RunMetrics:
         self._values: defaultdict[Key, float] = defaultdict(float)
         self._counts: dict[Key, list[int]] = {}
         self._totals: defaultdict[Key, float] = defaultdict(float)
-        self._refused: dict[Key, int] = {}  # as a server's pace last reported it
+        self._reported: dict[Key, int] = {}  # counts of a server, as last reported
         self._others: list[Callable[[], MetricsSnapshot]] = []
         self._lock = threading.Lock()
         self._values[of.START_TIME.name,] = clock()
@@ -65,24 +64,6 @@ class RunMetrics:
         def count(event: Event) -> None:
             with self._lock:
                 self._count(who, event)
-
-        return count
-
-    def stage_listener(self) -> OnEvent:
-        """Counts one run function after another, as the role that its stage has.
-
-        It is for an engine that does not know what its workers run (`ROLES`).
-        """
-        role: Role | None = None
-
-        def count(event: Event) -> None:
-            nonlocal role
-            if isinstance(event, Started) and event.stage in ROLES:
-                role = ROLES[event.stage]
-                self._begin((role, DEFAULT_NAME))
-            elif role is not None:
-                with self._lock:
-                    self._count((role, DEFAULT_NAME), event)
 
         return count
 
@@ -172,11 +153,17 @@ class RunMetrics:
                 self._values.pop((of.SERVER_RATE.name, *key), None)
             else:
                 self._values[of.SERVER_RATE.name, *key] = item.rate
-            last = self._refused.get(key, 0)
-            # A new backend counts from 0 again.
-            more = item.refused - last if item.refused >= last else item.refused
-            self._refused[key] = item.refused
-            self._values[of.SERVER_REFUSED.name, *key] += more
+            for family, number in ((of.SERVER_SENT, item.sent), (of.SERVER_REFUSED, item.refused)):
+                self._values[family.name, *key] += self._more((family.name, *key), number)
+
+    def _more(self, key: Key, number: int) -> int:
+        """How much a count of a server has grown since the last report.
+
+        The first report is made before a call: what a backend counted until then belongs to an
+        earlier piece of work. A new backend counts from 0 again.
+        """
+        last, self._reported[key] = self._reported.get(key, number), number
+        return number - last if number >= last else number
 
 
 def listen(metrics: RunMetrics | None, role: Role, name: str = DEFAULT_NAME) -> OnEvent:

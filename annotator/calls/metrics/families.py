@@ -93,6 +93,7 @@ SERVER_CALLS = _gauge("server_calls", "Calls at a server now.", "server")
 SERVER_ROOM = _gauge("server_room", "Calls that a server may have at once now.", "server")
 SERVER_RATE = _gauge("server_rate", "Calls per second that a server gets now at most.", "server")
 SERVER_WAITING = _gauge("server_waiting", "Refused calls that wait to be sent again.", "server")
+SERVER_SENT = _counter("server_sent", "Calls sent to a server, repeated ones too.", "server")
 SERVER_REFUSED = _counter("server_refused", "Calls that a full server refused.", "server")
 START_TIME = _process(
     "start_time_seconds", "Start of the work, in seconds since 1970.", unit="seconds", merge="min"
@@ -118,6 +119,7 @@ FAMILIES: Mapping[str, Family] = {
         SERVER_ROOM,
         SERVER_RATE,
         SERVER_WAITING,
+        SERVER_SENT,
         SERVER_REFUSED,
         START_TIME,
         BUILD,

@@ -6,6 +6,7 @@ own work, and the sum of their snapshots is what one process would have counted.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -70,24 +71,30 @@ def add_up(snapshots: Iterable[MetricsSnapshot]) -> MetricsSnapshot:
 class MetricsBoard:
     """The last snapshot of each piece of work that several processes do, by the name of the piece.
 
-    Each attempt at a piece counts from 0 (a `RunMetrics` of its own). Used from one thread.
+    Each attempt at a piece counts from 0 (a `RunMetrics` of its own). Any thread may use it.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._latest: dict[str, MetricsSnapshot] = {}
         self._ended = MetricsSnapshot()
 
     def put(self, piece: str, snapshot: MetricsSnapshot) -> None:
         """The attempt at `piece` has counted this since it began."""
-        self._latest[piece] = snapshot
+        with self._lock:
+            self._latest[piece] = snapshot
 
     def end(self, piece: str, *, is_lost: bool = False) -> None:
         """The attempt has ended; `is_lost`: its process died, and the rows are done again."""
-        self._ended += self._latest.pop(piece, MetricsSnapshot()).at_rest(is_lost=is_lost)
+        with self._lock:
+            ended = self._latest.pop(piece, MetricsSnapshot())
+            self._ended += ended.at_rest(is_lost=is_lost)
 
     def total(self) -> MetricsSnapshot:
         """What all of them have counted."""
-        return add_up([self._ended, *self._latest.values()])
+        with self._lock:
+            counted = [self._ended, *self._latest.values()]
+        return add_up(counted)
 
 
 def _merged(merge: Merge, values: Mapping[Key, float], key: Key, value: float) -> float:

@@ -1,7 +1,7 @@
 """Reports the pace of a backend's servers while its calls are made.
 
 The rule: a server is named by its host and port only, since the rest of an address may hold a user
-or a key. The last report is made when no call is under way any more.
+or a key. The first report is made before a call, the last when no call is under way any more.
 """
 
 from __future__ import annotations
@@ -13,42 +13,27 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from annotator.calls.running.handover import end_task
+from annotator.models.pacing.reports import PaceState
 from schemas.events import OnEvent, ServerPace, ServersPaced, ignore
 
 REPORT_EVERY_S = 1.0
-
-
-class _State(Protocol):
-    """The pace of one server, as a backend shows it."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def room(self) -> int: ...
-    @property
-    def rate(self) -> float | None: ...
-    @property
-    def num_refused(self) -> int: ...
-    @property
-    def num_waiting(self) -> int: ...
 
 
 @runtime_checkable
 class ShowsPaces(Protocol):
     """A backend of servers whose pace it knows."""
 
-    def paces(self) -> Sequence[_State]:
+    def paces(self) -> Sequence[PaceState]:
         """The state of each server now."""
 
 
 @asynccontextmanager
 async def reporting_paces(backend: object, on_event: OnEvent) -> AsyncIterator[None]:
-    """Report the pace of `backend` every second until the block ends, and then once more."""
+    """Report the pace of `backend` now, every second until the block ends, and then once more."""
     if on_event is ignore or not isinstance(backend, ShowsPaces):
         yield
         return
+    on_event(_describe(backend))
     task = asyncio.create_task(_keep_reporting(backend, on_event))
     try:
         yield
@@ -59,8 +44,8 @@ async def reporting_paces(backend: object, on_event: OnEvent) -> AsyncIterator[N
 
 async def _keep_reporting(backend: ShowsPaces, on_event: OnEvent) -> None:
     while True:
-        on_event(_describe(backend))
         await asyncio.sleep(REPORT_EVERY_S)
+        on_event(_describe(backend))
 
 
 def _describe(backend: ShowsPaces) -> ServersPaced:
@@ -72,6 +57,7 @@ def _describe(backend: ShowsPaces) -> ServersPaced:
                 room=item.room,
                 rate=item.rate,
                 waiting=item.num_waiting,
+                sent=item.num_sent,
                 refused=item.num_refused,
             )
             for item in backend.paces()

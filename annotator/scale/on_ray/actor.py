@@ -1,7 +1,7 @@
 """The class that Ray Data runs in each worker process: pieces in, outcomes out.
 
 The rule: nothing is raised here. A fault of the set-up or of a piece is the outcome of a piece, so
-the driver gets the error itself, and Ray never takes it for a dead process.
+the driver gets the error itself, and Ray does not treat it as a dead process.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.scale.config import LOCAL, RayConfig, check_address
-from annotator.scale.on_ray.local_cluster import environment, local_environment, local_folder
+from annotator.scale.on_ray.local_cluster import QUIET, environment, local_environment, local_folder
 from schemas.errors import BackendError, ConfigError
 from schemas.packages import require
 
@@ -34,37 +34,41 @@ def ray_cluster(config: RayConfig) -> Iterator[None]:
     one or an unsuitable version, BackendError where nothing answers at the address.
     """
     require("ray", needed_for="--engine ray")
+    if _is_connected():
+        yield
+        return
     address = find_address(config)
     with ExitStack() as stack:
+        options: dict[str, Any] = {"address": address}
         if address == LOCAL:
             folder = stack.enter_context(local_folder())
             stack.enter_context(local_environment(folder))
-            import ray
-
-            if ray.is_initialized():
-                yield
-                return
-            options: dict[str, Any] = {
-                "address": LOCAL,
+            options |= {
                 "num_cpus": _count_cores(config),
                 "include_dashboard": False,
                 "object_store_memory": config.object_store_mib << 20,
                 "_temp_dir": str(folder),
             }
         else:
-            stack.enter_context(environment({"RAY_DATA_DISABLE_PROGRESS_BARS": "1"}))
-            import ray
-
-            if ray.is_initialized():
-                yield
-                return
+            stack.enter_context(environment(QUIET))
             _check_answers(address, config.connect_s)
-            options = {"address": address}
         stack.enter_context(_signals_kept())
+        stack.callback(_disconnect)
         _connect(options, address)
-        stack.callback(ray.shutdown)
         _quiet_loggers()
         yield
+
+
+def _is_connected() -> bool:
+    """Whether the calling program uses Ray already."""
+    module = sys.modules.get("ray")
+    return module is not None and bool(module.is_initialized())
+
+
+def _disconnect() -> None:
+    import ray
+
+    ray.shutdown()
 
 
 def _count_cores(config: RayConfig) -> int:
@@ -159,7 +163,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _quiet_loggers() -> None:
-    """Notes of Ray and Ray Data are no part of the run's output; its log files have them."""
+    """Notes of Ray and Ray Data go to its log files only."""
     import ray.data  # noqa: F401  (sets up the loggers)
 
     for name in ("ray", "ray.data"):

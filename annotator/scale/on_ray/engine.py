@@ -22,7 +22,7 @@ from annotator.scale.on_ray.actor import ActorTask
 from annotator.scale.on_ray.cluster import count_actors, ray_cluster
 from annotator.scale.on_ray.data_set import outcomes_of
 from annotator.scale.on_ray.hub import Changes, HubStart
-from annotator.scale.on_ray.link import HubGoneError, HubLink, HubSlowError, start_hub
+from annotator.scale.on_ray.link import HubGoneError, HubLink, HubSlowError, end_hub, start_hub
 from annotator.scale.on_ray.outcome import Outcome
 from annotator.scale.on_ray.progress import Board, Progress
 from annotator.scale.on_ray.worker_side import MakeTally
@@ -67,9 +67,11 @@ def run_on_ray(pieces: Sequence[Piece], run: RayRun) -> Iterator[PieceReport]:
         return
     with ray_cluster(run.config):
         run.on_event(run.started)
+        driver = _Driver(pieces, run)
         try:
-            yield from _Driver(pieces, run).reports()
+            yield from driver.reports()
         finally:
+            driver.close()
             run.on_event(Ended(stage=run.started.stage))
 
 
@@ -112,6 +114,10 @@ class _Driver:
                 )
         if self._error is not None:
             raise self._error
+
+    def close(self) -> None:
+        """End the hub."""
+        end_hub(self._hub)
 
     def _one_data_set(self) -> Generator[PieceReport, None, Exception | None]:
         found: queue.Queue[Outcome | _End] = queue.Queue()

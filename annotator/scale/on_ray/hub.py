@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from annotator.models.pacing.reports import PaceReport, PaceShare
 
 SILENT_S = 15.0
-"""A worker that has not reported for this long is taken for dead."""
+"""A worker that has not reported for this long is treated as dead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,16 @@ class PaceLink:
         return found
 
 
+def end_hub(hub: Any) -> None:
+    """End a hub; also one that has ended, or whose cluster has."""
+    import ray
+
+    with suppress(Exception):
+        ray.kill(hub)
+
+
 def start_hub(name: str, start: HubStart) -> Any:
-    """A hub on the driver's node; it ends when the returned handle is gone."""
+    """A hub on the driver's node; it ends with `end_hub`, and with the driver."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

@@ -10,21 +10,28 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 _PREFIX = "maskdpo-ray-"
 _LOCK = "driver.lock"
 _LONGEST = 40  # characters of the folder's path: sockets inside it may have about 100
+# Ray prints its messages about dead workers to standard output; the run has its own notes of them.
+QUIET = {
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+}
 # What Ray reads when it is imported or started; a user's own value has priority.
 _ENVIRONMENT = {
+    **QUIET,
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anyone
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one node: Ray then uses loopback addresses
-    "RAY_AUTH_MODE": "token",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # else warnings of its C++ code appear in the terminal
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",  # only the dashboard shows them
     "RAY_event_stats": "0",
@@ -66,12 +73,24 @@ def _short_folder() -> Path:
 
 @contextmanager
 def local_environment(folder: Path) -> Iterator[None]:
-    """The environment of a local cluster, while it runs; the token is in a file of this user."""
-    token = folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32), encoding="ascii")
-    with environment({**_ENVIRONMENT, "RAY_AUTH_TOKEN_PATH": str(token)}):
+    """The environment of a local cluster, while it runs; the token is in a file of this user.
+
+    A program that imported Ray before has loaded the token of Ray's own file, and uses that one.
+    """
+    values = dict(_ENVIRONMENT)
+    if "ray" not in sys.modules or _token.cache_info().currsize:
+        path = folder / "token"
+        path.touch(mode=0o600)
+        path.write_text(_token(), encoding="ascii")
+        values |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+    with environment(values):
         yield
+
+
+@lru_cache(maxsize=1)
+def _token() -> str:
+    """One for this process, which reads it only once."""
+    return secrets.token_hex(32)
 
 
 @contextmanager

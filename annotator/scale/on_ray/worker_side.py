@@ -95,7 +95,7 @@ class LedgerLink:
         return grant
 
     def give_back(self, most: Amount) -> None:
-        """As `Ledger.give_back`; where the hub is gone, the next report tells the next one."""
+        """As `Ledger.give_back`; a hub that starts later gets it with the next report."""
         with suppress(HubGoneError):
             self.link.try_once("give_back", self.worker, most)
 

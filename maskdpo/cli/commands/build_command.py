@@ -71,6 +71,12 @@ from schemas.errors import ConfigError
 @click.option(
     "--shard", metavar="I/N", help="Build part I of N; join the parts with maskdpo merge."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that read and build; the data set is the same with any number [the cores; 1 "
+    "for an input below 32 MB].",
+)
 @click.option("--output", type=FOLDER, help="Data set folder [RUN/dataset].")
 @click.option(
     "--agreement", type=INPUT_FILE, help="Output file of maskdpo agreement, for the card."
@@ -85,6 +91,7 @@ def command(
     evaluation_questions: tuple[Path, ...],
     documents: tuple[Path, ...],
     shard: str | None,
+    workers: int | None,
     output: Path | None,
     agreement: Path | None,
     plots: bool,
@@ -125,6 +132,7 @@ def command(
         forgotten=[config.run.path(FORGOTTEN_NAME)],
         shard=Shard.parse(shard) if shard else None,
         agreement=agreement,
+        workers=workers,
         plots=plots,
     )
     print_statistics(json.loads((result.output / STATISTICS_NAME).read_text(encoding="utf-8")))
