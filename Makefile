@@ -30,7 +30,7 @@ GPU    ?= 0
 KV_GIB  = $(firstword $(shell awk '/^MemAvailable/ {g = int($$2 / 4194304)} END {print (g > 1 ? g : 1)}' /proc/meminfo 2>/dev/null || echo 1))
 SERVE_cpu = --dtype float32 --no-enable-chunked-prefill --enforce-eager --gpu-memory-utilization 0.3
 
-.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-vllm test-real-models mutants serve-judge need-model check format clean
+.PHONY: help setup setup-dev setup-vllm demo test test-faults test-desk test-ray test-vllm test-real-models mutants serve-judge need-model check format clean
 .PHONY: serve review domain ingest questions sample annotate import agreement show build merge validate export push train evaluate forget recipes doctor schema
 
 help:                             ## print this list
@@ -95,6 +95,8 @@ test-faults: $(VENV)/.dev         ## slow tests of kills and faults (some minute
 	@$(VENV)/bin/python -m pytest -s tests/faults $(ARGS)
 test-desk: $(VENV)/.dev           ## all tests of the review desk, the slow ones in a real browser too
 	@$(VENV)/bin/python -m pytest $(wildcard tests/test_desk_*.py tests/desk_full) $(ARGS)
+test-ray: $(VENV)/.dev            ## all tests of --engine ray, the long ones too (20,000 responses, killed workers)
+	@$(VENV)/bin/python -m pytest $(wildcard tests/test_ray_*.py tests/ray_full) $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
 test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)

@@ -12,6 +12,7 @@ from mutant_rows import mutants_of, reaching
 from mutant_table_agreement_spans import AGREEMENT_SPANS
 from mutant_table_api import PYTHON_API
 from mutant_table_ask_spans import ASKED_SPANS
+from mutant_table_build_workers import BUILD_WORKERS
 from mutant_table_client import SERVICE_CLIENT
 from mutant_table_core import CORE
 from mutant_table_desk_browser import IN_BROWSER
@@ -537,6 +538,7 @@ MUTANTS = [
     *IN_WORK,
     *DESK_CORE,
     *DESK_INDEX,
+    *BUILD_WORKERS,
     *DESK_PAIRS,
     *MESSAGES,
     *MONEY,

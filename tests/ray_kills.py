@@ -73,21 +73,20 @@ def workers_of(pid: int) -> list[int]:
 
 def run_killed(
     command: Sequence[str],
+    server: ScaleServer,
     *,
-    kills: Sequence[tuple[float, str]],
+    kills: Sequence[tuple[int, str]],
     environment: dict[str, str],
     timeout_s: float,
 ) -> Outcome:
-    """Run `command` until it ends well, with kills at these seconds of its work.
+    """Run `command` until it ends well, with kills after these numbers of replies of `server`.
 
-    The clock starts when the first worker is there. A kill is ("worker" or "driver"); after that of
-    the driver the command is started again.
+    "worker" kills one of the workers, "driver" the command, which is then started again.
     """
     outcome = Outcome()
     owed = sorted(kills)
     deadline = time.monotonic() + timeout_s
     chosen = random.Random(7)
-    begun: float | None = None
     while True:
         outcome.num_starts += 1
         process = subprocess.Popen(
@@ -97,12 +96,10 @@ def run_killed(
             while process.poll() is None:
                 assert time.monotonic() < deadline, "the run takes too long"
                 time.sleep(0.05)
-                workers = workers_of(process.pid)
-                if workers and begun is None:
-                    begun = time.monotonic()
-                if begun is None or not owed or not workers:
+                if not owed or server.count() < owed[0][0]:
                     continue
-                if time.monotonic() - begun < owed[0][0]:
+                workers = workers_of(process.pid)
+                if not workers:
                     continue
                 _, what = owed.pop(0)
                 pid = process.pid if what == "driver" else chosen.choice(workers)

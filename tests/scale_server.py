@@ -91,6 +91,10 @@ class ScaleServer:
     base_url: str
     log: Path
 
+    def count(self) -> int:
+        """The number of requests so far."""
+        return self.log.read_bytes().count(b"\n")
+
     def replies(self) -> list[Reply]:
         """The requests so far."""
         rows = (line.split() for line in self.log.read_text().splitlines())

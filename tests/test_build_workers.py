@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -269,6 +270,18 @@ def test_the_default_is_one_process_for_a_small_input(
     assert build_data.count_workers([path] * 3) == 8
 
 
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    path = write_annotations(tmp_path / "a.jsonl", questions(2_000))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(BackendError, match=r"scratch file .* cannot be written: .* Make room"):
+            run_build(CONFIG, annotations=path, output=tmp_path / "dataset")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [item.name for item in tmp_path.iterdir()] == ["a.jsonl"]
+
+
 # --- processes -----------------------------------------------------------------------------------
 
 
@@ -326,7 +339,7 @@ def test_errors_come_in_their_turn(pools: dict[int, Shared]) -> None:
         assert [(one.path, one.line) for one in caught.value.faults] == [("a.jsonl", 3)]
         results = pool.map(Double, tasks())
         assert [next(results), next(results)] == [2, 4]
-        with pytest.raises(InputError, match="b.jsonl"):
+        with pytest.raises(InputError, match=r"b\.jsonl"):
             next(results)
     with pytest.raises(RuntimeError, match="Unpicklable"):
         list(pools[2].map(Double, ["unpicklable"]))

@@ -370,6 +370,16 @@ def test_a_file_has_the_end_of_its_run(
     assert sorted(tmp_path.iterdir()) == [path]
 
 
+def test_a_caller_may_name_errors_that_stop_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.prom"
+    with (
+        pytest.raises(EOFError),
+        MetricsFile(path, RunMetrics().snapshot, stops=(EOFError,)),
+    ):
+        raise EOFError
+    assert state(path) == "stopped"
+
+
 def test_a_file_is_written_again_while_the_run_works(tmp_path: Path) -> None:
     path, metrics, reads = tmp_path / "run.prom", RunMetrics(), threading.Semaphore(0)
 

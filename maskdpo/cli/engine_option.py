@@ -6,9 +6,10 @@ same, and the same command continues a run that stopped.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -32,23 +33,25 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 EngineName = Literal["local", "ray"]
 
 
-def _choose(ctx: click.Context, _: click.Parameter, name: EngineName) -> EngineName:
-    shard: Shard | None = ctx.params.get("shard")
-    if name == "ray" and shard is not None:
-        raise click.UsageError(
-            "--engine ray cuts the input itself and cannot be combined with --shard"
-        )
-    return name
+def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --engine, and pass it the name as `engine`. Put it under `shard_option`."""
 
+    @click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="Where the work is done: in this process, or by the workers of a Ray cluster (that "
+        "of RAY_ADDRESS, or one of this machine; settings in section 'ray'). [local]",
+    )
+    @functools.wraps(function)
+    def wrapped(engine: EngineName, shard: Shard | None, **options: Any) -> Any:
+        if engine == "ray" and shard is not None:
+            raise click.UsageError(
+                "--engine ray cuts the input itself and cannot be combined with --shard"
+            )
+        return function(engine=engine, shard=shard, **options)
 
-engine_option = click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    callback=_choose,
-    help="Where the work is done: in this process, or by the workers of a Ray cluster (that of "
-    "RAY_ADDRESS, or one of this machine; settings in section 'ray'). [local]",
-)
+    return wrapped
 
 
 @dataclass(frozen=True, kw_only=True)

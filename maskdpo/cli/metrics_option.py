@@ -58,7 +58,7 @@ def _default(config: RunConfig, shard: Shard | None) -> Path | None:
 @contextmanager
 def _counted(path: Path, options: Mapping[str, Any]) -> Iterator[RunMetrics]:
     from annotator.calls.metrics.counting import RunMetrics
-    from annotator.calls.metrics.metrics_file import MetricsFile
+    from annotator.calls.metrics.metrics_file import STOPS, MetricsFile
 
     for name, value in options.items():
         if isinstance(value, Path) and value.resolve() == path.resolve():
@@ -66,7 +66,8 @@ def _counted(path: Path, options: Mapping[str, Any]) -> Iterator[RunMetrics]:
                 f"--metrics {path} is also --{name.replace('_', '-')}; name another file"
             )
     metrics = RunMetrics()
-    with MetricsFile(path, metrics.snapshot, warn=_warn):
+    stops = (*STOPS, click.Abort)  # Ctrl-C at a question
+    with MetricsFile(path, metrics.snapshot, stops=stops, warn=_warn):
         yield metrics
 
 

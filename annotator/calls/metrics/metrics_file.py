@@ -21,12 +21,15 @@ from schemas.files.own_files import refuse_to_replace_unless
 from schemas.files.writing import atomic_writer
 
 WRITE_EVERY_S = 5.0
+STOPS: tuple[type[BaseException], ...] = (LimitReachedError, KeyboardInterrupt)
+"""Errors that stop a run on purpose; every other one is a fault."""
 
 
 class MetricsFile:
     """Writes what `read` returns to `path`, from entering the block until its end.
 
     every_s  seconds between two writes
+    stops    errors after which the run has stopped, not failed
     warn     is called once with a sentence where the file cannot be written while the run works
 
     Entering raises InputError where the file cannot be written, and ConfigError where it holds
@@ -39,11 +42,13 @@ class MetricsFile:
         read: Callable[[], MetricsSnapshot],
         *,
         every_s: float = WRITE_EVERY_S,
+        stops: tuple[type[BaseException], ...] = STOPS,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.path = path
         self._read = read
         self._every_s = every_s
+        self._stops = stops
         self._warn = warn
         self._is_warned = False
         self._ended = threading.Event()
@@ -68,7 +73,12 @@ class MetricsFile:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        self._try_to_write(_state_after(error))
+        self._try_to_write(self._state_after(error))
+
+    def _state_after(self, error: BaseException | None) -> str:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            return "done"
+        return "stopped" if isinstance(error, self._stops) else "failed"
 
     def _keep_writing(self) -> None:
         while not self._ended.wait(self._every_s):
@@ -96,10 +106,3 @@ def is_metrics(path: Path) -> bool:
     except OSError:
         return False
     return text.startswith(b"# HELP maskdpo_") and text.endswith(END)
-
-
-def _state_after(error: BaseException | None) -> str:
-    """The state of a run that has ended: a limit and Ctrl-C stop it, everything else is a fault."""
-    if error is None or (isinstance(error, SystemExit) and not error.code):
-        return "done"
-    return "stopped" if isinstance(error, LimitReachedError | KeyboardInterrupt) else "failed"
