@@ -135,7 +135,7 @@ class PaceControl:
         self.refused_late(now, count, sent_at=sent_at)
         if self._rate is None:
             self._chain_at = now
-            self._limit(float(self._passed.between(now - 1.0, now)))
+            self._limit(max(float(self._passed.between(now - 1.0, now)), float(FIRST_CALLS)))
         elif now - self._refused_at > _CHAIN_S:
             self._anchor, self._anchor_streak = self._rate.ceiling, self._streak
             self._chain_at = now
@@ -193,6 +193,6 @@ class PaceControl:
         if blocked < _SHORT_BLOCK_S or self._began is None:
             return
         span = min(max(1.0, 2 * blocked, 8 / self.rate), _KEPT_S, max(1.0, end - self._began))
-        measured = self._passed.between(end - span, end) / span
+        measured = max(1, self._passed.between(end - span, end)) / span
         if measured < _LOW * self._rate.ceiling:
             self._limit(measured)
