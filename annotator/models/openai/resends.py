@@ -29,6 +29,7 @@ class Again:
     only    the server that it is repeated at, unless that is set aside
     held    the server that refused it, which may have it again from `due`; others at once
     but     the server that it has failed at for good
+    num_refused  how often it was refused
     """
 
     failed: Answered
@@ -36,6 +37,7 @@ class Again:
     only: Endpoint | None = None
     held: Endpoint | None = None
     but: Endpoint | None = None
+    num_refused: int = 0
 
     def fits(self, endpoint: Endpoint, now: float) -> bool:
         """Whether it may be sent to a server now."""
@@ -55,6 +57,7 @@ class _History:
     """
 
     num_retries: int = 0
+    num_refused: int = 0
     num_counted: int = 0
     num_accepted: int = -1
     is_moved: bool = False
@@ -81,11 +84,14 @@ class Resends:
         if endpoint is None:
             return None
         if answer.is_refusal:
+            history.num_refused += 1
             if endpoint.gate.num_accepted != history.num_accepted:
                 history.num_accepted = endpoint.gate.num_accepted
                 history.num_counted += 1
             if history.num_counted < MOST_REFUSALS:
-                return Again(failed=answer, due=now + (answer.retry_after or 0.0), held=endpoint)
+                due = now + (answer.retry_after or 0.0)
+                num_refused = history.num_refused
+                return Again(failed=answer, due=due, held=endpoint, num_refused=num_refused)
         elif answer.is_retried and history.num_retries < self._max_retries:
             due = now + retry_delay(history.num_retries, answer.retry_after)
             history.num_retries += 1
