@@ -45,6 +45,7 @@ class RequestStream:
         max_retries: int = 0,
         window: FailureWindow | None = None,
         on_retry: OnRetry = lambda key, reason, wait_s: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._take = take
         self._ask = ask
@@ -52,6 +53,7 @@ class RequestStream:
         self._pool = pool
         self._concurrency = concurrency
         self._on_retry = on_retry
+        self._check = check  # raises where no call can be sent any more
         # Set by the caller, by an arriving reply, and by a slot that becomes free.
         self._news = ready or asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -261,6 +263,7 @@ class RequestStream:
     def _find_end(self) -> BaseException | None:
         """The error that ends the stream; None while it continues. A reply that was under way may
         change it, but not once too many calls have failed."""
+        self._check()
         end = self._stop or self._all_rest()
         if end is not None:
             return end

@@ -94,9 +94,19 @@ class PaceControl:
         value = self._ramp_room if self._room is None else self._room.value
         return max(1, min(self._most, int(value + 1e-9)))
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing has passed since the last refusal."""
+        return self._blocked_at is not None
+
     def resize(self, most: int) -> None:
         """Another largest number of calls under way."""
         self._most = most
+
+    @property
+    def changed_at(self) -> float:
+        """When calls were last refused that were sent within the limits of their time."""
+        return self._refused_at
 
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""

@@ -37,21 +37,40 @@ class Ticket:
 
 
 class Limits(Protocol):
-    """Where a gate takes its limits from, and what it reports: of this process, or of a share."""
+    """Where a gate takes its limits from, and what it reports; see `PaceControl`."""
 
     @property
-    def rate(self) -> float: ...
+    def rate(self) -> float:
+        """Calls per second that may be sent now."""
+
     @property
-    def known_rate(self) -> float | None: ...
+    def known_rate(self) -> float | None:
+        """`rate`, or None while the server has refused nothing."""
+
     @property
-    def room(self) -> int: ...
-    def sent(self, at: float, count: int = 1) -> None: ...
-    def accepted(self, count: int, latency: float | None = None) -> None: ...
-    def advance(self, now: float, *, rate_short: bool, room_short: bool) -> None: ...
-    def refused(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None: ...
-    def refused_late(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None: ...
-    def refused_for_room(self, num_others: int) -> None: ...
-    def timed_out(self, num_in_flight: int, sent_at: float, now: float) -> None: ...
+    def room(self) -> int:
+        """Calls that may be under way."""
+
+    def sent(self, at: float, count: int = 1) -> None:
+        """Calls were sent; a negative count takes some back."""
+
+    def accepted(self, count: int, latency: float | None = None) -> None:
+        """Calls got a reply, after `latency` seconds."""
+
+    def advance(self, now: float, *, rate_short: bool, room_short: bool) -> None:
+        """Let limits that are used up rise."""
+
+    def refused(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None:
+        """Calls were refused that were sent after the last change of the limits."""
+
+    def refused_late(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None:
+        """Calls were refused that say nothing new: only counted."""
+
+    def refused_for_room(self, num_others: int) -> None:
+        """The server refuses whenever that many calls are under way."""
+
+    def timed_out(self, num_in_flight: int, sent_at: float, now: float) -> None:
+        """A call got no reply in time."""
 
 
 class RoomSuspicion:
