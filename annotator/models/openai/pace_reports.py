@@ -84,6 +84,8 @@ class PaceReporter:
             with self._pace.guard():
                 for endpoint, report in reports.items():
                     self._limits[endpoint].take_back(report)
+            if time.monotonic() - self._began > FIRST_SHARE_S:
+                self._pace.wake_all()
             return
         with self._pace.guard():
             now = time.monotonic()

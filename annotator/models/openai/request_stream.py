@@ -141,8 +141,7 @@ class RequestStream:
             ]
             if fitting:
                 item = min(fitting, key=lambda item: item.num_refused)
-                self._forget([item])
-                self._start(item.failed.finished[0], permit)
+                self._send_waiting(item, permit)
             else:
                 unused.append(permit)
         return unused
@@ -154,8 +153,12 @@ class RequestStream:
             allowed = [end for end in self._pool.awake(now) if item.fits(end, now)]
             permit = self._pace.acquire_at(self._seat, allowed) if allowed else None
             if permit is not None:
-                self._forget([item])
-                self._start(item.failed.finished[0], permit)
+                self._send_waiting(item, permit)
+
+    def _send_waiting(self, item: Again, permit: Permit) -> None:
+        self._forget([item])
+        permit.is_suspect = item.is_suspect
+        self._start(item.failed.finished[0], permit)
 
     def _start(self, request: Request, permit: Permit) -> None:
         task = self._loop.create_task(self._ask(request, permit))

@@ -182,15 +182,27 @@ class Gate:
         self.limits.timed_out(self.in_flight, ticket.sent_at, now)
         self._end(ticket)
 
-    def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
-        """The server refused a call for lack of room, and asked to wait `retry_after` seconds."""
+    def refused(
+        self,
+        ticket: Ticket,
+        now: float,
+        retry_after: float | None,
+        *,
+        is_suspect: bool = False,
+    ) -> None:
+        """The server refused a call for lack of room, and asked to wait `retry_after` seconds.
+
+        `is_suspect`: the call itself may be the cause, since others were accepted meanwhile.
+        """
         self._end(ticket)
         self.num_refused += 1
         self.refusals_in_a_row += 1
         if self.refused_since is None:
             self.refused_since = now
         self._refusal_latency += 0.3 * (now - ticket.sent_at - self._refusal_latency)
-        if ticket.sent_at < self._open_since or self._closed_until is not None:
+        is_trial = ticket is self._probe
+        is_late = ticket.sent_at < self._open_since or self._closed_until is not None
+        if is_late or (is_suspect and not is_trial):
             self.limits.refused_late(now, sent_at=ticket.sent_at)
             return
         for item in self._under_way:
