@@ -81,7 +81,7 @@ class World:
     seed: int = 0
     accepted: Counter = field(default_factory=Counter)  # per second
     refused: Counter = field(default_factory=Counter)
-    trace: list = field(default_factory=list)
+    ticks: list = field(default_factory=list)
 
     def run(self, seconds, gates=None):
         rng = random.Random(self.seed)
@@ -99,6 +99,14 @@ class World:
             push(at, ("change", rate))
         for number in range(len(gates)):
             push(0.0, ("wake", number, 0.0))
+        for at, call, every in self.ticks:
+            push(at, ("tick", call, every))
+
+        def poke(number, now):
+            wake[number] = now
+            push(now, ("wake", number, now))
+
+        self.poke = poke
         now = 0.0
         while events:
             now, _, event = heapq.heappop(events)
