@@ -2,7 +2,7 @@
 
 The rule: the operating system releases the lock when its holder ends, however it ends. So a worker
 that a killed driver left behind, and a run that was started twice, never write one file at once;
-and the lock of a dead worker causes no delay. The file stays: removing it while another waits for it
+and that of a dead worker causes no delay. The file stays: removing it while another waits for it
 would allow two holders. Where files cannot be locked (some network file systems), there is no lock.
 """
 

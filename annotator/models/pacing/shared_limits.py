@@ -75,7 +75,7 @@ class SharedLimits:
         self._add("num_timeouts", 1)
 
     def take_report(self, num_in_flight: int) -> PaceReport:
-        """What was done since the last report; it begins anew."""
+        """What was done since the last report; it begins again."""
         counts, self._counts = self._counts, {}
         num_accepted = counts.get("num_accepted", 0)
         report = PaceReport(
