@@ -64,7 +64,7 @@ show: $(VENV)/.train             ## annotations or pairs, sentence by sentence (
 	@$(RUN)
 build: $(VENV)/.train             ## annotations -> dataset/
 	@$(RUN)
-merge: $(VENV)/.train             ## join the shards of one build -> dataset/ (ARGS="parts/1 parts/2")
+merge: $(VENV)/.train             ## join the parts of a run or build with --shard (ARGS="runs/mine/annotations-*-of-00064.jsonl")
 	@$(RUN)
 validate: $(VENV)/.train          ## check dataset/ row by row, and print all faults
 	@$(RUN)

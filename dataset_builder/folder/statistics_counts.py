@@ -293,7 +293,11 @@ def _shares(owners: Wholes, part: Wholes, whole: Wholes) -> Wholes:
 
 
 def _steps(values: Floats) -> Wholes:
-    """Values in steps of 1 / SCORE_STEPS, half to even, without those that are no number."""
+<<<<<<< HEAD
+    """Values in steps of 1 / SCORE_STEPS, half to even, without NaN and infinities."""
+=======
+    """Values in steps of 1 / SCORE_STEPS, half to even; nan is left out."""
+>>>>>>> stats
     return np.rint(values[np.isfinite(values)] * SCORE_STEPS).astype(np.int64)
 
 

@@ -100,16 +100,29 @@ def read_rows(path: str | Path, model: type[RecordT]) -> list[Row[RecordT]]:
 
 def scan_rows(path: str | Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
     """Rows and faults in file order, streamed; for callers that keep good rows next to bad ones."""
+    path = Path(path)
+    if is_parquet(path):
+        yield from _scan_parquet(path, model)
+        return
     for item in scan_places(path, model):
         yield item if isinstance(item, Fault) else Row(line=item.line, record=item.record)
 
 
-def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
-    """`scan_rows`, with the place of each row, for callers that seek to it later."""
-    path = Path(path)
-    if is_parquet(path) and (fault := fault_of_columns(path, model)):
+def _scan_parquet(path: Path, model: type[RecordT]) -> Iterator[Row[RecordT] | Fault]:
+    if fault := fault_of_columns(path, model):
         yield Fault(path=str(path), line=None, message=fault)
         return
+    for line, text in read_parquet_lines(path):
+        try:
+            yield Row(line=line, record=model.model_validate_json(text))
+        except ValidationError as error:
+            for message in describe_errors(error, model):
+                yield Fault(path=str(path), line=line, message=message)
+
+
+def scan_places(path: str | Path, model: type[RecordT]) -> Iterator[PlacedRow[RecordT] | Fault]:
+    """`scan_rows` of JSON Lines, with the place of each row, for callers that seek to it later."""
+    path = Path(path)
     is_first = True
     for line, start, text in read_places(path):
         try:

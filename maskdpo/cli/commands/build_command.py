@@ -13,6 +13,7 @@ from formats.reviews import PAIR_REVIEWS_NAME, REVIEW_FILES
 from maskdpo.cli.options import (
     FOLDER,
     INPUT_FILE,
+    INPUT_ROWS,
     DocumentedCommand,
     config_options,
     expand_inputs,
@@ -37,9 +38,10 @@ from schemas.errors import ConfigError
 @config_options
 @click.option(
     "--annotations",
-    type=INPUT_FILE,
+    type=INPUT_ROWS,
     multiple=True,
-    help="Annotations, a file or a glob pattern; may be repeated [RUN/annotations.jsonl].",
+    help="Annotations, JSON Lines or Parquet: a file, a folder of parts or a glob pattern; may be "
+    "repeated [RUN/annotations.jsonl].",
 )
 @click.option(
     "--reviews",
