@@ -27,9 +27,9 @@ MERGED = [
             f"{ALSO} -k appear",
         ),
         (
-            "unmade-files-are-used",
-            "if version == 0 or not tables.has_tables(connection):",
-            "if version == -1:",
+            "unmade-files-are-errors",
+            "except sqlite3.OperationalError:  # locked",
+            "except sqlite3.IntegrityError:  # locked",
             f"{ALSO} -k being_made",
         ),
         (
