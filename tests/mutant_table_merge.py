@@ -113,7 +113,7 @@ MERGED = [
         (
             "block-is-read-twice",
             "self._offset += len(block)",
-            "self._offset += len(block) // 2",
+            "self._offset += len(block) + 1",
             f"{ROWS} -k any_input",
         ),
     ),
@@ -220,7 +220,7 @@ MERGED = [
         ),
         (
             "all-stores-stay-open",
-            "stay_open=num_sources <= _MOST_OPEN",
+            "stay_open=num_sources <= _MOST_OPEN and make_room(FILES_EACH * num_sources)",
             "stay_open=True",
             f"{STORES} -k more_stores",
         ),
