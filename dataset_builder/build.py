@@ -38,6 +38,7 @@ from formats.reviews.log import Logged
 from formats.reviews.pair_log import PairDrops
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
+from schemas.files.row_folder import list_row_files
 from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_files
 from schemas.records import Annotation, Failure, Pair
@@ -106,7 +107,8 @@ def make_inputs(
     forgotten: Sequence[Path] = (),
 ) -> BuildInputs:
     """The files of a build in one order, with the lists of maskdpo forget next to annotations."""
-    paths = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    given = [annotations] if isinstance(annotations, Path) else sorted(annotations)
+    paths = [file for path in given for file in list_row_files(path)]
     return BuildInputs(
         annotations=paths,
         reviews=sorted(reviews),

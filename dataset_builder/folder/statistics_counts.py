@@ -293,7 +293,7 @@ def _shares(owners: Wholes, part: Wholes, whole: Wholes) -> Wholes:
 
 
 def _steps(values: Floats) -> Wholes:
-    """Values in steps of 1 / SCORE_STEPS, half to even, without those that are no number."""
+    """Values in steps of 1 / SCORE_STEPS, half to even; nan is left out."""
     return np.rint(values[np.isfinite(values)] * SCORE_STEPS).astype(np.int64)
 
 

@@ -19,7 +19,7 @@ _RAMP_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _GRACE_S = (0.02, 0.25)  # a call that was not refused for this long is taken as accepted
 _BURST_S = 0.03  # calls that may be caught up on, in seconds of the rate
-_FEWEST_BURST = 1.5
+_FEWEST_BURST = 1.25
 PATIENCE_S = 60.0
 """A server that has refused every call for this long is not waited for."""
 _FEWEST_REFUSALS = 4  # in a row, before that
