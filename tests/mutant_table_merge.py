@@ -74,6 +74,15 @@ MERGED = [
         ),
     ),
     *mutants_of(
+        "annotator/calls/running/stream.py",
+        (
+            "a-limit-stops-before-other-stores",
+            "if self._serve_from_other_stores():",
+            "if False:",
+            f"{SHARD} -k serves_its_parts",
+        ),
+    ),
+    *mutants_of(
         "annotator/scale/part_files.py",
         ("doubled-part", "is not part:", "is None:", f"{ROWS} -k doubled"),
         (
