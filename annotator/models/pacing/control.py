@@ -96,8 +96,9 @@ class PaceControl:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether nothing has passed since the last refusal."""
-        return self._blocked_at is not None
+        """Whether calls were refused again and again, and none has passed since."""
+        blocked = self._blocked_at
+        return blocked is not None and self._refused_at - blocked >= _SHORT_BLOCK_S
 
     def resize(self, most: int) -> None:
         """Another largest number of calls under way."""
