@@ -225,7 +225,7 @@ MERGED = [
             "first-of-a-block-only",
             "after = rows[-1][0]",
             "after = rows[0][0]",
-            f"{STORES} -k first_reply",
+            f"{STORES} -k continues",
         ),
         (
             "all-stores-stay-open",
