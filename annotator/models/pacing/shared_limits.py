@@ -48,6 +48,11 @@ class SharedLimits:
         """Calls that may be under way; 0 before the first share."""
         return 0 if self._share is None else self._share.room
 
+    @property
+    def room_rises(self) -> bool:
+        """False: a new share wakes the gate."""
+        return False
+
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""
         self._add("num_sent", count)
