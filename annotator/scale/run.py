@@ -25,7 +25,6 @@ from schemas.events import Noted, OnEvent, ignore
 from schemas.files.parts import count_rows, cut_rows
 from schemas.stage import StageResult
 
-_STORES_AT_ONCE = 64
 RecordT = TypeVar("RecordT", bound=BaseModel)
 Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
 """Runs pieces with workers; yields a report as each one ends, and raises the first error."""
@@ -118,9 +117,9 @@ def run_in_pieces(
 
 
 def _merge_stores(folder: PieceFolder, paths: Sequence[Path], on_event: OnEvent) -> None:
-    """Copy the calls of `paths` into the run's store, some files at once: each is kept open."""
-    for start in range(0, len(paths), _STORES_AT_ONCE):
-        merge_stores(folder.store, paths[start : start + _STORES_AT_ONCE], on_event=on_event)
+    """Copy the calls of `paths` into the run's store."""
+    if paths:
+        merge_stores(folder.store, paths, on_event=on_event)
 
 
 def _run(
