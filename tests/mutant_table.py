@@ -35,6 +35,7 @@ from mutant_table_ingest import INGEST
 from mutant_table_jobs import IN_JOBS
 from mutant_table_leaks import LEAKS
 from mutant_table_lexical import LEXICAL
+from mutant_table_merge import MERGED
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
@@ -568,6 +569,7 @@ MUTANTS = [
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,
+    *MERGED,
     *STORED,
     *LEXICAL,
     *PACKAGING,

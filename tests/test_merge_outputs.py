@@ -291,7 +291,7 @@ REFUSALS: dict[str, tuple[Callable[[Annotated], object], str]] = {
     ),
     "documents as input": (
         lambda run: setattr(run, "source", run.documents),
-        r"documents\.jsonl:1: is no row of the input of maskdpo annotate",
+        r"documents\.jsonl:1: is not a row of the input of maskdpo annotate",
     ),
     "nothing": (lambda run: run.parts.clear(), r"no parts are given"),
     "output is a part": (

@@ -19,14 +19,16 @@ from annotator.judging.runs.annotate import run_annotate
 from annotator.models.config import SampleConfig
 from annotator.sampling.sample import run_sample
 from annotator.scale.run import run_in_pieces
+from annotator.scale.shard_folder import ShardFormat
 from annotator.scale.stages import annotate_stage, sample_stage
 from annotator.scale.work import MakeWorker, Piece, PieceReport, WorkerContext
 from formats.forgotten import Forgotten
-from schemas.errors import BackendError
+from schemas.errors import BackendError, ConfigError
 from schemas.events import ignore
-from schemas.files.jsonl import write_records
+from schemas.files.jsonl import read_lines, read_records, write_records
+from schemas.files.parquet_lines import read_parquet_lines
 from schemas.files.sidecar import read_sidecar_values
-from schemas.records import Document, Response
+from schemas.records import Annotation, Document, Response
 
 
 class InProcess:
@@ -142,6 +144,43 @@ def test_other_settings_or_rows_make_all_pieces_again(tmp_path: Path) -> None:
     again = InProcess()
     run_in_pieces(folder.stage(AnnotateConfig()), again, num_actors=2)
     assert len(again.pieces) == 8
+
+
+@pytest.mark.parametrize("shard_format", ["jsonl", "parquet"])
+def test_shards_have_the_rows_of_one_run(tmp_path: Path, shard_format: ShardFormat) -> None:
+    folder = Folder(tmp_path)
+    for num_pieces in (9, 5):  # the shards of the first run are replaced
+        result = run_in_pieces(
+            folder.stage(AnnotateConfig()),
+            InProcess(),
+            num_actors=2,
+            num_pieces=num_pieces,
+            shard_format=shard_format,
+        )
+    shards = tmp_path / "run" / "annotations"
+    assert result.output == shards
+    assert result.counts == folder.result.counts
+    assert {row.id for row in result.failures} == {row.id for row in folder.result.failures}
+    paths = sorted(shards.glob(f"*[0-9].{shard_format}"))
+    assert len(paths) == 5
+    found = [
+        Annotation.model_validate_json(text)
+        for path in paths
+        for _, text in (read_parquet_lines if shard_format == "parquet" else read_lines)(path)
+    ]
+    whole = read_records(folder.whole, Annotation)
+    assert sorted(found, key=lambda row: row.id) == sorted(whole, key=lambda row: row.id)
+    assert all(read_sidecar_values(path)["written"][path.name] for path in paths)
+
+
+def test_a_folder_of_other_files_gets_no_shards(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "run" / "annotations").mkdir(parents=True)
+    (tmp_path / "run" / "annotations" / "notes.txt").write_text("mine")
+    engine = InProcess()
+    with pytest.raises(ConfigError, match=r"holds other files \(notes.txt\)"):
+        run_in_pieces(folder.stage(AnnotateConfig()), engine, num_actors=2, shard_format="parquet")
+    assert engine.pieces == []
 
 
 def test_pieces_of_sample_pay_each_call_once(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 from sample_server import ChatServer, as_json, completion, echo
 from sample_support import WORDS, write_questions
 from test_server_pace import pool_of
+from wire_server import Wire, WireServer
 
 from annotator.calls.usage import NO_LIMITS, Limits
 from annotator.models.config import SampleConfig
 from annotator.models.openai.endpoints import FIRST_REST_S
 from annotator.models.openai.resends import MOST_REFUSALS
+from annotator.models.pacing import gate
 from annotator.sampling.sample import run_sample
 from schemas.errors import BackendError, ConfigError, LimitReachedError
 
@@ -199,19 +201,60 @@ def test_a_full_server_is_sent_fewer_at_once_and_loses_nothing(sample):
         assert len(server.asked) == 0
 
 
-def test_a_request_that_is_always_refused_fails_in_the_end_and_alone(sample):
-    refused = []
+def refusing(is_refused, refused):
+    """A server that refuses some requests for lack of room whenever it gets them."""
 
     def answer(body):
-        if " ".join(WORDS[:8]) not in json.dumps(body):  # the last question, the longest, has it
+        if not is_refused(body):
+            time.sleep(0.01)
             return echo(body)
         refused.append(body)
-        return as_json(429, {"error": {"message": "request too large"}})
+        return as_json(429, {"error": {"message": "request too large for your quota"}})
 
-    with ChatServer(answer) as server:
-        result = sample(server, num_questions=7)
+    return answer
+
+
+def is_longest(body):
+    return " ".join(WORDS[:8]) in json.dumps(body)
+
+
+def test_a_request_that_is_always_refused_while_others_are_accepted_fails_alone(sample):
+    refused = []
+    is_first = lambda body: body["seed"] == server.asked[0].seed  # noqa: E731
+    with ChatServer(refusing(is_first, refused)) as server:
+        result = sample(server, num_questions=100, concurrency=4)
     assert result.counts["failed"] == 1
     assert len(refused) == MOST_REFUSALS
+
+
+def test_a_request_that_is_refused_at_the_end_of_a_run_fails_after_a_while(sample, monkeypatch):
+    monkeypatch.setattr(gate, "PATIENCE_S", 0.5)
+    refused = []
+    with ChatServer(refusing(is_longest, refused)) as server:
+        result = sample(server, num_questions=7)
+    assert [failure.reason for failure in result.failures] == ["http_429"]
+    assert 4 <= len(refused) <= 8
+
+
+def test_a_server_that_refuses_everything_ends_the_run_with_its_message(sample, monkeypatch):
+    monkeypatch.setattr(gate, "PATIENCE_S", 0.5)
+    refused = []
+    with ChatServer(refusing(lambda body: True, refused)) as server:
+        with pytest.raises(BackendError, match=r"refused every call for \d+ s .*for your quota"):
+            sample(server, num_questions=100)
+        assert len(refused) <= 16
+    with ChatServer() as server:  # nothing was stored as failed
+        assert sample(server, num_questions=100).counts["failed"] == 0
+        assert len(server.asked) == 100
+
+
+def test_what_a_full_server_refuses_goes_to_another_at_once(sample):
+    full = Wire(status=429, headers={"Retry-After": "60"}, body=b"{}")
+    with WireServer(lambda n: full) as closed, ChatServer() as there:
+        result = sample(closed, there, num_questions=40, concurrency=8)
+        assert len(there.asked) == 40
+    assert result.counts["failed"] == 0
+    assert len(closed.seen) <= 8
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_calls_without_a_reply_are_absent_for_a_service(tmp_path, other):
     with Store(tmp_path / "own.sqlite", also=[other], uses_lost=False) as store:
         claimed = store.claim_missing([B, C])
         assert (set(claimed.stored), claimed.mine) == ({B}, {C})
+        assert store.count("judge") == 1  # B
 
 
 def test_a_reply_of_any_store_comes_before_a_failure(tmp_path, other):

@@ -131,7 +131,7 @@ class _OtherStore:
             return None
         try:
             return ask(self._connection)
-        except sqlite3.OperationalError:  # locked, or removed; one for a damaged file is not caught
+        except sqlite3.OperationalError:  # locked, or without tables; damage is another error
             self.close()
             return None
         except sqlite3.DatabaseError:
@@ -162,9 +162,6 @@ class _OtherStore:
         except InputError:
             connection.close()
             raise
-        if version == 0 or not tables.has_tables(connection):  # being made
-            connection.close()
-            return
         self._failed = "failed" if version >= 2 else "0"
         self._is_indexed = tables.has_key_index(connection)
         self._connection = connection

@@ -6,12 +6,14 @@ The rule: none of them decides a row. A run may continue with others.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from schemas.config import Section
 
 LOCAL = "local"
+MOST_PIECES = 400  # their outputs are open at the same time when they are joined
 _ADDRESS = re.compile(r"\[?[\w.:-]+\]?:\d{1,5}")
 
 
@@ -32,8 +34,13 @@ class RayConfig(Section):
     gpus_per_actor: float = Field(default=0.0, ge=0, le=64)
     """GPUs that Ray reserves for a worker; 1 for a local model."""
 
-    pieces: int | None = Field(default=None, ge=1, le=100_000)
+    pieces: int | None = Field(default=None, ge=1, le=MOST_PIECES)
     """Pieces that the input is cut into. [by its number of rows, and at least 4 per worker]"""
+
+    output: Literal["joined", "jsonl", "parquet"] = "joined"
+    """`joined`: one file in the order of the input. `jsonl`, `parquet`: a folder of shards with the
+    name of the output without its suffix; build reads it with --annotations 'FOLDER/*.parquet' or
+    'FOLDER/*[0-9].jsonl'. Not for questions, which are compared with each other."""
 
     max_deaths: int = Field(default=16, ge=1)
     """How many workers may end while they do the same piece, before the run stops."""

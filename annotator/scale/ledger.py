@@ -77,7 +77,7 @@ class Need:
 class Grant:
     """What a worker may have spent and reserved in total.
 
-    is_final   a refused call will not fit later either: nobody can return anything
+    is_final   a refused call will not fit later either: no worker can return anything
     exceeded   the limits that a refused call does not fit, as messages name them
     """
 
@@ -153,7 +153,7 @@ class Ledger:
         return sum((item.spent for item in self.accounts.values()), NOTHING)
 
     def _free(self) -> Amount:
-        """What nobody was granted; a number that cannot be reached where there is no limit."""
+        """What is not granted; a number that cannot be reached where there is no limit."""
         granted = [item.granted for item in self.accounts.values()]
         limits = self.limits
         return Amount(

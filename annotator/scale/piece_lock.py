@@ -2,7 +2,7 @@
 
 The rule: the operating system releases the lock when its holder ends, however it ends. So a worker
 that a killed driver left behind, and a run that was started twice, never write one file at once;
-and the lock of a dead worker delays nobody. The file stays: removing it while another waits for it
+and that of a dead worker causes no delay. The file stays: removing it while another waits for it
 would allow two holders. Where files cannot be locked (some network file systems), there is no lock.
 """
 
@@ -51,7 +51,7 @@ def only_writer(output: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
 
 
 def remove_locks(folder: Path) -> None:
-    """Remove the lock files of a folder that nobody holds, after its run has ended."""
+    """Remove the lock files of a folder that are not held, after its run has ended."""
     from filelock import FileLock, Timeout
 
     for path in folder.glob("*.lock"):

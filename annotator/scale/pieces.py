@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotator.scale.config import MOST_PIECES
 from annotator.scale.part_files import deciding
 from annotator.scale.work import Piece
 from schemas.files.parts import InputPart
@@ -27,7 +28,6 @@ from schemas.files.sidecar import read_sidecar_values
 from schemas.stage import failures_path
 
 ROWS_PER_PIECE = 500
-MOST_PIECES = 4_096
 _COUNT = re.compile(r"-\d{5,}-of-(\d{5,})(?:\.|$)")
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from annotator.scale.merge_outputs import merge_outputs
 from annotator.scale.merge_stores import merge_stores
 from annotator.scale.pieces import PieceFolder, is_finished, make_pieces
+from annotator.scale.shard_folder import ShardFormat, check_shard_folder, write_shards
 from annotator.scale.work import MakeWorker, Piece, PieceReport
 from annotator.scale.workers import Common
 from schemas.events import Noted, OnEvent, ignore
@@ -34,7 +35,7 @@ Engine = Callable[[Sequence[Piece], MakeWorker], Iterator[PieceReport]]
 class Stage(Generic[RecordT]):
     """One run of annotate, sample or questions.
 
-    name, unit           of the command, and of its progress; a row of the input has `units_per_row`
+    name, kind, unit     of the command, its rows, and its progress; an input row is `units_per_row`
     source, model, key   the input, what its rows are, and the id that decides the piece of a row
     described            hash and size of all input files (`describe_files`)
     config               the settings as the output's sidecar has them
@@ -42,6 +43,7 @@ class Stage(Generic[RecordT]):
     """
 
     name: str
+    kind: str
     unit: str
     source: Path
     model: type[RecordT]
@@ -60,16 +62,21 @@ def run_in_pieces(
     *,
     num_actors: int,
     num_pieces: int | None = None,
+    shard_format: ShardFormat | None = None,
     retry_failed: bool = False,
     same_model: bool = False,
     on_event: OnEvent = ignore,
 ) -> StageResult:
     """Run a stage in pieces by `engine`; the files and the result are those of one machine.
 
-    `num_pieces` is chosen where None (`PieceFolder.choose_count`). Raises InputError for faults of
-    the input before anything is spent, and what workers raise: the pieces that are finished stay,
-    and the same call continues.
+    `num_pieces` is chosen where None (`PieceFolder.choose_count`). With `shard_format` the outputs
+    are not joined, but written as shards (annotator/scale/shard_folder.py).
+
+    Raises InputError for faults of the input before anything is spent, and what workers raise: the
+    pieces that are finished stay, and the same call continues.
     """
+    if shard_format is not None:
+        check_shard_folder(stage.output, shard_format, kind=stage.kind)
     folder = PieceFolder(output=stage.output, store=stage.store)
     count = num_pieces or folder.choose_count(count_rows(stage.source), num_actors=num_actors)
     parts = cut_rows(stage.source, stage.model, key=stage.key, count=count)
@@ -90,13 +97,19 @@ def run_in_pieces(
         same_model=same_model,
     )
     reports = _run(owed, stage.make_workers(common), folder, engine)
-    merged = merge_outputs(
-        [piece.output for piece in pieces],
-        source=stage.source,
-        output=stage.output,
-        same_model=same_model,
-        on_event=on_event,
-    )
+    outputs = [piece.output for piece in pieces]
+    if shard_format is not None:
+        merged = write_shards(
+            outputs, output=stage.output, shard_format=shard_format, same_model=same_model
+        )
+    else:
+        merged = merge_outputs(
+            outputs,
+            source=stage.source,
+            output=stage.output,
+            same_model=same_model,
+            on_event=on_event,
+        )
     shutil.rmtree(folder.outputs)
     _merge_stores(folder, folder.all_stores(), on_event)
     shutil.rmtree(folder.stores, ignore_errors=True)

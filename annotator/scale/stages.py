@@ -34,6 +34,7 @@ def annotate_stage(
     documents = documents.absolute() if documents else None
     return Stage(
         name="annotate",
+        kind="annotation",
         unit="response",
         source=responses,
         model=Response,
@@ -55,6 +56,7 @@ def sample_stage(
     check_output_of_sample(output, questions, store)
     return Stage(
         name="sample",
+        kind="response",
         unit="reply",
         units_per_row=config.num_responses,
         source=questions,
@@ -77,6 +79,7 @@ def questions_stage(
     check_output_of_questions(output, documents, store)
     return Stage(
         name="questions",
+        kind="question",
         unit="document",
         source=documents,
         model=Document,

@@ -167,7 +167,7 @@ class QuestionsWorker:
 
 
 def _make_backend(config: ModelConfig, context: WorkerContext) -> Backend:
-    return make_backend(config)
+    return make_backend(config, paces=context.paces)
 
 
 def _report(piece: Piece, result: StageResult, notes: Sequence[str]) -> PieceReport:

@@ -88,6 +88,7 @@ def run_on_cluster(
         _RayEngine(stage=stage, options=options, config=config),
         num_actors=config.actors or os.cpu_count() or 1,
         num_pieces=config.pieces,
+        shard_format=None if config.output == "joined" else config.output,
         retry_failed=retry_failed,
         same_model=same_model,
         on_event=options.on_event,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from annotator.models.prices import Prices
 
 INPUT_FILE = click.Path(path_type=Path, dir_okay=False)
-INPUT_ROWS = click.Path(path_type=Path)  # also a folder of rows
+INPUT_ROWS = click.Path(path_type=Path)
 RUN_CONFIG = click.Path(path_type=Path)  # a file, or the name of a packaged run config
 
 

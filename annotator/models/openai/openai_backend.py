@@ -23,16 +23,18 @@ from typing import Any
 from annotator.models.backend import Finished, OnRetry, Request, Take
 from annotator.models.config import ModelConfig
 from annotator.models.openai.connections import Connections
-from annotator.models.openai.endpoints import EndpointPool
+from annotator.models.openai.endpoints import Endpoint, EndpointPool
 from annotator.models.openai.held_failures import Answered, FailureWindow
 from annotator.models.openai.pace import Pace, Permit
+from annotator.models.openai.pace_reports import PaceReporter
 from annotator.models.openai.request_stream import RequestStream
 from annotator.models.openai.server_access import ServerAccess
 from annotator.models.openai.server_calls import ServerCalls
 from annotator.models.openai.server_probe import ServerProbe
 from annotator.models.pacing.control import PaceControl
 from annotator.models.pacing.gate import Gate
-from annotator.models.pacing.reports import PaceState
+from annotator.models.pacing.reports import PaceState, SharesPace
+from annotator.models.pacing.shared_limits import SharedLimits
 from annotator.models.served_model import ServedModel
 from schemas.validation import show_value
 
@@ -40,22 +42,31 @@ from schemas.validation import show_value
 class OpenAIBackend:
     """A model that servers serve under a name.
 
-    A pickle contains only the config: the unpickling process reads the key from its environment,
-    and has separate limits and connections.
+    A pickle contains only the config and the coordinator: the unpickling process reads the key from
+    its environment, and has separate connections, and separate limits without a coordinator.
     """
 
     streams = True
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Read the key from the environment; ConfigError when it cannot be sent in a header."""
+    def __init__(self, config: ModelConfig, coordinator: SharesPace | None = None) -> None:
+        """Read the key from the environment; ConfigError when it cannot be sent in a header.
+
+        `coordinator`: shares the pace with other processes that use the same servers.
+        """
         self._config = config
         self.model = config.model
         self._pool = EndpointPool(
             config.urls,
             patience=-(-config.concurrency // len(config.urls)),
-            make_gate=partial(_make_gate, config.concurrency),
+            make_gate=partial(_make_gate, config, coordinator is not None),
         )
         self._pace = Pace(config.concurrency, self._pool)
+        self._coordinator = coordinator
+        self._reporter = (
+            None
+            if coordinator is None
+            else PaceReporter(coordinator, self._pace, _shared_limits(self._pool))
+        )
         self._window = FailureWindow(config.failure_window)
         self.on_retry: OnRetry = _ignore
         self._access = ServerAccess(config)
@@ -64,8 +75,8 @@ class OpenAIBackend:
         self._connections: dict[asyncio.AbstractEventLoop, Connections] = {}
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[OpenAIBackend], tuple[ModelConfig]]:
-        return OpenAIBackend, (self._config,)
+    def __reduce__(self) -> tuple[type[OpenAIBackend], tuple[ModelConfig, SharesPace | None]]:
+        return OpenAIBackend, (self._config, self._coordinator)
 
     def fingerprint(self) -> dict[str, Any]:
         """The served name; `revision` is the user's name for the model behind it."""
@@ -148,9 +159,13 @@ class OpenAIBackend:
                 connections = Connections(self._config, self._access.headers())
                 self._connections[loop] = connections
             connections.num_users += 1
+        if self._reporter is not None:
+            self._reporter.begin()
         try:
             yield connections
         finally:
+            if self._reporter is not None:
+                self._reporter.end()
             with self._lock:
                 connections.num_users -= 1
                 is_last = not connections.num_users
@@ -188,6 +203,7 @@ class OpenAIBackend:
                 max_retries=self._config.max_retries,
                 window=self._window,
                 on_retry=self._report_retry,
+                check=(lambda: None) if self._reporter is None else self._reporter.check,
             )
             async with aclosing(requests.run()) as lists:
                 async for finished in lists:
@@ -229,9 +245,18 @@ class OpenAIBackend:
         )
 
 
-def _make_gate(most: int, url: str) -> Gate:
+def _make_gate(config: ModelConfig, is_shared: bool, url: str) -> Gate:
     now = time.monotonic()
-    return Gate(PaceControl(most, now), now)
+    most = config.concurrency
+    return Gate(SharedLimits(url, config.model, most) if is_shared else PaceControl(most, now), now)
+
+
+def _shared_limits(pool: EndpointPool) -> dict[Endpoint, SharedLimits]:
+    return {
+        item: limits
+        for item in pool.endpoints
+        if isinstance(limits := item.gate.limits, SharedLimits)
+    }
 
 
 def _ignore(key: str, reason: str, wait_s: float) -> None:

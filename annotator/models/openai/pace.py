@@ -24,10 +24,15 @@ _LATE_S = 0.5  # a timer that is this late will not fire: its loop has stopped
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Permit:
-    """One call that may be sent to one server. `ticket` is None when the call has ended."""
+    """One call that may be sent to one server.
+
+    ticket      None when the call has ended
+    is_suspect  the call was refused while others were accepted: a refusal may be about itself
+    """
 
     endpoint: Endpoint
     ticket: Ticket | None
+    is_suspect: bool = False
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -155,7 +160,9 @@ class Pace:
         """The server refused a call for lack of room."""
         with self._lock:
             if permit.ticket is not None:
-                permit.endpoint.gate.refused(permit.ticket, self._clock(), retry_after)
+                permit.endpoint.gate.refused(
+                    permit.ticket, self._clock(), retry_after, is_suspect=permit.is_suspect
+                )
                 permit.ticket = None
 
     def wait(self, seat: Seat) -> None:
@@ -210,6 +217,12 @@ class Pace:
         """Grant what is free now: limits were changed from outside."""
         with self._lock:
             self._hand_out()
+
+    def wake_all(self) -> None:
+        """Let every waiting stream look whether it can still be served."""
+        with self._lock:
+            for seat in self._waiting:
+                seat.wake()
 
     def _end(self, permit: Permit, *, is_answer: bool) -> None:
         if permit.ticket is not None:

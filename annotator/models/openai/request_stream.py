@@ -45,6 +45,7 @@ class RequestStream:
         max_retries: int = 0,
         window: FailureWindow | None = None,
         on_retry: OnRetry = lambda key, reason, wait_s: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._take = take
         self._ask = ask
@@ -52,6 +53,7 @@ class RequestStream:
         self._pool = pool
         self._concurrency = concurrency
         self._on_retry = on_retry
+        self._check = check  # raises where no call can be sent any more
         # Set by the caller, by an arriving reply, and by a slot that becomes free.
         self._news = ready or asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -105,41 +107,58 @@ class RequestStream:
         permits = self._pace.acquire(self._seat, most)
         unused = list(permits)
         try:
-            unused = self._send_again(unused)
+            unused = self._send_again(unused, most_refused=1)
             num_new = min(len(unused), most - (len(permits) - len(unused)) - len(self._again))
             groups = self._take(num_new) if num_new > 0 else ()
             for request in [request for group in groups for request in group]:
                 self._start(request, unused.pop(0))
+            unused = self._send_again(unused)
+            self._send_elsewhere()
         finally:
             self._pace.put_back(self._seat, unused)
         if not unused and len(permits) < most:  # there may be more to send than permits
             self._pace.wait(self._seat)
         self._wake_for_again()
 
-    def _send_again(self, permits: Sequence[Permit]) -> list[Permit]:
-        """Send waiting calls again; returns the permits that none of them could use."""
+    def _send_again(
+        self, permits: Sequence[Permit], most_refused: int | None = None
+    ) -> list[Permit]:
+        """Send waiting calls again; returns the permits that none of them could use.
+
+        most_refused  a call that was refused more often is not sent to try whether a server accepts
+                      again: it may itself be what is refused
+        """
         unused: list[Permit] = []
         now = time.monotonic()
         for permit in permits:
-            item = next((item for item in self._again if item.fits(permit.endpoint, now)), None)
-            if item is None:
-                unused.append(permit)
+            endpoint = permit.endpoint
+            is_trial = most_refused is not None and endpoint.gate.is_trial(permit.ticket)
+            fitting = [
+                item
+                for item in self._again
+                if item.fits(endpoint, now)
+                and not (is_trial and item.num_refused > (most_refused or 0))
+            ]
+            if fitting:
+                item = min(fitting, key=lambda item: item.num_refused)
+                self._send_waiting(item, permit)
             else:
-                self._forget([item])
-                self._start(item.failed.finished[0], permit)
-        if unused and self._again:
-            unused += self._send_elsewhere(now)
+                unused.append(permit)
         return unused
 
-    def _send_elsewhere(self, now: float) -> list[Permit]:
-        """Send waiting calls to the one server that may have them; returns no permit."""
+    def _send_elsewhere(self) -> None:
+        """Send waiting calls to the one server that may have them."""
+        now = time.monotonic()
         for item in list(self._again):
             allowed = [end for end in self._pool.awake(now) if item.fits(end, now)]
             permit = self._pace.acquire_at(self._seat, allowed) if allowed else None
             if permit is not None:
-                self._forget([item])
-                self._start(item.failed.finished[0], permit)
-        return []
+                self._send_waiting(item, permit)
+
+    def _send_waiting(self, item: Again, permit: Permit) -> None:
+        self._forget([item])
+        permit.is_suspect = item.is_suspect
+        self._start(item.failed.finished[0], permit)
 
     def _start(self, request: Request, permit: Permit) -> None:
         task = self._loop.create_task(self._ask(request, permit))
@@ -247,13 +266,14 @@ class RequestStream:
     def _find_end(self) -> BaseException | None:
         """The error that ends the stream; None while it continues. A reply that was under way may
         change it, but not once too many calls have failed."""
+        self._check()
         end = self._stop or self._all_rest()
         if end is not None:
             return end
         urls = ", ".join(item.url for item in self._pool.endpoints)
         if why := self._held.too_many():
             self._stop = BackendError(
-                f"{why} at {urls}; mend the cause, then run the same command: it continues, and "
+                f"{why} at {urls}; correct the cause, then run the same command: it continues, and "
                 "with --retry-failed it asks the failed calls again"
             )
             return self._stop

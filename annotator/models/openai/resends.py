@@ -18,6 +18,7 @@ from annotator.models.openai.retries import retry_delay
 # A full server says nothing about the request; one that is refused this often, while others are
 # accepted, is itself the cause. Fewer than the number that sets a server aside.
 MOST_REFUSALS = MIN_FAILURES_IN_A_ROW - 2
+_SUSPECT = 2
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
@@ -29,6 +30,8 @@ class Again:
     only    the server that it is repeated at, unless that is set aside
     held    the server that refused it, which may have it again from `due`; others at once
     but     the server that it has failed at for good
+    num_refused  how often it was refused
+    is_suspect   others were accepted between its refusals
     """
 
     failed: Answered
@@ -36,6 +39,8 @@ class Again:
     only: Endpoint | None = None
     held: Endpoint | None = None
     but: Endpoint | None = None
+    num_refused: int = 0
+    is_suspect: bool = False
 
     def fits(self, endpoint: Endpoint, now: float) -> bool:
         """Whether it may be sent to a server now."""
@@ -55,6 +60,7 @@ class _History:
     """
 
     num_retries: int = 0
+    num_refused: int = 0
     num_counted: int = 0
     num_accepted: int = -1
     is_moved: bool = False
@@ -81,11 +87,19 @@ class Resends:
         if endpoint is None:
             return None
         if answer.is_refusal:
+            history.num_refused += 1
             if endpoint.gate.num_accepted != history.num_accepted:
                 history.num_accepted = endpoint.gate.num_accepted
                 history.num_counted += 1
             if history.num_counted < MOST_REFUSALS:
-                return Again(failed=answer, due=now + (answer.retry_after or 0.0), held=endpoint)
+                due = now + (answer.retry_after or 0.0)
+                return Again(
+                    failed=answer,
+                    due=due,
+                    held=endpoint,
+                    num_refused=history.num_refused,
+                    is_suspect=history.num_counted >= _SUSPECT,
+                )
         elif answer.is_retried and history.num_retries < self._max_retries:
             due = now + retry_delay(history.num_retries, answer.retry_after)
             history.num_retries += 1

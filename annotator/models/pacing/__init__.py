@@ -1,1 +1,1 @@
-"""How fast one server is asked: limits that nobody knows, found from what it accepts and refuses."""
+"""How fast a server is asked: unknown limits, found from what it accepts."""

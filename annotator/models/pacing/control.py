@@ -94,9 +94,25 @@ class PaceControl:
         value = self._ramp_room if self._room is None else self._room.value
         return max(1, min(self._most, int(value + 1e-9)))
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether calls were refused again and again, and none has passed since."""
+        blocked = self._blocked_at
+        return blocked is not None and self._refused_at - blocked >= _SHORT_BLOCK_S
+
+    @property
+    def room_rises(self) -> bool:
+        """Whether `room` rises with time, also while no call ends."""
+        return self._room is not None or self._ramp_room < self._most
+
     def resize(self, most: int) -> None:
         """Another largest number of calls under way."""
         self._most = most
+
+    @property
+    def changed_at(self) -> float:
+        """When calls were last refused that were sent within the limits of their time."""
+        return self._refused_at
 
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""
@@ -135,7 +151,7 @@ class PaceControl:
         self.refused_late(now, count, sent_at=sent_at)
         if self._rate is None:
             self._chain_at = now
-            self._limit(float(self._passed.between(now - 1.0, now)))
+            self._limit(max(float(self._passed.between(now - 1.0, now)), float(FIRST_CALLS)))
         elif now - self._refused_at > _CHAIN_S:
             self._anchor, self._anchor_streak = self._rate.ceiling, self._streak
             self._chain_at = now
@@ -193,6 +209,6 @@ class PaceControl:
         if blocked < _SHORT_BLOCK_S or self._began is None:
             return
         span = min(max(1.0, 2 * blocked, 8 / self.rate), _KEPT_S, max(1.0, end - self._began))
-        measured = self._passed.between(end - span, end) / span
+        measured = max(1, self._passed.between(end - span, end)) / span
         if measured < _LOW * self._rate.ceiling:
             self._limit(measured)

@@ -19,7 +19,8 @@ _RAMP_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _GRACE_S = (0.02, 0.25)  # a call that was not refused for this long is taken as accepted
 _BURST_S = 0.03  # calls that may be caught up on, in seconds of the rate
-_FEWEST_BURST = 1.5
+_LOOK_AGAIN_S = 0.2  # while the room rises without a reply: the first may take a minute
+_FEWEST_BURST = 1.25
 PATIENCE_S = 60.0
 """A server that has refused every call for this long is not waited for."""
 _FEWEST_REFUSALS = 4  # in a row, before that
@@ -37,21 +38,44 @@ class Ticket:
 
 
 class Limits(Protocol):
-    """Where a gate takes its limits from, and what it reports: of this process, or of a share."""
+    """Where a gate takes its limits from, and what it reports; see `PaceControl`."""
 
     @property
-    def rate(self) -> float: ...
+    def rate(self) -> float:
+        """Calls per second that may be sent now."""
+
     @property
-    def known_rate(self) -> float | None: ...
+    def known_rate(self) -> float | None:
+        """`rate`, or None while the server has refused nothing."""
+
     @property
-    def room(self) -> int: ...
-    def sent(self, at: float, count: int = 1) -> None: ...
-    def accepted(self, count: int, latency: float | None = None) -> None: ...
-    def advance(self, now: float, *, rate_short: bool, room_short: bool) -> None: ...
-    def refused(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None: ...
-    def refused_late(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None: ...
-    def refused_for_room(self, num_others: int) -> None: ...
-    def timed_out(self, num_in_flight: int, sent_at: float, now: float) -> None: ...
+    def room(self) -> int:
+        """Calls that may be under way."""
+
+    @property
+    def room_rises(self) -> bool:
+        """Whether `room` rises with time, also while no call ends."""
+
+    def sent(self, at: float, count: int = 1) -> None:
+        """Calls were sent; a negative count takes some back."""
+
+    def accepted(self, count: int, latency: float | None = None) -> None:
+        """Calls got a reply, after `latency` seconds."""
+
+    def advance(self, now: float, *, rate_short: bool, room_short: bool) -> None:
+        """Let limits that are used up rise."""
+
+    def refused(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None:
+        """Calls were refused that were sent after the last change of the limits."""
+
+    def refused_late(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None:
+        """Calls were refused that say nothing new: only counted."""
+
+    def refused_for_room(self, num_others: int) -> None:
+        """The server refuses whenever that many calls are under way."""
+
+    def timed_out(self, num_in_flight: int, sent_at: float, now: float) -> None:
+        """A call got no reply in time."""
 
 
 class RoomSuspicion:
@@ -110,7 +134,7 @@ class Gate:
             return self._closed_until - now
         if self.in_flight >= self.limits.room:
             self._room_short_at = now
-            return None
+            return _LOOK_AGAIN_S if self.limits.room_rises else None
         if self._probe is not None:
             return max(self._probe.sent_at + self._grace - now, 0.001)
         if self._tokens >= 1.0:
@@ -129,6 +153,10 @@ class Gate:
         if self._pause and self._probe is None:
             self._probe = ticket
         return ticket
+
+    def is_trial(self, ticket: Ticket | None) -> bool:
+        """Whether this call tries if the server accepts again."""
+        return ticket is not None and ticket is self._probe
 
     def put_back(self, ticket: Ticket) -> None:
         """A call that was allowed was not sent."""
@@ -159,15 +187,27 @@ class Gate:
         self.limits.timed_out(self.in_flight, ticket.sent_at, now)
         self._end(ticket)
 
-    def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
-        """The server refused a call for lack of room, and asked to wait `retry_after` seconds."""
+    def refused(
+        self,
+        ticket: Ticket,
+        now: float,
+        retry_after: float | None,
+        *,
+        is_suspect: bool = False,
+    ) -> None:
+        """The server refused a call for lack of room, and asked to wait `retry_after` seconds.
+
+        `is_suspect`: the call itself may be the cause, since others were accepted meanwhile.
+        """
         self._end(ticket)
         self.num_refused += 1
         self.refusals_in_a_row += 1
         if self.refused_since is None:
             self.refused_since = now
         self._refusal_latency += 0.3 * (now - ticket.sent_at - self._refusal_latency)
-        if ticket.sent_at < self._open_since or self._closed_until is not None:
+        is_trial = ticket is self._probe
+        is_late = ticket.sent_at < self._open_since or self._closed_until is not None
+        if is_late or (is_suspect and not is_trial):
             self.limits.refused_late(now, sent_at=ticket.sent_at)
             return
         for item in self._under_way:

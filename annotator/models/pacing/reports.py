@@ -1,4 +1,4 @@
-"""What workers that share servers exchange with their coordinator, and what a run shows of its pace.
+"""What workers that share servers exchange with their coordinator, and what a run shows.
 
 The rule: everything here is plain data that can be pickled; times are durations in seconds, since
 clocks of several machines differ.
@@ -22,11 +22,12 @@ class PaceReport:
     num_accepted  calls that were not refused and have ended
     num_refused   calls refused that were sent after the worker received its present share
     num_late      calls refused that were sent before
-    num_timeouts  calls without a reply in time, and none counted before
+    num_timeouts  calls without a reply in time
     num_in_flight calls under way now
-    most          calls that the worker's settings allow under way, over all of its servers
-    is_short      whether calls waited because the share was used up
-    retry_after_s the longest wait that the server asked for and that is not over; 0 without one
+    most          calls that the settings allow under way at the server, over all workers
+    is_rate_short whether calls waited because the rate was used up
+    is_room_short whether calls waited because the room was used up
+    latency_s     mean latency of the accepted calls; None without any
     """
 
     url: str
@@ -38,22 +39,25 @@ class PaceReport:
     num_late: int = 0
     num_timeouts: int = 0
     num_in_flight: int = 0
-    is_short: bool = False
-    retry_after_s: float = 0.0
+    is_rate_short: bool = False
+    is_room_short: bool = False
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaceShare:
     """What one worker may do at one server until its next report.
 
-    rate   calls per second; None: no limit is known
-    room   calls under way; 0: none for now
-    hold_s seconds in which nothing may be sent
+    rate      calls per second
+    is_known  whether the server has refused calls, so that `rate` comes from a limit
+    room      calls under way; 0: none for now
+    hold_s    seconds in which nothing may be sent
     """
 
     url: str
     model: str
-    rate: float | None
+    rate: float
+    is_known: bool
     room: int
     hold_s: float = 0.0
 
@@ -66,7 +70,7 @@ class SharesPace(Protocol):
     """
 
     def report(self, worker: str, reports: Sequence[PaceReport]) -> Sequence[PaceShare]:
-        """Take over what `worker` (a unique name) did, and return its new shares, one per report."""
+        """Take over what `worker` (a unique name) did; its new shares, one per report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,6 +66,7 @@ class PieceActor:
                 paces=PaceLink(link=task.link),
             )
         )
+        self._side.is_ready = True
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """The outcomes of the pieces of a batch, as rows of bytes."""

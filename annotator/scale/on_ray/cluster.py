@@ -13,13 +13,19 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from annotator.scale.config import LOCAL, RayConfig, check_address
-from annotator.scale.on_ray.local_cluster import QUIET, environment, local_environment, local_folder
+from annotator.scale.on_ray.local_cluster import (
+    QUIET,
+    environment,
+    local_environment,
+    local_folder,
+    reaped,
+)
 from schemas.errors import BackendError, ConfigError
 from schemas.packages import require
 
@@ -27,22 +33,24 @@ ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 
 @contextmanager
-def ray_cluster(config: RayConfig) -> Iterator[None]:
-    """Ray is connected inside the block.
+def ray_cluster(config: RayConfig) -> Iterator[bool]:
+    """Ray is connected inside the block; gives whether the connection ends with it.
 
     Raises MissingPackageError without the extra `ray`, ConfigError for an address that cannot be
     one or an unsuitable version, BackendError where nothing answers at the address.
     """
     require("ray", needed_for="--engine ray")
     if _is_connected():
-        yield
+        yield False
         return
     address = find_address(config)
     with ExitStack() as stack:
         options: dict[str, Any] = {"address": address}
+        has_started: Callable[[], None] = lambda: None  # noqa: E731
         if address == LOCAL:
             folder = stack.enter_context(local_folder())
             stack.enter_context(local_environment(folder))
+            has_started = stack.enter_context(reaped(folder))
             options |= {
                 "num_cpus": _count_cores(config),
                 "include_dashboard": False,
@@ -55,8 +63,9 @@ def ray_cluster(config: RayConfig) -> Iterator[None]:
         stack.enter_context(_signals_kept())
         stack.callback(_disconnect)
         _connect(options, address)
+        has_started()
         _quiet_loggers()
-        yield
+        yield True
 
 
 def _is_connected() -> bool:

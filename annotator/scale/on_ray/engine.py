@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -33,6 +34,7 @@ from schemas.events import Ended, Noted, OnEvent, Started, ignore
 POLL_S = 1.0
 STOP_S = 30.0  # how long workers may finish what they have under way after an error
 _IDLE_NOTE_S = 60.0
+_STALL_S = 90.0
 _MOST_FAULTS = 3  # of Ray itself, one after the other, without a finished piece between them
 
 
@@ -65,14 +67,11 @@ def run_on_ray(pieces: Sequence[Piece], run: RayRun) -> Iterator[PieceReport]:
     """
     if not pieces:
         return
-    with ray_cluster(run.config):
-        run.on_event(run.started)
-        driver = _Driver(pieces, run)
-        try:
-            yield from driver.reports()
-        finally:
-            driver.close()
-            run.on_event(Ended(stage=run.started.stage))
+    driver = _Driver(pieces, run)
+    try:
+        yield from driver.reports()
+    finally:
+        driver.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +86,11 @@ class _Driver:
         self._pieces = pieces
         self._run = run
         self._missing = dict(enumerate(pieces))
-        self._num_actors = count_actors(run.config, len(pieces))
+        self._num_actors = 0
         self._link = HubLink(name=f"maskdpo-{uuid.uuid4().hex}")
-        self._start = HubStart(limits=run.limits, num_workers=self._num_actors)
-        self._hub: Any = start_hub(self._link.name, self._start)
+        self._start = HubStart(limits=run.limits, num_workers=1)
+        self._hub: Any = None
+        self._has_started = False
         self._progress = Progress(
             pieces, stage=run.started.stage, on_event=run.on_event, board=run.board
         )
@@ -99,13 +99,20 @@ class _Driver:
         self._next_poll = 0.0
         self._told: set[str] = set()
         self._idle_since = time.monotonic()
+        self._num_seen = 0
+        self._is_own = False
 
     def reports(self) -> Iterator[PieceReport]:
-        """All reports; a fault of Ray itself begins another data set with what is missing."""
+        """All reports; after a fault of Ray itself, a new connection does what is missing."""
         num_faults = 0
         while self._missing and self._error is None:
             num_before = len(self._missing)
-            fault = yield from self._one_data_set()
+            with ray_cluster(self._run.config) as self._is_own:
+                self._begin()
+                try:
+                    fault = yield from self._one_data_set()
+                finally:
+                    end_hub(self._hub)
             num_faults = num_faults + 1 if len(self._missing) == num_before else 0
             if self._error is None and self._missing and num_faults >= _MOST_FAULTS:
                 raise BackendError(
@@ -116,8 +123,20 @@ class _Driver:
             raise self._error
 
     def close(self) -> None:
-        """End the hub."""
-        end_hub(self._hub)
+        """The last event."""
+        if self._has_started:
+            self._run.on_event(Ended(stage=self._run.started.stage))
+
+    def _begin(self) -> None:
+        """Start the hub on a new connection; workers of the one before have ended."""
+        self._num_actors = count_actors(self._run.config, len(self._missing))
+        dead = {key: replace(item, is_alive=False) for key, item in self._start.accounts.items()}
+        self._start = replace(self._start, accounts=dead, num_workers=self._num_actors)
+        self._hub = start_hub(self._link.name, self._start)
+        self._idle_since = time.monotonic()
+        if not self._has_started:
+            self._has_started = True
+            self._run.on_event(self._run.started)
 
     def _one_data_set(self) -> Generator[PieceReport, None, Exception | None]:
         found: queue.Queue[Outcome | _End] = queue.Queue()
@@ -133,6 +152,8 @@ class _Driver:
         arguments = (dict(self._missing), task, self._run.config, found)
         threading.Thread(target=_feed, args=arguments, name="ray-data", daemon=True).start()
         while time.monotonic() < self._stop_at:
+            if self._is_stalled():
+                return TimeoutError("pieces wait for a worker that cannot be started again")
             try:
                 item = found.get(timeout=max(0.01, self._next_poll - time.monotonic()))
             except queue.Empty:
@@ -178,7 +199,8 @@ class _Driver:
         except HubSlowError:
             return
         except HubGoneError:
-            self._hub = start_hub(self._link.name, self._start)
+            with suppress(Exception):  # where all of Ray is gone, the data set ends, too
+                self._hub = start_hub(self._link.name, self._start)
             return
         self._start = replace(
             self._start, accounts=changes.accounts, next_worker=changes.next_worker
@@ -202,11 +224,18 @@ class _Driver:
             )
         self._tell(f"a worker ended; piece {shard} is done again ({deaths})")
 
+    def _is_stalled(self) -> bool:
+        """Whether workers ran and none does, because Ray cannot place one again: it would keep the
+        pieces of that one for ever. A connection of the calling program is not given up."""
+        idle_s = time.monotonic() - self._idle_since
+        return self._is_own and self._num_seen > 0 and idle_s > _STALL_S
+
     def _watch_idle(self, changes: Changes) -> None:
         now = time.monotonic()
-        if changes.num_alive:
+        self._num_seen = changes.next_worker
+        if changes.num_working or changes.num_starting:
             self._idle_since = now
-        elif now - self._idle_since > _IDLE_NOTE_S:
+        elif now - self._idle_since > _IDLE_NOTE_S and not changes.num_alive:
             config = self._run.config
             self._tell(
                 "no worker is running yet; Ray waits for a node with "

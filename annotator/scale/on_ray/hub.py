@@ -46,13 +46,14 @@ class AttemptState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerReport:
-    """What a worker reports about once a second."""
+    """What a worker reports about once a second; `is_ready` when it has been made."""
 
     spent: Amount = NOTHING
     granted: Amount = NOTHING
     num_under_way: int = 0
     attempt: AttemptState | None = None
     notes: Sequence[str] = ()
+    is_ready: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +75,7 @@ class Changes:
     attempts      those that changed
     num_alive     workers that report
     num_working   of these, those that do a piece
+    num_starting  of these, those that are still being made
     """
 
     attempts: Sequence[AttemptState]
@@ -82,6 +84,7 @@ class Changes:
     next_worker: int
     num_alive: int
     num_working: int
+    num_starting: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +110,7 @@ class Hub:
         self._is_halted = start.is_halted
         self._last_seen = {worker: clock() for worker, item in accounts.items() if item.is_alive}
         self._unheard = set(self._last_seen)  # workers of the hub before that may have more now
+        self._starting: set[int] = set()
         self._working: set[int] = set()
         self._changed: dict[str, AttemptState] = {}
         self._notes: list[str] = []
@@ -126,6 +130,7 @@ class Hub:
         self._ledger.note(worker, spent=report.spent, num_under_way=report.num_under_way)
         self._hear(worker, report.granted)
         self._working.discard(worker)
+        (self._starting.discard if report.is_ready else self._starting.add)(worker)
         if report.attempt is not None:
             self._changed[report.attempt.attempt] = report.attempt
             if not report.attempt.is_over:
@@ -175,6 +180,7 @@ class Hub:
             next_worker=self._next_worker,
             num_alive=len(self._last_seen),
             num_working=len(self._working),
+            num_starting=len(self._starting),
         )
 
     def _see(self, worker: int) -> None:
@@ -194,4 +200,5 @@ class Hub:
             del self._last_seen[worker]
             self._unheard.discard(worker)
             self._working.discard(worker)
+            self._starting.discard(worker)
             self._ledger.account(worker).is_alive = False

@@ -47,14 +47,16 @@ class HubLink:
     def try_once(self, method: str, *arguments: Any) -> Any:
         """As calling it, but raises HubGoneError at once where no hub replies."""
         import ray
-        from ray.exceptions import GetTimeoutError, RayActorError
+        from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
         hub = _find_hub(self.name)
         try:
             return ray.get(getattr(hub, method).remote(*arguments), timeout=REPLY_S)
         except GetTimeoutError:
             raise HubSlowError(f"no reply within {REPLY_S:g} s") from None
-        except RayActorError as error:
+        except RayTaskError:  # a fault of the code
+            raise
+        except (RayError, ConnectionError) as error:
             _find_hub.cache_clear()
             raise HubGoneError(str(error)) from None
 

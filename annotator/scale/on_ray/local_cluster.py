@@ -7,22 +7,28 @@ their parent is gone); its folder is removed at the end, and a killed driver's b
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+from annotator.scale.on_ray import reaper
+
 _PREFIX = "maskdpo-ray-"
 _LOCK = "driver.lock"
 _LONGEST = 40  # characters of the folder's path: sockets inside it may have about 100
-# Ray prints its messages about dead workers to standard output; the run has its own notes of them.
+# For every cluster. Ray prints its messages about dead workers to standard output; the run has its
+# own notes of them.
 QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a call after the end starts another cluster
     "RAY_DEDUP_LOGS": "1",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
@@ -35,6 +41,7 @@ _ENVIRONMENT = {
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",  # only the dashboard shows them
     "RAY_event_stats": "0",
+    "RAY_worker_niceness": "0",  # else workers give way to everything else on the machine
 }
 
 
@@ -64,6 +71,36 @@ def remove_left_folders(parent: Path) -> None:
             continue
         with suppress(OSError, Timeout), FileLock(lock, timeout=0, thread_local=False):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def reaped(folder: Path) -> Iterator[Callable[[], None]]:
+    """A process that cleans up if this one is killed (Linux).
+
+    Call what it gives when the cluster has started: the processes that this one has started in
+    between are the cluster's.
+    """
+    if not sys.platform.startswith("linux"):
+        yield lambda: None
+        return
+    command = [sys.executable, "-I", "-S", reaper.__file__, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        pipe = process.stdin
+        assert pipe is not None
+        before = reaper.processes_below(os.getpid())
+
+        def send() -> None:
+            now = reaper.processes_below(os.getpid())
+            began = {pid: start for pid, start in now.items() if pid not in before}
+            print(json.dumps(began), file=pipe, flush=True)
+
+        try:
+            yield send
+        finally:
+            with suppress(OSError):
+                print("end", file=pipe, flush=True)
 
 
 def _short_folder() -> Path:

@@ -106,7 +106,10 @@ class LedgerLink:
 
 
 class WorkerSide:
-    """What a worker process has of the run: its number, its budget, its reports."""
+    """What a worker process has of the run: its number, its budget, its reports.
+
+    is_ready  whether the worker has been made, which takes minutes for a local model
+    """
 
     def __init__(self, link: HubLink, limits: Limits) -> None:
         self._link = link
@@ -117,6 +120,7 @@ class WorkerSide:
             ledger=LedgerLink(link=link, worker=self.number),
             is_halted=lambda: self.orders.is_halted,
         )
+        self.is_ready = False
         self._attempt: Attempt | None = None
         self._sending = threading.Lock()  # one report at a time, in the order of their counts
         self._ended = threading.Event()
@@ -161,6 +165,7 @@ class WorkerSide:
                 num_under_way=self.budget.num_under_way,
                 attempt=attempt.state() if attempt else None,
                 notes=notes,
+                is_ready=self.is_ready,
             )
             orders: Orders = send("report", self.number, report)
             if attempt:

@@ -135,7 +135,7 @@ def _expand(patterns: Sequence[Path]) -> list[Path]:
         found |= dict.fromkeys(map(Path, sorted(names)) if names else [pattern])
     kept = [path for path in found if not path.name.endswith(_NOT_PARTS)]
     if not kept:
-        raise InputError.of(patterns[0], "is no output of a part")
+        raise InputError.of(patterns[0], "is not the output of a part")
     return kept
 
 
