@@ -7,7 +7,8 @@ a change of the input or of a setting makes them all again, with the calls that 
     annotations.jsonl         the joined output
     annotations.parts/        outputs of pieces until they are joined
     store.sqlite              the run's calls
-    store.parts/              calls of pieces until they are merged
+    store.parts/annotations/  calls of pieces until they are merged; other outputs have other
+                              folders, since their runs may use the store at the same time
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotator.calls.store_others import is_on_network
 from annotator.scale.config import MOST_PIECES
 from annotator.scale.part_files import deciding
 from annotator.scale.work import Piece
 from schemas.files.parts import InputPart
-from schemas.files.shard import Shard, part_path
+from schemas.files.shard import Shard, part_path, pieces_folder, stores_of_pieces
 from schemas.files.sidecar import read_sidecar_values
 from schemas.stage import failures_path
 
@@ -41,12 +43,12 @@ class PieceFolder:
     @property
     def outputs(self) -> Path:
         """The folder of the pieces' outputs."""
-        return self.output.with_name(f"{self.output.stem}.parts")
+        return pieces_folder(self.output)
 
     @property
     def stores(self) -> Path:
-        """The folder of the pieces' stores, which the pieces of all commands share."""
-        return self.store.with_name(f"{self.store.stem}.parts")
+        """The folder of the pieces' stores."""
+        return pieces_folder(self.store) / self.output.stem
 
     def output_of(self, shard: Shard) -> Path:
         """The output of a piece."""
@@ -73,8 +75,12 @@ class PieceFolder:
         return sorted(self.stores.glob(f"*{self.store.suffix}"))
 
     def other_stores(self, count: int) -> list[Path]:
-        """The stores of pieces that were not cut into `count`."""
-        return [path for path in self.all_stores() if _count_of(path) != count]
+        """The stores of pieces that were not cut into `count`, and of other outputs' pieces."""
+        return [
+            path
+            for path in stores_of_pieces(self.store)
+            if (_count_of(path) != count if path.parent == self.stores else not _is_locked(path))
+        ]
 
 
 def make_pieces(
@@ -114,6 +120,11 @@ def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) 
 def _has_lost_calls(sidecar: Mapping[str, Any]) -> bool:
     """Whether sentences are undetermined, possibly because calls failed."""
     return bool(sidecar.get("counts", {}).get("label_undetermined"))
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a store of another output's run cannot be read now: on a network file system."""
+    return path.with_name(f"{path.name}-wal").exists() and is_on_network(path)
 
 
 def _count_of(path: Path) -> int:
