@@ -24,9 +24,15 @@ from annotator.calls.store_others import is_on_network
 from annotator.scale.config import MOST_PIECES
 from annotator.scale.part_files import deciding
 from annotator.scale.work import Piece
+from schemas.files.own_files import WRITTEN
 from schemas.files.parts import InputPart
 from schemas.files.shard import Shard, part_path, pieces_folder, stores_of_pieces
-from schemas.files.sidecar import read_sidecar_values
+from schemas.files.sidecar import (
+    FORMAT_PREFIX,
+    FORMAT_VERSIONS,
+    make_sidecar,
+    read_sidecar_values,
+)
 from schemas.stage import failures_path
 
 ROWS_PER_PIECE = 500
@@ -100,9 +106,10 @@ def make_pieces(
 
 
 def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) -> bool:
-    """Whether the piece's output is what a run with the settings `config` would write.
+    """Whether the piece's output is what a run with the settings `config` would write here.
 
-    With `retry_failed`, a piece with failed rows is not finished.
+    One of other versions of packages is not: it cannot be joined with pieces that are made now. Nor
+    is a file of another size than was written, and with `retry_failed` a piece with failed rows.
     """
     assert piece.rows is not None
     if not piece.output.is_file():
@@ -114,7 +121,25 @@ def is_finished(piece: Piece, config: Mapping[str, Any], *, retry_failed: bool) 
         sidecar.get("shard") == str(piece.shard)
         and sidecar.get("inputs") == piece.rows.described
         and deciding(sidecar.get("config")) == deciding(config)
+        and _is_of_these_versions(sidecar)
+        and _has_its_size(piece.output, sidecar)
     )
+
+
+def _is_of_these_versions(sidecar: Mapping[str, Any]) -> bool:
+    """Whether a run now writes the same format, with the packages that are installed here."""
+    packages = sidecar.get("packages", {})
+    kind = str(sidecar.get("format", "")).removeprefix(FORMAT_PREFIX)
+    if kind not in FORMAT_VERSIONS:
+        return False
+    now = make_sidecar(kind, config={}, inputs={}, packages=packages)
+    return sidecar.get("version") == now.version and now.packages.items() <= packages.items()
+
+
+def _has_its_size(output: Path, sidecar: Mapping[str, Any]) -> bool:
+    """Whether a file was not shortened, as by a power cut."""
+    written = sidecar.get(WRITTEN, {}).get(output.name, {})
+    return bool(written) and output.stat().st_size == written.get("bytes")
 
 
 def _has_lost_calls(sidecar: Mapping[str, Any]) -> bool:
