@@ -44,6 +44,7 @@ from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
+from mutant_table_ray import ON_RAY
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
@@ -573,5 +574,6 @@ MUTANTS = [
     *PACKAGING,
     *ASKED_SPANS,
     *GUARDED,
+    *ON_RAY,
 ]
 # fmt: on
