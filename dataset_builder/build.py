@@ -38,8 +38,8 @@ from formats.reviews.log import Logged
 from formats.reviews.pair_log import PairDrops
 from schemas.document_versions import find_stale_documents, notes_on_stale
 from schemas.errors import InputError
-from schemas.files.shard import Shard
 from schemas.files.row_folder import list_row_files
+from schemas.files.shard import Shard
 from schemas.files.sidecar import describe_files
 from schemas.records import Annotation, Failure, Pair
 from schemas.stage import StageResult, write_failures

@@ -40,6 +40,7 @@ from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_packaging import PACKAGING
+from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
@@ -565,6 +566,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,

@@ -293,11 +293,7 @@ def _shares(owners: Wholes, part: Wholes, whole: Wholes) -> Wholes:
 
 
 def _steps(values: Floats) -> Wholes:
-<<<<<<< HEAD
-    """Values in steps of 1 / SCORE_STEPS, half to even, without NaN and infinities."""
-=======
     """Values in steps of 1 / SCORE_STEPS, half to even; nan is left out."""
->>>>>>> stats
     return np.rint(values[np.isfinite(values)] * SCORE_STEPS).astype(np.int64)
 
 

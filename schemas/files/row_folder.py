@@ -1,13 +1,8 @@
 """A folder of rows: one file per part, as runs of several processes and other programs write it.
 
 The rule: the rows of a folder are those of its files, in the order of their names. Files are
-<<<<<<< HEAD
-Parquet, and JSON Lines named as a part (`annotations-00003-of-00064.jsonl`); others, such as
-sidecars and lists of failed rows, are ignored. A missing part is an error.
-=======
 Parquet, and JSON Lines named as a part (`annotations-00003-of-00064.jsonl`); other files, such as
 sidecars and lists of failed rows, are ignored. A folder that lacks a part is an error.
->>>>>>> stats
 """
 
 from __future__ import annotations
