@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sample_server import ChatServer
+from sample_server import ChatServer, echo
 from sample_support import write_questions
 
 from annotator.calls.usage import Budget
@@ -31,7 +31,7 @@ from schemas.files.jsonl import read_lines, read_records, write_records
 from schemas.files.parquet_lines import read_parquet_lines
 from schemas.files.sidecar import read_sidecar_values, sidecar_path
 from schemas.files.writing import write_json
-from schemas.records import Annotation, Document, Response
+from schemas.records import Annotation, Document, Question, Response
 
 
 class InProcess:
@@ -240,3 +240,29 @@ def test_pieces_of_sample_pay_each_call_once(tmp_path: Path) -> None:
         run_sample(config, output=output, **files)
         assert output.read_bytes() == rows
         assert len(server.asked) == len(seeds)
+
+
+def test_a_piece_whose_few_calls_fail_does_not_end_the_run(tmp_path: Path) -> None:
+    questions = write_questions(tmp_path / "questions.jsonl", 9)
+    refused = {"q3"}
+    names = {row.messages[0].content: row.id for row in read_records(questions, Question)}
+
+    def answer(body: dict[str, Any]) -> Any:
+        name = names[body["messages"][-1]["content"]]
+        return (400, "application/json", b"{}") if name in refused else echo(body)
+
+    files: dict[str, Any] = {"questions": questions}
+    with ChatServer(answer) as server:
+        config = SampleConfig(backend="openai", model="policy", base_url=server.base_url)
+        whole = run_sample(config, output=tmp_path / "w.jsonl", store=tmp_path / "w.db", **files)
+        stage = partial(sample_stage, config, forgotten=Forgotten(), **files)
+        output = tmp_path / "run" / "responses.jsonl"
+        run = stage(output=output, store=tmp_path / "run" / "store.sqlite")
+        result = run_in_pieces(run, InProcess(), num_actors=2, num_pieces=60)
+        assert output.read_bytes() == (tmp_path / "w.jsonl").read_bytes()
+        assert [row.id for row in result.failures] == [row.id for row in whole.failures]
+        assert result.failures
+        refused |= set(names.values())
+        again = stage(output=tmp_path / "b" / "r.jsonl", store=tmp_path / "b" / "store.sqlite")
+        with pytest.raises(BackendError, match="every call of this run failed"):
+            run_in_pieces(again, InProcess(), num_actors=2, num_pieces=60)

@@ -23,6 +23,7 @@ from annotator.scale.pieces import PieceFolder, is_finished, make_pieces
 from annotator.scale.shard_folder import ShardFormat, check_shard_folder, write_shards
 from annotator.scale.work import MakeWorker, Piece, PieceReport
 from annotator.scale.workers import Common
+from schemas.errors import BackendError
 from schemas.events import Noted, OnEvent, ignore
 from schemas.files.parts import count_rows, cut_rows
 from schemas.stage import StageResult
@@ -94,6 +95,7 @@ def run_in_pieces(
         # Stores of pieces that were cut otherwise: from the run's store all pieces can use them.
         _merge_stores(folder, folder.other_stores(count), on_event)
         reports = _run(pieces, stage, common, engine, on_event)
+        _refuse_total_failure(pieces, reports)
         outputs = [piece.output for piece in pieces]
         if shard_format is not None:
             merged = write_shards(
@@ -119,6 +121,14 @@ def _only_run(folder: PieceFolder) -> Iterator[None]:
     name = folder.output.name
     with only_writer(folder.outputs / name, wait_s=0), only_writer(folder.stores / name, wait_s=0):
         yield
+
+
+def _refuse_total_failure(pieces: Sequence[Piece], reports: Sequence[PieceReport]) -> None:
+    """Raise BackendError where no call of any piece got a usable reply."""
+    asked = [report for report in reports if report.piece.num_rows]
+    failed = [report.total_failure for report in asked if report.total_failure]
+    if failed and len(failed) == len(asked) and len(reports) == len(pieces):
+        raise BackendError(failed[0])
 
 
 def _remove(folder: PieceFolder) -> None:
