@@ -119,12 +119,6 @@ MERGED = [
             "if False:",
             f"{ROWS} -k refusals",
         ),
-        (
-            "block-is-read-twice",
-            "self._offset += len(block)",
-            "self._offset += len(block) + 1",
-            f"{ROWS} -k any_input",
-        ),
     ),
     *mutants_of(
         "annotator/scale/merge_rows.py",
