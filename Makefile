@@ -99,9 +99,9 @@ test-ray: $(VENV)/.dev            ## all tests of --engine ray, the long ones to
 	@$(VENV)/bin/python -m pytest $(wildcard tests/test_ray_*.py tests/ray_full) $(ARGS)
 test-vllm: .venv-vllm/.ready      ## the tests against a real vllm, on a CPU or GPU (some minutes)
 	@HF_HUB_OFFLINE=1 $(VLLM_RUN) -m pytest tests/with_vllm/test_vllm.py $(ARGS)
-test-real-models: $(VENV)/.dev    ## a real small model as judge, on a CPU (about five minutes)
+test-real-models: $(VENV)/.dev    ## a real small model as judge, also behind Ray, on a CPU
 	@$(MAKE) -s .venv-real/.ready || echo "$(NO_REAL)"
-	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models/test_real_models.py $(ARGS)
+	@REAL_MODELS=.venv-real HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -rs tests/real_models $(ARGS)
 mutants: $(VENV)/.dev             ## small faults in the code: does a test fail for each? (hours; ARGS=loss.py for some)
 	@$(VENV)/bin/python tests/mutants.py $(ARGS)
 serve-judge: need-model .venv-vllm/.ready  ## a vllm server, one per GPU (MODEL=folder NAME=served-name PORT=8000 GPU=0)

@@ -40,10 +40,12 @@ from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
 from mutant_table_packaging import PACKAGING
+from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
 from mutant_table_protocols import PROTOCOLS
 from mutant_table_publishing import PUBLISHED
+from mutant_table_ray import ON_RAY
 from mutant_table_real_judges import REAL_JUDGES
 from mutant_table_replies import REPLIES
 from mutant_table_reviews import REVIEWS
@@ -564,6 +566,7 @@ MUTANTS = [
     *IN_SHEETS,
     *REAL_JUDGES,
     *SHOWN,
+    *OF_PARQUET,
     *PIECES,
     *SPAN_FORMATS,
     *SPAN_LIKELIHOOD,
@@ -573,5 +576,6 @@ MUTANTS = [
     *PACKAGING,
     *ASKED_SPANS,
     *GUARDED,
+    *ON_RAY,
 ]
 # fmt: on

@@ -54,6 +54,7 @@ class World:
             now, _, call, arguments = heapq.heappop(self._events)
             if now > seconds:
                 break
+            self.now = now
             call(now, *arguments)
         return self
 
@@ -61,6 +62,10 @@ class World:
         """A client looks whether it may send something."""
         self._wakes[number] = at
         self._push(at, self._wake, number, at)
+
+    def soon(self, call):
+        """Call something a moment later."""
+        self._push(self.now + 0.003, call)
 
     def _push(self, at, call, *arguments):
         heapq.heappush(self._events, (at, next(self._order), call, arguments))

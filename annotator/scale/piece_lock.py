@@ -9,7 +9,7 @@ would allow two holders. Where files cannot be locked (some network file systems
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.errors import BackendError
@@ -48,13 +48,3 @@ def only_writer(output: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
     finally:
         if is_locked:
             lock.release()
-
-
-def remove_locks(folder: Path) -> None:
-    """Remove the lock files of a folder that are not held, after its run has ended."""
-    from filelock import FileLock, Timeout
-
-    for path in folder.glob("*.lock"):
-        lock = FileLock(path, timeout=0, thread_local=False)
-        with suppress(OSError, NotImplementedError, Timeout), lock:
-            path.unlink(missing_ok=True)

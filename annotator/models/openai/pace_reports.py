@@ -1,6 +1,7 @@
 """The thread in which a backend reports to the coordinator of its pace, and takes its shares.
 
-The rule: nothing per call leaves the process: one report for all servers every REPORT_S seconds.
+The rule: nothing per call leaves the process: one report for all servers every REPORT_S seconds,
+and at once after a refusal, which concerns the other workers, too.
 While the coordinator does not answer, the backend stays within its last share.
 """
 
@@ -19,6 +20,7 @@ from annotator.models.pacing.reports import REPORT_S, PaceReport, SharesPace
 from annotator.models.pacing.shared_limits import SharedLimits
 from schemas.errors import BackendError
 
+_SHORTEST_S = 0.02  # between two reports
 FIRST_SHARE_S = 60.0  # the longest wait for the first share
 
 
@@ -34,6 +36,9 @@ class PaceReporter:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._num_users = 0
         self._end = threading.Event()
+        self._news = threading.Event()
+        for item in limits.values():
+            item.on_refusal = self._news.set
         self._lock = threading.Lock()
         self._began = 0.0
         self._fault = "it has not replied yet"
@@ -54,6 +59,7 @@ class PaceReporter:
             self._num_users -= 1
             if not self._num_users:
                 self._end.set()
+                self._news.set()
 
     def check(self) -> None:
         """BackendError when the coordinator has given no share for FIRST_SHARE_S seconds."""
@@ -68,8 +74,10 @@ class PaceReporter:
         is_over = False
         while not is_over:
             is_over = end.is_set()
+            self._news.clear()
             self._report()
-            end.wait(REPORT_S)
+            end.wait(_SHORTEST_S)
+            self._news.wait(REPORT_S - _SHORTEST_S)
 
     def _report(self) -> None:
         with self._pace.guard():

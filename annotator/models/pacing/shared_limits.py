@@ -6,13 +6,18 @@ the next share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from annotator.models.pacing.reports import PaceReport, PaceShare
 
 _LESS = 0.95  # of the share's rate, after a refusal
 
 
 class SharedLimits:
-    """The limits of one gate, from a coordinator. Guarded by the lock of the gate."""
+    """The limits of one gate, from a coordinator. Guarded by the lock of the gate.
+
+    `on_refusal` is called when a report should not wait: other workers must know of a refusal.
+    """
 
     def __init__(self, url: str, model: str, most: int) -> None:
         self._url, self._model, self._most = url, model, most
@@ -21,6 +26,7 @@ class SharedLimits:
         self._counts: dict[str, int] = {}
         self._latency_s = 0.0
         self._is_rate_short = self._is_room_short = False
+        self.on_refusal: Callable[[], None] = lambda: None
 
     @property
     def has_share(self) -> bool:
@@ -42,6 +48,11 @@ class SharedLimits:
         """Calls that may be under way; 0 before the first share."""
         return 0 if self._share is None else self._share.room
 
+    @property
+    def room_rises(self) -> bool:
+        """False: a new share wakes the gate."""
+        return False
+
     def sent(self, at: float, count: int = 1) -> None:
         """Calls were sent; a negative count takes some back."""
         self._add("num_sent", count)
@@ -60,6 +71,7 @@ class SharedLimits:
         """Calls were refused that were sent within the present share."""
         self._add("num_refused", count)
         self._rate *= _LESS
+        self.on_refusal()
 
     def refused_late(self, now: float, count: int = 1, *, sent_at: float | None = None) -> None:
         """Calls were refused that say nothing new."""

@@ -34,7 +34,7 @@ from schemas.events import Ended, Noted, OnEvent, Started, ignore
 POLL_S = 1.0
 STOP_S = 30.0  # how long workers may finish what they have under way after an error
 _IDLE_NOTE_S = 60.0
-_STALL_S = 90.0
+_STALL_S = 600.0  # a cluster that grows needs some minutes for another node
 _MOST_FAULTS = 3  # of Ray itself, one after the other, without a finished piece between them
 
 
