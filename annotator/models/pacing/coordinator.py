@@ -139,7 +139,7 @@ class Coordinator:
 
 def fill(wanted: Mapping[str, float], amount: float) -> dict[str, float]:
     """`amount` in parts: equal ones, except that none gets more than it wants while others want
-    more; what nobody wants is spread over all.
+    more; what is left is spread over all.
 
     >>> fill({"a": 1.0, "b": float("inf"), "c": float("inf")}, 9.0)
     {'a': 1.0, 'b': 4.0, 'c': 4.0}

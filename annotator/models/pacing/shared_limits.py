@@ -73,7 +73,7 @@ class SharedLimits:
         self._add("num_late", count)
 
     def refused_for_room(self, num_others: int) -> None:
-        """One worker cannot tell: the calls of others count, too. Its caller counts it as late."""
+        """Calls of other workers count, too: a refusal like others, which the caller counts as late."""
         self._add("num_refused", 1)
         self._add("num_late", -1)
 
@@ -82,7 +82,7 @@ class SharedLimits:
         self._add("num_timeouts", 1)
 
     def take_report(self, num_in_flight: int) -> PaceReport:
-        """What was done since the last report; it begins anew."""
+        """What was done since the last report; it begins again."""
         counts, self._counts = self._counts, {}
         num_accepted = counts.get("num_accepted", 0)
         report = PaceReport(
