@@ -37,6 +37,7 @@ from mutant_table_lexical import LEXICAL
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
+from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
 from mutant_table_pdf import DOCUMENTS_PDF
 from mutant_table_pieces import PIECES
@@ -553,6 +554,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *PACING,
     *SERVICE_CARE,
     *SERVICE_SPEED,
     *CORE,

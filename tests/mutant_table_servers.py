@@ -82,8 +82,8 @@ SERVERS = [
         ),
         (
             "streams-end-while-they-wait-for-room",
-            "if self._under_way or self._pace.is_waiting(self._seat):",
-            "if self._under_way:",
+            "if self._under_way or is_again or self._pace.is_waiting(self._seat):",
+            "if self._under_way or is_again:",
             f"{STREAM} -k first_slot",
         ),
     ),
@@ -99,12 +99,6 @@ SERVERS = [
     *mutants_of(
         "annotator/models/openai/connections.py",
         (
-            "every-status-sent-again",
-            "if is_last or not is_retried(status, headers):",
-            "if is_last:",
-            f"{WIRE} -k about_the_request",
-        ),
-        (
             "endless-replies-read-on",
             "if size > MAX_REPLY_BYTES:",
             "if False:",
@@ -118,6 +112,15 @@ SERVERS = [
             "return replace(outcome, detail=self._access.without_key(outcome.detail))",
             "return outcome",
             f"{WIRE} -k plain_words",
+        ),
+    ),
+    *mutants_of(
+        "annotator/models/openai/server_calls.py",
+        (
+            "every-status-sent-again",
+            "is_retried=is_retried(error.status, error.headers),",
+            "is_retried=True,",
+            f"{WIRE} -k about_the_request",
         ),
     ),
     *mutants_of(

@@ -73,7 +73,7 @@ class SharedLimits:
         self._add("num_late", count)
 
     def refused_for_room(self, num_others: int) -> None:
-        """Calls of other workers count, too: a refusal like others, which the caller counts as late."""
+        """Other workers' calls count, too: a refusal like others; its caller counts it as late."""
         self._add("num_refused", 1)
         self._add("num_late", -1)
 
