@@ -39,6 +39,7 @@ from mutant_table_merge import MERGED
 from mutant_table_messages import MESSAGES
 from mutant_table_money import MONEY
 from mutant_table_outcome import OUTCOMES
+from mutant_table_pace import PACING
 from mutant_table_packaging import PACKAGING
 from mutant_table_parquet import OF_PARQUET
 from mutant_table_pdf import DOCUMENTS_PDF
@@ -559,6 +560,7 @@ MUTANTS = [
     *REPLIES,
     *PROTOCOLS,
     *SERVERS,
+    *PACING,
     *SERVICE_CARE,
     *RUN_METRICS,
     *SERVICE_SPEED,

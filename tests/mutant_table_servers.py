@@ -97,15 +97,6 @@ SERVERS = [
         ),
     ),
     *mutants_of(
-        "annotator/models/openai/server_calls.py",
-        (
-            "every-status-sent-again",
-            "is_retried=is_retried(error.status, error.headers),",
-            "is_retried=True,",
-            f"{WIRE} -k about_the_request",
-        ),
-    ),
-    *mutants_of(
         "annotator/models/openai/connections.py",
         (
             "endless-replies-read-on",
